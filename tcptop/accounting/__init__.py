@@ -1,0 +1,69 @@
+"""Snapshot in, ledger out: pure functions, without a clock, a file or a screen."""
+
+from __future__ import annotations
+
+from tcptop.accounting.connection import costs
+from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.sockets import socket_counts
+from tcptop.accounting.tcp_memory import tcp_memory
+from tcptop.kernel_objects import TCP6_SOCK, TCP_SOCK
+from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
+from tcptop.snapshot import Reading, Snapshot
+
+
+def account(snapshot: Snapshot) -> Ledger:
+    """Every figure of one Snapshot."""
+    page_bytes = page_size_bytes(snapshot.page_size_bytes, snapshot.meminfo.value, snapshot.zoneinfo.value)
+    host = _host(snapshot, page_bytes)
+    table = CacheTable(snapshot, page_bytes)
+    sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
+    modes = costs(snapshot, table, sockets, host.cpus)
+    sock = table.find(TCP6_SOCK if _mostly_ipv6(modes["full"]) else TCP_SOCK).line
+    socket_bytes = modes["full"].figures["mix"].accepted.slab_bytes
+    return Ledger(
+        taken_at_unix_s=snapshot.taken_at_unix_s,
+        live=snapshot.live,
+        host=host,
+        sockets=sockets,
+        caches=table.lines,
+        costs=modes,
+        tcp_memory=tcp_memory(snapshot, table, sockets),
+        nodes=NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes(),
+        tcp_slab_order=sock.order if sock else None,
+        sources=_health(snapshot),
+    )
+
+
+def _mostly_ipv6(cost: ConnectionCost) -> bool:
+    parts = cost.figures["mix"].accepted.parts
+    return any(part.object == TCP6_SOCK.struct and part.count > 0.5 for part in parts)
+
+
+def _host(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
+    sysctls, topology = snapshot.sysctls.value, snapshot.topology.value
+    meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
+    return HostFacts(
+        name=sysctls.host_name if sysctls else None,
+        place=snapshot.place,
+        net_namespace=snapshot.net_namespace,
+        kernel=sysctls.kernel_release if sysctls else None,
+        page_size_bytes=page_bytes,
+        cpus=topology.online_cpus if topology else None,
+        memory_bytes=meminfo.total_bytes if meminfo else None,
+        memory_available_bytes=load.memory_available_bytes if load else (meminfo.available_bytes if meminfo else None),
+        cpu_busy_percent=load.cpu_busy_percent if load else None,
+    )
+
+
+def _health(snapshot: Snapshot) -> dict[str, SourceHealth]:
+    found: dict[str, SourceHealth] = {}
+    for name in type(snapshot).__dataclass_fields__:
+        reading = getattr(snapshot, name)
+        if isinstance(reading, Reading):
+            age_s = None
+            if snapshot.live and reading.taken_at_s is not None:
+                age_s = round(max(0.0, snapshot.monotonic_s - reading.taken_at_s), 3)
+            found[name] = SourceHealth(name, reading.state, reading.reason, age_s, reading.read_us, reading.every_s)
+    return found

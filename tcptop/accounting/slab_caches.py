@@ -1,0 +1,321 @@
+"""Every slab cache with its sizes and counts, and the row that each object of the catalogue is counted in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
+from tcptop.kernel_release import release_numbers
+from tcptop.ledger import CacheLine, NodeCount
+from tcptop.rates import elapsed_s, per_second, rate
+from tcptop.snapshot import SlabCount, SlabRow, Snapshot
+
+GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
+"""The folder of a merged cache carries the size of its objects: `:A-0000128` (mm/slub.c, create_unique_id)."""
+
+KMALLOC = re.compile(r"(?:kmalloc|size)-(\d+)(k?)$")
+"""Plain kmalloc caches; `size-64` is their name on SLAB before 3.10."""
+
+MEMCG_CHILDREN_UNTIL = (5, 9)
+"""Before, caches had a child for each memory cgroup, which slabinfo adds up and sysfs does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where the objects of one kind are counted, if that can be told."""
+
+    status: Literal["known", "absent", "unknown"]
+    line: CacheLine | None = None
+
+
+class CacheTable:
+    """All caches of one Snapshot: the rows of slabinfo in their order, then the catalogue's caches merged into them."""
+
+    def __init__(self, snapshot: Snapshot, page_bytes: int | None) -> None:
+        self._page_bytes = page_bytes
+        self._snapshot = snapshot
+        slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
+        self._links = links
+        self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
+        rows = slabinfo.rows if slabinfo else ()
+        self._has_rows = slabinfo is not None
+        self._counts = self._newer_counts()
+        self._active_was = self._active_before()
+        self._elapsed_s = elapsed_s(snapshot.slabinfo)
+        lines = [self._of_row(row) for row in rows]
+        self._by_name: dict[str, CacheLine] = {}
+        for line in lines:
+            self._by_name.setdefault(line.name, line)
+        for name in SLAB_CACHES:
+            if name not in self._by_name and links is not None and name in links.group_of:
+                line = self._without_row(name)
+                self._by_name[name] = line
+                lines.append(line)
+        self.lines = tuple(lines)
+
+    def find(self, kernel_object: KernelObject) -> Found:
+        """The cache that holds such objects.
+
+        `absent` only where the kernel shows all its cache names, or is too old or too new for the object: a row that is
+        not there may be hidden by merging.
+        """
+        for name in kernel_object.caches:
+            if name in self._by_name:
+                return Found("known", self._by_name[name])
+        if self._links is not None or self._is_outside(kernel_object):
+            return Found("absent")
+        return Found("unknown")
+
+    def get(self, name: str) -> CacheLine | None:
+        """The first cache of that name."""
+        return self._by_name.get(name)
+
+    def kmalloc(self, size_bytes: int) -> CacheLine | None:
+        """The kmalloc cache that an allocation of that size comes from: the smallest one that holds it."""
+        best: tuple[int, str] | None = None
+        for name in self._names():
+            match = KMALLOC.match(name)
+            if match:
+                size = int(match[1]) << (10 if match[2] else 0)
+                if size >= size_bytes and (best is None or size < best[0]):
+                    best = (size, name)
+        if best is None:
+            return None
+        line = self._by_name.get(best[1])
+        return line if line is not None else replace(_EMPTY, name=best[1], row=best[1], object_bytes=best[0])
+
+    def row_active(self, line: CacheLine) -> int | None:
+        """The active objects of the row that counts this cache, whoever they belong to."""
+        row = self._by_name.get(line.row) if line.row else None
+        return row.active_objects if row else None
+
+    def total_bytes(self) -> int | None:
+        """What all rows hold together; None where there are no rows or the page size is unknown."""
+        if not self._has_rows or self._page_bytes is None:
+            return None
+        return sum(line.bytes or 0 for line in self.lines if line.name == line.row)
+
+    def _names(self) -> Iterable[str]:
+        yield from self._by_name
+        if self._links is not None:
+            yield from self._links.group_of
+
+    def _is_outside(self, kernel_object: KernelObject) -> bool:
+        if self._release is None:
+            return False
+        since, until = kernel_object.since, kernel_object.until
+        return (since is not None and self._release < since) or (until is not None and self._release >= until)
+
+    def _newer_counts(self) -> Mapping[str, SlabCount]:
+        """sysfs's counts by name, where they are at least as good as slabinfo's."""
+        counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
+        if counts.value is None:
+            return {}
+        if slabinfo.value is not None and (self._release is None or self._release < MEMCG_CHILDREN_UNTIL):
+            return {}
+        return counts.value.caches
+
+    def _slabinfo_is_newest(self) -> bool:
+        counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
+        if slabinfo.value is None or slabinfo.taken_at_s is None:
+            return False
+        return counts.taken_at_s is None or slabinfo.taken_at_s >= counts.taken_at_s
+
+    def _active_before(self) -> Mapping[str, int]:
+        before = self._snapshot.slabinfo.before
+        rows = before.value.rows if before is not None and before.value is not None else ()
+        return {row.name: row.active_objects for row in reversed(rows)}
+
+    def _of_row(self, row: SlabRow) -> CacheLine:
+        names = self._sharing(row.name)
+        objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
+        count = next((self._counts[name] for name in names if name in self._counts), None)
+        objects, slabs = row.objects, row.slabs
+        if count is not None and count.objects is not None and count.slabs is not None and not self._slabinfo_is_newest():
+            objects, slabs = count.objects, count.slabs
+        return CacheLine(
+            name=row.name,
+            row=row.name,
+            aliases=tuple(name for name in names if name != row.name),
+            objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
+            in_catalogue=bool(objects_of),
+            shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
+            object_bytes=row.object_bytes,
+            object_size_bytes=self._object_size(row.name, len(names) > 1),
+            objects_per_slab=row.objects_per_slab,
+            pages_per_slab=row.pages_per_slab,
+            order=max(0, row.pages_per_slab - 1).bit_length(),
+            slab_share_bytes=self._share(row.pages_per_slab, row.objects_per_slab),
+            active_objects=row.active_objects,
+            objects=objects,
+            slabs=slabs,
+            bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
+            active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
+            nodes=self._nodes(names, count, row),
+        )
+
+    def _without_row(self, name: str) -> CacheLine:
+        """A catalogue's cache that has no row of its own name: merged, or slabinfo cannot be read."""
+        names = self._sharing(name)
+        row = next((self._by_name[other] for other in names if other in self._by_name), None)
+        size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
+        merged = len(names) > 1
+        object_size = self._object_size(name, merged)
+        if row is not None:
+            return replace(
+                row,
+                name=name,
+                aliases=tuple(other for other in names if other != name),
+                objects_of=(OBJECT_OF_CACHE[name].struct,),
+                in_catalogue=True,
+                object_size_bytes=object_size,
+                active_objects=None,
+                objects=None,
+                slabs=None,
+                bytes=None,
+                active_per_s=None,
+                nodes=None,
+            )
+        count = None if merged else self._counts.get(name)
+        order = size.order if size else None
+        pages = None if order is None or order > 20 else 1 << order
+        per_slab = size.objects_per_slab if size else None
+        object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
+        objects, slabs = (count.objects, count.slabs) if count else (None, None)
+        return CacheLine(
+            name=name,
+            row=None if merged else name,
+            aliases=tuple(other for other in names if other != name),
+            objects_of=(OBJECT_OF_CACHE[name].struct,),
+            in_catalogue=True,
+            shared=merged or not OBJECT_OF_CACHE[name].tcp_only,
+            object_bytes=object_bytes,
+            object_size_bytes=object_size,
+            objects_per_slab=per_slab,
+            pages_per_slab=pages,
+            order=order,
+            slab_share_bytes=self._share(pages, per_slab),
+            active_objects=None,
+            objects=objects,
+            slabs=slabs,
+            bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
+            active_per_s=None,
+            nodes=self._nodes((name,), count, None) if count else None,
+        )
+
+    def _sharing(self, name: str) -> tuple[str, ...]:
+        """All the names that share the cache of this name, itself among them."""
+        if self._links is None or name not in self._links.group_of:
+            return (name,)
+        return self._links.names_of.get(self._links.group_of[name], (name,))
+
+    def _size_of_group(self, name: str) -> int | None:
+        match = GROUP_SIZE.match(self._links.group_of.get(name, "")) if self._links else None
+        return int(match[1]) if match else None
+
+    def _object_size(self, name: str, merged: bool) -> int | None:
+        """The struct's own size. A merged cache keeps that of the largest struct in it, which says nothing of others."""
+        if merged:
+            return None
+        sizes = self._snapshot.slab_sizes.value
+        if sizes is not None and name in sizes.caches and sizes.caches[name].object_size_bytes is not None:
+            return sizes.caches[name].object_size_bytes
+        protocols = self._snapshot.protocols.value
+        protocol = protocols.by_name.get(name) if protocols else None
+        return protocol.object_size_bytes if protocol else None
+
+    def _share(self, pages: int | None, per_slab: int | None) -> float | None:
+        if self._page_bytes is None or not pages or not per_slab:
+            return None
+        return self._page_bytes * pages / per_slab
+
+    def _bytes(
+        self, objects: int | None, slabs: int | None, object_bytes: int | None, per_slab: int | None, pages: int | None
+    ) -> int | None:
+        if self._page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
+            return None
+        return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, self._page_bytes)
+
+    def _nodes(
+        self, names: tuple[str, ...], count: SlabCount | None, row: SlabRow | None
+    ) -> Mapping[int, NodeCount] | None:
+        counts = self._snapshot.slab_counts.value
+        if count is None and counts is not None:
+            count = next((counts.caches[name] for name in names if name in counts.caches), None)
+        if count is None or (count.objects is None and count.slabs is None):
+            return None
+        if count.objects and not count.objects_by_node:
+            # A kernel without NUMA prints totals only; all of it is node 0.
+            count = replace(count, objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
+        object_bytes, per_slab, pages = (
+            (row.object_bytes, row.objects_per_slab, row.pages_per_slab) if row else (None, None, None)
+        )
+        return {
+            node: NodeCount(
+                objects=count.objects_by_node.get(node, 0),
+                slabs=count.slabs_by_node.get(node, 0),
+                bytes=self._bytes(
+                    count.objects_by_node.get(node, 0),
+                    count.slabs_by_node.get(node, 0),
+                    object_bytes,
+                    per_slab,
+                    pages,
+                ),
+                objects_per_s=self._node_rate(names, node),
+            )
+            for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys())
+        }
+
+    def _node_rate(self, names: tuple[str, ...], node: int) -> float | None:
+        name = next((name for name in names if name in OBJECT_OF_CACHE), names[0])
+        return rate(
+            self._snapshot.slab_counts,
+            lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
+        )
+
+
+def slab_bytes(
+    objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
+) -> int:
+    """The bytes of a cache's slabs, order fallback repaired.
+
+    Where a block of the preferred order is not to be had, SLUB takes the smallest order that holds one object
+    (mm/slub.c, allocate_slab). slabinfo prints the preferred size all the same, but then there are fewer objects than
+    slabs × objects per slab; only two orders occur, so the two counts give how many slabs are of each.
+    """
+    preferred = page_bytes * pages_per_slab
+    least_pages = 1
+    while least_pages * page_bytes < object_bytes:
+        least_pages *= 2
+    fallback = page_bytes * least_pages
+    per_fallback = fallback // object_bytes if object_bytes else objects_per_slab
+    if objects >= slabs * objects_per_slab or per_fallback >= objects_per_slab or fallback >= preferred:
+        return slabs * preferred
+    full = (objects - slabs * per_fallback) // (objects_per_slab - per_fallback)
+    full = max(0, min(slabs, full))
+    return full * preferred + (slabs - full) * fallback
+
+
+_EMPTY = CacheLine(
+    name="",
+    row=None,
+    aliases=(),
+    objects_of=(),
+    in_catalogue=False,
+    shared=True,
+    object_bytes=None,
+    object_size_bytes=None,
+    objects_per_slab=None,
+    pages_per_slab=None,
+    order=None,
+    slab_share_bytes=None,
+    active_objects=None,
+    objects=None,
+    slabs=None,
+    bytes=None,
+    active_per_s=None,
+    nodes=None,
+)

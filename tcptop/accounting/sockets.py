@@ -1,0 +1,65 @@
+"""The socket counters, with the units that they have on this kernel and the error that their buffers carry."""
+
+from __future__ import annotations
+
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel_objects import TW6_SOCK, TW_SOCK
+from tcptop.kernel_release import release_numbers
+from tcptop.ledger import SocketCounts
+from tcptop.rates import rate
+from tcptop.snapshot import Snapshot
+
+FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
+"""From the first of these up to the second, `mem` counts SK_MEM_QUANTUM (include/net/sock.h), 4096 bytes everywhere."""
+FIXED_UNIT_BYTES = 4096
+
+PER_CPU_RESERVE_SINCE = (6, 0)
+"""Since then each CPU holds back up to 1 MiB from the counter (3cd3399dd7a8)."""
+PER_CPU_RESERVE_BYTES = 1 << 20
+
+
+def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
+    """sockstat's counts, and what of TIME_WAIT can be known of the whole machine."""
+    sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    unit = _unit_bytes(release, page_bytes)
+    units = sockstat.buffer_units if sockstat else None
+    error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
+    lines = [line for line in (table.find(TW_SOCK).line, table.find(TW6_SOCK).line) if line is not None]
+    active = [line.active_objects for line in lines if line.active_objects is not None]
+    return SocketCounts(
+        inuse=sockstat.inuse if sockstat else None,
+        inuse6=sockstat6.inuse if sockstat6 else None,
+        orphans=sockstat.orphans if sockstat else None,
+        time_wait=sockstat.time_wait if sockstat else None,
+        time_wait_machine_max=sum(active) if active else None,
+        allocated=sockstat.allocated if sockstat else None,
+        allocated_per_s=rate(snapshot.sockstat, lambda value: value.allocated),
+        buffer_pages=units,
+        buffer_bytes=units * unit if units is not None and unit is not None else None,
+        buffer_error_bytes=error,
+        tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
+        tcp_mem_unit_bytes=unit,
+    )
+
+
+def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int | None:
+    first, end = FIXED_UNIT_RELEASES
+    if release is not None and first <= release < end:
+        return FIXED_UNIT_BYTES
+    if release is None and page_bytes != FIXED_UNIT_BYTES:
+        return None
+    return page_bytes
+
+
+def _error_bytes(
+    release: tuple[int, int] | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
+) -> int | None:
+    """CPUs × what each may hold back; the sysctl tells (it is not shown in every namespace), else the release."""
+    if cpus is None:
+        return None
+    if reserve_pages is not None and page_bytes is not None:
+        return cpus * reserve_pages * page_bytes
+    if release is None:
+        return None
+    return cpus * PER_CPU_RESERVE_BYTES if release >= PER_CPU_RESERVE_SINCE else 0

@@ -1,0 +1,195 @@
+"""The command line. It imports nothing that a way of running does not need: the screen costs 15 times a report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from tcptop import __version__
+
+if TYPE_CHECKING:
+    from tcptop.hosts.folder import FolderHost
+    from tcptop.sampler import Sampler
+
+DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
+EPILOG = """\
+Without an option: the live screen; ? there explains the keys.
+Root sees more: sudo "$(command -v tcptop)".
+This tool shows kernel memory. For TCP throughput see tcptop-bpfcc (bcc's tcptop).
+"""
+LEAST_DELAY_S = 0.1
+MOST_DELAY_S = 86_400.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers a wrong call with one line and exit code 1, as slabtop does."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program."""
+        fail(f"{message} (tcptop --help lists the options)")
+
+
+def fail(message: str) -> NoReturn:
+    """Says in one line what is wrong, and ends with 1."""
+    print(f"tcptop: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs tcptop and ends the program with its exit code."""
+    options = parsed(sys.argv[1:] if arguments is None else list(arguments))
+    try:
+        if options.once or options.json:
+            run_reports(options)
+        else:
+            run_screen(options)
+    except BrokenPipeError:
+        # Nobody reads any more; the interpreter's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(0)
+    sys.exit(0)
+
+
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, checked."""
+    parser = Parser(
+        prog="tcptop",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-d", "--delay", metavar="N", type=delay, help="seconds from one sample to the next (1)")
+    parser.add_argument("-s", "--sort", metavar="KEY", type=sort_key, help="slabtop's sort keys: a b c l n o p s u v (c)")
+    parser.add_argument("-o", "--once", action="store_true", help="print one plain-text report and end")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and end")
+    parser.add_argument("-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds")
+    parser.add_argument("--root", metavar="DIR", default="/", help="read the files below DIR: a saved tree, or a container's /host")
+    parser.add_argument("--mouse", action="store_true", help="take the mouse; without it the terminal keeps it for selecting text")
+    parser.add_argument("-h", "--help", action="help", help="show this and end")
+    parser.add_argument("-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)")
+    options, others = parser.parse_known_args(arguments)
+    if others:
+        fail(f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)")
+    if options.once and options.json:
+        fail("-o and --json cannot be combined: choose one form")
+    if options.count is not None and not (options.once or options.json):
+        fail("-n goes with -o or --json")
+    if options.once and options.delay is not None and options.count is None:
+        fail("cannot combine -d and -o without -n COUNT: once is once")
+    if options.json and options.delay is not None and options.count is None:
+        fail("--json takes -d together with -n COUNT")
+    return options
+
+
+def delay(text: str) -> float:
+    """An interval in seconds, fractions allowed."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not LEAST_DELAY_S <= seconds <= MOST_DELAY_S:
+        raise argparse.ArgumentTypeError(f"a number of seconds from {LEAST_DELAY_S} to {MOST_DELAY_S:.0f}, not {text!r}")
+    return seconds
+
+
+def times(text: str) -> int:
+    """A positive whole number."""
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
+    return int(text)
+
+
+def sort_key(text: str) -> str:
+    """One of slabtop's letters, in either case."""
+    from tcptop.columns import SORT_KEYS
+
+    key = text.lower()
+    if key not in SORT_KEYS:
+        raise argparse.ArgumentTypeError(f"one of {' '.join(sorted(SORT_KEYS))}, not {text!r}")
+    return key
+
+
+def opened(root: str) -> FolderHost:
+    """The host below a root; one line and the end where there is none."""
+    from tcptop.hosts.folder import FolderHost
+
+    try:
+        host = FolderHost(root)
+    except OSError as error:
+        fail(f"--root {root}: {error.strerror}")
+    if not os.path.isdir(os.path.join(root, "proc")):  # noqa: PTH112, PTH118
+        fail(f"--root {root}: there is no proc folder in it; give the folder that holds proc and sys")
+    return host
+
+
+def run_reports(options: argparse.Namespace) -> None:
+    """Prints reports without a screen, an event loop or a thread."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    from tcptop.accounting import account
+    from tcptop.columns import DEFAULT_SORT_KEY
+    from tcptop.sampler import Sampler, kernel_sources
+
+    host = opened(options.root)
+    interval_s = options.delay or 1.0
+    sampler = Sampler(host, kernel_sources(), interval_s)
+    count = options.count or 1
+    next_s = time.monotonic()
+    for number in range(count):
+        read_due(sampler)
+        ledger = account(sampler.snapshot())
+        if options.json:
+            from tcptop.report.as_json import as_json
+
+            text = f"{as_json(ledger)}\n"
+        else:
+            from tcptop.report.as_text import as_text
+
+            text = as_text(ledger, options.sort or DEFAULT_SORT_KEY)
+            if number + 1 < count:
+                text += "\n"
+        printed(text)
+        if number + 1 < count:
+            next_s = max(next_s + interval_s, time.monotonic())
+            time.sleep(max(0.0, next_s - time.monotonic()))
+
+
+def read_due(sampler: Sampler) -> None:
+    """Reads what may be read now; twice, since what the first sources say decides whether others may be read."""
+    from tcptop.hosts.driven import driven
+
+    for source in sampler.due():
+        driven(sampler.read(source))
+    for source in sampler.due():
+        driven(sampler.read(source))
+
+
+def printed(text: str) -> None:
+    """Writes and flushes; a full disk is one line."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"write error: {error.strerror}"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(message)
+
+
+def run_screen(options: argparse.Namespace) -> None:
+    """Runs the live screen until it is quit."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
+    host = opened(options.root)
+    from tcptop.app import run
+
+    sys.exit(run(host, options.delay or 1.0, options.sort, options.mouse))

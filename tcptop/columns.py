@@ -1,0 +1,233 @@
+"""The columns of the cache table as data: the grid, the sort keys, the help, the report and the manual come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tcptop import units
+from tcptop.ledger import CacheLine, NodeCount
+
+Scope = Literal["machine", "node"]
+
+NOTHING = NodeCount(0, 0, 0, None)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRow:
+    """One line of the table: a cache, seen for the machine or for one node of it."""
+
+    cache: CacheLine
+    node: int | None
+    """None for the whole machine."""
+
+    @property
+    def here(self) -> NodeCount | None:
+        """The chosen node's part of the cache; None where the kernel does not tell."""
+        if self.node is None:
+            return NodeCount(self.cache.objects, self.cache.slabs, self.cache.bytes, self.cache.active_per_s)
+        if self.cache.nodes is None:
+            return None
+        return self.cache.nodes.get(self.node, NOTHING)
+
+    @property
+    def share_on_node(self) -> float | None:
+        """The share of the machine's objects that the node holds, 0 to 1."""
+        here = self.here
+        if here is None or here.objects is None or not self.cache.objects:
+            return None
+        return min(1.0, here.objects / self.cache.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: what it is called, what it shows, how it is sorted, and how much it is missed when space is short."""
+
+    id: str
+    title: str
+    help: str
+    text: Callable[[CacheRow], str]
+    order: Callable[[CacheRow], float | str | None]
+    """What rows are sorted by; None sorts last."""
+    sort_key: str | None = None
+    """slabtop's letter."""
+    least_width: int = 0
+    left: bool = False
+    importance: int = 0
+    """When the terminal is narrow, the least important columns go first."""
+    scopes: tuple[Scope, ...] = ("machine", "node")
+
+    @property
+    def descending(self) -> bool:
+        """Names sort upwards first, figures downwards, as in slabtop."""
+        return not self.left
+
+
+def _name(row: CacheRow) -> str:
+    return row.cache.name
+
+
+def _objects_of(row: CacheRow) -> str:
+    structs = [struct.removeprefix("struct ") for struct in row.cache.objects_of]
+    text = ", ".join(structs)
+    others = len(row.cache.aliases) + 1 - len(structs)
+    return f"{text} + {others} more" if row.cache.aliases and others > 0 else text
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "cache", "CACHE", "the slab cache, by its row in /proc/slabinfo", _name, _name, "n", 17, left=True, importance=99
+    ),
+    Column(
+        "object",
+        "OBJECT",
+        "what of TCP's lives in it; “+ 3 more”: caches of others that the kernel merged into the same row",
+        _objects_of,
+        _objects_of,
+        least_width=16,
+        left=True,
+        importance=4,
+    ),
+    Column(
+        "objects",
+        "OBJS",
+        "objects, in use or not",
+        lambda row: units.count(row.here.objects if row.here else None),
+        lambda row: row.here.objects if row.here else None,
+        "o",
+        7,
+        importance=90,
+    ),
+    Column(
+        "active",
+        "ACTIVE",
+        "objects in use; SLUB counts free ones on per-CPU slabs as in use",
+        lambda row: units.count(row.cache.active_objects),
+        lambda row: row.cache.active_objects,
+        "a",
+        7,
+        importance=80,
+        scopes=("machine",),
+    ),
+    Column(
+        "use",
+        "USE",
+        "active ÷ objects",
+        lambda row: units.percent(row.cache.use),
+        lambda row: row.cache.use,
+        "u",
+        4,
+        importance=40,
+        scopes=("machine",),
+    ),
+    Column(
+        "share",
+        "OF ALL",
+        "this node's share of the machine's objects",
+        lambda row: units.percent(row.share_on_node),
+        lambda row: row.share_on_node,
+        least_width=6,
+        importance=80,
+        scopes=("node",),
+    ),
+    Column(
+        "object_bytes",
+        "OBJ SIZE",
+        "the step from one object to the next, with padding",
+        lambda row: units.count(row.cache.object_bytes),
+        lambda row: row.cache.object_bytes,
+        "s",
+        8,
+        importance=60,
+    ),
+    Column(
+        "slabs",
+        "SLABS",
+        "slabs, full or not",
+        lambda row: units.count(row.here.slabs if row.here else None),
+        lambda row: row.here.slabs if row.here else None,
+        "l",
+        6,
+        importance=50,
+    ),
+    Column(
+        "objects_per_slab",
+        "O/S",
+        "objects in one slab",
+        lambda row: units.count(row.cache.objects_per_slab),
+        lambda row: row.cache.objects_per_slab,
+        "b",
+        3,
+        importance=20,
+    ),
+    Column(
+        "pages_per_slab",
+        "P/S",
+        "pages in one slab, of the preferred order",
+        lambda row: units.count(row.cache.pages_per_slab),
+        lambda row: row.cache.pages_per_slab,
+        "p",
+        3,
+        importance=10,
+    ),
+    Column(
+        "order",
+        "ORDER",
+        "the order of the block that a slab takes from the buddy allocator",
+        lambda row: units.count(row.cache.order),
+        lambda row: row.cache.order,
+        least_width=5,
+        importance=30,
+    ),
+    Column(
+        "bytes",
+        "CACHE SIZE",
+        "what the slabs hold, order fallback repaired",
+        lambda row: units.short_size(row.here.bytes if row.here else None),
+        lambda row: row.here.bytes if row.here else None,
+        "c",
+        10,
+        importance=95,
+    ),
+    Column(
+        "per_second",
+        "Δ/s",
+        "how fast the active objects change (on a node: all objects)",
+        lambda row: units.signed_rate(row.here.objects_per_s if row.here else None),
+        lambda row: row.here.objects_per_s if row.here else None,
+        least_width=5,
+        importance=25,
+    ),
+)
+
+SORT_KEYS: dict[str, str] = {column.sort_key: column.id for column in COLUMNS if column.sort_key} | {"v": "slabs"}
+"""slabtop's letters. `v` (active slabs) is the same as `l`: SLUB does not tell them apart."""
+
+DEFAULT_SORT_KEY = "c"
+"""The largest cache first: sorted by objects, as slabtop does, dentry and the small blobs would hide TCP."""
+
+
+def column(column_id: str) -> Column:
+    """The column of that id."""
+    return next(each for each in COLUMNS if each.id == column_id)
+
+
+def rows(caches: Sequence[CacheLine], node: int | None, only_catalogue: bool = True) -> list[CacheRow]:
+    """The lines of the table: each row of slabinfo once, a merged cache only where its row is not known."""
+    return [
+        CacheRow(cache, node)
+        for cache in caches
+        if (cache.in_catalogue or not only_catalogue) and (cache.row == cache.name or cache.row is None)
+    ]
+
+
+def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
+    """The lines sorted by a column, in its own direction or the other; unknown figures come last either way."""
+    by = column(column_id)
+    known = [(by.order(line), line.cache.name, line) for line in lines]
+    descending = by.descending != reverse
+    sure = [each for each in known if each[0] is not None]
+    sure.sort(key=lambda each: each[1])
+    sure.sort(key=lambda each: each[0], reverse=descending)  # type: ignore[arg-type, return-value]
+    return [line for _, _, line in sure] + [line for order, _, line in known if order is None]

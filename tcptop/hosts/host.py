@@ -1,0 +1,67 @@
+"""What every host can do: hand over the bytes of paths, the names in a folder, and the targets of links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """The bytes of one path, or the error that the kernel gave instead, and what asking took."""
+
+    path: str
+    data: bytes | None
+    error: OSError | None
+    took_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRead:
+    """The names in one folder with the targets of those that are links (None for the others), or the error."""
+
+    path: str
+    entries: Mapping[str, str | None] | None
+    error: OSError | None
+    took_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a host knows about itself without reading a file of the kernel's."""
+
+    live: bool
+    """False for a saved tree: it has no rates and no ages."""
+    page_size_bytes: int | None
+    """None where only the files themselves can tell (a saved tree)."""
+    place: str | None
+    """Which root the files came from, where that is not this machine's own."""
+    net_namespace: str | None
+    """Whose network namespace the files in proc/net show, where it is not the reader's own."""
+    proc_folder: str | None
+    """A live procfs on this machine's own file system, for libraries that read one themselves."""
+
+
+class Host(Protocol):
+    """A place that kernel files come from. Paths are relative to its root: `proc/slabinfo`."""
+
+    identity: Identity
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Reads all the paths, one after another; gives one answer for each, in their order."""
+        ...
+
+    async def folder(self, path: str) -> FolderRead:
+        """Lists a folder, with the targets of its links."""
+        ...
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        """Makes a call that reads this machine by itself (a library's), in the way that this host reads."""
+        ...
+
+    def close(self) -> None:
+        """Gives back what the host holds (descriptors)."""
+        ...

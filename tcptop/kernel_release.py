@@ -1,0 +1,14 @@
+"""The kernel's release as numbers, for the few facts that no file shows."""
+
+from __future__ import annotations
+
+
+def release_numbers(release: str | None) -> tuple[int, int] | None:
+    """(6, 1) of `6.1.0-56-amd64`; None where the text is absent or of another form."""
+    parts = (release or "").split(".")
+    if len(parts) < 2:
+        return None
+    major, minor = parts[0], parts[1].partition("-")[0].rstrip("+")
+    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()):
+        return None
+    return int(major), int(minor)

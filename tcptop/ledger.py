@@ -1,0 +1,242 @@
+"""What the figures of one Snapshot are, computed once: frozen dataclasses that the screen and the reports show.
+
+None is unknown, never 0. Bytes of a share of a slab are fractional; they are rounded to hundredths here, so that every
+sum is the sum of the parts shown beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+AccountingMode = Literal["full", "time_wait"]
+Family = Literal["ipv4", "ipv6", "mix"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """What one node holds of a cache."""
+
+    objects: int | None
+    slabs: int | None
+    bytes: int | None
+    objects_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheLine:
+    """A row of slabinfo, or a cache of the catalogue that is merged into another's row."""
+
+    name: str
+    row: str | None
+    """The slabinfo row that counts it; None where slabinfo cannot be read and the cache is merged."""
+    aliases: tuple[str, ...]
+    """The other names that share the row."""
+    objects_of: tuple[str, ...]
+    """The catalogue's structs that live in the row."""
+    in_catalogue: bool
+    shared: bool
+    """Whether others than TCP use the row."""
+    object_bytes: int | None
+    object_size_bytes: int | None
+    objects_per_slab: int | None
+    pages_per_slab: int | None
+    order: int | None
+    slab_share_bytes: float | None
+    """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
+    active_objects: int | None
+    objects: int | None
+    slabs: int | None
+    bytes: int | None
+    """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
+    active_per_s: float | None
+    nodes: Mapping[int, NodeCount] | None
+
+    @property
+    def use(self) -> float | None:
+        """The share of objects that are in use, 0 to 1."""
+        if self.active_objects is None or not self.objects:
+            return None
+        return min(1.0, self.active_objects / self.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of object in a figure."""
+
+    object: str
+    cache: str
+    count: float
+    object_bytes: float
+    slab_bytes: float | None
+    high_slab_bytes: float | None
+    """The most it can be, where it is estimated."""
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What one more socket of one side costs."""
+
+    object_bytes: float | None
+    slab_bytes: float | None
+    missing: tuple[str, ...]
+    """The parts that are not known; with any, both sums are lower bounds."""
+    parts: tuple[Part, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Both sides of a connection: a server's socket, and one that owns its local port."""
+
+    accepted: Side
+    outgoing: Side
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCost:
+    """Bytes per connection in one accounting: what the next socket takes, and what sockets cost on average now."""
+
+    figures: Mapping[Family, Figure]
+    idle_bytes_per_socket: float | None
+    buffer_bytes_per_socket: float | None
+    now_bytes: float | None
+    now_unknown_because: str | None
+    now_sock_bytes: float | None
+    """The part of `now_bytes` that the sock itself, with its idle slab, makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketCounts:
+    """Sockets, with the scope of each count in its name or beside it."""
+
+    inuse: int | None
+    inuse6: int | None
+    orphans: int | None
+    time_wait: int | None
+    time_wait_machine_max: int | None
+    allocated: int | None
+    allocated_per_s: float | None
+    buffer_pages: int | None
+    buffer_bytes: int | None
+    buffer_error_bytes: int | None
+    tcp_mem_pages: tuple[int, int, int] | None
+    tcp_mem_unit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """One part of all the kernel memory in TCP."""
+
+    name: str
+    bytes: int
+    low_bytes: int
+    high_bytes: int
+    estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TcpMemory:
+    """All the kernel memory in TCP, machine-wide."""
+
+    bytes: int | None
+    low_bytes: int | None
+    high_bytes: int | None
+    unexplained_bytes: int | None
+    """meminfo's Slab less the sum of all rows."""
+    parts: tuple[MemoryPart, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneMemory:
+    """The free memory of one zone, and what it holds in TCP slabs and sockets."""
+
+    zone: str
+    managed_pages: int | None
+    free_pages: int | None
+    min_pages: int | None
+    low_pages: int | None
+    high_pages: int | None
+    free_area: tuple[int, ...] | None
+    migrate_types: Mapping[str, tuple[int, ...]] | None
+    capped: Mapping[str, tuple[int, ...]]
+    pageblocks: Mapping[str, int] | None
+    unusable_index: tuple[float, ...] | None
+    tcp_slabs_free: int | None
+    tcp_slabs_free_without_stealing: int | None
+    room_sockets: int | None
+    room_sockets_without_stealing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMemory:
+    """One NUMA node."""
+
+    node: int
+    cpus: int | None
+    cpu_list: str | None
+    memory_bytes: int | None
+    zones: tuple[ZoneMemory, ...]
+
+    @property
+    def room_sockets(self) -> int | None:
+        """How many more whole sockets the node's free blocks hold; None where no zone tells."""
+        known = [zone.room_sockets for zone in self.zones if zone.room_sockets is not None]
+        return sum(known) if known else None
+
+    @property
+    def room_sockets_without_stealing(self) -> int | None:
+        """The same from Unmovable blocks alone."""
+        known = [z.room_sockets_without_stealing for z in self.zones if z.room_sockets_without_stealing is not None]
+        return sum(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How a source is doing."""
+
+    name: str
+    state: str
+    reason: str | None
+    age_s: float | None
+    read_us: int | None
+    every_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """Which machine it is."""
+
+    name: str | None
+    place: str | None
+    net_namespace: str | None
+    kernel: str | None
+    page_size_bytes: int | None
+    cpus: int | None
+    memory_bytes: int | None
+    memory_available_bytes: int | None
+    cpu_busy_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Every figure of one Snapshot."""
+
+    taken_at_unix_s: float | None
+    live: bool
+    host: HostFacts
+    sockets: SocketCounts
+    caches: tuple[CacheLine, ...]
+    costs: Mapping[AccountingMode, ConnectionCost]
+    tcp_memory: TcpMemory
+    nodes: tuple[NodeMemory, ...]
+    tcp_slab_order: int | None
+    """The order of the blocks that the TCP cache's slabs are made of."""
+    sources: Mapping[str, SourceHealth]

@@ -1,0 +1,77 @@
+"""When each source may be read again, so that looking at a machine in trouble does not add to its trouble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+REST_FACTOR = 200
+"""After a read a source rests at least so many times what the read took: at most 0.5 % of one CPU for each."""
+
+BUDGET_US_PER_S = 5_000
+"""What all sources together may take: 0.5 % of one CPU."""
+
+START_BUDGET_US = 10_000
+FLOOR_US = -20_000
+CHEAP_US = 500
+"""A read below this waits only when the budget is deep in debt."""
+
+TICK_TOLERANCE = 0.1
+"""A source is due a little early rather than a whole interval late, since ticks wander."""
+
+
+@dataclass(slots=True)
+class _Record:
+    next_s: float = 0.0
+    rested_s: float = 0.0
+    took_us: int = 0
+
+
+@dataclass(slots=True)
+class Paces:
+    """The pace of each source, by name. All times are seconds on one monotonic clock of the caller's."""
+
+    records: dict[str, _Record] = field(default_factory=dict)
+    budget_us: float = START_BUDGET_US
+    refilled_s: float | None = None
+
+    def due(self, names: list[str], now_s: float, interval_s: float) -> list[str]:
+        """Those of the names that may be read now, the cheapest first."""
+        self._refill(now_s, interval_s)
+        early_s = interval_s * TICK_TOLERANCE
+        chosen: list[str] = []
+        left_us = self.budget_us
+        for name in sorted(names, key=lambda name: self._record(name).took_us):
+            record = self._record(name)
+            if now_s < record.rested_s or now_s + early_s < record.next_s:
+                continue
+            if left_us > 0 or (record.took_us <= CHEAP_US and left_us > FLOOR_US):
+                chosen.append(name)
+                left_us -= record.took_us
+        return chosen
+
+    def read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
+        """Notes that a source was read, and what the read took."""
+        record = self._record(name)
+        record.took_us = took_us
+        record.next_s = started_s + period_s
+        record.rested_s = ended_s + took_us * REST_FACTOR / 1e6
+        self.budget_us = max(FLOOR_US, self.budget_us - took_us)
+
+    def period_s(self, name: str, wanted_s: float) -> float:
+        """The pace that a source really keeps: what it wants, or what its cost demands."""
+        return max(wanted_s, self._record(name).took_us * REST_FACTOR / 1e6)
+
+    def forget(self, name: str) -> None:
+        """Makes a source due at once, its rest and the budget aside."""
+        record = self._record(name)
+        record.next_s = record.rested_s = 0.0
+
+    def _record(self, name: str) -> _Record:
+        return self.records.setdefault(name, _Record())
+
+    def _refill(self, now_s: float, interval_s: float) -> None:
+        if self.refilled_s is not None:
+            earned = (now_s - self.refilled_s) * BUDGET_US_PER_S
+            most = max(START_BUDGET_US, interval_s * BUDGET_US_PER_S)
+            self.budget_us = min(most, self.budget_us + earned)
+        self.refilled_s = now_s

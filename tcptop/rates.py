@@ -1,0 +1,35 @@
+"""Rates and differences, made here and nowhere else, so that live, paused and replayed screens agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tcptop.snapshot import Reading
+
+Value = TypeVar("Value")
+
+
+def per_second(before: float | None, elapsed_s: float, after: float | None) -> float | None:
+    """The change of a figure in a second; None where one end is unknown or no time has passed."""
+    if before is None or after is None or elapsed_s <= 0:
+        return None
+    return (after - before) / elapsed_s
+
+
+def elapsed_s(reading: Reading[Value]) -> float:
+    """The time between the last two readings of a source; 0 where there are no two."""
+    before = reading.before
+    if before is None or before.value is None or reading.value is None:
+        return 0.0
+    if before.taken_at_s is None or reading.taken_at_s is None:
+        return 0.0
+    return reading.taken_at_s - before.taken_at_s
+
+
+def rate(reading: Reading[Value], figure: Callable[[Value], float | None]) -> float | None:
+    """The rate of one figure between the last two readings of its own source."""
+    elapsed = elapsed_s(reading)
+    if not elapsed or reading.before is None or reading.before.value is None or reading.value is None:
+        return None
+    return per_second(figure(reading.before.value), elapsed, figure(reading.value))

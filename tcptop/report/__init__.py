@@ -1,0 +1,1 @@
+"""The answer without a screen: as text for people, as JSON for programs."""

@@ -1,0 +1,187 @@
+"""The ledger as JSON. The schema is a contract: names are stable, every key is always there, unknown is null."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tcptop import __version__
+from tcptop.kernel_objects import OBJECT_OF_CACHE
+from tcptop.ledger import CacheLine, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+def as_json(ledger: Ledger) -> str:
+    """One object on one line."""
+    return json.dumps(as_object(ledger), ensure_ascii=True, separators=(", ", ": "))
+
+
+def as_object(ledger: Ledger) -> Json:
+    """The same as Python objects."""
+    host, memory = ledger.host, ledger.tcp_memory
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "taken_at": _utc(ledger.taken_at_unix_s),
+        "live": ledger.live,
+        "host": {
+            "name": host.name,
+            "kernel": host.kernel,
+            "page_size": host.page_size_bytes,
+            "cpus": host.cpus,
+            "nodes": [node.node for node in ledger.nodes],
+        },
+        "sockets": _sockets(ledger),
+        "caches": [_cache(cache) for cache in ledger.caches],
+        "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
+        "tcp_memory": {
+            "bytes": memory.bytes,
+            "low_bytes": memory.low_bytes,
+            "high_bytes": memory.high_bytes,
+            "unexplained_bytes": memory.unexplained_bytes,
+            "parts": [
+                {
+                    "part": part.name,
+                    "bytes": part.bytes,
+                    "low_bytes": part.low_bytes,
+                    "high_bytes": part.high_bytes,
+                    "estimated": part.estimated,
+                }
+                for part in memory.parts
+            ],
+        },
+        "nodes": [_node(node) for node in ledger.nodes],
+        "sources": {
+            name: {
+                "state": source.state,
+                "reason": source.reason,
+                "age_s": source.age_s,
+                "read_us": source.read_us,
+                "every_s": source.every_s,
+            }
+            for name, source in ledger.sources.items()
+            if name != "machine_load"  # the screen's alone
+        },
+    }
+
+
+def _sockets(ledger: Ledger) -> Json:
+    sockets = ledger.sockets
+    return {
+        "inuse": sockets.inuse,
+        "inuse6": sockets.inuse6,
+        "orphans": sockets.orphans,
+        "time_wait": sockets.time_wait,
+        "time_wait_machine_max": sockets.time_wait_machine_max,
+        "allocated": sockets.allocated,
+        "buffer_pages": sockets.buffer_pages,
+        "buffer_bytes": sockets.buffer_bytes,
+        "buffer_error_bytes": sockets.buffer_error_bytes,
+        "tcp_mem_pages": list(sockets.tcp_mem_pages) if sockets.tcp_mem_pages else None,
+    }
+
+
+def _cache(cache: CacheLine) -> Json:
+    known = OBJECT_OF_CACHE.get(cache.name)
+    return {
+        "name": cache.name,
+        "row": cache.row,
+        "aliases": list(cache.aliases),
+        "objects_of": known.struct if known else None,
+        "shared": cache.shared,
+        "object_bytes": cache.object_bytes,
+        "object_size": cache.object_size_bytes,
+        "objects_per_slab": cache.objects_per_slab,
+        "pages_per_slab": cache.pages_per_slab,
+        "order": cache.order,
+        "active_objects": cache.active_objects,
+        "objects": cache.objects,
+        "slabs": cache.slabs,
+        "bytes": cache.bytes,
+        "nodes": None
+        if cache.nodes is None
+        else {str(node): {"objects": count.objects, "slabs": count.slabs} for node, count in cache.nodes.items()},
+    }
+
+
+def _cost(cost: ConnectionCost) -> Json:
+    return {
+        **{family: _figure(figure) for family, figure in cost.figures.items()},
+        "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
+        "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
+        "now_bytes": _number(cost.now_bytes),
+    }
+
+
+def _figure(figure: Figure) -> Json:
+    return {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
+
+
+def _side(side: Side) -> Json:
+    return {
+        "object_bytes": _number(side.object_bytes),
+        "slab_bytes": _number(side.slab_bytes),
+        "complete": side.complete,
+        "missing": list(side.missing),
+        "parts": [
+            {
+                "object": part.object,
+                "cache": part.cache,
+                "count": _number(part.count),
+                "object_bytes": _number(part.object_bytes),
+                "slab_bytes": _number(part.slab_bytes),
+                "estimated": part.estimated,
+            }
+            for part in side.parts
+        ],
+    }
+
+
+def _node(node: NodeMemory) -> Json:
+    return {
+        "node": node.node,
+        "cpus": node.cpus,
+        "cpu_list": node.cpu_list,
+        "memory_bytes": node.memory_bytes,
+        "zones": [_zone(zone) for zone in node.zones],
+    }
+
+
+def _zone(zone: ZoneMemory) -> Json:
+    return {
+        "zone": zone.zone,
+        "managed_pages": zone.managed_pages,
+        "free_pages": zone.free_pages,
+        "min_pages": zone.min_pages,
+        "low_pages": zone.low_pages,
+        "high_pages": zone.high_pages,
+        "free_area": None if zone.free_area is None else list(zone.free_area),
+        "migrate_types": None
+        if zone.migrate_types is None
+        else {name: list(blocks) for name, blocks in zone.migrate_types.items()},
+        "capped": {name: list(orders) for name, orders in zone.capped.items()},
+        "pageblocks": None if zone.pageblocks is None else dict(zone.pageblocks),
+        "unusable_index": None if zone.unusable_index is None else list(zone.unusable_index),
+        "tcp_slabs_free": zone.tcp_slabs_free,
+        "tcp_slabs_free_without_stealing": zone.tcp_slabs_free_without_stealing,
+        "room_sockets": zone.room_sockets,
+        "room_sockets_without_stealing": zone.room_sockets_without_stealing,
+    }
+
+
+def _number(amount: float | None) -> float | None:
+    """A whole amount as an integer."""
+    return int(amount) if amount is not None and amount == int(amount) else amount
+
+
+def _utc(unix_s: float | None) -> str | None:
+    if unix_s is None:
+        return None
+    from time import gmtime, strftime
+
+    # Milliseconds first, so that .9996 does not become the second before with four digits behind it.
+    whole, milliseconds = divmod(round(unix_s * 1000), 1000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(whole))}.{milliseconds:03d}Z"

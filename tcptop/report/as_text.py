@@ -1,0 +1,190 @@
+"""The ledger as one plain-text report: all sections, ASCII only, no escape codes; made to be read and to be mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tcptop import columns, units
+from tcptop.ledger import AccountingMode, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
+
+MODE_TITLES: dict[AccountingMode, str] = {
+    "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
+    "time_wait": "Bytes per connection (TIME_WAIT: the mini-socket that remains)",
+}
+FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
+
+IN_ASCII = str.maketrans(
+    {"–": "-", "≤": "<=", "≥": ">=", "×": "x", "÷": "/", "±": "+-", "Δ": "d", "…": "...", "“": '"', "”": '"', "→": "->"}
+)
+
+
+def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
+    """The whole report, ending in a line break."""
+    sections = [
+        _head(ledger),
+        *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
+        _sockets(ledger),
+        _memory(ledger),
+        _caches(ledger, sort_key),
+        *(_node(ledger, node) for node in ledger.nodes),
+        _sources(ledger),
+    ]
+    text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
+    return f"{text}\n".translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _head(ledger: Ledger) -> Iterator[str]:
+    host = ledger.host
+    yield f"tcptop: what TCP costs this kernel - {host.name or host.place or 'unknown host'}"
+    facts = [f"Linux {host.kernel or units.UNKNOWN}"]
+    facts.append(f"{host.cpus if host.cpus is not None else units.UNKNOWN} CPUs")
+    facts.append(f"{len(ledger.nodes)} node{'s' if len(ledger.nodes) != 1 else ''}")
+    facts.append(f"{units.size(host.page_size_bytes)} pages")
+    facts.append(f"{units.size(host.memory_bytes)} memory")
+    yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")
+    if host.net_namespace:
+        yield f"inuse and TIME_WAIT count the network namespace of {host.net_namespace}"
+
+
+def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
+    yield MODE_TITLES[mode]
+    if cost.now_bytes is not None:
+        yield f"  now, on average      {units.exact_bytes(cost.now_bytes):>8} B in slabs"
+    else:
+        yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
+    for family in ("mix", "ipv4", "ipv6"):
+        yield from _figure(FAMILY_TITLES[family], cost.figures[family])
+    mix = cost.figures["mix"]
+    yield "  parts of the next one:"
+    for part in mix.outgoing.parts:
+        about = "about " if part.estimated else ""
+        share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
+        yield f"    {part.object:<26} {part.cache:<20} {part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
+    for name in mix.outgoing.missing:
+        yield f"    {name:<26} not known"
+    if cost.idle_bytes_per_socket is not None:
+        yield f"  idle slab per socket {units.exact_bytes(cost.idle_bytes_per_socket):>8} B"
+    if mode == "full":
+        yield f"  buffers per socket   {units.exact_bytes(cost.buffer_bytes_per_socket):>8} B"
+
+
+def _figure(title: str, figure: Figure) -> Iterator[str]:
+    for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
+        at_most = "≤ " if name == "outgoing" and side.complete else ""
+        yield (
+            f"  next {title:<4} {name:<9} {at_most + amount(side, slabs=True):>10} B in slabs"
+            f" {at_most + amount(side, slabs=False):>10} B in objects"
+        )
+
+
+def amount(side: Side, slabs: bool) -> str:
+    """The sum of one side: in full, after a `≥` where parts are missing."""
+    value = side.slab_bytes if slabs else side.object_bytes
+    if value is None:
+        return units.UNKNOWN
+    return units.exact_bytes(value) if side.complete else f"≥ {units.exact_bytes(value)}"
+
+
+def _sockets(ledger: Ledger) -> Iterator[str]:
+    sockets = ledger.sockets
+    yield "Sockets"
+    yield f"  allocated   {units.count(sockets.allocated):>10}  machine: every full socket of every namespace"
+    yield f"  in use      {units.count(_sum(sockets.inuse, sockets.inuse6)):>10}  this network namespace: IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
+    yield f"  orphans     {units.count(sockets.orphans):>10}  machine: closed by their program, not yet by TCP"
+    yield f"  TIME_WAIT   {units.count(sockets.time_wait):>10}  this network namespace, with FIN_WAIT2 after close"
+    yield f"              {'≤ ' + units.count(sockets.time_wait_machine_max) if sockets.time_wait_machine_max is not None else units.UNKNOWN:>10}  machine: active objects of the tw_sock caches"
+    error = sockets.buffer_error_bytes
+    doubt = f" ± {units.size(error)}" if error else ""
+    yield f"  buffers     {units.size(sockets.buffer_bytes):>10}{doubt}  machine: charged to sockets, in whole pages"
+    if sockets.tcp_mem_pages and sockets.tcp_mem_unit_bytes:
+        low, pressure, high = (units.size(pages * sockets.tcp_mem_unit_bytes) for pages in sockets.tcp_mem_pages)
+        yield f"  tcp_mem     low {low}, pressure {pressure}, high {high}"
+
+
+def _memory(ledger: Ledger) -> Iterator[str]:
+    memory = ledger.tcp_memory
+    yield "Total kernel memory in TCP"
+    if memory.bytes is None:
+        yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
+    else:
+        least = "≥ " if memory.missing else ""
+        yield f"  {least}{units.size(memory.bytes)}   between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+    for part in memory.parts:
+        if part.high_bytes:
+            about = f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
+            yield f"    {part.name:<28} {units.size(part.bytes):>10}{about}"
+    if memory.unexplained_bytes is not None:
+        yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
+
+
+def _caches(ledger: Ledger, sort_key: str) -> list[str]:
+    shown = [each for each in columns.COLUMNS if "machine" in each.scopes and (ledger.live or each.id != "per_second")]
+    lines = columns.in_order(columns.rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
+    if not lines:
+        return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
+    texts = [[each.title for each in shown], *([each.text(line) for each in shown] for line in lines)]
+    return ["TCP caches", *table(texts, [each.left for each in shown])]
+
+
+def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
+    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
+    yield f"Node {node.node}: {cpus}, {units.size(node.memory_bytes)} memory"
+    if not node.zones:
+        yield "  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known"
+        return
+    orders = max((len(zone.free_area or ()) for zone in node.zones), default=0)
+    page_bytes = ledger.host.page_size_bytes
+    head = ["ZONE", "TYPE", *(units.page_order_size(order, page_bytes) for order in range(orders)), "FREE"]
+    lines = [head]
+    for zone in node.zones:
+        lines += _zone(zone, orders, page_bytes)
+    yield from table(lines, [True, True])
+    for zone in node.zones:
+        marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
+        free, least, low, high = (units.count(pages) for pages in marks)
+        yield f"  {zone.zone}: free {free} pages; watermarks min {least}, low {low}, high {high}"
+    room, own = node.room_sockets, node.room_sockets_without_stealing
+    if room is not None and ledger.tcp_slab_order is not None:
+        block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
+        yield (
+            f"  room for {units.count(room)} more sockets (TCP slabs are {block} blocks),"
+            f" {units.count(own)} without taking blocks of other types"
+        )
+
+
+def _zone(zone: ZoneMemory, orders: int, page_bytes: int | None) -> Iterator[list[str]]:
+    blocks = zone.free_area
+    free = None if zone.free_pages is None or page_bytes is None else zone.free_pages * page_bytes
+    yield [zone.zone, "all", *_padded(blocks, orders), units.short_size(free)]
+    for name, counts in (zone.migrate_types or {}).items():
+        capped = zone.capped.get(name, ())
+        texts = [f"≥{count}" if order in capped else str(count) for order, count in enumerate(counts)]
+        yield ["", name, *texts, *[""] * (orders - len(texts)), ""]
+
+
+def _padded(blocks: Sequence[int] | None, orders: int) -> list[str]:
+    return [units.UNKNOWN] * orders if blocks is None else [*map(str, blocks), *[""] * (orders - len(blocks))]
+
+
+def _sources(ledger: Ledger) -> Iterator[str]:
+    bad = [source for source in ledger.sources.values() if source.reason and source.state != "waiting"]
+    if bad:
+        yield "Not read, or not in full"
+        for source in bad:
+            yield f"  {source.name:<17} {source.state:<8} {source.reason}"
+
+
+def table(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
+    """Lines of cells as text in columns: as wide as their widest cell, figures to the right."""
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for cells in lines:
+        texts: Iterable[str] = (
+            cell.ljust(width) if index < len(left) and left[index] else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield f"  {'  '.join(texts)}".rstrip()
+
+
+def _sum(first: int | None, second: int | None) -> int | None:
+    """in use of both families; a kernel without IPv6 has no second."""
+    return first if second is None else second if first is None else first + second

@@ -1,0 +1,166 @@
+"""Asks each source at its own pace, and makes a Snapshot of what they last said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tcptop.hosts.host import Host
+from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.pace import Paces
+from tcptop.snapshot import NOT_READ, Reading, Snapshot
+from tcptop.sources.buddyinfo import BuddyinfoSource
+from tcptop.sources.meminfo import MeminfoSource
+from tcptop.sources.pagetypeinfo import PagetypeinfoSource
+from tcptop.sources.protocols import ProtocolsSource
+from tcptop.sources.security_modules import SecurityModulesSource
+from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource
+from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
+from tcptop.sources.source import Source
+from tcptop.sources.sysctls import SysctlsSource
+from tcptop.sources.topology import TopologySource
+from tcptop.sources.zoneinfo import ZoneinfoSource
+
+AnySource = Source[Any]
+AnyReading = Reading[Any]
+
+
+def kernel_sources() -> list[AnySource]:
+    """Every source that a report needs. The sysctls come first: the kernel's release decides what may be read."""
+    return [
+        SysctlsSource(),
+        TopologySource(),
+        SecurityModulesSource(),
+        ProtocolsSource(),
+        SlabLinksSource(),
+        SlabSizesSource(SLAB_CACHES),
+        SockstatSource(),
+        Sockstat6Source(),
+        MeminfoSource(),
+        BuddyinfoSource(),
+        SlabCountsSource(SLAB_CACHES),
+        SlabinfoSource(),
+        ZoneinfoSource(),
+        PagetypeinfoSource(),
+    ]
+
+
+class Sampler:
+    """The last reading of each source of one host, and when each may be read again.
+
+    It neither waits nor sleeps: `live_sampler` does, or the few lines of a program that looks once.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        sources: Sequence[AnySource],
+        interval_s: float = 1.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        unix_time: Callable[[], float] = time.time,
+    ) -> None:
+        self.host = host
+        self.interval_s = interval_s
+        self._sources = {source.name: source for source in sources}
+        self._readings: dict[str, AnyReading] = {}
+        self._paces = Paces()
+        self._monotonic = monotonic
+        self._unix_time = unix_time
+        self._asked_for: set[str] = set()
+        self._unwanted: set[str] = set()
+
+    def ask_for(self, name: str) -> None:
+        """Reads a source although its cost is not bounded on this kernel."""
+        self._asked_for.add(name)
+        self._paces.forget(name)
+
+    def want(self, name: str, wanted: bool) -> None:
+        """Says whether anybody looks at a source's figures; it is not read while nobody does."""
+        if wanted:
+            self._unwanted.discard(name)
+        else:
+            self._unwanted.add(name)
+
+    def due(self) -> list[AnySource]:
+        """The sources that may be read now."""
+        names = [name for name in self._sources if name not in self._unwanted and self._is_allowed(name)]
+        return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
+
+    def forget_rests(self) -> None:
+        """Makes every source due, rests or not: somebody asked for a look now."""
+        for name in self._sources:
+            self._paces.forget(name)
+        self._paces.budget_us = max(1.0, self._paces.budget_us)
+
+    async def read(self, source: AnySource) -> None:
+        """Reads one source and keeps what it said."""
+        started_s = self._monotonic()
+        reading: AnyReading = await source.read(self.host)
+        ended_s = self._monotonic()
+        took_us = reading.read_us or 0
+        sockstat = None
+        if source.beside_sockstat and reading.value is not None:
+            sockstat = (await self._sources["sockstat"].read(self.host)).value if "sockstat" in self._sources else None
+        retry = reading.state in ("missing", "refused", "empty", "failed")
+        wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
+        self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
+        self._readings[source.name] = replace(
+            reading,
+            taken_at_s=ended_s,
+            every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
+            before=self._before(source),
+            sockstat=sockstat,
+        )
+
+    def mark_late(self, source: AnySource, waited_s: float) -> None:
+        """Says that a source has not answered yet; what it said before stands."""
+        old: AnyReading = self._readings.get(source.name, NOT_READ)
+        reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
+        self._readings[source.name] = replace(old, state="late", reason=reason)
+
+    def snapshot(self) -> Snapshot:
+        """What all sources last said, as of now."""
+        identity = self.host.identity
+        readings = {name: self._reading(name) for name in Snapshot.__dataclass_fields__ if name in READING_NAMES}
+        return Snapshot(
+            taken_at_unix_s=self._unix_time() if identity.live else None,
+            monotonic_s=self._monotonic(),
+            live=identity.live,
+            place=identity.place,
+            net_namespace=identity.net_namespace,
+            page_size_bytes=identity.page_size_bytes,
+            **readings,
+        )
+
+    def _reading(self, name: str) -> AnyReading:
+        reading = self._readings.get(name, NOT_READ)
+        source = self._sources.get(name)
+        reason = self._off_reason(source) if source is not None else None
+        if reason is not None and reading.value is None:
+            return replace(NOT_READ, state="off", reason=reason)
+        return reading
+
+    def _before(self, source: AnySource) -> AnyReading | None:
+        old = self._readings.get(source.name)
+        if not source.makes_rates or old is None or old.value is None or not self.host.identity.live:
+            return None
+        return replace(old, before=None)
+
+    def _is_allowed(self, name: str) -> bool:
+        if "sysctls" in self._sources and "sysctls" not in self._readings:
+            return not self._sources[name].needs_release
+        return self._off_reason(self._sources[name]) is None
+
+    def _off_reason(self, source: AnySource) -> str | None:
+        if not self.host.identity.live or source.name in self._asked_for:
+            return None
+        sysctls = self._readings.get("sysctls", NOT_READ).value
+        return source.off_reason(sysctls.kernel_release if sysctls else None)
+
+
+READING_NAMES = frozenset(
+    name for name, field in Snapshot.__dataclass_fields__.items() if str(field.type).startswith("Reading")
+)

@@ -1,0 +1,317 @@
+"""What one look at a kernel gives: a reading of each source, frozen.
+
+Counts are as the kernel printed them. None means that the kernel did not say; it never means 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, Literal, TypeVar
+
+ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
+"""How a source's last reading went.
+
+ok       all of it was read and understood
+cut      the file ends, or its lines end, too early; the value holds what is whole
+strange  parts are in a format that is not known; the value holds the rest
+late     no answer yet; the value is the one before
+missing  the kernel has no such file
+refused  only root may read it
+empty    the file is there and holds nothing
+failed   another error
+off      not read, because nobody asked for it and it costs
+waiting  not read yet
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SlabRow:
+    """One line of /proc/slabinfo (mm/slab_common.c, cache_show)."""
+
+    name: str
+    active_objects: int
+    objects: int
+    object_bytes: int
+    """The step from one object to the next: the struct, its padding and the free pointer."""
+    objects_per_slab: int
+    pages_per_slab: int
+    active_slabs: int
+    slabs: int
+    tunables_limit: int
+    """Above 0 on the SLAB allocator only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slabinfo:
+    """/proc/slabinfo. Several rows may have one name."""
+
+    version: str
+    statistics: bool
+    rows: tuple[SlabRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabLinks:
+    """/sys/kernel/slab: which names share one cache (mm/slub.c, sysfs_slab_alias)."""
+
+    group_of: Mapping[str, str]
+    """Each name with the folder it stands for: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
+    names_of: Mapping[str, tuple[str, ...]]
+    """Each such folder with the names that lead to it, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlabSize:
+    """The attribute files of one cache in /sys/kernel/slab that never change (mm/slub.c, SLAB_ATTR_RO)."""
+
+    object_size_bytes: int | None
+    """The struct alone."""
+    slab_size_bytes: int | None
+    """The step from one object to the next, as slabinfo's."""
+    objects_per_slab: int | None
+    order: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SlabSizes:
+    """The sizes of those of the catalogue's caches that this kernel has, by name."""
+
+    caches: Mapping[str, SlabSize]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabCount:
+    """The lock-free counters of one cache in /sys/kernel/slab (mm/slub.c, show_slab_objects)."""
+
+    slabs: int | None
+    objects: int | None
+    slabs_by_node: Mapping[int, int]
+    """Only nodes that have any; empty on a kernel without NUMA."""
+    objects_by_node: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SlabCounts:
+    """The counts of those of the catalogue's caches that this kernel has, by name."""
+
+    caches: Mapping[str, SlabCount]
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """One zone of /proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print). All in pages."""
+
+    node: int
+    name: str
+    free_pages: int | None
+    boost_pages: int | None
+    min_pages: int | None
+    low_pages: int | None
+    high_pages: int | None
+    present_pages: int | None
+    managed_pages: int | None
+    protection_pages: tuple[int, ...]
+    """What an allocation that prefers the k-th zone must leave free here (lowmem_reserve)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zoneinfo:
+    """/proc/zoneinfo, with its empty zones where the kernel prints them."""
+
+    zones: tuple[Zone, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeArea:
+    """One line of /proc/buddyinfo (mm/vmstat.c, frag_show_print): free blocks by order, all types together."""
+
+    node: int
+    zone: str
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Buddyinfo:
+    """/proc/buddyinfo: populated zones only."""
+
+    areas: tuple[FreeArea, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TypedFreeArea:
+    """One line of the first table of /proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_showfree_print)."""
+
+    node: int
+    zone: str
+    migrate_type: str
+    blocks: tuple[int, ...]
+    capped_orders: tuple[int, ...]
+    """Orders where the kernel stopped counting (`>100000`): the count is at least what stands here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pageblocks:
+    """One line of the second table of /proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_showblockcount_print)."""
+
+    node: int
+    zone: str
+    count_by_type: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Pagetypeinfo:
+    """/proc/pagetypeinfo."""
+
+    pageblock_order: int | None
+    areas: tuple[TypedFreeArea, ...]
+    pageblocks: tuple[Pageblocks, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sockstat:
+    """The TCP line of /proc/net/sockstat (net/ipv4/proc.c, sockstat_seq_show).
+
+    `inuse` and `time_wait` count one network namespace, the rest counts the machine.
+    """
+
+    inuse: int | None
+    orphans: int | None
+    time_wait: int | None
+    allocated: int | None
+    buffer_units: int | None
+    """`mem`: pages, except on kernels from 4.9 to 5.19, where the unit is 4096 bytes on every machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sockstat6:
+    """The TCP6 line of /proc/net/sockstat6 (net/ipv6/proc.c, sockstat6_seq_show)."""
+
+    inuse: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One line of /proc/net/protocols (net/core/sock.c, proto_seq_printf)."""
+
+    name: str
+    object_size_bytes: int
+    sockets: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Protocols:
+    """/proc/net/protocols, by name."""
+
+    by_name: Mapping[str, Protocol]
+
+
+@dataclass(frozen=True, slots=True)
+class Meminfo:
+    """/proc/meminfo (fs/proc/meminfo.c). In bytes."""
+
+    total_bytes: int | None
+    available_bytes: int | None
+    slab_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One folder /sys/devices/system/node/nodeK."""
+
+    node: int
+    cpu_list: str | None
+    cpus: int | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """/sys/devices/system/node and /sys/devices/system/cpu."""
+
+    nodes: tuple[NodeFacts, ...]
+    online_cpus: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctls:
+    """The files below /proc/sys that a figure or a label needs."""
+
+    host_name: str | None
+    kernel_release: str | None
+    tcp_mem: tuple[int, int, int] | None
+    """min, pressure and max, in the unit of sockstat's `mem`."""
+    memory_per_cpu_reserve_pages: int | None
+    """net.core.mem_pcpu_rsv: pages of socket buffers that a CPU may hold back from the counter."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityModules:
+    """/sys/kernel/security/lsm: the Linux security modules that are active."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLoad:
+    """What psutil says of the machine as a whole."""
+
+    memory_total_bytes: int
+    memory_available_bytes: int
+    cpu_busy_percent: float | None
+    """Since the reading before; None at the first."""
+
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Value]):
+    """What a source gave when it was last asked, or why it gave nothing."""
+
+    state: ReadState
+    value: Value | None
+    reason: str | None
+    """One line: what, where and what to do about it. None while all is well."""
+    taken_at_s: float | None
+    """On the clock of `Snapshot.monotonic_s`."""
+    read_us: int | None
+    """What the kernel took to hand over the bytes."""
+    every_s: float | None
+    """The pace that the source keeps at present; None where it is read once."""
+    before: Reading[Value] | None
+    """The reading with a value before this one; only where two make a rate."""
+    sockstat: Sockstat | None
+    """sockstat as it was read right after this source, where a quotient joins the two."""
+
+
+NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at one kernel."""
+
+    taken_at_unix_s: float | None
+    """None for a saved tree."""
+    monotonic_s: float
+    live: bool
+    place: str | None
+    net_namespace: str | None
+    page_size_bytes: int | None
+    """As the host knows it; None where only the files can tell."""
+    slabinfo: Reading[Slabinfo]
+    slab_links: Reading[SlabLinks]
+    slab_sizes: Reading[SlabSizes]
+    slab_counts: Reading[SlabCounts]
+    zoneinfo: Reading[Zoneinfo]
+    buddyinfo: Reading[Buddyinfo]
+    pagetypeinfo: Reading[Pagetypeinfo]
+    sockstat: Reading[Sockstat]
+    sockstat6: Reading[Sockstat6]
+    protocols: Reading[Protocols]
+    meminfo: Reading[Meminfo]
+    topology: Reading[Topology]
+    sysctls: Reading[Sysctls]
+    security_modules: Reading[SecurityModules]
+    machine_load: Reading[MachineLoad]

@@ -1,0 +1,45 @@
+"""/proc/buddyinfo (mm/vmstat.c, frag_show_print): free blocks of each zone by order."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Buddyinfo, FreeArea
+from tcptop.sources.printable import printable_name
+from tcptop.sources.source import Damage, FileSource, count, counts, lines_left_out, whole_lines, worse
+
+
+class BuddyinfoSource(FileSource[Buddyinfo]):
+    """Every interval: a zone's counts are printed under its lock, which takes microseconds."""
+
+    name = "buddyinfo"
+    path = "proc/buddyinfo"
+
+    def parse(self, text: str) -> tuple[Buddyinfo | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+def parse(text: str) -> tuple[Buddyinfo | None, Damage | None]:
+    """Parses `Node 0, zone   Normal   1137    789 …`, with as many orders as the kernel prints."""
+    lines, cut = whole_lines(text)
+    areas: list[FreeArea] = []
+    bad: list[str] = []
+    for line in lines:
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            if fields[0] != "Node" or fields[2] != "zone" or len(fields) < 5:
+                raise ValueError("not a zone's line")
+            areas.append(FreeArea(count(fields[1].rstrip(",")), printable_name(fields[3]), counts(fields[4:])))
+        except (ValueError, IndexError):
+            bad.append(line)
+    orders = max((len(area.blocks) for area in areas), default=0)
+    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    if any(len(area.blocks) != orders for area in areas):
+        # A kernel prints as many orders for each zone; a shorter line has lost its end, and which number that cut hit
+        # cannot be told.
+        areas = [area for area in areas if len(area.blocks) == orders]
+        damage = worse(Damage("cut", "some lines end early; they are left out"), damage)
+    if not areas:
+        return None, worse(damage, Damage("strange", "no line names a zone"))
+    return Buddyinfo(tuple(areas)), damage

@@ -1,0 +1,40 @@
+"""/proc/meminfo and its sister of each node (fs/proc/meminfo.c, drivers/base/node.c)."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Meminfo
+from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+
+
+class MeminfoSource(FileSource[Meminfo]):
+    """Every interval: no lock is taken."""
+
+    name = "meminfo"
+    path = "proc/meminfo"
+
+    def parse(self, text: str) -> tuple[Meminfo | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
+    """Parses MemTotal, MemAvailable and Slab into bytes."""
+    lines, cut = whole_lines(text)
+    fields = fields_bytes(lines)
+    if not fields:
+        return None, worse(cut, Damage("strange", "no line is of the form `MemTotal: 16 kB`"))
+    return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab")), cut
+
+
+def fields_bytes(lines: list[str]) -> dict[str, int]:
+    """The amounts of lines such as `MemTotal: 16 kB` or `Node 0 MemTotal: 16 kB`, in bytes."""
+    found: dict[str, int] = {}
+    for line in lines:
+        label, _, amount = line.partition(":")
+        words = amount.split()
+        if len(words) == 2 and words[1] == "kB" and label:
+            try:
+                found[label.split()[-1]] = count(words[0]) << 10
+            except (ValueError, IndexError):
+                continue
+    return found

@@ -1,0 +1,126 @@
+"""/proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_show): free blocks by order and migrate type, and pageblocks by type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tcptop.kernel_release import release_numbers
+from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
+from tcptop.sources.printable import printable_name
+from tcptop.sources.source import (
+    EVERY_FIVE_SECONDS,
+    Damage,
+    FileSource,
+    count,
+    lines_left_out,
+    whole_lines,
+    worse,
+)
+
+FREE_HEADER = "Free pages count per migrate type at order"
+BLOCKS_HEADER = "Number of blocks type"
+
+
+class PagetypeinfoSource(FileSource[Pagetypeinfo]):
+    """Every five seconds while it is looked at: the kernel walks the free lists, and all pageblocks, under zone->lock."""
+
+    name = "pagetypeinfo"
+    path = "proc/pagetypeinfo"
+    pace = EVERY_FIVE_SECONDS
+    needs_release = True
+
+    def off_reason(self, kernel_release: str | None) -> str | None:
+        """Off where the walk of the free lists is not capped (before 5.4, commit 93b3a674485f)."""
+        numbers = release_numbers(kernel_release)
+        if numbers is not None and numbers >= (5, 4):
+            return None
+        return f"/{self.path} is not read: Linux {kernel_release or 'of unknown release'} walks its free lists without a cap"
+
+    def parse(self, text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+@dataclass(slots=True)
+class _Tables:
+    orders: int = 0
+    types: list[str] = field(default_factory=list)
+    in_free_table: bool = True
+    pageblock_order: int | None = None
+    areas: list[TypedFreeArea] = field(default_factory=list)
+    pageblocks: list[Pageblocks] = field(default_factory=list)
+    cut_lines: int = 0
+
+
+def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
+    """Parses both tables, which the kernel repeats for each node.
+
+    Types and orders are those that the file names. `>100000` (since 5.4, commit 93b3a674485f) is a count at least as
+    large; its order is kept in `capped_orders`. A table of another kind (`Number of mixed blocks`) is passed over.
+    """
+    lines, cut = whole_lines(text)
+    tables = _Tables()
+    bad: list[str] = []
+    for line in lines:
+        try:
+            _take(line, tables)
+        except (ValueError, IndexError):
+            bad.append(line)
+    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    if tables.cut_lines:
+        damage = worse(Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"), damage)
+    if not tables.areas and not tables.pageblocks:
+        return None, worse(damage, Damage("strange", "no line names a zone"))
+    return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks)), damage
+
+
+def _take(line: str, tables: _Tables) -> None:
+    if line.startswith("Node"):
+        if tables.in_free_table:
+            tables.areas.append(_area(line, tables.orders))
+        elif tables.types:
+            tables.pageblocks.append(_pageblocks(line, tables.types))
+    elif line.startswith(FREE_HEADER):
+        tables.in_free_table = True
+        numbers = line.removeprefix(FREE_HEADER).split()
+        tables.orders = next((k for k, number in enumerate(numbers) if number != str(k)), len(numbers))
+        tables.cut_lines += tables.orders < len(numbers)
+    elif line.startswith(BLOCKS_HEADER):
+        tables.in_free_table = False
+        tables.types = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
+    elif line.startswith("Number of"):
+        tables.in_free_table, tables.types = False, []
+    elif line.startswith("Page block order:"):
+        tables.pageblock_order = count(line.partition(":")[2].strip())
+
+
+def _area(line: str, orders: int) -> TypedFreeArea:
+    """`Node    0, zone   Normal, type      Movable    129 >100000 …`."""
+    place, _, rest = line.partition(", type")
+    fields = rest.split()
+    if not orders or len(fields) <= orders:
+        raise ValueError("fewer numbers than orders")
+    node, zone = _place(place)
+    texts = fields[1 : orders + 1]
+    return TypedFreeArea(
+        node,
+        zone,
+        printable_name(fields[0]),
+        tuple(count(text.removeprefix(">")) for text in texts),
+        tuple(order for order, text in enumerate(texts) if text.startswith(">")),
+    )
+
+
+def _pageblocks(line: str, types: list[str]) -> Pageblocks:
+    """`Node 0, zone   Normal          198         4149          517`."""
+    fields = line.split()
+    numbers = [count(text) for text in fields[4:]]
+    if len(numbers) != len(types):
+        raise ValueError("not a number for each type")
+    node, zone = _place(" ".join(fields[:4]))
+    return Pageblocks(node, zone, dict(zip(types, numbers, strict=True)))
+
+
+def _place(text: str) -> tuple[int, str]:
+    node, _, zone = text.removeprefix("Node").partition(", zone")
+    return count(node.strip()), printable_name(zone.strip())

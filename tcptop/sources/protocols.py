@@ -1,0 +1,43 @@
+"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket, readable by anyone."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Protocol, Protocols
+from tcptop.sources.printable import printable_name
+from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, count, lines_left_out, whole_lines, worse
+
+
+class ProtocolsSource(FileSource[Protocols]):
+    """Once a minute: only the sizes are wanted."""
+
+    name = "protocols"
+    path = "proc/net/protocols"
+    pace = EVERY_MINUTE
+
+    def parse(self, text: str) -> tuple[Protocols | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+def parse(text: str) -> tuple[Protocols | None, Damage | None]:
+    """Parses name, size and sockets; the columns of flags differ from kernel to kernel and are passed over.
+
+    The name may hold spaces (`%-9s`), so the size is the first number.
+    """
+    lines, cut = whole_lines(text)
+    if not lines or not lines[0].startswith("protocol"):
+        return None, worse(cut, Damage("strange", "the first line is not that of a protocols file"))
+    found: dict[str, Protocol] = {}
+    bad: list[str] = []
+    for line in lines[1:]:
+        fields = line.split()
+        at = next((k for k, text in enumerate(fields) if k and text.isdigit()), 0)
+        try:
+            if not at:
+                raise ValueError("no size")
+            name = printable_name(" ".join(fields[:at]))
+            sockets = fields[at + 1]
+            found[name] = Protocol(name, count(fields[at]), None if sockets == "-1" else count(sockets))
+        except (ValueError, IndexError):
+            bad.append(line)
+    return Protocols(found), worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))

@@ -1,0 +1,139 @@
+"""/sys/kernel/slab (mm/slub.c): which names share a cache, the sizes of each, and lock-free counts by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from tcptop.hosts.host import FileRead, Host
+from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
+from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
+
+FOLDER = "sys/kernel/slab"
+OPENED_BY = "run tcptop as root"
+
+SIZES = ("object_size", "slab_size", "objs_per_slab", "order")
+COUNTS = ("slabs", "total_objects")
+"""Only the counters without a lock: `objects` and `objects_partial` walk every partial list under list_lock."""
+
+Attributes = TypeVar("Attributes")
+
+
+class SlabLinksSource(Source[SlabLinks]):
+    """Once a minute: caches come and go with modules only. The links are readable by anyone."""
+
+    name = "slab_links"
+    pace = EVERY_MINUTE
+
+    async def read(self, host: Host) -> Reading[SlabLinks]:
+        """Lists the folder with the targets of its links."""
+        folder = await host.folder(FOLDER)
+        if folder.entries is None:
+            state, reason = explained(FOLDER, folder.error or OSError("unreadable"), OPENED_BY)
+            return Reading(state, None, reason, None, folder.took_us, None, None, None)
+        group_of = {
+            printable_name(name): printable_name(name if target is None else target.rstrip("/").rpartition("/")[2])
+            for name, target in folder.entries.items()
+        }
+        names_of: dict[str, list[str]] = {}
+        for name in sorted(group_of):
+            # A merged cache's own folder (`:A-0000128`) is no name of a cache.
+            if group_of[name] != name or not name.startswith(":"):
+                names_of.setdefault(group_of[name], []).append(name)
+        value = SlabLinks(group_of, {group: tuple(names) for group, names in names_of.items()})
+        return reading(value, None, FOLDER, folder.took_us)
+
+
+class SlabSizesSource(Source[SlabSizes]):
+    """Once a minute: the sizes of a cache stand as long as it exists."""
+
+    name = "slab_sizes"
+    pace = EVERY_MINUTE
+
+    def __init__(self, caches: Sequence[str]) -> None:
+        """Takes the names of the caches to read; those that this kernel lacks are passed over."""
+        self._caches = tuple(caches)
+
+    async def read(self, host: Host) -> Reading[SlabSizes]:
+        """Reads the size files of every cache."""
+        return await _each_cache(host, self._caches, SIZES, _size, SlabSizes)
+
+
+class SlabCountsSource(Source[SlabCounts]):
+    """Every interval: atomic counters, so reading them holds nobody up."""
+
+    name = "slab_counts"
+    makes_rates = True
+    beside_sockstat = True
+
+    def __init__(self, caches: Sequence[str]) -> None:
+        """Takes the names of the caches to read; those that this kernel lacks are passed over."""
+        self._caches = tuple(caches)
+
+    async def read(self, host: Host) -> Reading[SlabCounts]:
+        """Reads the count files of every cache."""
+        return await _each_cache(host, self._caches, COUNTS, _count, SlabCounts)
+
+
+Whole = TypeVar("Whole")
+
+
+async def _each_cache(
+    host: Host,
+    caches: Sequence[str],
+    attributes: Sequence[str],
+    made: Callable[[Sequence[str | None], list[str]], Attributes],
+    whole: Callable[[dict[str, Attributes]], Whole],
+) -> Reading[Whole]:
+    files = await host.read([f"{FOLDER}/{cache}/{attribute}" for cache in caches for attribute in attributes])
+    took_us = sum(file.took_us for file in files)
+    found: dict[str, Attributes] = {}
+    bad: list[str] = []
+    for index, cache in enumerate(caches):
+        own = files[index * len(attributes) : (index + 1) * len(attributes)]
+        texts = [decoded(file.data) if file.data is not None else None for file in own]
+        if any(texts):
+            found[cache] = made(texts, bad)
+    if found:
+        return reading(whole(found), lines_left_out(len(bad), bad[0] if bad else ""), FOLDER, took_us)
+    state, reason = _why_none(files, attributes[0])
+    return Reading(state, None, reason, None, took_us, None, None, None)
+
+
+def _why_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
+    refused = next((file.error for file in files if isinstance(file.error, PermissionError)), None)
+    if refused is not None:
+        return explained(f"{FOLDER}/*/{attribute}", refused, OPENED_BY)
+    error = next((file.error for file in files if file.error is not None), None)
+    return explained(FOLDER, error, OPENED_BY) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
+
+
+def _size(texts: Sequence[str | None], bad: list[str]) -> SlabSize:
+    return SlabSize(*(parse_counts(text, bad)[0] for text in texts))
+
+
+def _count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
+    (slabs, slabs_by_node), (objects, objects_by_node) = (parse_counts(text, bad) for text in texts)
+    return SlabCount(slabs, objects, slabs_by_node, objects_by_node)
+
+
+def parse_counts(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
+    """Parses `143 N0=130 N2=13`: a total, and the nodes that have any (mm/slub.c, show_slab_objects).
+
+    Gives None for the total of a text that is absent, empty or of another form; the last goes into `bad` too.
+    """
+    fields = text.split() if text else []
+    if not fields:
+        return None, {}
+    by_node: dict[int, int] = {}
+    try:
+        total = count(fields[0])
+        for field in fields[1:]:
+            node, _, number = field.partition("=")
+            if node.startswith("N"):
+                by_node[count(node[1:])] = count(number)
+    except ValueError:
+        bad.append(text or "")
+        return None, {}
+    return total, by_node

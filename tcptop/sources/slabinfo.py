@@ -1,0 +1,72 @@
+"""/proc/slabinfo (mm/slab_common.c, slabinfo_show): the size and the counts of every slab cache."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Slabinfo, SlabRow
+from tcptop.sources.printable import printable_name
+from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
+
+VERSIONS = ("2.0", "2.1")
+HEADER = "slabinfo - version:"
+
+
+class SlabinfoSource(FileSource[Slabinfo]):
+    """Every interval, if the read is cheap enough: it takes slab_mutex and every node's list_lock in turn."""
+
+    name = "slabinfo"
+    path = "proc/slabinfo"
+    makes_rates = True
+    beside_sockstat = True
+
+    def parse(self, text: str) -> tuple[Slabinfo | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
+    """Parses versions 2.0 and 2.1, with and without the `(statistics)` tails of CONFIG_DEBUG_SLAB."""
+    lines, cut = whole_lines(text)
+    header = lines[0] if lines else text
+    if not header.startswith(HEADER):
+        return None, worse(cut, Damage("strange", "the first line is not that of a slabinfo file"))
+    version, _, rest = header.removeprefix(HEADER).strip().partition(" ")
+    if version not in VERSIONS:
+        known = " and ".join(VERSIONS)
+        return None, Damage("strange", f"version {printable_name(version)} is not known ({known} are)")
+    rows: list[SlabRow] = []
+    bad: list[str] = []
+    for line in lines[1:]:
+        if not line or line[0] == "#":
+            continue
+        try:
+            rows.append(_row(line))
+        except ValueError:
+            bad.append(line)
+    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    return Slabinfo(version, "statistics" in rest, tuple(rows)), damage
+
+
+def _row(line: str) -> SlabRow:
+    """One cache: `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; a name may hold anything.
+
+    Raises:
+        ValueError: when the line is of another form.
+    """
+    fields = line.split()
+    at = 6 if len(fields) > 7 and fields[7] == "tunables" else fields.index("tunables") - 1
+    if at < 6 or fields[at] != ":" or len(fields) < at + 10 or fields[at + 5 : at + 7] != [":", "slabdata"]:
+        raise ValueError("not a slabinfo row")
+    active, objects, size, per_slab, pages = map(count, fields[at - 5 : at])
+    active_slabs, slabs, _ = map(count, fields[at + 7 : at + 10])
+    return SlabRow(
+        name=printable_name(" ".join(fields[: at - 5])),
+        # Counted without one lock over all lists, so it can pass the total for a moment.
+        active_objects=min(active, objects),
+        objects=objects,
+        object_bytes=size,
+        objects_per_slab=per_slab,
+        pages_per_slab=pages,
+        active_slabs=active_slabs,
+        slabs=slabs,
+        tunables_limit=count(fields[at + 2]),
+    )

@@ -1,0 +1,54 @@
+"""/proc/net/sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c): how many sockets there are."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Sockstat, Sockstat6
+from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+
+
+class SockstatSource(FileSource[Sockstat]):
+    """Every interval: sums of per-CPU counters."""
+
+    name = "sockstat"
+    path = "proc/net/sockstat"
+
+    def parse(self, text: str) -> tuple[Sockstat | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+class Sockstat6Source(FileSource[Sockstat6]):
+    """Every interval, as sockstat; missing where the kernel has no IPv6."""
+
+    name = "sockstat6"
+    path = "proc/net/sockstat6"
+
+    def parse(self, text: str) -> tuple[Sockstat6 | None, Damage | None]:
+        """See `parse6`."""
+        return parse6(text)
+
+
+def parse(text: str) -> tuple[Sockstat | None, Damage | None]:
+    """Parses the line `TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0`; a field that is not there is None."""
+    found, damage = _protocol(text, "TCP:")
+    if found is None:
+        return None, damage
+    return Sockstat(*(found.get(key) for key in ("inuse", "orphan", "tw", "alloc", "mem"))), damage
+
+
+def parse6(text: str) -> tuple[Sockstat6 | None, Damage | None]:
+    """Parses the line `TCP6: inuse 0`."""
+    found, damage = _protocol(text, "TCP6:")
+    return (None if found is None else Sockstat6(found.get("inuse"))), damage
+
+
+def _protocol(text: str, label: str) -> tuple[dict[str, int] | None, Damage | None]:
+    lines, cut = whole_lines(text)
+    for line in lines:
+        fields = line.split()
+        if fields and fields[0] == label:
+            try:
+                return {key: count(number) for key, number in zip(fields[1::2], fields[2::2], strict=True)}, cut
+            except ValueError:
+                return None, worse(cut, Damage("strange", f"the {label} line is of another form"))
+    return None, worse(cut, Damage("strange", f"no {label} line"))

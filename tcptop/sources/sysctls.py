@@ -1,0 +1,52 @@
+"""The files below /proc/sys that a figure or a label needs, and /proc/version where they were not saved."""
+
+from __future__ import annotations
+
+from tcptop.hosts.host import Host
+from tcptop.snapshot import Reading, Sysctls
+from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
+
+PATHS = (
+    "proc/sys/kernel/hostname",
+    "proc/sys/kernel/osrelease",
+    "proc/version",
+    "proc/sys/net/ipv4/tcp_mem",
+    "proc/sys/net/core/mem_pcpu_rsv",
+)
+
+
+class SysctlsSource(Source[Sysctls]):
+    """Once a minute."""
+
+    name = "sysctls"
+    pace = EVERY_MINUTE
+
+    async def read(self, host: Host) -> Reading[Sysctls]:
+        """Reads what there is of them; none is needed for the rest."""
+        files = await host.read(PATHS)
+        took_us = sum(file.took_us for file in files)
+        texts = [decoded(file.data).strip() if file.data is not None else "" for file in files]
+        if not any(texts):
+            state, reason = explained("proc/sys", files[1].error or OSError("empty"), "run tcptop as root")
+            return Reading(state, None, reason, None, took_us, None, None, None)
+        name, release, version, tcp_mem, reserve = texts
+        value, damage = parse(name, release, version, tcp_mem, reserve)
+        return reading(value, damage, "proc/sys", took_us)
+
+
+def parse(name: str, release: str, version: str, tcp_mem: str, reserve: str) -> tuple[Sysctls, Damage | None]:
+    """Makes sense of the five texts; an empty one is None, one of another form is named."""
+    damage: Damage | None = None
+    if not release and version.startswith("Linux version "):
+        release = version.split()[2]
+    thresholds: tuple[int, int, int] | None = None
+    per_cpu: int | None = None
+    try:
+        if tcp_mem:
+            low, pressure, high = map(count, tcp_mem.split())
+            thresholds = (low, pressure, high)
+        per_cpu = count(reserve) if reserve else None
+    except ValueError:
+        damage = Damage("strange", "net/ipv4/tcp_mem or net/core/mem_pcpu_rsv is of another form")
+    return Sysctls(printable_name(name) or None, printable_name(release) or None, thresholds, per_cpu), damage

@@ -1,0 +1,76 @@
+"""/sys/devices/system/node and cpu (drivers/base/node.c, cpu.c): the nodes, their CPUs and their memory."""
+
+from __future__ import annotations
+
+from tcptop.hosts.host import Host
+from tcptop.snapshot import NodeFacts, Reading, Topology
+from tcptop.sources.meminfo import fields_bytes
+from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
+
+NODES = "sys/devices/system/node"
+ONLINE_CPUS = "sys/devices/system/cpu/online"
+MAX_NODES = 1024
+"""MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
+
+
+class TopologySource(Source[Topology]):
+    """Once a minute: only hotplug changes it."""
+
+    name = "topology"
+    pace = EVERY_MINUTE
+
+    async def read(self, host: Host) -> Reading[Topology]:
+        """Reads the folder of each node, whatever their numbers, and the list of online CPUs."""
+        folder = await host.folder(NODES)
+        numbers = sorted(
+            int(name[4:])
+            for name in folder.entries or ()
+            if name.startswith("node") and name[4:].isascii() and name[4:].isdigit() and len(name) < 10
+        )[:MAX_NODES]
+        paths = [ONLINE_CPUS]
+        for number in numbers:
+            paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
+        texts = [decoded(file.data) if file.data is not None else None for file in await host.read(paths)]
+        damage: Damage | None = None
+        nodes: list[NodeFacts] = []
+        for index, number in enumerate(numbers):
+            cpu_list, meminfo = texts[1 + 2 * index : 3 + 2 * index]
+            fields = fields_bytes(meminfo.splitlines()) if meminfo else {}
+            cpus, wrong = _cpus(cpu_list)
+            damage = worse(damage, wrong)
+            shown_list = None if cpu_list is None else printable_name(cpu_list.strip())
+            nodes.append(NodeFacts(number, shown_list, cpus, fields.get("MemTotal")))
+        online_cpus, wrong = _cpus(texts[0])
+        if not nodes and online_cpus is None:
+            state, reason = explained(NODES, folder.error or FileNotFoundError(2, ""), "run tcptop as root")
+            return Reading(state, None, reason, None, folder.took_us, None, None, None)
+        return reading(Topology(tuple(nodes), online_cpus), worse(damage, wrong), NODES, folder.took_us)
+
+
+def _cpus(text: str | None) -> tuple[int | None, Damage | None]:
+    if text is None:
+        return None, None
+    try:
+        return cpu_count(text), None
+    except ValueError:
+        return None, Damage("strange", f"a list of CPUs is of another form: {printable_name(text.strip())[:60]!r}")
+
+
+def cpu_count(text: str) -> int:
+    """How many CPUs a list such as `0-3,8,10-11` names; a blank line is a node without any.
+
+    Raises:
+        ValueError: when the list is of another form.
+    """
+    total = 0
+    for part in text.strip().split(","):
+        if not part:
+            continue
+        first, dash, last = part.strip().partition("-")
+        low = count(first)
+        high = count(last.partition(":")[0]) if dash else low
+        if high < low:
+            raise ValueError(f"a range that runs backwards: {part!r}")
+        total += high - low + 1
+    return total

@@ -1,0 +1,80 @@
+"""/proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print): size, watermarks and protection of every zone."""
+
+from __future__ import annotations
+
+from tcptop.snapshot import Zone, Zoneinfo
+from tcptop.sources.printable import printable_name
+from tcptop.sources.source import (
+    EVERY_FIVE_SECONDS,
+    Damage,
+    FileSource,
+    count,
+    counts,
+    lines_left_out,
+    whole_lines,
+    worse,
+)
+
+PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed")
+"""Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""
+
+
+class ZoneinfoSource(FileSource[Zoneinfo]):
+    """Every five seconds: the kernel prints each zone, with a block for each CPU, under zone->lock."""
+
+    name = "zoneinfo"
+    path = "proc/zoneinfo"
+    pace = EVERY_FIVE_SECONDS
+
+    def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
+        """See `parse`."""
+        return parse(text)
+
+
+def parse(text: str) -> tuple[Zoneinfo | None, Damage | None]:
+    """Parses by keys, never by line number: keys came, went and changed places from 3.10 to 7.x."""
+    lines, cut = whole_lines(text)
+    zones: list[Zone] = []
+    bad: list[str] = []
+    name: tuple[int, str] | None = None
+    pages: dict[str, int] = {}
+    protection: tuple[int, ...] = ()
+    for line in lines:
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            if fields[0] == "Node" and line.startswith("Node"):
+                if name is not None:
+                    zones.append(_zone(name, pages, protection))
+                name, pages, protection = None, {}, ()
+                name = (count(fields[1].rstrip(",")), printable_name(fields[3]))
+            elif fields[0] == "pages" and len(fields) == 3:
+                pages[fields[1]] = count(fields[2])
+            elif fields[0] in PAGE_COUNTS and len(fields) == 2:
+                pages[fields[0]] = count(fields[1])
+            elif fields[0] == "protection:":
+                protection = counts(line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split())
+        except (ValueError, IndexError):
+            bad.append(line)
+    if name is not None:
+        zones.append(_zone(name, pages, protection))
+    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    if not zones:
+        return None, worse(damage, Damage("strange", "no line names a zone"))
+    return Zoneinfo(tuple(zones)), damage
+
+
+def _zone(name: tuple[int, str], pages: dict[str, int], protection: tuple[int, ...]) -> Zone:
+    return Zone(
+        node=name[0],
+        name=name[1],
+        free_pages=pages.get("free"),
+        boost_pages=pages.get("boost"),
+        min_pages=pages.get("min"),
+        low_pages=pages.get("low"),
+        high_pages=pages.get("high"),
+        present_pages=pages.get("present"),
+        managed_pages=pages.get("managed"),
+        protection_pages=protection,
+    )

@@ -1,0 +1,100 @@
+"""Numbers as people read them. The number and its unit are plain text; colour is the widgets' business."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+SHORT_UNITS = ("", "K", "M", "G", "T", "P")
+DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
+
+
+def grouped(number: int) -> str:
+    """Groups of three digits, apart by a space: `18 002`."""
+    return f"{number:,}".replace(",", " ")
+
+
+def count(number: int | None) -> str:
+    """A count in full."""
+    return UNKNOWN if number is None else grouped(number)
+
+
+def short_count(number: int | None, width: int) -> str:
+    """A count in full where it fits into the width, else in thousands or millions, rounded down: `351k`."""
+    if number is None:
+        return UNKNOWN
+    text = str(number)
+    step = 0
+    while len(text) > width and step + 1 < len(DECIMAL_UNITS):
+        step += 1
+        text = f"{number // 1000**step}{DECIMAL_UNITS[step]}"
+    return text
+
+
+def exact_bytes(amount: float | None) -> str:
+    """Bytes in full, to the nearest one: `3 829`."""
+    return UNKNOWN if amount is None else grouped(round(amount))
+
+
+def size(amount: float | None) -> str:
+    """An amount of memory with its unit: `72.4 MiB`."""
+    value, unit = _scaled(amount, BINARY_UNITS)
+    return UNKNOWN if value is None else f"{value} {unit}"
+
+
+def short_size(amount: float | None) -> str:
+    """The same as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
+    if amount is None:
+        return UNKNOWN
+    if amount < 1024:
+        return f"{round(amount)}B"
+    step = 0
+    while amount >= 1024 and step + 1 < len(SHORT_UNITS):
+        amount /= 1024
+        step += 1
+    return f"{amount:.2f}{SHORT_UNITS[step]}" if amount < 100 else f"{amount:.0f}{SHORT_UNITS[step]}"
+
+
+def page_order_size(order: int, page_bytes: int | None) -> str:
+    """The size of a block of an order, `32K`; the order itself where the page size is unknown: `o3`."""
+    if page_bytes is None:
+        return f"o{order}"
+    amount, step = page_bytes << order, 0
+    while amount >= 1024 and step + 1 < len(SHORT_UNITS):
+        amount //= 1024
+        step += 1
+    return f"{amount}{SHORT_UNITS[step]}"
+
+
+def percent(share: float | None) -> str:
+    """A share from 0 to 1 as a whole percentage, rounded down, so that 100 % is all."""
+    return UNKNOWN if share is None else f"{int(share * 100)}%"
+
+
+def signed_rate(per_second: float | None) -> str:
+    """A change in a second with its sign: `+120`; a still figure is `0`."""
+    if per_second is None:
+        return UNKNOWN
+    whole = round(per_second)
+    return f"{'+' if whole > 0 else '-' if whole < 0 else ''}{short_count(abs(whole), 6)}"
+
+
+def seconds(amount: float | None) -> str:
+    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`."""
+    if amount is None:
+        return UNKNOWN
+    if amount >= 120:
+        return f"{amount / 60:.0f} min"
+    return f"{amount:g} s" if amount == int(amount) else f"{amount:.1f} s"
+
+
+def _scaled(amount: float | None, units: tuple[str, ...]) -> tuple[str | None, str]:
+    if amount is None:
+        return None, ""
+    step = 0
+    while abs(amount) >= 1024 and step + 1 < len(units):
+        amount /= 1024
+        step += 1
+    if not step:
+        return grouped(round(amount)), units[0]
+    return (f"{amount:.1f}" if abs(amount) < 1000 else f"{amount:.0f}"), units[step]
