@@ -39,6 +39,8 @@ class KernelObject:
     """One kind of object that sockets make the kernel allocate."""
 
     struct: str
+    label: str
+    """What a figure calls its part; objects of one label are shown as one."""
     caches: tuple[str, ...]
     """The names that its cache has had, newest first; empty where it is a plain kmalloc."""
     held_in: frozenset[State]
@@ -60,6 +62,7 @@ class KernelObject:
 
 SOCKET_WQ = KernelObject(
     struct="struct socket_wq",
+    label="wq",
     caches=(),
     kmalloc_bytes=64,
     held_in=WITH_FILE,
@@ -71,6 +74,7 @@ SOCKET_WQ = KernelObject(
 
 LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",
+    label="LSM",
     caches=(),
     held_in=WITH_SOCK,
     allocated_by="security_sk_alloc()",
@@ -79,6 +83,7 @@ LSM_SOCKET_BLOB = KernelObject(
 
 TCP_SOCK = KernelObject(
     struct="struct tcp_sock",
+    label="TCP",
     caches=("TCP",),
     held_in=WITH_SOCK,
     family="ipv4",
@@ -89,6 +94,7 @@ TCP_SOCK = KernelObject(
 
 TCP6_SOCK = KernelObject(
     struct="struct tcp6_sock",
+    label="TCPv6",
     caches=("TCPv6",),
     held_in=WITH_SOCK,
     family="ipv6",
@@ -99,6 +105,7 @@ TCP6_SOCK = KernelObject(
 
 SOCKET_ALLOC = KernelObject(
     struct="struct socket_alloc",
+    label="inode",
     caches=("sock_inode_cache",),
     held_in=WITH_FILE,
     allocated_by="sock_alloc_inode()",
@@ -107,6 +114,7 @@ SOCKET_ALLOC = KernelObject(
 
 BIND_BUCKET = KernelObject(
     struct="struct inet_bind_bucket",
+    label="port",
     caches=("tcp_bind_bucket",),
     held_in=WITH_PORT,
     per="local port",
@@ -116,6 +124,7 @@ BIND_BUCKET = KernelObject(
 
 BIND2_BUCKET = KernelObject(
     struct="struct inet_bind2_bucket",
+    label="port",
     caches=("tcp_bind2_bucket",),
     held_in=WITH_PORT,
     per="local port",
@@ -127,6 +136,7 @@ BIND2_BUCKET = KernelObject(
 
 TW_SOCK = KernelObject(
     struct="struct tcp_timewait_sock",
+    label="tw_sock",
     caches=("tw_sock_TCP", "tcp_tw_bucket"),
     held_in=AS_MINI_SOCKET,
     family="ipv4",
@@ -137,6 +147,7 @@ TW_SOCK = KernelObject(
 
 TW6_SOCK = KernelObject(
     struct="struct tcp6_timewait_sock",
+    label="tw_sock v6",
     caches=("tw_sock_TCPv6",),
     held_in=AS_MINI_SOCKET,
     family="ipv6",
@@ -147,6 +158,7 @@ TW6_SOCK = KernelObject(
 
 REQUEST_SOCK = KernelObject(
     struct="struct tcp_request_sock",
+    label="request",
     caches=("request_sock_TCP", "tcp_open_request"),
     held_in=AS_REQUEST,
     family="ipv4",
@@ -157,6 +169,7 @@ REQUEST_SOCK = KernelObject(
 
 REQUEST6_SOCK = KernelObject(
     struct="struct tcp_request_sock",
+    label="request",
     caches=("request_sock_TCPv6",),
     held_in=AS_REQUEST,
     family="ipv6",
@@ -172,6 +185,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     SOCKET_WQ,
     KernelObject(
         struct="struct dentry",
+        label="dentry",
         caches=("dentry",),
         held_in=WITH_FILE,
         allocated_by="sock_alloc_file() -> d_alloc_pseudo()",
@@ -179,6 +193,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct file",
+        label="file",
         caches=("filp",),
         held_in=WITH_FILE,
         allocated_by="sock_alloc_file() -> alloc_empty_file()",
@@ -186,6 +201,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="LSM file blob",
+        label="LSM",
         caches=("lsm_file_cache", "selinux_file_security"),
         held_in=WITH_FILE,
         allocated_by="security_file_alloc()",
@@ -194,6 +210,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="LSM inode blob",
+        label="LSM",
         caches=("lsm_inode_cache", "selinux_inode_security"),
         held_in=WITH_FILE,
         allocated_by="security_inode_alloc()",
@@ -201,14 +218,15 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         since=(5, 1),
     ),
     LSM_SOCKET_BLOB,
-    BIND_BUCKET,
-    BIND2_BUCKET,
     TW_SOCK,
     TW6_SOCK,
+    BIND_BUCKET,
+    BIND2_BUCKET,
     REQUEST_SOCK,
     REQUEST6_SOCK,
     KernelObject(
         struct="struct epitem",
+        label="epoll",
         caches=("eventpoll_epi",),
         held_in=NOT_BY_STATE,
         allocated_by="ep_insert()",
@@ -216,6 +234,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct eppoll_entry",
+        label="epoll",
         caches=("eventpoll_pwq",),
         held_in=NOT_BY_STATE,
         allocated_by="ep_ptable_queue_proc()",
@@ -223,6 +242,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct sk_buff",
+        label="skb",
         caches=("skbuff_head_cache",),
         held_in=NOT_BY_STATE,
         allocated_by="__alloc_skb()",
@@ -230,6 +250,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct sk_buff_fclones",
+        label="skb",
         caches=("skbuff_fclone_cache",),
         held_in=NOT_BY_STATE,
         allocated_by="__alloc_skb()",
@@ -237,6 +258,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="skb linear data",
+        label="skb",
         caches=("skbuff_small_head",),
         held_in=NOT_BY_STATE,
         allocated_by="kmalloc_reserve()",
@@ -246,6 +268,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct nf_conn",
+        label="conntrack",
         caches=("nf_conntrack",),
         held_in=NOT_BY_STATE,
         allocated_by="__nf_conntrack_alloc()",
@@ -253,6 +276,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     ),
     KernelObject(
         struct="struct mptcp_sock",
+        label="MPTCP",
         caches=("MPTCP", "MPTCPv6"),
         held_in=NOT_BY_STATE,
         allocated_by="sk_prot_alloc()",

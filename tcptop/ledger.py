@@ -66,6 +66,7 @@ class Part:
     """One kind of object in a figure."""
 
     object: str
+    label: str
     cache: str
     count: float
     object_bytes: float
@@ -73,6 +74,14 @@ class Part:
     high_slab_bytes: float | None
     """The most it can be, where it is estimated."""
     estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A labelled share of a figure, for a bar: parts of one label together."""
+
+    label: str
+    bytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class Side:
     missing: tuple[str, ...]
     """The parts that are not known; with any, both sums are lower bounds."""
     parts: tuple[Part, ...]
+    slices: tuple[Slice, ...]
 
     @property
     def complete(self) -> bool:
@@ -108,8 +118,8 @@ class ConnectionCost:
     buffer_bytes_per_socket: float | None
     now_bytes: float | None
     now_unknown_because: str | None
-    now_sock_bytes: float | None
-    """The part of `now_bytes` that the sock itself, with its idle slab, makes."""
+    now_slices: tuple[Slice, ...]
+    """What `now_bytes` is the sum of, idle slab among it; empty where that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from tcptop.snapshot import Reading, Snapshot
 
 def account(snapshot: Snapshot) -> Ledger:
     """Every figure of one Snapshot."""
-    page_bytes = page_size_bytes(snapshot.page_size_bytes, snapshot.meminfo.value, snapshot.zoneinfo.value)
+    page_bytes = page_size_bytes(snapshot)
     host = _host(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)

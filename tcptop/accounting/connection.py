@@ -20,7 +20,17 @@ from tcptop.kernel_objects import (
     State,
 )
 from tcptop.kernel_release import release_numbers
-from tcptop.ledger import AccountingMode, CacheLine, ConnectionCost, Family, Figure, Part, Side, SocketCounts
+from tcptop.ledger import (
+    AccountingMode,
+    CacheLine,
+    ConnectionCost,
+    Family,
+    Figure,
+    Part,
+    Side,
+    Slice,
+    SocketCounts,
+)
 from tcptop.snapshot import SecurityModules, Sockstat, Snapshot
 
 ENOUGH_SOCKETS_PER_CPU = 100
@@ -83,6 +93,7 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
         slab_bytes=round(sum(slab), 2) if slab else None,
         missing=tuple(missing),
         parts=tuple(parts),
+        slices=next_slices(tuple(parts)),
     )
 
 
@@ -121,26 +132,19 @@ def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: in
     held = _held_bytes(table, "full")
     idle = _idle_bytes(table, held, allocated, mix)
     because = _too_few(allocated, cpus, "sockets")
-    now: float | None = None
-    sock: float | None = None
+    now: tuple[Slice, ...] = ()
     if held is None:
         because = "what the TCP caches hold is not known"
     elif allocated and beside and because is None:
-        with_file = files(table, allocated, beside.orphans)
-        sock = round(held / allocated, 2)
-        shared = sum(
-            part.slab_bytes or 0.0
-            for part in figures["mix"].accepted.parts
-            if part.object not in (TCP_SOCK.struct, TCP6_SOCK.struct)
-        )
-        now = round(sock + shared * (with_file or 0) / allocated, 2)
+        with_file = files(table, allocated, beside.orphans) or 0
+        now = _now_slices(figures["mix"].accepted, held / allocated, with_file / allocated)
     return ConnectionCost(
         figures=figures,
         idle_bytes_per_socket=round(idle / allocated, 2) if idle is not None and allocated else None,
         buffer_bytes_per_socket=_buffers_per_socket(sockets),
-        now_bytes=now,
+        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
         now_unknown_because=because,
-        now_sock_bytes=sock,
+        now_slices=now,
     )
 
 
@@ -149,21 +153,50 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Conne
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
     mix = FamilyMix(active4 / active, active6 / active) if active >= ENOUGH_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+    figures = _figures(snapshot, table, "time_wait", mix)
     held = _held_bytes(table, "time_wait")
     idle = _idle_bytes(table, held, active, mix, "time_wait")
     because = _too_few(active, cpus, "TIME_WAIT mini-sockets")
+    now: tuple[Slice, ...] = ()
     if held is None:
         because = "what the tw_sock caches hold is not known"
-    now = round(held / active, 2) if held is not None and active and because is None else None
+    elif active and because is None:
+        now = _now_slices(figures["mix"].accepted, held / active, 0.0)
     return ConnectionCost(
-        figures=_figures(snapshot, table, "time_wait", mix),
+        figures=figures,
         idle_bytes_per_socket=round(idle / active, 2) if idle is not None and active else None,
         # A mini-socket has no queues (include/net/inet_timewait_sock.h).
         buffer_bytes_per_socket=0.0,
-        now_bytes=now,
+        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
         now_unknown_because=because,
-        now_sock_bytes=now,
+        now_slices=now,
     )
+
+
+def _now_slices(accepted: Side, held_per_socket: float, with_file: float) -> tuple[Slice, ...]:
+    """The average socket: what its family's caches hold for it, idle slab apart, and the parts that it has with a file.
+
+    Buckets are left out: they are per local port, and no counter tells how many ports are in use.
+    """
+    families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
+    own = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object in families)
+    idle = max(0.0, held_per_socket - own)
+    shrink = min(1.0, held_per_socket / own) if own else 0.0
+    slices: dict[str, float] = {}
+    for part in accepted.parts:
+        share = (part.slab_bytes or 0.0) * (shrink if part.object in families else with_file)
+        slices[part.label] = slices.get(part.label, 0.0) + share
+    slices["idle"] = idle
+    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)
+
+
+def next_slices(parts: tuple[Part, ...]) -> tuple[Slice, ...]:
+    """The parts of a figure with those of one label together; without a page size, by object bytes."""
+    slices: dict[str, float] = {}
+    for part in parts:
+        amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
+        slices[part.label] = slices.get(part.label, 0.0) + amount
+    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items())
 
 
 def _figures(
@@ -204,7 +237,7 @@ def _part(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | 
     slab = round(count * share, 2) if share is not None else None
     # The struct alone, without its padding, is the least that the object takes.
     estimated = line.object_bytes is None
-    return Part(kernel_object.struct, line.name, round(count, 4), round(count * size, 2), slab, slab, estimated)
+    return Part(kernel_object.struct, kernel_object.label, line.name, round(count, 4), round(count * size, 2), slab, slab, estimated)
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
@@ -232,7 +265,8 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
     share = line.slab_share_bytes
     slab = round(count * share, 2) if share is not None else None
     object_bytes = round(count * line.object_bytes, 2)
-    yield Part(SOCKET_WQ.struct, line.name, round(count, 4), object_bytes, slab, slab, small is not True or old is not True)
+    estimated = small is not True or old is not True
+    yield Part(SOCKET_WQ.struct, SOCKET_WQ.label, line.name, round(count, 4), object_bytes, slab, slab, estimated)
 
 
 def _lsm_socket_blob(modules: SecurityModules | None, table: CacheTable, count: float) -> Iterator[Part | str]:
@@ -251,6 +285,7 @@ def _lsm_socket_blob(modules: SecurityModules | None, table: CacheTable, count: 
     low_share, high_share = low.slab_share_bytes, high.slab_share_bytes if high else None
     yield Part(
         LSM_SOCKET_BLOB.struct,
+        LSM_SOCKET_BLOB.label,
         low.name,
         round(count, 4),
         round(count * low.object_bytes, 2),

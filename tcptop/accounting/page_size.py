@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from tcptop.snapshot import Meminfo, Zoneinfo
+from collections.abc import Sequence
 
-LEAST_PAGE_BYTES = 4096
-MOST_PAGE_BYTES = 1 << 18
-TOLERANCE = 0.01
-"""Memory may be plugged in between two reads."""
+from tcptop.snapshot import SlabRow, Snapshot
+
+PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
+"""From 4 KiB to 256 KiB, all that Linux has been built with."""
+
+TOLERANCE = 0.002
+"""Memory may be plugged in between the reads of two files."""
 
 
-def page_size_bytes(known: int | None, meminfo: Meminfo | None, zoneinfo: Zoneinfo | None) -> int | None:
-    """The size that the host knows, else MemTotal ÷ the zones' managed pages, else None.
+def page_size_bytes(snapshot: Snapshot) -> int | None:
+    """The size that the host knows, else the one that its files agree with, else None.
 
-    Both are totalram_pages (mm/page_alloc.c, adjust_managed_page_count), so the quotient is exact on every kernel; one
-    that is no power of two, or out of range, comes from files that do not belong together.
+    The slab rows tell best: SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
+    order_objects), which holds for one page size only. Next, what the nodes have in memory ÷ the managed pages of their
+    zones, both from mm/show_mem.c, si_meminfo_node. MemTotal ÷ managed comes last: on a machine that sets up its memory
+    late the zones are behind the total.
     """
-    if known is not None:
-        return known
-    if meminfo is None or meminfo.total_bytes is None or zoneinfo is None:
-        return None
-    managed = sum(zone.managed_pages or 0 for zone in zoneinfo.zones)
-    if not managed:
-        return None
-    quotient = meminfo.total_bytes / managed
-    size = LEAST_PAGE_BYTES
-    while size <= MOST_PAGE_BYTES:
-        if abs(quotient / size - 1) < TOLERANCE:
+    if snapshot.page_size_bytes is not None:
+        return snapshot.page_size_bytes
+    slabinfo, zoneinfo = snapshot.slabinfo.value, snapshot.zoneinfo.value
+    if slabinfo is not None and (size := of_slabs(slabinfo.rows)) is not None:
+        return size
+    managed = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
+    topology, meminfo = snapshot.topology.value, snapshot.meminfo.value
+    of_nodes = sum(node.memory_bytes or 0 for node in topology.nodes) if topology else 0
+    total = meminfo.total_bytes or 0 if meminfo else 0
+    for memory_bytes in (of_nodes, total):
+        if managed and (size := _nearest(memory_bytes / managed)) is not None:
             return size
-        size *= 2
     return None
+
+
+def of_slabs(rows: Sequence[SlabRow]) -> int | None:
+    """The one page size that every slab of a SLUB kernel fits; None on SLAB, whose slabs also hold their own index."""
+    if not rows or any(row.tunables_limit for row in rows):
+        return None
+    fitting = [
+        size
+        for size in PAGE_SIZES
+        if all(size * row.pages_per_slab // row.object_bytes == row.objects_per_slab for row in rows if row.object_bytes)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _nearest(quotient: float) -> int | None:
+    return next((size for size in PAGE_SIZES if abs(quotient / size - 1) < TOLERANCE), None)
