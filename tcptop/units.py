@@ -55,6 +55,19 @@ def short_size(amount: float | None) -> str:
     return f"{amount:.2f}{SHORT_UNITS[step]}" if amount < 100 else f"{amount:.0f}{SHORT_UNITS[step]}"
 
 
+def compact_size(amount: float | None) -> str:
+    """The same in four characters at most: `0`, `4K`, `1.2G`, `311M`; rounded down."""
+    if amount is None:
+        return UNKNOWN
+    step = 0
+    while amount >= 1000 and step + 1 < len(SHORT_UNITS):
+        amount /= 1024
+        step += 1
+    tenths = int(amount * 10) / 10
+    text = f"{tenths:.1f}" if step and tenths < 10 and tenths != int(tenths) else f"{int(amount)}"
+    return f"{text}{SHORT_UNITS[step]}"
+
+
 def page_order_size(order: int, page_bytes: int | None) -> str:
     """The size of a block of an order, `32K`; the order itself where the page size is unknown: `o3`."""
     if page_bytes is None:

@@ -1,0 +1,358 @@
+"""The Textual app: lays out the panes, binds the keys, and hands every ledger to the panes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.theme import Theme
+
+from tcptop.accounting import account
+from tcptop.columns import SORT_KEYS, column
+from tcptop.hosts.daemon_threads import DaemonThreadHost
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import Host
+from tcptop.ledger import Ledger
+from tcptop.live_sampler import LiveSampler
+from tcptop.sampler import Sampler, kernel_sources
+from tcptop.snapshot import Snapshot
+from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.widgets.buddy_pane import BuddyPane
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.head_line import HeadLine
+from tcptop.widgets.key_line import KeyLine
+from tcptop.widgets.pane import Pane
+from tcptop.widgets.sockets_pane import SocketsPane
+
+INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+
+THEME = Theme(
+    name="tcptop",
+    primary="#ffaf5f",
+    secondary="#5fafff",
+    accent="#d7d787",
+    success="#87afd7",
+    warning="#ff8700",
+    error="#ff8700",
+    foreground="#d0d0d0",
+    background="#121418",
+    surface="#181b20",
+    panel="#262a31",
+    boost="#303640",
+    dark=True,
+    variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
+)
+"""Orange and blue: apart for every kind of colour vision."""
+
+SORT_BINDINGS: list[BindingType] = [
+    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {column(column_id).title}; again reverses")
+    for key, column_id in SORT_KEYS.items()
+]
+
+
+class Sampled(Message):
+    """A new look at the kernel. A newer one takes the place of one that is not drawn yet."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """Whether it makes a waiting message needless."""
+        return isinstance(message, Sampled)
+
+
+class TcptopApp(App[int]):
+    """The screen."""
+
+    CSS = """
+    Screen { layout: vertical; background: $background; overflow: hidden; }
+    #top { height: 8; }
+    .-short #top { height: 6; }
+    .-low #top { height: 1fr; }
+    .-tiny #top { height: 1fr; }
+    #figure { width: 1fr; }
+    #sockets { width: 56; }
+    .-narrow #sockets { width: 36; }
+    .-slim #sockets { display: none; }
+    #caches { height: 1fr; }
+    #buddy { height: 1fr; }
+    .-low #buddy, .-tiny #buddy { display: none; }
+    .-tiny #caches { display: none; }
+    .-tiny #figure { border: none; }
+    """
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny -low -short"),
+        (9, "-low -short"),
+        (18, "-short"),
+        (32, "-tall"),
+    ]
+    TITLE = "tcptop"
+    COMMAND_PALETTE_BINDING = "colon"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
+        Binding("question_mark,h,H,f1", "help", "help"),
+        Binding("m", "switch_mode", "full or TIME_WAIT accounting"),
+        *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
+        Binding("left_square_bracket", "step_node(-1)", "previous node"),
+        Binding("right_square_bracket", "step_node(1)", "next node"),
+        Binding("equals_sign", "all_nodes", "all nodes"),
+        Binding("g", "ask_node", "a node by its number"),
+        *SORT_BINDINGS,
+        Binding("y", "switch_unit", "free blocks or bytes"),
+        Binding("space", "sample", "sample now; keeps everything"),
+        Binding("z", "pause", "pause, and go on"),
+        Binding("d", "ask_interval", "set the interval"),
+        Binding("plus", "interval(1)", "longer interval"),
+        Binding("minus", "interval(-1)", "shorter interval"),
+        Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
+        Binding("ctrl+l", "send_all", "draw everything again"),
+    ]
+
+    def __init__(self, host: Host, interval_s: float = 1.0, sort: str | None = None) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        self._host = host
+        self._ledger: Ledger | None = None
+        self._choices = Choices(interval_s=interval_s)
+        if sort is not None:
+            self._choices = replace(self._choices, sort=SORT_KEYS[sort])
+        self._live: LiveSampler | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._node_chosen = False
+
+    def compose(self) -> ComposeResult:
+        """The panes from top to bottom."""
+        yield HeadLine(id="head")
+        with Horizontal(id="top"):
+            yield FigurePane(id="figure")
+            yield SocketsPane(id="sockets")
+        yield CachesPane(id="caches")
+        yield BuddyPane(id="buddy")
+        yield KeyLine(id="keys")
+
+    def on_mount(self) -> None:
+        """Starts to follow a live host, or looks once at a saved tree."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.query_one(CachesPane).focus()
+        if self._host.identity.live:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, 0)
+            sources = [*kernel_sources(), MachineLoadSource()]
+            self._live = LiveSampler(Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s))
+            self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
+        else:
+            self._look_at_saved()
+
+    def on_unmount(self) -> None:
+        """Stops following; a read that hangs is left to its daemon thread."""
+        if self._following is not None:
+            self._following.cancel()
+
+    def on_sampled(self, message: Sampled) -> None:
+        """Accounts for a look and draws it."""
+        self._ledger = account(message.snapshot)
+        if not self._node_chosen and self._ledger.nodes:
+            # The first node with memory: on a machine with one node that is the machine.
+            self._node_chosen = True
+            with_zones = [node.node for node in self._ledger.nodes if node.zones]
+            first = with_zones[0] if with_zones else self._ledger.nodes[0].node
+            self._choices = replace(self._choices, node=first)
+        self._draw()
+
+    async def _follow(self, live: LiveSampler) -> None:
+        async for snapshot in live.snapshots():
+            self.post_message(Sampled(snapshot))
+
+    def _look_at_saved(self) -> None:
+        sampler = Sampler(self._host, kernel_sources())
+        for _ in range(2):
+            for source in sampler.due():
+                driven(sampler.read(source))
+        self.post_message(Sampled(sampler.snapshot()))
+
+    def _choose(self, choices: Choices) -> None:
+        self._choices = choices
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._ledger is None:
+            return
+        for pane in self.screen_stack[0].query(Pane):
+            pane.show(self._ledger, self._choices)
+
+    def action_leave(self) -> None:
+        """Quits with 0."""
+        self.exit(0)
+
+    def action_switch_mode(self) -> None:
+        """Full or TIME_WAIT accounting."""
+        mode = "time_wait" if self._choices.mode == "full" else "full"
+        self._choose(replace(self._choices, mode=mode))  # type: ignore[arg-type]
+
+    def action_node(self, node: int) -> None:
+        """Shows the node of that number; says so where there is none."""
+        numbers = [each.node for each in self._ledger.nodes] if self._ledger else []
+        if node in numbers:
+            self._choose(replace(self._choices, node=node))
+        else:
+            listed = ", ".join(map(str, numbers[:16])) + (", …" if len(numbers) > 16 else "")
+            self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
+
+    def action_step_node(self, step: int) -> None:
+        """Shows the node before or after, by number, round and round."""
+        numbers = [node.node for node in self._ledger.nodes] if self._ledger else []
+        if not numbers:
+            return
+        if self._choices.node in numbers:
+            number = numbers[(numbers.index(self._choices.node) + step) % len(numbers)]
+        else:
+            number = numbers[0 if step > 0 else -1]
+        self._choose(replace(self._choices, node=number))
+
+    def action_all_nodes(self) -> None:
+        """Shows all nodes."""
+        self._choose(replace(self._choices, node=None))
+
+    def action_ask_node(self) -> None:
+        """Asks for the number of a node, for machines with more than ten."""
+        self._ask("node:", self._answer_node)
+
+    def action_sort(self, column_id: str) -> None:
+        """Sorts by a column; by the same again, the other way round."""
+        reverse = self._choices.sort == column_id and not self._choices.reverse
+        self._choose(replace(self._choices, sort=column_id, reverse=reverse))
+
+    def action_switch_unit(self) -> None:
+        """Free blocks or bytes in the buddy lists."""
+        unit = "bytes" if self._choices.block_unit == "blocks" else "blocks"
+        self._choose(replace(self._choices, block_unit=unit))  # type: ignore[arg-type]
+
+    def action_sample(self) -> None:
+        """Reads everything once."""
+        if self._live is not None:
+            self._live.look_now()
+        else:
+            self._look_at_saved()
+
+    def action_pause(self) -> None:
+        """Stops reading, or goes on."""
+        if self._live is not None:
+            self._choose(replace(self._choices, paused=not self._choices.paused))
+            self._live.pause(self._choices.paused)
+
+    def action_ask_interval(self) -> None:
+        """Asks for the seconds from one sample to the next."""
+        self._ask("seconds from one sample to the next:", self._answer_interval)
+
+    def action_interval(self, step: int) -> None:
+        """The next longer or shorter interval."""
+        now = self._choices.interval_s
+        if step > 0:
+            self._set_interval(next((each for each in INTERVALS_S if each > now), now))
+        else:
+            self._set_interval(next((each for each in reversed(INTERVALS_S) if each < now), now))
+
+    def action_read_pagetypeinfo(self) -> None:
+        """Reads pagetypeinfo from now on, whatever it costs."""
+        if self._live is not None:
+            self._live.sampler.ask_for("pagetypeinfo")
+            self._live.look_now()
+
+    def action_send_all(self) -> None:
+        """Draws the whole screen again, for a terminal that lost it."""
+        self.refresh(repaint=True, layout=True)
+
+    def action_help(self) -> None:
+        """Explains the keys, the figures and the columns."""
+        if self._ledger is None:
+            return
+        from tcptop.widgets.help_screen import HelpScreen
+
+        self.push_screen(HelpScreen(bound_keys(self.BINDINGS), self._ledger, self._choices))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
+        """What the command palette offers: the same as the keys."""
+        for keys, meaning in bound_keys(self.BINDINGS):
+            binding = next(each for each in self.BINDINGS if isinstance(each, Binding) and each.description == meaning)
+            yield SystemCommand(f"{meaning} ({keys})", "", lambda action=binding.action: self.run_later(action))
+
+    def run_later(self, action: str) -> None:
+        """Runs a key's action after the palette has closed."""
+        self.call_later(self.run_action, action)
+
+    def _ask(self, question: str, answered: object) -> None:
+        from tcptop.widgets.prompt import Prompt
+
+        self.push_screen(Prompt(question), answered)  # type: ignore[call-overload]
+
+    def _answer_node(self, answer: str | None) -> None:
+        if not answer:
+            return
+        if answer.isascii() and answer.isdigit():
+            self.action_node(int(answer))
+        else:
+            self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
+
+    def _answer_interval(self, answer: str | None) -> None:
+        if not answer:
+            return
+        from argparse import ArgumentTypeError
+
+        from tcptop.cli import delay
+
+        try:
+            self._set_interval(delay(answer))
+        except ArgumentTypeError as error:
+            self.notify(str(error), timeout=3, markup=False)
+
+    def _set_interval(self, interval_s: float) -> None:
+        if self._live is not None:
+            self._choose(replace(self._choices, interval_s=interval_s))
+            self._live.set_interval(interval_s)
+
+
+KEY_NAMES = {
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "equals_sign": "=",
+    "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
+    "space": "SPACE",
+    "ctrl+c": "Ctrl-C",
+    "ctrl+l": "Ctrl-L",
+    "f1": "F1",
+}
+
+
+def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
+    """Each meaning with its keys, made from the bindings themselves; keys of one meaning stand together."""
+    found: dict[str, list[str]] = {}
+    for binding in bindings:
+        if isinstance(binding, Binding):
+            names = [KEY_NAMES.get(key, key) for key in binding.key.split(",")]
+            # Both cases of a letter are one key.
+            names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
+            found.setdefault(binding.description, []).extend(names)
+    return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
+
+
+def run(host: Host, interval_s: float, sort: str | None, mouse: bool) -> int:
+    """Runs the screen until it is quit; gives the exit code."""
+    app = TcptopApp(host, interval_s, sort)
+    app.run(mouse=mouse)
+    return app.return_code or 0

@@ -1,0 +1,192 @@
+"""The buddy allocator's free_area: free blocks of each zone by order and migrate type, with the zone's watermarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tcptop import units
+from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
+from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
+from tcptop.widgets.line import Line, Piece, fitted
+from tcptop.widgets.scroll_pane import ScrollPane
+
+LABEL_LEAST = 12
+FREE_WIDTH = 6
+MOST_DIGITS = 9
+LEAST_DIGITS = 3
+UNMOVABLE = "Unmovable"
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One line of counts: all types of a zone together, or one type."""
+
+    label: str
+    blocks: tuple[int, ...] | None
+    capped: tuple[int, ...] = ()
+    free_bytes: int | None = None
+    is_zone: bool = False
+
+
+BodyLine = BlockRow | str
+"""Counts, or a sentence over the whole width; one that starts with `!` is a warning."""
+
+
+class BuddyPane(ScrollPane):
+    """The lists of the chosen node, or of all nodes one below the other."""
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
+        super().__init__(id=id)
+        self._table: Table | None = None
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:
+        """Which node, what is counted, and how many more sockets its free blocks hold."""
+        unit = "blocks" if choices.block_unit == "blocks" else "bytes"
+        title = f"Buddy free_area ─ {node_title(ledger, choices)} ─ free {unit} by order"
+        room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
+        if room:
+            title += f" ─ room for {units.short_count(sum(room), 7)} sockets"
+        return title
+
+    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+        """The size of a block of each order; the one that a TCP slab takes is marked."""
+        rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
+        self._table = Table.of(rows, ledger, choices.block_unit, columns) if rows else None
+        return [self._table.head()] if self._table else []
+
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """The counts, each zone's watermarks, and what could not be read."""
+        return [
+            sentence(line) if isinstance(line, str) else self._table.line(line) if self._table else ()
+            for line in body_lines(ledger, choices)
+        ]
+
+
+def sentence(text: str) -> Line:
+    """A sentence between the counts."""
+    return (("!  ", "warning"), (text[1:], "text")) if text.startswith("!") else ((text, "dim"),)
+
+
+def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
+    """All lines of the body: the largest zone of a node first, since most of what is allocated comes from it."""
+    lines: list[BodyLine] = []
+    for node in chosen_nodes(ledger, choices):
+        zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
+        for zone in zones:
+            lines += _of_zone(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
+        if not zones:
+            lines.append(f"node {node.node}: {_why_no_zone(node)}")
+    if choices.node is not None and not any(node.node == choices.node for node in ledger.nodes):
+        lines.append(f"!there is no node {choices.node} here")
+    for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
+        source = ledger.sources[name]
+        if source.reason and source.state != "waiting":
+            hint = "; f reads it all the same" if source.state == "off" else ""
+            lines.append(f"!{source.reason}{hint}")
+    return lines
+
+
+def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) -> list[BodyLine]:
+    free = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
+    name = zone.zone if node is None else f"{node.node} {zone.zone}"
+    lines: list[BodyLine] = []
+    if zone.free_area is not None:
+        lines.append(BlockRow(name, zone.free_area, free_bytes=free, is_zone=True))
+    types = zone.migrate_types or {}
+    if zone.free_area is None and types:
+        lines.append(BlockRow(name, None, is_zone=True))
+    if node is not None:
+        return lines
+    none_free = [each for each, blocks in types.items() if not any(blocks) and each != UNMOVABLE]
+    for each, blocks in types.items():
+        if each not in none_free:
+            own = sum(count << order for order, count in enumerate(blocks))
+            own_bytes = own * page_bytes if page_bytes is not None and not zone.capped.get(each) else None
+            lines.append(BlockRow(f"  {each}", blocks, zone.capped.get(each, ()), own_bytes))
+    lines.append(_watermarks(zone, none_free))
+    return lines
+
+
+def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> str:
+    if zone.low_pages is None:
+        return f"  {zone.zone}: watermarks unknown"
+    text = (
+        f"  pages: free {units.count(zone.free_pages)}, watermarks min {units.count(zone.min_pages)}"
+        f" low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
+    )
+    if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
+        return f"!{zone.zone} is below its low watermark;{text.removeprefix('  pages:')}"
+    return text + (f"; none free: {', '.join(none_free)}" if none_free else "")
+
+
+def _why_no_zone(node: NodeMemory) -> str:
+    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs"
+    return f"no memory, {cpus}; its sockets are on other nodes" if node.memory_bytes == 0 else "no zone is known"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The layout of the counts at one width."""
+
+    label_width: int
+    titles: tuple[str, ...]
+    widths: tuple[int, ...]
+    digits: int
+    text: Callable[[int, int, int], str]
+    slab_order: int | None
+    with_free: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> Table:
+        """The widest numbers that fit; larger ones are shortened to thousands and millions."""
+        page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
+        orders = max((len(row.blocks or ()) for row in rows), default=0)
+        titles = tuple(
+            ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes) for order in range(orders)
+        )
+        label_width = max([LABEL_LEAST, *(len(row.label) for row in rows)])
+
+        def text(count: int, order: int, digits: int) -> str:
+            if unit == "bytes" and page_bytes is not None:
+                return units.compact_size(count * (page_bytes << order))
+            return units.short_count(count, digits)
+
+        for with_free in (True, False):
+            for digits in range(MOST_DIGITS, LEAST_DIGITS - 1, -1):
+                widths = tuple(
+                    max([len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)])
+                    for at in range(orders)
+                )
+                total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)
+                if total <= columns:
+                    return cls(label_width, titles, widths, digits, text, slab_order, with_free)
+        return cls(label_width, titles, widths if orders else (), LEAST_DIGITS, text, slab_order, with_free=False)
+
+    def head(self) -> Line:
+        """The titles of the orders."""
+        pieces: list[Piece] = [(fitted("ZONE  TYPE", self.label_width), "head")]
+        for order, title in enumerate(self.titles):
+            role = "accent" if order == self.slab_order else "head"
+            pieces.append((f" {fitted(title, self.widths[order], left=False)}", role))  # type: ignore[arg-type]
+        if self.with_free:
+            pieces.append((f" {'FREE':>{FREE_WIDTH}}", "head"))
+        return tuple(pieces)
+
+    def line(self, row: BlockRow) -> Line:
+        """One row's counts; nothing free of an order is shown weakly, so that the blocks stand out."""
+        pieces: list[Piece] = [(fitted(row.label, self.label_width), "strong" if row.is_zone else "text")]
+        for order, width in enumerate(self.widths):
+            cell = _cell(row, order, self.digits, self.text)
+            pieces.append((f" {fitted(cell, width, left=False)}", "dim" if cell in ("0", "") else "text"))
+        if self.with_free:
+            pieces.append((f" {units.compact_size(row.free_bytes):>{FREE_WIDTH}}", "strong" if row.is_zone else "dim"))
+        return tuple(pieces)
+
+
+def _cell(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:
+    if row.blocks is None:
+        return units.UNKNOWN
+    if order >= len(row.blocks):
+        return ""
+    return ("≥" if order in row.capped else "") + text(row.blocks[order], order, digits)

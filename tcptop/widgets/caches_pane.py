@@ -1,0 +1,78 @@
+"""The slab caches behind a TCP connection, as slabtop shows caches, for the machine or for one node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from tcptop import columns as cache_columns
+from tcptop.columns import COLUMNS, CacheRow, Column
+from tcptop.ledger import Ledger
+from tcptop.widgets.choices import Choices, node_title, table_node
+from tcptop.widgets.grid import Grid, GridColumn, GridRow
+from tcptop.widgets.line import Line
+
+OBJECT_WIDTH = 34
+
+
+class CachesPane(Grid):
+    """One row for each cache; those that others share say so."""
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:
+        """Which node, and how old the figures are when they are older than the interval."""
+        title = f"TCP caches ─ {node_title(ledger, choices)}"
+        slabinfo = ledger.sources["slabinfo"]
+        if slabinfo.age_s is not None and slabinfo.age_s > 2 * choices.interval_s and slabinfo.state in ("ok", "late"):
+            title += f" ─ slabinfo {slabinfo.age_s:.0f} s old"
+        return title
+
+    def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
+        """The columns of the scope, the sorted one marked."""
+        return [
+            GridColumn(
+                title=each.title,
+                least_width=each.least_width,
+                left=each.left,
+                importance=each.importance,
+                sorted="" if each.id != choices.sort else ("▾" if each.descending != choices.reverse else "▴"),
+                elastic=each.id == "object",
+            )
+            for each in shown(ledger, choices)
+        ]
+
+    def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
+        """The caches in the chosen order."""
+        lines = cache_columns.rows(ledger.caches, table_node(ledger, choices))
+        lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
+        columns = shown(ledger, choices)
+        return [GridRow(line.cache.name, tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines]
+
+    def empty(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+        """Why there is nothing."""
+        return [(("–  ", "warning"), (ledger.sources["slabinfo"].reason or "no cache of TCP's is known", "text"))]
+
+    def foot(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+        """What was not read, and the command that would read it."""
+        names = ("slabinfo", "slab_links", "slab_counts")
+        reasons = dict.fromkeys(ledger.sources[name].reason for name in names if ledger.sources[name].state != "waiting")
+        return [(("!  ", "warning"), (reason, "text")) for reason in reasons if reason]
+
+
+def shown(ledger: Ledger, choices: Choices) -> list[Column]:
+    """The columns that the scope has; a saved tree has no rates."""
+    scope = "machine" if table_node(ledger, choices) is None else "node"
+    return [each for each in COLUMNS if scope in each.scopes and (ledger.live or each.id != "per_second")]
+
+
+def _text(column: Column, row: CacheRow) -> str:
+    text = column.text(row)
+    if column.id == "cache" and row.cache.aliases:
+        return f"{text} ⊃"
+    if column.id == "object" and cell_len(text) > OBJECT_WIDTH:
+        return f"{text[: OBJECT_WIDTH - 1]}…"
+    return text
+
+
+def _is_idle(row: CacheRow) -> bool:
+    return row.here is not None and row.here.objects == 0

@@ -1,0 +1,42 @@
+"""What the user chose, and so what the panes show of a ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tcptop.columns import DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.ledger import AccountingMode, Ledger, NodeMemory
+
+BlockUnit = Literal["blocks", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The keys' doing; kept by the app, handed to every pane with each ledger."""
+
+    node: int | None = None
+    """None for all nodes."""
+    mode: AccountingMode = "full"
+    sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
+    reverse: bool = False
+    block_unit: BlockUnit = "blocks"
+    interval_s: float = 1.0
+    paused: bool = False
+
+
+def chosen_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
+    """The nodes that the choice names: one, or all."""
+    return tuple(node for node in ledger.nodes if choices.node is None or node.node == choices.node)
+
+
+def table_node(ledger: Ledger, choices: Choices) -> int | None:
+    """The node whose part of a cache is shown; the machine's figures serve where there is one node only."""
+    return None if len(ledger.nodes) <= 1 else choices.node
+
+
+def node_title(ledger: Ledger, choices: Choices) -> str:
+    """How a pane's title names the choice: `node 0 of 4`, `all 4 nodes`, `node 0`."""
+    if choices.node is None:
+        return f"all {len(ledger.nodes)} nodes" if len(ledger.nodes) != 1 else "the only node"
+    return f"node {choices.node} of {len(ledger.nodes)}" if len(ledger.nodes) > 1 else f"node {choices.node}"

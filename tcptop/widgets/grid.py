@@ -1,0 +1,122 @@
+"""The one table widget: columns chosen by width, a fixed head, rows that scroll, a cursor that keeps to its row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from tcptop.ledger import Ledger
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.line import Line, fitted
+from tcptop.widgets.scroll_pane import ScrollPane
+
+GAP = 2
+NARROW_GAP = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GridColumn:
+    """How one column is laid out."""
+
+    title: str
+    least_width: int = 0
+    left: bool = False
+    importance: int = 0
+    sorted: str = ""
+    """The mark of the column that the rows are sorted by."""
+    elastic: bool = False
+    """Whether the column may be cut short before others are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """The texts of one row, one for each column."""
+
+    key: str
+    cells: tuple[str, ...]
+    dim: bool = False
+
+
+class Grid(ScrollPane):
+    """A table. What its columns and rows are, a pane says."""
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
+        super().__init__(id=id)
+        self._head: Line = ()
+        self._rows: list[Line] = []
+
+    def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
+        """All the columns there are; those that do not fit are dropped, the least important first."""
+        raise NotImplementedError
+
+    def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
+        """The rows in their order."""
+        raise NotImplementedError
+
+    def empty(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:
+        """What stands there instead of no rows."""
+        raise NotImplementedError
+
+    def foot(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+        """Lines after the rows."""
+        return []
+
+    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+        """The titles."""
+        self._layout(ledger, choices, columns)
+        return [self._head] if self._rows else []
+
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """The rows, laid out by `head`."""
+        if not self._rows:
+            return self.empty(ledger, choices)
+        return [*self._rows, *self.foot(ledger, choices)]
+
+    def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
+        layout = self.grid_columns(ledger, choices)
+        rows = self.grid_rows(ledger, choices)
+        chosen, widths, gap = fitting(layout, rows, columns)
+        texts = [layout[at].title + layout[at].sorted for at in chosen]
+        head = (" " * gap).join(
+            fitted(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
+        )
+        self._head = ((head, "head"),)
+        self._rows = [
+            (
+                (
+                    (" " * gap).join(fitted(row.cells[at], widths[at], layout[at].left) for at in chosen),
+                    "dim" if row.dim else "text",
+                ),
+            )
+            for row in rows
+        ]
+
+
+def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int) -> tuple[list[int], list[int], int]:
+    """Which columns fit, how wide each is, and the gap between them.
+
+    First the gap narrows, then elastic columns shrink to their least width, then the least important column goes.
+    """
+    widths = [
+        max(each.least_width, cell_len(each.title) + bool(each.sorted), *(cell_len(row.cells[at]) for row in rows), 1)
+        for at, each in enumerate(layout)
+    ]
+    chosen = list(range(len(layout)))
+    while True:
+        for gap in (GAP, NARROW_GAP):
+            over = sum(widths[at] for at in chosen) + gap * (len(chosen) - 1) - columns
+            if over <= 0:
+                return chosen, widths, gap
+        for at in chosen:
+            if layout[at].elastic and widths[at] > layout[at].least_width:
+                cut = min(over, widths[at] - layout[at].least_width)
+                if over - cut <= 0:
+                    narrower = [*widths]
+                    narrower[at] -= cut
+                    return chosen, narrower, NARROW_GAP
+        if len(chosen) == 1:
+            widths[chosen[0]] = columns
+            return chosen, widths, NARROW_GAP
+        chosen.remove(min(chosen, key=lambda at: layout[at].importance))

@@ -1,0 +1,96 @@
+"""Help: the keys as they are bound, the columns as they are defined, and what the figures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+
+from tcptop.columns import COLUMNS
+from tcptop.ledger import Ledger
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.line import Line
+from tcptop.widgets.scroll_pane import ScrollPane
+
+KEY_WIDTH = 14
+
+FIGURES: tuple[tuple[str, str], ...] = (
+    ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
+    ("next", "what one more socket takes: its objects' shares of full slab pages"),
+    ("now", "what a socket costs on average now: the TCP caches ÷ sockets, and the shared parts"),
+    ("accepted", "a server's socket: sock, inode, dentry, file and what security modules hang on them"),
+    ("outgoing", "a client's: up to a bind and a bind2 bucket more, for a local port of its own"),
+    ("objects", "the same without the packing of slabs"),
+    ("TIME_WAIT", "the mini-socket that remains; also FIN_WAIT2 after close()"),
+    ("≥  ≤  –", "at least: parts are missing · at most · not known, which never means 0"),
+    ("machine, here", "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace"),
+    ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
+    ("▸", "the order of the blocks that TCP's slabs are made of"),
+    ("room", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
+)
+
+
+class HelpPane(ScrollPane):
+    """The text of the help."""
+
+    DEFAULT_CSS = """
+    HelpPane { width: 96; max-width: 100%; height: 90%; border: round $secondary; background: $surface; }
+    """
+
+    def __init__(self, keys: Sequence[tuple[str, str]]) -> None:
+        super().__init__(id="help")
+        self._keys = tuple(keys)
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """The name of the screen."""
+        return "Help ─ any other key closes it"
+
+    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """Nothing stays."""
+        return []
+
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """Keys, figures, columns."""
+        columns_help = [(each.title, each.help) for each in COLUMNS]
+        lines: list[Line] = []
+        for title, entries in (("Keys", self._keys), ("Figures", FIGURES), ("Columns", columns_help)):
+            lines.append(((title, "head"),))
+            for key, text in entries:
+                lines += entry(key, text, columns)
+            lines.append(())
+        return lines
+
+
+def entry(key: str, text: str, columns: int) -> list[Line]:
+    """A key and its meaning, which may take several lines."""
+    texts = wrap(text, max(10, columns - KEY_WIDTH - 2)) or [""]
+    return [
+        ((f" {key if not index else '':<{KEY_WIDTH}} ", "accent"), (part, "text")) for index, part in enumerate(texts)
+    ]
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lies over the panes until a key closes it; the scrolling keys scroll it."""
+
+    CSS = "HelpScreen { align: center middle; }"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,h,f1,q,enter,space", "dismiss", "close", show=False),
+    ]
+
+    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, choices: Choices) -> None:
+        super().__init__()
+        self._keys, self._ledger, self._choices = keys, ledger, choices
+
+    def compose(self) -> ComposeResult:
+        """The one pane."""
+        yield HelpPane(self._keys)
+
+    def on_mount(self) -> None:
+        """Shows the text and takes the scrolling keys."""
+        pane = self.query_one(HelpPane)
+        pane.show(self._ledger, self._choices)
+        pane.focus()

@@ -1,0 +1,130 @@
+"""The one way tcptop draws: lines by Textual's line API, of which only those that changed are sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, get_args
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tcptop.ledger import Ledger
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.line import EMPTY, Line, Role, cropped, text_of, width
+
+
+class Pane(Widget):
+    """A titled box of lines. A pane says what its lines are; this class sends those that differ from the screen's."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
+    DEFAULT_CSS = """
+    Pane {
+        background: $background;
+        color: $foreground;
+        border: round $border-blurred;
+        border-title-color: $secondary;
+        border-subtitle-color: $text-muted;
+        border-title-style: none;
+        padding: 0 1;
+        & > .pane--dim { color: $text-muted; }
+        & > .pane--strong { text-style: bold; }
+        & > .pane--head { color: $secondary; }
+        & > .pane--accent { color: $primary; text-style: bold; }
+        & > .pane--warning { color: $warning; text-style: bold; }
+        & > .pane--selected { background: $boost; text-style: bold; }
+        & > .pane--slice-1 { color: $primary; }
+        & > .pane--slice-2 { color: $secondary; }
+        & > .pane--slice-3 { color: $accent; }
+        & > .pane--slice-4 { color: $success; }
+        & > .pane--slice-5 { color: $foreground; }
+        & > .pane--idle { color: $text-muted; }
+        &:focus { border: round $secondary; }
+    }
+    .-short Pane, .-short Pane:focus {
+        border: none;
+        border-top: solid $border-blurred;
+        padding: 0;
+    }
+    .-short Pane:focus { border-top: solid $secondary; }
+    """
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
+        super().__init__(id=id)
+        self._lines: tuple[Line, ...] = ()
+        self._styles: dict[str, Style] = {}
+        self._ledger: Ledger | None = None
+        self._choices = Choices()
+
+    def show(self, ledger: Ledger, choices: Choices) -> None:
+        """Draws a ledger as the user chose."""
+        self._ledger, self._choices = ledger, choices
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draws what was last shown at the present size."""
+        if self._ledger is None or not self.size.width:
+            return
+        self.set_titles(*self.titles(self._ledger, self._choices))
+        self.set_lines(self.lines(self._ledger, self._choices, self.size.width, self.size.height))
+
+    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """What stands in the box's upper and lower edge."""
+        raise NotImplementedError
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The lines for a size; missing ones are blank, and more than `rows` are not shown."""
+        raise NotImplementedError
+
+    def set_titles(self, title: str, subtitle: str) -> None:
+        """Changes the edges, as literal text, where they differ."""
+        for name, text in (("border_title", title), ("border_subtitle", subtitle)):
+            old = getattr(self, name)
+            if Content.from_text(old or "", markup=False).plain != text:
+                setattr(self, name, Content(text))
+
+    def set_lines(self, lines: Sequence[Line]) -> None:
+        """Shows these lines, and refreshes those that differ from what is shown."""
+        new = tuple(lines[: max(0, self.size.height)])
+        old = self._lines
+        self._lines = new
+        changed = [
+            Region(0, y, self.size.width, 1)
+            for y in range(max(len(new), len(old)))
+            if (new[y] if y < len(new) else EMPTY) != (old[y] if y < len(old) else EMPTY)
+        ]
+        if changed:
+            self.refresh(*changed)
+
+    def render_line(self, y: int) -> Strip:
+        """One line as Textual wants it."""
+        line = self._lines[y] if y < len(self._lines) else EMPTY
+        columns = self.size.width
+        segments = [Segment(text, self._style(role)) for text, role in cropped(line, columns)]
+        return Strip(segments, min(width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
+
+    def plain_text(self) -> str:
+        """The lines without their looks, for tests and for copying."""
+        return "\n".join(text_of(line).rstrip() for line in self._lines)
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Lays the lines out again."""
+        self._lines = ()
+        self.redraw()
+        self.refresh()
+
+    def notify_style_update(self) -> None:
+        """Forgets the looks, since the theme may have changed."""
+        super().notify_style_update()
+        self._styles.clear()
+
+    def _style(self, role: Role) -> Style:
+        style = self._styles.get(role)
+        if style is None:
+            style = self.get_component_rich_style(f"pane--{role}")
+            self._styles[role] = style
+        return style

@@ -1,0 +1,42 @@
+"""A question in one line at the foot of the screen, such as which node or which interval."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+
+class Prompt(ModalScreen[str | None]):
+    """Gives the answer, or None where it was called off."""
+
+    CSS = """
+    Prompt { align: left bottom; background: transparent; }
+    Prompt Horizontal { height: 1; background: $panel; }
+    Prompt Static { width: auto; color: $primary; padding: 0 1; }
+    Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
+    Prompt Input:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "call_off", "call off", show=False)]
+
+    def __init__(self, question: str) -> None:
+        super().__init__()
+        self._question = question
+
+    def compose(self) -> ComposeResult:
+        """The question and the line for the answer."""
+        with Horizontal():
+            yield Static(self._question, markup=False)
+            yield Input(compact=True)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Answers."""
+        self.dismiss(event.value.strip())
+
+    def action_call_off(self) -> None:
+        """Ends without an answer."""
+        self.dismiss(None)
