@@ -20,6 +20,7 @@ from tcptop.columns import SORT_KEYS, column
 from tcptop.hosts.daemon_threads import DaemonThreadHost
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
+from tcptop.interval import interval_s
 from tcptop.ledger import Ledger
 from tcptop.live_sampler import LiveSampler
 from tcptop.sampler import Sampler, kernel_sources
@@ -77,33 +78,34 @@ class TcptopApp(App[int]):
 
     CSS = """
     Screen { layout: vertical; background: $background; overflow: hidden; }
+    .-tall .box { border: round $border-blurred; padding: 0 1; }
+    .-tall .box:focus { border: round $secondary; }
+    .-short .box, .-low .box { border-top: solid $border-blurred; }
+    .-short .box:focus, .-low .box:focus { border-top: solid $secondary; }
     #top { height: 8; }
-    .-short #top { height: 6; }
-    .-low #top { height: 1fr; }
-    .-tiny #top { height: 1fr; }
+    .-short #top { height: 7; }
+    .-low #top, .-tiny #top { height: 1fr; }
     #figure { width: 1fr; }
-    #sockets { width: 56; }
+    #sockets { width: 52; }
     .-narrow #sockets { width: 36; }
+    .-short #sockets, .-low #sockets { padding: 0 0 0 1; }
     .-slim #sockets { display: none; }
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
-    .-low #buddy, .-tiny #buddy { display: none; }
-    .-tiny #caches { display: none; }
-    .-tiny #figure { border: none; }
+    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys { display: none; }
     """
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-tiny -low -short"),
-        (9, "-low -short"),
-        (18, "-short"),
-        (32, "-tall"),
+    HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
+        (0, "-slim"),
+        (76, "-narrow"),
+        (108, "-wide"),
     ]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     COMMAND_PALETTE_BINDING = "colon"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
         Binding("question_mark,h,H,f1", "help", "help"),
-        Binding("m", "switch_mode", "full or TIME_WAIT accounting"),
+        Binding("m", "switch_accounting", "full or TIME_WAIT accounting"),
         *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
         Binding("left_square_bracket", "step_node(-1)", "previous node"),
         Binding("right_square_bracket", "step_node(1)", "next node"),
@@ -120,12 +122,12 @@ class TcptopApp(App[int]):
         Binding("ctrl+l", "send_all", "draw everything again"),
     ]
 
-    def __init__(self, host: Host, interval_s: float = 1.0, sort: str | None = None) -> None:
+    def __init__(self, host: Host, every_s: float = 1.0, sort: str | None = None) -> None:
         super().__init__()
         self.animation_level = "none"
         self._host = host
         self._ledger: Ledger | None = None
-        self._choices = Choices(interval_s=interval_s)
+        self._choices = Choices(interval_s=every_s)
         if sort is not None:
             self._choices = replace(self._choices, sort=SORT_KEYS[sort])
         self._live: LiveSampler | None = None
@@ -136,10 +138,10 @@ class TcptopApp(App[int]):
         """The panes from top to bottom."""
         yield HeadLine(id="head")
         with Horizontal(id="top"):
-            yield FigurePane(id="figure")
-            yield SocketsPane(id="sockets")
-        yield CachesPane(id="caches")
-        yield BuddyPane(id="buddy")
+            yield FigurePane(classes="box", id="figure")
+            yield SocketsPane(classes="box", id="sockets")
+        yield CachesPane(classes="box", id="caches")
+        yield BuddyPane(classes="box", id="buddy")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
@@ -198,7 +200,7 @@ class TcptopApp(App[int]):
         """Quits with 0."""
         self.exit(0)
 
-    def action_switch_mode(self) -> None:
+    def action_switch_accounting(self) -> None:
         """Full or TIME_WAIT accounting."""
         mode = "time_wait" if self._choices.mode == "full" else "full"
         self._choose(replace(self._choices, mode=mode))  # type: ignore[arg-type]
@@ -310,19 +312,15 @@ class TcptopApp(App[int]):
     def _answer_interval(self, answer: str | None) -> None:
         if not answer:
             return
-        from argparse import ArgumentTypeError
-
-        from tcptop.cli import delay
-
         try:
-            self._set_interval(delay(answer))
-        except ArgumentTypeError as error:
+            self._set_interval(interval_s(answer))
+        except ValueError as error:
             self.notify(str(error), timeout=3, markup=False)
 
-    def _set_interval(self, interval_s: float) -> None:
+    def _set_interval(self, every_s: float) -> None:
         if self._live is not None:
-            self._choose(replace(self._choices, interval_s=interval_s))
-            self._live.set_interval(interval_s)
+            self._choose(replace(self._choices, interval_s=every_s))
+            self._live.set_interval(every_s)
 
 
 KEY_NAMES = {
@@ -351,8 +349,8 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
     return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
-def run(host: Host, interval_s: float, sort: str | None, mouse: bool) -> int:
+def run(host: Host, every_s: float, sort: str | None, mouse: bool) -> int:
     """Runs the screen until it is quit; gives the exit code."""
-    app = TcptopApp(host, interval_s, sort)
+    app = TcptopApp(host, every_s, sort)
     app.run(mouse=mouse)
     return app.return_code or 0

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tcptop import __version__
+from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
     from tcptop.hosts.folder import FolderHost
@@ -22,8 +23,6 @@ Without an option: the live screen; ? there explains the keys.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory. For TCP throughput see tcptop-bpfcc (bcc's tcptop).
 """
-LEAST_DELAY_S = 0.1
-MOST_DELAY_S = 86_400.0
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,14 +67,33 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument("-d", "--delay", metavar="N", type=delay, help="seconds from one sample to the next (1)")
-    parser.add_argument("-s", "--sort", metavar="KEY", type=sort_key, help="slabtop's sort keys: a b c l n o p s u v (c)")
+    parser.add_argument(
+        "-s",
+        "--sort",
+        metavar="KEY",
+        type=sort_key,
+        help="slabtop's sort keys a b c l n o p s u v, or e: by what is TCP's (e)",
+    )
     parser.add_argument("-o", "--once", action="store_true", help="print one plain-text report and end")
     parser.add_argument("--json", action="store_true", help="print one JSON object and end")
-    parser.add_argument("-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds")
-    parser.add_argument("--root", metavar="DIR", default="/", help="read the files below DIR: a saved tree, or a container's /host")
-    parser.add_argument("--mouse", action="store_true", help="take the mouse; without it the terminal keeps it for selecting text")
+    parser.add_argument(
+        "-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds"
+    )
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        default="/",
+        help="read the files below DIR: a saved tree, or a container's /host",
+    )
+    parser.add_argument(
+        "--mouse",
+        action="store_true",
+        help="take the mouse; without it the terminal keeps it for selecting text",
+    )
     parser.add_argument("-h", "--help", action="help", help="show this and end")
-    parser.add_argument("-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)")
+    parser.add_argument(
+        "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
+    )
     options, others = parser.parse_known_args(arguments)
     if others:
         fail(f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)")
@@ -93,12 +111,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 def delay(text: str) -> float:
     """An interval in seconds, fractions allowed."""
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not LEAST_DELAY_S <= seconds <= MOST_DELAY_S:
-        raise argparse.ArgumentTypeError(f"a number of seconds from {LEAST_DELAY_S} to {MOST_DELAY_S:.0f}, not {text!r}")
-    return seconds
+        return interval_s(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def times(text: str) -> int:
@@ -139,8 +154,8 @@ def run_reports(options: argparse.Namespace) -> None:
     from tcptop.sampler import Sampler, kernel_sources
 
     host = opened(options.root)
-    interval_s = options.delay or 1.0
-    sampler = Sampler(host, kernel_sources(), interval_s)
+    period_s = options.delay or 1.0
+    sampler = Sampler(host, kernel_sources(), period_s)
     count = options.count or 1
     next_s = time.monotonic()
     for number in range(count):
@@ -158,7 +173,7 @@ def run_reports(options: argparse.Namespace) -> None:
                 text += "\n"
         printed(text)
         if number + 1 < count:
-            next_s = max(next_s + interval_s, time.monotonic())
+            next_s = max(next_s + period_s, time.monotonic())
             time.sleep(max(0.0, next_s - time.monotonic()))
 
 

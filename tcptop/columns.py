@@ -1,4 +1,4 @@
-"""The columns of the cache table as data: the grid, the sort keys, the help, the report and the manual come from here."""
+"""The columns of the cache table as data: the grid, the sort keys, the help and the report come from here."""
 
 from __future__ import annotations
 
@@ -77,7 +77,15 @@ def _objects_of(row: CacheRow) -> str:
 
 COLUMNS: tuple[Column, ...] = (
     Column(
-        "cache", "CACHE", "the slab cache, by its row in /proc/slabinfo", _name, _name, "n", 17, left=True, importance=99
+        "cache",
+        "CACHE",
+        "the slab cache, by its row in /proc/slabinfo",
+        _name,
+        _name,
+        "n",
+        17,
+        left=True,
+        importance=99,
     ),
     Column(
         "object",
@@ -191,6 +199,17 @@ COLUMNS: tuple[Column, ...] = (
         importance=95,
     ),
     Column(
+        "tcp",
+        "TCP'S",
+        "what of the cache is TCP's: its own caches whole, its sockets' share of others",
+        lambda row: units.short_size(row.cache.tcp_bytes),
+        lambda row: row.cache.tcp_bytes,
+        "e",
+        6,
+        importance=85,
+        scopes=("machine",),
+    ),
+    Column(
         "per_second",
         "Δ/s",
         "how fast the active objects change (on a node: all objects)",
@@ -202,10 +221,10 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 SORT_KEYS: dict[str, str] = {column.sort_key: column.id for column in COLUMNS if column.sort_key} | {"v": "slabs"}
-"""slabtop's letters. `v` (active slabs) is the same as `l`: SLUB does not tell them apart."""
+"""slabtop's letters, and `e`. `v` (active slabs) is the same as `l`: SLUB does not tell them apart."""
 
-DEFAULT_SORT_KEY = "c"
-"""The largest cache first: sorted by objects, as slabtop does, dentry and the small blobs would hide TCP."""
+DEFAULT_SORT_KEY = "e"
+"""By what is TCP's: by any of slabtop's keys, dentry would hide TCP on most machines."""
 
 
 def column(column_id: str) -> Column:

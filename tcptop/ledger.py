@@ -52,6 +52,8 @@ class CacheLine:
     """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
     active_per_s: float | None
     nodes: Mapping[int, NodeCount] | None
+    tcp_bytes: int | None = None
+    """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
 
     @property
     def use(self) -> float | None:
@@ -139,12 +141,20 @@ class SocketCounts:
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
 
+    @property
+    def inuse_of_both(self) -> int | None:
+        """In use of both families; a kernel without IPv6 tells of one only."""
+        known = [each for each in (self.inuse, self.inuse6) if each is not None]
+        return sum(known) if known else None
+
 
 @dataclass(frozen=True, slots=True)
 class MemoryPart:
     """One part of all the kernel memory in TCP."""
 
     name: str
+    row: str | None
+    """The slabinfo row that holds it; None for what is in no slab."""
     bytes: int
     low_bytes: int
     high_bytes: int

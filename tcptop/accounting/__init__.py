@@ -7,7 +7,7 @@ from tcptop.accounting.free_memory import NodeTable
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.sockets import socket_counts
-from tcptop.accounting.tcp_memory import tcp_memory
+from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel_objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
 from tcptop.snapshot import Reading, Snapshot
@@ -21,15 +21,16 @@ def account(snapshot: Snapshot) -> Ledger:
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
     modes = costs(snapshot, table, sockets, host.cpus)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(modes["full"]) else TCP_SOCK).line
+    memory = tcp_memory(snapshot, table, sockets)
     socket_bytes = modes["full"].figures["mix"].accepted.slab_bytes
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
         host=host,
         sockets=sockets,
-        caches=table.lines,
+        caches=with_tcp_bytes(table.lines, memory),
         costs=modes,
-        tcp_memory=tcp_memory(snapshot, table, sockets),
+        tcp_memory=memory,
         nodes=NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes(),
         tcp_slab_order=sock.order if sock else None,
         sources=_health(snapshot),

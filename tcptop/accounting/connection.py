@@ -31,7 +31,7 @@ from tcptop.ledger import (
     Slice,
     SocketCounts,
 )
-from tcptop.snapshot import SecurityModules, Sockstat, Snapshot
+from tcptop.snapshot import SecurityModules, Snapshot, Sockstat
 
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
@@ -64,7 +64,9 @@ IPV4 = FamilyMix(1.0, 0.0)
 IPV6 = FamilyMix(0.0, 1.0)
 
 
-def costs(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, ConnectionCost]:
+def costs(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None
+) -> dict[AccountingMode, ConnectionCost]:
     """Both accountings."""
     return {
         "full": _full(snapshot, table, sockets, cpus),
@@ -199,22 +201,19 @@ def next_slices(parts: tuple[Part, ...]) -> tuple[Slice, ...]:
     return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items())
 
 
-def _figures(
-    snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix
-) -> dict[Family, Figure]:
+def _figures(snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix) -> dict[Family, Figure]:
     state = STATE_OF_MODE[mode]
+    mixes: dict[Family, FamilyMix] = {"ipv4": IPV4, "ipv6": IPV6, "mix": mix}
     return {
         family: Figure(
             accepted=side(snapshot, table, state, of, owns_port=False),
             outgoing=side(snapshot, table, state, of, owns_port=True),
         )
-        for family, of in (("ipv4", IPV4), ("ipv6", IPV6), ("mix", mix))
+        for family, of in mixes.items()
     }
 
 
-def _parts(
-    snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
-) -> Iterator[Part | str]:
+def _parts(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float) -> Iterator[Part | str]:
     """The part that an object makes of a figure; nothing where this kernel has none; its name where it is not known."""
     if kernel_object is SOCKET_WQ:
         yield from _socket_wq(snapshot, table, count)
@@ -237,11 +236,20 @@ def _part(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | 
     slab = round(count * share, 2) if share is not None else None
     # The struct alone, without its padding, is the least that the object takes.
     estimated = line.object_bytes is None
-    return Part(kernel_object.struct, kernel_object.label, line.name, round(count, 4), round(count * size, 2), slab, slab, estimated)
+    return Part(
+        kernel_object.struct,
+        kernel_object.label,
+        line.name,
+        round(count, 4),
+        round(count * size, 2),
+        slab,
+        slab,
+        estimated,
+    )
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
-    """struct socket_wq, where it is an allocation of its own.
+    """Struct socket_wq, where it is an allocation of its own.
 
     It became part of struct socket with 5.3, and socket_alloc grew past 768 bytes then. Where the release and the size
     of socket_alloc disagree, the release stands and the part is marked as estimated.
@@ -296,7 +304,7 @@ def _lsm_socket_blob(modules: SecurityModules | None, table: CacheTable, count: 
 
 
 def _beside(snapshot: Snapshot) -> Sockstat | None:
-    """sockstat as it was read beside the caches' bytes."""
+    """Sockstat as it was read beside the caches' bytes."""
     counts, slabinfo = snapshot.slab_counts, snapshot.slabinfo
     newest = slabinfo if (slabinfo.taken_at_s or 0) >= (counts.taken_at_s or 0) and slabinfo.value else counts
     return newest.sockstat or slabinfo.sockstat

@@ -39,7 +39,11 @@ class NodeTable:
     """Joins the sources that speak of nodes and zones."""
 
     def __init__(
-        self, snapshot: Snapshot, page_bytes: int | None, sock: CacheLine | None, socket_slab_bytes: float | None
+        self,
+        snapshot: Snapshot,
+        page_bytes: int | None,
+        sock: CacheLine | None,
+        socket_slab_bytes: float | None,
     ) -> None:
         """Takes the cache of the socks that most sockets have, and the slab bytes of a whole socket."""
         self._page_bytes = page_bytes
@@ -64,7 +68,9 @@ class NodeTable:
         found: list[NodeMemory] = []
         for node in sorted(self._facts.keys() | self._names.keys()):
             facts = self._facts.get(node)
-            zones = tuple(self._zone(node, name) for name in self._names.get(node, []) if self._is_populated(node, name))
+            zones = tuple(
+                self._zone(node, name) for name in self._names.get(node, []) if self._is_populated(node, name)
+            )
             managed = [zone.managed_pages for zone in zones if zone.managed_pages is not None]
             memory = facts.memory_bytes if facts else None
             if memory is None and self._page_bytes is not None and (managed or node in self._names):

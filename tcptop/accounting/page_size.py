@@ -43,7 +43,9 @@ def of_slabs(rows: Sequence[SlabRow]) -> int | None:
     fitting = [
         size
         for size in PAGE_SIZES
-        if all(size * row.pages_per_slab // row.object_bytes == row.objects_per_slab for row in rows if row.object_bytes)
+        if all(
+            size * row.pages_per_slab // row.object_bytes == row.objects_per_slab for row in rows if row.object_bytes
+        )
     ]
     return fitting[0] if len(fitting) == 1 else None
 

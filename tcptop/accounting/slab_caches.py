@@ -110,7 +110,7 @@ class CacheTable:
         return (since is not None and self._release < since) or (until is not None and self._release >= until)
 
     def _newer_counts(self) -> Mapping[str, SlabCount]:
-        """sysfs's counts by name, where they are at least as good as slabinfo's."""
+        """Sysfs's counts by name, where they are at least as good as slabinfo's."""
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
             return {}
@@ -134,7 +134,12 @@ class CacheTable:
         objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
         count = next((self._counts[name] for name in names if name in self._counts), None)
         objects, slabs = row.objects, row.slabs
-        if count is not None and count.objects is not None and count.slabs is not None and not self._slabinfo_is_newest():
+        if (
+            count is not None
+            and count.objects is not None
+            and count.slabs is not None
+            and not self._slabinfo_is_newest()
+        ):
             objects, slabs = count.objects, count.slabs
         return CacheLine(
             name=row.name,
@@ -217,7 +222,7 @@ class CacheTable:
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """The struct's own size. A merged cache keeps that of the largest struct in it, which says nothing of others."""
+        """The struct's own size; a merged cache keeps that of the largest struct in it, so it says nothing there."""
         if merged:
             return None
         sizes = self._snapshot.slab_sizes.value
@@ -233,7 +238,12 @@ class CacheTable:
         return self._page_bytes * pages / per_slab
 
     def _bytes(
-        self, objects: int | None, slabs: int | None, object_bytes: int | None, per_slab: int | None, pages: int | None
+        self,
+        objects: int | None,
+        slabs: int | None,
+        object_bytes: int | None,
+        per_slab: int | None,
+        pages: int | None,
     ) -> int | None:
         if self._page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
             return None

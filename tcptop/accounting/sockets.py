@@ -19,7 +19,7 @@ PER_CPU_RESERVE_BYTES = 1 << 20
 
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
-    """sockstat's counts, and what of TIME_WAIT can be known of the whole machine."""
+    """Sockstat's counts, and what of TIME_WAIT can be known of the whole machine."""
     sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     unit = _unit_bytes(release, page_bytes)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tcptop.accounting.connection import FamilyMix, files, side
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
@@ -36,6 +39,18 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     )
 
 
+def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
+    """The caches, each row with what of it is TCP's."""
+    by_row: dict[str, int] = {}
+    for part in memory.parts:
+        if part.row is not None:
+            by_row[part.row] = by_row.get(part.row, 0) + part.bytes
+    return tuple(
+        replace(cache, tcp_bytes=by_row[cache.name]) if cache.name == cache.row and cache.name in by_row else cache
+        for cache in caches
+    )
+
+
 def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
     parts: list[MemoryPart] = []
     for kernel_object in KERNEL_OBJECTS:
@@ -44,7 +59,7 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
         found = table.find(kernel_object)
         if found.line is not None and found.line.bytes is not None and not found.line.aliases:
             held = found.line.bytes
-            parts.append(MemoryPart(found.line.name, held, held, held, estimated=False))
+            parts.append(MemoryPart(found.line.name, found.line.row, held, held, held, estimated=False))
         elif found.status != "absent":
             missing.append(kernel_object.caches[0])
     return parts
@@ -69,6 +84,7 @@ def _shared_caches(
     return [
         MemoryPart(
             name=f"{part.cache} × {with_file}",
+            row=part.cache,
             bytes=round(with_file * part.slab_bytes),
             low_bytes=round(least * part.slab_bytes),
             high_bytes=round(with_file * (part.high_slab_bytes or part.slab_bytes)),
@@ -106,6 +122,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     return [
         MemoryPart(
             name=line.name,
+            row=line.row,
             bytes=round((least + most) / 2 * (line.slab_share_bytes or 0.0)),
             low_bytes=round(least * (line.slab_share_bytes or 0.0)),
             high_bytes=round(most * (line.slab_share_bytes or 0.0)),
@@ -122,7 +139,9 @@ def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
         return []
     error = sockets.buffer_error_bytes or 0
     charged = sockets.buffer_bytes
-    return [MemoryPart("socket buffers", charged, max(0, charged - error), charged + error, estimated=bool(error))]
+    return [
+        MemoryPart("socket buffers", None, charged, max(0, charged - error), charged + error, estimated=bool(error))
+    ]
 
 
 def _active(line: CacheLine | None) -> int:

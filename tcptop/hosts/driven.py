@@ -13,6 +13,7 @@ def driven(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
 
     Raises:
         RuntimeError: when the coroutine waits for something after all.
+
     """
     try:
         coroutine.send(None)

@@ -45,6 +45,7 @@ class FolderHost:
 
         Raises:
             OSError: when the folder does not exist or may not be read.
+
         """
         os.listdir(root)  # noqa: PTH208
         self._root = os.path.realpath(root)

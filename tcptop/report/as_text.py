@@ -14,7 +14,19 @@ MODE_TITLES: dict[AccountingMode, str] = {
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 IN_ASCII = str.maketrans(
-    {"–": "-", "≤": "<=", "≥": ">=", "×": "x", "÷": "/", "±": "+-", "Δ": "d", "…": "...", "“": '"', "”": '"', "→": "->"}
+    {
+        "–": "-",
+        "≤": "<=",
+        "≥": ">=",
+        "×": "x",
+        "÷": "/",
+        "±": "+-",
+        "Δ": "d",
+        "…": "...",
+        "“": '"',
+        "”": '"',
+        "→": "->",
+    }
 )
 
 
@@ -59,7 +71,8 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     for part in mix.outgoing.parts:
         about = "about " if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
-        yield f"    {part.object:<26} {part.cache:<20} {part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
+        sizes = f"{part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
+        yield f"    {part.object:<26} {part.cache:<20} {sizes}"
     for name in mix.outgoing.missing:
         yield f"    {name:<26} not known"
     if cost.idle_bytes_per_socket is not None:
@@ -87,15 +100,21 @@ def amount(side: Side, slabs: bool) -> str:
 
 def _sockets(ledger: Ledger) -> Iterator[str]:
     sockets = ledger.sockets
-    yield "Sockets"
-    yield f"  allocated   {units.count(sockets.allocated):>10}  machine: every full socket of every namespace"
-    yield f"  in use      {units.count(_sum(sockets.inuse, sockets.inuse6)):>10}  this network namespace: IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
-    yield f"  orphans     {units.count(sockets.orphans):>10}  machine: closed by their program, not yet by TCP"
-    yield f"  TIME_WAIT   {units.count(sockets.time_wait):>10}  this network namespace, with FIN_WAIT2 after close"
-    yield f"              {'≤ ' + units.count(sockets.time_wait_machine_max) if sockets.time_wait_machine_max is not None else units.UNKNOWN:>10}  machine: active objects of the tw_sock caches"
+    families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
+    most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
-    doubt = f" ± {units.size(error)}" if error else ""
-    yield f"  buffers     {units.size(sockets.buffer_bytes):>10}{doubt}  machine: charged to sockets, in whole pages"
+    doubt = f", ± {units.size(error)}" if error else ""
+    rows = (
+        ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
+        ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
+        ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
+        ("TIME_WAIT", units.count(sockets.time_wait), "this network namespace, with FIN_WAIT2 after close"),
+        ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
+        ("buffers", units.size(sockets.buffer_bytes), f"machine: charged to sockets, in whole pages{doubt}"),
+    )
+    yield "Sockets"
+    for title, value, scope in rows:
+        yield f"  {title:<11} {value:>12}  {scope}"
     if sockets.tcp_mem_pages and sockets.tcp_mem_unit_bytes:
         low, pressure, high = (units.size(pages * sockets.tcp_mem_unit_bytes) for pages in sockets.tcp_mem_pages)
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high}"
@@ -108,10 +127,13 @@ def _memory(ledger: Ledger) -> Iterator[str]:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     else:
         least = "≥ " if memory.missing else ""
-        yield f"  {least}{units.size(memory.bytes)}   between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+        ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+        yield f"  {least}{units.size(memory.bytes)}   {ends}"
     for part in memory.parts:
         if part.high_bytes:
-            about = f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
+            about = (
+                f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
+            )
             yield f"    {part.name:<28} {units.size(part.bytes):>10}{about}"
     if memory.unexplained_bytes is not None:
         yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
@@ -130,7 +152,7 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
     yield f"Node {node.node}: {cpus}, {units.size(node.memory_bytes)} memory"
     if not node.zones:
-        yield "  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known"
+        yield ("  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known")
         return
     orders = max((len(zone.free_area or ()) for zone in node.zones), default=0)
     page_bytes = ledger.host.page_size_bytes
@@ -183,8 +205,3 @@ def table(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]
             for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
         yield f"  {'  '.join(texts)}".rstrip()
-
-
-def _sum(first: int | None, second: int | None) -> int | None:
-    """in use of both families; a kernel without IPv6 has no second."""
-    return first if second is None else second if first is None else first + second

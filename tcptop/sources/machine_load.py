@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import psutil
 
 from tcptop.hosts.host import Host
@@ -21,11 +23,17 @@ class MachineLoadSource(Source[MachineLoad]):
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
-            load = await host.ask(lambda: machine_load(proc))
+            load, took_us = await host.ask(lambda: _timed(proc))
         except Exception as error:  # psutil raises whatever a malformed meminfo or stat makes it raise
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)
-        return reading(load, None, "proc/meminfo", 0)
+        return reading(load, None, "proc/meminfo", took_us)
+
+
+def _timed(proc_folder: str) -> tuple[MachineLoad, int]:
+    started_ns = time.perf_counter_ns()
+    load = machine_load(proc_folder)
+    return load, (time.perf_counter_ns() - started_ns) // 1000
 
 
 def machine_load(proc_folder: str) -> MachineLoad:

@@ -1,4 +1,4 @@
-"""/proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_show): free blocks by order and migrate type, and pageblocks by type."""
+"""/proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_show): free blocks by order and migrate type, pageblocks by type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BLOCKS_HEADER = "Number of blocks type"
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
-    """Every five seconds while it is looked at: the kernel walks the free lists, and all pageblocks, under zone->lock."""
+    """Every five seconds while it is looked at: the kernel walks free lists and pageblocks under zone->lock."""
 
     name = "pagetypeinfo"
     path = "proc/pagetypeinfo"
@@ -34,7 +34,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         numbers = release_numbers(kernel_release)
         if numbers is not None and numbers >= (5, 4):
             return None
-        return f"/{self.path} is not read: Linux {kernel_release or 'of unknown release'} walks its free lists without a cap"
+        kernel = f"Linux {kernel_release}" if kernel_release else "a kernel of unknown release"
+        return f"/{self.path} is not read: {kernel} walks its free lists without a cap"
 
     def parse(self, text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
         """See `parse`."""

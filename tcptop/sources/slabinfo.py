@@ -51,6 +51,7 @@ def _row(line: str) -> SlabRow:
 
     Raises:
         ValueError: when the line is of another form.
+
     """
     fields = line.split()
     at = 6 if len(fields) > 7 and fields[7] == "tunables" else fields.index("tunables") - 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.snapshot import ReadState, Reading
+from tcptop.snapshot import Reading, ReadState
 from tcptop.sources.printable import decoded, printable
 
 Value = TypeVar("Value")
@@ -140,6 +140,7 @@ def count(text: str) -> int:
 
     Raises:
         ValueError: for anything but decimal digits, so also for a sign, an underscore or a digit of another script.
+
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
         raise ValueError(f"not a count: {text!r}")

@@ -62,6 +62,7 @@ def cpu_count(text: str) -> int:
 
     Raises:
         ValueError: when the list is of another form.
+
     """
     total = 0
     for part in text.strip().split(","):

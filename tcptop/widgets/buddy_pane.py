@@ -15,6 +15,7 @@ LABEL_LEAST = 12
 FREE_WIDTH = 6
 MOST_DIGITS = 9
 LEAST_DIGITS = 3
+ROOMY_WIDTH = 6
 UNMOVABLE = "Unmovable"
 
 
@@ -36,17 +37,17 @@ BodyLine = BlockRow | str
 class BuddyPane(ScrollPane):
     """The lists of the chosen node, or of all nodes one below the other."""
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
-        super().__init__(id=id)
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
         self._table: Table | None = None
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, what is counted, and how many more sockets its free blocks hold."""
         unit = "blocks" if choices.block_unit == "blocks" else "bytes"
-        title = f"Buddy free_area ─ {node_title(ledger, choices)} ─ free {unit} by order"
+        title = f"Buddy free_area ─ {node_title(ledger, choices)} ─ free {unit}"
         room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
         if room:
-            title += f" ─ room for {units.short_count(sum(room), 7)} sockets"
+            title += f" ─ room for {units.count(sum(room))} sockets"
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
@@ -152,10 +153,10 @@ class Table:
                 return units.compact_size(count * (page_bytes << order))
             return units.short_count(count, digits)
 
-        for with_free in (True, False):
+        for with_free, least in ((True, ROOMY_WIDTH), (True, 0), (False, 0)):
             for digits in range(MOST_DIGITS, LEAST_DIGITS - 1, -1):
                 widths = tuple(
-                    max([len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)])
+                    max([least, len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)])
                     for at in range(orders)
                 )
                 total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)

@@ -46,7 +46,9 @@ class CachesPane(Grid):
         lines = cache_columns.rows(ledger.caches, table_node(ledger, choices))
         lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
         columns = shown(ledger, choices)
-        return [GridRow(line.cache.name, tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines]
+        return [
+            GridRow(line.cache.name, tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines
+        ]
 
     def empty(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
         """Why there is nothing."""
@@ -55,7 +57,9 @@ class CachesPane(Grid):
     def foot(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
         """What was not read, and the command that would read it."""
         names = ("slabinfo", "slab_links", "slab_counts")
-        reasons = dict.fromkeys(ledger.sources[name].reason for name in names if ledger.sources[name].state != "waiting")
+        reasons = dict.fromkeys(
+            ledger.sources[name].reason for name in names if ledger.sources[name].state != "waiting"
+        )
         return [(("!  ", "warning"), (reason, "text")) for reason in reasons if reason]
 
 

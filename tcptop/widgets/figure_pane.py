@@ -13,8 +13,9 @@ from tcptop.widgets.line import Line, Piece, fitted, width
 from tcptop.widgets.pane import Pane
 from tcptop.widgets.slice_bar import bar, legend
 
-SIDE_WIDTH = 30
-NARROW_SIDE_WIDTH = 17
+MOST_CAPTION = 18
+WIDE = 54
+ROOMY = 64
 
 
 class FigurePane(Pane):
@@ -40,11 +41,11 @@ def figure(cost: ConnectionCost, columns: int, rows: int) -> list[Line]:
     if rows < HEIGHT:
         return [((f"{large} B ", "accent"), (label, "text"))]
     digits = big(large)
-    sides = _sides(mix.accepted, mix.outgoing, narrow=columns < 50)
-    captions = ["", label, "B per connection"] if columns >= 56 else ["", label.partition(",")[0], "B"]
+    sides = _sides(mix.accepted, mix.outgoing, columns)
+    captions = ["", label, "bytes"] if columns >= WIDE else ["", label.partition(" ")[0].rstrip(","), "bytes"]
     lines: list[Line] = []
     side_width = max(width(each) for each in sides)
-    room = columns - side_width - 1
+    room = min(columns - side_width - 1, len(digits[0]) + MOST_CAPTION)
     for index in range(HEIGHT):
         left = fitted(f"{digits[index]} {captions[index]}", max(0, room))
         edge = min(len(digits[index]), len(left))
@@ -59,7 +60,7 @@ def _large(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str
     short = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
         sign = "" if accepted.complete else "≥"
-        return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, on average", cost.now_slices, short
+        return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, short
     return amount(accepted, slabs=accepted.slab_bytes is not None), "next accepted", accepted.slices, short
 
 
@@ -71,20 +72,21 @@ def amount(side: Side, slabs: bool = True) -> str:
     return f"{'' if side.complete else '≥'}{units.exact_bytes(value)}"
 
 
-def _sides(accepted: Side, outgoing: Side, narrow: bool) -> list[Line]:
+def _sides(accepted: Side, outgoing: Side, columns: int) -> list[Line]:
     """The next socket of each side, and the first without the packing of slabs."""
     up_to = "≤" if outgoing.complete else ""
     rows = (
-        ("next accepted", amount(accepted), ""),
+        ("next accepted", amount(accepted), " (server)"),
         ("outgoing", up_to + amount(outgoing), " own port"),
         ("objects", amount(accepted, slabs=False), " structs"),
     )
     lines: list[Line] = []
     for title, text, note in rows:
-        if narrow:
-            title = title.removeprefix("next ")
-            lines.append(((f"{title:<8} ", "dim"), (f"{text:>7}", "strong")))
+        if columns < WIDE:
+            pieces: list[Piece] = [(f"{title.removeprefix('next '):<8} ", "dim"), (f"{text:>7}", "strong")]
         else:
-            pieces: list[Piece] = [(f"{title:>13} ", "dim"), (f"{text:>7} B", "strong"), (f"{note:<9}", "dim")]
-            lines.append(tuple(pieces))
+            pieces = [(f"{title:>13} ", "dim"), (f"{text:>7} B", "strong")]
+        if columns >= ROOMY:
+            pieces.append((f"{note:<9}", "dim"))
+        lines.append(tuple(pieces))
     return lines

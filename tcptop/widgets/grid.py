@@ -42,8 +42,8 @@ class GridRow:
 class Grid(ScrollPane):
     """A table. What its columns and rows are, a pane says."""
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
-        super().__init__(id=id)
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
         self._head: Line = ()
         self._rows: list[Line] = []
 
@@ -100,7 +100,12 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
     First the gap narrows, then elastic columns shrink to their least width, then the least important column goes.
     """
     widths = [
-        max(each.least_width, cell_len(each.title) + bool(each.sorted), *(cell_len(row.cells[at]) for row in rows), 1)
+        max(
+            each.least_width,
+            cell_len(each.title) + bool(each.sorted),
+            *(cell_len(row.cells[at]) for row in rows),
+            1,
+        )
         for at, each in enumerate(layout)
     ]
     chosen = list(range(len(layout)))

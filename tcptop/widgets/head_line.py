@@ -18,7 +18,7 @@ class HeadLine(Pane):
     """One line without a box."""
 
     DEFAULT_CSS = """
-    HeadLine, .-short HeadLine { height: 1; border: none; padding: 0; background: $panel; }
+    HeadLine { height: 1; background: $panel; }
     """
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
@@ -45,7 +45,11 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
     while True:
-        left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
+        left: list[Piece] = [
+            (" tcptop  ", "accent"),
+            (name, "strong"),
+            *((f" · {fact}", "text") for fact in facts),
+        ]
         if width(tuple(left)) + width(tuple(right)) < columns or not facts:
             return between(left, right, columns)
         facts.pop()

@@ -27,7 +27,10 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("objects", "the same without the packing of slabs"),
     ("TIME_WAIT", "the mini-socket that remains; also FIN_WAIT2 after close()"),
     ("≥  ≤  –", "at least: parts are missing · at most · not known, which never means 0"),
-    ("machine, here", "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace"),
+    (
+        "machine, here",
+        "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace",
+    ),
     ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
     ("▸", "the order of the blocks that TCP's slabs are made of"),
     ("room", "sockets that the free blocks hold, above the low watermark; types may be taken over"),

@@ -28,7 +28,7 @@ class KeyLine(Pane):
     """One line without a box."""
 
     DEFAULT_CSS = """
-    KeyLine, .-short KeyLine { height: 1; border: none; padding: 0; background: $panel; }
+    KeyLine { height: 1; background: $panel; }
     """
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002

@@ -19,18 +19,19 @@ from tcptop.widgets.line import EMPTY, Line, Role, cropped, text_of, width
 
 
 class Pane(Widget):
-    """A titled box of lines. A pane says what its lines are; this class sends those that differ from the screen's."""
+    """Lines, in a titled box where the class is `box`.
+
+    A pane says what its lines are; this class sends those that differ from the screen's.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
     DEFAULT_CSS = """
     Pane {
         background: $background;
         color: $foreground;
-        border: round $border-blurred;
         border-title-color: $secondary;
         border-subtitle-color: $text-muted;
         border-title-style: none;
-        padding: 0 1;
         & > .pane--dim { color: $text-muted; }
         & > .pane--strong { text-style: bold; }
         & > .pane--head { color: $secondary; }
@@ -43,18 +44,11 @@ class Pane(Widget):
         & > .pane--slice-4 { color: $success; }
         & > .pane--slice-5 { color: $foreground; }
         & > .pane--idle { color: $text-muted; }
-        &:focus { border: round $secondary; }
     }
-    .-short Pane, .-short Pane:focus {
-        border: none;
-        border-top: solid $border-blurred;
-        padding: 0;
-    }
-    .-short Pane:focus { border-top: solid $secondary; }
     """
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
-        super().__init__(id=id)
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None

@@ -25,8 +25,8 @@ class ScrollPane(Pane, can_focus=True):
         Binding("end", "scroll_to_end(1)", "first, last line", show=False),
     ]
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 (Textual's name for it)
-        super().__init__(id=id)
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
         self._first = 0
         self._body_length = 0
         self._body_height = 0

@@ -45,7 +45,11 @@ def bar(slices: Sequence[Slice], columns: int) -> Line:
 def legend(slices: Sequence[Slice], missing: Sequence[str], columns: int) -> list[Line]:
     """Each slice with its bytes, on as many lines as it takes; then what is missing."""
     entries: list[Line] = [
-        ((look(index, each.label)[0], look(index, each.label)[1]), (f" {each.label} ", "text"), (units.exact_bytes(each.bytes), "strong"))
+        (
+            (look(index, each.label)[0], look(index, each.label)[1]),
+            (f" {each.label} ", "text"),
+            (units.exact_bytes(each.bytes), "strong"),
+        )
         for index, each in enumerate(slices)
     ]
     entries += [(("?", "warning"), (f" {name}", "text")) for name in missing]

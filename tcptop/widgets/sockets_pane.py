@@ -32,29 +32,43 @@ class SocketsPane(Pane):
 def sockets(ledger: Ledger, wide: bool) -> list[Line]:
     """The lines of the pane."""
     counts = ledger.sockets
-    here = counts.inuse if counts.inuse6 is None else (counts.inuse or 0) + counts.inuse6
+    here = counts.inuse_of_both
     most = counts.time_wait_machine_max
     rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     rows: list[tuple[str, str, str]] = [
         ("allocated", units.count(counts.allocated), f"machine{rate}, orphans {units.count(counts.orphans)}"),
-        ("in use", units.count(here), f"here: IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"),
-        ("TIME_WAIT", units.count(counts.time_wait), f"here, machine ≤ {units.count(most)}" if most is not None else "here"),
+        (
+            "in use",
+            units.count(here),
+            f"here: IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}",
+        ),
+        (
+            "TIME_WAIT",
+            units.count(counts.time_wait),
+            f"here, machine ≤ {units.count(most)}" if most is not None else "here",
+        ),
         ("buffers", *buffers(counts)),
         ("all TCP", *memory(ledger)),
     ]
     if not wide:
+        rows[3] = ("buffers", rows[3][1], _limit(counts))
+        rows[4] = ("all TCP", rows[4][1], "machine")
         rows[0] = ("allocated", units.count(counts.allocated), f"orphans {units.count(counts.orphans)}")
         rows[1] = ("in use", units.count(here), "here")
-        rows[2] = ("TIME_WAIT", units.count(counts.time_wait), f"here ≤ {units.short_count(most, 6)} all")
+        rows[2] = ("TIME_WAIT", units.count(counts.time_wait), f"all ≤{units.short_count(most, 6)}")
+    host = ledger.host
+    busy = f" · CPU {host.cpu_busy_percent:.0f} %" if wide and host.cpu_busy_percent is not None else ""
+    rows.append(
+        (
+            "memory",
+            units.size(host.memory_available_bytes),
+            f"{'available ' if wide else ''}of {units.size(host.memory_bytes)}{busy}",
+        )
+    )
     lines: list[Line] = []
     for title, value, note in rows:
-        pieces: list[Piece] = [(f"{title:<10}", "dim"), (f"{value:>10}", "strong"), (f"  {note}", "dim")]
+        pieces: list[Piece] = [(f"{title:<10}", "dim"), (f"{value:>12}", "strong"), (f"  {note}", "dim")]
         lines.append(tuple(pieces))
-    if wide:
-        host = ledger.host
-        busy = f" · CPU {host.cpu_busy_percent:.0f} %" if host.cpu_busy_percent is not None else ""
-        text = f"{units.size(host.memory_available_bytes):>10}  available of {units.size(host.memory_bytes)}{busy}"
-        lines.append((("memory    ", "dim"), (text[:10], "strong"), (text[10:], "dim")))
     return lines
 
 
@@ -62,13 +76,17 @@ def buffers(counts: SocketCounts) -> tuple[str, str]:
     """What is charged to sockets; below its own error it is only known to be no more than that."""
     if counts.buffer_bytes is None:
         return units.UNKNOWN, "charged to sockets"
-    error = counts.buffer_error_bytes
-    limit = ""
-    if counts.tcp_mem_pages and counts.tcp_mem_unit_bytes:
-        limit = f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
+    error, limit = counts.buffer_error_bytes, _limit(counts)
     if error and counts.buffer_bytes <= error:
         return f"≤ {units.size(error)}", f"{limit} (error)"
     return units.size(counts.buffer_bytes), f"± {units.size(error)} {limit}" if error else limit
+
+
+def _limit(counts: SocketCounts) -> str:
+    """The most that tcp_mem allows."""
+    if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
+        return ""
+    return f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
 
 
 def memory(ledger: Ledger) -> tuple[str, str]:
