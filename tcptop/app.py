@@ -95,10 +95,6 @@ class TcptopApp(App[int]):
     .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
-        (0, "-slim"),
-        (76, "-narrow"),
-        (108, "-wide"),
-    ]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     COMMAND_PALETTE_BINDING = "colon"

@@ -126,9 +126,9 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     if memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     else:
-        least = "≥ " if memory.missing else ""
-        ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
-        yield f"  {least}{units.size(memory.bytes)}   {ends}"
+        yield f"  {units.size(memory.bytes)}   between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+        if memory.missing:
+            yield f"  not in it, not known: {', '.join(memory.missing)}"
     for part in memory.parts:
         if part.high_bytes:
             about = (
