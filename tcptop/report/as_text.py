@@ -126,7 +126,8 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     if memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     else:
-        yield f"  {units.size(memory.bytes)}   between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+        ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+        yield f"  {units.size(memory.bytes)}   {ends}"
         if memory.missing:
             yield f"  not in it, not known: {', '.join(memory.missing)}"
     for part in memory.parts:
