@@ -75,6 +75,13 @@ def _objects_of(row: CacheRow) -> str:
     return f"{text} + {others} more" if row.cache.aliases and others > 0 else text
 
 
+def _object_bytes(row: CacheRow) -> str:
+    """The step; where only the struct's own size is known, at least that."""
+    if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
+        return f"≥{units.count(row.cache.object_size_bytes)}"
+    return units.count(row.cache.object_bytes)
+
+
 COLUMNS: tuple[Column, ...] = (
     Column(
         "cache",
@@ -143,8 +150,8 @@ COLUMNS: tuple[Column, ...] = (
         "object_bytes",
         "OBJ SIZE",
         "the step from one object to the next, with padding",
-        lambda row: units.count(row.cache.object_bytes),
-        lambda row: row.cache.object_bytes,
+        _object_bytes,
+        lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
         "s",
         8,
         importance=60,

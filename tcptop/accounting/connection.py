@@ -85,10 +85,11 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
         for found in _parts(snapshot, table, kernel_object, share):
             if isinstance(found, Part):
                 parts.append(found)
-                if found.slab_bytes is None:
-                    missing.append(f"slab share of {found.object}")
             else:
                 missing.append(found)
+    unshared = [part.object for part in parts if part.slab_bytes is None]
+    if unshared:
+        missing.append(f"slab share ({', '.join(unshared)})")
     slab = [part.slab_bytes for part in parts if part.slab_bytes is not None]
     return Side(
         object_bytes=round(sum(part.object_bytes for part in parts), 2) if parts else None,

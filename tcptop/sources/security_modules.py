@@ -19,7 +19,7 @@ class SecurityModulesSource(Source[SecurityModules]):
     async def read(self, host: Host) -> Reading[SecurityModules]:
         """Reads the comma-separated list."""
         [file] = await host.read([PATH])
-        failed: Reading[SecurityModules] | None = failure(file, "run tcptop as root")
+        failed: Reading[SecurityModules] | None = failure(file)
         if failed is not None:
             return failed
         names = decoded(file.data or b"").strip().split(",")

@@ -11,7 +11,6 @@ from tcptop.sources.printable import decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
 
 FOLDER = "sys/kernel/slab"
-OPENED_BY = "run tcptop as root"
 
 SIZES = ("object_size", "slab_size", "objs_per_slab", "order")
 COUNTS = ("slabs", "total_objects")
@@ -30,7 +29,7 @@ class SlabLinksSource(Source[SlabLinks]):
         """Lists the folder with the targets of its links."""
         folder = await host.folder(FOLDER)
         if folder.entries is None:
-            state, reason = explained(FOLDER, folder.error or OSError("unreadable"), OPENED_BY)
+            state, reason = explained(FOLDER, folder.error or OSError("unreadable"))
             return Reading(state, None, reason, None, folder.took_us, None, None, None)
         group_of = {
             printable_name(name): printable_name(name if target is None else target.rstrip("/").rpartition("/")[2])
@@ -104,9 +103,9 @@ async def _each_cache(
 def _why_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
     refused = next((file.error for file in files if isinstance(file.error, PermissionError)), None)
     if refused is not None:
-        return explained(f"{FOLDER}/*/{attribute}", refused, OPENED_BY)
+        return explained(f"{FOLDER}/*/{attribute}", refused)
     error = next((file.error for file in files if file.error is not None), None)
-    return explained(FOLDER, error, OPENED_BY) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
+    return explained(FOLDER, error) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
 
 
 def _size(texts: Sequence[str | None], bad: list[str]) -> SlabSize:

@@ -14,6 +14,9 @@ from tcptop.sources.printable import decoded, printable
 
 Value = TypeVar("Value")
 
+AS_ROOT = 'sudo "$(command -v tcptop)"'
+"""The whole path, since root's own search path may hold another program of the name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -64,8 +67,6 @@ class FileSource(Source[Value]):
     """A source that is one file with one parser."""
 
     path: str
-    opened_by: str = "run tcptop as root"
-    """What opens the file to somebody who is refused."""
 
     @abstractmethod
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
@@ -74,7 +75,7 @@ class FileSource(Source[Value]):
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
         [file] = await host.read([self.path])
-        failed: Reading[Value] | None = failure(file, self.opened_by)
+        failed: Reading[Value] | None = failure(file)
         if failed is not None:
             return failed
         value, damage = self.parse(decoded(file.data or b""))
@@ -88,10 +89,10 @@ def reading(value: Value | None, damage: Damage | None, path: str, took_us: int)
     return Reading(state, value, reason, None, took_us, None, None, None)
 
 
-def failure(file: FileRead, opened_by: str) -> Reading[Value] | None:
+def failure(file: FileRead) -> Reading[Value] | None:
     """A reading that says why a file could not be read, or None where it could."""
     if file.error is not None:
-        state, reason = explained(file.path, file.error, opened_by)
+        state, reason = explained(file.path, file.error)
         return Reading(state, None, reason, None, file.took_us, None, None, None)
     if not (file.data or b"").strip(b"\0 \t\r\n"):
         reason = f"{shown(file.path)} is empty: it was unreadable when this was saved, or the kernel gave nothing"
@@ -99,10 +100,10 @@ def failure(file: FileRead, opened_by: str) -> Reading[Value] | None:
     return None
 
 
-def explained(path: str, error: OSError, opened_by: str) -> tuple[ReadState, str]:
+def explained(path: str, error: OSError) -> tuple[ReadState, str]:
     """What an error of the kernel means to a person: a state, and one line with what to do about it."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "refused", f"{shown(path)} is for root only: {opened_by}"
+        return "refused", f"{shown(path)} is for root only: {AS_ROOT}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "missing", f"there is no {shown(path)} here"
     return "failed", f"{shown(path)}: {printable(error.strerror or str(error))}"

@@ -28,7 +28,7 @@ class SysctlsSource(Source[Sysctls]):
         took_us = sum(file.took_us for file in files)
         texts = [decoded(file.data).strip() if file.data is not None else "" for file in files]
         if not any(texts):
-            state, reason = explained("proc/sys", files[1].error or OSError("empty"), "run tcptop as root")
+            state, reason = explained("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)
         name, release, version, tcp_mem, reserve = texts
         value, damage = parse(name, release, version, tcp_mem, reserve)

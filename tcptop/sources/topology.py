@@ -43,7 +43,7 @@ class TopologySource(Source[Topology]):
             nodes.append(NodeFacts(number, shown_list, cpus, fields.get("MemTotal")))
         online_cpus, wrong = _cpus(texts[0])
         if not nodes and online_cpus is None:
-            state, reason = explained(NODES, folder.error or FileNotFoundError(2, ""), "run tcptop as root")
+            state, reason = explained(NODES, folder.error or FileNotFoundError(2, ""))
             return Reading(state, None, reason, None, folder.took_us, None, None, None)
         return reading(Topology(tuple(nodes), online_cpus), worse(damage, wrong), NODES, folder.took_us)
 

@@ -54,7 +54,7 @@ class BuddyPane(ScrollPane):
         """The size of a block of each order; the one that a TCP slab takes is marked."""
         rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
         self._table = Table.of(rows, ledger, choices.block_unit, columns) if rows else None
-        return [self._table.head()] if self._table else []
+        return [*notes(ledger), *([self._table.head()] if self._table else [])]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """The counts, each zone's watermarks, and what could not be read."""
@@ -78,13 +78,17 @@ def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
             lines += _of_zone(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
         if not zones:
             lines.append(f"node {node.node}: {_why_no_zone(node)}")
-    if choices.node is not None and not any(node.node == choices.node for node in ledger.nodes):
-        lines.append(f"!there is no node {choices.node} here")
+    return lines
+
+
+def notes(ledger: Ledger) -> list[Line]:
+    """What was not read, and what would read it."""
+    lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            lines.append(f"!{source.reason}{hint}")
+            lines.append(sentence(f"!{source.reason}{hint}"))
     return lines
 
 

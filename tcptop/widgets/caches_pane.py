@@ -54,13 +54,14 @@ class CachesPane(Grid):
         """Why there is nothing."""
         return [(("–  ", "warning"), (ledger.sources["slabinfo"].reason or "no cache of TCP's is known", "text"))]
 
-    def foot(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+    def notes(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
         """What was not read, and the command that would read it."""
-        names = ("slabinfo", "slab_links", "slab_counts")
-        reasons = dict.fromkeys(
-            ledger.sources[name].reason for name in names if ledger.sources[name].state != "waiting"
-        )
-        return [(("!  ", "warning"), (reason, "text")) for reason in reasons if reason]
+        # The attributes below /sys/kernel/slab are refused to the same people as slabinfo; one line says it.
+        refused = ledger.sources["slabinfo"].state == "refused"
+        names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
+        sources = [ledger.sources[name] for name in names]
+        reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
+        return [(("!  ", "warning"), (reason, "text")) for reason in reasons]
 
 
 def shown(ledger: Ledger, choices: Choices) -> list[Column]:

@@ -61,7 +61,9 @@ def _large(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str
     if cost.now_bytes is not None:
         sign = "" if accepted.complete else "≥"
         return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, short
-    return amount(accepted, slabs=accepted.slab_bytes is not None), "next accepted", accepted.slices, short
+    if accepted.slab_bytes is None:
+        return amount(accepted, slabs=False), "next, objects", accepted.slices, short
+    return amount(accepted), "next accepted", accepted.slices, short
 
 
 def amount(side: Side, slabs: bool = True) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
+from tcptop.units import UNKNOWN
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import Line, fitted
 from tcptop.widgets.scroll_pane import ScrollPane
@@ -59,20 +60,20 @@ class Grid(ScrollPane):
         """What stands there instead of no rows."""
         raise NotImplementedError
 
-    def foot(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
-        """Lines after the rows."""
+    def notes(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+        """Lines that stay above the titles: what a reader must know first."""
         return []
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The titles."""
         self._layout(ledger, choices, columns)
-        return [self._head] if self._rows else []
+        return [*self.notes(ledger, choices), self._head] if self._rows else []
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """The rows, laid out by `head`."""
         if not self._rows:
             return self.empty(ledger, choices)
-        return [*self._rows, *self.foot(ledger, choices)]
+        return self._rows
 
     def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
         layout = self.grid_columns(ledger, choices)
@@ -108,7 +109,8 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
         )
         for at, each in enumerate(layout)
     ]
-    chosen = list(range(len(layout)))
+    # A column in which nothing is known takes no room.
+    chosen = [at for at in range(len(layout)) if not rows or any(row.cells[at] != UNKNOWN for row in rows)]
     while True:
         for gap in (GAP, NARROW_GAP):
             over = sum(widths[at] for at in chosen) + gap * (len(chosen) - 1) - columns

@@ -55,16 +55,15 @@ def sockets(ledger: Ledger, wide: bool) -> list[Line]:
         rows[4] = ("all TCP", rows[4][1], "machine")
         rows[0] = ("allocated", units.count(counts.allocated), f"orphans {units.count(counts.orphans)}")
         rows[1] = ("in use", units.count(here), "here")
-        rows[2] = ("TIME_WAIT", units.count(counts.time_wait), f"all ≤{units.short_count(most, 6)}")
-    host = ledger.host
-    busy = f" · CPU {host.cpu_busy_percent:.0f} %" if wide and host.cpu_busy_percent is not None else ""
-    rows.append(
-        (
-            "memory",
-            units.size(host.memory_available_bytes),
-            f"{'available ' if wide else ''}of {units.size(host.memory_bytes)}{busy}",
+        rows[2] = (
+            "TIME_WAIT",
+            units.count(counts.time_wait),
+            f"all ≤{units.short_count(most, 6)}" if most is not None else "here",
         )
-    )
+    host = ledger.host
+    busy = f", CPU {host.cpu_busy_percent:.0f} %" if wide and host.cpu_busy_percent is not None else ""
+    note = f"of {units.size(host.memory_bytes)}{busy}"
+    rows.append(("available", units.size(host.memory_available_bytes), note))
     lines: list[Line] = []
     for title, value, note in rows:
         pieces: list[Piece] = [(f"{title:<10}", "dim"), (f"{value:>12}", "strong"), (f"  {note}", "dim")]
