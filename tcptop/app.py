@@ -73,6 +73,14 @@ class Sampled(Message):
         return isinstance(message, Sampled)
 
 
+class Stopped(Message):
+    """Following the host ended in an error."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 class TcptopApp(App[int]):
     """The screen."""
 
@@ -160,6 +168,10 @@ class TcptopApp(App[int]):
         if self._following is not None:
             self._following.cancel()
 
+    def on_stopped(self, message: Stopped) -> None:
+        """Ends the program as any error does: Textual gives the terminal back and prints it."""
+        raise message.error
+
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a look and draws it."""
         self._ledger = account(message.snapshot)
@@ -172,8 +184,11 @@ class TcptopApp(App[int]):
         self._draw()
 
     async def _follow(self, live: LiveSampler) -> None:
-        async for snapshot in live.snapshots():
-            self.post_message(Sampled(snapshot))
+        try:
+            async for snapshot in live.snapshots():
+                self.post_message(Sampled(snapshot))
+        except Exception as error:
+            self.post_message(Stopped(error))
 
     def _look_at_saved(self) -> None:
         sampler = Sampler(self._host, kernel_sources())

@@ -186,7 +186,8 @@ class ZoneMemory:
     high_pages: int | None
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
-    capped: Mapping[str, tuple[int, ...]]
+    capped: Mapping[str, tuple[int, ...]] | None
+    """The orders of each type where the kernel stopped counting; None where the types are not known."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -228,6 +229,17 @@ class SourceHealth:
     age_s: float | None
     read_us: int | None
     every_s: float | None
+
+    def staleness(self, interval_s: float) -> str:
+        """How old its figures may be where that is more than the interval, `≤ 5 s old`; empty where it is not.
+
+        It names the source's pace rather than a running age, which would change at every sample.
+        """
+        if self.age_s is None or self.every_s is None:
+            return ""
+        if self.age_s > 1.5 * max(self.every_s, interval_s):
+            return f"{self.age_s:.0f} s old"
+        return f"≤ {self.every_s:.0f} s old" if self.every_s > 1.5 * interval_s else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ class LiveSampler:
         for name, (source, task, started_s) in list(self._pending.items()):
             if task.done():
                 del self._pending[name]
-                task.result()
+                error = task.exception()
+                if error is not None:
+                    self._sampler.mark_failed(source, error)
             else:
                 self._sampler.mark_late(source, now_s - started_s)
 

@@ -14,6 +14,7 @@ from tcptop.snapshot import NOT_READ, Reading, Snapshot
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
+from tcptop.sources.printable import printable
 from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource
@@ -120,6 +121,13 @@ class Sampler:
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
         self._readings[source.name] = replace(old, state="late", reason=reason)
+
+    def mark_failed(self, source: AnySource, error: BaseException) -> None:
+        """Says that reading a source ended in an error that no source should raise; the others go on."""
+        reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
+        self._readings[source.name] = replace(NOT_READ, state="failed", reason=reason, taken_at_s=self._monotonic())
+        now_s = self._monotonic()
+        self._paces.read(source.name, now_s, now_s, 0, source.pace.retry_s)
 
     def snapshot(self) -> Snapshot:
         """What all sources last said, as of now."""

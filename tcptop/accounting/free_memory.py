@@ -113,7 +113,7 @@ class NodeTable:
             high_pages=zone.high_pages if zone else None,
             free_area=area.blocks if area else None,
             migrate_types=types or None,
-            capped={each.migrate_type: each.capped_orders for each in typed if each.capped_orders},
+            capped={each.migrate_type: each.capped_orders for each in typed if each.capped_orders} if typed else None,
             pageblocks=pageblocks.count_by_type if pageblocks else None,
             unusable_index=unusable_index(area.blocks) if area else None,
             tcp_slabs_free=slabs,

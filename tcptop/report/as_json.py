@@ -162,7 +162,7 @@ def _zone(zone: ZoneMemory) -> Json:
         "migrate_types": None
         if zone.migrate_types is None
         else {name: list(blocks) for name, blocks in zone.migrate_types.items()},
-        "capped": {name: list(orders) for name, orders in zone.capped.items()},
+        "capped": None if zone.capped is None else {name: list(orders) for name, orders in zone.capped.items()},
         "pageblocks": None if zone.pageblocks is None else dict(zone.pageblocks),
         "unusable_index": None if zone.unusable_index is None else list(zone.unusable_index),
         "tcp_slabs_free": zone.tcp_slabs_free,

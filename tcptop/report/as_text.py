@@ -180,7 +180,7 @@ def _zone(zone: ZoneMemory, orders: int, page_bytes: int | None) -> Iterator[lis
     free = None if zone.free_pages is None or page_bytes is None else zone.free_pages * page_bytes
     yield [zone.zone, "all", *_padded(blocks, orders), units.short_size(free)]
     for name, counts in (zone.migrate_types or {}).items():
-        capped = zone.capped.get(name, ())
+        capped = (zone.capped or {}).get(name, ())
         texts = [f"≥{count}" if order in capped else str(count) for order, count in enumerate(counts)]
         yield ["", name, *texts, *[""] * (orders - len(texts)), ""]
 

@@ -48,6 +48,13 @@ class BuddyPane(ScrollPane):
         room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
         if room:
             title += f" ─ room for {units.count(sum(room))} sockets"
+        stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
+        if (
+            stale
+            and choices.node is not None
+            and any(zone.migrate_types for node in ledger.nodes for zone in node.zones)
+        ):
+            title += f" ─ types {stale}"
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
@@ -98,7 +105,7 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
     lines: list[BodyLine] = []
     if zone.free_area is not None:
         lines.append(BlockRow(name, zone.free_area, free_bytes=free, is_zone=True))
-    types = zone.migrate_types or {}
+    types, capped = zone.migrate_types or {}, zone.capped or {}
     if zone.free_area is None and types:
         lines.append(BlockRow(name, None, is_zone=True))
     if node is not None:
@@ -107,8 +114,8 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
     for each, blocks in types.items():
         if each not in none_free:
             own = sum(count << order for order, count in enumerate(blocks))
-            own_bytes = own * page_bytes if page_bytes is not None and not zone.capped.get(each) else None
-            lines.append(BlockRow(f"  {each}", blocks, zone.capped.get(each, ()), own_bytes))
+            own_bytes = own * page_bytes if page_bytes is not None and not capped.get(each) else None
+            lines.append(BlockRow(f"  {each}", blocks, capped.get(each, ()), own_bytes))
     lines.append(_watermarks(zone, none_free))
     return lines
 

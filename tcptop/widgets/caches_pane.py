@@ -22,9 +22,9 @@ class CachesPane(Grid):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, and how old the figures are when they are older than the interval."""
         title = f"TCP caches ─ {node_title(ledger, choices)}"
-        slabinfo = ledger.sources["slabinfo"]
-        if slabinfo.age_s is not None and slabinfo.age_s > 2 * choices.interval_s and slabinfo.state in ("ok", "late"):
-            title += f" ─ slabinfo {slabinfo.age_s:.0f} s old"
+        stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
+        if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
+            title += f" ─ slabinfo {stale}"
         return title
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:

@@ -50,6 +50,7 @@ class Pane(Widget):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
+        self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
         self._choices = Choices()
@@ -76,10 +77,9 @@ class Pane(Widget):
 
     def set_titles(self, title: str, subtitle: str) -> None:
         """Changes the edges, as literal text, where they differ."""
-        for name, text in (("border_title", title), ("border_subtitle", subtitle)):
-            old = getattr(self, name)
-            if Content.from_text(old or "", markup=False).plain != text:
-                setattr(self, name, Content(text))
+        if (title, subtitle) != self._titles:
+            self._titles = (title, subtitle)
+            self.border_title, self.border_subtitle = Content(title), Content(subtitle)
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Shows these lines, and refreshes those that differ from what is shown."""

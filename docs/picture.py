@@ -1,0 +1,24 @@
+"""Makes the README's picture: `python docs/picture.py TREE KEYS…` writes docs/screen.svg, the screen at 120×40."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tcptop.app import TcptopApp
+from tcptop.hosts.folder import FolderHost
+
+
+async def picture(tree: str, keys: list[str]) -> str:
+    """The screen on a saved tree after those keys, as SVG."""
+    app = TcptopApp(FolderHost(tree))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        return app.export_screenshot(title="tcptop")
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "screen.svg").write_text(asyncio.run(picture(sys.argv[1], sys.argv[2:])))
