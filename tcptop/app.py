@@ -153,10 +153,10 @@ class TcptopApp(App[int]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self.query_one(CachesPane).focus()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.exit, 0)
         if self._host.identity.live:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                loop.add_signal_handler(number, self.exit, 0)
             sources = [*kernel_sources(), MachineLoadSource()]
             self._live = LiveSampler(Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s))
             self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
