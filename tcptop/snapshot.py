@@ -262,6 +262,33 @@ class MachineLoad:
     """Since the reading before; None at the first."""
 
 
+@dataclass(frozen=True, slots=True)
+class StructMember:
+    """One member of a struct. An anonymous one has no name."""
+
+    name: str
+    offset_bytes: int
+    size_bytes: int
+    bits: int | None
+    """For a bit-field, how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class StructLayout:
+    """One struct as the running kernel was built with it."""
+
+    name: str
+    size_bytes: int
+    members: tuple[StructMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Btf:
+    """/sys/kernel/btf/vmlinux: the structs of the catalogue that the kernel has, by name."""
+
+    structs: Mapping[str, StructLayout]
+
+
 Value = TypeVar("Value")
 
 

@@ -159,7 +159,7 @@ class CacheTable:
             slabs=slabs,
             bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
             active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
-            nodes=self._nodes(names, count, row),
+            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
         )
 
     def _without_row(self, name: str) -> CacheLine:
@@ -208,7 +208,7 @@ class CacheTable:
             slabs=slabs,
             bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
             active_per_s=None,
-            nodes=self._nodes((name,), count, None) if count else None,
+            nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
         )
 
     def _sharing(self, name: str) -> tuple[str, ...]:
@@ -250,34 +250,21 @@ class CacheTable:
         return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, self._page_bytes)
 
     def _nodes(
-        self, names: tuple[str, ...], count: SlabCount | None, row: SlabRow | None
+        self, names: tuple[str, ...], object_bytes: int | None, per_slab: int | None, pages: int | None
     ) -> Mapping[int, NodeCount] | None:
         counts = self._snapshot.slab_counts.value
-        if count is None and counts is not None:
-            count = next((counts.caches[name] for name in names if name in counts.caches), None)
+        count = next((counts.caches[name] for name in names if name in counts.caches), None) if counts else None
         if count is None or (count.objects is None and count.slabs is None):
             return None
         if count.objects and not count.objects_by_node:
             # A kernel without NUMA prints totals only; all of it is node 0.
             count = replace(count, objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
-        object_bytes, per_slab, pages = (
-            (row.object_bytes, row.objects_per_slab, row.pages_per_slab) if row else (None, None, None)
-        )
-        return {
-            node: NodeCount(
-                objects=count.objects_by_node.get(node, 0),
-                slabs=count.slabs_by_node.get(node, 0),
-                bytes=self._bytes(
-                    count.objects_by_node.get(node, 0),
-                    count.slabs_by_node.get(node, 0),
-                    object_bytes,
-                    per_slab,
-                    pages,
-                ),
-                objects_per_s=self._node_rate(names, node),
-            )
-            for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys())
-        }
+        found: dict[int, NodeCount] = {}
+        for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
+            objects, slabs = count.objects_by_node.get(node, 0), count.slabs_by_node.get(node, 0)
+            held = self._bytes(objects, slabs, object_bytes, per_slab, pages)
+            found[node] = NodeCount(objects, slabs, held, self._node_rate(names, node))
+        return found
 
     def _node_rate(self, names: tuple[str, ...], node: int) -> float | None:
         name = next((name for name in names if name in OBJECT_OF_CACHE), names[0])

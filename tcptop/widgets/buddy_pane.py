@@ -123,12 +123,13 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
 def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> str:
     if zone.low_pages is None:
         return f"  {zone.zone}: watermarks unknown"
+    name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
     text = (
-        f"  pages: free {units.count(zone.free_pages)}, watermarks min {units.count(zone.min_pages)}"
+        f"  {name}: free {units.count(zone.free_pages)}, watermarks min {units.count(zone.min_pages)}"
         f" low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
     )
     if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
-        return f"!{zone.zone} is below its low watermark;{text.removeprefix('  pages:')}"
+        return f"!{zone.zone} is below its low watermark;{text.partition(':')[2]}"
     return text + (f"; none free: {', '.join(none_free)}" if none_free else "")
 
 

@@ -1,0 +1,58 @@
+"""How SLUB lays objects out: from a struct's size to the step between objects, and to the order of a slab.
+
+For somebody who may not read slabinfo: with the size of a struct, the cache's flags and the number of CPUs, both follow
+from the kernel's own rules, which give every row of every recorded kernel exactly.
+"""
+
+from __future__ import annotations
+
+WORD_BYTES = 8
+CACHE_LINE_BYTES = 64
+MAX_ORDER = 3
+"""PAGE_ALLOC_COSTLY_ORDER, unless the kernel was started with slab_max_order."""
+MAX_OBJECTS_PER_SLAB = 32_767
+
+
+def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
+    """The step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
+
+    The free pointer lies behind the object where the object must stay readable after it is freed (SLAB_TYPESAFE_BY_RCU)
+    or keeps what its constructor made.
+    """
+    size = _rounded_up(struct_bytes, WORD_BYTES)
+    if outer_free_pointer:
+        size += WORD_BYTES
+    alignment = WORD_BYTES
+    if hwcache_align:
+        alignment = CACHE_LINE_BYTES
+        while struct_bytes <= alignment // 2:
+            alignment //= 2
+    return _rounded_up(size, max(alignment, WORD_BYTES))
+
+
+def slab_order(step_bytes: int, page_bytes: int, cpus: int) -> int:
+    """The order of a cache's slabs on a machine with so many CPUs present (mm/slub.c, calculate_order)."""
+    most = max((page_bytes << MAX_ORDER) // step_bytes, 1)
+    wanted = min(4 * (cpus.bit_length() + 1), most)
+    least_order = _order_of(wanted * step_bytes, page_bytes)
+    if (page_bytes << least_order) // step_bytes > MAX_OBJECTS_PER_SLAB:
+        return max(0, _order_of(step_bytes * MAX_OBJECTS_PER_SLAB, page_bytes) - 1)
+    fraction = 16
+    while fraction > 1:
+        for order in range(least_order, MAX_ORDER + 1):
+            slab_bytes = page_bytes << order
+            if slab_bytes % step_bytes <= slab_bytes // fraction:
+                return order
+        fraction //= 2
+    return _order_of(step_bytes, page_bytes)
+
+
+def _order_of(size_bytes: int, page_bytes: int) -> int:
+    order = 0
+    while page_bytes << order < size_bytes:
+        order += 1
+    return order
+
+
+def _rounded_up(size: int, step: int) -> int:
+    return (size + step - 1) // step * step
