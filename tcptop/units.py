@@ -42,6 +42,14 @@ def size(amount: float | None) -> str:
     return UNKNOWN if value is None else f"{value} {unit}"
 
 
+def size_range(low: float | None, high: float | None) -> str:
+    """Both ends of a range, the unit once where it is the same: `28.4 to 33.4 MiB`."""
+    start, end = size(low), size(high)
+    if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
+        start = start.rpartition(" ")[0]
+    return f"{start} to {end}"
+
+
 def short_size(amount: float | None) -> str:
     """The same as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
     if amount is None:

@@ -93,4 +93,4 @@ def memory(ledger: Ledger) -> tuple[str, str]:
     total = ledger.tcp_memory
     if total.bytes is None:
         return units.UNKNOWN, "needs /proc/slabinfo: run as root"
-    return units.size(total.bytes), f"from {units.size(total.low_bytes)} to {units.size(total.high_bytes)}"
+    return units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
