@@ -206,7 +206,6 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=WITH_FILE,
         allocated_by="security_file_alloc()",
         freed_by="security_file_free()",
-        since=(5, 1),
     ),
     KernelObject(
         struct="LSM inode blob",
@@ -215,7 +214,6 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=WITH_FILE,
         allocated_by="security_inode_alloc()",
         freed_by="security_inode_free(), after a grace period",
-        since=(5, 1),
     ),
     LSM_SOCKET_BLOB,
     TW_SOCK,

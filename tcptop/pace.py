@@ -55,6 +55,10 @@ class Paces:
         record.took_us = took_us
         record.next_s = started_s + period_s
         record.rested_s = ended_s + took_us * REST_FACTOR / 1e6
+        self.charge(took_us)
+
+    def charge(self, took_us: int) -> None:
+        """Takes what a read took from the budget."""
         self.budget_us = max(FLOOR_US, self.budget_us - took_us)
 
     def period_s(self, name: str, wanted_s: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import SLAB_CACHES
 from tcptop.pace import Paces
-from tcptop.snapshot import NOT_READ, Reading, Snapshot
+from tcptop.snapshot import NOT_READ, Reading, Snapshot, Sockstat
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
@@ -24,6 +24,9 @@ from tcptop.sources.source import Source
 from tcptop.sources.sysctls import SysctlsSource
 from tcptop.sources.topology import TopologySource
 from tcptop.sources.zoneinfo import ZoneinfoSource
+
+BESIDE_S = 0.05
+"""Two readings no further apart than this are taken together."""
 
 AnySource = Source[Any]
 AnyReading = Reading[Any]
@@ -102,9 +105,6 @@ class Sampler:
         reading: AnyReading = await source.read(self.host)
         ended_s = self._monotonic()
         took_us = reading.read_us or 0
-        sockstat = None
-        if source.beside_sockstat and reading.value is not None:
-            sockstat = (await self._sources["sockstat"].read(self.host)).value if "sockstat" in self._sources else None
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
@@ -113,8 +113,21 @@ class Sampler:
             taken_at_s=ended_s,
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
-            sockstat=sockstat,
+            sockstat=await self._sockstat_beside() if source.beside_sockstat and reading.value is not None else None,
         )
+
+    async def _sockstat_beside(self) -> Sockstat | None:
+        """What sockstat says now: the reading of this look, or a new one where that is older than a quotient allows."""
+        source = self._sources.get("sockstat")
+        if source is None:
+            return None
+        reading = self._readings.get("sockstat", NOT_READ)
+        if reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S:
+            # Not kept as a reading of its own: a rate over so short a time would be noise.
+            reading = await source.read(self.host)
+            self._paces.charge(reading.read_us or 0)
+        value: Sockstat | None = reading.value
+        return value
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
         """Says that a source has not answered yet; what it said before stands."""

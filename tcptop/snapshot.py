@@ -113,6 +113,10 @@ class Zone:
     managed_pages: int | None
     protection_pages: tuple[int, ...]
     """What an allocation that prefers the k-th zone must leave free here (lowmem_reserve)."""
+    free_cma_pages: int | None
+    """nr_free_cma: free, but not for the kernel's own allocations."""
+    cpus: int | None
+    """How many CPUs have page lists here; None for an empty zone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def _mostly_ipv6(cost: ConnectionCost) -> bool:
 
 
 def _host(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
-    sysctls, topology = snapshot.sysctls.value, snapshot.topology.value
+    sysctls = snapshot.sysctls.value
     meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
     return HostFacts(
         name=sysctls.host_name if sysctls else None,
@@ -51,11 +51,19 @@ def _host(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         net_namespace=snapshot.net_namespace,
         kernel=sysctls.kernel_release if sysctls else None,
         page_size_bytes=page_bytes,
-        cpus=topology.online_cpus if topology else None,
+        cpus=_cpus(snapshot),
         memory_bytes=meminfo.total_bytes if meminfo else None,
         memory_available_bytes=load.memory_available_bytes if load else (meminfo.available_bytes if meminfo else None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
     )
+
+
+def _cpus(snapshot: Snapshot) -> int | None:
+    """Online CPUs; where sysfs does not tell, those that have page lists in some zone."""
+    topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
+    if topology is not None and topology.online_cpus is not None:
+        return topology.online_cpus
+    return max((zone.cpus for zone in zoneinfo.zones if zone.cpus), default=None) if zoneinfo else None
 
 
 def _health(snapshot: Snapshot) -> dict[str, SourceHealth]:

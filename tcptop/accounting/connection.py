@@ -36,6 +36,9 @@ from tcptop.snapshot import SecurityModules, Snapshot, Sockstat
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
 
+IDLE_SLABS_PER_CPU = 8
+"""About as many slabs as a CPU may keep, all of whose free objects count as active."""
+
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
 """On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
 
@@ -123,8 +126,16 @@ def files(table: CacheTable, allocated: int | None, orphans: int | None) -> int 
     if allocated is None:
         return None
     with_file = max(0, allocated - (orphans or 0))
-    active = _known_active(table, SOCKET_ALLOC)
-    return with_file if active is None else min(with_file, active)
+    most = most_objects(table, SOCKET_ALLOC)
+    return with_file if most is None else min(with_file, most)
+
+
+def most_objects(table: CacheTable, kernel_object: KernelObject) -> int | None:
+    """No more than so many objects are in use: the active ones, else all, else None."""
+    line = table.find(kernel_object).line
+    if line is None:
+        return None
+    return line.active_objects if line.active_objects is not None else line.objects
 
 
 def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> ConnectionCost:
@@ -143,7 +154,7 @@ def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: in
         now = _now_slices(figures["mix"].accepted, held / allocated, with_file / allocated)
     return ConnectionCost(
         figures=figures,
-        idle_bytes_per_socket=round(idle / allocated, 2) if idle is not None and allocated else None,
+        idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
         buffer_bytes_per_socket=_buffers_per_socket(sockets),
         now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
         now_unknown_because=because,
@@ -159,7 +170,7 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Conne
     figures = _figures(snapshot, table, "time_wait", mix)
     held = _held_bytes(table, "time_wait")
     idle = _idle_bytes(table, held, active, mix, "time_wait")
-    because = _too_few(active, cpus, "TIME_WAIT mini-sockets")
+    because = _too_few(active, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table))
     now: tuple[Slice, ...] = ()
     if held is None:
         because = "what the tw_sock caches hold is not known"
@@ -167,7 +178,7 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Conne
         now = _now_slices(figures["mix"].accepted, held / active, 0.0)
     return ConnectionCost(
         figures=figures,
-        idle_bytes_per_socket=round(idle / active, 2) if idle is not None and active else None,
+        idle_bytes_per_socket=round(idle / active, 2) if now and idle is not None and active else None,
         # A mini-socket has no queues (include/net/inet_timewait_sock.h).
         buffer_bytes_per_socket=0.0,
         now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
@@ -312,11 +323,14 @@ def _beside(snapshot: Snapshot) -> Sockstat | None:
 
 
 def _held_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
-    """What the caches of both families hold; None where that of IPv4 is not known (IPv6 may not be there at all)."""
-    found = [table.find(kernel_object) for kernel_object in FAMILY_OBJECTS[mode]]
-    if found[0].line is None or found[0].line.bytes is None:
-        return None
-    return sum(each.line.bytes or 0 for each in found if each.line is not None)
+    """What the caches of both families hold; None where either is there, or may be, and its bytes are not known."""
+    total = 0
+    for kernel_object in FAMILY_OBJECTS[mode]:
+        found = table.find(kernel_object)
+        if found.status == "unknown" or (found.line is not None and found.line.bytes is None):
+            return None
+        total += found.line.bytes or 0 if found.line is not None else 0
+    return total
 
 
 def _idle_bytes(
@@ -336,18 +350,30 @@ def _idle_bytes(
 
 def _buffers_per_socket(sockets: SocketCounts) -> float | None:
     """None while the counter's own error could be all of it."""
-    if not sockets.allocated or sockets.buffer_bytes is None:
+    if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
         return None
-    if sockets.buffer_bytes <= (sockets.buffer_error_bytes or 0):
-        return 0.0 if not sockets.buffer_error_bytes else None
+    if sockets.buffer_error_bytes and sockets.buffer_bytes <= sockets.buffer_error_bytes:
+        return None
     return round(sockets.buffer_bytes / sockets.allocated, 2)
 
 
-def _too_few(count: int | None, cpus: int | None, what: str) -> str | None:
+def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
     if count is None:
         return f"the number of {what} is not known"
-    least = ENOUGH_SOCKETS_PER_CPU * (cpus or 1)
-    return f"an average needs {least} {what} here (100 × CPUs)" if count < least else None
+    if cpus is None:
+        return "the number of CPUs is not known"
+    least = max(ENOUGH_SOCKETS_PER_CPU, per_cpu) * cpus
+    return (
+        f"an average needs {least} {what} here ({max(ENOUGH_SOCKETS_PER_CPU, per_cpu)} × CPUs)"
+        if count < least
+        else None
+    )
+
+
+def _objects_per_slab(table: CacheTable) -> int:
+    """Of the tw_sock cache; 0 where it is not known."""
+    line = table.find(TW_SOCK).line
+    return (line.objects_per_slab or 0) if line else 0
 
 
 def _enough(count: int | None, cpus: int | None, mode: AccountingMode) -> bool:

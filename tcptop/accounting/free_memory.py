@@ -102,7 +102,7 @@ class NodeTable:
         stealable = _stealable(area, types)
         own = types.get(UNMOVABLE)
         slabs, own_slabs = self._tcp_slabs(name, stealable), self._tcp_slabs(name, own)
-        spare = self._spare_pages(node, zone, area)
+        spare = self._spare_pages(node, zone, area, types)
         free = None if area is None else sum(count << order for order, count in enumerate(area.blocks))
         return ZoneMemory(
             zone=name,
@@ -127,16 +127,22 @@ class NodeTable:
             return None
         return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
 
-    def _spare_pages(self, node: int, zone: Zone | None, area: FreeArea | None) -> int | None:
-        """Pages that an allocation may take before reclaim starts: free − low watermark − protection.
+    def _spare_pages(
+        self, node: int, zone: Zone | None, area: FreeArea | None, types: dict[str, tuple[int, ...]]
+    ) -> int | None:
+        """Pages that an allocation may take before reclaim starts: free − set apart − low watermark − protection.
 
-        As mm/page_alloc.c, __zone_watermark_ok, asks for an allocation that prefers zone Normal.
+        As mm/page_alloc.c, __zone_watermark_ok, asks for an allocation that prefers zone Normal and may use neither
+        CMA pages nor the HighAtomic reserve.
         """
         if zone is None or area is None or zone.low_pages is None:
             return None
         if zone.name not in SLAB_ZONES:
             return 0
-        free = sum(count << order for order, count in enumerate(area.blocks))
+        usable = _stealable(area, types) or area.blocks
+        free = sum(count << order for order, count in enumerate(usable))
+        if not types:
+            free -= zone.free_cma_pages or 0
         return max(0, free - zone.low_pages - self._protection(node, zone))
 
     def _protection(self, node: int, zone: Zone) -> int:

@@ -42,13 +42,16 @@ class CacheTable:
         self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
         rows = slabinfo.rows if slabinfo else ()
         self._has_rows = slabinfo is not None
+        self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._counts = self._newer_counts()
         self._active_was = self._active_before()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
         lines = [self._of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
-            self._by_name.setdefault(line.name, line)
+            # Two rows may have one name; the larger is the one that matters.
+            if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
+                self._by_name[line.name] = line
         for name in SLAB_CACHES:
             if name not in self._by_name and links is not None and name in links.group_of:
                 line = self._without_row(name)
@@ -74,7 +77,12 @@ class CacheTable:
         return self._by_name.get(name)
 
     def kmalloc(self, size_bytes: int) -> CacheLine | None:
-        """The kmalloc cache that an allocation of that size comes from: the smallest one that holds it."""
+        """The kmalloc cache that an allocation of that size comes from: the smallest one that holds it.
+
+        None where a cut-off slabinfo may lack it.
+        """
+        if self._has_rows and not self._is_whole:
+            return None
         best: tuple[int, str] | None = None
         for name in self._names():
             match = KMALLOC.match(name)
@@ -93,8 +101,8 @@ class CacheTable:
         return row.active_objects if row else None
 
     def total_bytes(self) -> int | None:
-        """What all rows hold together; None where there are no rows or the page size is unknown."""
-        if not self._has_rows or self._page_bytes is None:
+        """What all rows hold together; None where some are missing, or the page size is unknown."""
+        if not self._is_whole or self._page_bytes is None:
             return None
         return sum(line.bytes or 0 for line in self.lines if line.name == line.row)
 

@@ -25,14 +25,14 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     unit = _unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
     error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
-    lines = [line for line in (table.find(TW_SOCK).line, table.find(TW6_SOCK).line) if line is not None]
-    active = [line.active_objects for line in lines if line.active_objects is not None]
+    found = [table.find(TW_SOCK), table.find(TW6_SOCK)]
+    active = [each.line.active_objects if each.line else 0 for each in found if each.status != "unknown"]
     return SocketCounts(
         inuse=sockstat.inuse if sockstat else None,
         inuse6=sockstat6.inuse if sockstat6 else None,
         orphans=sockstat.orphans if sockstat else None,
         time_wait=sockstat.time_wait if sockstat else None,
-        time_wait_machine_max=sum(active) if active else None,
+        time_wait_machine_max=None if len(active) < len(found) or None in active else sum(filter(None, active)),
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=rate(snapshot.sockstat, lambda value: value.allocated),
         buffer_pages=units,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tcptop.accounting.connection import FamilyMix, files, side
+from tcptop.accounting.connection import FamilyMix, files, most_objects, side
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
@@ -13,17 +13,24 @@ from tcptop.kernel_objects import (
     KERNEL_OBJECTS,
     REQUEST6_SOCK,
     REQUEST_SOCK,
+    TCP6_SOCK,
+    TCP_SOCK,
     State,
 )
 from tcptop.ledger import CacheLine, MemoryPart, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
+
+REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
+
+ON_EVERY_SOCK = frozenset(item.struct for item in KERNEL_OBJECTS if State.ORPHAN in item.held_in)
+"""What a socket holds with or without a file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> TcpMemory:
     """The sum of the parts. Its bytes are None where TCP's own caches are not known."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
-    own_known = bool(parts)
+    own_known = not {name for item in (TCP_SOCK, TCP6_SOCK) for name in item.caches} & set(missing)
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
@@ -77,29 +84,37 @@ def _shared_caches(
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = sum(_active(table.find(item).line) for item in (REQUEST_SOCK, REQUEST6_SOCK))
-    least = max(0, with_file - requests)
+    requests = [most_objects(table, item) for item in REQUESTS]
+    sure = all(
+        each is not None or table.find(item).status == "absent" for each, item in zip(requests, REQUESTS, strict=True)
+    )
+    least = max(0, with_file - sum(filter(None, requests))) if sure else 0
     accepted = side(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
-    return [
-        MemoryPart(
-            name=f"{part.cache} × {with_file}",
-            row=part.cache,
-            bytes=round(with_file * part.slab_bytes),
-            low_bytes=round(least * part.slab_bytes),
-            high_bytes=round(with_file * (part.high_slab_bytes or part.slab_bytes)),
-            estimated=True,
+    parts: list[MemoryPart] = []
+    for part in accepted.parts:
+        if part.slab_bytes is None:
+            continue
+        # What hangs on the sock itself is there without a file too.
+        with_sock = part.object in ON_EVERY_SOCK and sockets.allocated is not None
+        number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
+        parts.append(
+            MemoryPart(
+                name=f"{part.cache} × {number}",
+                row=part.cache,
+                bytes=round(number * part.slab_bytes),
+                low_bytes=round(fewest * part.slab_bytes),
+                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes)),
+                estimated=True,
+            )
         )
-        for part in accepted.parts
-        if part.slab_bytes is not None
-    ]
+    return parts
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """Bind buckets: no counter tells how many ports are in use, but each has one object of every bucket cache.
+    """Bind buckets: all of a cache of their own; of a merged one no more than its active objects, and than sockets.
 
-    So there are no more than any row that holds buckets has active objects, and no more than sockets. The sum takes the
-    middle, where the error is least.
+    Two kinds of bucket in one row share its objects. The sum takes the middle, where the error is least.
     """
     found = [(item, table.find(item)) for item in (BIND_BUCKET, BIND2_BUCKET)]
     lines: list[CacheLine] = []
@@ -108,41 +123,38 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
             lines.append(each.line)
         elif each.status != "absent":
             missing.append(item.caches[0])
-    if not lines or sockets.allocated is None:
-        return []
-    limits = [sockets.allocated + (sockets.time_wait_machine_max or 0)]
+    parts: list[MemoryPart] = []
     rows = [line.row for line in lines]
     for line in lines:
+        if line.bytes is not None and not line.aliases:
+            parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
+            continue
         active = table.row_active(line)
-        if active is not None:
-            limits.append(active // rows.count(line.row))
-    most = min(limits)
-    own = all(not line.aliases for line in lines)
-    least = most if own else 0
-    return [
-        MemoryPart(
-            name=line.name,
-            row=line.row,
-            bytes=round((least + most) / 2 * (line.slab_share_bytes or 0.0)),
-            low_bytes=round(least * (line.slab_share_bytes or 0.0)),
-            high_bytes=round(most * (line.slab_share_bytes or 0.0)),
-            estimated=True,
-        )
-        for line in lines
-    ]
+        if sockets.allocated is None or active is None:
+            missing.append(line.name)
+            continue
+        most = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
+        high = round(most * (line.slab_share_bytes or 0.0))
+        parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
+    return parts
 
 
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """What is charged to sockets. It holds the skbs' slabs already, so those are not counted again."""
+    """What is charged to sockets. It holds the skbs' slabs already, so those are not counted again.
+
+    Each socket is charged whole pages, so up to a page less one byte of each is not in use; before 6.0 a socket may
+    keep more, so that nothing is sure. What is charged is the most, but for the CPUs' reserves.
+    """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")
         return []
-    error = sockets.buffer_error_bytes or 0
-    charged = sockets.buffer_bytes
+    charged, error, unit = sockets.buffer_bytes, sockets.buffer_error_bytes, sockets.tcp_mem_unit_bytes or 1
+    if error is None:
+        missing.append("the error of the socket buffers")
+        return [MemoryPart("socket buffers, charged", None, charged, 0, charged, estimated=True)]
+    # An error of 0 is that of the kernels before 6.0.
+    unused = (sockets.allocated or 0) * (unit - 1) if error else charged
+    low = max(0, charged - error - unused)
     return [
-        MemoryPart("socket buffers", None, charged, max(0, charged - error), charged + error, estimated=bool(error))
+        MemoryPart("socket buffers, charged", None, charged, low, charged + error, estimated=bool(charged or error))
     ]
-
-
-def _active(line: CacheLine | None) -> int:
-    return (line.active_objects or 0) if line else 0

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import time
 from collections.abc import Callable, Sequence
 
+from tcptop.hosts.confined_tree import ConfinedTree, regular
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 
 MAX_FILE_BYTES = 16 << 20
@@ -37,6 +37,14 @@ def mounted_procfs(folder: str) -> bool:
         return False
 
 
+def same_folder(one: str, other: str) -> bool:
+    """Whether two paths are one folder; False where either cannot be asked."""
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121
+    except OSError:
+        return False
+
+
 class FolderHost:
     """Reads below `root`. Descriptors stay open, and every read starts again at the beginning of the file."""
 
@@ -45,20 +53,21 @@ class FolderHost:
 
         Raises:
             OSError: when the folder does not exist or may not be read.
-
         """
-        os.listdir(root)  # noqa: PTH208
-        self._root = os.path.realpath(root)
-        self._own = self._root == "/"
+        self._root = os.path.abspath(root)  # noqa: PTH100 (a link stays one: see ConfinedTree)
+        os.listdir(self._root)  # noqa: PTH208
+        proc = f"{self._root.rstrip('/')}/proc"
+        # The same root may have another /proc, in another mount namespace.
+        own = same_folder(self._root, "/") and same_folder(proc, "/proc")
+        self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
-        proc = os.path.join(self._root, "proc")  # noqa: PTH118
-        live = self._own or mounted_procfs(proc)
+        live = own or mounted_procfs(proc)
         # Below another root, /proc/net would be the reader's own namespace; pid 1's is that of the host.
-        self._net_of_init = live and not self._own
+        self._net_of_init = live and not own
         self.identity = Identity(
             live=live,
             page_size_bytes=os.sysconf("SC_PAGE_SIZE") if live else None,
-            place=None if self._own else self._root,
+            place=None if own else self._root,
             net_namespace=f"{proc}/1/net" if self._net_of_init else None,
             proc_folder=proc if live else None,
         )
@@ -72,11 +81,16 @@ class FolderHost:
         started = time.perf_counter_ns()
         try:
             entries: dict[str, str | None] = {}
-            with os.scandir(self._resolved(path)) as found:
-                for entry in found:
-                    entries[entry.name] = os.readlink(entry.path) if entry.is_symlink() else None  # noqa: PTH115
-                    if len(entries) >= MAX_FOLDER_NAMES:
-                        raise OSError(errno.E2BIG, f"more than {MAX_FOLDER_NAMES} names in the folder")
+            folder = self._open_folder(path)
+            try:
+                with os.scandir(folder) as found:
+                    for entry in found:
+                        is_link = entry.is_symlink()
+                        entries[entry.name] = os.readlink(entry.name, dir_fd=folder) if is_link else None
+                        if len(entries) >= MAX_FOLDER_NAMES:
+                            raise OSError(errno.E2BIG, f"more than {MAX_FOLDER_NAMES} names in the folder")
+            finally:
+                os.close(folder)
         except (OSError, ValueError) as error:
             return FolderRead(path, None, _os_error(error), _micros_since(started))
         return FolderRead(path, entries, None, _micros_since(started))
@@ -123,23 +137,19 @@ class FolderHost:
         return data
 
     def _open(self, path: str) -> int:
-        # O_NONBLOCK: a named pipe in a hostile tree must not hold the reader.
-        descriptor = os.open(self._resolved(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise OSError(errno.EINVAL, "not a regular file")
-        return descriptor
+        if self._tree is not None:
+            return self._tree.open_file(self._mapped(path))
+        return regular(os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
 
-    def _resolved(self, path: str) -> str:
+    def _open_folder(self, path: str) -> int:
+        if self._tree is not None:
+            return self._tree.open_folder(self._mapped(path))
+        return os.open(f"/{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def _mapped(self, path: str) -> str:
         if self._net_of_init and path.startswith("proc/net/"):
-            path = f"proc/1/net/{path.removeprefix('proc/net/')}"
-        joined = os.path.join(self._root, path)  # noqa: PTH118
-        if self._own:
-            return joined
-        real = os.path.realpath(joined)
-        if not real.startswith(self._root + os.sep):
-            raise OSError(errno.EXDEV, "a link leads out of the folder given with --root")
-        return real
+            return f"proc/1/net/{path.removeprefix('proc/net/')}"
+        return path
 
 
 def _whole(descriptor: int) -> bytes:

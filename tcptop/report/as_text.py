@@ -61,7 +61,8 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        yield f"  now, on average      {units.exact_bytes(cost.now_bytes):>8} B in slabs"
+        sign = "" if cost.figures["mix"].accepted.complete else "≥ "
+        yield f"  now, on average    {sign + units.exact_bytes(cost.now_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
@@ -155,7 +156,8 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     if not node.zones:
         yield ("  no memory: no zone of this node has a page" if node.memory_bytes == 0 else "  no zone is known")
         return
-    orders = max((len(zone.free_area or ()) for zone in node.zones), default=0)
+    lists = [blocks for zone in node.zones for blocks in (zone.free_area or (), *(zone.migrate_types or {}).values())]
+    orders = max(map(len, lists), default=0)
     page_bytes = ledger.host.page_size_bytes
     head = ["ZONE", "TYPE", *(units.page_order_size(order, page_bytes) for order in range(orders)), "FREE"]
     lines = [head]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from unicodedata import category
 
 MAX_NAME_CHARACTERS = 80
+SMALL_FILE_BYTES = 1 << 16
+"""More than any file of one line holds."""
 
 
 def printable(text: str) -> str:
@@ -23,12 +25,14 @@ def printable(text: str) -> str:
 
 def printable_name(text: str) -> str:
     """As `printable`, and no longer than a name may be."""
-    clean = printable(text)
+    clean = printable(text[: MAX_NAME_CHARACTERS + 1])
     return clean if len(clean) <= MAX_NAME_CHARACTERS else f"{clean[: MAX_NAME_CHARACTERS - 1]}…"
 
 
-def decoded(data: bytes) -> str:
-    """The text of a file; bytes that are not UTF-8 become visible escapes."""
+def decoded(data: bytes, most_bytes: int | None = None) -> str:
+    """The text of a file, or of its first bytes; bytes that are not UTF-8 become visible escapes."""
+    if most_bytes is not None:
+        data = data[:most_bytes]
     return data.decode("utf-8", "backslashreplace")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SecurityModules
-from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Source, failure, reading
 
 PATH = "sys/kernel/security/lsm"
@@ -22,5 +22,5 @@ class SecurityModulesSource(Source[SecurityModules]):
         failed: Reading[SecurityModules] | None = failure(file)
         if failed is not None:
             return failed
-        names = decoded(file.data or b"").strip().split(",")
+        names = decoded(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
         return reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)

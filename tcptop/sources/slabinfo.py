@@ -8,6 +8,8 @@ from tcptop.sources.source import Damage, FileSource, count, lines_left_out, who
 
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
+LAST_ROW = "kmem_cache"
+"""The cache of caches is the first that a kernel makes, and rows go from the newest to the oldest."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
@@ -42,6 +44,8 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
             rows.append(_row(line))
         except ValueError:
             bad.append(line)
+    if cut is None and not any(row.name == LAST_ROW for row in rows):
+        cut = Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last")
     damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
     return Slabinfo(version, "statistics" in rest, tuple(rows)), damage
 

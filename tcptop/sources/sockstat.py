@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Sockstat, Sockstat6
+from tcptop.sources.printable import printable
 from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
 
 
@@ -43,12 +44,16 @@ def parse6(text: str) -> tuple[Sockstat6 | None, Damage | None]:
 
 
 def _protocol(text: str, label: str) -> tuple[dict[str, int] | None, Damage | None]:
-    lines, cut = whole_lines(text)
+    lines, damage = whole_lines(text)
     for line in lines:
         fields = line.split()
         if fields and fields[0] == label:
-            try:
-                return {key: count(number) for key, number in zip(fields[1::2], fields[2::2], strict=True)}, cut
-            except ValueError:
-                return None, worse(cut, Damage("strange", f"the {label} line is of another form"))
-    return None, worse(cut, Damage("strange", f"no {label} line"))
+            found: dict[str, int] = {}
+            for key, number in zip(fields[1::2], fields[2::2], strict=False):
+                try:
+                    found[key] = count(number)
+                except ValueError:
+                    # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
+                    damage = worse(damage, Damage("strange", f"{printable(key)} of the {label} line is no count"))
+            return found, damage
+    return None, worse(damage, Damage("strange", f"no {label} line"))

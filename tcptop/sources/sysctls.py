@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, Sysctls
-from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
 
 PATHS = (
@@ -26,7 +26,7 @@ class SysctlsSource(Source[Sysctls]):
         """Reads what there is of them; none is needed for the rest."""
         files = await host.read(PATHS)
         took_us = sum(file.took_us for file in files)
-        texts = [decoded(file.data).strip() if file.data is not None else "" for file in files]
+        texts = [decoded(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
         if not any(texts):
             state, reason = explained("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)

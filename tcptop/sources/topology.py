@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import fields_bytes
-from tcptop.sources.printable import decoded, printable_name
+from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
 
 NODES = "sys/devices/system/node"
@@ -31,7 +31,9 @@ class TopologySource(Source[Topology]):
         paths = [ONLINE_CPUS]
         for number in numbers:
             paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
-        texts = [decoded(file.data) if file.data is not None else None for file in await host.read(paths)]
+        texts = [
+            decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in await host.read(paths)
+        ]
         damage: Damage | None = None
         nodes: list[NodeFacts] = []
         for index, number in enumerate(numbers):

@@ -15,7 +15,7 @@ from tcptop.sources.source import (
     worse,
 )
 
-PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed")
+PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed", "nr_free_cma")
 """Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""
 
 
@@ -53,6 +53,8 @@ def parse(text: str) -> tuple[Zoneinfo | None, Damage | None]:
                 pages[fields[1]] = count(fields[2])
             elif fields[0] in PAGE_COUNTS and len(fields) == 2:
                 pages[fields[0]] = count(fields[1])
+            elif fields[0] == "cpu:":
+                pages["cpus"] = pages.get("cpus", 0) + 1
             elif fields[0] == "protection:":
                 protection = counts(line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split())
         except (ValueError, IndexError):
@@ -77,4 +79,6 @@ def _zone(name: tuple[int, str], pages: dict[str, int], protection: tuple[int, .
         present_pages=pages.get("present"),
         managed_pages=pages.get("managed"),
         protection_pages=protection,
+        free_cma_pages=pages.get("nr_free_cma"),
+        cpus=pages.get("cpus"),
     )

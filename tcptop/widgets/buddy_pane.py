@@ -47,7 +47,8 @@ class BuddyPane(ScrollPane):
         title = f"Buddy free_area ─ {node_title(ledger, choices)} ─ free {unit}"
         room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
         if room:
-            title += f" ─ room for {units.count(sum(room))} sockets"
+            most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
+            title += f" ─ room for {most}{units.count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
             stale
