@@ -24,6 +24,7 @@ class _Record:
     next_s: float = 0.0
     rested_s: float = 0.0
     took_us: int = 0
+    was_read: bool = False
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ class Paces:
             record = self._record(name)
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
-            if left_us > 0 or (record.took_us <= CHEAP_US and left_us > FLOOR_US):
+            # What was never read is read once, whatever the others took: a report shows all there is.
+            if not record.was_read or left_us > 0 or (record.took_us <= CHEAP_US and left_us > FLOOR_US):
                 chosen.append(name)
                 left_us -= record.took_us
         return chosen
@@ -53,6 +55,7 @@ class Paces:
         """Notes that a source was read, and what the read took."""
         record = self._record(name)
         record.took_us = took_us
+        record.was_read = True
         record.next_s = started_s + period_s
         record.rested_s = ended_s + took_us * REST_FACTOR / 1e6
         self.charge(took_us)
