@@ -52,6 +52,8 @@ class CacheLine:
     """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
     active_per_s: float | None
     nodes: Mapping[int, NodeCount] | None
+    computed: bool = False
+    """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
     tcp_bytes: int | None = None
     """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
 
@@ -76,6 +78,8 @@ class Part:
     high_slab_bytes: float | None
     """The most it can be, where it is estimated."""
     estimated: bool
+    computed: bool = False
+    """Whether its sizes are computed from the struct's by SLUB's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,11 @@ class Side:
     """The parts that are not known; with any, both sums are lower bounds."""
     parts: tuple[Part, ...]
     slices: tuple[Slice, ...]
+
+    @property
+    def computed(self) -> bool:
+        """Whether sizes in it are computed from those of structs."""
+        return any(part.computed for part in self.parts)
 
     @property
     def complete(self) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from tcptop.hosts.host import Host
-from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.kernel_objects import BTF_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
 from tcptop.snapshot import NOT_READ, Reading, Snapshot, Sockstat
+from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
@@ -38,6 +39,7 @@ def kernel_sources() -> list[AnySource]:
         SysctlsSource(),
         TopologySource(),
         SecurityModulesSource(),
+        BtfSource(BTF_STRUCTS),
         ProtocolsSource(),
         SlabLinksSource(),
         SlabSizesSource(SLAB_CACHES),
@@ -159,6 +161,8 @@ class Sampler:
     def _reading(self, name: str) -> AnyReading:
         reading = self._readings.get(name, NOT_READ)
         source = self._sources.get(name)
+        if source is not None and source.stands_in_for is not None and name not in self._readings:
+            return replace(NOT_READ, state="off", reason=f"not needed: {source.stands_in_for} can be read")
         reason = self._off_reason(source) if source is not None else None
         if reason is not None and reading.value is None:
             return replace(NOT_READ, state="off", reason=reason)
@@ -171,9 +175,13 @@ class Sampler:
         return replace(old, before=None)
 
     def _is_allowed(self, name: str) -> bool:
+        source = self._sources[name]
+        if source.stands_in_for is not None:
+            replaced = self._readings.get(source.stands_in_for)
+            return replaced is not None and replaced.value is None and replaced.state != "late"
         if "sysctls" in self._sources and "sysctls" not in self._readings:
-            return not self._sources[name].needs_release
-        return self._off_reason(self._sources[name]) is None
+            return not source.needs_release
+        return self._off_reason(source) is None
 
     def _off_reason(self, source: AnySource) -> str | None:
         if not self.host.identity.live or source.name in self._asked_for:

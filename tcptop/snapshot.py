@@ -245,6 +245,8 @@ class Sysctls:
     kernel_release: str | None
     tcp_mem: tuple[int, int, int] | None
     """min, pressure and max, in the unit of sockstat's `mem`."""
+    slab_debug: bool
+    """Whether the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
     """net.core.mem_pcpu_rsv: pages of socket buffers that a CPU may hold back from the counter."""
 
@@ -284,6 +286,8 @@ class StructLayout:
     name: str
     size_bytes: int
     members: tuple[StructMember, ...]
+    has_free_pointer: bool
+    """Whether a member, at any depth, is the allocator's own (freeptr_t), so that none lies behind the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,4 +349,5 @@ class Snapshot:
     topology: Reading[Topology]
     sysctls: Reading[Sysctls]
     security_modules: Reading[SecurityModules]
+    btf: Reading[Btf]
     machine_load: Reading[MachineLoad]

@@ -246,17 +246,17 @@ def _part(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | 
         return f"{kernel_object.struct} ({line.name})"
     share = line.slab_share_bytes
     slab = round(count * share, 2) if share is not None else None
-    # The struct alone, without its padding, is the least that the object takes.
-    estimated = line.object_bytes is None
     return Part(
-        kernel_object.struct,
-        kernel_object.label,
-        line.name,
-        round(count, 4),
-        round(count * size, 2),
-        slab,
-        slab,
-        estimated,
+        object=kernel_object.struct,
+        label=kernel_object.label,
+        cache=line.name,
+        count=round(count, 4),
+        object_bytes=round(count * size, 2),
+        slab_bytes=slab,
+        high_slab_bytes=slab,
+        # The struct alone, without its padding, is the least that the object takes.
+        estimated=line.object_bytes is None or line.computed,
+        computed=line.computed,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tcptop.accounting.slub_layout import object_step_bytes, slab_order
 from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel_release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount
@@ -193,10 +194,15 @@ class CacheTable:
                 nodes=None,
             )
         count = None if merged else self._counts.get(name)
-        order = size.order if size else None
-        pages = None if order is None or order > 20 else 1 << order
-        per_slab = size.objects_per_slab if size else None
         object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
+        order, per_slab = (size.order, size.objects_per_slab) if size else (None, None)
+        computed = object_bytes is None or order is None or per_slab is None
+        if object_bytes is None:
+            object_bytes = self._computed_step(name, object_size)
+        if order is None or per_slab is None:
+            order, per_slab = self._computed_slab(object_bytes)
+        computed = computed and object_bytes is not None
+        pages = None if order is None or order > 20 else 1 << order
         objects, slabs = (count.objects, count.slabs) if count else (None, None)
         return CacheLine(
             name=name,
@@ -217,6 +223,7 @@ class CacheTable:
             bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
             active_per_s=None,
             nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
+            computed=computed,
         )
 
     def _sharing(self, name: str) -> tuple[str, ...]:
@@ -239,6 +246,24 @@ class CacheTable:
         protocols = self._snapshot.protocols.value
         protocol = protocols.by_name.get(name) if protocols else None
         return protocol.object_size_bytes if protocol else None
+
+    def _computed_step(self, name: str, object_size: int | None) -> int | None:
+        """The step that SLUB gives to a struct of a known size; None where that or its layout is not known."""
+        kernel_object = OBJECT_OF_CACHE[name]
+        btf, sysctls = self._snapshot.btf.value, self._snapshot.sysctls.value
+        layout = btf.structs.get(kernel_object.btf_struct or "") if btf else None
+        if layout is None or sysctls is None or sysctls.slab_debug:
+            return None
+        outer = kernel_object.outer_free_pointer and not layout.has_free_pointer
+        return object_step_bytes(object_size or layout.size_bytes, kernel_object.hwcache_align, outer)
+
+    def _computed_slab(self, object_bytes: int | None) -> tuple[int | None, int | None]:
+        """The order of a slab of such objects, and how many it holds."""
+        topology = self._snapshot.topology.value
+        if not object_bytes or self._page_bytes is None or topology is None or topology.online_cpus is None:
+            return None, None
+        order = slab_order(object_bytes, self._page_bytes, topology.online_cpus)
+        return order, (self._page_bytes << order) // object_bytes
 
     def _share(self, pages: int | None, per_slab: int | None) -> float | None:
         if self._page_bytes is None or not pages or not per_slab:

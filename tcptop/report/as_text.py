@@ -70,7 +70,7 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     mix = cost.figures["mix"]
     yield "  parts of the next one:"
     for part in mix.outgoing.parts:
-        about = "about " if part.estimated else ""
+        about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         sizes = f"{part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
         yield f"    {part.object:<26} {part.cache:<20} {sizes}"

@@ -30,6 +30,7 @@ MEMBER_BYTES = {STRUCT: 12, UNION: 12, ENUM: 8, 13: 8, 15: 12, ENUM64: 12}
 LAST_KIND = 19
 
 POINTER_BYTES = 8
+FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 
 
@@ -37,6 +38,7 @@ class BtfSource(Source[Btf]):
     """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes a tenth of a second."""
 
     name = "btf"
+    stands_in_for = "slabinfo"
     pace = Pace(at_least_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str]) -> None:
@@ -49,7 +51,8 @@ class BtfSource(Source[Btf]):
         failed: Reading[Btf] | None = failure(file)
         if failed is not None:
             return failed
-        value, damage = parse(file.data or b"", self._structs)
+        data = file.data or b""
+        value, damage = await host.ask(lambda: parse(data, self._structs))
         return reading(value, damage, PATH, file.took_us)
 
 
@@ -112,7 +115,7 @@ def _layouts(types: _Types, structs: Collection[str]) -> Iterator[StructLayout]:
         name_at, info, size = head(types.data, types.offsets[type_id])
         if name_at in wanted and info >> 24 & 31 == STRUCT:
             members = tuple(_members(types, type_id))
-            yield StructLayout(wanted.pop(name_at), size, members)
+            yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
 
 
 def _members(types: _Types, type_id: int) -> Iterator[StructMember]:
@@ -126,6 +129,22 @@ def _members(types: _Types, type_id: int) -> Iterator[StructMember]:
         first_bit = offset & 0xFFFFFF if bitfields else offset
         size = (first_bit % 8 + bits + 7) // 8 if bits else size_bytes(types, member_type)
         yield StructMember(types.name(name_at), first_bit // 8, size, bits or None)
+
+
+def holds_free_pointer(types: _Types, type_id: int, depth: int = 0) -> bool:
+    """Whether a struct has the allocator's free pointer in it: a member of type freeptr_t (include/linux/slab.h)."""
+    name_at, kind, count, inner = types.header(type_id)
+    if depth > MAX_DEPTH:
+        return False
+    if kind in SAME_SIZE_KINDS:
+        return types.name(name_at) == FREE_POINTER_TYPE or holds_free_pointer(types, inner, depth + 1)
+    if kind not in (STRUCT, UNION):
+        return False
+    members = (
+        struct.unpack_from(f"{types.order}III", types.data, types.offsets[type_id] + 12 + 12 * index)[1]
+        for index in range(count)
+    )
+    return any(holds_free_pointer(types, member, depth + 1) for member in members)
 
 
 def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:

@@ -51,6 +51,8 @@ class Source(ABC, Generic[Value]):
     beside_sockstat: bool = False
     """Whether a quotient joins its figures with sockstat's: then sockstat is read right after it."""
 
+    stands_in_for: str | None = None
+    """A source whose figures this one replaces: it is read only where that one gives none."""
     needs_release: bool = False
     """Whether `off_reason` depends on the kernel's release: then the source waits until that is known."""
 

@@ -13,7 +13,10 @@ PATHS = (
     "proc/version",
     "proc/sys/net/ipv4/tcp_mem",
     "proc/sys/net/core/mem_pcpu_rsv",
+    "proc/cmdline",
 )
+
+DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 
 
 class SysctlsSource(Source[Sysctls]):
@@ -30,13 +33,14 @@ class SysctlsSource(Source[Sysctls]):
         if not any(texts):
             state, reason = explained("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)
-        name, release, version, tcp_mem, reserve = texts
-        value, damage = parse(name, release, version, tcp_mem, reserve)
+        value, damage = parse(*texts)
         return reading(value, damage, "proc/sys", took_us)
 
 
-def parse(name: str, release: str, version: str, tcp_mem: str, reserve: str) -> tuple[Sysctls, Damage | None]:
-    """Makes sense of the five texts; an empty one is None, one of another form is named."""
+def parse(
+    name: str, release: str, version: str, tcp_mem: str, reserve: str, command_line: str = ""
+) -> tuple[Sysctls, Damage | None]:
+    """Makes sense of the texts; an empty one is None, one of another form is named."""
     damage: Damage | None = None
     if not release and version.startswith("Linux version "):
         release = version.split()[2]
@@ -49,4 +53,7 @@ def parse(name: str, release: str, version: str, tcp_mem: str, reserve: str) -> 
         per_cpu = count(reserve) if reserve else None
     except ValueError:
         damage = Damage("strange", "net/ipv4/tcp_mem or net/core/mem_pcpu_rsv is of another form")
-    return Sysctls(printable_name(name) or None, printable_name(release) or None, thresholds, per_cpu), damage
+    slab_debug = any(option.partition("=")[0] in DEBUG_OPTIONS for option in command_line.split())
+    return Sysctls(
+        printable_name(name) or None, printable_name(release) or None, thresholds, slab_debug, per_cpu
+    ), damage

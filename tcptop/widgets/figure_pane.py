@@ -25,7 +25,9 @@ class FigurePane(Pane):
         """Which accounting it is, and what the large figure leaves out."""
         cost = ledger.costs[choices.mode]
         subtitle = ""
-        if cost.now_bytes is None and cost.now_unknown_because:
+        if cost.figures["mix"].accepted.computed:
+            subtitle = "computed: sizes of structs, rounded as SLUB rounds"
+        elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = f"no average yet: {cost.now_unknown_because}"
         return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
 
@@ -63,7 +65,8 @@ def _large(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str
         return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, short
     if accepted.slab_bytes is None:
         return amount(accepted, slabs=False), "next, objects", accepted.slices, short
-    return amount(accepted), "next accepted", accepted.slices, short
+    label = "next, computed" if accepted.computed else "next accepted"
+    return amount(accepted), label, accepted.slices, short
 
 
 def amount(side: Side, slabs: bool = True) -> str:

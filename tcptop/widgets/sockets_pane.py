@@ -92,5 +92,5 @@ def memory(ledger: Ledger) -> tuple[str, str]:
     """All the kernel memory in TCP, with its range."""
     total = ledger.tcp_memory
     if total.bytes is None:
-        return units.UNKNOWN, "needs /proc/slabinfo: run as root"
+        return units.UNKNOWN, "needs root"
     return units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
