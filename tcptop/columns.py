@@ -256,4 +256,5 @@ def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -
     sure = [each for each in known if each[0] is not None]
     sure.sort(key=lambda each: each[1])
     sure.sort(key=lambda each: each[0], reverse=descending)  # type: ignore[arg-type, return-value]
-    return [line for _, _, line in sure] + [line for order, _, line in known if order is None]
+    unsure = sorted((each for each in known if each[0] is None), key=lambda each: each[1])
+    return [line for _, _, line in sure + unsure]

@@ -99,7 +99,6 @@ class Sampler:
         """Makes every source due, rests or not: somebody asked for a look now."""
         for name in self._sources:
             self._paces.forget(name)
-        self._paces.budget_us = max(1.0, self._paces.budget_us)
 
     async def read(self, source: AnySource) -> None:
         """Reads one source and keeps what it said."""

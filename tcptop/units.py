@@ -4,6 +4,9 @@ from __future__ import annotations
 
 UNKNOWN = "–"
 
+ROUNDING_ERROR = 1e-9
+"""A share of 29 hundredths is a little less than 0.29 as a float."""
+
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
@@ -25,7 +28,7 @@ def short_count(number: int | None, width: int) -> str:
         return UNKNOWN
     text = str(number)
     step = 0
-    while len(text) > width and step + 1 < len(DECIMAL_UNITS):
+    while len(text) > width and step + 1 < len(DECIMAL_UNITS) and number >= 1000 ** (step + 1):
         step += 1
         text = f"{number // 1000**step}{DECIMAL_UNITS[step]}"
     return text
@@ -57,10 +60,11 @@ def short_size(amount: float | None) -> str:
     if amount < 1024:
         return f"{round(amount)}B"
     step = 0
-    while amount >= 1024 and step + 1 < len(SHORT_UNITS):
+    while round(amount) >= 1024 and step + 1 < len(SHORT_UNITS):
         amount /= 1024
         step += 1
-    return f"{amount:.2f}{SHORT_UNITS[step]}" if amount < 100 else f"{amount:.0f}{SHORT_UNITS[step]}"
+    text = f"{amount:.2f}"
+    return f"{text if len(text) < 6 else f'{amount:.0f}'}{SHORT_UNITS[step]}"
 
 
 def compact_size(amount: float | None) -> str:
@@ -89,7 +93,7 @@ def page_order_size(order: int, page_bytes: int | None) -> str:
 
 def percent(share: float | None) -> str:
     """A share from 0 to 1 as a whole percentage, rounded down, so that 100 % is all."""
-    return UNKNOWN if share is None else f"{int(share * 100)}%"
+    return UNKNOWN if share is None else f"{int(share * 100 + ROUNDING_ERROR)}%"
 
 
 def signed_rate(per_second: float | None) -> str:
@@ -106,14 +110,14 @@ def seconds(amount: float | None) -> str:
         return UNKNOWN
     if amount >= 120:
         return f"{amount / 60:.0f} min"
-    return f"{amount:g} s" if amount == int(amount) else f"{amount:.1f} s"
+    return f"{amount:g} s"
 
 
 def _scaled(amount: float | None, units: tuple[str, ...]) -> tuple[str | None, str]:
     if amount is None:
         return None, ""
     step = 0
-    while abs(amount) >= 1024 and step + 1 < len(units):
+    while round(abs(amount)) >= 1024 and step + 1 < len(units):
         amount /= 1024
         step += 1
     if not step:
