@@ -59,6 +59,8 @@ class Paces:
 
     def read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
         """Notes that a source was read, and what the read took."""
+        if self.refilled_s is None:
+            self.refilled_s = started_s
         record = self._record(name)
         record.took_us = took_us
         record.was_read = True
