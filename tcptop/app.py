@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import ClassVar
@@ -17,6 +18,7 @@ from textual.theme import Theme
 
 from tcptop.accounting import account
 from tcptop.columns import SORT_KEYS, column
+from tcptop.hangup import end_on_hangup
 from tcptop.hosts.daemon_threads import DaemonThreadHost
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
@@ -156,6 +158,8 @@ class TcptopApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit, 0)
+        if not self.is_headless and sys.__stdin__ is not None:
+            end_on_hangup(sys.__stdin__.fileno(), lambda: loop.call_soon_threadsafe(self.exit, 0))
         if self._host.identity.live:
             sources = [*kernel_sources(), MachineLoadSource()]
             self._live = LiveSampler(Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s))
