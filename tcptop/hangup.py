@@ -11,11 +11,12 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 GRACE_S = 2.0
 
 
-def end_on_hangup(descriptor: int, leave: Callable[[], None]) -> None:
+def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Watches a terminal from a daemon thread; when it hangs up, asks the program to leave, and then makes it.
 
     The thread sleeps in poll(2) without an event asked for, which returns for a hang-up only.
@@ -25,7 +26,8 @@ def end_on_hangup(descriptor: int, leave: Callable[[], None]) -> None:
 
     def watch() -> None:
         poller.poll()
-        leave()
+        with suppress(RuntimeError):  # the event loop has ended already
+            leave()
         time.sleep(GRACE_S)
         # Still here: it hangs in a write to the terminal that is no more.
         os._exit(1)
