@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from textual.theme import Theme
 
 from tcptop.accounting import account
 from tcptop.columns import SORT_KEYS, column
-from tcptop.hangup import end_on_hangup
+from tcptop.hangup import end_on_hangup, end_on_signals
 from tcptop.hosts.daemon_threads import DaemonThreadHost
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
@@ -155,11 +154,14 @@ class TcptopApp(App[int]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self.query_one(CachesPane).focus()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.exit, 0)
         if not self.is_headless and sys.__stdin__ is not None:
-            end_on_hangup(sys.__stdin__.fileno(), lambda: loop.call_soon_threadsafe(self.exit, 0))
+            loop = asyncio.get_running_loop()
+
+            def leave() -> None:
+                loop.call_soon_threadsafe(self.exit, 0)
+
+            end_on_signals(leave)
+            end_on_hangup(sys.__stdin__.fileno(), leave)
         if self._host.identity.live:
             sources = [*kernel_sources(), MachineLoadSource()]
             self._live = LiveSampler(Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ GRACE_S = 2.0
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
-    """Watches a terminal from a daemon thread; when it hangs up, asks the program to leave, and then makes it.
+    """Watches a terminal from a daemon thread, and ends the program when it hangs up.
 
     The thread sleeps in poll(2) without an event asked for, which returns for a hang-up only.
     """
@@ -26,10 +27,24 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
 
     def watch() -> None:
         poller.poll()
-        with suppress(RuntimeError):  # the event loop has ended already
-            leave()
-        time.sleep(GRACE_S)
-        # Still here: it hangs in a write to the terminal that is no more.
-        os._exit(1)
+        end(leave)
 
     threading.Thread(target=watch, name="tcptop hang-up", daemon=True).start()
+
+
+def end_on_signals(leave: Callable[[], object]) -> None:
+    """Ends the program on SIGTERM and SIGHUP, also while its event loop waits for a terminal that takes no more."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: end(leave))
+
+
+def end(leave: Callable[[], object]) -> None:
+    """Asks the program to leave, and makes it if it has not left after a while."""
+
+    def make() -> None:
+        time.sleep(GRACE_S)
+        os._exit(1)
+
+    threading.Thread(target=make, name="tcptop end", daemon=True).start()
+    with suppress(RuntimeError):  # the event loop has ended already
+        leave()
