@@ -1,0 +1,478 @@
+"""Bytes per connection: the worked numbers, what the kernels really took, and sums that add up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recorded import (
+    ALL,
+    RECORDINGS,
+    copied,
+    each_kernel,
+    each_recording,
+    ledger,
+    ledger_of,
+    link_caches,
+    row_of,
+    slab_rows,
+    text,
+    written,
+)
+
+from tcptop.ledger import ConnectionCost, Ledger, Side
+
+PAGE_BYTES = {kernel: 16384 if "16k" in kernel else 4096 for kernel in RECORDINGS}
+CPUS = {kernel: {"6.1-1n": 4, "6.18-1n": 2}.get(kernel, 8) for kernel in RECORDINGS}
+
+LSM_KMALLOC = {
+    kernel: None if kernel == "6.18-1n" else "kmalloc-32" if kernel == "7.3-4n" else "kmalloc-16"
+    for kernel in RECORDINGS
+}
+"""Where AppArmor's socket blob was found to go; the reference machine runs without AppArmor."""
+
+WITH_FILE = ("sock_inode_cache", "dentry", "filp", "lsm_file_cache", "lsm_inode_cache")
+BUCKETS = ("tcp_bind_bucket", "tcp_bind2_bucket")
+
+
+def sides(figures: Ledger) -> Iterator[tuple[str, Side]]:
+    for mode, cost in figures.costs.items():
+        for family, figure in cost.figures.items():
+            yield f"{mode} {family} accepted", figure.accepted
+            yield f"{mode} {family} outgoing", figure.outgoing
+
+
+def known(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+# The worked numbers: (object bytes, slab bytes), from the sizes that BTF and slabinfo give.
+
+
+@pytest.mark.parametrize(
+    ("kernel", "family", "accepted", "outgoing"),
+    [
+        ("6.1-4n", "ipv4", (3656, 3704), (3848, 3896)),
+        ("6.1-4n", "ipv6", (3848, 3884), (4040, 4076)),
+        ("6.1-4n-nomerge", "ipv4", (3656, 3704), (3848, 3896)),
+        ("6.18-1n", "ipv4", (3640, 3829), (3896, 4085)),
+        ("6.18-1n", "ipv6", (3768, 3829), (4024, 4085)),
+    ],
+)
+def test_the_worked_numbers_of_a_whole_socket(
+    kernel: str, family: str, accepted: tuple[int, int], outgoing: tuple[int, int]
+) -> None:
+    for phase in RECORDINGS[kernel]:
+        figure = {**ledger(kernel, phase).costs["full"].figures}[family]  # type: ignore[index] # a family's name
+        assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
+        assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
+        assert figure.accepted.complete
+        assert figure.outgoing.complete
+
+
+@pytest.mark.parametrize(
+    ("kernel", "accepted", "outgoing"),
+    [("6.1-4n", (272, 273), (464, 465)), ("6.18-1n", (256, 256), (512, 512))],
+)
+def test_the_worked_numbers_of_time_wait(kernel: str, accepted: tuple[int, int], outgoing: tuple[int, int]) -> None:
+    figure = ledger(kernel, "base").costs["time_wait"].figures["ipv4"]
+    assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
+    assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
+
+
+SLABINFO = "slabinfo - version: 2.1\n# name\n"
+
+
+def row(name: str, size: int, per_slab: int, pages: int, objects: int = 0) -> str:
+    slabs = -(-objects // per_slab)
+    return (
+        f"{name:<17} {objects:6} {slabs * per_slab:6} {size:6} {per_slab:4} {pages:4}"
+        f" : tunables    0    0    0 : slabdata {slabs:6} {slabs:6}      0\n"
+    )
+
+
+def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
+    """A kernel of before 5.3: socket_wq apart, filp in kmalloc-256, ports in kmalloc-64, as on RHEL 7."""
+    rows = [
+        tcp,
+        tw,
+        row("sock_inode_cache", 640, 25, 4),
+        row("dentry", 192, 21, 1),
+        row("kmalloc-256", 256, 16, 1),
+        row("kmalloc-64", 64, 64, 1),
+        row("kmem_cache", 256, 16, 1),
+    ]
+    written(
+        root,
+        {
+            "proc/slabinfo": SLABINFO + "".join(rows),
+            "proc/sys/kernel/osrelease": release + "\n",
+            "proc/net/sockstat": "TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0\n",
+            "sys/devices/system/cpu/online": "0-7\n",
+            "sys/kernel/security/lsm": "capability",
+        },
+    )
+    link_caches(
+        root,
+        {
+            "TCP": (),
+            "tw_sock_TCP": (),
+            "sock_inode_cache": (),
+            "dentry": (),
+            ":0000256": ("kmalloc-256", "filp"),
+            ":0000064": ("kmalloc-64", "tcp_bind_bucket"),
+        },
+    )
+    return root
+
+
+@pytest.mark.parametrize(
+    ("release", "tcp", "tw", "accepted", "outgoing", "time_wait"),
+    [
+        (
+            "4.8.15",
+            row("TCP", 1856, 17, 8),
+            row("tw_sock_TCP", 248, 16, 1),
+            (3008, 3098),
+            (3072, 3162),
+            (248, 312),
+        ),
+        (
+            "3.10.0-1160.el7.x86_64",
+            row("TCP", 1984, 16, 8),
+            row("tw_sock_TCP", 256, 16, 1),
+            (3136, 3218),
+            (3200, 3282),
+            (256, 320),
+        ),
+    ],
+)
+def test_the_worked_numbers_of_kernels_with_a_socket_wq_of_its_own(
+    tmp_path: Path,
+    release: str,
+    tcp: str,
+    tw: str,
+    accepted: tuple[int, int],
+    outgoing: tuple[int, int],
+    time_wait: tuple[int, int],
+) -> None:
+    figures = ledger_of(old_tree(tmp_path, release, tcp, tw))
+    figure = figures.costs["full"].figures["ipv4"]
+    assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
+    assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
+    assert figure.outgoing.complete
+    small = figures.costs["time_wait"].figures["ipv4"]
+    assert (small.accepted.object_bytes, small.outgoing.object_bytes) == time_wait
+
+
+def wq_parts(side: Side) -> list[tuple[str, float, bool]]:
+    return [(part.cache, part.object_bytes, part.estimated) for part in side.parts if "socket_wq" in part.object]
+
+
+def test_socket_wq_is_a_part_of_its_own_before_5_3_only(tmp_path: Path) -> None:
+    tcp, tw = row("TCP", 1984, 16, 8), row("tw_sock_TCP", 256, 16, 1)
+    before = ledger_of(old_tree(tmp_path / "5.2", "5.2.21", tcp, tw)).costs["full"].figures["ipv4"].accepted
+    assert wq_parts(before) == [("kmalloc-64", 64, False)]
+    root = old_tree(tmp_path / "5.3", "5.3.0", tcp, tw)
+    slabinfo = root / "proc/slabinfo"
+    slabinfo.write_text(
+        slabinfo.read_text().replace(row("sock_inode_cache", 640, 25, 4), row("sock_inode_cache", 832, 19, 4))
+    )
+    after = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    assert wq_parts(after) == []
+    assert after.complete
+
+
+def test_no_recorded_kernel_has_a_socket_wq_of_its_own() -> None:
+    for kernel, phase in ALL:
+        for name, side in sides(ledger(kernel, phase)):
+            assert wq_parts(side) == [], (kernel, phase, name)
+
+
+# What the kernels really took.
+
+
+@each_kernel
+def test_the_next_pair_costs_what_the_recorded_pairs_took(kernel: str) -> None:
+    """Growth of the live objects' shares in the named rows, from a listener alone to all connections established.
+
+    What walks /proc/PID/fd meanwhile gives each open socket one proc_inode_cache object, and one more dentry and LSM
+    inode blob: these are the observer's, and taken out.
+    """
+    page = PAGE_BYTES[kernel]
+    before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("base", "established"))
+    grown = {name: after[name].active - before[name].active for name in before if name in after}
+    rows = {row_of(kernel, "base", cache) for cache in ("TCP", "TCPv6", *WITH_FILE, *BUCKETS)} | {LSM_KMALLOC[kernel]}
+    observed = sum(grown[name] * before[name].share(page) for name in rows if name is not None)
+    watched = [row_of(kernel, "base", cache) for cache in ("dentry", "lsm_inode_cache")]
+    observed -= grown["proc_inode_cache"] * sum(before[name].share(page) for name in watched if name is not None)
+
+    def allocated(phase: str) -> int:
+        match = re.search(r"^TCP: .* alloc (\d+)", text(kernel, phase, "proc/net/sockstat"), re.MULTILINE)
+        assert match
+        return int(match[1])
+
+    pairs = (allocated("established") - allocated("base")) / 2
+    assert round(pairs) == (4000 if kernel == "6.18-1n" else 8000)
+    mix = ledger(kernel, "established").costs["full"].figures["mix"]
+    mean = (known(mix.accepted.slab_bytes) + known(mix.outgoing.slab_bytes)) / 2
+    assert 2 * mean == pytest.approx(observed / pairs, rel=0.02)
+
+
+@each_kernel
+def test_what_a_security_module_really_took_is_within_the_estimate(kernel: str) -> None:
+    name = LSM_KMALLOC[kernel]
+    accepted = ledger(kernel, "established").costs["full"].figures["mix"].accepted
+    blobs = [part for part in accepted.parts if part.object == "LSM socket blob"]
+    if name is None:
+        assert blobs == []
+        assert accepted.complete
+        return
+    [blob] = blobs
+    rows = [slab_rows(text(kernel, phase, "proc/slabinfo"))[name] for phase in ("base", "established")]
+    assert rows[1].active - rows[0].active == pytest.approx(16_000, rel=0.1)
+    assert blob.estimated
+    assert known(blob.slab_bytes) <= rows[0].share(PAGE_BYTES[kernel]) <= known(blob.high_slab_bytes)
+
+
+# The sums.
+
+
+@each_recording
+def test_the_next_socket_is_the_sum_of_its_rows(kernel: str, phase: str) -> None:
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    page = PAGE_BYTES[kernel]
+    blob = [] if LSM_KMALLOC[kernel] is None else ["kmalloc-16"]
+    for family, sock, small in (("ipv4", "TCP", "tw_sock_TCP"), ("ipv6", "TCPv6", "tw_sock_TCPv6")):
+        for mode, own in (("full", [sock, *WITH_FILE]), ("time_wait", [small])):
+            figure = {**{**ledger(kernel, phase).costs}[mode].figures}[family]  # type: ignore[index] # names of both
+            for side, caches in ((figure.accepted, own), (figure.outgoing, [*own, *BUCKETS])):
+                found = [row_of(kernel, phase, cache) for cache in caches]
+                expected = [rows[name] for name in [*found, *(blob if mode == "full" else [])] if name is not None]
+                assert side.slab_bytes == pytest.approx(sum(each.share(page) for each in expected), abs=0.05)
+                assert side.object_bytes == sum(each.size for each in expected)
+                assert side.missing == ()
+
+
+@each_recording
+def test_every_figure_is_the_sum_of_the_parts_beside_it(kernel: str, phase: str) -> None:
+    for name, side in sides(ledger(kernel, phase)):
+        assert side.parts, name
+        assert side.object_bytes == pytest.approx(sum(part.object_bytes for part in side.parts), abs=0.005), name
+        assert side.slab_bytes == pytest.approx(sum(known(part.slab_bytes) for part in side.parts), abs=0.005), name
+        slices = sum(each.bytes for each in side.slices)
+        assert side.slab_bytes == pytest.approx(slices, abs=0.005 * len(side.slices)), name
+
+
+@each_recording
+def test_an_outgoing_socket_costs_an_accepted_one_and_its_port(kernel: str, phase: str) -> None:
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    ports = [rows[name] for cache in BUCKETS if (name := row_of(kernel, phase, cache)) is not None]
+    assert len(ports) == (1 if kernel == "5.10-4n" else 2)
+    share = sum(each.share(PAGE_BYTES[kernel]) for each in ports)
+    for cost in ledger(kernel, phase).costs.values():
+        for figure in cost.figures.values():
+            more = known(figure.outgoing.slab_bytes) - known(figure.accepted.slab_bytes)
+            assert more == pytest.approx(share, abs=0.05)
+
+
+@each_recording
+def test_the_mix_is_between_the_families_and_is_that_of_the_sockets(kernel: str, phase: str) -> None:
+    figures = ledger(kernel, phase).costs["full"].figures
+    expected = figures["ipv6"] if kernel == "6.1-4n-ipv6" and phase != "timewait" else figures["ipv4"]
+    mix = known(figures["mix"].accepted.slab_bytes)
+    four, six = (known(figures[family].accepted.slab_bytes) for family in ("ipv4", "ipv6"))
+    assert min(four, six) - 0.05 <= mix <= max(four, six) + 0.05
+    if phase != "timewait":
+        assert mix == pytest.approx(known(expected.accepted.slab_bytes), rel=0.005)
+
+
+# What a socket costs now.
+
+
+def counters(kernel: str, phase: str) -> dict[str, int]:
+    [line] = [line for line in text(kernel, phase, "proc/net/sockstat").splitlines() if line.startswith("TCP:")]
+    words = line.split()[1:]
+    return {words[k]: int(words[k + 1]) for k in range(0, len(words), 2)}
+
+
+@each_recording
+def test_now_is_what_the_caches_hold_for_each_socket_and_the_shared_parts_of_those_with_a_file(
+    kernel: str, phase: str
+) -> None:
+    cost = ledger(kernel, phase).costs["full"]
+    sockets = counters(kernel, phase)
+    if sockets["alloc"] < 100 * CPUS[kernel]:
+        assert_unknown(cost)
+        return
+    rows, page = slab_rows(text(kernel, phase, "proc/slabinfo")), PAGE_BYTES[kernel]
+    held = sum(rows[name].slabs * rows[name].pages * page for name in ("TCP", "TCPv6"))
+    with_file = min(sockets["alloc"] - sockets["orphan"], rows["sock_inode_cache"].active)
+    shared = [row_of(kernel, phase, cache) for cache in WITH_FILE]
+    blob = 0.0 if LSM_KMALLOC[kernel] is None else rows["kmalloc-16"].share(page)
+    each_file = sum(rows[name].share(page) for name in shared if name is not None) + blob
+    expected = held / sockets["alloc"] + each_file * with_file / sockets["alloc"]
+    assert cost.now_bytes == pytest.approx(expected, abs=0.1)
+
+
+def assert_unknown(cost: ConnectionCost) -> None:
+    assert cost.now_bytes is None
+    assert cost.now_slices == ()
+    assert cost.now_unknown_because is not None
+
+
+@each_recording
+def test_now_is_the_sum_of_its_slices_and_idle_slab_is_one_of_them(kernel: str, phase: str) -> None:
+    for mode, cost in ledger(kernel, phase).costs.items():
+        if cost.now_bytes is None:
+            assert_unknown(cost)
+            continue
+        assert cost.now_unknown_because is None
+        assert sum(each.bytes for each in cost.now_slices) == pytest.approx(cost.now_bytes, abs=0.006)
+        assert all(each.bytes > 0 for each in cost.now_slices)
+        idle = sum(each.bytes for each in cost.now_slices if each.label == "idle")
+        assert idle == pytest.approx(known(cost.idle_bytes_per_socket), abs=0.02), mode
+
+
+@each_recording
+def test_idle_slab_is_what_the_sockets_shares_leave_of_the_caches(kernel: str, phase: str) -> None:
+    sockets = counters(kernel, phase)
+    if sockets["alloc"] < 100 * CPUS[kernel]:
+        return
+    rows, page = slab_rows(text(kernel, phase, "proc/slabinfo")), PAGE_BYTES[kernel]
+    four, six = rows["TCP"], rows["TCPv6"]
+    of_six = six.active / (four.active + six.active)
+    used = sockets["alloc"] * ((1 - of_six) * four.share(page) + of_six * six.share(page))
+    held = (four.slabs * four.pages + six.slabs * six.pages) * page
+    idle = ledger(kernel, phase).costs["full"].idle_bytes_per_socket
+    assert idle == pytest.approx(max(0.0, held - used) / sockets["alloc"], abs=0.01)
+
+
+def test_after_half_of_the_sockets_closed_the_rest_pay_for_the_slabs_that_stay() -> None:
+    before, after = (ledger("6.1-4n", phase).costs["full"] for phase in ("established", "halfclosed"))
+    assert known(before.idle_bytes_per_socket) < 10
+    assert known(after.idle_bytes_per_socket) == pytest.approx(2340, rel=0.01)
+    assert known(after.now_bytes) > known(before.now_bytes) + 2000
+
+
+def test_sockets_in_an_accept_queue_are_not_charged_for_files_that_they_do_not_have() -> None:
+    waiting, accepted = (ledger("6.1-4n", phase).costs["full"] for phase in ("unaccepted", "established"))
+    file = 3704 - 2340.6
+    assert known(accepted.now_bytes) - known(waiting.now_bytes) == pytest.approx(file / 2, rel=0.04)
+
+
+@pytest.mark.parametrize("sockets", [1, 799])
+def test_an_average_of_few_sockets_is_not_shown(tmp_path: Path, sockets: int) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/net/sockstat").write_text(f"TCP: inuse {sockets} orphan 0 tw 0 alloc {sockets} mem 0\n")
+    assert_unknown(ledger_of(root).costs["full"])
+
+
+def test_an_average_is_shown_from_100_sockets_for_each_cpu(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/net/sockstat").write_text("TCP: inuse 800 orphan 0 tw 0 alloc 800 mem 0\n")
+    assert ledger_of(root).costs["full"].now_bytes is not None
+
+
+# TIME_WAIT.
+
+
+@each_kernel
+def test_time_wait_now_is_what_the_rows_hold_for_each_of_their_objects(kernel: str) -> None:
+    if "timewait" not in RECORDINGS[kernel]:
+        return
+    rows, page = slab_rows(text(kernel, "timewait", "proc/slabinfo")), PAGE_BYTES[kernel]
+    small = [rows[name] for name in ("tw_sock_TCP", "tw_sock_TCPv6")]
+    held = sum(each.slabs * each.pages * page for each in small)
+    active = sum(each.active for each in small)
+    assert active > 8000
+    assert ledger(kernel, "timewait").costs["time_wait"].now_bytes == pytest.approx(held / active, abs=0.02)
+    assert ledger(kernel, "timewait").sockets.time_wait_machine_max == active
+
+
+@pytest.mark.parametrize("count", [0, 1, 250, 123_456_789])
+def test_no_cost_follows_how_many_time_waits_one_namespace_has(tmp_path: Path, count: int) -> None:
+    root = copied("6.1-4n", "timewait", tmp_path)
+    sockstat = root / "proc/net/sockstat"
+    sockstat.write_text(re.sub(r"tw \d+", f"tw {count}", sockstat.read_text()))
+    changed, whole = ledger_of(root), ledger("6.1-4n", "timewait")
+    assert changed.sockets.time_wait == count
+    assert changed.costs == whole.costs
+    assert changed.tcp_memory == whole.tcp_memory
+
+
+def test_time_wait_is_not_averaged_over_a_few_idle_objects() -> None:
+    assert_unknown(ledger("6.1-4n", "base").costs["time_wait"])
+
+
+def test_a_mini_socket_has_no_buffers() -> None:
+    assert ledger("6.1-4n", "timewait").costs["time_wait"].buffer_bytes_per_socket == 0
+
+
+# Parts that are not known.
+
+
+def test_without_a_list_of_security_modules_their_blob_is_missing_and_the_sum_a_lower_bound(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "sys/kernel/security/lsm").unlink()
+    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    assert accepted.object_bytes == 3656 - 16
+    assert not accepted.complete
+    assert ["LSM" in name for name in accepted.missing] == [True]
+
+
+def test_security_modules_without_a_blob_make_no_part(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "sys/kernel/security/lsm").write_text("lockdown,capability,landlock,yama,bpf")
+    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    assert accepted.object_bytes == 3656 - 16
+    assert accepted.complete
+
+
+def test_a_cache_that_may_be_hidden_is_missing_where_no_link_tells(tmp_path: Path) -> None:
+    """Without /sys/kernel/slab nobody can tell whether filp is merged into another row or not there."""
+    root = old_tree(tmp_path, "4.8.15", row("TCP", 1856, 17, 8), row("tw_sock_TCP", 248, 16, 1))
+    slab = root / "sys/kernel/slab"
+    slab.rename(root / "elsewhere")
+    outgoing = ledger_of(root).costs["full"].figures["ipv4"].outgoing
+    assert not outgoing.complete
+    assert any("filp" in name for name in outgoing.missing)
+    assert any("tcp_bind_bucket" in name for name in outgoing.missing)
+    assert not any("bind2" in name for name in outgoing.missing), "4.8 has none"
+    assert outgoing.object_bytes == 3008 - 256
+
+
+def test_an_object_that_the_links_show_not_to_exist_is_no_part_and_not_missing() -> None:
+    outgoing = ledger("5.10-4n", "base").costs["full"].figures["ipv4"].outgoing
+    assert [part.cache for part in outgoing.parts if "bind" in part.object] == ["tcp_bind_bucket"]
+    assert outgoing.complete
+
+
+def test_without_a_page_size_there_are_object_bytes_and_no_slab_bytes(tmp_path: Path) -> None:
+    root = written(
+        tmp_path,
+        {
+            "proc/slabinfo": SLABINFO
+            + "TCP 5 15 1536 5 2 : tunables 24 12 8 : slabdata 3 3 0\n"
+            + "kmem_cache 83 93 128 31 1 : tunables 24 12 8 : slabdata 3 3 0\n",
+            "proc/sys/kernel/osrelease": "2.6.32\n",
+        },
+    )
+    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    assert accepted.object_bytes == 1536
+    assert accepted.slab_bytes is None
+    assert not accepted.complete
+
+
+def test_buffers_for_each_socket_are_unknown_while_the_counter_may_be_all_error() -> None:
+    """16,000 queued FINs: 8 192 pages against an error of 8 CPUs × 1 MiB."""
+    assert ledger("6.18-1n", "established").costs["full"].buffer_bytes_per_socket is None
+    halfclosed = ledger("6.1-4n", "halfclosed").costs["full"]
+    assert halfclosed.buffer_bytes_per_socket == pytest.approx(8192 * 4096 / 8001, abs=0.01)
+
+
+def test_on_a_kernel_whose_counter_is_exact_no_buffers_are_none_and_not_unknown() -> None:
+    assert ledger("5.10-4n", "established").costs["full"].buffer_bytes_per_socket == 0

@@ -1,0 +1,85 @@
+"""The page size of the machine that a tree came from."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from recorded import copied, each_recording, ledger, ledger_of, written
+
+SLABINFO = "slabinfo - version: 2.1\n# name\n"
+
+
+@each_recording
+def test_every_recording_gives_its_own_page_size(kernel: str, phase: str) -> None:
+    assert ledger(kernel, phase).host.page_size_bytes == (16384 if "16k" in kernel else 4096)
+
+
+@pytest.mark.parametrize(("kernel", "size"), [("6.1-4n", 4096), ("6.12-arm64-16k-4n", 16384)])
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ("proc/slabinfo",),
+        ("proc/slabinfo", "sys/devices/system/node"),
+        ("proc/slabinfo", "proc/meminfo"),
+        ("proc/zoneinfo",),
+        ("proc/meminfo", "proc/zoneinfo", "sys/devices/system/node"),
+    ],
+    ids=", ".join,
+)
+def test_any_of_the_files_that_tell_is_enough(kernel: str, size: int, gone: tuple[str, ...], tmp_path: Path) -> None:
+    root = copied(kernel, "established", tmp_path)
+    for path in gone:
+        if (root / path).is_dir():
+            shutil.rmtree(root / path)
+        else:
+            (root / path).unlink()
+    assert ledger_of(root).host.page_size_bytes == size
+
+
+def test_where_nothing_tells_the_size_and_all_bytes_of_slabs_are_unknown(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    for path in ("proc/slabinfo", "proc/zoneinfo"):
+        (root / path).unlink()
+    figures = ledger_of(root)
+    assert figures.host.page_size_bytes is None
+    assert all(cache.bytes is None for cache in figures.caches)
+    assert figures.sockets.buffer_bytes is None
+    assert figures.sockets.buffer_pages == 0
+    assert figures.costs["full"].now_bytes is None
+    assert figures.tcp_memory.bytes is None
+
+
+def test_a_64k_machine_by_its_memory_and_its_managed_pages(tmp_path: Path) -> None:
+    root = written(
+        tmp_path,
+        {
+            "proc/zoneinfo": "Node 0, zone      DMA\n  pages free 9\n        managed  65536\n",
+            "proc/meminfo": "MemTotal:        4194304 kB\n",
+        },
+    )
+    assert ledger_of(root).host.page_size_bytes == 65536
+
+
+def test_memory_that_no_page_size_explains_gives_none(tmp_path: Path) -> None:
+    root = written(
+        tmp_path,
+        {
+            "proc/zoneinfo": "Node 0, zone      DMA\n  pages free 9\n        managed  65536\n",
+            "proc/meminfo": "MemTotal:        3000000 kB\n",
+        },
+    )
+    assert ledger_of(root).host.page_size_bytes is None
+
+
+def test_slabs_of_the_slab_allocator_do_not_tell(tmp_path: Path) -> None:
+    """They hold their own index, so that fewer objects fit; by SLUB's rule these would be of no size at all."""
+    rows = "TCP 5 15 1536 5 2 : tunables 24 12 8 : slabdata 3 3 0\n"
+    assert ledger_of(written(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None
+
+
+def test_rows_that_fit_several_sizes_do_not_tell(tmp_path: Path) -> None:
+    """One object of 3 000 B in 4 KiB; in a slab without objects nothing can be counted."""
+    rows = "odd 0 0 0 0 1 : tunables 0 0 0 : slabdata 0 0 0\n"
+    assert ledger_of(written(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None

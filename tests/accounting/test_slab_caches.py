@@ -1,0 +1,279 @@
+"""The caches: which row counts an object, bytes with order fallback repaired, each row once, counts by node."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded import copied, each_recording, ledger, ledger_of, link_caches, slab_rows, text, tree, written
+
+from tcptop.accounting.slab_caches import slab_bytes
+from tcptop.ledger import CacheLine, Ledger
+
+PAGE = 4096
+
+
+def line(figures: Ledger, name: str) -> CacheLine:
+    [found] = [cache for cache in figures.caches if cache.name == name]
+    return found
+
+
+def known(value: int | None) -> int:
+    assert value is not None
+    return value
+
+
+def page_bytes(kernel: str) -> int:
+    return 16384 if "16k" in kernel else PAGE
+
+
+# Order fallback.
+
+
+@pytest.mark.parametrize(
+    ("full", "small"), [(10, 0), (9, 1), (5, 5), (0, 10), (0, 1), (1, 0), (0, 0), (1000, 37), (3, 40_000)]
+)
+@pytest.mark.parametrize(
+    ("size", "per_slab", "pages", "small_pages"),
+    [
+        (2368, 13, 8, 1),  # TCP on 6.18: one to a page
+        (2304, 14, 8, 1),
+        (832, 39, 8, 1),  # sock_inode_cache on 8 CPUs: four to a page
+        (832, 19, 4, 1),
+        (256, 32, 2, 1),
+        (6000, 5, 8, 2),  # larger than a page
+        (9000, 3, 8, 4),
+    ],
+)
+def test_slabs_of_two_orders_are_told_apart_by_their_objects(
+    full: int, small: int, size: int, per_slab: int, pages: int, small_pages: int
+) -> None:
+    """By mm/slub.c, allocate_slab: the preferred order, else the smallest that holds one object."""
+    objects = full * per_slab + small * (small_pages * PAGE // size)
+    expected = (full * pages + small * small_pages) * PAGE
+    assert slab_bytes(objects, full + small, size, per_slab, pages, PAGE) == expected
+
+
+def test_a_cache_whose_slabs_are_of_the_least_order_anyway_has_nothing_to_repair() -> None:
+    assert slab_bytes(40, 3, 192, 21, 1, PAGE) == 3 * PAGE
+
+
+def test_on_larger_pages_the_smaller_slab_holds_more() -> None:
+    assert slab_bytes(26 + 6, 2, 2432, 26, 4, 16384) == 4 * 16384 + 16384
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**5), st.integers(1, 9000), st.sampled_from([1, 2, 4, 8]))
+def test_bytes_are_never_negative_nor_more_than_the_preferred_order(
+    objects: int, slabs: int, size: int, pages: int
+) -> None:
+    per_slab = max(1, pages * PAGE // size)
+    assert 0 <= slab_bytes(objects, slabs, size, per_slab, pages, PAGE) <= slabs * pages * PAGE
+
+
+@each_recording
+def test_a_row_holds_its_slabs(kernel: str, phase: str) -> None:
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    own = {cache.name: cache for cache in ledger(kernel, phase).caches if cache.row == cache.name}
+    assert own.keys() == rows.keys()
+    for name, row in rows.items():
+        cache = own[name]
+        assert (cache.objects, cache.slabs, cache.active_objects) == (row.objects, row.slabs, row.active), name
+        assert (cache.object_bytes, cache.objects_per_slab, cache.pages_per_slab) == (row.size, row.per_slab, row.pages)
+        assert cache.order is not None
+        assert 1 << cache.order == row.pages, name
+        if row.objects == row.slabs * row.per_slab:
+            assert cache.bytes == row.slabs * row.pages * page_bytes(kernel), name
+
+
+# Merging.
+
+
+@pytest.mark.parametrize(
+    ("kernel", "cache", "row", "size"),
+    [
+        ("6.1-4n", "tcp_bind_bucket", "pid", 128),
+        ("6.1-4n", "tcp_bind2_bucket", "anon_vma_chain", 64),
+        ("6.1-4n", "eventpoll_epi", "pid", 128),
+        ("6.1-4n-nomerge", "tcp_bind_bucket", "tcp_bind_bucket", 128),
+        ("6.1-4n-nomerge", "tcp_bind2_bucket", "tcp_bind2_bucket", 64),
+        ("5.10-4n", "tcp_bind_bucket", "kernfs_node_cache", 128),
+        ("6.12-4n", "lsm_file_cache", "shared_policy_node", 48),
+        ("6.18-1n", "tcp_bind_bucket", "eventpoll_epi", 128),
+        ("6.18-1n", "tcp_bind2_bucket", "eventpoll_epi", 128),
+        ("7.3-4n", "lsm_file_cache", "ftrace_event_field", 56),
+    ],
+)
+def test_each_object_is_found_in_the_row_that_counts_it(kernel: str, cache: str, row: str, size: int) -> None:
+    found = line(ledger(kernel, "established"), cache)
+    assert (found.row, found.object_bytes) == (row, size)
+    if cache != row:
+        assert row in found.aliases
+        assert cache in line(ledger(kernel, "established"), row).aliases
+
+
+@each_recording
+def test_a_cache_merged_into_another_row_has_sizes_and_no_counts(kernel: str, phase: str) -> None:
+    merged = [cache for cache in ledger(kernel, phase).caches if cache.row != cache.name]
+    assert (merged == []) == (kernel == "6.1-4n-nomerge")
+    for cache in merged:
+        assert cache.object_bytes
+        assert cache.slab_share_bytes
+        assert cache.shared
+        assert (cache.bytes, cache.objects, cache.slabs, cache.active_objects, cache.nodes) == (None,) * 5
+
+
+@each_recording
+def test_each_row_is_counted_once(kernel: str, phase: str) -> None:
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    held = {cache.name: cache.bytes for cache in ledger(kernel, phase).caches if cache.bytes is not None}
+    assert held.keys() == rows.keys()
+    assert len(held) == sum(cache.bytes is not None for cache in ledger(kernel, phase).caches)
+    match = re.search(r"^Slab: +(\d+) kB$", text(kernel, phase, "proc/meminfo"), re.MULTILINE)
+    assert match
+    unexplained = (int(match[1]) << 10) - sum(held.values())
+    assert ledger(kernel, phase).tcp_memory.unexplained_bytes == unexplained
+    assert 0 <= unexplained < 8 << 20
+    # What no row explains has nothing to do with sockets.
+    assert unexplained == pytest.approx(known(ledger(kernel, "base").tcp_memory.unexplained_bytes), abs=300_000)
+
+
+@each_recording
+def test_a_row_that_others_use_is_marked_as_shared(kernel: str, phase: str) -> None:
+    shared = {cache.name for cache in ledger(kernel, phase).caches if cache.shared}
+    assert not shared & {"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6"}
+    assert {"dentry", "sock_inode_cache", "filp", "kmalloc-64"} <= shared
+
+
+@each_recording
+def test_the_struct_has_a_size_of_its_own_only_where_it_is_alone(kernel: str, phase: str) -> None:
+    figures = ledger(kernel, phase)
+    for name in ("TCP", "TCPv6", "sock_inode_cache", "tw_sock_TCP"):
+        own = int((tree(kernel, phase) / "sys/kernel/slab" / name / "object_size").read_text())
+        assert line(figures, name).object_size_bytes == own
+    for cache in figures.caches:
+        if cache.aliases:
+            assert cache.object_size_bytes is None, cache.name
+
+
+# Nodes.
+
+
+@each_recording
+def test_the_counts_of_each_node_are_those_of_the_files(kernel: str, phase: str) -> None:
+    figures = ledger(kernel, phase)
+    for name in ("TCP", "TCPv6", "sock_inode_cache", "dentry", "tw_sock_TCP"):
+        folder = tree(kernel, phase) / "sys/kernel/slab" / name
+        by_node = {
+            file: {int(node): int(count) for node, count in re.findall(r"N(\d+)=(\d+)", (folder / file).read_text())}
+            for file in ("total_objects", "slabs")
+        }
+        cache = line(figures, name)
+        assert cache.nodes is not None
+        assert {node: (each.objects, each.slabs) for node, each in cache.nodes.items()} == {
+            node: (by_node["total_objects"].get(node, 0), slabs) for node, slabs in by_node["slabs"].items()
+        }
+        for node, each in cache.nodes.items():
+            if cache.objects_per_slab and each.objects == by_node["slabs"][node] * cache.objects_per_slab:
+                assert each.bytes == by_node["slabs"][node] * (cache.pages_per_slab or 0) * page_bytes(kernel)
+
+
+def test_a_kernel_without_numa_has_everything_on_node_0(tmp_path: Path) -> None:
+    root = copied("6.18-1n", "established", tmp_path)
+    for name in ("slabs", "total_objects"):
+        path = root / "sys/kernel/slab/TCP" / name
+        path.write_text(path.read_text().split()[0] + "\n")
+    nodes = line(ledger_of(root), "TCP").nodes
+    assert nodes is not None
+    assert {node: (each.objects, each.slabs) for node, each in nodes.items()} == {0: (8073, 621)}
+
+
+# Without slabinfo, and without links.
+
+
+def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Path) -> None:
+    root = copied("6.1-4n-nomerge", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    figures, whole = ledger_of(root), ledger("6.1-4n-nomerge", "established")
+    for name in ("TCP", "sock_inode_cache", "tcp_bind_bucket", "tw_sock_TCP"):
+        found, expected = line(figures, name), line(whole, name)
+        assert (found.object_bytes, found.objects_per_slab, found.order) == (
+            expected.object_bytes,
+            expected.objects_per_slab,
+            expected.order,
+        )
+        assert (found.objects, found.slabs, found.bytes) == (expected.objects, expected.slabs, expected.bytes)
+        assert found.active_objects is None
+    outgoing = figures.costs["full"].figures["ipv4"].outgoing
+    full = whole.costs["full"].figures["ipv4"].outgoing
+    cache_parts = [part for part in full.parts if "kmalloc" not in part.cache]
+    assert [(part.object, part.object_bytes, part.slab_bytes) for part in outgoing.parts if not part.estimated] == [
+        (part.object, part.object_bytes, part.slab_bytes) for part in cache_parts
+    ]
+
+
+def test_a_merged_cache_without_slabinfo_has_a_size_and_no_bytes_to_count_twice(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    figures = ledger_of(root)
+    for name in ("tcp_bind_bucket", "eventpoll_epi", "filp"):
+        cache = line(figures, name)
+        assert cache.object_bytes == line(ledger("6.1-4n", "established"), name).object_bytes
+        assert (cache.row, cache.bytes) == (None, None)
+
+
+def test_without_links_no_row_claims_an_alias(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    shutil.rmtree(root / "sys/kernel/slab")
+    figures = ledger_of(root)
+    assert all(cache.aliases == () for cache in figures.caches)
+    assert not any(cache.name == "tcp_bind_bucket" for cache in figures.caches)
+    assert all(cache.nodes is None for cache in figures.caches)
+
+
+def test_before_5_9_slabinfo_counts_more_than_sysfs_and_stands(tmp_path: Path) -> None:
+    """Then caches had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
+    root = written(
+        tmp_path,
+        {
+            "proc/slabinfo": "slabinfo - version: 2.1\n# name\n"
+            "TCP 130 130 2368 13 8 : tunables 0 0 0 : slabdata 10 10 0\n"
+            "kmem_cache 21 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0\n",
+            "proc/sys/kernel/osrelease": "4.19.0\n",
+        },
+    )
+    link_caches(root, {"TCP": ()})
+    for name, count in (("slabs", "2 N0=2\n"), ("total_objects", "26 N0=26\n")):
+        (root / "sys/kernel/slab/TCP" / name).write_text(count)
+    cache = line(ledger_of(root), "TCP")
+    assert (cache.objects, cache.slabs) == (130, 10)
+
+
+def test_fallback_slabs_are_repaired_in_the_figures_too(tmp_path: Path) -> None:
+    """A fragmented machine: half of the TCP slabs are single pages of one object."""
+    root = copied("6.18-1n", "established", tmp_path)
+    slabinfo = root / "proc/slabinfo"
+    objects = 310 * 13 + 311
+    row = "TCP               {0:6} {0:6}   2368   13    8 :"
+    assert row.format(8073) in slabinfo.read_text()
+    slabinfo.write_text(slabinfo.read_text().replace(row.format(8073), row.format(objects)))
+    (root / "sys/kernel/slab/TCP/total_objects").write_text(f"{objects} N0={objects}\n")
+    assert line(ledger_of(root), "TCP").bytes == (310 * 8 + 311) * 4096
+
+
+def test_a_mass_of_odd_rows_does_not_make_the_table_fail(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{name} 0 0 {size} {per_slab} {pages} : tunables 0 0 0 : slabdata 0 0 0\n"
+        for name, size, per_slab, pages in (
+            ("TCP", 0, 0, 0),
+            ("TCPv6", 1, 0, 8),
+            ("dentry", 0, 5, 1),
+            ("filp", 9, 9, 3),
+        )
+    )
+    figures = ledger_of(written(tmp_path, {"proc/slabinfo": "slabinfo - version: 2.1\n# name\n" + rows}))
+    assert {cache.name for cache in figures.caches} == {"TCP", "TCPv6", "dentry", "filp"}
+    assert all(cache.use is None for cache in figures.caches)

@@ -1,0 +1,193 @@
+"""The recordings as tests take them: read the way tcptop reads them, and as plain text to hold its answers against."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tcptop.accounting import account
+from tcptop.cli import read_due
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
+from tcptop.ledger import Ledger
+from tcptop.sampler import Sampler, kernel_sources
+from tcptop.snapshot import Snapshot
+
+FOLDER = Path(__file__).resolve().parent / "recordings"
+
+THREE_PHASES = ("base", "established", "timewait")
+
+RECORDINGS: Mapping[str, tuple[str, ...]] = {
+    "5.10-4n": THREE_PHASES,
+    "6.1-1n": THREE_PHASES,
+    "6.1-4n": ("base", "unaccepted", "established", "halfclosed", "timewait"),
+    "6.1-4n-ipv6": THREE_PHASES,
+    "6.1-4n-memoryless": THREE_PHASES,
+    "6.1-4n-nomerge": THREE_PHASES,
+    "6.1-8n": THREE_PHASES,
+    "6.12-4n": THREE_PHASES,
+    "6.12-arm64-16k-4n": THREE_PHASES,
+    "6.18-1n": ("base", "established"),
+    "7.3-4n": THREE_PHASES,
+}
+
+ALL = [(kernel, phase) for kernel, phases in RECORDINGS.items() for phase in phases]
+
+each_recording = pytest.mark.parametrize(("kernel", "phase"), ALL, ids=[f"{kernel}/{phase}" for kernel, phase in ALL])
+each_kernel = pytest.mark.parametrize("kernel", RECORDINGS)
+
+
+def tree(kernel: str, phase: str) -> Path:
+    """The folder that holds `proc` and `sys` of a recording."""
+    return FOLDER / kernel / phase
+
+
+def text(kernel: str, phase: str, path: str) -> str:
+    """A file of a recording."""
+    return (tree(kernel, phase) / path).read_text()
+
+
+def snapshot_of(root: Path) -> Snapshot:
+    """One look at a saved tree, as a report takes it."""
+    host = FolderHost(str(root))
+    try:
+        return looked_at(host)
+    finally:
+        host.close()
+
+
+def ledger_of(root: Path) -> Ledger:
+    """Every figure of a saved tree."""
+    return account(snapshot_of(root))
+
+
+def looked_at(host: Host) -> Snapshot:
+    """One look at a host, as a report takes it."""
+    sampler = Sampler(host, kernel_sources(), monotonic=lambda: 0.0)
+    read_due(sampler)
+    return sampler.snapshot()
+
+
+@cache
+def snapshot(kernel: str, phase: str) -> Snapshot:
+    """One look at a recording."""
+    return snapshot_of(tree(kernel, phase))
+
+
+@cache
+def ledger(kernel: str, phase: str) -> Ledger:
+    """Every figure of a recording."""
+    return account(snapshot(kernel, phase))
+
+
+def copied(kernel: str, phase: str, destination: Path) -> Path:
+    """A copy of a recording that a test may change."""
+    return Path(shutil.copytree(tree(kernel, phase), destination / f"{kernel}-{phase}", symlinks=True))
+
+
+def written(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    """Puts files below a folder; `proc` is there in any case."""
+    (root / "proc").mkdir(parents=True, exist_ok=True)
+    for path, content in files.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return root
+
+
+def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
+    """Makes /sys/kernel/slab as SLUB does: a folder for each cache or group, and links to the groups."""
+    slab = root / "sys/kernel/slab"
+    for folder, names in folders.items():
+        (slab / folder).mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (slab / name).symlink_to(folder)
+
+
+def cuts(whole: str, step: int = 1) -> Iterator[tuple[int, str]]:
+    """The beginnings of a file up to every step-th byte, and up to every line's end and the byte before it."""
+    ends = {end + more for end, character in enumerate(whole) if character == "\n" for more in (0, 1)}
+    for end in sorted({*range(0, len(whole), step), *ends} - {len(whole)}):
+        yield end, whole[:end]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of slabinfo, read by the tests' own few lines."""
+
+    active: int
+    objects: int
+    size: int
+    per_slab: int
+    pages: int
+    slabs: int
+
+    def share(self, page_bytes: int) -> float:
+        """An object's share of a full slab."""
+        return page_bytes * self.pages / self.per_slab
+
+
+def slab_rows(slabinfo: str) -> dict[str, Row]:
+    """Every row of a slabinfo 2.1 whose names hold no space, by name."""
+    found: dict[str, Row] = {}
+    for line in slabinfo.splitlines()[2:]:
+        match = re.fullmatch(
+            r"(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) : tunables +0 +0 +0 : slabdata +\d+ +(\d+) +0", line
+        )
+        assert match, line
+        assert match[1] not in found, line
+        found[match[1]] = Row(*(int(number) for number in match.groups()[1:]))
+    return found
+
+
+def row_of(kernel: str, phase: str, cache: str) -> str | None:
+    """The slabinfo row that counts a cache, found through the links; None where the kernel has no such cache."""
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    if cache in rows:
+        return cache
+    slab = tree(kernel, phase) / "sys/kernel/slab"
+    if not (slab / cache).is_symlink():
+        return None
+    group = (slab / cache).readlink()
+    names = [path.name for path in slab.iterdir() if path.is_symlink() and path.readlink() == group]
+    [row] = [name for name in names if name in rows]
+    return row
+
+
+SAVED = Identity(live=False, page_size_bytes=None, place=None, net_namespace=None, proc_folder=None)
+
+
+@dataclass
+class MemoryHost:
+    """A host whose files are given: bytes, or the error that reading them ends in."""
+
+    files: Mapping[str, bytes | OSError] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+    identity: Identity = SAVED
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Gives what was put in; what was not, is not there."""
+        found = [(path, self.files.get(path, FileNotFoundError(2, "No such file or directory"))) for path in paths]
+        return [
+            FileRead(path, None, data, 1) if isinstance(data, OSError) else FileRead(path, data, None, 1)
+            for path, data in found
+        ]
+
+    async def folder(self, path: str) -> FolderRead:
+        """Lists what was put in."""
+        if path in self.folders:
+            return FolderRead(path, self.folders[path], None, 1)
+        return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        """Calls it."""
+        return call()
+
+    def close(self) -> None:
+        """Holds nothing."""

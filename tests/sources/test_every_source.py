@@ -1,0 +1,219 @@
+"""What holds for every source alike: a file that cannot be read has a reason, and costs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import (
+    ALL,
+    FOLDER,
+    RECORDINGS,
+    MemoryHost,
+    copied,
+    ledger_of,
+    looked_at,
+    snapshot,
+    snapshot_of,
+    tree,
+    written,
+)
+from trim_recording import trim
+
+from tcptop.accounting import account
+from tcptop.hosts.driven import driven
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.report.as_json import as_json, as_object
+from tcptop.report.as_text import as_text
+from tcptop.sampler import kernel_sources
+from tcptop.snapshot import Reading, Snapshot
+
+FILES = {
+    "slabinfo": "proc/slabinfo",
+    "zoneinfo": "proc/zoneinfo",
+    "buddyinfo": "proc/buddyinfo",
+    "pagetypeinfo": "proc/pagetypeinfo",
+    "meminfo": "proc/meminfo",
+    "sockstat": "proc/net/sockstat",
+    "sockstat6": "proc/net/sockstat6",
+    "protocols": "proc/net/protocols",
+    "security_modules": "sys/kernel/security/lsm",
+}
+SOURCES = [name for name, field in Snapshot.__dataclass_fields__.items() if str(field.type).startswith("Reading")]
+IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
+STAND_INS = {"btf"}
+"""Read only where slabinfo cannot be."""
+
+
+def readings(seen: Snapshot) -> dict[str, Reading[Any]]:
+    return {name: getattr(seen, name) for name in IN_A_REPORT if name not in STAND_INS}
+
+
+def test_every_recording_is_listed_and_every_one_listed_is_there() -> None:
+    there = {(path.parent.name, path.name) for path in FOLDER.glob("*/*") if path.is_dir()}
+    assert there == set(ALL)
+    assert len(there) == sum(map(len, RECORDINGS.values()))
+
+
+def test_no_file_of_a_recording_is_executable_linked_or_leads_out_of_it() -> None:
+    for path in FOLDER.rglob("*"):
+        if path.is_symlink():
+            assert path.resolve().is_relative_to(FOLDER), path
+        elif path.is_file():
+            assert path.stat().st_nlink == 1, path
+
+
+def contents(root: Path) -> dict[str, bytes | str]:
+    paths = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
+    return {
+        str(path.relative_to(root)): str(path.readlink()) if path.is_symlink() else path.read_bytes() for path in paths
+    }
+
+
+@pytest.mark.parametrize(("kernel", "phase"), [("6.1-4n", "established"), ("6.18-1n", "base"), ("5.10-4n", "timewait")])
+def test_trimming_keeps_all_that_is_read_and_drops_the_rest(kernel: str, phase: str, tmp_path: Path) -> None:
+    root = copied(kernel, phase, tmp_path)
+    expected = contents(root)
+    written(root, {"proc/kallsyms": "x", "sys/kernel/slab/TCP/ctor": "x", "sys/kernel/slab/other/slabs": "1\n"})
+    trim(root, tmp_path / "trimmed")
+    assert contents(tmp_path / "trimmed") == expected
+
+
+def test_every_set_is_described() -> None:
+    readme = (FOLDER / "README.md").read_text()
+    for kernel in RECORDINGS:
+        assert f"| `{kernel}` |" in readme
+
+
+def test_all_sources_of_all_recordings_are_read_in_full() -> None:
+    for kernel, phase in ALL:
+        states = {name: reading.state for name, reading in readings(snapshot(kernel, phase)).items()}
+        assert states == dict.fromkeys(states, "ok"), (kernel, phase)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("damage", "state"), [("absent", "missing"), ("empty", "empty"), ("zeroes", "empty"), ("a folder", "failed")]
+)
+def test_a_file_that_cannot_be_read_has_a_reason_and_costs_nothing_else(
+    name: str, damage: str, state: str, tmp_path: Path
+) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    path = root / FILES[name]
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage != "absent":
+        path.write_bytes(b"" if damage == "empty" else b"\0" * 4096)
+    found = readings(snapshot_of(root))
+    reading = found.pop(name)
+    assert (reading.state, reading.value) == (state, None)
+    assert reading.reason is not None
+    assert FILES[name] in reading.reason
+    assert "\n" not in reading.reason
+    assert {other: each.state for other, each in found.items()} == dict.fromkeys(found, "ok")
+    whole = readings(snapshot("6.1-4n", "established"))
+    assert {other: each.value for other, each in found.items()} == {other: whole[other].value for other in found}
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - {"security_modules"}))
+def test_a_file_that_only_root_may_read_says_which_and_how_to_open_it(name: str) -> None:
+    source = next(source for source in kernel_sources() if source.name == name)
+    reading = driven(source.read(MemoryHost({FILES[name]: PermissionError(13, "Permission denied")})))
+    assert (reading.state, reading.value) == ("refused", None)
+    assert reading.reason is not None
+    assert f"/{FILES[name]}" in reading.reason
+    assert "root" in reading.reason
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_error_of_the_kernel_is_passed_on_in_printable_words(name: str) -> None:
+    source = next(source for source in kernel_sources() if source.name == name)
+    reading = driven(source.read(MemoryHost({FILES[name]: OSError(5, "Input/output error \x1b[1m")})))
+    assert (reading.state, reading.value) == ("failed", None)
+    assert reading.reason is not None
+    assert "Input/output error" in reading.reason
+    assert reading.reason.isprintable()
+
+
+def test_a_tree_with_nothing_in_it_has_a_reason_for_every_source_and_both_reports(tmp_path: Path) -> None:
+    seen = snapshot_of(written(tmp_path, {}))
+    for name, reading in readings(seen).items():
+        assert (reading.state, reading.value) == ("missing", None), name
+        assert reading.reason, name
+    ledger = account(seen)
+    assert as_object(ledger)["sources"].keys() == set(IN_A_REPORT)
+    assert "not known" in as_text(ledger)
+
+
+def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    for path in FILES.values():
+        (root / path).write_bytes(b"\xff\xfe nonsense \x1b[31m\n")
+    ledger = ledger_of(root)
+    report = as_text(ledger)
+    assert "\x1b" not in report
+    assert "\x1b" not in as_json(ledger)
+    for name, path in FILES.items():
+        if name != "security_modules":  # any text is a list of names
+            assert ledger.sources[name].state == "strange"
+            assert f"/{path}" in report
+
+
+class SlowHost(FolderHost):
+    """A host whose kernel takes its time over every file."""
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """As the folder, but every read took 20 ms."""
+        return [replace(file, took_us=20_000) for file in await super().read(paths)]
+
+    async def folder(self, path: str) -> FolderRead:
+        """As the folder, but it took 20 ms."""
+        return replace(await super().folder(path), took_us=20_000)
+
+
+def test_a_report_from_a_slow_host_still_holds_every_source() -> None:
+    """One look must not leave a source out because those before it used up the time of a second."""
+    seen = looked_at(SlowHost(str(tree("6.1-4n", "established"))))
+    states = {name: reading.state for name, reading in readings(seen).items()}
+    assert states == dict.fromkeys(states, "ok")
+
+
+PIECES = st.sampled_from(
+    [
+        b"\n",
+        b" ",
+        b"Node 0, zone   Normal ",
+        b"1 2 3 4 5 6 7 8 9 10 11 ",
+        b"slabinfo - version: 2.1\n",
+        b"TCP 1 2 3 4 5 : tunables 0 0 0 : slabdata 1 1 0\n",
+        b"TCP 0 0 0 0 0 : tunables 0 0 0 : slabdata 0 0 0\n",
+        b"TCP: inuse 1 orphan 9 tw 2 alloc 3 mem 4\n",
+        b"Free pages count per migrate type at order 0 1 2\n",
+        b"Number of blocks type Unmovable Movable\n",
+        b"Node 0, zone Normal, type Unmovable 1 >100000 3 \n",
+        b"  pages free 7\n        managed 9\n        low 99\n",
+        b"MemTotal: 4 kB\n",
+        b"99999999999999999999",
+        b"-1",
+        b"\x1b[31m",
+        b"\xff",
+        b"\0",
+    ]
+)
+
+
+@given(st.fixed_dictionaries({path: st.lists(PIECES, max_size=8).map(b"".join) for path in FILES.values()}))
+@settings(deadline=None)
+def test_whatever_the_files_hold_there_is_a_ledger_and_both_reports(files: dict[str, bytes]) -> None:
+    ledger = account(looked_at(MemoryHost(dict(files))))
+    report = as_text(ledger)
+    assert report.isascii()
+    assert "\x1b" not in report
+    assert "\x1b" not in as_json(ledger)

@@ -1,0 +1,78 @@
+"""/proc/meminfo: three amounts, in bytes; those that are not there are unknown."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import cuts, each_recording, snapshot, text
+
+from tcptop.snapshot import Meminfo
+from tcptop.sources.meminfo import parse
+
+
+@each_recording
+def test_the_amounts_of_a_recording_come_out_as_they_stand_in_the_file(kernel: str, phase: str) -> None:
+    reading = snapshot(kernel, phase).meminfo
+    assert (reading.state, reading.reason) == ("ok", None)
+    file = text(kernel, phase, "proc/meminfo")
+    amounts = []
+    for key in ("MemTotal", "MemAvailable", "Slab"):
+        match = re.search(rf"^{key}: +(\d+) kB$", file, re.MULTILINE)
+        assert match, key
+        amounts.append(int(match[1]) * 1024)
+    assert reading.value == Meminfo(*amounts)
+
+
+def test_amounts_read_off_by_eye() -> None:
+    assert snapshot("6.1-4n", "established").meminfo.value == Meminfo(6077648 << 10, 5672612 << 10, 88520 << 10)
+
+
+def test_what_a_kernel_does_not_say_is_unknown_and_not_zero() -> None:
+    assert parse("MemTotal:       16 kB\n") == (Meminfo(16384, None, None), None)
+
+
+def test_amounts_of_another_form_are_unknown() -> None:
+    value, _ = parse("MemTotal: 16 kB\nMemAvailable: -5 kB\nSlab: 7 MB\n")
+    assert value == Meminfo(16384, None, None)
+
+
+def test_a_file_of_another_kind_gives_a_reason() -> None:
+    value, damage = parse("hello\n")
+    assert value is None
+    assert damage is not None
+    assert damage.state == "strange"
+
+
+def test_a_file_cut_at_every_byte_gives_no_amount_that_the_whole_file_lacks() -> None:
+    whole = text("6.18-1n", "established", "proc/meminfo")
+    expected = parse(whole)[0]
+    for end, beginning in cuts(whole):
+        value, damage = parse(beginning)
+        if beginning and not beginning.endswith("\n"):
+            assert damage is not None, end
+            assert damage.state == "cut", end
+        for name in Meminfo.__dataclass_fields__:
+            assert getattr(value, name, None) in (getattr(expected, name), None), end
+
+
+@given(st.text(max_size=300))
+@settings(deadline=None)
+def test_no_text_makes_it_raise_or_gives_a_negative_amount(file: str) -> None:
+    for whole in (file, f"MemTotal:{file} kB\n"):
+        value, _ = parse(whole)
+        for name in Meminfo.__dataclass_fields__:
+            assert (getattr(value, name, None) or 0) >= 0
+
+
+AMOUNT = st.integers(0, 2**50)
+
+
+@given(AMOUNT, AMOUNT, AMOUNT)
+@settings(deadline=None)
+def test_what_the_kernel_prints_comes_back(total: int, available: int, slab: int) -> None:
+    """By the format of fs/proc/meminfo.c, show_val_kb."""
+    printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"
+    printed += f"Slab:           {slab:8} kB\nHugePages_Total:       0\n"
+    assert parse(printed) == (Meminfo(total << 10, available << 10, slab << 10), None)

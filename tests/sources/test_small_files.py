@@ -1,0 +1,151 @@
+"""The sysctls and the list of security modules: a few small files, none of which is needed for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import MemoryHost, each_recording, snapshot, text, tree
+
+from tcptop.hosts.driven import driven
+from tcptop.snapshot import Reading, SecurityModules, Sysctls
+from tcptop.sources.security_modules import SecurityModulesSource
+from tcptop.sources.sysctls import SysctlsSource
+
+NAME = "proc/sys/kernel/hostname"
+RELEASE = "proc/sys/kernel/osrelease"
+VERSION = "proc/version"
+TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
+RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
+LSM = "sys/kernel/security/lsm"
+
+
+def sysctls(files: Mapping[str, bytes | OSError]) -> Reading[Sysctls]:
+    return driven(SysctlsSource().read(MemoryHost(files)))
+
+
+def modules(files: Mapping[str, bytes | OSError]) -> Reading[SecurityModules]:
+    return driven(SecurityModulesSource().read(MemoryHost(files)))
+
+
+@each_recording
+def test_the_sysctls_of_a_recording_are_those_of_its_files(kernel: str, phase: str) -> None:
+    reading = snapshot(kernel, phase).sysctls
+    assert (reading.state, reading.reason) == ("ok", None)
+    root = tree(kernel, phase)
+    low, pressure, high = map(int, text(kernel, phase, TCP_MEM).split())
+    assert reading.value == Sysctls(
+        host_name=(root / NAME).read_text().strip() if (root / NAME).exists() else None,
+        kernel_release=text(kernel, phase, RELEASE).strip(),
+        tcp_mem=(low, pressure, high),
+        slab_debug=False,
+        memory_per_cpu_reserve_pages=int((root / RESERVE).read_text()) if (root / RESERVE).exists() else None,
+    )
+
+
+def test_sysctls_read_off_by_eye() -> None:
+    reading = snapshot("6.18-1n", "established").sysctls
+    assert reading.value == Sysctls("reference", "6.18.44", (287901, 383868, 575802), False, 256)
+    old = snapshot("5.10-4n", "established").sysctls.value
+    assert old is not None
+    assert (old.kernel_release, old.memory_per_cpu_reserve_pages) == ("5.10.0-32-amd64", None)
+
+
+def test_the_release_comes_from_the_version_where_only_that_was_saved() -> None:
+    reading = sysctls({VERSION: b"Linux version 5.10.0-32-amd64 (debian-kernel@lists.debian.org) (gcc-10) #1 SMP\n"})
+    assert reading.value == Sysctls(None, "5.10.0-32-amd64", None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("command_line", "debug"),
+    [
+        (b"quiet slub_debug=FZPU\n", True),
+        (b"slab_debug", True),
+        (b"quiet ro\n", False),
+        (b"x=slub_debug slub_debugger\n", False),
+    ],
+)
+def test_a_kernel_started_with_slab_debugging_is_known_by_its_command_line(command_line: bytes, debug: bool) -> None:
+    value = sysctls({RELEASE: b"6.1.0\n", "proc/cmdline": command_line}).value
+    assert value is not None
+    assert value.slab_debug is debug
+
+
+def test_absent_and_empty_files_are_unknown() -> None:
+    reading = sysctls({RELEASE: b"6.1.0\n", TCP_MEM: b"", RESERVE: PermissionError(13, "Permission denied")})
+    assert reading.value == Sysctls(None, "6.1.0", None, False, None)
+
+
+@pytest.mark.parametrize("tcp_mem", [b"1 2\n", b"1 2 3 4\n", b"1 2 -3\n", b"a b c\n"])
+def test_thresholds_of_another_form_are_unknown_and_said(tcp_mem: bytes) -> None:
+    reading = sysctls({RELEASE: b"6.1.0\n", TCP_MEM: tcp_mem})
+    assert reading.state == "strange"
+    assert reading.reason is not None
+    assert "tcp_mem" in reading.reason
+    assert reading.value == Sysctls(None, "6.1.0", None, False, None)
+
+
+def test_thresholds_of_another_form_do_not_cost_the_reserve() -> None:
+    reading = sysctls({TCP_MEM: b"nonsense\n", RESERVE: b"256\n"})
+    assert reading.value is not None
+    assert reading.value.memory_per_cpu_reserve_pages == 256
+
+
+def test_nothing_at_all_is_missing_and_said() -> None:
+    reading = sysctls({})
+    assert (reading.state, reading.value) == ("missing", None)
+    assert reading.reason is not None
+
+
+@given(st.tuples(*[st.none() | st.binary(max_size=30)] * 4), st.binary(max_size=30))
+@settings(deadline=None)
+def test_no_bytes_make_the_sysctls_raise_or_print_badly(files: tuple[bytes | None, ...], version: bytes) -> None:
+    given_files: dict[str, bytes | OSError] = {
+        path: data for path, data in zip((NAME, RELEASE, TCP_MEM, RESERVE), files, strict=True) if data is not None
+    }
+    reading = sysctls({**given_files, VERSION: b"Linux version " + version})
+    value = reading.value
+    if value is not None:
+        assert (value.host_name or "").isprintable()
+        assert (value.kernel_release or "").isprintable()
+        assert min(value.tcp_mem or (0,)) >= 0
+        assert (value.memory_per_cpu_reserve_pages or 0) >= 0
+
+
+@each_recording
+def test_the_security_modules_of_a_recording_are_those_of_its_file(kernel: str, phase: str) -> None:
+    reading = snapshot(kernel, phase).security_modules
+    assert reading.state == "ok"
+    assert reading.value == SecurityModules(tuple(text(kernel, phase, LSM).split(",")))
+
+
+def test_security_modules_read_off_by_eye() -> None:
+    assert snapshot("6.18-1n", "base").security_modules.value == SecurityModules(
+        ("lockdown", "capability", "landlock", "bpf")
+    )
+
+
+def test_a_list_that_cannot_be_read_is_unknown_and_not_empty() -> None:
+    for files, state in (
+        ({}, "missing"),
+        ({LSM: b""}, "empty"),
+        ({LSM: PermissionError(13, "Permission denied")}, "refused"),
+        ({LSM: OSError(5, "Input/output error")}, "failed"),
+    ):
+        reading = modules(files)
+        assert (reading.state, reading.value) == (state, None)
+        assert reading.reason is not None
+
+
+def test_names_of_security_modules_come_out_printable() -> None:
+    assert modules({LSM: b"apparmor,\x1b[1mx\x1b[0m\n"}).value == SecurityModules(("apparmor", "\\x1b[1mx\\x1b[0m"))
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None)
+def test_no_bytes_make_the_security_modules_raise(data: bytes) -> None:
+    value = modules({LSM: data}).value
+    if value is not None:
+        assert all(name.isprintable() for name in value.names)

@@ -1,0 +1,112 @@
+"""Copies of a tree of /proc and /sys only what tcptop reads: `python tests/trim_recording.py SOURCE_TREE DEST`.
+
+SOURCE_TREE holds `proc` and `sys`; `/` is this machine, whose name, and what its builder added to the kernel's
+release, are left out. DEST must not exist yet.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tcptop.kernel_objects import SLAB_CACHES
+
+FILES = (
+    "proc/slabinfo",
+    "proc/zoneinfo",
+    "proc/buddyinfo",
+    "proc/pagetypeinfo",
+    "proc/meminfo",
+    "proc/version",
+    "proc/net/sockstat",
+    "proc/net/sockstat6",
+    "proc/net/protocols",
+    "proc/sys/kernel/osrelease",
+    "proc/sys/kernel/hostname",
+    "proc/sys/net/ipv4/tcp_mem",
+    "proc/sys/net/core/mem_pcpu_rsv",
+    "sys/kernel/security/lsm",
+    "sys/devices/system/cpu/online",
+)
+SLAB = "sys/kernel/slab"
+SLAB_FILES = ("object_size", "slab_size", "objs_per_slab", "order", "slabs", "total_objects")
+NODES = "sys/devices/system/node"
+NODE_FILES = ("cpulist", "meminfo")
+
+HOST_NAME = b"reference\n"
+RELEASE = re.compile(rb"\d+\.\d+(\.\d+)?")
+
+
+def wanted(source: Path) -> Iterator[str]:
+    """The paths of the files to copy, as far as the tree has them."""
+    yield from FILES
+    for node in sorted((source / NODES).glob("node[0-9]*")):
+        for name in NODE_FILES:
+            yield f"{NODES}/{node.name}/{name}"
+    for folder in sorted(slab_folders(source)):
+        for name in SLAB_FILES:
+            yield f"{SLAB}/{folder}/{name}"
+
+
+def slab_folders(source: Path) -> set[str]:
+    """The folders of the catalogue's caches: their own, or that of the group they are merged into."""
+    paths = [source / SLAB / cache for cache in SLAB_CACHES]
+    return {path.readlink().name if path.is_symlink() else path.name for path in paths if path.exists()}
+
+
+def slab_links(source: Path) -> Iterator[tuple[str, Path]]:
+    """Every name that leads to one of those folders, with the target of its link."""
+    folders = slab_folders(source)
+    for path in sorted((source / SLAB).glob("*")):
+        if path.is_symlink() and path.readlink().name in folders:
+            yield path.name, path.readlink()
+
+
+def without_names(path: str, data: bytes) -> bytes:
+    """The content of a file of this machine, without what names it."""
+    if path == "proc/sys/kernel/hostname":
+        return HOST_NAME
+    if path in ("proc/version", "proc/sys/kernel/osrelease"):
+        release = RELEASE.search(data)
+        plain = release[0] if release else b"unknown"
+        return (b"Linux version " if path == "proc/version" else b"") + plain + b"\n"
+    return data
+
+
+def trim(source: Path, destination: Path) -> None:
+    """Copies the tree; what it lacks, or refuses, the copy lacks too."""
+    live = source.resolve() == Path("/")
+    destination.mkdir(parents=True)
+    for path in wanted(source):
+        try:
+            data = (source / path).read_bytes()
+        except OSError as error:
+            if path in FILES:
+                print(f"{path}: {error.strerror}", file=sys.stderr)
+            continue
+        target = destination / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(without_names(path, data) if live else data)
+    for name, link_target in slab_links(source):
+        (destination / SLAB / name).symlink_to(link_target)
+
+
+def main() -> None:
+    """Runs the script."""
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    source, destination = map(Path, sys.argv[1:])
+    try:
+        trim(source, destination)
+    except FileExistsError:
+        sys.exit(f"{destination} is there already")
+    except BaseException:
+        shutil.rmtree(destination, ignore_errors=True)
+        raise
+
+
+if __name__ == "__main__":
+    main()
