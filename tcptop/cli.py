@@ -21,7 +21,7 @@ DESCRIPTION = "What one TCP connection costs this kernel, and where that memory 
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 Root sees more: sudo "$(command -v tcptop)".
-This tool shows kernel memory. For TCP throughput see tcptop-bpfcc (bcc's tcptop).
+This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
 
 
@@ -35,7 +35,9 @@ class Parser(argparse.ArgumentParser):
 
 def fail(message: str) -> NoReturn:
     """Says in one line what is wrong, and ends with 1."""
-    print(f"tcptop: {message}", file=sys.stderr)
+    from tcptop.printable import printable
+
+    print(f"tcptop: {printable(message)}", file=sys.stderr)
     sys.exit(1)
 
 
@@ -62,7 +64,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         prog="tcptop",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=22, width=79),
         add_help=False,
         allow_abbrev=False,
     )
@@ -189,6 +191,8 @@ def read_due(sampler: Sampler) -> None:
 
 def printed(text: str) -> None:
     """Writes and flushes; a full disk is one line."""
+    if sys.stdout is None:  # as Python leaves it where the descriptor is closed
+        fail("standard output is closed; nothing to write to")
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
-from tcptop.sources.printable import printable
+from tcptop.printable import printable
 from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource

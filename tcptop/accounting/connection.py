@@ -31,7 +31,7 @@ from tcptop.ledger import (
     Slice,
     SocketCounts,
 )
-from tcptop.snapshot import SecurityModules, Snapshot, Sockstat
+from tcptop.snapshot import Snapshot, Sockstat
 
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
@@ -201,7 +201,8 @@ def _now_slices(accepted: Side, held_per_socket: float, with_file: float) -> tup
         share = (part.slab_bytes or 0.0) * (shrink if part.object in families else with_file)
         slices[part.label] = slices.get(part.label, 0.0) + share
     slices["idle"] = idle
-    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)
+    rounded = {label: round(amount, 2) for label, amount in slices.items()}
+    return tuple(Slice(label, amount) for label, amount in rounded.items() if amount)
 
 
 def next_slices(parts: tuple[Part, ...]) -> tuple[Slice, ...]:
@@ -230,7 +231,7 @@ def _parts(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, c
     if kernel_object is SOCKET_WQ:
         yield from _socket_wq(snapshot, table, count)
     elif kernel_object is LSM_SOCKET_BLOB:
-        yield from _lsm_socket_blob(snapshot.security_modules.value, table, count)
+        yield from _lsm_socket_blob(snapshot, table, count)
     else:
         found = table.find(kernel_object)
         if found.status == "unknown":
@@ -289,26 +290,31 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
     yield Part(SOCKET_WQ.struct, SOCKET_WQ.label, line.name, round(count, 4), object_bytes, slab, slab, estimated)
 
 
-def _lsm_socket_blob(modules: SecurityModules | None, table: CacheTable, count: float) -> Iterator[Part | str]:
-    """What the active security modules hang on a socket: a range, rounded by this kernel's own kmalloc caches."""
+def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
+    """What the active security modules hang on a socket: a range, rounded by this kernel's own kmalloc caches.
+
+    A cache with fewer active objects than there are sockets cannot be the one.
+    """
+    modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
     if modules is None:
         yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
         return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in modules.names if name in LSM_SOCKET_BLOB_BYTES]
     if not ranges:
         return
-    low = table.kmalloc(sum(least for least, _ in ranges))
-    high = table.kmalloc(sum(most for _, most in ranges))
-    if low is None or low.object_bytes is None:
+    caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
+    sockets = (sockstat.allocated or 0) if sockstat else 0
+    able = [line for line in caches if line.active_objects is None or line.active_objects >= sockets]
+    if not able or able[0].object_bytes is None:
         yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
         return
-    low_share, high_share = low.slab_share_bytes, high.slab_share_bytes if high else None
+    low_share, high_share = able[0].slab_share_bytes, able[-1].slab_share_bytes
     yield Part(
         LSM_SOCKET_BLOB.struct,
         LSM_SOCKET_BLOB.label,
-        low.name,
+        able[0].name,
         round(count, 4),
-        round(count * low.object_bytes, 2),
+        round(count * able[0].object_bytes, 2),
         round(count * low_share, 2) if low_share is not None else None,
         round(count * high_share, 2) if high_share is not None else None,
         estimated=True,

@@ -82,19 +82,25 @@ class CacheTable:
 
         None where a cut-off slabinfo may lack it.
         """
+        return next(iter(self.kmallocs(size_bytes, size_bytes)), None)
+
+    def kmallocs(self, least_bytes: int, most_bytes: int) -> list[CacheLine]:
+        """The kmalloc caches that allocations of those sizes come from, the smallest first."""
         if self._has_rows and not self._is_whole:
-            return None
-        best: tuple[int, str] | None = None
+            return []
+        sizes: dict[int, str] = {}
         for name in self._names():
             match = KMALLOC.match(name)
             if match:
-                size = int(match[1]) << (10 if match[2] else 0)
-                if size >= size_bytes and (best is None or size < best[0]):
-                    best = (size, name)
-        if best is None:
-            return None
-        line = self._by_name.get(best[1])
-        return line if line is not None else replace(_EMPTY, name=best[1], row=best[1], object_bytes=best[0])
+                sizes.setdefault(int(match[1]) << (10 if match[2] else 0), name)
+        found: list[CacheLine] = []
+        for size in sorted(sizes):
+            if size >= least_bytes:
+                name = sizes[size]
+                found.append(self._by_name.get(name) or replace(_EMPTY, name=name, row=name, object_bytes=size))
+            if size >= most_bytes:
+                break
+        return found
 
     def row_active(self, line: CacheLine) -> int | None:
         """The active objects of the row that counts this cache, whoever they belong to."""
@@ -294,7 +300,8 @@ class CacheTable:
             count = replace(count, objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
         found: dict[int, NodeCount] = {}
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
-            objects, slabs = count.objects_by_node.get(node, 0), count.slabs_by_node.get(node, 0)
+            objects = count.objects_by_node.get(node, 0) if count.objects is not None else None
+            slabs = count.slabs_by_node.get(node, 0) if count.slabs is not None else None
             held = self._bytes(objects, slabs, object_bytes, per_slab, pages)
             found[node] = NodeCount(objects, slabs, held, self._node_rate(names, node))
         return found

@@ -44,8 +44,10 @@ class ConfinedTree:
             os.close(folder)
 
     def close(self) -> None:
-        """Closes the root."""
-        os.close(self._root)
+        """Closes the root; again does nothing."""
+        if self._root >= 0:
+            os.close(self._root)
+            self._root = -1
 
     def _walk(self, path: str) -> tuple[int, str]:
         """The folder that holds what a path means, and its name there; neither the folder nor the name is a link."""

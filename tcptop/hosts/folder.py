@@ -101,6 +101,8 @@ class FolderHost:
 
     def close(self) -> None:
         """Closes every descriptor."""
+        if self._tree is not None:
+            self._tree.close()
         while self._descriptors:
             _, descriptor = self._descriptors.popitem()
             os.close(descriptor)

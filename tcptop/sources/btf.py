@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
-from tcptop.sources.printable import decoded, printable_name
+from tcptop.printable import decoded, printable_name
 from tcptop.sources.source import Damage, Pace, Source, failure, reading
 
 PATH = "sys/kernel/btf/vmlinux"
@@ -131,20 +131,24 @@ def _members(types: _Types, type_id: int) -> Iterator[StructMember]:
         yield StructMember(types.name(name_at), first_bit // 8, size, bits or None)
 
 
-def holds_free_pointer(types: _Types, type_id: int, depth: int = 0) -> bool:
+def holds_free_pointer(types: _Types, type_id: int) -> bool:
     """Whether a struct has the allocator's free pointer in it: a member of type freeptr_t (include/linux/slab.h)."""
-    name_at, kind, count, inner = types.header(type_id)
-    if depth > MAX_DEPTH:
-        return False
-    if kind in SAME_SIZE_KINDS:
-        return types.name(name_at) == FREE_POINTER_TYPE or holds_free_pointer(types, inner, depth + 1)
-    if kind not in (STRUCT, UNION):
-        return False
-    members = (
-        struct.unpack_from(f"{types.order}III", types.data, types.offsets[type_id] + 12 + 12 * index)[1]
-        for index in range(count)
-    )
-    return any(holds_free_pointer(types, member, depth + 1) for member in members)
+    seen: set[int] = set()
+    left = [type_id]
+    while left:
+        at = left.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        name_at, kind, count, inner = types.header(at)
+        if kind in SAME_SIZE_KINDS:
+            if types.name(name_at) == FREE_POINTER_TYPE:
+                return True
+            left.append(inner)
+        elif kind in (STRUCT, UNION):
+            first = types.offsets[at] + 12
+            left += (struct.unpack_from(f"{types.order}III", types.data, first + 12 * k)[1] for k in range(count))
+    return False
 
 
 def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Buddyinfo, FreeArea
-from tcptop.sources.printable import printable_name
+from tcptop.printable import printable_name
 from tcptop.sources.source import Damage, FileSource, count, counts, lines_left_out, whole_lines, worse
 
 

@@ -8,7 +8,7 @@ import psutil
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import MachineLoad, Reading
-from tcptop.sources.printable import printable
+from tcptop.printable import printable
 from tcptop.sources.source import Source, reading
 
 

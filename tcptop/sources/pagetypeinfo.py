@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tcptop.kernel_release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
-from tcptop.sources.printable import printable_name
+from tcptop.printable import printable_name
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,
@@ -51,6 +51,7 @@ class _Tables:
     areas: list[TypedFreeArea] = field(default_factory=list)
     pageblocks: list[Pageblocks] = field(default_factory=list)
     cut_lines: int = 0
+    cut_types: bool = False
 
 
 def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
@@ -70,6 +71,8 @@ def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
     damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
     if tables.cut_lines:
         damage = worse(Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"), damage)
+    if tables.cut_types:
+        damage = worse(Damage("cut", "the table of pageblocks is cut off on the right"), damage)
     if not tables.areas and not tables.pageblocks:
         return None, worse(damage, Damage("strange", "no line names a zone"))
     return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks)), damage
@@ -80,7 +83,7 @@ def _take(line: str, tables: _Tables) -> None:
         if tables.in_free_table:
             tables.areas.append(_area(line, tables.orders))
         elif tables.types:
-            tables.pageblocks.append(_pageblocks(line, tables.types))
+            tables.pageblocks.append(_pageblocks(line, tables.types, tables.cut_types))
     elif line.startswith(FREE_HEADER):
         tables.in_free_table = True
         numbers = line.removeprefix(FREE_HEADER).split()
@@ -88,7 +91,11 @@ def _take(line: str, tables: _Tables) -> None:
         tables.cut_lines += tables.orders < len(numbers)
     elif line.startswith(BLOCKS_HEADER):
         tables.in_free_table = False
-        tables.types = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
+        names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
+        # A last name that is the beginning of one in the first table was cut off, and so are the numbers below it.
+        known = {area.migrate_type for area in tables.areas}
+        tables.cut_types = names[-1] not in known and any(name.startswith(names[-1]) for name in known)
+        tables.types = names[:-1] if tables.cut_types else names
     elif line.startswith("Number of"):
         tables.in_free_table, tables.types = False, []
     elif line.startswith("Page block order:"):
@@ -112,10 +119,10 @@ def _area(line: str, orders: int) -> TypedFreeArea:
     )
 
 
-def _pageblocks(line: str, types: list[str]) -> Pageblocks:
+def _pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
     """`Node 0, zone   Normal          198         4149          517`."""
     fields = line.split()
-    numbers = [count(text) for text in fields[4:]]
+    numbers = [count(text) for text in fields[4 : 4 + len(types) if cut else None]]
     if len(numbers) != len(types):
         raise ValueError("not a number for each type")
     node, zone = _place(" ".join(fields[:4]))

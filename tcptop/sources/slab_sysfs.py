@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
-from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
 
 FOLDER = "sys/kernel/slab"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Slabinfo, SlabRow
-from tcptop.sources.printable import printable_name
+from tcptop.printable import printable_name
 from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
 
 VERSIONS = ("2.0", "2.1")
@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     version, _, rest = header.removeprefix(HEADER).strip().partition(" ")
     if version not in VERSIONS:
         known = " and ".join(VERSIONS)
-        return None, Damage("strange", f"version {printable_name(version)} is not known ({known} are)")
+        return None, worse(cut, Damage("strange", f"version {printable_name(version)} is not known ({known} are)"))
     rows: list[SlabRow] = []
     bad: list[str] = []
     for line in lines[1:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Sockstat, Sockstat6
-from tcptop.sources.printable import printable
+from tcptop.printable import printable
 from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
 
 
@@ -49,6 +49,8 @@ def _protocol(text: str, label: str) -> tuple[dict[str, int] | None, Damage | No
         fields = line.split()
         if fields and fields[0] == label:
             found: dict[str, int] = {}
+            if len(fields) % 2 == 0:
+                damage = worse(damage, Damage("strange", f"{printable(fields[-1])} of the {label} line has no count"))
             for key, number in zip(fields[1::2], fields[2::2], strict=False):
                 try:
                     found[key] = count(number)

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState
-from tcptop.sources.printable import decoded, printable
+from tcptop.printable import decoded, printable
 
 Value = TypeVar("Value")
 

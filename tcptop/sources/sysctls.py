@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, Sysctls
-from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
 
 PATHS = (
@@ -50,9 +50,12 @@ def parse(
         if tcp_mem:
             low, pressure, high = map(count, tcp_mem.split())
             thresholds = (low, pressure, high)
+    except ValueError:
+        damage = Damage("strange", "net/ipv4/tcp_mem is of another form")
+    try:
         per_cpu = count(reserve) if reserve else None
     except ValueError:
-        damage = Damage("strange", "net/ipv4/tcp_mem or net/core/mem_pcpu_rsv is of another form")
+        damage = Damage("strange", "net/core/mem_pcpu_rsv is of another form")
     slab_debug = any(option.partition("=")[0] in DEBUG_OPTIONS for option in command_line.split())
     return Sysctls(
         printable_name(name) or None, printable_name(release) or None, thresholds, slab_debug, per_cpu

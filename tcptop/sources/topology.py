@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import fields_bytes
-from tcptop.sources.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
 
 NODES = "sys/devices/system/node"
@@ -51,7 +51,7 @@ class TopologySource(Source[Topology]):
 
 
 def _cpus(text: str | None) -> tuple[int | None, Damage | None]:
-    if text is None:
+    if not text:
         return None, None
     try:
         return cpu_count(text), None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Zone, Zoneinfo
-from tcptop.sources.printable import printable_name
+from tcptop.printable import printable_name
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,

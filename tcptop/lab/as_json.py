@@ -1,0 +1,93 @@
+"""A lab's result as JSON. The schema is a contract, as that of `tcptop --json`; what was not measured is null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tcptop import __version__
+from tcptop.lab.result import LabPart, LabResult, StateResult
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+def as_object(result: LabResult) -> Json:
+    """One object, of what json takes."""
+    found = {key: _state(state) for key, state in result.results.items()}
+    established = {side: found.get(f"established/{side}") for side in ("accepted", "outgoing", "pair")}
+    time_wait = {side: found.get(f"time_wait/{side}") for side in ("accepted", "outgoing")}
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "kernel": result.kernel,
+        "page_size": result.page_size_bytes,
+        "family": "ipv6" if result.ipv6 else "ipv4",
+        "connections": result.connections,
+        "took_s": round(result.took_s, 2),
+        "states": {
+            "established": established,
+            "fin_wait2": found.get("fin_wait2/"),
+            "close_wait": found.get("close_wait/"),
+            "time_wait": time_wait,
+        },
+        "few_ports": _few_ports(result.results.get("established/few_ports")),
+        "observer": _observer(result),
+        "control": {"bytes": _rounded(max((s.control_bytes for s in result.results.values()), key=abs, default=0.0))},
+    }
+
+
+def _state(state: StateResult) -> Json:
+    return {
+        "sockets": state.sockets,
+        "bytes": _rounded(state.bytes),
+        "catalogue_bytes": _rounded(state.catalogue_bytes),
+        "difference": None if state.difference is None else round(state.difference, 5),
+        "complete": not state.catalogue_missing,
+        "missing": list(state.catalogue_missing),
+        "parts": [_part(part) for part in state.parts],
+        "vectors": _part(state.vectors) if state.vectors else None,
+        "observer_bytes": _rounded(state.observer.bytes),
+        "all_rows_bytes": _rounded(state.all_rows_bytes),
+        "unexplained_bytes": _rounded(state.unexplained_bytes),
+        "disturbance": round(state.disturbance, 5) if state.disturbance != float("inf") else None,
+    }
+
+
+def _part(part: LabPart) -> Json:
+    return {
+        "row": part.row,
+        "objects": round(part.objects, 4),
+        "bytes": _rounded(part.bytes),
+        "r2": round(part.r2, 5),
+        "names": list(part.names),
+        "catalogue_objects": part.catalogue_objects,
+        "catalogue_bytes": None if part.catalogue_bytes is None else _rounded(part.catalogue_bytes),
+    }
+
+
+def _few_ports(state: StateResult | None) -> Json | None:
+    """The run of many clients over few local ports: what each port's buckets are, and how little a connection's."""
+    if state is None:
+        return None
+    buckets = state.buckets_per_connection
+    return {
+        "connections": state.connections,
+        "local_ports": state.local_ports,
+        "buckets_per_connection": round(buckets, 4),
+        "buckets_per_port": round(buckets * state.connections / state.local_ports, 3) if state.local_ports else None,
+        "pair": _state(state),
+    }
+
+
+def _observer(result: LabResult) -> Json:
+    """What somebody who walks /proc/PID/fd caused, in the run where it was most; taken out of every figure."""
+    most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
+    if most is None or most.observer.objects <= 0:
+        return {"row": "proc_inode_cache", "objects": 0, "bytes": 0, "r2": 0}
+    part = _part(most.observer)
+    return {key: part[key] for key in ("row", "objects", "bytes", "r2")}
+
+
+def _rounded(amount: float) -> float:
+    return round(amount, 2)

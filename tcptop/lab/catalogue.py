@@ -1,0 +1,192 @@
+"""What the product itself says that an endpoint costs, row by row, to hold a measurement against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tcptop.accounting.connection import IPV4, IPV6, side
+from tcptop.accounting.slab_caches import KMALLOC, CacheTable
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import Host
+from tcptop.kernel_objects import (
+    BIND2_BUCKET,
+    BIND_BUCKET,
+    OBJECT_OF_CACHE,
+    REQUEST6_SOCK,
+    REQUEST_SOCK,
+    SOCKET_ALLOC,
+    TCP6_SOCK,
+    TCP_SOCK,
+    TW6_SOCK,
+    TW_SOCK,
+    KernelObject,
+    State,
+)
+from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
+from tcptop.lab.runs import Watched
+from tcptop.ledger import CacheLine, Side
+from tcptop.sampler import AnySource, Sampler
+from tcptop.snapshot import Snapshot
+from tcptop.sources.protocols import ProtocolsSource
+from tcptop.sources.security_modules import SecurityModulesSource
+from tcptop.sources.slab_sysfs import SlabLinksSource
+from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.sockstat import SockstatSource
+from tcptop.sources.sysctls import SysctlsSource
+
+FIN_CACHES = ("skbuff_fclone_cache", "skbuff_small_head")
+FIN_HEAD_BYTES = 640
+"""MAX_TCP_HEADER and struct skb_shared_info: what tcp_send_fin() asks of kmalloc where there is no small-head cache."""
+
+WATCHED = (TCP_SOCK, TCP6_SOCK, SOCKET_ALLOC, TW_SOCK, TW6_SOCK, BIND_BUCKET, BIND2_BUCKET, REQUEST_SOCK, REQUEST6_SOCK)
+"""What shows by its count whether the kernel has come to rest."""
+
+DENTRY = OBJECT_OF_CACHE["dentry"]
+FILE = OBJECT_OF_CACHE["filp"]
+INODE_BLOB = OBJECT_OF_CACHE["lsm_inode_cache"]
+
+
+@dataclass(slots=True)
+class ExpectedRow:
+    """What the catalogue has in one row."""
+
+    objects: float = 0.0
+    bytes: float = 0.0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str, objects: float, amount: float) -> None:
+        """Adds objects of one cache."""
+        self.objects += objects
+        self.bytes += amount
+        if name not in self.names:
+            self.names.append(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the catalogue says of one state: row by row, in bytes of slab, with the names of parts that it lacks."""
+
+    rows: Mapping[str, ExpectedRow]
+    missing: tuple[str, ...]
+    counts_vectors: bool
+    """Whether memory cgroups' vectors are among its parts."""
+
+    @property
+    def bytes(self) -> float:
+        """The sum over the rows."""
+        return sum(row.bytes for row in self.rows.values())
+
+    @property
+    def objects(self) -> dict[str, float]:
+        """Objects by row."""
+        return {name: row.objects for name, row in self.rows.items()}
+
+
+class Catalogue:
+    """The product's accounting of this machine, for one family."""
+
+    def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
+        self.snapshot = snapshot
+        self.table = CacheTable(snapshot, snapshot.page_size_bytes)
+        self._mix = IPV6 if ipv6 else IPV4
+
+    @property
+    def kernel(self) -> str | None:
+        """The kernel's release."""
+        sysctls = self.snapshot.sysctls.value
+        return sysctls.kernel_release if sysctls else None
+
+    def endpoint(self, state: State, owns_port: bool) -> Expectation:
+        """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
+        sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
+        fin = self._fin() if state is State.CLOSE_WAIT else []
+        return self._expected(sides, fin)
+
+    def pair(self, state: State, ports_per_connection: float = 1.0) -> Expectation:
+        """Both ends of a connection, of which many may share a local port."""
+        accepted, outgoing = (
+            side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+        )
+        expected = self._expected([accepted, outgoing], [])
+        for bucket in (BIND_BUCKET, BIND2_BUCKET):
+            line = self.table.find(bucket).line
+            if line is not None and line.row is not None and line.row in expected.rows:
+                spare = 1.0 - ports_per_connection
+                expected.rows[line.row].objects -= spare
+                expected.rows[line.row].bytes -= spare * (line.slab_share_bytes or 0.0)
+        return expected
+
+    def shapes(self) -> dict[str, RowShape]:
+        """The sizes of every row."""
+        page_bytes = self.snapshot.page_size_bytes or 0
+        return {
+            line.name: RowShape(line.objects_per_slab or 0, (line.pages_per_slab or 0) * page_bytes)
+            for line in self.table.lines
+            if line.name == line.row
+        }
+
+    def names(self) -> Names:
+        """The rows that are read together."""
+        kmalloc: dict[int, str] = {}
+        for name in self.shapes():
+            match = KMALLOC.match(name)
+            if match:
+                kmalloc[int(match[1]) << (10 if match[2] else 0)] = name
+        return Names(dentry=self._row(DENTRY), inode_blob=self._row(INODE_BLOB), kmalloc=kmalloc)
+
+    def watched(self) -> Watched:
+        """The rows whose counts show whether the kernel has come to rest."""
+        settling = (self._row(each) for each in (*WATCHED, FILE))
+        releasing = (self._row(each) for each in WATCHED if each.tcp_only)
+        return Watched(
+            settling=frozenset({OBSERVER_ROW, *(row for row in settling if row is not None)}),
+            releasing=frozenset(row for row in releasing if row is not None),
+        )
+
+    def names_in(self, row: str) -> list[str]:
+        """All the names of caches that are counted in a row."""
+        line = self.table.get(row)
+        return [row, *line.aliases] if line else [row]
+
+    def _row(self, kernel_object: KernelObject) -> str | None:
+        line = self.table.find(kernel_object).line
+        return line.row if line else None
+
+    def _fin(self) -> list[CacheLine]:
+        lines = [self.table.find(OBJECT_OF_CACHE[name]).line for name in FIN_CACHES]
+        if lines[1] is None:
+            lines[1] = self.table.kmalloc(FIN_HEAD_BYTES)
+        return [line for line in lines if line is not None]
+
+    def _expected(self, sides: Iterable[Side], single: Iterable[CacheLine]) -> Expectation:
+        rows: dict[str, ExpectedRow] = {}
+        missing: dict[str, None] = {}
+        vectors = False
+        for each in sides:
+            missing.update(dict.fromkeys(each.missing))
+            for part in each.parts:
+                line = self.table.get(part.cache)
+                row = (line.row if line else None) or part.cache
+                rows.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
+                vectors = vectors or "obj_cgroup" in part.object
+        for line in single:
+            share = line.slab_share_bytes or 0.0
+            rows.setdefault(line.row or line.name, ExpectedRow()).add(line.name, 1.0, share)
+        return Expectation(rows, tuple(missing), vectors)
+
+
+def catalogue_of(host: Host, ipv6: bool) -> Catalogue:
+    """The accounting from one look at a host."""
+    sources: list[AnySource] = [
+        SysctlsSource(),
+        SecurityModulesSource(),
+        ProtocolsSource(),
+        SlabLinksSource(),
+        SockstatSource(),
+        SlabinfoSource(),
+    ]
+    sampler = Sampler(host, sources)
+    for source in sources:
+        driven(sampler.read(source))
+    return Catalogue(sampler.snapshot(), ipv6)

@@ -1,0 +1,171 @@
+"""A whole lab: the control run, the runs of each state, and once more those that something disturbed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tcptop.hosts.host import Host
+from tcptop.kernel_objects import State
+from tcptop.lab.catalogue import Catalogue, Expectation, catalogue_of
+from tcptop.lab.fit import Fit, FittedRow, Line, control_lines, fit
+from tcptop.lab.limits import LEAST_CONNECTIONS
+from tcptop.lab.measure import SlabMeter
+from tcptop.lab.result import LabPart, LabResult, StateResult
+from tcptop.lab.runs import CONTROL, FEW_PORTS_STEP, STEPS, Run, Runner, RunReadings, runs_of
+from tcptop.lab.vectors import with_vectors
+
+AGAIN_ABOVE = 0.015
+"""A run is made once more when other programs moved the machine's slabs by more than this share of what it found."""
+
+AGAIN_UNTIL_S = 22.0
+"""No run is made again that would end later than this after the start,"""
+
+BADLY = 0.05
+BADLY_UNTIL_S = 26.0
+"""or than this where it was disturbed by more than that share."""
+
+WANTED_S = 19.0
+LEAST_SHARE = 0.5
+"""A lab that nobody asked for a number of connections takes fewer, down to this share, where it would take longer."""
+
+MOST_S = 300.0
+"""A lab that takes longer on a slow machine gives up."""
+
+STATE_OF_RUN: Mapping[str, State] = {
+    "established": State.ESTABLISHED,
+    "fin_wait2": State.TIME_WAIT,  # after close() the same mini-socket
+    "close_wait": State.CLOSE_WAIT,
+    "time_wait": State.TIME_WAIT,
+}
+PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2/", "time_wait/outgoing"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a lab measures."""
+
+    states: tuple[str, ...]
+    connections: int
+    may_take_fewer: bool
+    """Where nobody asked for a number."""
+    ipv6: bool
+
+
+Progress = Callable[[str, float], None]
+
+
+def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
+    """Measures the states of a plan; raises LabError where the kernel refuses a part of it."""
+    started_s = time.monotonic()
+    catalogue = catalogue_of(host, plan.ipv6)
+    runs = runs_of(plan.states)
+    steps = Steps(len(runs) + 1, progress)
+    runner = Runner(SlabMeter(host), catalogue.watched(), plan.connections, plan.ipv6, started_s + MOST_S, steps.within)
+    control = control_lines(runner.read(CONTROL).series, catalogue.shapes(), catalogue.names())
+    if plan.may_take_fewer:
+        runner.connections = affordable(plan.connections, time.monotonic() - started_s, len(runs))
+    results: dict[str, StateResult] = {}
+    for run in runs:
+        steps.next()
+        results[run.key] = result_of(run, runner.read(run), control, catalogue)
+    made_again(runs, results, lambda run: result_of(run, runner.read(run), control, catalogue), started_s)
+    return LabResult(
+        kernel=catalogue.kernel,
+        page_size_bytes=catalogue.snapshot.page_size_bytes or 0,
+        ipv6=plan.ipv6,
+        connections=runner.connections,
+        took_s=time.monotonic() - started_s,
+        results=results,
+    )
+
+
+def affordable(connections: int, control_s: float, runs: int) -> int:
+    """How many connections each run makes, so that a lab on a slow machine ends in `WANTED_S` or soon after."""
+    share = max(LEAST_SHARE, min(1.0, (WANTED_S - control_s) / (control_s * runs))) if runs else 1.0
+    return max(min(connections, LEAST_CONNECTIONS), round(connections * share) // STEPS * STEPS)
+
+
+class Steps:
+    """How far a lab is: so many runs, and a share of the one at work."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._done = 0
+        self._progress = progress
+
+    def next(self) -> None:
+        """One run is over."""
+        self._done += 1
+
+    def within(self, title: str, share: float) -> None:
+        """The run at work has come so far."""
+        self._progress(title, min(1.0, (self._done + share) / self._total))
+
+
+def made_again(
+    runs: Sequence[Run], results: dict[str, StateResult], make: Callable[[Run], StateResult], started_s: float
+) -> None:
+    """Makes disturbed runs once more, the worst first, while there is time; of two, the quieter one stands."""
+    run_s = (time.monotonic() - started_s) / (len(runs) + 1)
+    for run in sorted(runs, key=lambda run: -results[run.key].disturbance):
+        so_far_s = time.monotonic() - started_s
+        disturbance = results[run.key].disturbance
+        until_s = BADLY_UNTIL_S if disturbance > BADLY else AGAIN_UNTIL_S
+        if disturbance <= AGAIN_ABOVE or so_far_s + run_s > until_s:
+            return
+        results[run.key] = min(results[run.key], make(run), key=lambda result: result.disturbance)
+
+
+def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], catalogue: Catalogue) -> StateResult:
+    """A run's readings as what one endpoint costs, beside what the catalogue says."""
+    expected = expectation(run, catalogue)
+    shapes, names = catalogue.shapes(), catalogue.names()
+    found = fit(readings.series, control, shapes, names, expected.rows.keys())
+    found = with_vectors(found, shapes, names, expected.objects)
+    return StateResult(
+        connections=readings.connections,
+        sockets=readings.connections * (run.full + run.minis),
+        parts=parts_of(found, expected, catalogue),
+        vectors=lab_part(found.vectors, None, catalogue) if found.vectors else None,
+        catalogue_bytes=expected.bytes,
+        catalogue_missing=expected.missing,
+        catalogue_counts_vectors=expected.counts_vectors,
+        observer=lab_part(found.observer, None, catalogue),
+        control_bytes=found.control_bytes,
+        all_rows_bytes=found.all_rows_bytes,
+        local_ports=readings.local_ports,
+    )
+
+
+def expectation(run: Run, catalogue: Catalogue) -> Expectation:
+    """What the catalogue says of a run's endpoints."""
+    state = STATE_OF_RUN[run.state]
+    if run.side == "pair":
+        return catalogue.pair(state)
+    if run.side == "few_ports":
+        return catalogue.pair(state, ports_per_connection=1.0 / FEW_PORTS_STEP)
+    return catalogue.endpoint(state, owns_port=run.key in PORT_OWNERS)
+
+
+def parts_of(found: Fit, expected: Expectation, catalogue: Catalogue) -> tuple[LabPart, ...]:
+    """The rows that were found, then those of the catalogue that were not."""
+    parts = [lab_part(row, expected, catalogue) for row in found.rows]
+    there = {part.row for part in parts}
+    absent = [FittedRow(row, 0.0, 0.0, 0.0) for row in expected.rows if row not in there]
+    return (*parts, *(lab_part(row, expected, catalogue) for row in absent))
+
+
+def lab_part(row: FittedRow, expected: Expectation | None, catalogue: Catalogue) -> LabPart:
+    """A row with what the catalogue has in it."""
+    known = expected.rows.get(row.row) if expected else None
+    return LabPart(
+        row=row.row,
+        names=tuple(known.names if known else catalogue.names_in(row.row)),
+        objects=row.objects,
+        bytes=row.bytes,
+        r2=row.r2,
+        catalogue_objects=known.objects if known else None,
+        catalogue_bytes=known.bytes if known else None,
+    )

@@ -1,0 +1,311 @@
+"""Objects per endpoint from readings at several numbers of endpoints. Pure: readings in, figures out.
+
+Rows of the whole machine hold other programs' objects too. What tells a socket's objects from those: they follow the
+number of sockets in a straight line, they go when the sockets go, and a run that leaves no socket does not have them.
+What grows or shrinks all the time, with or without sockets, shows in the first and the last reading of a run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+LEAST_R2 = 0.9
+"""For a row with objects that the catalogue knows, or with vectors."""
+
+LEAST_R2_UNKNOWN = 0.985
+"""For any other row: one that grows by itself over a few seconds looks straight too."""
+
+LEAST_RELEASED = 0.5
+"""Of the growth in a row, the share that must be gone after the sockets are."""
+
+LEAST_BYTES = 0.5
+"""Per endpoint; below it a row is noise of whole slabs."""
+
+CONTROL_R2 = 0.9
+
+STRAIGHT_R2 = 0.9999
+"""One reading of a known row is left out where it alone keeps the others from lying on a line as straight as this."""
+
+SLACK_CPUS = 2
+"""A run's objects are freed on the CPU of its process and on that of the worker that takes the namespace apart."""
+
+OBSERVER_ROW = "proc_inode_cache"
+OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
+"""Rows with inodes of file systems; each inode has one LSM inode blob (fs/inode.c, inode_init_always)."""
+
+OBJ_EXT_BYTES = 8
+"""Of struct slabobj_ext: whom an object is charged to (mm/slub.c, alloc_slab_obj_exts: one for each of a slab)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """What a row's objects are in bytes."""
+
+    objects_per_slab: int
+    slab_bytes: int
+
+    @property
+    def slack_objects(self) -> int:
+        """Idle objects that may lie on per-CPU slabs and count as active (mm/slub.c, set_cpu_partial).
+
+        Only a larger difference between the first and the last reading of a run is drift.
+        """
+        step = self.share_bytes
+        partial = 6 if step >= 4096 else 24 if step >= 1024 else 52 if step >= 256 else 120
+        return SLACK_CPUS * (2 * partial + self.objects_per_slab)
+
+    @property
+    def share_bytes(self) -> float:
+        """An object's share of a full slab."""
+        return self.slab_bytes / self.objects_per_slab if self.objects_per_slab else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Active objects of every row at a time, while so many endpoints were in the state."""
+
+    endpoints: int
+    at_s: float
+    active: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The readings of one run."""
+
+    opening: Point
+    """Before there was a namespace."""
+    ramp: tuple[Point, ...]
+    """With ever more endpoints."""
+    closing: Point
+    """After the namespace was gone."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All of them, in the order of time."""
+        return (self.opening, *self.ramp, self.closing)
+
+    @property
+    def endpoints(self) -> list[float]:
+        """Endpoints at each reading of the ramp."""
+        return [float(point.endpoints) for point in self.ramp]
+
+
+Column = list[float]
+"""The counts of one row at all points of a series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A straight line through the points of one row: objects per endpoint, and how well it explains them (0 to 1)."""
+
+    slope: float
+    r2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The rows that an observer's objects are counted in, and the kmalloc caches, by the size they serve."""
+
+    dentry: str | None
+    inode_blob: str | None
+    kmalloc: Mapping[int, str]
+
+    def kmalloc_row(self, size_bytes: int) -> str | None:
+        """The row of the smallest kmalloc cache that holds an allocation."""
+        fitting = [size for size in self.kmalloc if size >= size_bytes]
+        return self.kmalloc[min(fitting)] if fitting else None
+
+    def vector_row(self, shape: RowShape) -> str | None:
+        """The row of the vectors that say whom the objects of such a slab are charged to; one vector for each slab."""
+        return self.kmalloc_row(shape.objects_per_slab * OBJ_EXT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedRow:
+    """What an endpoint holds in one row."""
+
+    row: str
+    objects: float
+    bytes: float
+    r2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What an endpoint holds, in the rows that follow the number of endpoints; bytes are shares of full slabs."""
+
+    rows: tuple[FittedRow, ...]
+    vectors: FittedRow | None
+    """Vectors of memory cgroups, one for each slab of accounted objects; they lie in kmalloc rows."""
+    observer: FittedRow
+    """What somebody who walks /proc/PID/fd made the kernel keep for each endpoint; taken out of `rows`."""
+    control_bytes: float
+    """What the control run says would have come without endpoints; taken out of `rows`."""
+    all_rows_bytes: float
+    """The growth of all rows, whether they follow or not, less observer and control."""
+
+    @property
+    def bytes(self) -> float:
+        """The sum over the rows, vectors not among them."""
+        return sum(row.bytes for row in self.rows)
+
+
+def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
+    """Least squares with an intercept. Without any spread in x or y, nothing follows: slope and r2 are 0."""
+    mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
+    xx = sum((each - mean_x) ** 2 for each in x)
+    yy = sum((each - mean_y) ** 2 for each in y)
+    xy = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
+    if not xx or not yy:
+        return Line(0.0, 0.0)
+    return Line(xy / xx, xy * xy / (xx * yy))
+
+
+def fit(
+    series: Series,
+    control: Mapping[str, Line],
+    shapes: Mapping[str, RowShape],
+    names: Names,
+    catalogued: Collection[str],
+) -> Fit:
+    """What an endpoint holds.
+
+    Args:
+        series: the readings of the run.
+        control: the lines of the control run, over the connections that it opened and dropped.
+        shapes: the sizes of each row.
+        names: the rows that are read together.
+        catalogued: the rows with objects that the catalogue has for such an endpoint.
+
+    """
+    known = {*catalogued, *names.kmalloc.values()}
+    columns = cleaned(series, shapes, names)
+    lines = {
+        row: straightest_line(series, column) if row in known else line_of(series, column)
+        for row, column in columns.items()
+    }
+    drifts = {row: steady(control.get(row)) for row in lines}
+    rows = [fitted(row, line.slope - drifts[row], line.r2, shapes[row]) for row, line in lines.items()]
+    follow = [
+        row
+        for row in rows
+        if row.r2 >= (LEAST_R2 if row.row in known else LEAST_R2_UNKNOWN)
+        and row.bytes >= LEAST_BYTES
+        and released(columns[row.row]) >= LEAST_RELEASED
+    ]
+    return Fit(
+        rows=tuple(sorted(follow, key=lambda row: -row.bytes)),
+        vectors=None,
+        observer=observed(series, shapes, names),
+        control_bytes=sum(drifts[row] * shapes[row].share_bytes for row in lines),
+        all_rows_bytes=sum(row.bytes for row in rows),
+    )
+
+
+def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Line]:
+    """The lines of a control run, cleaned as those of any other."""
+    return {row: line_of(series, column) for row, column in cleaned(series, shapes, names).items()}
+
+
+def cleaned(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Column]:
+    """The counts of every row that has a size, without other programs' inodes and without drift."""
+    columns = {
+        row: [float(point.active.get(row, 0)) for point in series.points]
+        for row in series.ramp[-1].active
+        if row in shapes
+    }
+    times = [point.at_s - series.opening.at_s for point in series.points]
+    without = without_others(columns, shapes, names, series.endpoints)
+    return {row: without_drift(column, times, shapes[row]) for row, column in without.items()}
+
+
+def line_of(series: Series, column: Column) -> Line:
+    """The line through the ramp of one row."""
+    return straight_line(series.endpoints, column[1:-1])
+
+
+def straightest_line(series: Series, column: Column) -> Line:
+    """The line through the ramp, without the one reading that a burst of another program's objects put off it."""
+    line = line_of(series, column)
+    if line.r2 >= STRAIGHT_R2:
+        return line
+    endpoints, counts = series.endpoints, column[1:-1]
+    without_one = [
+        straight_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
+    ]
+    best = max(without_one, key=lambda each: each.r2)
+    return best if best.r2 >= STRAIGHT_R2 else line
+
+
+def fitted(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
+    """A slope in objects, with its bytes."""
+    return FittedRow(row, slope, slope * shape.share_bytes, r2)
+
+
+def steady(line: Line | None) -> float:
+    """What a control run's row grows by for each connection; 0 where it only jitters."""
+    return line.slope if line is not None and line.r2 >= CONTROL_R2 else 0.0
+
+
+def released(column: Column) -> float:
+    """Of what a row grew by over the ramp, the share that was gone in the closing reading."""
+    growth = column[-2] - column[1]
+    return (column[-2] - column[-1]) / growth if growth else 0.0
+
+
+def without_drift(column: Column, times: Sequence[float], shape: RowShape) -> Column:
+    """A row without what grew or shrank evenly from before the namespace until after it: other programs' objects."""
+    drift = column[-1] - column[0]
+    if abs(drift) <= shape.slack_objects or not times[-1]:
+        return column
+    return [count - drift * at / times[-1] for count, at in zip(column, times, strict=True)]
+
+
+def without_others(
+    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], names: Names, endpoints: Sequence[float]
+) -> dict[str, Column]:
+    """The counts with those objects taken out that belong to other inodes, at each reading by its own count of them.
+
+    Somebody who walks /proc/PID/fd makes the kernel keep an inode of /proc, its dentry and its LSM blob for every
+    descriptor, whenever he comes by. Inodes of other file systems have an LSM blob too; their dentries stay or go by
+    rules of their own, and are not taken out.
+    """
+    without = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
+    seen = growth_of(columns.get(OBSERVER_ROW))
+    inodes = [growth_of(column) for row, column in columns.items() if OTHER_INODES.match(row)]
+    if seen and names.dentry in without:
+        without[names.dentry] = less(without[names.dentry], seen)
+    if inodes and names.inode_blob in without:
+        without[names.inode_blob] = less(without[names.inode_blob], [sum(each) for each in zip(*inodes, strict=True)])
+    for source in (OBSERVER_ROW, names.dentry or OBSERVER_ROW):
+        row = names.vector_row(shapes[source]) if seen and source in shapes else None
+        if row is not None and row in without:
+            per_slab = [count / shapes[source].objects_per_slab for count in seen]
+            without[row] = straighter(endpoints, without[row], less(without[row], per_slab))
+    return without
+
+
+def growth_of(column: Column | None) -> Column:
+    """A row's objects beyond those of its first reading; nothing where there is no such row."""
+    return [count - column[0] for count in column] if column else []
+
+
+def less(column: Column, other: Column) -> Column:
+    """One column less another."""
+    return [count - taken for count, taken in zip(column, other, strict=True)]
+
+
+def straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
+    """The column that follows the endpoints better: whether slabs have vectors depends on memory cgroups."""
+    return max((first, second), key=lambda column: straight_line(endpoints, column[1:-1]).r2)
+
+
+def observed(series: Series, shapes: Mapping[str, RowShape], names: Names) -> FittedRow:
+    """An inode of /proc with its dentry and its LSM blob, for each endpoint."""
+    line = straight_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
+    rows = (OBSERVER_ROW, names.dentry, names.inode_blob)
+    share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)
+    return FittedRow(OBSERVER_ROW, line.slope, line.slope * share, line.r2)

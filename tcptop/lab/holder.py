@@ -1,0 +1,153 @@
+"""The parent's hold on the process in `load.py`: starts it, asks it, and is rid of it at any end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcptop.lab.errors import LabError
+
+PROGRAM = Path(__file__).with_name("load.py")
+
+ANSWER_S = 35.0
+"""Longer than the alarm that bounds a command in the process itself."""
+
+SETTLE_S = 3.0
+"""How long the kernel may take to bring sockets into their state; on loopback it is milliseconds."""
+
+POLL_S = 0.01
+
+NEARLY = 0.002
+NEARLY_S = 0.4
+"""A share of sockets that may be in another state for good: two FINs that cross leave both ends in TIME_WAIT."""
+
+WHY: dict[str, str] = {
+    "namespace": "lab needs a network namespace of its own, and the kernel refused one",
+    "loopback": "the loopback of the new network namespace cannot be brought up",
+    "descriptors": "the process for the sockets got too few file descriptors",
+    "CPU": "the process for the sockets cannot stay on one CPU",
+    "sockets": "the process for the sockets cannot listen on loopback (is IPv6 off?)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the namespace of the lab counts: full sockets without listeners, and mini-sockets."""
+
+    inuse: int
+    time_wait: int
+    few_ports: int
+
+
+class Holder:
+    """A running `load.py`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._buffered = b""
+
+    def ask(self, command: str, count: int = 0) -> Counts:
+        """Has one command done.
+
+        Raises:
+            LabError: when the kernel refuses a part of it, or the process does not answer.
+
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{command} {count}\n".encode())
+            self._process.stdin.flush()
+        except OSError:
+            raise LabError("the process that holds the sockets ended (was it killed?)") from None
+        return self.answer()
+
+    def answer(self) -> Counts:
+        """The next answer; raises LabError as `ask` does."""
+        said = json.loads(self._line())
+        if "failed" in said:
+            why = WHY.get(said["failed"], f"a step of the lab failed ({said['failed']})")
+            raise LabError(f"{why}: {said['error']}")
+        return Counts(**said)
+
+    def wait_for(self, inuse: int | None, time_wait: int) -> None:
+        """Waits until the sockets are in their states; raises LabError where they do not get there."""
+        started_s = time.monotonic()
+        allowed = round(NEARLY * (time_wait + (inuse or 0)))
+        while True:
+            counts = self.ask("count")
+            off = abs(counts.time_wait - time_wait) + (abs(counts.inuse - inuse) if inuse is not None else 0)
+            waited_s = time.monotonic() - started_s
+            if not off or (off <= allowed and waited_s > NEARLY_S):
+                return
+            if waited_s > SETTLE_S:
+                wanted = f"{'any' if inuse is None else inuse} open and {time_wait} in TIME_WAIT"
+                raise LabError(
+                    f"the sockets did not stay in their states: {counts.inuse} open and {counts.time_wait} in"
+                    f" TIME_WAIT instead of {wanted}; try fewer --connections"
+                )
+            time.sleep(POLL_S)
+
+    def end(self) -> None:
+        """Kills the process and waits until it is gone; the kernel then takes its namespace apart."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        deadline_s = time.monotonic() + ANSWER_S
+        while b"\n" not in self._buffered:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
+            if not ready:
+                raise LabError(f"the process that holds the sockets did not answer within {ANSWER_S:.0f} s")
+            chunk = os.read(self._process.stdout.fileno(), 4096)
+            if not chunk:
+                raise LabError("the process that holds the sockets ended (was it killed, or out of memory?)")
+            self._buffered += chunk
+        line, _, self._buffered = self._buffered.partition(b"\n")
+        return line
+
+
+@contextlib.contextmanager
+def holding(ipv6: bool, connections: int) -> Iterator[Holder]:
+    """A process that holds sockets in a namespace of its own, for as long as the block lasts."""
+    arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
+    holder: Holder | None = None
+    try:
+        # A session of its own: a terminal's Ctrl-C reaches the parent alone, which then ends this one.
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(PROGRAM), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        holder = Holder(process)
+        holder.answer()
+        yield holder
+    finally:
+        with _without_interrupts():
+            if holder is not None:
+                holder.end()
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A second Ctrl-C must not stop the clearing up after the first."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

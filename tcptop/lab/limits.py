@@ -1,0 +1,67 @@
+"""What a lab needs, checked before it opens anything: root, descriptors, ports, memory."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import Host
+from tcptop.lab.errors import LabError
+from tcptop.lab.load import LISTENERS
+from tcptop.lab.runs import STEPS, WARM_UP
+from tcptop.sources.meminfo import MeminfoSource
+from tcptop.sources.source import AS_ROOT
+from tcptop.units import grouped, size
+
+DEFAULT_CONNECTIONS = 8_000
+LEAST_CONNECTIONS = 1_000
+"""With fewer, the grain of whole slabs is more than the figures may be off by."""
+
+MOST_CONNECTIONS = 24_000
+"""Each client has a local port of its own, of the 28 000 that a namespace starts with."""
+
+SPARE_DESCRIPTORS = 32
+BYTES_PER_CONNECTION = 16_384
+"""Both ends with their slabs and the process's own; twice what was seen."""
+
+
+def check_root() -> None:
+    """Raises LabError where the user is not root."""
+    if os.geteuid() != 0:
+        raise LabError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
+
+
+def checked_connections(asked: int | None, host: Host) -> int:
+    """How many connections the lab makes, a multiple of its steps.
+
+    Without a wish, as many as the limits allow up to the default.
+
+    Raises:
+        LabError: in one line, where a wish is more than the limits allow, or they allow too few.
+
+    """
+    most, because = most_connections(host)
+    if most < LEAST_CONNECTIONS:
+        raise LabError(f"lab needs room for {grouped(LEAST_CONNECTIONS)} connections, and there is none: {because}")
+    wanted = min(DEFAULT_CONNECTIONS, most) if asked is None else asked
+    if wanted < LEAST_CONNECTIONS:
+        raise LabError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
+    if wanted > most:
+        raise LabError(f"--connections {wanted}: at most {most} here: {because}")
+    return wanted // STEPS * STEPS
+
+
+def most_connections(host: Host) -> tuple[int, str]:
+    """How many connections the tightest limit allows, and which that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = [(MOST_CONNECTIONS, "each needs a local port of its own")]
+    if hard != resource.RLIM_INFINITY:
+        descriptors = (hard - LISTENERS - SPARE_DESCRIPTORS) // 2 - WARM_UP
+        limits.append((descriptors, f"two file descriptors each, of {grouped(hard)} (ulimit -Hn)"))
+    meminfo = driven(MeminfoSource().read(host)).value
+    if meminfo is not None and meminfo.available_bytes is not None:
+        # Half of what is available stays with the machine.
+        memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION
+        limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))
+    return min(limits)

@@ -1,0 +1,97 @@
+"""What a lab found, as frozen dataclasses that the reports show. Bytes are shares of full slabs, per endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NOTABLE_BYTES = 8.0
+"""An object that neither the catalogue nor the observer explains is worth a line in the report from here on."""
+
+
+BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
+
+
+@dataclass(frozen=True, slots=True)
+class LabPart:
+    """What an endpoint holds in one slabinfo row."""
+
+    row: str
+    names: tuple[str, ...]
+    """The caches that the objects are of, by the catalogue; else all that share the row."""
+    objects: float
+    bytes: float
+    r2: float
+    catalogue_objects: float | None
+    """None where the catalogue has no such object in this state."""
+    catalogue_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StateResult:
+    """What one endpoint of one state and side costs; for `pair` and `few_ports`, both ends together."""
+
+    connections: int
+    sockets: int
+    parts: tuple[LabPart, ...]
+    vectors: LabPart | None
+    """Memory cgroups' vectors: in `bytes` only where the catalogue has them too."""
+    catalogue_bytes: float
+    catalogue_missing: tuple[str, ...]
+    """With any, `catalogue_bytes` is a lower bound."""
+    catalogue_counts_vectors: bool
+    observer: LabPart
+    control_bytes: float
+    all_rows_bytes: float
+    """The growth of live objects in all rows, less observer and control; with vectors."""
+    local_ports: int
+
+    @property
+    def bytes(self) -> float:
+        """What was measured, to hold against the catalogue."""
+        counted = self.vectors.bytes if self.vectors and self.catalogue_counts_vectors else 0.0
+        return sum(part.bytes for part in self.parts) + counted
+
+    @property
+    def with_vectors_bytes(self) -> float:
+        """The same with the vectors in any case."""
+        return sum(part.bytes for part in self.parts) + (self.vectors.bytes if self.vectors else 0.0)
+
+    @property
+    def buckets_per_connection(self) -> float:
+        """Objects of local ports, bind and bind2 buckets together, for each connection."""
+        return sum(part.objects for part in self.parts if BUCKETS & set(part.names))
+
+    @property
+    def difference(self) -> float | None:
+        """How much more was measured than the catalogue says, as a share of that; None without a catalogue's figure."""
+        return self.bytes / self.catalogue_bytes - 1.0 if self.catalogue_bytes else None
+
+    @property
+    def unexplained(self) -> tuple[LabPart, ...]:
+        """The parts that the catalogue does not know."""
+        return tuple(part for part in self.parts if part.catalogue_objects is None)
+
+    @property
+    def unexplained_bytes(self) -> float:
+        """Their sum."""
+        return sum(part.bytes for part in self.unexplained)
+
+    @property
+    def disturbance(self) -> float:
+        """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint."""
+        known = self.with_vectors_bytes - self.unexplained_bytes
+        return abs(self.all_rows_bytes - known) / known if known else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class LabResult:
+    """Everything that a lab found on one kernel."""
+
+    kernel: str | None
+    page_size_bytes: int
+    ipv6: bool
+    connections: int
+    took_s: float
+    results: Mapping[str, StateResult]
+    """By the key of the run: `established/accepted`."""
