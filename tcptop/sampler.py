@@ -10,12 +10,12 @@ from typing import Any
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import BTF_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
+from tcptop.printable import printable
 from tcptop.snapshot import NOT_READ, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
-from tcptop.printable import printable
 from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource

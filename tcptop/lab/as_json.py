@@ -50,7 +50,7 @@ def _state(state: StateResult) -> Json:
         "observer_bytes": _rounded(state.observer.bytes),
         "all_rows_bytes": _rounded(state.all_rows_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
-        "disturbance": round(state.disturbance, 5) if state.disturbance != float("inf") else None,
+        "disturbance": round(state.disturbance, 5),
     }
 
 

@@ -121,10 +121,13 @@ def _doubts(result: LabResult) -> Iterator[str]:
         for part in state.unexplained:
             if part.bytes > NOTABLE_BYTES:
                 yield f"Unexplained: {TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
-        if state.disturbance > DISTURBED:
+        gone = [part.row for part in state.parts if not part.objects]
+        if gone:
+            yield f"Disturbed: {TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
+        elif state.disturbance > DISTURBED:
             yield (
                 f"Disturbed: {TITLES[key]}: other programs moved the machine's slabs by"
-                f" {100 * min(state.disturbance, 9.99):.0f} % of it meanwhile."
+                f" {100 * state.disturbance:.0f} % of it meanwhile."
             )
 
 

@@ -11,8 +11,8 @@ from tcptop import units
 from tcptop.lab.as_json import SCHEMA
 from tcptop.lab.as_text import TITLES, share
 from tcptop.lab.errors import LabError
-from tcptop.report.as_text import table
 from tcptop.printable import printable
+from tcptop.report.as_text import table
 
 Json = dict[str, Any]
 

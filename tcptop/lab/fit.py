@@ -28,6 +28,8 @@ CONTROL_R2 = 0.9
 STRAIGHT_R2 = 0.9999
 """One reading of a known row is left out where it alone keeps the others from lying on a line as straight as this."""
 
+MOST_DRIFT = 0.15
+
 SLACK_CPUS = 2
 """A run's objects are freed on the CPU of its process and on that of the worker that takes the namespace apart."""
 
@@ -182,7 +184,7 @@ def fit(
 
     """
     known = {*catalogued, *names.kmalloc.values()}
-    columns = cleaned(series, shapes, names)
+    columns = cleaned(series, shapes, names, known)
     lines = {
         row: straightest_line(series, column) if row in known else line_of(series, column)
         for row, column in columns.items()
@@ -210,8 +212,13 @@ def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) 
     return {row: line_of(series, column) for row, column in cleaned(series, shapes, names).items()}
 
 
-def cleaned(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Column]:
-    """The counts of every row that has a size, without other programs' inodes and without drift."""
+def cleaned(
+    series: Series, shapes: Mapping[str, RowShape], names: Names, known: Collection[str] = ()
+) -> dict[str, Column]:
+    """The counts of every row that has a size, without other programs' inodes and without drift.
+
+    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
+    """
     columns = {
         row: [float(point.active.get(row, 0)) for point in series.points]
         for row in series.ramp[-1].active
@@ -219,7 +226,10 @@ def cleaned(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dic
     }
     times = [point.at_s - series.opening.at_s for point in series.points]
     without = without_others(columns, shapes, names, series.endpoints)
-    return {row: without_drift(column, times, shapes[row]) for row, column in without.items()}
+    return {
+        row: without_drift(column, times, shapes[row], MOST_DRIFT if row in known else None)
+        for row, column in without.items()
+    }
 
 
 def line_of(series: Series, column: Column) -> Line:
@@ -256,10 +266,15 @@ def released(column: Column) -> float:
     return (column[-2] - column[-1]) / growth if growth else 0.0
 
 
-def without_drift(column: Column, times: Sequence[float], shape: RowShape) -> Column:
-    """A row without what grew or shrank evenly from before the namespace until after it: other programs' objects."""
+def without_drift(column: Column, times: Sequence[float], shape: RowShape, most: float | None) -> Column:
+    """A row without what grew or shrank evenly from before the namespace until after it: other programs' objects.
+
+    `most` is the share of the growth over the ramp that may be drift; None for any.
+    """
     drift = column[-1] - column[0]
     if abs(drift) <= shape.slack_objects or not times[-1]:
+        return column
+    if most is not None and abs(drift) > most * abs(column[-2] - column[1]):
         return column
     return [count - drift * at / times[-1] for count, at in zip(column, times, strict=True)]
 

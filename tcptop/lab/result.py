@@ -79,9 +79,14 @@ class StateResult:
 
     @property
     def disturbance(self) -> float:
-        """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint."""
+        """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint.
+
+        All of it where a part of the catalogue did not follow the endpoints at all.
+        """
+        if not all(part.objects for part in self.parts):
+            return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
-        return abs(self.all_rows_bytes - known) / known if known else float("inf")
+        return abs(self.all_rows_bytes - known) / known if known else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from tcptop.hosts.host import Host
-from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.printable import decoded, printable_name
+from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources.source import Damage, Pace, Source, failure, reading
 
 PATH = "sys/kernel/btf/vmlinux"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.snapshot import Buddyinfo, FreeArea
 from tcptop.printable import printable_name
+from tcptop.snapshot import Buddyinfo, FreeArea
 from tcptop.sources.source import Damage, FileSource, count, counts, lines_left_out, whole_lines, worse
 
 

@@ -7,8 +7,8 @@ import time
 import psutil
 
 from tcptop.hosts.host import Host
-from tcptop.snapshot import MachineLoad, Reading
 from tcptop.printable import printable
+from tcptop.snapshot import MachineLoad, Reading
 from tcptop.sources.source import Source, reading
 
 

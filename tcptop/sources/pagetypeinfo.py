@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from tcptop.kernel_release import release_numbers
-from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
 from tcptop.printable import printable_name
+from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,
@@ -19,6 +20,7 @@ from tcptop.sources.source import (
 
 FREE_HEADER = "Free pages count per migrate type at order"
 BLOCKS_HEADER = "Number of blocks type"
+TYPE_COLUMNS_AT = 23
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
@@ -92,14 +94,22 @@ def _take(line: str, tables: _Tables) -> None:
     elif line.startswith(BLOCKS_HEADER):
         tables.in_free_table = False
         names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
-        # A last name that is the beginning of one in the first table was cut off, and so are the numbers below it.
-        known = {area.migrate_type for area in tables.areas}
-        tables.cut_types = names[-1] not in known and any(name.startswith(names[-1]) for name in known)
+        tables.cut_types = _last_is_cut(line, names, {area.migrate_type for area in tables.areas})
         tables.types = names[:-1] if tables.cut_types else names
     elif line.startswith("Number of"):
         tables.in_free_table, tables.types = False, []
     elif line.startswith("Page block order:"):
         tables.pageblock_order = count(line.partition(":")[2].strip())
+
+
+def _last_is_cut(line: str, names: list[str], known: set[str]) -> bool:
+    """Whether a terminal cut the last name off: it begins one of the first table, or ends out of its column (`%12s `)."""
+    if names[-1] in known:
+        return False
+    ends = [match.end() for match in re.finditer(r"\S+", line)][-len(names) :]
+    columns = [TYPE_COLUMNS_AT + 13 * number + 12 for number in range(len(names))]
+    in_columns = len(names) > 1 and ends[:-1] == columns[:-1]
+    return any(name.startswith(names[-1]) for name in known) or (in_columns and ends[-1] != columns[-1])
 
 
 def _area(line: str, orders: int) -> TypedFreeArea:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
-from tcptop.snapshot import Reading, SecurityModules
 from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.snapshot import Reading, SecurityModules
 from tcptop.sources.source import EVERY_MINUTE, Source, failure, reading
 
 PATH = "sys/kernel/security/lsm"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.snapshot import Slabinfo, SlabRow
 from tcptop.printable import printable_name
+from tcptop.snapshot import Slabinfo, SlabRow
 from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
 
 VERSIONS = ("2.0", "2.1")

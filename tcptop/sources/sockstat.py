@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.snapshot import Sockstat, Sockstat6
 from tcptop.printable import printable
+from tcptop.snapshot import Sockstat, Sockstat6
 from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
 
 

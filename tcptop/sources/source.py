@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.snapshot import Reading, ReadState
 from tcptop.printable import decoded, printable
+from tcptop.snapshot import Reading, ReadState
 
 Value = TypeVar("Value")
 

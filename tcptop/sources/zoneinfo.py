@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.snapshot import Zone, Zoneinfo
 from tcptop.printable import printable_name
+from tcptop.snapshot import Zone, Zoneinfo
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,

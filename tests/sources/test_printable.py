@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptop.sources.printable import decoded, printable, printable_name
+from tcptop.printable import decoded, printable, printable_name
 
 
 @pytest.mark.parametrize(
