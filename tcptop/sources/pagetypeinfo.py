@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tcptop.kernel_release import release_numbers
@@ -21,6 +22,7 @@ from tcptop.sources.source import (
 FREE_HEADER = "Free pages count per migrate type at order"
 BLOCKS_HEADER = "Number of blocks type"
 TYPE_COLUMNS_AT = 23
+NUMBER_COLUMNS_AT = 44
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
@@ -103,7 +105,7 @@ def _take(line: str, tables: _Tables) -> None:
 
 
 def _last_is_cut(line: str, names: list[str], known: set[str]) -> bool:
-    """Whether a terminal cut the last name off: it begins one of the first table, or ends out of its column (`%12s `)."""
+    """Whether the last name was cut off: it begins one of the first table, or ends out of its column (`%12s `)."""
     if names[-1] in known:
         return False
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(names) :]
@@ -120,6 +122,8 @@ def _area(line: str, orders: int) -> TypedFreeArea:
         raise ValueError("fewer numbers than orders")
     node, zone = _place(place)
     texts = fields[1 : orders + 1]
+    if len(fields) == orders + 1 and not line.endswith(" ") and _end_is_cut(line, texts):
+        raise ValueError("a number that is cut off")
     return TypedFreeArea(
         node,
         zone,
@@ -127,6 +131,14 @@ def _area(line: str, orders: int) -> TypedFreeArea:
         tuple(count(text.removeprefix(">")) for text in texts),
         tuple(order for order, text in enumerate(texts) if text.startswith(">")),
     )
+
+
+def _end_is_cut(line: str, texts: Sequence[str]) -> bool:
+    """Whether the last number was cut off, where capped ones push it out of the column of its order (`%6lu `)."""
+    caps = [text.startswith(">") for text in texts]
+    ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]
+    columns = [NUMBER_COLUMNS_AT + 7 * order + 6 + sum(caps[: order + 1]) for order in range(len(texts))]
+    return any(caps) and ends[:-1] == columns[:-1] and ends[-1] < columns[-1]
 
 
 def _pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
