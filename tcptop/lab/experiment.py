@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import State
@@ -19,11 +19,11 @@ from tcptop.lab.vectors import with_vectors
 AGAIN_ABOVE = 0.015
 """A run is made once more when other programs moved the machine's slabs by more than this share of what it found."""
 
-AGAIN_UNTIL_S = 22.0
+AGAIN_UNTIL_S = 25.0
 """No run is made again that would end later than this after the start,"""
 
 BADLY = 0.05
-BADLY_UNTIL_S = 26.0
+BADLY_UNTIL_S = 27.5
 """or than this where it was disturbed by more than that share."""
 
 WANTED_S = 19.0
@@ -107,15 +107,26 @@ class Steps:
 def made_again(
     runs: Sequence[Run], results: dict[str, StateResult], make: Callable[[Run], StateResult], started_s: float
 ) -> None:
-    """Makes disturbed runs once more, the worst first, while there is time; of two, the quieter one stands."""
+    """Makes runs that were disturbed or found something unknown once more, the worst first, while there is time."""
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in sorted(runs, key=lambda run: -results[run.key].disturbance):
         so_far_s = time.monotonic() - started_s
         disturbance = results[run.key].disturbance
         until_s = BADLY_UNTIL_S if disturbance > BADLY else AGAIN_UNTIL_S
-        if disturbance <= AGAIN_ABOVE or so_far_s + run_s > until_s:
+        quiet = disturbance <= AGAIN_ABOVE and not results[run.key].unexplained
+        if so_far_s + run_s > until_s:
             return
-        results[run.key] = min(results[run.key], make(run), key=lambda result: result.disturbance)
+        if quiet:
+            continue
+        results[run.key] = the_quieter(results[run.key], make(run))
+
+
+def the_quieter(first: StateResult, second: StateResult) -> StateResult:
+    """The less disturbed of two takes; an object that the catalogue does not know counts only if both have it."""
+    quiet, other = sorted((first, second), key=lambda result: result.disturbance)
+    there = {part.row for part in other.parts}
+    parts = tuple(part for part in quiet.parts if part.catalogue_objects is not None or part.row in there)
+    return replace(quiet, parts=parts)
 
 
 def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], catalogue: Catalogue) -> StateResult:

@@ -13,8 +13,9 @@ from tcptop.lab.load import LISTENERS
 from tcptop.lab.measure import AFTER_FREEING_S, SlabMeter, SlabReading
 
 STEPS = 4
-WARM_UP = 256
-"""Connections before the first reading: they use up the idle objects on per-CPU slabs, which count as active."""
+WARM_UP = 1000
+"""Connections before the first reading: they use up the idle objects on per-CPU slabs, which count as active, and leave
+as many of what a step frees as any later step."""
 
 FEW_PORTS_STEP = LISTENERS
 """Connections of one local port in the run with few of them: one to each listener."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
 from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
-from tcptop.widgets.line import Line, Piece, fitted
+from tcptop.widgets.line import WARNING, Line, Piece, Role, fitted, wrapped
 from tcptop.widgets.scroll_pane import ScrollPane
 
 LABEL_LEAST = 12
@@ -30,8 +32,22 @@ class BlockRow:
     is_zone: bool = False
 
 
-BodyLine = BlockRow | str
-"""Counts, or a sentence over the whole width; one that starts with `!` is a warning."""
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A line over the whole width: the longest of its texts that fits, else the last on several lines."""
+
+    texts: tuple[str, ...]
+    warning: bool = False
+
+    def lines(self, columns: int) -> list[Line]:
+        """The sentence at a width."""
+        mark = WARNING if self.warning else None
+        room = columns - (cell_len(WARNING[0]) if self.warning else 0)
+        text = next((text for text in self.texts if cell_len(text) <= room), self.texts[-1])
+        return wrapped(text, columns, "text" if self.warning else "dim", mark)
+
+
+BodyLine = BlockRow | Sentence
 
 
 class BuddyPane(ScrollPane):
@@ -62,19 +78,17 @@ class BuddyPane(ScrollPane):
         """The size of a block of each order; the one that a TCP slab takes is marked."""
         rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
         self._table = Table.of(rows, ledger, choices.block_unit, columns) if rows else None
-        return [*notes(ledger), *([self._table.head()] if self._table else [])]
+        return [*notes(ledger, columns), *([self._table.head()] if self._table else [])]
 
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The counts, each zone's watermarks, and what could not be read."""
-        return [
-            sentence(line) if isinstance(line, str) else self._table.line(line) if self._table else ()
-            for line in body_lines(ledger, choices)
-        ]
-
-
-def sentence(text: str) -> Line:
-    """A sentence between the counts."""
-    return (("!  ", "warning"), (text[1:], "text")) if text.startswith("!") else ((text, "dim"),)
+        lines: list[Line] = []
+        for line in body_lines(ledger, choices):
+            if isinstance(line, Sentence):
+                lines += line.lines(columns)
+            elif self._table is not None:
+                lines.append(self._table.line(line))
+        return lines
 
 
 def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
@@ -85,18 +99,18 @@ def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
         for zone in zones:
             lines += _of_zone(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
         if not zones:
-            lines.append(f"node {node.node}: {_why_no_zone(node)}")
+            lines.append(Sentence((f"node {node.node}: {_why_no_zone(node)}",)))
     return lines
 
 
-def notes(ledger: Ledger) -> list[Line]:
+def notes(ledger: Ledger, columns: int) -> list[Line]:
     """What was not read, and what would read it."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            lines.append(sentence(f"!{source.reason}{hint}"))
+            lines += Sentence((f"{source.reason}{hint}",), warning=True).lines(columns)
     return lines
 
 
@@ -121,17 +135,17 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
     return lines
 
 
-def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> str:
+def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> Sentence:
     if zone.low_pages is None:
-        return f"  {zone.zone}: watermarks unknown"
-    name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
-    text = (
-        f"  {name}: free {units.count(zone.free_pages)}, watermarks min {units.count(zone.min_pages)}"
-        f" low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
-    )
+        return Sentence((f"  {zone.zone}: watermarks unknown",))
+    marks = f"min {units.count(zone.min_pages)} low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
+    free = units.count(zone.free_pages)
     if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
-        return f"!{zone.zone} is below its low watermark;{text.partition(':')[2]}"
-    return text + (f"; none free: {', '.join(none_free)}" if none_free else "")
+        return Sentence((f"{zone.zone} is below its low watermark: pages free {free}, {marks}",), warning=True)
+    name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
+    text = f"  {name}: free {free}, watermarks {marks}"
+    others = f"; none free: {', '.join(none_free)}" if none_free else ""
+    return Sentence((text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}"))
 
 
 def _why_no_zone(node: NodeMemory) -> str:
@@ -144,6 +158,7 @@ class Table:
     """The layout of the counts at one width."""
 
     label_width: int
+    orders: tuple[int, ...]
     titles: tuple[str, ...]
     widths: tuple[int, ...]
     digits: int
@@ -153,11 +168,14 @@ class Table:
 
     @classmethod
     def of(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> Table:
-        """The widest numbers that fit; larger ones are shortened to thousands and millions."""
+        """The widest numbers that fit; larger ones are shortened to thousands and millions.
+
+        Where even those do not fit, the orders from that of a TCP slab upwards are shown, and lower ones if they fit.
+        """
         page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
-        orders = max((len(row.blocks or ()) for row in rows), default=0)
+        orders = tuple(range(max((len(row.blocks or ()) for row in rows), default=0)))
         titles = tuple(
-            ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes) for order in range(orders)
+            ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes) for order in orders
         )
         label_width = max([LABEL_LEAST, *(len(row.label) for row in rows)])
 
@@ -166,23 +184,24 @@ class Table:
                 return units.compact_size(count * (page_bytes << order))
             return units.short_count(count, digits)
 
+        widths: tuple[int, ...] = ()
         for with_free, least in ((True, ROOMY_WIDTH), (True, 0), (False, 0)):
             for digits in range(MOST_DIGITS, LEAST_DIGITS - 1, -1):
                 widths = tuple(
-                    max([least, len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)])
-                    for at in range(orders)
+                    max([least, len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)]) for at in orders
                 )
                 total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)
                 if total <= columns:
-                    return cls(label_width, titles, widths, digits, text, slab_order, with_free)
-        return cls(label_width, titles, widths if orders else (), LEAST_DIGITS, text, slab_order, with_free=False)
+                    return cls(label_width, orders, titles, widths, digits, text, slab_order, with_free)
+        fitting = _orders_that_fit(widths, slab_order or 0, columns - label_width)
+        return cls(label_width, fitting, titles, widths, LEAST_DIGITS, text, slab_order, with_free=False)
 
     def head(self) -> Line:
         """The titles of the orders."""
         pieces: list[Piece] = [(fitted("ZONE  TYPE", self.label_width), "head")]
-        for order, title in enumerate(self.titles):
-            role = "accent" if order == self.slab_order else "head"
-            pieces.append((f" {fitted(title, self.widths[order], left=False)}", role))  # type: ignore[arg-type]
+        for order in self.orders:
+            role: Role = "accent" if order == self.slab_order else "head"
+            pieces.append((f" {fitted(self.titles[order], self.widths[order], left=False)}", role))
         if self.with_free:
             pieces.append((f" {'FREE':>{FREE_WIDTH}}", "head"))
         return tuple(pieces)
@@ -190,12 +209,23 @@ class Table:
     def line(self, row: BlockRow) -> Line:
         """One row's counts; nothing free of an order is shown weakly, so that the blocks stand out."""
         pieces: list[Piece] = [(fitted(row.label, self.label_width), "strong" if row.is_zone else "text")]
-        for order, width in enumerate(self.widths):
+        for order in self.orders:
             cell = _cell(row, order, self.digits, self.text)
-            pieces.append((f" {fitted(cell, width, left=False)}", "dim" if cell in ("0", "") else "text"))
+            pieces.append((f" {fitted(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text"))
         if self.with_free:
             pieces.append((f" {units.compact_size(row.free_bytes):>{FREE_WIDTH}}", "strong" if row.is_zone else "dim"))
         return tuple(pieces)
+
+
+def _orders_that_fit(widths: Sequence[int], slab_order: int, columns: int) -> tuple[int, ...]:
+    """Orders that fit into a width: from that of a slab upwards first, then the next lower ones."""
+    chosen: list[int] = []
+    for order in [*range(slab_order, len(widths)), *range(min(slab_order, len(widths)) - 1, -1, -1)]:
+        columns -= widths[order] + 1
+        if columns < 0:
+            break
+        chosen.append(order)
+    return tuple(sorted(chosen))
 
 
 def _cell(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:

@@ -11,7 +11,7 @@ from tcptop.columns import COLUMNS, CacheRow, Column
 from tcptop.ledger import Ledger
 from tcptop.widgets.choices import Choices, node_title, table_node
 from tcptop.widgets.grid import Grid, GridColumn, GridRow
-from tcptop.widgets.line import Line
+from tcptop.widgets.line import WARNING, Line, wrapped
 
 OBJECT_WIDTH = 34
 
@@ -50,18 +50,19 @@ class CachesPane(Grid):
             GridRow(line.cache.name, tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines
         ]
 
-    def empty(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+    def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is nothing."""
-        return [(("–  ", "warning"), (ledger.sources["slabinfo"].reason or "no cache of TCP's is known", "text"))]
+        reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
+        return wrapped(reason, columns, "text", WARNING)
 
-    def notes(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+    def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """What was not read, and the command that would read it."""
         # The attributes below /sys/kernel/slab are refused to the same people as slabinfo; one line says it.
         refused = ledger.sources["slabinfo"].state == "refused"
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
-        return [(("!  ", "warning"), (reason, "text")) for reason in reasons]
+        return [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
 
 
 def shown(ledger: Ledger, choices: Choices) -> list[Column]:

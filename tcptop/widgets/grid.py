@@ -56,23 +56,23 @@ class Grid(ScrollPane):
         """The rows in their order."""
         raise NotImplementedError
 
-    def empty(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:
+    def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """What stands there instead of no rows."""
         raise NotImplementedError
 
-    def notes(self, ledger: Ledger, choices: Choices) -> Sequence[Line]:  # noqa: ARG002
+    def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Lines that stay above the titles: what a reader must know first."""
         return []
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The titles."""
         self._layout(ledger, choices, columns)
-        return [*self.notes(ledger, choices), self._head] if self._rows else []
+        return [*self.notes(ledger, columns), self._head] if self._rows else []
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """The rows, laid out by `head`."""
         if not self._rows:
-            return self.empty(ledger, choices)
+            return self.empty(ledger, columns)
         return self._rows
 
     def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:

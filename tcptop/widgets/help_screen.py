@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import wrap
-from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.screen import ModalScreen
 
 from tcptop.columns import COLUMNS
@@ -17,6 +16,7 @@ from tcptop.widgets.line import Line
 from tcptop.widgets.scroll_pane import ScrollPane
 
 KEY_WIDTH = 14
+SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
 FIGURES: tuple[tuple[str, str], ...] = (
     ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
@@ -80,9 +80,6 @@ class HelpScreen(ModalScreen[None]):
     """Lies over the panes until a key closes it; the scrolling keys scroll it."""
 
     CSS = "HelpScreen { align: center middle; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,h,f1,q,enter,space", "dismiss", "close", show=False),
-    ]
 
     def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, choices: Choices) -> None:
         super().__init__()
@@ -97,3 +94,9 @@ class HelpScreen(ModalScreen[None]):
         pane = self.query_one(HelpPane)
         pane.show(self._ledger, self._choices)
         pane.focus()
+
+    def on_key(self, event: Key) -> None:
+        """Closes, unless the key scrolls."""
+        if event.key not in SCROLLING_KEYS:
+            event.stop()
+            self.dismiss()

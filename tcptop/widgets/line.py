@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from textwrap import wrap
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -26,6 +27,8 @@ Piece = tuple[str, Role]
 Line = tuple[Piece, ...]
 
 EMPTY: Line = ()
+WARNING: Piece = ("!  ", "warning")
+"""What stands before a sentence that says what is wrong."""
 
 
 def width(line: Line) -> int:
@@ -77,3 +80,12 @@ def joined(parts: Iterable[Line], separator: Piece) -> Line:
         if part:
             pieces += [separator, *part] if pieces else part
     return tuple(pieces)
+
+
+def wrapped(text: str, columns: int, role: Role, mark: Piece | None = None) -> list[Line]:
+    """A sentence on as many lines as it takes, behind a mark; later lines are set in."""
+    start = text[: len(text) - len(text.lstrip())] if mark is None else " " * cell_len(mark[0])
+    lines = wrap(text.strip(), max(8, columns - len(start)), break_long_words=True) or [""]
+    return [
+        ((mark if mark is not None and not index else (start, role)), (part, role)) for index, part in enumerate(lines)
+    ]

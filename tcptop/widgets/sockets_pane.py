@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from tcptop import units
 from tcptop.ledger import Ledger, SocketCounts
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import Line, Piece
 from tcptop.widgets.pane import Pane
 
-WIDE_COLUMNS = 46
+TITLE_WIDTH = 10
+VALUE_WIDTH = 11
 
 
 class SocketsPane(Pane):
@@ -26,59 +29,65 @@ class SocketsPane(Pane):
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
             return [(("–  ", "warning"), (reason, "text"))]
-        return sockets(ledger, columns >= WIDE_COLUMNS)
+        return sockets(ledger, columns)
 
 
-def sockets(ledger: Ledger, wide: bool) -> list[Line]:
-    """The lines of the pane."""
-    counts = ledger.sockets
-    here = counts.inuse_of_both
+def sockets(ledger: Ledger, columns: int) -> list[Line]:
+    """The lines of the pane; each with the longest of its notes that fits whole."""
+    counts, host = ledger.sockets, ledger.host
     most = counts.time_wait_machine_max
     rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
-    rows: list[tuple[str, str, str]] = [
-        ("allocated", units.count(counts.allocated), f"machine{rate}, orphans {units.count(counts.orphans)}"),
+    orphans = f"orphans {units.count(counts.orphans)}"
+    families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
+    busy = f", CPU {host.cpu_busy_percent:.0f} %" if host.cpu_busy_percent is not None else ""
+    memory_size = units.size(host.memory_bytes)
+    rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
-            "in use",
-            units.count(here),
-            f"here: IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}",
+            "allocated",
+            units.count(counts.allocated),
+            (f"machine{rate}, {orphans}", f"machine, {orphans}", orphans, "machine"),
         ),
-        (
-            "TIME_WAIT",
-            units.count(counts.time_wait),
-            f"here, machine ≤ {units.count(most)}" if most is not None else "here",
-        ),
+        ("in use", units.count(counts.inuse_of_both), (f"here: {families}", families, "here")),
+        ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(most)),
         ("buffers", *buffers(counts)),
         ("all TCP", *memory(ledger)),
-    ]
-    if not wide:
-        rows[3] = ("buffers", rows[3][1], _limit(counts))
-        rows[4] = ("all TCP", rows[4][1], "machine")
-        rows[0] = ("allocated", units.count(counts.allocated), f"orphans {units.count(counts.orphans)}")
-        rows[1] = ("in use", units.count(here), "here")
-        rows[2] = (
-            "TIME_WAIT",
-            units.count(counts.time_wait),
-            f"all ≤{units.short_count(most, 6)}" if most is not None else "here",
-        )
-    host = ledger.host
-    busy = f", CPU {host.cpu_busy_percent:.0f} %" if wide and host.cpu_busy_percent is not None else ""
-    note = f"of {units.size(host.memory_bytes)}{busy}"
-    rows.append(("available", units.size(host.memory_available_bytes), note))
+        (
+            "available",
+            units.size(host.memory_available_bytes),
+            (f"of {memory_size} memory{busy}", f"of {memory_size}{busy}", f"of {memory_size}"),
+        ),
+    )
     lines: list[Line] = []
-    for title, value, note in rows:
-        pieces: list[Piece] = [(f"{title:<10}", "dim"), (f"{value:>12}", "strong"), (f"  {note}", "dim")]
+    for title, value, notes in rows:
+        head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
+        room = columns - sum(map(cell_len, head)) - 2
+        note = next((note for note in notes if cell_len(note) <= room), "")
+        pieces: list[Piece] = [(head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")]
         lines.append(tuple(pieces))
     return lines
 
 
-def buffers(counts: SocketCounts) -> tuple[str, str]:
+def _time_wait_notes(most: int | None) -> tuple[str, ...]:
+    if most is None:
+        return ("here",)
+    return (
+        f"here, machine ≤ {units.count(most)}",
+        f"all ≤ {units.count(most)}",
+        f"≤ {units.short_count(most, 6)}",
+        "here",
+    )
+
+
+def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     """What is charged to sockets; below its own error it is only known to be no more than that."""
+    limit = _limit(counts)
     if counts.buffer_bytes is None:
-        return units.UNKNOWN, "charged to sockets"
-    error, limit = counts.buffer_error_bytes, _limit(counts)
+        return units.UNKNOWN, ("charged to sockets",)
+    error = counts.buffer_error_bytes
     if error and counts.buffer_bytes <= error:
-        return f"≤ {units.size(error)}", f"{limit} (error)"
-    return units.size(counts.buffer_bytes), f"± {units.size(error)} {limit}" if error else limit
+        return f"≤ {units.size(error)}", (f"{limit} (error)", limit, "error")
+    doubt = f"± {units.size(error)}" if error else ""
+    return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
 
 
 def _limit(counts: SocketCounts) -> str:
@@ -88,9 +97,9 @@ def _limit(counts: SocketCounts) -> str:
     return f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
 
 
-def memory(ledger: Ledger) -> tuple[str, str]:
+def memory(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """All the kernel memory in TCP, with its range."""
     total = ledger.tcp_memory
     if total.bytes is None:
-        return units.UNKNOWN, "needs root"
-    return units.size(total.bytes), units.size_range(total.low_bytes, total.high_bytes)
+        return units.UNKNOWN, ("needs root",)
+    return units.size(total.bytes), (units.size_range(total.low_bytes, total.high_bytes), "machine")
