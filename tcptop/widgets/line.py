@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from textwrap import wrap
 from typing import Literal
@@ -25,6 +26,9 @@ Role = Literal[
 ]
 Piece = tuple[str, Role]
 Line = tuple[Piece, ...]
+
+DIGIT_GROUP_GAP = re.compile(r"(?<=\d) (?=\d{3}\b)")
+NO_BREAK_SPACE = "\u00a0"
 
 EMPTY: Line = ()
 WARNING: Piece = ("!  ", "warning")
@@ -85,7 +89,9 @@ def joined(parts: Iterable[Line], separator: Piece) -> Line:
 def wrapped(text: str, columns: int, role: Role, mark: Piece | None = None) -> list[Line]:
     """A sentence on as many lines as it takes, behind a mark; later lines are set in."""
     start = text[: len(text) - len(text.lstrip())] if mark is None else " " * cell_len(mark[0])
-    lines = wrap(text.strip(), max(8, columns - len(start)), break_long_words=True) or [""]
+    whole_numbers = DIGIT_GROUP_GAP.sub(NO_BREAK_SPACE, text.strip())
+    lines = wrap(whole_numbers, max(8, columns - len(start))) or [""]
     return [
-        ((mark if mark is not None and not index else (start, role)), (part, role)) for index, part in enumerate(lines)
+        (mark if mark is not None and not index else (start, role), (part.replace(NO_BREAK_SPACE, " "), role))
+        for index, part in enumerate(lines)
     ]

@@ -1,0 +1,241 @@
+"""Recorded trees, hosts made of them, and what a screen shows, for the tests of the screen."""
+
+from __future__ import annotations
+
+import errno
+import io
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from textual.app import App
+from textual.geometry import Size
+from textual.pilot import Pilot
+
+from tcptop.app import Sampled, TcptopApp
+from tcptop.hosts.driven import driven
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.sampler import Sampler, kernel_sources
+from tcptop.snapshot import Snapshot
+from tcptop.widgets.pane import Pane
+
+RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
+
+AppPilot = Pilot[int]
+
+
+def tree(kernel: str, phase: str = "established") -> Path:
+    """A recorded tree; to be read only."""
+    folder = RECORDINGS / kernel / phase
+    assert (folder / "proc").is_dir(), f"no recording in {folder}"
+    return folder
+
+
+OPENED: list[FolderHost] = []
+"""Hosts keep their descriptors, so conftest closes them after each test."""
+
+
+def opened(folder: Path) -> FolderHost:
+    """A host on a tree, closed after the test."""
+    OPENED.append(FolderHost(str(folder)))
+    return OPENED[-1]
+
+
+def app_on(folder: Path, sort: str | None = None) -> TcptopApp:
+    """The app on a saved tree."""
+    return TcptopApp(opened(folder), sort=sort)
+
+
+def copied(folder: Path, into: Path) -> Path:
+    """A copy of a tree that a test may change."""
+    shutil.copytree(folder, into, symlinks=True)
+    return into
+
+
+def snapshot_of(folder: Path) -> Snapshot:
+    """What the app's sampler makes of a saved tree."""
+    sampler = Sampler(opened(folder), kernel_sources())
+    for _ in range(2):
+        for source in sampler.due():
+            driven(sampler.read(source))
+    return sampler.snapshot()
+
+
+class ChangedHost:
+    """A host on a recorded tree whose answers a test changes: other bytes, an error, or none for as long as wanted."""
+
+    def __init__(self, folder: Path, live: bool = False) -> None:
+        self._folder = opened(folder)
+        self.identity = Identity(
+            live=live, page_size_bytes=4096 if live else None, place=str(folder), net_namespace=None, proc_folder=None
+        )
+        self.texts: dict[str, bytes] = {}
+        self.refused: Callable[[str], bool] = lambda _: False
+        self.hanging: set[str] = set()
+        """Paths that give no answer until `let_go`."""
+        self.asked: list[str] = []
+        self._released = threading.Event()
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        return [self._read(path) for path in paths]
+
+    async def folder(self, path: str) -> FolderRead:
+        return driven(self._folder.folder(path))
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        return call()
+
+    def close(self) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Ends every read that hangs."""
+        self.hanging.clear()
+        self._released.set()
+
+    def _read(self, path: str) -> FileRead:
+        self.asked.append(path)
+        if path in self.hanging:
+            self._released.wait(60)
+        if self.refused(path):
+            return FileRead(path, None, PermissionError(errno.EACCES, "Permission denied"), 1)
+        if path in self.texts:
+            return FileRead(path, self.texts[path], None, 1)
+        [file] = driven(self._folder.read([path]))
+        # The pace of a live host must not depend on the machine that runs the tests.
+        return FileRead(path, file.data, file.error, 1)
+
+
+def root_only(path: str) -> bool:
+    """Whether Linux refuses a file to plain users: mode 0400 in mm/slab_common.c, mm/vmstat.c and mm/slub.c."""
+    return path in ("proc/slabinfo", "proc/pagetypeinfo") or path.startswith("sys/kernel/slab/")
+
+
+def grid(app: App[int]) -> str:
+    """The whole screen, with what lies over it, as lines of characters without their looks."""
+    # As App.export_screenshot does, which makes pictures only.
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    console = Console(
+        width=app.size.width,
+        height=app.size.height,
+        file=io.StringIO(),
+        force_terminal=True,
+        record=True,
+        legacy_windows=False,
+    )
+    console.print(update)
+    return "".join(f"{line.rstrip()}\n" for line in console.export_text().splitlines())
+
+
+def lines_of(app: App[int], pane: type[Pane]) -> list[str]:
+    """The lines of a pane as they are drawn, without its box."""
+    return [line.rstrip() for line in app.screen_stack[0].query_one(pane).plain_text().split("\n")]
+
+
+def title_of(app: App[int], pane: type[Pane]) -> str:
+    """What stands in the upper edge of a pane."""
+    return str(app.screen_stack[0].query_one(pane).border_title)
+
+
+TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP'S|Δ/s)[▾▴]?")
+LAST_FIGURE = re.compile(r"(?:^|\s)(\d{1,3}(?: \d{3})*|–)$")
+
+
+def table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The caches pane as its rows by cache and column; the figures of a column end where its title ends."""
+    head = next(line for line in lines if line.startswith("CACHE"))
+    titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
+    assert titles[0][0] == "CACHE", head
+    rows: dict[str, dict[str, str]] = {}
+    for line in lines[lines.index(head) + 1 :]:
+        if not line or line.startswith("!"):
+            break
+        cells: dict[str, str] = {}
+        before = None
+        for title, end in titles:
+            if title in ("CACHE", "OBJECT"):
+                continue
+            if before is None:  # after a column of names, which may be longer than its title
+                found = LAST_FIGURE.search(line[:end])
+                cells[title] = found[1] if found else ""
+            else:
+                cells[title] = line[before:end].strip()
+            before = end
+        rows[line.split()[0]] = cells
+    return rows
+
+
+def grouped(number: int) -> str:
+    """A count as the screen writes it."""
+    return f"{number:,}".replace(",", " ")
+
+
+def slabinfo_rows(folder: Path) -> dict[str, list[int]]:
+    """The rows of a recording's slabinfo: active, objects, object size, objects and pages per slab; then slabs last."""
+    rows: dict[str, list[int]] = {}
+    for line in (folder / "proc/slabinfo").read_text().splitlines()[2:]:
+        name, numbers = line.split()[0], line.split()
+        rows.setdefault(name, [*map(int, numbers[1:6]), int(numbers[numbers.index("slabdata") + 2])])
+    return rows
+
+
+def count_on_nodes(folder: Path, cache: str, attribute: str = "total_objects") -> dict[int, int]:
+    """What a recording's /sys/kernel/slab says that each node holds of a cache."""
+    fields = (folder / "sys/kernel/slab" / cache / attribute).read_text().split()
+    return {int(node[1:]): int(number) for node, _, number in (field.partition("=") for field in fields[1:])}
+
+
+def buddy_rows(folder: Path) -> dict[tuple[int, str], list[str]]:
+    """The counts in a recording's buddyinfo by node and zone."""
+    rows: dict[tuple[int, str], list[str]] = {}
+    for line in (folder / "proc/buddyinfo").read_text().splitlines():
+        fields = line.split()
+        rows[int(fields[1].rstrip(",")), fields[3]] = fields[4:]
+    return rows
+
+
+def typed_rows(folder: Path) -> dict[tuple[int, str, str], list[str]]:
+    """The counts in the first table of a recording's pagetypeinfo by node, zone and migrate type."""
+    rows: dict[tuple[int, str, str], list[str]] = {}
+    for line in (folder / "proc/pagetypeinfo").read_text().splitlines():
+        found = re.match(r"Node\s+(\d+), zone\s+(\S+), type\s+(\S+)\s+(.*)", line)
+        if found:
+            rows[int(found[1]), found[2], found[3]] = found[4].split()
+    return rows
+
+
+def sizes(widths: Iterable[int], heights: Iterable[int]) -> Iterator[Size]:
+    """Every pair of them."""
+    tall = list(heights)
+    for width in widths:
+        for height in tall:
+            yield Size(width, height)
+
+
+async def shown(pilot: AppPilot) -> TcptopApp:
+    """The app, once its first look at a saved tree is drawn."""
+    app = pilot.app
+    assert isinstance(app, TcptopApp)
+    await pilot.pause()
+    await pilot.pause()
+    return app
+
+
+async def until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:
+    """Waits for something that the app does in its own time; the bound is only there to end a test that failed."""
+    for _ in range(3000):
+        if condition():
+            return
+        await pilot.pause(0.01)
+    raise AssertionError(f"never happened: {what}")
+
+
+async def feed(pilot: AppPilot, snapshot: Snapshot) -> None:
+    """Hands a look to the app in the way that its sampler does."""
+    pilot.app.post_message(Sampled(snapshot))
+    await pilot.pause()
+    await pilot.pause()

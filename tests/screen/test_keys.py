@@ -1,0 +1,613 @@
+"""What keys do, asked of the panes themselves; figures are compared with the recordings' own files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from drive import (
+    AppPilot,
+    ChangedHost,
+    app_on,
+    buddy_rows,
+    copied,
+    count_on_nodes,
+    feed,
+    grid,
+    grouped,
+    lines_of,
+    root_only,
+    shown,
+    sizes,
+    slabinfo_rows,
+    snapshot_of,
+    table,
+    title_of,
+    tree,
+    typed_rows,
+    until,
+)
+from textual.binding import Binding
+from textual.geometry import Region, Size
+from textual.widgets import Input
+
+from tcptop.app import TcptopApp, bound_keys
+from tcptop.columns import SORT_KEYS
+from tcptop.widgets.buddy_pane import BuddyPane
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.figure_pane import FigurePane
+from tcptop.widgets.head_line import HeadLine
+from tcptop.widgets.help_screen import HelpPane, HelpScreen
+from tcptop.widgets.key_line import KeyLine
+from tcptop.widgets.line import width
+from tcptop.widgets.pane import Pane
+from tcptop.widgets.sockets_pane import SocketsPane
+
+LARGE = (200, 60)
+MIDDLE = (120, 40)
+
+OWN_ROWS = ("TCP", "sock_inode_cache", "dentry", "request_sock_TCP", "tw_sock_TCP")
+"""Caches of the recordings that are merged with no other."""
+
+
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
+    return table(lines_of(app, CachesPane))
+
+
+def order_of(app: TcptopApp) -> list[str]:
+    return list(caches(app))
+
+
+# Nodes
+
+
+@pytest.mark.parametrize("node", range(4))
+async def test_a_digit_changes_the_caches(node: int) -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pilot.press(str(node))
+        rows = caches(app)
+        assert f"node {node} of 4" in title_of(app, CachesPane)
+        for cache in OWN_ROWS:
+            objects, slabs = (count_on_nodes(folder, cache, each).get(node, 0) for each in ("total_objects", "slabs"))
+            total = sum(count_on_nodes(folder, cache).values())
+            assert rows[cache]["OBJS"] == grouped(objects)
+            assert rows[cache]["SLABS"] == grouped(slabs)
+            assert rows[cache]["OF ALL"] == (f"{objects * 100 // total}%" if total else "–")
+            assert rows[cache]["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2])
+
+
+async def test_all_nodes_show_slabinfos_own_figures() -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pilot.press("equals_sign")
+        rows = caches(app)
+        assert "all 4 nodes" in title_of(app, CachesPane)
+        for cache in OWN_ROWS:
+            active, objects, size, per_slab, pages, slabs = slabinfo_rows(folder)[cache]
+            assert rows[cache]["OBJS"] == grouped(objects)
+            assert rows[cache]["ACTIVE"] == grouped(active)
+            assert rows[cache]["OBJ SIZE"] == grouped(size)
+            assert rows[cache]["SLABS"] == grouped(slabs)
+            assert rows[cache]["O/S"] == grouped(per_slab)
+            assert rows[cache]["P/S"] == grouped(pages)
+            assert rows[cache]["ORDER"] == str(pages.bit_length() - 1)
+
+
+async def test_brackets_go_round_and_equals_means_all() -> None:
+    seen: list[int | None] = []
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        objects = [count_on_nodes(tree("6.1-4n"), "dentry").get(node, 0) for node in range(4)]
+        for key in ["right_square_bracket"] * 4 + ["left_square_bracket"] * 5:
+            await pilot.press(key)
+            node = app._choices.node
+            seen.append(node)
+            assert node is not None
+            assert caches(app)["dentry"]["OBJS"] == grouped(objects[node])
+            assert f"node {node} " in title_of(app, BuddyPane)
+            assert lines_of(app, HeadLine)[0].endswith(f"node {node}")
+        assert seen == [1, 2, 3, 0, 3, 2, 1, 0, 3]
+        await pilot.press("equals_sign")
+        # slabinfo's figure: the recording's sysfs was read a moment later.
+        assert caches(app)["dentry"]["OBJS"] == grouped(slabinfo_rows(tree("6.1-4n"))["dentry"][1])
+        assert lines_of(app, HeadLine)[0].endswith("all nodes")
+        await pilot.press("right_square_bracket")
+        assert app._choices.node == 0
+        await pilot.press("equals_sign", "left_square_bracket")
+        assert app._choices.node == 3
+
+
+async def test_a_node_that_is_not_there_is_said_and_changes_nothing() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await shown(pilot)
+        await pilot.press("2")
+        before = app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane)
+        await pilot.press("7")
+        assert (app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane)) == before
+        [notice] = app._notifications
+        assert "7" in notice.message
+        assert "0, 1, 2, 3" in notice.message
+
+
+async def test_g_asks_for_a_node() -> None:
+    async with app_on(tree("6.1-8n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await shown(pilot)
+        await pilot.press("g", "6", "enter")
+        await pilot.pause()
+        assert app._choices.node == 6
+        assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-8n"), "TCP")[6])
+        await pilot.press("g", "4", "escape")
+        assert app._choices.node == 6
+        for answer in ("9 9", "x", "minus", "²"):
+            await pilot.press("g")
+            if answer == "²":
+                app.screen.query_one(Input).value = "²"
+            else:
+                await pilot.press(*answer.split())
+            await pilot.press("enter")
+            await pilot.pause()
+            assert app._choices.node == 6
+        assert len(app._notifications) == 4
+
+
+async def test_letters_typed_as_an_answer_are_no_keys() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        before = app._choices
+        await pilot.press("g", "q", "m", "1")
+        assert app.screen.query_one(Input).value == "qm1"
+        await pilot.press("escape")
+        assert app._choices == before
+        assert app.is_running
+
+
+# Figures
+
+
+@pytest.mark.parametrize(("kernel", "figure"), [("6.1-4n", "273"), ("5.10-4n", "248")])
+async def test_m_switches_the_figure(kernel: str, figure: str) -> None:
+    async with app_on(tree(kernel, "timewait")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        full = lines_of(app, FigurePane)
+        await pilot.press("m")
+        assert "TIME_WAIT" in title_of(app, FigurePane)
+        assert any(f" {figure} B" in line and "accepted" in line for line in lines_of(app, FigurePane))
+        await pilot.press("m")
+        assert lines_of(app, FigurePane) == full
+        assert "full" in title_of(app, FigurePane)
+
+
+async def test_the_sockets_are_the_files_own() -> None:
+    folder = tree("6.1-4n", "timewait")
+    fields = next(
+        line for line in (folder / "proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:")
+    ).split()
+    stat = dict(zip(fields[1::2], fields[2::2], strict=True))
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        lines = lines_of(await shown(pilot), SocketsPane)
+        for title, field in (("allocated", "alloc"), ("in use", "inuse"), ("TIME_WAIT", "tw")):
+            assert any(line.startswith(title) and f" {grouped(int(stat[field]))} " in f"{line} " for line in lines)
+        assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
+
+
+# The buddy allocator's lists
+
+
+@pytest.mark.parametrize("size", [(240, 70), (80, 24)])
+@pytest.mark.parametrize("node", range(4))
+@pytest.mark.parametrize("kernel", ["6.1-4n", "7.3-4n"])
+async def test_buddy_lists_are_the_files_own_numbers(kernel: str, node: int, size: tuple[int, int]) -> None:
+    folder = tree(kernel)
+    async with app_on(folder).run_test(size=size) as pilot:
+        await shown(pilot)
+        await pilot.press(str(node))
+        lines = await all_lines(pilot, BuddyPane)
+        zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
+        assert zones
+        zone = ""
+        left: list[str] = []
+        for line in lines:
+            words = line.split()
+            if words[0] in zones:
+                zone = words[0]
+                left.append(zone)
+                assert words[1 : 1 + len(zones[zone])] == zones[zone]
+            elif (node, zone, words[0]) in typed_rows(folder):
+                blocks = typed_rows(folder)[node, zone, words[0]]
+                left.append(f"{zone} {words[0]}")
+                assert words[1 : 1 + len(blocks)] == blocks
+        with_blocks = {
+            f"{zone} {kind}"
+            for (of, zone, kind), blocks in typed_rows(folder).items()
+            if of == node and zone in zones and (any(map(int, blocks)) or kind == "Unmovable")
+        }
+        assert sorted(left) == sorted(zones.keys() | with_blocks)
+
+
+async def test_all_nodes_list_every_zone() -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=(240, 70)) as pilot:
+        await shown(pilot)
+        await pilot.press("equals_sign")
+        lines = [line.split() for line in await all_lines(pilot, BuddyPane)]
+        for (node, zone), blocks in buddy_rows(folder).items():
+            assert [str(node), zone, *blocks] in [words[: 2 + len(blocks)] for words in lines]
+
+
+async def test_y_shows_bytes() -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=(240, 70)) as pilot:
+        app = await shown(pilot)
+        blocks = lines_of(app, BuddyPane)
+        await pilot.press("y")
+        assert "free bytes" in title_of(app, BuddyPane)
+        words = next(line.split() for line in lines_of(app, BuddyPane) if line.startswith("DMA32"))
+        last = int(buddy_rows(folder)[0, "DMA32"][-1])
+        assert words[11] == f"{int(last * 4 / 1024 * 10) / 10:g}G"  # blocks of 4 MiB
+        await pilot.press("y")
+        assert lines_of(app, BuddyPane) == blocks
+
+
+async def all_lines(pilot: AppPilot, pane: type[Pane]) -> list[str]:
+    """Every line of a pane but its head, scrolled through from its beginning to its end, the parts of a line kept."""
+    widget = pilot.app.screen_stack[0].query_one(pane)
+    widget.focus()
+    await pilot.press("home")
+    lines = [line for line in widget.plain_text().split("\n")[1:] if line.strip()]
+    before: list[str] = []
+    while True:
+        await pilot.press("down")
+        now = [line for line in widget.plain_text().split("\n")[1:] if line.strip()]
+        if now == before:
+            return lines
+        if now != lines[-len(now) :]:
+            lines.append(now[-1])
+        before = now
+
+
+# Sorting
+
+FILE_FIELD = {"a": 0, "o": 1, "s": 2, "b": 3, "p": 4, "l": 5, "v": 5}
+"""Which figure of slabinfo's row a letter sorts by."""
+
+
+@pytest.mark.parametrize("key", FILE_FIELD)
+async def test_a_letter_sorts_and_again_reverses(key: str) -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=(200, 70)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("equals_sign", key)
+        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in order_of(app)]
+        assert figures == sorted(figures, reverse=True)
+        assert len(set(figures)) > 1
+        assert "▾" in lines_of(app, CachesPane)[0]
+        await pilot.press(key)
+        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in order_of(app)]
+        assert figures == sorted(figures)
+        assert "▴" in lines_of(app, CachesPane)[0]
+        await pilot.press(key.upper())
+        assert not app._choices.reverse
+
+
+async def test_names_sort_upwards_first() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(200, 70)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("n")
+        assert order_of(app) == sorted(order_of(app))
+        await pilot.press("N")
+        assert order_of(app) == sorted(order_of(app), reverse=True)
+        assert len(order_of(app)) > 10
+
+
+@pytest.mark.parametrize("key", SORT_KEYS)
+async def test_both_cases_of_a_letter_are_one_key(key: str) -> None:
+    seen = []
+    for each in (key, key.upper()):
+        async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+            app = await shown(pilot)
+            await pilot.press("equals_sign", "n" if key != "n" else "c", each)
+            seen.append((app._choices, lines_of(app, CachesPane)))
+    assert seen[0] == seen[1]
+    assert seen[0][0].sort == SORT_KEYS[key]
+
+
+async def test_space_keeps_sort_node_and_place() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("2", "c", "c", "m", "down", "down")
+        before = app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane), grid(app)
+        await pilot.press("space")
+        await pilot.pause()
+        await pilot.pause()
+        assert (app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane), grid(app)) == before
+
+
+async def test_space_reads_again(tmp_path: Path) -> None:
+    folder = copied(tree("6.1-4n"), tmp_path / "tree")
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        sockstat = folder / "proc/net/sockstat"
+        sockstat.write_text(sockstat.read_text().replace("alloc 16001", "alloc 12345"))
+        await pilot.press("space")
+        await until(
+            pilot,
+            lambda: any(line.startswith("allocated") and "12 345" in line for line in lines_of(app, SocketsPane)),
+            "the new figure",
+        )
+
+
+# Leaving, scrolling, help
+
+
+@pytest.mark.parametrize(
+    ("before", "key"),
+    [*((before, key) for before in ("", "question_mark") for key in ("q", "Q", "ctrl+c")), ("g", "ctrl+c")],
+)
+async def test_quitting_gives_0(key: str, before: str) -> None:
+    app = app_on(tree("6.1-4n"))
+    async with app.run_test(size=MIDDLE) as pilot:
+        await shown(pilot)
+        if before:
+            await pilot.press(before)
+            await pilot.press(key)  # closes what lies over the panes, or quits
+            await pilot.pause()
+        if app._exit is False:
+            await pilot.press(key)
+        await pilot.pause()
+        assert app._exit
+    assert app.return_code == 0
+
+
+async def test_scrolling_keys() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        start = order_of(app)
+        await pilot.press("down")
+        assert order_of(app)[:-1] == start[1:]
+        await pilot.press("up")
+        assert order_of(app) == start
+        await pilot.press("up", "up")
+        assert order_of(app) == start
+        await pilot.press("pagedown")
+        page = order_of(app)
+        assert page != start
+        assert len(page) == len(start)
+        await pilot.press("pageup")
+        assert order_of(app) == start
+        await pilot.press("end")
+        end = order_of(app)
+        assert not set(end) & set(start)
+        await pilot.press("down", "pagedown")
+        assert order_of(app) == end
+        await pilot.press("home")
+        assert order_of(app) == start
+        lists = lines_of(app, BuddyPane)
+        await pilot.press("tab", "down")
+        assert order_of(app) == start
+        assert lines_of(app, BuddyPane)[1] == lists[2]
+        assert lines_of(app, BuddyPane)[0] == lists[0]
+        await pilot.press("shift+tab", "down")
+        assert order_of(app) != start
+
+
+async def test_the_title_says_which_part_is_in_sight() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        of = len(snapshot_rows())
+        for key in ("home", "down", "pagedown", "end"):
+            await pilot.press(key)
+            first = snapshot_rows().index(order_of(app)[0]) + 1
+            assert title_of(app, CachesPane).endswith(f"{first}–{first + len(order_of(app)) - 1} of {of}")
+
+
+def snapshot_rows() -> list[str]:
+    """The caches in the order of the start screen."""
+    from tcptop.accounting import account
+    from tcptop.columns import in_order, rows
+
+    ledger = account(snapshot_of(tree("6.1-4n")))
+    return [row.cache.name for row in in_order(rows(ledger.caches, 0), "tcp")]
+
+
+@pytest.mark.parametrize("opened_by", ["question_mark", "h", "H", "f1"])
+async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await shown(pilot)
+        before = app._choices
+        await pilot.press(opened_by)
+        assert isinstance(app.screen, HelpScreen)
+        pane = app.screen.query_one(HelpPane)
+        lines: list[str] = []
+        for _ in range(30):
+            lines += [line for line in pane.plain_text().split("\n") if line not in lines]
+            await pilot.press("pagedown")
+        text = " ".join(" ".join(lines).split())
+        for binding in TcptopApp.BINDINGS:
+            assert isinstance(binding, Binding)
+            assert binding.description in text
+        for keys, meaning in bound_keys(TcptopApp.BINDINGS):
+            assert f"{keys} {meaning}" in text
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+        assert app._choices == before
+
+
+@pytest.mark.parametrize("key", ["escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"])
+async def test_any_other_key_closes_the_help(key: str) -> None:
+    """Its title says so."""
+    async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await shown(pilot)
+        await pilot.press("h")
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press(key)
+        await pilot.pause()
+        assert not isinstance(app.screen, HelpScreen)
+        assert app.is_running
+
+
+async def test_the_keys_of_a_live_host_do_nothing_in_a_saved_tree() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await shown(pilot)
+        before = app._choices, grid(app)
+        await pilot.press("z", "plus", "minus", "f", "ctrl+l")
+        await pilot.pause()
+        assert (app._choices, grid(app)) == before
+
+
+# Widths
+
+PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, SocketsPane, CachesPane, BuddyPane, KeyLine)
+ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(75, 17), Size(120, 40), Size(80, 24)]
+"""Both sides of every breakpoint, the usual terminals and the extremes."""
+SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
+
+
+async def resized(pilot: AppPilot, size: tuple[int, int]) -> None:
+    """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
+    await pilot.resize_terminal(*size)
+    await pilot.pause()
+    await pilot.pause()
+
+
+def too_wide(app: TcptopApp) -> list[str]:
+    """The lines of all panes that a terminal would cut off."""
+    found = []
+    for kind in PANES:
+        pane = app.screen_stack[0].query_one(kind)
+        if pane.display and pane.size.width:
+            found += [
+                f"{app.size.width}x{app.size.height} {kind.__name__} {pane.size.width}: {''.join(t for t, _ in line)!r}"
+                for line in pane._lines
+                if width(line) > pane.size.width
+            ]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("kernel", "tried"),
+    [
+        ("6.1-4n", ALL_SIZES),
+        ("6.1-1n", SOME_SIZES),
+        ("6.12-arm64-16k-4n", SOME_SIZES),
+        ("7.3-4n", SOME_SIZES),
+        ("6.1-4n-ipv6", SOME_SIZES),
+    ],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} sizes",
+)
+@pytest.mark.parametrize("keys", [[], ["m", "y", "equals_sign"]], ids=["start", "bytes of all nodes"])
+async def test_lines_fit_at_every_size(kernel: str, tried: list[Size], keys: list[str]) -> None:
+    cut: list[str] = []
+    async with app_on(tree(kernel, "timewait" if keys else "established")).run_test(size=(40, 5)) as pilot:
+        app = await shown(pilot)
+        await pilot.press(*keys)
+        for size in tried:
+            await resized(pilot, size)
+            cut += [line for line in too_wide(app) if line not in cut]
+            assert all(width(((line, "text"),)) <= size.width for line in grid(app).splitlines())
+    assert not cut, "\n".join(cut)
+
+
+async def test_what_is_refused_is_said_whole() -> None:
+    """The reason and the command that helps are worth nothing cut off."""
+    host = ChangedHost(tree("6.1-4n"))
+    host.refused = root_only
+    async with TcptopApp(host).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        for size in sizes((80, 120), (24, 40)):
+            await resized(pilot, size)
+            assert not too_wide(app)
+
+
+async def test_resizing_at_any_moment() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        keys = [
+            "m",
+            "3",
+            "end",
+            "question_mark",
+            "pagedown",
+            "escape",
+            "g",
+            "1",
+            "escape",
+            "y",
+            "tab",
+            "end",
+            "equals_sign",
+        ]
+        small = [(40, 5), (240, 70), (41, 10), (1, 1), (76, 18), (10, 3), (108, 32)]
+        for at, key in enumerate(keys * 2):
+            columns, rows = small[at % len(small)]
+            await pilot.press(key)
+            await pilot.resize_terminal(columns, rows)
+        await pilot.resize_terminal(120, 40)
+        while len(app.screen_stack) > 1:
+            await pilot.press("escape")
+        await pilot.press("home", "m", "m")
+        assert "TCP" in grid(app)
+
+
+async def test_a_first_look_that_finds_no_room() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(1, 1)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("m", "2", "end", "home", "y")
+        await resized(pilot, (120, 40))
+        assert "TIME_WAIT" in title_of(app, FigurePane)
+        assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-4n"), "TCP")[2])
+
+
+# What is sent to the terminal
+
+
+class Refreshes:
+    """Every refresh that a pane asks for, with its lines."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, tuple[Region, ...]]] = []
+        ask = Pane.refresh
+
+        def refresh(pane: Pane, *regions: Region, **options: bool) -> Pane:
+            self.calls.append((type(pane).__name__, regions))
+            return ask(pane, *regions, **options)
+
+        monkeypatch.setattr(Pane, "refresh", refresh)
+
+    def lines(self) -> set[tuple[str, int]]:
+        """Which lines of which panes; -1 stands for a whole pane."""
+        return {(name, region.y) for name, regions in self.calls for region in regions} | {
+            (name, -1) for name, regions in self.calls if not regions
+        }
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_same_look_again_refreshes_nothing(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    snapshot = snapshot_of(tree("6.1-4n"))
+    async with app_on(tree("6.1-4n", "base")).run_test(size=size) as pilot:
+        await shown(pilot)
+        refreshes = Refreshes(monkeypatch)
+        await feed(pilot, snapshot)
+        assert refreshes.calls, "what differs is drawn"
+        refreshes.calls.clear()
+        await feed(pilot, snapshot)
+        assert refreshes.calls == []
+
+
+async def test_only_changed_lines_are_refreshed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = copied(tree("6.1-4n"), tmp_path / "established")
+    async with app_on(folder).run_test(size=(120, 70)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("equals_sign", "n")
+        slabinfo = (folder / "proc/slabinfo").read_text()
+        line = next(line for line in slabinfo.splitlines() if line.startswith("skbuff_head_cache "))
+        active = line.split()[1]
+        (folder / "proc/slabinfo").write_text(
+            slabinfo.replace(line, line.replace(f" {active} ", f" {int(active) // 2} ", 1))
+        )
+        place = order_of(app).index("skbuff_head_cache")
+        refreshes = Refreshes(monkeypatch)
+        await feed(pilot, snapshot_of(folder))
+        assert refreshes.lines() == {("CachesPane", place + 1)}

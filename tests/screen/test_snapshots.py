@@ -1,0 +1,384 @@
+"""The screens as they must look: each as a picture, and beside it the same screen as text.
+
+`scripts/test --snapshot-update` renews both. Look at the texts in the diff before you commit them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from conftest import TextTwin
+from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, root_only, tree
+from syrupy.assertion import SnapshotAssertion
+from textual._doc import take_svg_screenshot
+from textual.app import App
+from textual.widgets import Input
+
+from tcptop.app import TcptopApp
+from tcptop.hosts.driven import driven
+from tcptop.sampler import Sampler, kernel_sources
+from tcptop.snapshot import Snapshot
+
+SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
+SIZES = [SMALL, MIDDLE, LARGE]
+USUAL = [SMALL, MIDDLE]
+TINY = [(60, 20), (40, 12), (40, 5)]
+
+
+def size_name(size: object) -> str | None:
+    return f"{size[0]}x{size[1]}" if isinstance(size, tuple) else None
+
+
+at_all_sizes = pytest.mark.parametrize("size", SIZES, ids=size_name)
+at_usual_sizes = pytest.mark.parametrize("size", USUAL, ids=size_name)
+
+Act = Callable[[AppPilot], Awaitable[None]]
+
+
+class Look(Protocol):
+    """Compares a screen with the one that is stored, as a picture and as text."""
+
+    def __call__(
+        self, app: App[int], size: tuple[int, int], keys: Sequence[str] = (), act: Act | None = None, svg: bool = True
+    ) -> None: ...
+
+
+@pytest.fixture
+def look(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> Look:
+    def compare(
+        app: App[int], size: tuple[int, int], keys: Sequence[str] = (), act: Act | None = None, svg: bool = True
+    ) -> None:
+        texts: list[str] = []
+
+        async def drive(pilot: AppPilot) -> None:
+            await pilot.pause()
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause()
+            if act is not None:
+                await act(pilot)
+            await pilot.pause()
+            texts.append(grid(pilot.app))
+
+        same = True
+        if svg:
+            snap_compare: Callable[..., bool] = request.getfixturevalue("snap_compare")
+            same = snap_compare(app, terminal_size=size, run_before=drive)
+        else:
+            take_svg_screenshot(app=app, terminal_size=size, run_before=drive)
+        assert texts[0] == snapshot(extension_class=TextTwin)
+        assert same, "the text is the same, the looks are not: see snapshot_report.html"
+
+    return compare
+
+
+# Start screens
+
+
+@at_all_sizes
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        "6.1-1n",
+        "6.1-4n",
+        "6.1-8n",
+        "6.1-4n-memoryless",
+        "6.1-4n-ipv6",
+        "6.1-4n-nomerge",
+        "6.12-4n",
+        "6.12-arm64-16k-4n",
+        "5.10-4n",
+        "7.3-4n",
+        "6.18-1n",
+    ],
+)
+def test_start(look: Look, kernel: str, size: tuple[int, int]) -> None:
+    # Pictures of this size are large, and those of most kernels differ in their text only.
+    look(app_on(tree(kernel)), size, svg=size != LARGE or kernel in ("6.1-1n", "6.1-8n"))
+
+
+@at_usual_sizes
+def test_start_without_connections(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n", "base")), size)
+
+
+@pytest.mark.parametrize("size", TINY, ids=size_name)
+@pytest.mark.parametrize("phase", ["base", "established"])
+def test_small_terminals(look: Look, phase: str, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n", phase)), size, svg=False)
+
+
+@pytest.mark.parametrize("size", TINY, ids=size_name)
+def test_small_terminals_in_time_wait(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n", "timewait")), size, ["m"], svg=False)
+
+
+# Keys
+
+
+@at_all_sizes
+def test_time_wait(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n", "timewait")), size, ["m"])
+
+
+@at_usual_sizes
+def test_time_wait_on_5_10(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("5.10-4n", "timewait")), size, ["m"])
+
+
+@pytest.mark.parametrize("keys", ["1", "3", "[", "]", "=", "3]", "=]", "=["])
+def test_node_keys(look: Look, keys: str) -> None:
+    look(app_on(tree("6.1-4n")), MIDDLE, named(keys))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=size_name)
+@pytest.mark.parametrize("keys", ["2", "="])
+def test_node_keys_at_other_sizes(look: Look, keys: str, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-8n")), size, named(keys))
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("key", ["3", "="])
+def test_a_node_without_memory(look: Look, key: str, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n-memoryless")), size, named(key))
+
+
+@at_usual_sizes
+def test_a_node_that_is_not_there(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n")), size, ["7"])
+
+
+@pytest.mark.parametrize("key", list("abcelnopsuv"))
+def test_sort_keys(look: Look, key: str) -> None:
+    look(app_on(tree("6.1-4n")), MIDDLE, ["equals_sign", key], svg=key == "c")
+
+
+@pytest.mark.parametrize("key", list("cne"))
+def test_sort_keys_reversed(look: Look, key: str) -> None:
+    # The screen starts with `e`, so that once is already again.
+    look(app_on(tree("6.1-4n")), MIDDLE, ["equals_sign", key, *([key] if key != "e" else [])], svg=key == "c")
+
+
+def test_sort_from_the_command_line(look: Look) -> None:
+    look(app_on(tree("6.1-4n"), sort="s"), SMALL)
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.12-arm64-16k-4n"])
+def test_buddy_lists_in_bytes(look: Look, kernel: str, size: tuple[int, int]) -> None:
+    look(app_on(tree(kernel)), size, ["y"])
+
+
+@at_all_sizes
+def test_help(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n")), size, ["question_mark"])
+
+
+@at_usual_sizes
+def test_help_scrolled(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n")), size, ["h", "pagedown", "down"])
+
+
+def test_help_at_its_end(look: Look) -> None:
+    look(app_on(tree("6.1-4n")), SMALL, ["f1", "end"])
+
+
+@at_usual_sizes
+def test_the_question_for_a_node(look: Look, size: tuple[int, int]) -> None:
+    async def ask(pilot: AppPilot) -> None:
+        await pilot.press("g")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).cursor_blink = False
+        await pilot.press("1", "2")
+
+    look(app_on(tree("6.1-4n")), size, act=ask)
+
+
+def test_a_panes_end(look: Look) -> None:
+    look(app_on(tree("6.1-4n")), SMALL, ["end", "tab", "end"])
+
+
+def named(keys: str) -> list[str]:
+    """Characters as Textual names their keys."""
+    names = {"[": "left_square_bracket", "]": "right_square_bracket", "=": "equals_sign"}
+    return [names.get(key, key) for key in keys]
+
+
+# Live
+
+
+def live_look() -> Snapshot:
+    """Two looks at a live kernel two seconds apart, and a third source that hangs."""
+    clock = [100.0]
+    host = ChangedHost(tree("6.1-4n"), live=True)
+    sampler = Sampler(host, kernel_sources(), monotonic=lambda: clock[0], unix_time=lambda: 1795348800.4 + clock[0])
+
+    def read_all() -> None:
+        for _ in range(2):
+            for source in sampler.due():
+                driven(sampler.read(source))
+
+    read_all()
+    clock[0] += 2
+    slabinfo = (tree("6.1-4n") / "proc/slabinfo").read_text()
+    line = next(line for line in slabinfo.splitlines() if line.startswith("TCP "))
+    active = int(line.split()[1])
+    grown = line.replace(f" {active} ", f" {active - 240} ", 1)
+    host.texts["proc/slabinfo"] = slabinfo.replace(line, grown).encode()
+    host.texts["proc/net/sockstat"] = (
+        (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
+    )
+    assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
+    sampler.forget_rests()
+    read_all()
+    clock[0] += 0.5
+    sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)
+    return sampler.snapshot()
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("keys", ["", "="])
+def test_live(look: Look, keys: str, size: tuple[int, int]) -> None:
+    """Rates, the clock, and a source that does not answer."""
+    snapshot = live_look()
+
+    async def show(pilot: AppPilot) -> None:
+        await feed(pilot, snapshot)
+
+    look(app_on(tree("6.1-4n")), size, named(keys), act=show)
+
+
+# Kernels that say less: what is new there is text, so larger screens are kept as text only
+
+
+@at_all_sizes
+@pytest.mark.parametrize("keys", ["", "="])
+def test_as_a_plain_user(look: Look, keys: str, size: tuple[int, int]) -> None:
+    host = ChangedHost(tree("6.1-4n"))
+    host.refused = root_only
+    look(TcptopApp(host), size, named(keys), svg=size == SMALL)
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("files", [["proc/slabinfo"], ["proc/pagetypeinfo"]], ids=lambda files: str(files[0])[5:])
+def test_one_file_refused(look: Look, files: list[str], size: tuple[int, int]) -> None:
+    host = ChangedHost(tree("6.1-4n"))
+    host.refused = lambda path: path in files
+    look(TcptopApp(host), size, svg=size == SMALL)
+
+
+@at_usual_sizes
+def test_sysfs_refused(look: Look, size: tuple[int, int]) -> None:
+    host = ChangedHost(tree("6.1-4n"))
+    host.refused = lambda path: path.startswith("sys/kernel/slab/")
+    look(TcptopApp(host), size, svg=size == SMALL)
+
+
+def without(folder: Path, paths: Sequence[str]) -> Path:
+    for path in paths:
+        (folder / path).unlink()
+    return folder
+
+
+@at_usual_sizes
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["proc/slabinfo"],
+        ["proc/buddyinfo"],
+        ["proc/zoneinfo"],
+        ["proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo"],
+        ["proc/net/sockstat", "proc/net/sockstat6"],
+        ["sys/kernel/security/lsm"],
+    ],
+    ids=lambda paths: "+".join(Path(path).name for path in paths),
+)
+def test_missing_files(look: Look, tmp_path: Path, paths: list[str], size: tuple[int, int]) -> None:
+    look(app_on(without(copied(tree("6.1-4n"), tmp_path / "web-17"), paths)), size, svg=size == SMALL)
+
+
+@at_usual_sizes
+def test_nothing_at_all(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
+    (tmp_path / "web-17/proc").mkdir(parents=True)
+    look(app_on(tmp_path / "web-17"), size, svg=size == SMALL)
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("key", ["", "m", "="])
+def test_empty_files(look: Look, tmp_path: Path, key: str, size: tuple[int, int]) -> None:
+    """As a plain user's copy of /proc leaves them."""
+    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+    for path in ("proc/slabinfo", "proc/pagetypeinfo", "proc/buddyinfo"):
+        (folder / path).write_bytes(b"")
+    look(app_on(folder), size, named(key), svg=size == SMALL)
+
+
+@at_usual_sizes
+def test_a_slabinfo_that_is_cut_off(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
+    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+    slabinfo = (folder / "proc/slabinfo").read_bytes()
+    (folder / "proc/slabinfo").write_bytes(slabinfo[: slabinfo.index(b"\ndentry ") + 20])
+    look(app_on(folder), size, svg=size == SMALL)
+
+
+@at_usual_sizes
+def test_a_strange_slabinfo(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
+    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+    (folder / "proc/slabinfo").write_text("slabinfo - version: 3.0\n# name\nTCP 1 2 3\n")
+    look(app_on(folder), size, svg=size == SMALL)
+
+
+# Hostile text
+
+ESCAPE = "\x1b]0;owned\x07\x1b[2J"
+BIDI = "\u202e"
+
+
+def hostile(folder: Path) -> Path:
+    """A saved tree by somebody who means ill: markup, actions, escape sequences and bidi controls in every name."""
+    (folder / "proc/sys/kernel/hostname").write_text(f"[red]{ESCAPE}{BIDI}[/red][@click=app.bell]host[/]\n")
+    (folder / "proc/sys/kernel/osrelease").write_text(f"6.1.0{ESCAPE}[/nope]\n")
+    change(folder / "proc/slabinfo", "\nfilp ", f"\n[red]{ESCAPE}{BIDI}filp ")
+    slab = folder / "sys/kernel/slab"
+    (slab / f"[red]{ESCAPE}{BIDI}filp").symlink_to((slab / "filp").readlink())
+    change(folder / "proc/slabinfo", "\npid ", "\n[@click=app.bell]pid ")
+    (slab / "[@click=app.bell]pid").symlink_to((slab / "pid").readlink())
+    for file in ("buddyinfo", "pagetypeinfo", "zoneinfo"):
+        change(folder / "proc" / file, " Normal", f" [b]{BIDI}N\x1b[31m")
+    change(folder / "proc/pagetypeinfo", " Movable ", " [/b]\x9b2JM ")
+    change(folder / "sys/devices/system/node/node0/cpulist", "\n", "[@click=app.bell]0[/]\x1b[2J\n")
+    return folder
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, path
+    path.write_text(text.replace(old, new))
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("keys", ["", "=", "3"])
+def test_hostile_names(look: Look, tmp_path: Path, keys: str, size: tuple[int, int]) -> None:
+    look(app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree"))), size, named(keys))
+
+
+def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
+    texts: list[str] = []
+
+    async def drive(pilot: AppPilot) -> None:
+        await pilot.pause()
+        for key in ("equals_sign", "m", "y", "3", "9", "question_mark"):
+            await pilot.press(key)
+            await pilot.pause()
+            texts.append(grid(pilot.app))
+
+    app: TcptopApp = app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree")))
+    picture: Any = take_svg_screenshot(app=app, terminal_size=LARGE, run_before=drive)
+    for text in [*texts, picture]:
+        assert not set(text) & set("\x1b\x07\x9b\u202e")
+    # The names themselves are still to be seen, as they are written.
+    assert "[@click=app.bell]pid" in texts[0]
+    assert r"[red]\x1b]0;owned\x07\x1b[2J\u202efilp" in texts[0]
