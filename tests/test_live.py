@@ -19,6 +19,9 @@ from typing import IO, Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("live kernel")
+"""With others that open many sockets: never at the same time."""
+
 PROJECT = Path(__file__).resolve().parents[1]
 PAIRS = 2_000
 SOCKETS = 2 * PAIRS

@@ -50,6 +50,7 @@ def _state(state: StateResult) -> Json:
         "observer_bytes": _rounded(state.observer.bytes),
         "all_rows_bytes": _rounded(state.all_rows_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
+        "other_sockets": state.others,
         "disturbance": round(state.disturbance, 5),
     }
 

@@ -124,6 +124,11 @@ def _doubts(result: LabResult) -> Iterator[str]:
         gone = [part.row for part in state.parts if not part.objects]
         if gone:
             yield f"Disturbed: {TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
+        elif state.others > DISTURBED * state.sockets:
+            yield (
+                f"Disturbed: {TITLES[key]}: {units.grouped(state.others)} sockets of other programs came or went"
+                " meanwhile; measure again."
+            )
         elif state.disturbance > DISTURBED:
             yield (
                 f"Disturbed: {TITLES[key]}: other programs moved the machine's slabs by"

@@ -139,9 +139,11 @@ class Catalogue:
         """The rows whose counts show whether the kernel has come to rest."""
         settling = (self._row(each) for each in (*WATCHED, FILE))
         releasing = (self._row(each) for each in WATCHED if each.tcp_only)
+        minis = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
         return Watched(
             settling=frozenset({OBSERVER_ROW, *(row for row in settling if row is not None)}),
             releasing=frozenset(row for row in releasing if row is not None),
+            minis=frozenset(row for row in minis if row is not None),
         )
 
     def names_in(self, row: str) -> list[str]:

@@ -24,7 +24,10 @@ AGAIN_UNTIL_S = 25.0
 
 BADLY = 0.05
 BADLY_UNTIL_S = 27.5
-"""or than this where it was disturbed by more than that share."""
+"""or than this where it was disturbed by more than that share,"""
+
+PASSES = 3
+"""nor more often than this."""
 
 WANTED_S = 19.0
 LEAST_SHARE = 0.5
@@ -107,18 +110,14 @@ class Steps:
 def made_again(
     runs: Sequence[Run], results: dict[str, StateResult], make: Callable[[Run], StateResult], started_s: float
 ) -> None:
-    """Makes runs that were disturbed or found something unknown once more, the worst first, while there is time."""
+    """Makes runs that were disturbed or found something unknown again, the worst first, while there is time."""
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
-    for run in sorted(runs, key=lambda run: -results[run.key].disturbance):
-        so_far_s = time.monotonic() - started_s
+    for run in PASSES * sorted(runs, key=lambda run: -results[run.key].disturbance):
         disturbance = results[run.key].disturbance
         until_s = BADLY_UNTIL_S if disturbance > BADLY else AGAIN_UNTIL_S
         quiet = disturbance <= AGAIN_ABOVE and not results[run.key].unexplained
-        if so_far_s + run_s > until_s:
-            return
-        if quiet:
-            continue
-        results[run.key] = the_quieter(results[run.key], make(run))
+        if not quiet and time.monotonic() - started_s + run_s <= until_s:
+            results[run.key] = the_quieter(results[run.key], make(run))
 
 
 def the_quieter(first: StateResult, second: StateResult) -> StateResult:
@@ -147,6 +146,7 @@ def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], cata
         control_bytes=found.control_bytes,
         all_rows_bytes=found.all_rows_bytes,
         local_ports=readings.local_ports,
+        others=readings.others,
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
 from tcptop.lab.errors import LabError
-from tcptop.snapshot import SlabRow
 from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.sockstat import SockstatSource
 
 PAUSE_S = 0.04
 PAUSE_PER_READ = 20
@@ -30,6 +30,8 @@ class SlabReading:
 
     at_s: float
     active: Mapping[str, int]
+    sockets: int | None
+    """All full TCP sockets of the machine (sockstat's `alloc`), read beside."""
 
 
 class SlabMeter:
@@ -38,9 +40,8 @@ class SlabMeter:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._source = SlabinfoSource()
+        self._sockstat = SockstatSource()
         self._pause_s = PAUSE_S
-        self.rows: dict[str, SlabRow] = {}
-        """The sizes of each row as last read."""
 
     def read(self) -> SlabReading:
         """One reading; raises LabError where the file cannot be read."""
@@ -51,9 +52,9 @@ class SlabMeter:
         self._pause_s = max(PAUSE_S, PAUSE_PER_READ * (time.monotonic() - started_s))
         active: dict[str, int] = {}
         for row in reading.value.rows:
-            self.rows[row.name] = row
             active[row.name] = active.get(row.name, 0) + row.active_objects
-        return SlabReading(time.monotonic(), active)
+        sockstat = driven(self._sockstat.read(self._host)).value
+        return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
 
     def settled(self, watched: Collection[str], tolerance: int, least_s: float = 0.0) -> SlabReading:
         """A reading that agrees with the one before it in the watched rows; after `SETTLE_S`, whatever there is."""

@@ -45,6 +45,8 @@ class StateResult:
     all_rows_bytes: float
     """The growth of live objects in all rows, less observer and control; with vectors."""
     local_ports: int
+    others: int
+    """By how many the machine's other sockets changed meanwhile."""
 
     @property
     def bytes(self) -> float:
@@ -81,12 +83,14 @@ class StateResult:
     def disturbance(self) -> float:
         """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint.
 
-        All of it where a part of the catalogue did not follow the endpoints at all.
+        All of it where a part of the catalogue did not follow the endpoints at all; at least the share of other
+        programs' sockets that came or went, which no reading of slabs can tell from the lab's.
         """
         if not all(part.objects for part in self.parts):
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
-        return abs(self.all_rows_bytes - known) / known if known else 1.0
+        moved = abs(self.all_rows_bytes - known) / known if known else 1.0
+        return max(moved, self.others / self.sockets)
 
 
 @dataclass(frozen=True, slots=True)

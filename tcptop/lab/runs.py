@@ -25,6 +25,10 @@ SHARE = 0.005
 """Two readings agree when the watched rows moved by fewer objects than this share of a step, or than `TOLERANCE`."""
 
 
+IDLE_MINIS = 300
+"""Mini-sockets are counted by their slabs' active objects, and so many of them may be idle ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One way to fill the namespace with endpoints of one kind."""
@@ -80,6 +84,8 @@ class Watched:
     settling: frozenset[str]
     releasing: frozenset[str]
     """TCP's own, which are as they were once a namespace is gone."""
+    minis: frozenset[str]
+    """Those of mini-sockets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +96,19 @@ class RunReadings:
     connections: int
     local_ports: int
     """Of the run over few local ports, how many came after the first reading of the ramp."""
+    others: int
+    """By how many the machine's other sockets changed over the ramp; they look just like those of the run."""
 
 
 def point(endpoints: int, reading: SlabReading) -> Point:
     """A reading with what was there to be read."""
     return Point(endpoints, reading.at_s, reading.active)
+
+
+def beyond(counts: Sequence[int], slack: int) -> int:
+    """By how much counts are apart; 0 up to the slack."""
+    apart = max(counts, default=0) - min(counts, default=0)
+    return apart if apart > slack else 0
 
 
 def runs_of(states: Sequence[str]) -> tuple[Run, ...]:
@@ -133,17 +147,21 @@ class Runner:
         """Makes a run; raises LabError where the kernel refuses a part of it."""
         opening = self._meter.settled(self._watched.settling, self._tolerance)
         with holding(self._ipv6, STEPS * self._step + WARM_UP) as holder:
-            ramp = [point(0, self._fill(holder, run, WARM_UP, 0))]
+            readings = [self._fill(holder, run, WARM_UP, 0)]
             first = holder.ask("count")
             for number in range(1, STEPS + 1):
                 self._progress(run.key, (number - 1) / STEPS)
-                reading = self._fill(holder, run, self._step, WARM_UP + (number - 1) * self._step)
-                ramp.append(point(number * self._step, reading))
+                readings.append(self._fill(holder, run, self._step, WARM_UP + (number - 1) * self._step))
             last = self._unchanged(holder, run)
         self._progress(run.key, 1.0)
         closing = self._meter.released(self._watched.releasing, opening, self._tolerance)
-        series = Series(point(0, opening), tuple(ramp), point(0, closing))
-        return RunReadings(series, STEPS * self._step, last.few_ports - first.few_ports)
+        ramp = tuple(point(number * self._step, reading) for number, reading in enumerate(readings))
+        return RunReadings(
+            series=Series(point(0, opening), ramp, point(0, closing)),
+            connections=STEPS * self._step,
+            local_ports=last.few_ports - first.few_ports,
+            others=self._others(run, readings),
+        )
 
     def _fill(self, holder: Holder, run: Run, count: int, before: int) -> SlabReading:
         """Adds connections, and reads once they are in their state."""
@@ -157,6 +175,19 @@ class Runner:
                 holder.ask(command, count)
         holder.wait_for(run.full * total, run.minis * total)
         return self._meter.settled(self._watched.settling, self._tolerance, AFTER_FREEING_S if run.frees else 0.0)
+
+    def _others(self, run: Run, readings: Sequence[SlabReading]) -> int:
+        """See `RunReadings.others`: what the machine counts less what the run made."""
+        full = [
+            reading.sockets - run.full * number * self._step
+            for number, reading in enumerate(readings)
+            if reading.sockets is not None
+        ]
+        minis = [
+            sum(reading.active.get(row, 0) for row in self._watched.minis) - run.minis * number * self._step
+            for number, reading in enumerate(readings)
+        ]
+        return beyond(full, 0) + beyond(minis, IDLE_MINIS)
 
     def _unchanged(self, holder: Holder, run: Run) -> Counts:
         """Makes sure that no socket left its state before it was counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ from textual.widgets import Input
 
 from tcptop.app import TcptopApp, bound_keys
 from tcptop.columns import SORT_KEYS
+from tcptop.widgets.big_number import GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
@@ -191,6 +193,51 @@ async def test_the_sockets_are_the_files_own() -> None:
         for title, field in (("allocated", "alloc"), ("in use", "inuse"), ("TIME_WAIT", "tw")):
             assert any(line.startswith(title) and f" {grouped(int(stat[field]))} " in f"{line} " for line in lines)
         assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
+
+
+@pytest.mark.parametrize("mode", ["full", "time_wait"])
+@pytest.mark.parametrize("refused", [[], ["proc/slabinfo"], ["sys/kernel/security/lsm"], None], ids=str)
+@pytest.mark.parametrize("phase", ["base", "established"])
+async def test_the_large_figure_is_the_sum_of_what_stands_below_it(
+    phase: str, refused: list[str] | None, mode: str
+) -> None:
+    """But for the rounding of each part to a whole byte."""
+    host = ChangedHost(tree("6.1-4n", phase))
+    host.refused = root_only if refused is None else lambda path: path in refused
+    async with TcptopApp(host).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        if mode == "time_wait":
+            await pilot.press("m")
+        lines = lines_of(app, FigurePane)
+        digits = read_big(lines[:3])
+        parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
+        if digits is None:
+            assert not parts
+        else:
+            assert parts
+            assert abs(sum(parts) - digits) <= len(parts) / 2 + 0.5, lines
+
+
+def read_big(lines: list[str]) -> int | None:
+    """The number that stands in large digits; None for a dash."""
+    digits = ""
+    rest = lines
+    while True:
+        found = [
+            each
+            for each, glyph in GLYPHS.items()
+            if all(line.startswith(part) for line, part in zip(rest, glyph, strict=True))
+        ]
+        found = [each for each in found if each != " "]
+        if not found:
+            if not all(line.startswith(" ") for line in rest):
+                return int(digits) if digits else None
+            rest = [line[1:] for line in rest]
+            if not any(line.strip() for line in rest):
+                return int(digits) if digits else None
+            continue
+        digits += found[0] if found[0].isdigit() else ""
+        rest = [line[len(GLYPHS[found[0]][0]) :] for line in rest]
 
 
 # The buddy allocator's lists
