@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
+tcptop lab: measures what each TCP state costs this kernel (root; tcptop lab -h).
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
@@ -43,7 +44,10 @@ def fail(message: str) -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs tcptop and ends the program with its exit code."""
-    options = parsed(sys.argv[1:] if arguments is None else list(arguments))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["lab"]:
+        run_lab(given[1:])
+    options = parsed(given)
     try:
         if options.once or options.json:
             run_reports(options)
@@ -56,6 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(0)
     sys.exit(0)
+
+
+def run_lab(arguments: Sequence[str]) -> NoReturn:
+    """Runs `tcptop lab` and ends the program with its exit code."""
+    from tcptop.lab import command
+
+    parser = Parser(prog="tcptop lab", description=command.DESCRIPTION, allow_abbrev=False)
+    command.add_arguments(parser)
+    try:
+        sys.exit(command.run(parser.parse_args(arguments)))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,0 +1,135 @@
+"""What is wrong is one line and exit code 1, before anything is opened."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded import MemoryHost
+from test_lab_report import result
+
+from tcptop.lab import limits
+from tcptop.lab.as_json import as_object
+from tcptop.lab.errors import LabError
+from tcptop.lab.limits import checked_connections
+
+LAB = """
+import argparse, os, sys
+from tcptop.lab import command, experiment, limits, progress
+from tcptop.hosts import folder
+parser = argparse.ArgumentParser(prog="tcptop lab")
+command.add_arguments(parser)
+options = parser.parse_args(sys.argv[1:])
+{before}
+sys.exit(command.run(options))
+"""
+
+
+def lab(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the subcommand in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", LAB.format(before=before), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a refusal."""
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("tcptop: ")
+    return line
+
+
+def with_memory(mebibytes: int) -> MemoryHost:
+    """A host with so much memory available."""
+    return MemoryHost({"proc/meminfo": f"MemTotal: 1 kB\nMemAvailable: {mebibytes << 10} kB\n".encode()})
+
+
+def with_descriptors(monkeypatch: pytest.MonkeyPatch, hard: int) -> None:
+    """A process that may open so many descriptors."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (min(1024, hard), hard))
+
+
+def test_without_root_one_line_says_so() -> None:
+    before = "os.setuid(65534)" if os.geteuid() == 0 else ""
+    line = one_line(lab(before=before))
+    assert "lab needs root" in line
+    assert "sudo" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be refused a namespace")
+def test_without_namespaces_one_line_says_so() -> None:
+    drop = (
+        "import ctypes\n"
+        "libc = ctypes.CDLL(None)\n"
+        "assert libc.prctl(24, 21, 0, 0, 0) == 0  # PR_CAPBSET_DROP, CAP_SYS_ADMIN\n"
+    )
+    line = one_line(lab("--connections", "1000", before=drop))
+    assert "network namespace" in line
+    assert "Operation not permitted" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
+def test_too_few_descriptors_are_one_line() -> None:
+    low = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
+    assert "two file descriptors each, of 300" in one_line(lab(before=low))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
+def test_a_file_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
+    assert "cannot be written there" in one_line(lab("-w", str(tmp_path / "none" / "file")))
+    assert "is a folder" in one_line(lab("-w", str(tmp_path)))
+
+
+def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:
+    assert "No such file" in one_line(lab("--compare", "/nonexistent"))
+
+
+def test_two_files_are_compared_without_root(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path, kernel in zip(paths, ("6.1.0", "7.3.0"), strict=True):
+        path.write_text(json.dumps(as_object(result(kernel))))
+    before = "os.setuid(65534)" if os.geteuid() == 0 and os.access(tmp_path.parent, os.X_OK) else ""
+    for path in (tmp_path, *tmp_path.parents):
+        if before and not path.stat().st_mode & 0o001:
+            before = ""
+    done = lab("--json", "--compare", *map(str, paths), before=before)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["kernels"] == ["6.1.0", "7.3.0"]
+
+
+def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_descriptors(monkeypatch, 1_000_000)
+    assert checked_connections(None, with_memory(8192)) == limits.DEFAULT_CONNECTIONS
+    with_descriptors(monkeypatch, 4096)
+    assert checked_connections(None, with_memory(8192)) == 1028
+    with_descriptors(monkeypatch, resource.RLIM_INFINITY)
+    assert checked_connections(None, with_memory(64)) == 2048
+
+
+@pytest.mark.parametrize(
+    ("asked", "hard", "mebibytes", "said"),
+    [
+        (8000, 4096, 8192, "at most 1028 here: two file descriptors each, of 4 096"),
+        (30_000, 1_000_000, 8192, "at most 24000 here: each needs a local port"),
+        (8000, 1_000_000, 64, "at most 2048 here: 64.0 MiB of memory"),
+        (10, 1_000_000, 8192, "at least 1000"),
+        (None, 100, 8192, "lab needs room for 1 000 connections"),
+    ],
+)
+def test_a_wish_beyond_the_limits_is_refused(
+    monkeypatch: pytest.MonkeyPatch, asked: int | None, hard: int, mebibytes: int, said: str
+) -> None:
+    with_descriptors(monkeypatch, hard)
+    with pytest.raises(LabError, match=said) as caught:
+        checked_connections(asked, with_memory(mebibytes))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,189 @@
+"""What a lab says: the keys of its JSON, its text, and two kernels side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tcptop.lab.as_json import as_object
+from tcptop.lab.as_text import as_text
+from tcptop.lab.compare import compare_text, compared, loaded
+from tcptop.lab.errors import LabError
+from tcptop.lab.experiment import affordable, the_quieter
+from tcptop.lab.result import LabPart, LabResult, StateResult
+from tcptop.lab.runs import RUNS, runs_of
+
+SOCK = LabPart("TCP", ("TCP",), 1.0, 2520.0, 1.0, 1.0, 2520.0)
+BUCKETS = LabPart("eventpoll_epi", ("tcp_bind_bucket", "tcp_bind2_bucket"), 0.25, 32.0, 0.999, 0.25, 32.0)
+STRANGE = LabPart("kmalloc-64", ("kmalloc-64",), 1.0, 64.0, 0.999, None, None)
+VECTORS = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.2, 38.0, 0.98, None, None)
+OBSERVER = LabPart("proc_inode_cache", ("proc_inode_cache",), 0.9, 850.0, 0.99, None, None)
+
+
+def state(
+    *parts: LabPart, missing: tuple[str, ...] = (), ports: int = 0, vectors_counted: bool = False, others: int = 0
+) -> StateResult:
+    """A state whose catalogue has what was measured, but for what is strange to it."""
+    known = sum(part.catalogue_bytes or 0.0 for part in parts)
+    return StateResult(
+        connections=8000,
+        sockets=8000,
+        parts=parts,
+        vectors=VECTORS,
+        catalogue_bytes=known,
+        catalogue_missing=missing,
+        catalogue_counts_vectors=vectors_counted,
+        observer=OBSERVER,
+        control_bytes=0.0,
+        all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
+        local_ports=ports,
+        others=others,
+    )
+
+
+def result(kernel: str = "6.18.0", *parts: LabPart) -> LabResult:
+    """A lab of every state."""
+    results = {run.key: state(*(parts or (SOCK,))) for run in RUNS}
+    results["established/few_ports"] = state(SOCK, BUCKETS, ports=1000)
+    return LabResult(kernel, 4096, False, 8000, 12.34, results)
+
+
+STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
+
+
+def test_the_json_has_the_keys_of_the_schema() -> None:
+    found = json.loads(json.dumps(as_object(result())))
+    assert {"schema", "kernel", "page_size", "took_s", "states"} <= found.keys()
+    assert (found["schema"], found["kernel"], found["page_size"], found["took_s"]) == (1, "6.18.0", 4096, 12.34)
+    states = found["states"]
+    assert states.keys() == {"established", "fin_wait2", "close_wait", "time_wait"}
+    assert states["established"].keys() == {"accepted", "outgoing", "pair"}
+    assert states["time_wait"].keys() == {"accepted", "outgoing"}
+    every = [*states["established"].values(), *states["time_wait"].values(), states["fin_wait2"], states["close_wait"]]
+    for each in every:
+        assert each.keys() >= STATE_KEYS
+        assert each["bytes"] == pytest.approx(sum(part["bytes"] for part in each["parts"]))
+        assert all({"row", "objects", "bytes", "r2", "names"} <= part.keys() for part in each["parts"])
+
+
+def test_what_was_not_measured_is_null() -> None:
+    only = LabResult("6.1", 4096, True, 1000, 1.0, {"time_wait/accepted": state(SOCK)})
+    found = as_object(only)
+    assert found["states"]["established"] == {"accepted": None, "outgoing": None, "pair": None}
+    assert found["states"]["fin_wait2"] is None
+    assert found["few_ports"] is None
+    assert found["states"]["time_wait"]["accepted"]["bytes"] == 2520
+    assert found["family"] == "ipv6"
+
+
+def test_the_observer_is_apart_and_not_in_the_bytes() -> None:
+    found = as_object(result())
+    assert found["observer"] == {"row": "proc_inode_cache", "objects": 0.9, "bytes": 850.0, "r2": 0.99}
+    assert found["states"]["close_wait"]["bytes"] == 2520
+
+
+def test_vectors_stand_beside_the_bytes_unless_the_catalogue_has_them() -> None:
+    assert (state(SOCK).bytes, state(SOCK).with_vectors_bytes) == (2520, 2558)
+    assert state(SOCK, vectors_counted=True).bytes == 2558
+
+
+def test_buckets_are_told_per_port() -> None:
+    few = as_object(result())["few_ports"]
+    assert (few["local_ports"], few["buckets_per_port"], few["buckets_per_connection"]) == (1000, 2.0, 0.25)
+    assert "2.00 bucket objects per port, 0.250 per connection" in as_text(result())
+
+
+def test_an_object_that_nobody_explains_is_named() -> None:
+    strange = state(SOCK, STRANGE)
+    assert (strange.unexplained, strange.unexplained_bytes) == ((STRANGE,), 64.0)
+    assert strange.difference == pytest.approx(64 / 2520)
+    assert strange.disturbance == pytest.approx(64 / 2558)
+    text = as_text(result("6.18.0", SOCK, STRANGE))
+    assert "Unexplained: TIME_WAIT accepted: 64 bytes in kmalloc-64" in text
+
+
+def test_an_unknown_object_counts_only_if_both_takes_have_it() -> None:
+    noise = LabPart("buffer_head", ("buffer_head",), 0.1, 13.0, 0.99, None, None)
+    assert the_quieter(state(SOCK, STRANGE, noise), state(SOCK, STRANGE)).unexplained == (STRANGE,)
+    assert the_quieter(state(SOCK), state(SOCK, noise)).unexplained == ()
+
+
+def test_other_programs_sockets_are_said() -> None:
+    crowded = state(SOCK, others=400)
+    assert crowded.disturbance == 0.05
+    text = as_text(LabResult("6.1", 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
+    assert "Disturbed: TIME_WAIT accepted: 400 sockets of other programs came or went" in text
+
+
+def test_a_part_that_did_not_follow_is_said() -> None:
+    gone = LabPart("dentry", ("dentry",), 0.0, 0.0, 0.0, 1.0, 195.0)
+    assert state(SOCK, gone).disturbance == 1.0
+    assert "Disturbed: CLOSE_WAIT accepted: dentry did not follow" in as_text(result("6.18.0", SOCK, gone))
+
+
+def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
+    lacking = LabResult("6.1", 4096, False, 1000, 1.0, {"close_wait/": state(SOCK, missing=("LSM socket blob",))})
+    assert ">= 2520.0" in as_text(lacking)
+    assert as_object(lacking)["states"]["close_wait"]["complete"] is False
+
+
+def test_the_text_is_ascii_and_bounded() -> None:
+    text = as_text(result())
+    assert text.isascii()
+    assert text.endswith("\n")
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_two_kernels_side_by_side() -> None:
+    larger = LabPart("TCP", ("TCP",), 1.0, 2772.0, 1.0, 1.0, 2772.0)
+    first, second = as_object(result("6.1.0")), as_object(result("7.3.0", larger))
+    found = compared(first, second)
+    assert found["kernels"] == ["6.1.0", "7.3.0"]
+    assert found["states"]["time_wait/accepted"] == {
+        "bytes": [2520.0, 2772.0],
+        "difference": 0.1,
+        "bytes_per_million": [2_520_000_000, 2_772_000_000],
+    }
+    text = compare_text(first, second)
+    assert text.isascii()
+    assert "6.1.0 (A) beside 7.3.0 (B)" in text
+    [line] = [line for line in text.splitlines() if "TIME_WAIT accepted" in line]
+    assert "2520.0  2772.0      +252.0  +10.00 %  2 403 MiB  2 644 MiB    +240 MiB" in line
+
+
+def test_a_state_that_one_lab_lacks_has_no_difference() -> None:
+    first = as_object(LabResult("6.1", 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
+    found = compared(first, as_object(result()))["states"]
+    assert found["close_wait"]["bytes"] == [2520.0, 2520.0]
+    assert (found["fin_wait2"]["bytes"], found["fin_wait2"]["difference"]) == ([None, 2520.0], None)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "not the result of a lab"),
+        ('{"schema": 2, "states": {}}', "its schema is 2"),
+    ],
+)
+def test_a_file_that_is_no_result_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(content)
+    with pytest.raises(LabError, match=said) as caught:
+        loaded(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_states_select_their_runs() -> None:
+    assert [run.key for run in runs_of(("time_wait",))] == ["time_wait/accepted", "time_wait/outgoing"]
+    assert runs_of(("established", "fin_wait2", "close_wait", "time_wait")) == RUNS
+
+
+@pytest.mark.parametrize(
+    ("connections", "control_s", "expected"),
+    [(8000, 1.0, 8000), (8000, 3.0, 5332), (8000, 60.0, 4000), (1000, 60.0, 1000)],
+)
+def test_a_slow_machine_gets_fewer_connections(connections: int, control_s: float, expected: int) -> None:
+    assert affordable(connections, control_s, 8) == expected
