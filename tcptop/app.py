@@ -19,12 +19,11 @@ from tcptop.accounting import account
 from tcptop.columns import SORT_KEYS, column
 from tcptop.hangup import end_on_hangup, end_on_signals
 from tcptop.hosts.daemon_threads import DaemonThreadHost
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
 from tcptop.interval import interval_s
 from tcptop.ledger import Ledger
 from tcptop.live_sampler import LiveSampler
-from tcptop.sampler import Sampler, kernel_sources
+from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -198,9 +197,7 @@ class TcptopApp(App[int]):
 
     def _look_at_saved(self) -> None:
         sampler = Sampler(self._host, kernel_sources())
-        for _ in range(2):
-            for source in sampler.due():
-                driven(sampler.read(source))
+        read_due(sampler)
         self.post_message(Sampled(sampler.snapshot()))
 
     def _choose(self, choices: Choices) -> None:
@@ -212,6 +209,9 @@ class TcptopApp(App[int]):
             return
         for pane in self.screen_stack[0].query(Pane):
             pane.show(self._ledger, self._choices)
+        if self._live is not None:
+            buddy = self.screen_stack[0].query_one(BuddyPane)
+            self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_leave(self) -> None:
         """Quits with 0."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +14,11 @@ from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
     from tcptop.hosts.folder import FolderHost
-    from tcptop.sampler import Sampler
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
-tcptop lab: measures what each TCP state costs this kernel (root; tcptop lab -h).
+tcptop lab (root): measures what each TCP state costs this kernel.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
@@ -167,10 +165,9 @@ def opened(root: str) -> FolderHost:
 
 def run_reports(options: argparse.Namespace) -> None:
     """Prints reports without a screen, an event loop or a thread."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     from tcptop.accounting import account
     from tcptop.columns import DEFAULT_SORT_KEY
-    from tcptop.sampler import Sampler, kernel_sources
+    from tcptop.sampler import Sampler, kernel_sources, read_due
 
     host = opened(options.root)
     period_s = options.delay or 1.0
@@ -196,16 +193,6 @@ def run_reports(options: argparse.Namespace) -> None:
             time.sleep(max(0.0, next_s - time.monotonic()))
 
 
-def read_due(sampler: Sampler) -> None:
-    """Reads what may be read now; twice, since what the first sources say decides whether others may be read."""
-    from tcptop.hosts.driven import driven
-
-    for source in sampler.due():
-        driven(sampler.read(source))
-    for source in sampler.due():
-        driven(sampler.read(source))
-
-
 def printed(text: str) -> None:
     """Writes and flushes; a full disk is one line."""
     if sys.stdout is None:  # as Python leaves it where the descriptor is closed
@@ -223,7 +210,8 @@ def printed(text: str) -> None:
 
 def run_screen(options: argparse.Namespace) -> None:
     """Runs the live screen until it is quit."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    if not all(stream is not None and stream.isatty() for stream in streams):
         fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
     host = opened(options.root)
     from tcptop.app import run

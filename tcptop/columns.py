@@ -39,6 +39,15 @@ class CacheRow:
             return None
         return min(1.0, here.objects / self.cache.objects)
 
+    @property
+    def tcp_bytes(self) -> float | None:
+        """What of the cache is TCP's here: on a node, the machine's by where the cache's objects are."""
+        if self.node is None or self.cache.tcp_bytes is None:
+            return self.cache.tcp_bytes
+        if not self.cache.objects:
+            return 0.0
+        return None if self.share_on_node is None else self.cache.tcp_bytes * self.share_on_node
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -208,13 +217,12 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "tcp",
         "TCP'S",
-        "what of the cache is TCP's: its own caches whole, its sockets' share of others",
-        lambda row: units.short_size(row.cache.tcp_bytes),
-        lambda row: row.cache.tcp_bytes,
+        "what of the cache is TCP's: its own caches whole, of others its share; on a node by where objects are",
+        lambda row: units.short_size(row.tcp_bytes),
+        lambda row: row.tcp_bytes,
         "e",
         6,
         importance=85,
-        scopes=("machine",),
     ),
     Column(
         "per_second",

@@ -46,6 +46,8 @@ class CacheLine:
     slab_share_bytes: float | None
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
+    use: float | None
+    """The share of objects that are in use, 0 to 1, both from one reading of slabinfo."""
     objects: int | None
     slabs: int | None
     bytes: int | None
@@ -56,13 +58,6 @@ class CacheLine:
     """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
     tcp_bytes: int | None = None
     """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
-
-    @property
-    def use(self) -> float | None:
-        """The share of objects that are in use, 0 to 1."""
-        if self.active_objects is None or not self.objects:
-            return None
-        return min(1.0, self.active_objects / self.objects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +146,11 @@ class SocketCounts:
     tcp_mem_unit_bytes: int | None
 
     @property
+    def buffers_within_error(self) -> bool:
+        """Whether all that is charged could be the counter's own error: then it is known as an upper bound only."""
+        return bool(self.buffer_error_bytes) and (self.buffer_bytes or 0) <= (self.buffer_error_bytes or 0)
+
+    @property
     def inuse_of_both(self) -> int | None:
         """In use of both families; a kernel without IPv6 tells of one only."""
         known = [each for each in (self.inuse, self.inuse6) if each is not None]
@@ -181,6 +181,7 @@ class TcpMemory:
     """meminfo's Slab less the sum of all rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
+    """The parts that are not known; with any, only `low_bytes` is sure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,15 +218,19 @@ class NodeMemory:
 
     @property
     def room_sockets(self) -> int | None:
-        """How many more whole sockets the node's free blocks hold; None where no zone tells."""
-        known = [zone.room_sockets for zone in self.zones if zone.room_sockets is not None]
-        return sum(known) if known else None
+        """How many more whole sockets the node's free blocks hold; None where a zone does not tell."""
+        return _sum_of_known([zone.room_sockets for zone in self.zones])
 
     @property
     def room_sockets_without_stealing(self) -> int | None:
         """The same from Unmovable blocks alone."""
-        known = [z.room_sockets_without_stealing for z in self.zones if z.room_sockets_without_stealing is not None]
-        return sum(known) if known else None
+        return _sum_of_known([zone.room_sockets_without_stealing for zone in self.zones])
+
+
+def _sum_of_known(amounts: list[int | None]) -> int | None:
+    """The sum; None where any is unknown, or there are none."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known and len(known) == len(amounts) else None
 
 
 @dataclass(frozen=True, slots=True)

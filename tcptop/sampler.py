@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import BTF_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
@@ -134,7 +135,9 @@ class Sampler:
         """Says that a source has not answered yet; what it said before stands."""
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
-        self._readings[source.name] = replace(old, state="late", reason=reason)
+        # A damaged reading stays one: what is late is the next.
+        state = old.state if old.state in ("cut", "strange") else "late"
+        self._readings[source.name] = replace(old, state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
         """Says that reading a source ended in an error that no source should raise; the others go on."""
@@ -161,7 +164,7 @@ class Sampler:
         reading = self._readings.get(name, NOT_READ)
         source = self._sources.get(name)
         if source is not None and source.stands_in_for is not None and name not in self._readings:
-            return replace(NOT_READ, state="off", reason=f"not needed: {source.stands_in_for} can be read")
+            return replace(NOT_READ, state="off", reason=f"not needed while {source.stands_in_for} can be read")
         reason = self._off_reason(source) if source is not None else None
         if reason is not None and reading.value is None:
             return replace(NOT_READ, state="off", reason=reason)
@@ -192,3 +195,13 @@ class Sampler:
 READING_NAMES = frozenset(
     name for name, field in Snapshot.__dataclass_fields__.items() if str(field.type).startswith("Reading")
 )
+
+
+def read_due(sampler: Sampler) -> None:
+    """Reads what may be read now, where nothing waits.
+
+    Twice, since what the first sources say decides whether others may be read.
+    """
+    for _ in range(2):
+        for source in sampler.due():
+            driven(sampler.read(source))

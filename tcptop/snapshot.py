@@ -262,7 +262,6 @@ class SecurityModules:
 class MachineLoad:
     """What psutil says of the machine as a whole."""
 
-    memory_total_bytes: int
     memory_available_bytes: int
     cpu_busy_percent: float | None
     """Since the reading before; None at the first."""

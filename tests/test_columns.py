@@ -27,6 +27,7 @@ LINE = CacheLine(
     order=3,
     slab_share_bytes=2520.62,
     active_objects=118,
+    use=118 / 195,
     objects=195,
     slabs=15,
     bytes=491_520,
@@ -45,6 +46,7 @@ UNKNOWN = replace(
     pages_per_slab=None,
     order=None,
     active_objects=None,
+    use=None,
     objects=None,
     slabs=None,
     bytes=None,
@@ -103,7 +105,9 @@ FIGURES = (
 
 def test_u_sorts_by_the_share_in_use() -> None:
     caches = [
-        CacheRow(replace(LINE, name=str(active), row=str(active), active_objects=active, objects=objects), None)
+        CacheRow(
+            replace(LINE, name=str(active), active_objects=active, use=active / objects if objects else None), None
+        )
         for active, objects in ((1, 2), (99, 100), (5, 50), (0, 0))
     ]
     assert [row.cache.active_objects for row in in_order(caches, SORT_KEYS["u"])] == [99, 1, 5, 0]
@@ -145,7 +149,7 @@ def test_a_nodes_own_part() -> None:
 
 
 def test_what_slabinfo_tells_of_the_machine_only_is_not_shown_of_a_node() -> None:
-    assert {each.id for each in COLUMNS if "node" not in each.scopes} == {"active", "use", "tcp"}
+    assert {each.id for each in COLUMNS if "node" not in each.scopes} == {"active", "use"}
 
 
 def test_a_merged_cache_is_a_line_only_where_its_row_is_not_known() -> None:

@@ -31,7 +31,7 @@ from tcptop.ledger import (
     Slice,
     SocketCounts,
 )
-from tcptop.snapshot import Snapshot, Sockstat
+from tcptop.snapshot import Snapshot
 
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
@@ -93,7 +93,9 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
-    slab = [part.slab_bytes for part in parts if part.slab_bytes is not None]
+    # A share of a slab is at least the object; where no share is known at all, no such sum is given.
+    has_share = any(part.slab_bytes is not None for part in parts)
+    slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return Side(
         object_bytes=round(sum(part.object_bytes for part in parts), 2) if parts else None,
         slab_bytes=round(sum(slab), 2) if slab else None,
@@ -123,9 +125,9 @@ def files(table: CacheTable, allocated: int | None, orphans: int | None) -> int 
 
     min(alloc − orphan, active objects of sock_inode_cache), since no counter tells how many are in accept queues.
     """
-    if allocated is None:
+    if allocated is None or orphans is None:
         return None
-    with_file = max(0, allocated - (orphans or 0))
+    with_file = max(0, allocated - orphans)
     most = most_objects(table, SOCKET_ALLOC)
     return with_file if most is None else min(with_file, most)
 
@@ -141,7 +143,7 @@ def most_objects(table: CacheTable, kernel_object: KernelObject) -> int | None:
 def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> ConnectionCost:
     mix = family_mix(table, sockets, "full", cpus)
     figures = _figures(snapshot, table, "full", mix)
-    beside = _beside(snapshot)
+    beside = table.beside
     allocated = beside.allocated if beside else None
     held = _held_bytes(table, "full")
     idle = _idle_bytes(table, held, allocated, mix)
@@ -321,13 +323,6 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     )
 
 
-def _beside(snapshot: Snapshot) -> Sockstat | None:
-    """Sockstat as it was read beside the caches' bytes."""
-    counts, slabinfo = snapshot.slab_counts, snapshot.slabinfo
-    newest = slabinfo if (slabinfo.taken_at_s or 0) >= (counts.taken_at_s or 0) and slabinfo.value else counts
-    return newest.sockstat or slabinfo.sockstat
-
-
 def _held_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
     """What the caches of both families hold; None where either is there, or may be, and its bytes are not known."""
     total = 0
@@ -358,7 +353,7 @@ def _buffers_per_socket(sockets: SocketCounts) -> float | None:
     """None while the counter's own error could be all of it."""
     if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
         return None
-    if sockets.buffer_error_bytes and sockets.buffer_bytes <= sockets.buffer_error_bytes:
+    if sockets.buffers_within_error:
         return None
     return round(sockets.buffer_bytes / sockets.allocated, 2)
 

@@ -135,7 +135,7 @@ class NodeTable:
         As mm/page_alloc.c, __zone_watermark_ok, asks for an allocation that prefers zone Normal and may use neither
         CMA pages nor the HighAtomic reserve.
         """
-        if zone is None or area is None or zone.low_pages is None:
+        if zone is None or area is None or zone.low_pages is None or not zone.protection_pages:
             return None
         if zone.name not in SLAB_ZONES:
             return 0

@@ -12,7 +12,7 @@ from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel_release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.snapshot import SlabCount, SlabRow, Snapshot
+from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """The folder of a merged cache carries the size of its objects: `:A-0000128` (mm/slub.c, create_unique_id)."""
@@ -133,6 +133,12 @@ class CacheTable:
             return {}
         return counts.value.caches
 
+    @property
+    def beside(self) -> Sockstat | None:
+        """The socket counters as they were read beside the bytes of these caches."""
+        slabinfo, counts = self._snapshot.slabinfo, self._snapshot.slab_counts
+        return slabinfo.sockstat if not self._counts or self._slabinfo_is_newest() else counts.sockstat
+
     def _slabinfo_is_newest(self) -> bool:
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if slabinfo.value is None or slabinfo.taken_at_s is None:
@@ -170,6 +176,7 @@ class CacheTable:
             order=max(0, row.pages_per_slab - 1).bit_length(),
             slab_share_bytes=self._share(row.pages_per_slab, row.objects_per_slab),
             active_objects=row.active_objects,
+            use=row.active_objects / row.objects if row.objects else None,
             objects=objects,
             slabs=slabs,
             bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
@@ -193,6 +200,7 @@ class CacheTable:
                 in_catalogue=True,
                 object_size_bytes=object_size,
                 active_objects=None,
+                use=None,
                 objects=None,
                 slabs=None,
                 bytes=None,
@@ -224,6 +232,7 @@ class CacheTable:
             order=order,
             slab_share_bytes=self._share(pages, per_slab),
             active_objects=None,
+            use=None,
             objects=objects,
             slabs=slabs,
             bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
@@ -350,6 +359,7 @@ _EMPTY = CacheLine(
     order=None,
     slab_share_bytes=None,
     active_objects=None,
+    use=None,
     objects=None,
     slabs=None,
     bytes=None,

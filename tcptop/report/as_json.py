@@ -42,6 +42,8 @@ def as_object(ledger: Ledger) -> Json:
             "low_bytes": memory.low_bytes,
             "high_bytes": memory.high_bytes,
             "unexplained_bytes": memory.unexplained_bytes,
+            "complete": not memory.missing,
+            "missing": list(memory.missing),
             "parts": [
                 {
                     "part": part.name,

@@ -50,7 +50,7 @@ def _head(ledger: Ledger) -> Iterator[str]:
     yield f"tcptop: what TCP costs this kernel - {host.name or host.place or 'unknown host'}"
     facts = [f"Linux {host.kernel or units.UNKNOWN}"]
     facts.append(f"{host.cpus if host.cpus is not None else units.UNKNOWN} CPUs")
-    facts.append(f"{len(ledger.nodes)} node{'s' if len(ledger.nodes) != 1 else ''}")
+    facts.append(f"{len(ledger.nodes) or units.UNKNOWN} node{'s' if len(ledger.nodes) != 1 else ''}")
     facts.append(f"{units.size(host.page_size_bytes)} pages")
     facts.append(f"{units.size(host.memory_bytes)} memory")
     yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")
@@ -104,14 +104,15 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
-    doubt = f", ± {units.size(error)}" if error else ""
+    doubt = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
+    charged = f"≤ {units.size(error)}" if sockets.buffers_within_error else units.size(sockets.buffer_bytes)
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), "this network namespace, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
-        ("buffers", units.size(sockets.buffer_bytes), f"machine: charged to sockets, in whole pages{doubt}"),
+        ("buffers", charged, f"machine: charged to sockets, in whole pages{doubt}"),
     )
     yield "Sockets"
     for title, value, scope in rows:
@@ -127,10 +128,12 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     if memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
     else:
-        ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
-        yield f"  {units.size(memory.bytes)}   {ends}"
         if memory.missing:
-            yield f"  not in it, not known: {', '.join(memory.missing)}"
+            yield f"  ≥ {units.size(memory.low_bytes)}, about {units.size(memory.bytes)} and what is not known:"
+            yield f"    {', '.join(memory.missing)}"
+        else:
+            ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
+            yield f"  {units.size(memory.bytes)}   {ends}"
     for part in memory.parts:
         if part.high_bytes:
             about = (

@@ -17,27 +17,30 @@ class MachineLoadSource(Source[MachineLoad]):
 
     name = "machine_load"
 
+    def __init__(self) -> None:
+        self._before: tuple[float, float] | None = None
+
     async def read(self, host: Host) -> Reading[MachineLoad]:
         """Asks psutil, which reads the host's own procfs."""
         proc = host.identity.proc_folder
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
-            load, took_us = await host.ask(lambda: _timed(proc))
+            load, took_us = await host.ask(lambda: self._timed(proc))
         except Exception as error:  # psutil raises whatever a malformed meminfo or stat makes it raise
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)
         return reading(load, None, "proc/meminfo", took_us)
 
-
-def _timed(proc_folder: str) -> tuple[MachineLoad, int]:
-    started_ns = time.perf_counter_ns()
-    load = machine_load(proc_folder)
-    return load, (time.perf_counter_ns() - started_ns) // 1000
-
-
-def machine_load(proc_folder: str) -> MachineLoad:
-    """Reads below `proc_folder`; the busy share is that since the call before, and means nothing at the first."""
-    psutil.PROCFS_PATH = proc_folder
-    memory = psutil.virtual_memory()
-    return MachineLoad(memory.total, memory.available, psutil.cpu_percent(interval=None))
+    def _timed(self, proc_folder: str) -> tuple[MachineLoad, int]:
+        started_ns = time.perf_counter_ns()
+        psutil.PROCFS_PATH = proc_folder
+        available = psutil.virtual_memory().available
+        # psutil's own cpu_percent() remembers the times before by thread, and the thread may change.
+        times = psutil.cpu_times()
+        total, idle = sum(times), times.idle + times.iowait
+        busy = None
+        if self._before is not None and total > self._before[0]:
+            busy = 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))
+        self._before = (total, idle)
+        return MachineLoad(available, busy), (time.perf_counter_ns() - started_ns) // 1000

@@ -31,9 +31,9 @@ class TopologySource(Source[Topology]):
         paths = [ONLINE_CPUS]
         for number in numbers:
             paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
-        texts = [
-            decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in await host.read(paths)
-        ]
+        files = await host.read(paths)
+        took_us = folder.took_us + sum(file.took_us for file in files)
+        texts = [decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
         damage: Damage | None = None
         nodes: list[NodeFacts] = []
         for index, number in enumerate(numbers):
@@ -47,7 +47,7 @@ class TopologySource(Source[Topology]):
         if not nodes and online_cpus is None:
             state, reason = explained(NODES, folder.error or FileNotFoundError(2, ""))
             return Reading(state, None, reason, None, folder.took_us, None, None, None)
-        return reading(Topology(tuple(nodes), online_cpus), worse(damage, wrong), NODES, folder.took_us)
+        return reading(Topology(tuple(nodes), online_cpus), worse(damage, wrong), NODES, took_us)
 
 
 def _cpus(text: str | None) -> tuple[int | None, Damage | None]:

@@ -149,7 +149,7 @@ def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> Sentence:
 
 
 def _why_no_zone(node: NodeMemory) -> str:
-    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs"
+    cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
     return f"no memory, {cpus}; its sockets are on other nodes" if node.memory_bytes == 0 else "no zone is known"
 
 

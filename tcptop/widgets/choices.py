@@ -37,6 +37,8 @@ def table_node(ledger: Ledger, choices: Choices) -> int | None:
 
 def node_title(ledger: Ledger, choices: Choices) -> str:
     """How a pane's title names the choice: `node 0 of 4`, `all 4 nodes`, `node 0`."""
+    if not ledger.nodes:
+        return "no node is known"
     if choices.node is None:
         return f"all {len(ledger.nodes)} nodes" if len(ledger.nodes) != 1 else "the only node"
     return f"node {choices.node} of {len(ledger.nodes)}" if len(ledger.nodes) > 1 else f"node {choices.node}"

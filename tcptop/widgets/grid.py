@@ -1,4 +1,4 @@
-"""The one table widget: columns chosen by width, a fixed head, rows that scroll, a cursor that keeps to its row."""
+"""The one table widget: columns chosen by width, a fixed head, rows that scroll."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
         right.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
     right.append((" ", "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
-    facts.append(f"{len(ledger.nodes)} node{'' if len(ledger.nodes) == 1 else 's'}")
+    if ledger.nodes:
+        facts.append(f"{len(ledger.nodes)} node{'' if len(ledger.nodes) == 1 else 's'}")
     if host.cpus is not None:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
 from typing import Literal
 
@@ -16,7 +16,6 @@ Role = Literal[
     "head",
     "accent",
     "warning",
-    "selected",
     "slice-1",
     "slice-2",
     "slice-3",
@@ -75,15 +74,6 @@ def between(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line
     room = columns - width(right)
     start = cropped(tuple(left), max(0, room - 1))
     return (*start, (" " * (room - width(start)), "text"), *right)
-
-
-def joined(parts: Iterable[Line], separator: Piece) -> Line:
-    """Lines one behind the other, with a separator between."""
-    pieces: list[Piece] = []
-    for part in parts:
-        if part:
-            pieces += [separator, *part] if pieces else part
-    return tuple(pieces)
 
 
 def wrapped(text: str, columns: int, role: Role, mark: Piece | None = None) -> list[Line]:

@@ -37,7 +37,6 @@ class Pane(Widget):
         & > .pane--head { color: $secondary; }
         & > .pane--accent { color: $primary; text-style: bold; }
         & > .pane--warning { color: $warning; text-style: bold; }
-        & > .pane--selected { background: $boost; text-style: bold; }
         & > .pane--slice-1 { color: $primary; }
         & > .pane--slice-2 { color: $secondary; }
         & > .pane--slice-3 { color: $accent; }

@@ -84,7 +84,7 @@ def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     if counts.buffer_bytes is None:
         return units.UNKNOWN, ("charged to sockets",)
     error = counts.buffer_error_bytes
-    if error and counts.buffer_bytes <= error:
+    if counts.buffers_within_error:
         return f"≤ {units.size(error)}", (f"{limit} (error)", limit, "error")
     doubt = f"± {units.size(error)}" if error else ""
     return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
@@ -101,5 +101,11 @@ def memory(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """All the kernel memory in TCP, with its range."""
     total = ledger.tcp_memory
     if total.bytes is None:
-        return units.UNKNOWN, ("needs root",)
+        return units.UNKNOWN, ("needs root" if ledger.sources["slabinfo"].state == "refused" else "not known",)
+    if total.missing:
+        return f"≥ {units.size(total.low_bytes)}", (
+            f"not known: {', '.join(total.missing)}",
+            "parts are not known",
+            "in part",
+        )
     return units.size(total.bytes), (units.size_range(total.low_bytes, total.high_bytes), "machine")
