@@ -272,9 +272,14 @@ class TcptopApp(App[int]):
         if self._live is not None:
             self._choose(replace(self._choices, paused=not self._choices.paused))
             self._live.pause(self._choices.paused)
+        else:
+            self._say_saved()
 
     def action_ask_interval(self) -> None:
         """Asks for the seconds from one sample to the next."""
+        if self._live is None:
+            self._say_saved()
+            return
         self._ask("seconds from one sample to the next:", self._answer_interval)
 
     def action_interval(self, step: int) -> None:
@@ -287,9 +292,12 @@ class TcptopApp(App[int]):
 
     def action_read_pagetypeinfo(self) -> None:
         """Reads pagetypeinfo from now on, whatever it costs."""
-        if self._live is not None:
+        off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
+        if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
             self._live.look_now()
+        else:
+            self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 
     def action_send_all(self) -> None:
         """Draws the whole screen again, for a terminal that lost it."""
@@ -338,6 +346,11 @@ class TcptopApp(App[int]):
         if self._live is not None:
             self._choose(replace(self._choices, interval_s=every_s))
             self._live.set_interval(every_s)
+        else:
+            self._say_saved()
+
+    def _say_saved(self) -> None:
+        self.notify("saved: there is one sample, and no interval", timeout=3, markup=False)
 
 
 KEY_NAMES = {

@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program."""
-        fail(f"{message} (tcptop --help lists the options)")
+        fail(f"{message} ({self.prog} --help lists the options)")
 
 
 def fail(message: str) -> NoReturn:
@@ -112,6 +112,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
     options, others = parser.parse_known_args(arguments)
+    if "lab" in others:
+        fail("lab comes first: tcptop lab")
     if others:
         fail(f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)")
     if options.once and options.json:

@@ -36,8 +36,8 @@ from tcptop.snapshot import Snapshot
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
 
-IDLE_SLABS_PER_CPU = 8
-"""About as many slabs as a CPU may keep, all of whose free objects count as active."""
+IDLE_SLABS_PER_CPU = 16
+"""Twice as many slabs as a CPU may keep, all of whose free objects count as active."""
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
 """On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""

@@ -73,7 +73,8 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
         sizes = f"{part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
-        yield f"    {part.object:<26} {part.cache:<20} {sizes}"
+        name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
+        yield f"    {name:<26} {part.cache:<20} {sizes}"
     for name in mix.outgoing.missing:
         yield f"    {name:<26} not known"
     if cost.idle_bytes_per_socket is not None:
@@ -105,7 +106,9 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     doubt = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
-    charged = f"≤ {units.size(error)}" if sockets.buffers_within_error else units.size(sockets.buffer_bytes)
+    charged = units.size(sockets.buffer_bytes)
+    if sockets.buffers_within_error:
+        charged = f"≤ {units.size((sockets.buffer_bytes or 0) + (error or 0))}"
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +15,12 @@ from tcptop.snapshot import Reading, ReadState
 
 Value = TypeVar("Value")
 
-AS_ROOT = 'sudo "$(command -v tcptop)"'
-"""The whole path, since root's own search path may hold another program of the name."""
+COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
+"""How this program is called: a checkout's script says so. Else the whole path, since root's own search path may hold
+another program of the name.
+"""
+
+AS_ROOT = f"sudo {COMMAND}"
 
 
 @dataclass(frozen=True, slots=True)

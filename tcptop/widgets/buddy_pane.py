@@ -59,19 +59,20 @@ class BuddyPane(ScrollPane):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, what is counted, and how many more sockets its free blocks hold."""
-        unit = "blocks" if choices.block_unit == "blocks" else "bytes"
-        title = f"Buddy free_area ─ {node_title(ledger, choices)} ─ free {unit}"
+        title = f"Buddy free_area ─ {node_title(ledger, choices)}"
+        if choices.block_unit == "bytes":
+            title += " in bytes"
         room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
         if room:
             most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
-            title += f" ─ room for {most}{units.count(sum(room))} sockets"
+            title += f" ─ room: {most}{units.count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
             stale
             and choices.node is not None
             and any(zone.migrate_types for node in ledger.nodes for zone in node.zones)
         ):
-            title += f" ─ types {stale}"
+            title += f" ─ types {stale.removesuffix(' old')}"
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:

@@ -25,6 +25,8 @@ class CachesPane(Grid):
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
+        if choices.sort not in {each.id for each in shown(ledger, choices)}:
+            title += f" ─ by {cache_columns.column(choices.sort).title}"
         return title
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:

@@ -18,6 +18,13 @@ from tcptop.widgets.scroll_pane import ScrollPane
 KEY_WIDTH = 14
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
+OTHER_KEYS: tuple[tuple[str, str], ...] = (
+    (":", "command palette"),
+    ("Tab", "the next table"),
+    ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
+)
+"""Keys that Textual, or a table, binds by itself."""
+
 FIGURES: tuple[tuple[str, str], ...] = (
     ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
     ("next", "what one more socket takes: its objects' shares of full slab pages"),
@@ -50,7 +57,7 @@ class HelpPane(ScrollPane):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """The name of the screen."""
-        return "Help ─ any other key closes it"
+        return "Help ─ arrows scroll, any other key closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Nothing stays."""
@@ -60,7 +67,7 @@ class HelpPane(ScrollPane):
         """Keys, figures, columns."""
         columns_help = [(each.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
-        for title, entries in (("Keys", self._keys), ("Figures", FIGURES), ("Columns", columns_help)):
+        for title, entries in (("Keys", (*self._keys, *OTHER_KEYS)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
                 lines += entry(key, text, columns)
