@@ -54,6 +54,8 @@ class CacheLine:
     """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
     active_per_s: float | None
     nodes: Mapping[int, NodeCount] | None
+    most_in_use: int | None = None
+    """No more objects are in use: the active ones, or all where a newer reading tells only those. As new as `bytes`."""
     computed: bool = False
     """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
     tcp_bytes: int | None = None

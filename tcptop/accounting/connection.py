@@ -128,16 +128,14 @@ def files(table: CacheTable, allocated: int | None, orphans: int | None) -> int 
     if allocated is None or orphans is None:
         return None
     with_file = max(0, allocated - orphans)
-    most = most_objects(table, SOCKET_ALLOC)
+    most = most_in_use(table, SOCKET_ALLOC)
     return with_file if most is None else min(with_file, most)
 
 
-def most_objects(table: CacheTable, kernel_object: KernelObject) -> int | None:
-    """No more than so many objects are in use: the active ones, else all, else None."""
+def most_in_use(table: CacheTable, kernel_object: KernelObject) -> int | None:
+    """No more than so many objects of a kind are in use; None where that is not known."""
     line = table.find(kernel_object).line
-    if line is None:
-        return None
-    return line.active_objects if line.active_objects is not None else line.objects
+    return line.most_in_use if line else None
 
 
 def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> ConnectionCost:
@@ -306,7 +304,7 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
         return
     caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
     sockets = (sockstat.allocated or 0) if sockstat else 0
-    able = [line for line in caches if line.active_objects is None or line.active_objects >= sockets]
+    able = [line for line in caches if line.most_in_use is None or line.most_in_use >= sockets]
     if not able or able[0].object_bytes is None:
         yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
         return
@@ -382,9 +380,4 @@ def _enough(count: int | None, cpus: int | None, mode: AccountingMode) -> bool:
 
 
 def _active(table: CacheTable, kernel_object: KernelObject) -> int:
-    return _known_active(table, kernel_object) or 0
-
-
-def _known_active(table: CacheTable, kernel_object: KernelObject) -> int | None:
-    line = table.find(kernel_object).line
-    return line.active_objects if line else None
+    return most_in_use(table, kernel_object) or 0

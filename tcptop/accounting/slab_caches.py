@@ -102,10 +102,10 @@ class CacheTable:
                 break
         return found
 
-    def row_active(self, line: CacheLine) -> int | None:
-        """The active objects of the row that counts this cache, whoever they belong to."""
+    def row_in_use(self, line: CacheLine) -> int | None:
+        """The most objects in use of the row that counts this cache, whoever they belong to."""
         row = self._by_name.get(line.row) if line.row else None
-        return row.active_objects if row else None
+        return row.most_in_use if row else None
 
     def total_bytes(self) -> int | None:
         """What all rows hold together; None where some are missing, or the page size is unknown."""
@@ -154,7 +154,7 @@ class CacheTable:
         names = self._sharing(row.name)
         objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
         count = next((self._counts[name] for name in names if name in self._counts), None)
-        objects, slabs = row.objects, row.slabs
+        objects, slabs, newer = row.objects, row.slabs, False
         if (
             count is not None
             and count.objects is not None
@@ -162,6 +162,7 @@ class CacheTable:
             and not self._slabinfo_is_newest()
         ):
             objects, slabs = count.objects, count.slabs
+            newer = True
         return CacheLine(
             name=row.name,
             row=row.name,
@@ -182,6 +183,7 @@ class CacheTable:
             bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
             active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
             nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
+            most_in_use=objects if newer else row.active_objects,
         )
 
     def _without_row(self, name: str) -> CacheLine:
@@ -206,6 +208,7 @@ class CacheTable:
                 bytes=None,
                 active_per_s=None,
                 nodes=None,
+                most_in_use=None,
             )
         count = None if merged else self._counts.get(name)
         object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
@@ -238,6 +241,7 @@ class CacheTable:
             bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
             active_per_s=None,
             nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
+            most_in_use=objects,
             computed=computed,
         )
 

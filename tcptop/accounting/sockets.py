@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import TW6_SOCK, TW_SOCK
 from tcptop.kernel_release import release_numbers
-from tcptop.ledger import SocketCounts
+from tcptop.ledger import CacheLine, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
@@ -26,7 +26,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     units = sockstat.buffer_units if sockstat else None
     error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
     found = [table.find(TW_SOCK), table.find(TW6_SOCK)]
-    active = [each.line.active_objects if each.line else 0 for each in found if each.status != "unknown"]
+    active = [_in_use(each.line) if each.line else 0 for each in found if each.status != "unknown"]
     return SocketCounts(
         inuse=sockstat.inuse if sockstat else None,
         inuse6=sockstat6.inuse if sockstat6 else None,
@@ -41,6 +41,11 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
         tcp_mem_unit_bytes=unit,
     )
+
+
+def _in_use(line: CacheLine) -> int | None:
+    """The most that are in use; None without slabinfo, since all objects of a cache say nothing of those in use."""
+    return line.most_in_use if line.active_objects is not None else None
 
 
 def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tcptop.accounting.connection import FamilyMix, files, most_objects, side
+from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
@@ -84,7 +84,7 @@ def _shared_caches(
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = [most_objects(table, item) for item in REQUESTS]
+    requests = [most_in_use(table, item) for item in REQUESTS]
     sure = all(
         each is not None or table.find(item).status == "absent" for each, item in zip(requests, REQUESTS, strict=True)
     )
@@ -129,7 +129,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
         if line.bytes is not None and not line.aliases:
             parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
             continue
-        active = table.row_active(line)
+        active = table.row_in_use(line)
         if sockets.allocated is None or active is None:
             missing.append(line.name)
             continue

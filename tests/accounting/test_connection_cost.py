@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from recorded import (
     link_caches,
     row_of,
     slab_rows,
+    snapshot,
     text,
     written,
 )
 
+from tcptop.accounting import account
 from tcptop.ledger import ConnectionCost, Ledger, Side
 
 PAGE_BYTES = {kernel: 16384 if "16k" in kernel else 4096 for kernel in RECORDINGS}
@@ -486,3 +489,11 @@ def test_buffers_for_each_socket_are_unknown_while_the_counter_may_be_all_error(
 
 def test_on_a_kernel_whose_counter_is_exact_no_buffers_are_none_and_not_unknown() -> None:
     assert ledger("5.10-4n", "established").costs["full"].buffer_bytes_per_socket == 0
+
+
+def test_an_average_takes_no_count_of_slabinfo_that_is_older_than_its_bytes() -> None:
+    """Where slabinfo rests, the newer counts of sysfs bound what is in use; 16 001 sockets are not held to 28 of old."""
+    old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
+    resting = replace(new, slabinfo=replace(old, taken_at_s=1.0), slab_counts=replace(new.slab_counts, taken_at_s=9.0))
+    cost = account(resting).costs["full"]
+    assert cost.now_bytes == pytest.approx(known(account(new).costs["full"].now_bytes), rel=0.005)
