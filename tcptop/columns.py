@@ -264,5 +264,6 @@ def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -
     sure = [each for each in known if each[0] is not None]
     sure.sort(key=lambda each: each[1])
     sure.sort(key=lambda each: each[0], reverse=descending)  # type: ignore[arg-type, return-value]
-    unsure = sorted((each for each in known if each[0] is None), key=lambda each: each[1])
+    # Of what is not known, TCP's own caches come before those that it shares.
+    unsure = sorted((each for each in known if each[0] is None), key=lambda each: (each[2].cache.shared, each[1]))
     return [line for _, _, line in sure + unsure]
