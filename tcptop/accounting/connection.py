@@ -105,14 +105,15 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
     )
 
 
-def family_mix(table: CacheTable, sockets: SocketCounts, mode: AccountingMode, cpus: int | None) -> FamilyMix:
+def family_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """How the sockets are split: as the active objects of both caches are, once there are enough of them.
 
     With few sockets the active objects are mostly idle ones on per-CPU slabs; then the split is that of the sockets in
     use in this namespace, and IPv4 where there are none.
     """
-    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS[mode])
-    if active4 + active6 >= ENOUGH_SOCKETS_PER_CPU * (cpus or 1) and _enough(sockets.allocated, cpus, mode):
+    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
+    enough = _too_few(sockets.allocated, cpus, "sockets") is None
+    if enough and active4 + active6 >= ENOUGH_SOCKETS_PER_CPU * (cpus or 1):
         return FamilyMix(active4 / (active4 + active6), active6 / (active4 + active6))
     inuse4, inuse6 = sockets.inuse or 0, sockets.inuse6 or 0
     if inuse4 + inuse6:
@@ -139,7 +140,7 @@ def most_in_use(table: CacheTable, kernel_object: KernelObject) -> int | None:
 
 
 def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> ConnectionCost:
-    mix = family_mix(table, sockets, "full", cpus)
+    mix = family_mix(table, sockets, cpus)
     figures = _figures(snapshot, table, "full", mix)
     beside = table.beside
     allocated = beside.allocated if beside else None
@@ -373,10 +374,6 @@ def _objects_per_slab(table: CacheTable) -> int:
     """Of the tw_sock cache; 0 where it is not known."""
     line = table.find(TW_SOCK).line
     return (line.objects_per_slab or 0) if line else 0
-
-
-def _enough(count: int | None, cpus: int | None, mode: AccountingMode) -> bool:
-    return mode == "time_wait" or _too_few(count, cpus, "") is None
 
 
 def _active(table: CacheTable, kernel_object: KernelObject) -> int:

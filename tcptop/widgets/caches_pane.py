@@ -48,9 +48,7 @@ class CachesPane(Grid):
         lines = cache_columns.rows(ledger.caches, table_node(ledger, choices))
         lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
         columns = shown(ledger, choices)
-        return [
-            GridRow(line.cache.name, tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines
-        ]
+        return [GridRow(tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines]
 
     def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is nothing."""

@@ -35,7 +35,6 @@ class GridColumn:
 class GridRow:
     """The texts of one row, one for each column."""
 
-    key: str
     cells: tuple[str, ...]
     dim: bool = False
 
