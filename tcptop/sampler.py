@@ -12,7 +12,7 @@ from tcptop.hosts.host import Host
 from tcptop.kernel_objects import BTF_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
 from tcptop.printable import printable
-from tcptop.snapshot import NOT_READ, Reading, Snapshot, Sockstat
+from tcptop.snapshot import NOT_READ, LabMeasurement, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
@@ -68,6 +68,7 @@ class Sampler:
         interval_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
+        measured: LabMeasurement | None = None,
     ) -> None:
         self.host = host
         self.interval_s = interval_s
@@ -78,6 +79,7 @@ class Sampler:
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
         self._unwanted: set[str] = set()
+        self._measured = measured
 
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel."""
@@ -157,6 +159,7 @@ class Sampler:
             place=identity.place,
             net_namespace=identity.net_namespace,
             page_size_bytes=identity.page_size_bytes,
+            measured=self._measured,
             **readings,
         )
 

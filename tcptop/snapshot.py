@@ -249,13 +249,50 @@ class Sysctls:
     """Whether the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
     """net.core.mem_pcpu_rsv: pages of socket buffers that a CPU may hold back from the counter."""
+    build_id: str | None = None
+    """The GNU build ID in /sys/kernel/notes, in hexadecimal: two kernels of one release differ in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snmp:
+    """The Tcp line of /proc/net/snmp (net/ipv4/proc.c, snmp_seq_show); counts one network namespace."""
+
+    established: int | None
+    """CurrEstab: ESTABLISHED; on most kernels CLOSE_WAIT too (net/ipv4/tcp.c, tcp_set_state)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What else bounds the number of sockets, and how much of it is used; None where the kernel does not tell."""
+
+    open_files: int | None
+    """The machine's, of /proc/sys/fs/file-nr (fs/file_table.c, proc_nr_files)."""
+    most_open_files: int | None
+    most_orphans: int | None
+    """net.ipv4.tcp_max_orphans: the machine's."""
+    most_time_wait: int | None
+    """net.ipv4.tcp_max_tw_buckets: of one network namespace since 4.13, of the machine before."""
+    local_ports: tuple[int, int] | None
+    """net.ipv4.ip_local_port_range: first and last; of one network namespace."""
+    conntrack_entries: int | None
+    """net.netfilter.nf_conntrack_count: of one network namespace; None where conntrack is not loaded."""
+    most_conntrack_entries: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCgroups:
+    """Whether kernel memory is charged to memory cgroups, so that accounted slabs carry vectors."""
+
+    charged: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityModules:
-    """/sys/kernel/security/lsm: the Linux security modules that are active."""
+    """The Linux security modules that are active, from /sys/kernel/security/lsm or from what they leave elsewhere."""
 
     names: tuple[str, ...]
+    listed: bool = True
+    """False where the list cannot be read: then only those are named that hang something on a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +309,7 @@ class StructMember:
     """One member of a struct. An anonymous one has no name."""
 
     name: str
+    """Dotted where it is a member of an embedded struct."""
     offset_bytes: int
     size_bytes: int
     bits: int | None
@@ -294,6 +332,39 @@ class Btf:
     """/sys/kernel/btf/vmlinux: the structs of the catalogue that the kernel has, by name."""
 
     structs: Mapping[str, StructLayout]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredRow:
+    """What one endpoint holds in one slabinfo row, as a lab measured it."""
+
+    row: str
+    objects: float
+    bytes: float
+    catalogue_objects: float | None
+    """None where the catalogue knows of no such object."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredState:
+    """One state of a saved lab result."""
+
+    rows: tuple[MeasuredRow, ...]
+    vector_bytes: float
+    """Memory cgroups' vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabMeasurement:
+    """A saved result of `tcptop lab`."""
+
+    path: str
+    kernel_release: str | None
+    build_id: str | None
+    page_size_bytes: int | None
+    ipv6: bool
+    states: Mapping[str, MeasuredState]
+    """By state and side: `established/accepted`, `close_wait/`."""
 
 
 Value = TypeVar("Value")
@@ -349,4 +420,9 @@ class Snapshot:
     sysctls: Reading[Sysctls]
     security_modules: Reading[SecurityModules]
     btf: Reading[Btf]
+    snmp: Reading[Snmp]
+    socket_limits: Reading[SocketLimits]
+    memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
+    measured: LabMeasurement | None = None
+    """A lab result that the user gave; whether it is of this kernel is for the accounting to see."""
