@@ -2,7 +2,7 @@
 
 Which struct, in which slab cache, held in which states, allocated and freed by which function. Sizes are never here:
 they are read from the host. Whether a kernel has an object is read from its files; `since` and `until` serve only
-where no file tells.
+where no file tells. The ways from a system call down to each allocation are in `kernel_paths`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,26 @@ class State(Enum):
     LISTEN = "LISTEN"
     SYN_RECV = "SYN_RECV"
     ACCEPT_QUEUE = "accept queue"
+    """Established, and not yet taken by accept(2)."""
     ESTABLISHED = "ESTABLISHED"
     CLOSE_WAIT = "CLOSE_WAIT"
     FIN_WAIT2 = "FIN_WAIT2"
-    """With its descriptor still open; after close() it is a mini-socket, counted as TIME_WAIT."""
+    """With its descriptor still open: after shutdown(2)."""
+    FIN_WAIT2_CLOSED = "FIN_WAIT2, closed"
+    """After close(2): the mini-socket that later is in TIME_WAIT."""
     ORPHAN = "orphan"
+    """Closed by its program while TCP is not done: FIN_WAIT1, CLOSING, LAST_ACK."""
     TIME_WAIT = "TIME_WAIT"
 
 
 WITH_FILE = frozenset({State.LISTEN, State.ESTABLISHED, State.CLOSE_WAIT, State.FIN_WAIT2})
 WITH_SOCK = WITH_FILE | {State.ACCEPT_QUEUE, State.ORPHAN}
-WITH_PORT = WITH_SOCK | {State.TIME_WAIT}
+AS_MINI_SOCKET = frozenset({State.FIN_WAIT2_CLOSED, State.TIME_WAIT})
+WITH_PORT = WITH_SOCK | AS_MINI_SOCKET
 AS_REQUEST = frozenset({State.SYN_RECV, State.ACCEPT_QUEUE})
-AS_MINI_SOCKET = frozenset({State.TIME_WAIT})
-NOT_BY_STATE: frozenset[State] = frozenset()
+ANY_STATE = frozenset(State)
+
+Per = Literal["socket", "local port", "destination"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,8 @@ class KernelObject:
     struct: str
     label: str
     """What a figure calls its part; objects of one label are shown as one."""
+    purpose: str
+    """What it is for, in one sentence."""
     caches: tuple[str, ...]
     """The names that its cache has had, newest first; empty where it is a plain kmalloc."""
     held_in: frozenset[State]
@@ -48,9 +56,15 @@ class KernelObject:
     freed_by: str
     family: Literal["ipv4", "ipv6"] | None = None
     """None where both families use it."""
-    per: Literal["socket", "local port"] = "socket"
+    per: Per = "socket"
+    only_with: str | None = None
+    """What a program or an administrator does that makes the kernel allocate it; None where every socket has it."""
     tcp_only: bool = False
     """Whether all of the cache is TCP's, so that its own totals count; else it counts by TCP's sockets."""
+    accounted: bool = False
+    """SLAB_ACCOUNT: its slabs carry a vector that says which memory cgroup each object is charged to."""
+    seen_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
+    """How one sees that a kernel has it."""
     btf_struct: str | None = None
     """What BTF calls it, where its cache holds just that struct."""
     hwcache_align: bool = False
@@ -65,13 +79,20 @@ class KernelObject:
     commit: str | None = None
     """The commit that brought it, or took it away."""
 
+    @property
+    def in_every_figure(self) -> bool:
+        """Whether a socket has it whatever its program does."""
+        return self.only_with is None and self.per != "destination"
+
 
 SOCKET_WQ = KernelObject(
     struct="struct socket_wq",
     label="wq",
+    purpose="the wait queue of those who sleep or poll on the socket",
     caches=(),
     kmalloc_bytes=64,
     held_in=WITH_FILE,
+    seen_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
     allocated_by="sock_alloc_inode()",
     freed_by="sock_destroy_inode(), after a grace period",
     until=(5, 3),
@@ -81,19 +102,35 @@ SOCKET_WQ = KernelObject(
 LSM_SOCKET_BLOB = KernelObject(
     struct="LSM socket blob",
     label="LSM",
+    purpose="what Linux security modules keep for a sock: labels, a profile",
     caches=(),
     held_in=WITH_SOCK,
-    allocated_by="security_sk_alloc()",
-    freed_by="security_sk_free()",
+    seen_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
+    allocated_by="sk_prot_alloc() -> security_sk_alloc()",
+    freed_by="sk_prot_free() -> security_sk_free()",
+)
+
+CGROUP_VECTORS = KernelObject(
+    struct="obj_cgroup vectors",
+    label="memcg",
+    purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
+    caches=(),
+    held_in=ANY_STATE,
+    seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
+    allocated_by="account_slab() -> alloc_slab_obj_exts()",
+    freed_by="unaccount_slab() -> free_slab_obj_exts(), with the slab",
+    since=(5, 9),
 )
 
 TCP_SOCK = KernelObject(
     struct="struct tcp_sock",
     label="TCP",
+    purpose="the protocol's own state: sequence numbers, windows, timers, queues, congestion control",
     caches=("TCP",),
     btf_struct="tcp_sock",
     hwcache_align=True,
     outer_free_pointer=True,
+    accounted=True,
     held_in=WITH_SOCK,
     family="ipv4",
     tcp_only=True,
@@ -104,10 +141,12 @@ TCP_SOCK = KernelObject(
 TCP6_SOCK = KernelObject(
     struct="struct tcp6_sock",
     label="TCPv6",
+    purpose="struct tcp_sock and the addresses and options of IPv6; also IPv4 over an IPv6 socket",
     caches=("TCPv6",),
     btf_struct="tcp6_sock",
     hwcache_align=True,
     outer_free_pointer=True,
+    accounted=True,
     held_in=WITH_SOCK,
     family="ipv6",
     tcp_only=True,
@@ -118,21 +157,70 @@ TCP6_SOCK = KernelObject(
 SOCKET_ALLOC = KernelObject(
     struct="struct socket_alloc",
     label="inode",
+    purpose="struct socket, which system calls know, and the inode that makes it a file",
     caches=("sock_inode_cache",),
     btf_struct="socket_alloc",
     hwcache_align=True,
     outer_free_pointer=True,
+    accounted=True,
     held_in=WITH_FILE,
     allocated_by="sock_alloc_inode()",
     freed_by="sock_free_inode(), after a grace period",
 )
 
+DENTRY = KernelObject(
+    struct="struct dentry",
+    label="dentry",
+    purpose="the name of the file, socket:[inode], in a file system that nobody can list",
+    caches=("dentry",),
+    btf_struct="dentry",
+    accounted=True,
+    held_in=WITH_FILE,
+    allocated_by="sock_alloc_file() -> d_alloc_pseudo()",
+    freed_by="__dentry_kill(), after a grace period",
+)
+
+FILE = KernelObject(
+    struct="struct file",
+    label="file",
+    purpose="the open file that a descriptor points to",
+    caches=("filp",),
+    btf_struct="file",
+    hwcache_align=True,
+    accounted=True,
+    held_in=WITH_FILE,
+    allocated_by="sock_alloc_file() -> alloc_empty_file()",
+    freed_by="__fput() -> file_free()",
+)
+
+LSM_FILE_BLOB = KernelObject(
+    struct="LSM file blob",
+    label="LSM",
+    purpose="what Linux security modules keep for an open file",
+    caches=("lsm_file_cache", "selinux_file_security"),
+    held_in=WITH_FILE,
+    allocated_by="alloc_empty_file() -> security_file_alloc()",
+    freed_by="file_free() -> security_file_free()",
+)
+
+LSM_INODE_BLOB = KernelObject(
+    struct="LSM inode blob",
+    label="LSM",
+    purpose="what Linux security modules keep for an inode",
+    caches=("lsm_inode_cache", "selinux_inode_security"),
+    held_in=WITH_FILE,
+    allocated_by="inode_init_always() -> security_inode_alloc()",
+    freed_by="security_inode_free(), after a grace period",
+)
+
 BIND_BUCKET = KernelObject(
     struct="struct inet_bind_bucket",
     label="port",
+    purpose="a local port in use, with all the sockets that share it",
     caches=("tcp_bind_bucket",),
     btf_struct="inet_bind_bucket",
     hwcache_align=True,
+    accounted=True,
     held_in=WITH_PORT,
     per="local port",
     allocated_by="inet_bind_bucket_create()",
@@ -142,9 +230,11 @@ BIND_BUCKET = KernelObject(
 BIND2_BUCKET = KernelObject(
     struct="struct inet_bind2_bucket",
     label="port",
+    purpose="a local port at one local address, with the sockets bound to just that",
     caches=("tcp_bind2_bucket",),
     btf_struct="inet_bind2_bucket",
     hwcache_align=True,
+    accounted=True,
     held_in=WITH_PORT,
     per="local port",
     allocated_by="inet_bind2_bucket_create()",
@@ -156,53 +246,87 @@ BIND2_BUCKET = KernelObject(
 TW_SOCK = KernelObject(
     struct="struct tcp_timewait_sock",
     label="tw_sock",
+    purpose="what TCP must remember of a closed connection: addresses, ports, the last sequence numbers, a timer",
     caches=("tw_sock_TCP", "tcp_tw_bucket"),
     btf_struct="tcp_timewait_sock",
     outer_free_pointer=True,
+    accounted=True,
     held_in=AS_MINI_SOCKET,
     family="ipv4",
     tcp_only=True,
-    allocated_by="inet_twsk_alloc()",
+    allocated_by="tcp_time_wait() -> inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
 )
 
 TW6_SOCK = KernelObject(
     struct="struct tcp6_timewait_sock",
     label="tw_sock v6",
+    purpose="the same for a socket of IPv6",
     caches=("tw_sock_TCPv6",),
     btf_struct="tcp_timewait_sock",
     outer_free_pointer=True,
+    accounted=True,
     held_in=AS_MINI_SOCKET,
     family="ipv6",
     tcp_only=True,
-    allocated_by="inet_twsk_alloc()",
+    allocated_by="tcp_time_wait() -> inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
 )
 
 REQUEST_SOCK = KernelObject(
     struct="struct tcp_request_sock",
     label="request",
+    purpose="a handshake that has begun: what the SYN said, until accept(2) takes the connection",
     caches=("request_sock_TCP", "tcp_open_request"),
     btf_struct="tcp_request_sock",
     outer_free_pointer=True,
+    accounted=True,
     held_in=AS_REQUEST,
     family="ipv4",
     tcp_only=True,
-    allocated_by="inet_reqsk_alloc()",
-    freed_by="reqsk_free(), at accept()",
+    allocated_by="tcp_conn_request() -> inet_reqsk_alloc()",
+    freed_by="reqsk_free(), at accept(2)",
 )
 
 REQUEST6_SOCK = KernelObject(
     struct="struct tcp_request_sock",
     label="request",
+    purpose="the same for a handshake of IPv6",
     caches=("request_sock_TCPv6",),
     btf_struct="tcp_request_sock",
     outer_free_pointer=True,
+    accounted=True,
     held_in=AS_REQUEST,
     family="ipv6",
     tcp_only=True,
-    allocated_by="inet_reqsk_alloc()",
-    freed_by="reqsk_free(), at accept()",
+    allocated_by="tcp_conn_request() -> inet_reqsk_alloc()",
+    freed_by="reqsk_free(), at accept(2)",
+)
+
+FCLONE = KernelObject(
+    struct="struct sk_buff_fclones",
+    label="skb",
+    purpose="a segment to send, with its clone for the network device; over loopback the receiver holds the clone",
+    caches=("skbuff_fclone_cache",),
+    btf_struct="sk_buff_fclones",
+    hwcache_align=True,
+    held_in=WITH_SOCK,
+    only_with="data, a SYN or a FIN that is not acknowledged or, over loopback, not read",
+    allocated_by="tcp_stream_alloc_skb() -> __alloc_skb()",
+    freed_by="kfree_skbmem()",
+)
+
+SKB_HEAD = KernelObject(
+    struct="skb linear data",
+    label="skb",
+    purpose="the headers of a segment, and struct skb_shared_info",
+    caches=("skbuff_small_head",),
+    held_in=WITH_SOCK,
+    only_with="a segment in a queue",
+    allocated_by="__alloc_skb() -> kmalloc_reserve()",
+    freed_by="skb_free_head()",
+    since=(6, 3),
+    commit="bf9f1baa279f",
 )
 
 KERNEL_OBJECTS: tuple[KernelObject, ...] = (
@@ -210,41 +334,10 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     TCP6_SOCK,
     SOCKET_ALLOC,
     SOCKET_WQ,
-    KernelObject(
-        struct="struct dentry",
-        label="dentry",
-        caches=("dentry",),
-        btf_struct="dentry",
-        held_in=WITH_FILE,
-        allocated_by="sock_alloc_file() -> d_alloc_pseudo()",
-        freed_by="__dentry_kill(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct file",
-        label="file",
-        caches=("filp",),
-        btf_struct="file",
-        hwcache_align=True,
-        held_in=WITH_FILE,
-        allocated_by="sock_alloc_file() -> alloc_empty_file()",
-        freed_by="__fput() -> file_free()",
-    ),
-    KernelObject(
-        struct="LSM file blob",
-        label="LSM",
-        caches=("lsm_file_cache", "selinux_file_security"),
-        held_in=WITH_FILE,
-        allocated_by="security_file_alloc()",
-        freed_by="security_file_free()",
-    ),
-    KernelObject(
-        struct="LSM inode blob",
-        label="LSM",
-        caches=("lsm_inode_cache", "selinux_inode_security"),
-        held_in=WITH_FILE,
-        allocated_by="security_inode_alloc()",
-        freed_by="security_inode_free(), after a grace period",
-    ),
+    DENTRY,
+    FILE,
+    LSM_FILE_BLOB,
+    LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
     TW_SOCK,
     TW6_SOCK,
@@ -252,82 +345,163 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     BIND2_BUCKET,
     REQUEST_SOCK,
     REQUEST6_SOCK,
+    CGROUP_VECTORS,
     KernelObject(
         struct="struct epitem",
         label="epoll",
+        purpose="one descriptor in an epoll set",
         caches=("eventpoll_epi",),
         btf_struct="epitem",
         hwcache_align=True,
-        held_in=NOT_BY_STATE,
+        accounted=True,
+        held_in=WITH_FILE,
+        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
         allocated_by="ep_insert()",
-        freed_by="ep_remove()",
+        freed_by="__ep_remove(), after a grace period",
     ),
     KernelObject(
         struct="struct eppoll_entry",
         label="epoll",
+        purpose="the epoll set's place in the socket's wait queue",
         caches=("eventpoll_pwq",),
         btf_struct="eppoll_entry",
-        held_in=NOT_BY_STATE,
-        allocated_by="ep_ptable_queue_proc()",
+        accounted=True,
+        held_in=WITH_FILE,
+        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
+        allocated_by="ep_insert() -> ep_ptable_queue_proc()",
         freed_by="ep_unregister_pollwait()",
+    ),
+    KernelObject(
+        struct="struct epitems_head",
+        label="epoll",
+        purpose="the list of the epoll sets that a file is in",
+        caches=("ep_head",),
+        btf_struct="epitems_head",
+        held_in=WITH_FILE,
+        only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
+        allocated_by="ep_insert() -> attach_epitem()",
+        freed_by="__ep_remove() -> free_ephemeral()",
+        since=(5, 11),
     ),
     KernelObject(
         struct="struct sk_buff",
         label="skb",
+        purpose="a received packet, or a clone",
         caches=("skbuff_head_cache",),
         btf_struct="sk_buff",
         hwcache_align=True,
-        held_in=NOT_BY_STATE,
+        held_in=WITH_SOCK,
+        only_with="received data, or a FIN, that the program has not read",
         allocated_by="__alloc_skb()",
         freed_by="kfree_skbmem()",
     ),
-    KernelObject(
-        struct="struct sk_buff_fclones",
-        label="skb",
-        caches=("skbuff_fclone_cache",),
-        btf_struct="sk_buff_fclones",
-        hwcache_align=True,
-        held_in=NOT_BY_STATE,
-        allocated_by="__alloc_skb()",
-        freed_by="kfree_skbmem()",
-    ),
-    KernelObject(
-        struct="skb linear data",
-        label="skb",
-        caches=("skbuff_small_head",),
-        held_in=NOT_BY_STATE,
-        allocated_by="kmalloc_reserve()",
-        freed_by="skb_free_head()",
-        since=(6, 3),
-        commit="bf9f1baa279f",
-    ),
+    FCLONE,
+    SKB_HEAD,
     KernelObject(
         struct="struct nf_conn",
         label="conntrack",
+        purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
         caches=("nf_conntrack",),
         btf_struct="nf_conn",
         hwcache_align=True,
         outer_free_pointer=True,
-        held_in=NOT_BY_STATE,
+        held_in=frozenset(),
+        only_with="firewall rules that track connections, one for each flow",
         allocated_by="__nf_conntrack_alloc()",
         freed_by="nf_conntrack_free(), some time after the socket",
     ),
     KernelObject(
         struct="struct mptcp_sock",
         label="MPTCP",
-        caches=("MPTCP", "MPTCPv6"),
-        held_in=NOT_BY_STATE,
+        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+        caches=("MPTCP",),
+        btf_struct="mptcp_sock",
+        hwcache_align=True,
+        outer_free_pointer=True,
+        accounted=True,
+        held_in=WITH_SOCK,
+        family="ipv4",
+        only_with="socket(…, IPPROTO_MPTCP)",
         allocated_by="sk_prot_alloc()",
         freed_by="sk_prot_free()",
         since=(5, 6),
+    ),
+    KernelObject(
+        struct="struct mptcp6_sock",
+        label="MPTCP",
+        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+        caches=("MPTCPv6",),
+        btf_struct="mptcp6_sock",
+        hwcache_align=True,
+        outer_free_pointer=True,
+        accounted=True,
+        held_in=WITH_SOCK,
+        family="ipv6",
+        only_with="socket(…, IPPROTO_MPTCP)",
+        allocated_by="sk_prot_alloc()",
+        freed_by="sk_prot_free()",
+        since=(5, 6),
+    ),
+    KernelObject(
+        struct="struct mptcp_subflow_context",
+        label="MPTCP",
+        purpose="what Multipath TCP keeps for each of its subflows",
+        caches=(),
+        btf_struct="mptcp_subflow_context",
+        held_in=WITH_SOCK,
+        only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
+        seen_by="BTF; it is a plain kmalloc",
+        allocated_by="subflow_ulp_init() -> subflow_create_ctx()",
+        freed_by="subflow_ulp_release(), after a grace period",
+        since=(5, 6),
+    ),
+    KernelObject(
+        struct="struct tls_context",
+        label="TLS",
+        purpose="the keys and queues of kernel TLS",
+        caches=(),
+        btf_struct="tls_context",
+        held_in=WITH_SOCK,
+        only_with="setsockopt(TCP_ULP, “tls”)",
+        seen_by="BTF; it is a plain kmalloc",
+        allocated_by="tls_init() -> tls_ctx_create()",
+        freed_by="tls_ctx_free(), after a grace period",
+    ),
+    KernelObject(
+        struct="struct sk_psock",
+        label="sockmap",
+        purpose="the socket's place in a BPF sockmap",
+        caches=(),
+        btf_struct="sk_psock",
+        held_in=WITH_SOCK,
+        only_with="a BPF sockmap or sockhash",
+        seen_by="BTF; it is a plain kmalloc",
+        allocated_by="sk_psock_init()",
+        freed_by="sk_psock_destroy(), after a grace period",
+    ),
+    KernelObject(
+        struct="struct tcp_metrics_block",
+        label="metrics",
+        purpose="what TCP learnt of a destination: round-trip time, congestion window",
+        caches=(),
+        btf_struct="tcp_metrics_block",
+        held_in=frozenset(),
+        per="destination",
+        seen_by="BTF; it is a plain kmalloc",
+        allocated_by="tcp_update_metrics() -> tcpm_new()",
+        freed_by="tcp_metrics_flush_all()",
     ),
 )
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)
 
-BTF_STRUCTS: tuple[str, ...] = tuple(sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct}))
-
 OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.caches}
+
+UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
+"""What a FIN over loopback keeps for its receiver until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
+
+UNREAD_FIN_HEAD_BYTES = 640
+"""MAX_TCP_HEADER and struct skb_shared_info: what it asks of kmalloc where there is no small-head cache."""
 
 LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
     "apparmor": (16, 32),
@@ -338,3 +512,14 @@ LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
 
 AppArmor: struct aa_sk_ctx, two or three pointers; SELinux: struct sk_security_struct; Smack: struct socket_smack.
 """
+
+LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
+    "apparmor": "aa_sk_ctx",
+    "selinux": "sk_security_struct",
+    "smack": "socket_smack",
+}
+"""The struct that each of them keeps for a sock, as BTF calls it."""
+
+BTF_STRUCTS: tuple[str, ...] = tuple(
+    sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct} | set(LSM_SOCKET_BLOB_STRUCTS.values()))
+)

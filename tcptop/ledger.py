@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tcptop.snapshot import StructLayout
+
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 
@@ -58,6 +60,8 @@ class CacheLine:
     """No more objects are in use: the active ones, or all where a newer reading tells only those. As new as `bytes`."""
     computed: bool = False
     """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
+    idle_error_objects: int | None = None
+    """So many of the active objects may be free ones that lie on CPUs."""
     tcp_bytes: int | None = None
     """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
 
@@ -97,6 +101,15 @@ class Side:
     """The parts that are not known; with any, both sums are lower bounds."""
     parts: tuple[Part, ...]
     slices: tuple[Slice, ...]
+
+    @property
+    def high_slab_bytes(self) -> float | None:
+        """The most that the parts can be, where some are estimated."""
+        if self.slab_bytes is None:
+            return None
+        return round(
+            self.slab_bytes + sum((part.high_slab_bytes or 0.0) - (part.slab_bytes or 0.0) for part in self.parts), 2
+        )
 
     @property
     def computed(self) -> bool:
@@ -157,6 +170,96 @@ class SocketCounts:
         """In use of both families; a kernel without IPv6 tells of one only."""
         known = [each for each in (self.inuse, self.inuse6) if each is not None]
         return sum(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class StateCost:
+    """What one socket in a state costs, and how many there are."""
+
+    state: str
+    holds: str
+    """In words, what of a whole socket is there."""
+    accepted: Side | None
+    """A server's socket; None for a state that only sockets with a port of their own are in."""
+    outgoing: Side | None
+    """One that owns its local port; None for a state that only a server's sockets are in."""
+    unread_fin_bytes: float | None
+    """What a FIN keeps beside, until the program reads it; None where no FIN is waiting, or that is not known."""
+    count: int | None
+    count_is_most: bool
+    """Whether there are no more than `count`, rather than just so many."""
+    scope: Literal["machine", "here"] | None
+    """Whose sockets are counted; None where none are."""
+    note: str
+    """What else is in the count, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """One thing that there is only so much of."""
+
+    name: str
+    concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
+    used: int | None
+    most: int | None
+    unit: Literal["sockets", "bytes", "files", "ports", "flows"]
+    room_sockets: int | None
+    """How many more sockets fit; None where that cannot be said."""
+    scope: Literal["machine", "here", "node"]
+    note: str
+    """How `room_sockets` follows, or why it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many more sockets fit, and what ends first."""
+
+    walls: tuple[Wall, ...]
+
+    @property
+    def first(self) -> Wall | None:
+        """The nearest wall of those that concern every socket; None where no room is known."""
+        return min(
+            (wall for wall in self.walls if wall.concerns == "every socket" and wall.room_sockets is not None),
+            key=lambda wall: wall.room_sockets or 0,
+            default=None,
+        )
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Walls of every socket whose distance is not known: the first may be nearer than it seems."""
+        return tuple(wall.name for wall in self.walls if wall.concerns == "every socket" and wall.room_sockets is None)
+
+
+@dataclass(frozen=True, slots=True)
+class SlabMemory:
+    """The machine's slab memory, split by whose it is; the three parts and `unexplained_bytes` are all of it."""
+
+    total_bytes: int | None
+    """meminfo's Slab."""
+    own_bytes: int | None
+    """TCP's own caches, whole."""
+    idle_bytes: int | None
+    """Of those, what no object in use takes: free objects, and the ends of slabs."""
+    idle_error_bytes: int | None
+    """As much may be idle besides: free objects that lie on CPUs and count as in use."""
+    share_bytes: int | None
+    """TCP's share of caches that it shares with others."""
+    share_low_bytes: int | None
+    share_high_bytes: int | None
+    rest_bytes: int | None
+    """Everything else that has a row."""
+    unexplained_bytes: int | None
+    """What is in no row: meminfo's Slab less the sum of all rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabUse:
+    """A lab result that was given."""
+
+    path: str
+    why_not: str | None
+    """Why it is not used; None where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,3 +391,9 @@ class Ledger:
     tcp_slab_order: int | None
     """The order of the blocks that the TCP cache's slabs are made of."""
     sources: Mapping[str, SourceHealth]
+    states: tuple[StateCost, ...]
+    capacity: Capacity
+    slab_memory: SlabMemory
+    structs: Mapping[str, StructLayout]
+    """The layouts of the catalogue's structs, where BTF was read."""
+    lab: LabUse | None

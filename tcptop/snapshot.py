@@ -71,6 +71,10 @@ class SlabSize:
     """The step from one object to the next, as slabinfo's."""
     objects_per_slab: int | None
     order: int | None
+    cpu_partial_objects: int | None = None
+    """How many free objects a CPU may keep on its partial slabs; 0 where it keeps sheaves."""
+    sheaf_capacity: int | None = None
+    """Objects in a sheaf; 0 where the cache has none, None on kernels before 6.18."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.connection import costs
+from tcptop.accounting.capacity import capacity
+from tcptop.accounting.connection import costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.sockets import socket_counts
+from tcptop.accounting.states import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel_objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
@@ -19,10 +23,12 @@ def account(snapshot: Snapshot) -> Ledger:
     host = _host(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
-    modes = costs(snapshot, table, sockets, host.cpus)
+    mixes = family_mixes(table, sockets, host.cpus)
+    modes = costs(snapshot, table, sockets, host.cpus, mixes)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(modes["full"]) else TCP_SOCK).line
     memory = tcp_memory(snapshot, table, sockets)
     socket_bytes = modes["full"].figures["mix"].accepted.slab_bytes
+    nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -31,9 +37,14 @@ def account(snapshot: Snapshot) -> Ledger:
         caches=with_tcp_bytes(table.lines, memory),
         costs=modes,
         tcp_memory=memory,
-        nodes=NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes(),
+        nodes=nodes,
         tcp_slab_order=sock.order if sock else None,
         sources=_health(snapshot),
+        states=state_costs(snapshot, table, sockets, mixes),
+        capacity=capacity(snapshot, sockets, nodes, modes["full"].buffer_bytes_per_socket),
+        slab_memory=slab_memory(snapshot, table, memory),
+        structs=snapshot.btf.value.structs if snapshot.btf.value else {},
+        lab=lab_use(snapshot),
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tcptop.accounting.parts import cgroup_vectors, parts_of
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
+    CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
-    LSM_SOCKET_BLOB_BYTES,
     SOCKET_ALLOC,
-    SOCKET_WQ,
     TCP6_SOCK,
     TCP_SOCK,
     TW6_SOCK,
@@ -19,10 +19,8 @@ from tcptop.kernel_objects import (
     KernelObject,
     State,
 )
-from tcptop.kernel_release import release_numbers
 from tcptop.ledger import (
     AccountingMode,
-    CacheLine,
     ConnectionCost,
     Family,
     Figure,
@@ -38,9 +36,6 @@ ENOUGH_SOCKETS_PER_CPU = 100
 
 IDLE_SLABS_PER_CPU = 16
 """Twice as many slabs as a CPU may keep, all of whose free objects count as active."""
-
-SOCKET_ALLOC_WITH_WQ_BYTES = 768
-"""On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
 
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
@@ -68,13 +63,22 @@ IPV6 = FamilyMix(0.0, 1.0)
 
 
 def costs(
-    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None
+    snapshot: Snapshot,
+    table: CacheTable,
+    sockets: SocketCounts,
+    cpus: int | None,
+    mixes: Mapping[AccountingMode, FamilyMix],
 ) -> dict[AccountingMode, ConnectionCost]:
     """Both accountings."""
     return {
-        "full": _full(snapshot, table, sockets, cpus),
-        "time_wait": _time_wait(snapshot, table, cpus),
+        "full": _full(snapshot, table, sockets, cpus, mixes["full"]),
+        "time_wait": _time_wait(snapshot, table, cpus, mixes["time_wait"]),
     }
+
+
+def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
+    """How whole sockets are split between the families, and how mini-sockets are."""
+    return {"full": family_mix(table, sockets, cpus), "time_wait": _small_mix(table, cpus)}
 
 
 def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> Side:
@@ -83,13 +87,15 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
     missing: list[str] = []
     for kernel_object in KERNEL_OBJECTS:
         share = mix.share(kernel_object)
-        if state not in kernel_object.held_in or not share or (kernel_object.per == "local port" and not owns_port):
+        held = state in kernel_object.held_in and kernel_object.in_every_figure and kernel_object is not CGROUP_VECTORS
+        if not held or not share or (kernel_object.per == "local port" and not owns_port):
             continue
-        for found in _parts(snapshot, table, kernel_object, share):
+        for found in parts_of(snapshot, table, kernel_object, share):
             if isinstance(found, Part):
                 parts.append(found)
             else:
                 missing.append(found)
+    parts += cgroup_vectors(snapshot, table, parts)
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
@@ -139,8 +145,16 @@ def most_in_use(table: CacheTable, kernel_object: KernelObject) -> int | None:
     return line.most_in_use if line else None
 
 
-def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None) -> ConnectionCost:
-    mix = family_mix(table, sockets, cpus)
+def _small_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
+    """As the active mini-sockets are, where they are not mostly idle objects; else IPv4."""
+    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
+    active = active4 + active6
+    return FamilyMix(active4 / active, active6 / active) if active >= ENOUGH_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+
+
+def _full(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
+) -> ConnectionCost:
     figures = _figures(snapshot, table, "full", mix)
     beside = table.beside
     allocated = beside.allocated if beside else None
@@ -163,11 +177,9 @@ def _full(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: in
     )
 
 
-def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> ConnectionCost:
+def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: FamilyMix) -> ConnectionCost:
     """Rows of the machine over active objects of the machine, never over `tw`, which counts one namespace."""
-    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
-    active = active4 + active6
-    mix = FamilyMix(active4 / active, active6 / active) if active >= ENOUGH_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+    active = sum(_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     figures = _figures(snapshot, table, "time_wait", mix)
     held = _held_bytes(table, "time_wait")
     idle = _idle_bytes(table, held, active, mix, "time_wait")
@@ -199,7 +211,8 @@ def _now_slices(accepted: Side, held_per_socket: float, with_file: float) -> tup
     shrink = min(1.0, held_per_socket / own) if own else 0.0
     slices: dict[str, float] = {}
     for part in accepted.parts:
-        share = (part.slab_bytes or 0.0) * (shrink if part.object in families else with_file)
+        on_every_sock = 1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file
+        share = (part.slab_bytes or 0.0) * (shrink if part.object in families else on_every_sock)
         slices[part.label] = slices.get(part.label, 0.0) + share
     slices["idle"] = idle
     rounded = {label: round(amount, 2) for label, amount in slices.items()}
@@ -225,101 +238,6 @@ def _figures(snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: F
         )
         for family, of in mixes.items()
     }
-
-
-def _parts(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float) -> Iterator[Part | str]:
-    """The part that an object makes of a figure; nothing where this kernel has none; its name where it is not known."""
-    if kernel_object is SOCKET_WQ:
-        yield from _socket_wq(snapshot, table, count)
-    elif kernel_object is LSM_SOCKET_BLOB:
-        yield from _lsm_socket_blob(snapshot, table, count)
-    else:
-        found = table.find(kernel_object)
-        if found.status == "unknown":
-            yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif found.line is not None:
-            yield _part(kernel_object, found.line, count)
-
-
-def _part(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | str:
-    """A part from a cache: its object's size, and its share of a slab."""
-    size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
-    if size is None:
-        return f"{kernel_object.struct} ({line.name})"
-    share = line.slab_share_bytes
-    slab = round(count * share, 2) if share is not None else None
-    return Part(
-        object=kernel_object.struct,
-        label=kernel_object.label,
-        cache=line.name,
-        count=round(count, 4),
-        object_bytes=round(count * size, 2),
-        slab_bytes=slab,
-        high_slab_bytes=slab,
-        # The struct alone, without its padding, is the least that the object takes.
-        estimated=line.object_bytes is None or line.computed,
-        computed=line.computed,
-    )
-
-
-def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
-    """Struct socket_wq, where it is an allocation of its own.
-
-    It became part of struct socket with 5.3, and socket_alloc grew past 768 bytes then. Where the release and the size
-    of socket_alloc disagree, the release stands and the part is marked as estimated.
-    """
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
-    inode = table.find(SOCKET_ALLOC).line
-    size = (inode.object_size_bytes or inode.object_bytes) if inode else None
-    small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
-    old = None if release is None or SOCKET_WQ.until is None else release < SOCKET_WQ.until
-    separate = small if old is None else old
-    if separate is None:
-        yield SOCKET_WQ.struct
-        return
-    if not separate:
-        return
-    line = table.kmalloc(SOCKET_WQ.kmalloc_bytes or 0)
-    if line is None or line.object_bytes is None:
-        yield f"{SOCKET_WQ.struct} (kmalloc)"
-        return
-    share = line.slab_share_bytes
-    slab = round(count * share, 2) if share is not None else None
-    object_bytes = round(count * line.object_bytes, 2)
-    estimated = small is not True or old is not True
-    yield Part(SOCKET_WQ.struct, SOCKET_WQ.label, line.name, round(count, 4), object_bytes, slab, slab, estimated)
-
-
-def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
-    """What the active security modules hang on a socket: a range, rounded by this kernel's own kmalloc caches.
-
-    A cache with fewer active objects than there are sockets cannot be the one.
-    """
-    modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
-    if modules is None:
-        yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
-        return
-    ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in modules.names if name in LSM_SOCKET_BLOB_BYTES]
-    if not ranges:
-        return
-    caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
-    sockets = (sockstat.allocated or 0) if sockstat else 0
-    able = [line for line in caches if line.most_in_use is None or line.most_in_use >= sockets]
-    if not able or able[0].object_bytes is None:
-        yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
-        return
-    low_share, high_share = able[0].slab_share_bytes, able[-1].slab_share_bytes
-    yield Part(
-        LSM_SOCKET_BLOB.struct,
-        LSM_SOCKET_BLOB.label,
-        able[0].name,
-        round(count, 4),
-        round(count * able[0].object_bytes, 2),
-        round(count * low_share, 2) if low_share is not None else None,
-        round(count * high_share, 2) if high_share is not None else None,
-        estimated=True,
-    )
 
 
 def _held_bytes(table: CacheTable, mode: AccountingMode) -> int | None:

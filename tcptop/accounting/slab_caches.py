@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tcptop.accounting.slub_layout import object_step_bytes, slab_order
+from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel_release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount
@@ -97,10 +97,26 @@ class CacheTable:
         for size in sorted(sizes):
             if size >= least_bytes:
                 name = sizes[size]
-                found.append(self._by_name.get(name) or replace(_EMPTY, name=name, row=name, object_bytes=size))
+                found.append(self._by_name.get(name) or self._kmalloc_without_row(name, size))
             if size >= most_bytes:
                 break
         return found
+
+    def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
+        """A kmalloc cache by SLUB's rules, where slabinfo cannot be read."""
+        order, per_slab = self._computed_slab(size_bytes)
+        pages = None if order is None else 1 << order
+        return replace(
+            _EMPTY,
+            name=name,
+            row=name,
+            object_bytes=size_bytes,
+            objects_per_slab=per_slab,
+            pages_per_slab=pages,
+            order=order,
+            slab_share_bytes=self._share(pages, per_slab),
+            computed=True,
+        )
 
     def row_in_use(self, line: CacheLine) -> int | None:
         """The most objects in use of the row that counts this cache, whoever they belong to."""
@@ -184,7 +200,24 @@ class CacheTable:
             active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
             nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
             most_in_use=objects if newer else row.active_objects,
+            idle_error_objects=self._idle_error(row) if objects_of else None,
         )
+
+    def _idle_error(self, row: SlabRow) -> int | None:
+        """How many of a row's active objects may be free ones on CPUs; none on the SLAB allocator is known."""
+        topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
+        if topology is None or topology.online_cpus is None or row.tunables_limit:
+            return None
+        size = sizes.caches.get(row.name) if sizes else None
+        most = most_idle_objects(
+            row.object_bytes,
+            row.objects_per_slab,
+            topology.online_cpus,
+            max(1, len(topology.nodes)),
+            size.cpu_partial_objects if size else None,
+            size.sheaf_capacity if size else None,
+        )
+        return min(most, row.active_objects)
 
     def _without_row(self, name: str) -> CacheLine:
         """A catalogue's cache that has no row of its own name: merged, or slabinfo cannot be read."""

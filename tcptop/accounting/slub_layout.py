@@ -12,6 +12,11 @@ MAX_ORDER = 3
 """PAGE_ALLOC_COSTLY_ORDER, unless the kernel was started with slab_max_order."""
 MAX_OBJECTS_PER_SLAB = 32_767
 
+CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
+"""From each size of an object on, so many free objects on a CPU's partial slabs."""
+SHEAVES_PER_CPU = 3
+FULL_SHEAVES_PER_NODE = 10
+
 
 def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
     """The step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
@@ -56,3 +61,23 @@ def _order_of(size_bytes: int, page_bytes: int) -> int:
 
 def _rounded_up(size: int, step: int) -> int:
     return (size + step - 1) // step * step
+
+
+def cpu_partial_objects(step_bytes: int) -> int:
+    """How many free objects a CPU may keep on partial slabs (mm/slub.c, set_cpu_partial)."""
+    return next(objects for least, objects in CPU_PARTIAL if step_bytes >= least)
+
+
+def most_idle_objects(
+    step_bytes: int, objects_per_slab: int, cpus: int, nodes: int, partial: int | None, sheaf_capacity: int | None
+) -> int:
+    """No more free objects than these lie on CPUs, and so count as active.
+
+    With sheaves: three of them on a CPU, and full ones in each node's barn (mm/slub.c, struct slub_percpu_sheaves).
+    Without: the slab that a CPU works on, and partial slabs that are thought to be half full (slub_set_cpu_partial).
+    """
+    if sheaf_capacity:
+        return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)
+    kept = cpu_partial_objects(step_bytes) if partial is None else partial
+    slabs = -(-2 * kept // objects_per_slab) if objects_per_slab else 0
+    return cpus * objects_per_slab * (1 + slabs)

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
+from tcptop.accounting.parts import vector_row, vectors_are_charged
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
+    CGROUP_VECTORS,
     KERNEL_OBJECTS,
+    LSM_SOCKET_BLOB,
     REQUEST6_SOCK,
     REQUEST_SOCK,
     TCP6_SOCK,
@@ -22,8 +25,8 @@ from tcptop.snapshot import Snapshot
 
 REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
 
-ON_EVERY_SOCK = frozenset(item.struct for item in KERNEL_OBJECTS if State.ORPHAN in item.held_in)
-"""What a socket holds with or without a file."""
+ON_EVERY_SOCK = frozenset({LSM_SOCKET_BLOB.struct})
+"""What of shared caches a socket holds with or without a file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> TcpMemory:
@@ -31,6 +34,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     missing: list[str] = []
     parts = _own_caches(table, missing)
     own_known = not {name for item in (TCP_SOCK, TCP6_SOCK) for name in item.caches} & set(missing)
+    parts += _own_vectors(snapshot, table)
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
@@ -70,6 +74,31 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
         elif found.status != "absent":
             missing.append(kernel_object.caches[0])
     return parts
+
+
+def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
+    """The vectors of TCP's own caches: one for each slab, in use or not."""
+    charged = vectors_are_charged(snapshot)
+    if charged is False:
+        return []
+    by_row: dict[str, tuple[int, float]] = {}
+    for kernel_object in KERNEL_OBJECTS:
+        line = table.find(kernel_object).line if kernel_object.tcp_only else None
+        row = vector_row(table, line) if line is not None else None
+        if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
+            number, amount = by_row.get(row.name, (0, 0.0))
+            by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
+    return [
+        MemoryPart(
+            name=f"{row} × {number}, {CGROUP_VECTORS.struct}",
+            row=row,
+            bytes=round(amount) if charged else 0,
+            low_bytes=round(amount) if charged else 0,
+            high_bytes=round(amount),
+            estimated=True,
+        )
+        for row, (number, amount) in by_row.items()
+    ]
 
 
 def _shared_caches(

@@ -12,7 +12,7 @@ from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_
 
 FOLDER = "sys/kernel/slab"
 
-SIZES = ("object_size", "slab_size", "objs_per_slab", "order")
+SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "sheaf_capacity")
 COUNTS = ("slabs", "total_objects")
 """Only the counters without a lock: `objects` and `objects_partial` walk every partial list under list_lock."""
 

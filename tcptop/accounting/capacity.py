@@ -1,0 +1,126 @@
+"""How many more sockets fit: each thing that there is only so much of, and how far away its end is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tcptop.accounting.free_memory import SLAB_ZONES
+from tcptop.ledger import Capacity, NodeMemory, SocketCounts, Wall
+from tcptop.snapshot import Snapshot, SocketLimits
+
+NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
+
+WITHOUT_BOUND = 1 << 62
+"""file-max is LONG_MAX where nobody lowered it: no wall."""
+
+
+def capacity(
+    snapshot: Snapshot, sockets: SocketCounts, nodes: Sequence[NodeMemory], buffer_bytes_per_socket: float | None
+) -> Capacity:
+    """Every wall that is known of."""
+    limits = snapshot.socket_limits.value or NO_LIMITS
+    return Capacity(
+        (
+            *_memory_walls(nodes),
+            _tcp_mem_wall(sockets, buffer_bytes_per_socket),
+            _file_wall(limits),
+            *_narrow_walls(limits, sockets),
+        )
+    )
+
+
+def _memory_walls(nodes: Sequence[NodeMemory]) -> Iterator[Wall]:
+    """Free blocks of each node that slabs can come from, above its low watermarks.
+
+    Beyond that an allocation takes from another node or waits for reclaim; those in softirq (accepted sockets, request
+    socks, mini-sockets) do not wait.
+    """
+    for node in nodes:
+        if not any(zone.zone in SLAB_ZONES for zone in node.zones):
+            continue
+        yield Wall(
+            name=f"memory of node {node.node}",
+            concerns="every socket",
+            used=None,
+            most=None,
+            unit="sockets",
+            room_sockets=node.room_sockets,
+            scope="node",
+            note="free blocks above the low watermark; page cache that could be given up is not counted",
+        )
+
+
+def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:
+    """tcp_mem's third number bounds the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
+    unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
+    most = pages[2] * unit if pages is not None and unit is not None else None
+    room: int | None = None
+    if most is None:
+        note = "tcp_mem or its unit is not known"
+    elif per_socket is None:
+        note = "idle sockets have no buffers; what busy ones take on average is within the counter's error"
+    elif not per_socket:
+        note = "the sockets have no buffers now"
+    else:
+        room = max(0, int((most - (sockets.buffer_bytes or 0)) // per_socket))
+        note = f"at {round(per_socket)} bytes of buffers per socket, as now"
+    return Wall("tcp_mem", "every socket", sockets.buffer_bytes, most, "bytes", room, "machine", note)
+
+
+def _file_wall(limits: SocketLimits) -> Wall:
+    """fs.file-max, for those without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
+    room = _left(limits.most_open_files, limits.open_files)
+    if limits.most_open_files is not None and limits.most_open_files >= WITHOUT_BOUND:
+        return Wall("file-max", "every socket", limits.open_files, None, "files", room, "machine", "no bound is set")
+    note = "not known" if room is None else "open files of the machine; each process has its own limit besides"
+    return Wall("file-max", "every socket", limits.open_files, limits.most_open_files, "files", room, "machine", note)
+
+
+def _narrow_walls(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Wall]:
+    """Walls that only some sockets can come to."""
+    ports = limits.local_ports
+    yield Wall(
+        "ports",
+        "outgoing",
+        None,
+        None if ports is None else max(0, ports[1] - ports[0] + 1),
+        "ports",
+        None if ports is None else max(0, ports[1] - ports[0] + 1),
+        "here",
+        "not known" if ports is None else f"{ports[0]} to {ports[1]}, to one address and port of a peer",
+    )
+    yield Wall(
+        "tcp_max_tw_buckets",
+        "TIME_WAIT",
+        sockets.time_wait,
+        limits.most_time_wait,
+        "sockets",
+        _left(limits.most_time_wait, sockets.time_wait),
+        "here",
+        "beyond it a closed connection skips TIME_WAIT" if limits.most_time_wait is not None else "not known",
+    )
+    yield Wall(
+        "tcp_max_orphans",
+        "orphans",
+        sockets.orphans,
+        limits.most_orphans,
+        "sockets",
+        _left(limits.most_orphans, sockets.orphans),
+        "machine",
+        "beyond it a closed connection is reset" if limits.most_orphans is not None else "not known",
+    )
+    if limits.conntrack_entries is not None or limits.most_conntrack_entries is not None:
+        yield Wall(
+            "nf_conntrack_max",
+            "tracked flows",
+            limits.conntrack_entries,
+            limits.most_conntrack_entries,
+            "flows",
+            _left(limits.most_conntrack_entries, limits.conntrack_entries),
+            "here",
+            "beyond it packets of new connections are dropped, where rules track them",
+        )
+
+
+def _left(most: int | None, used: int | None) -> int | None:
+    return None if most is None or used is None else max(0, most - used)

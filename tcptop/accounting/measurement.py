@@ -1,0 +1,85 @@
+"""What a saved result of the lab adds to the accounting: the parts that no file of the kernel tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.slab_caches import KMALLOC
+from tcptop.kernel_objects import SOCKET_WQ
+from tcptop.kernel_release import release_numbers
+from tcptop.ledger import LabUse
+from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
+
+ACCEPTED = "established/accepted"
+
+ONE_EACH = (0.8, 1.25)
+"""So many objects per socket are one for each socket."""
+
+LEAST_VECTOR_BYTES = 4.0
+"""Per socket; less is noise of whole slabs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredBlob:
+    """What a lab found of the LSM socket blob."""
+
+    row: str | None
+    """The kmalloc cache that holds it; None where sockets have none."""
+
+
+def lab_use(snapshot: Snapshot) -> LabUse | None:
+    """Which lab result was given, and why it is not used where it is not; None where none was given."""
+    measured = snapshot.measured
+    if measured is None:
+        return None
+    return LabUse(measured.path, _why_not(snapshot, measured))
+
+
+def measured_here(snapshot: Snapshot) -> MeasuredState | None:
+    """An accepted socket, as measured on this very kernel."""
+    measured = snapshot.measured
+    if measured is None or _why_not(snapshot, measured) is not None:
+        return None
+    return measured.states.get(ACCEPTED)
+
+
+def measured_socket_blob(snapshot: Snapshot) -> MeasuredBlob | None:
+    """The kmalloc cache in which each socket had one object more than is known of; None without a measurement."""
+    state = measured_here(snapshot)
+    if state is None:
+        return None
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    apart = release is not None and SOCKET_WQ.until is not None and release < SOCKET_WQ.until
+    for row in state.rows:
+        match = KMALLOC.match(row.row)
+        if match is None:
+            continue
+        is_wq = apart and not match[2] and int(match[1]) == SOCKET_WQ.kmalloc_bytes
+        objects = row.objects - (1.0 if is_wq else 0.0)
+        if ONE_EACH[0] <= objects <= ONE_EACH[1]:
+            return MeasuredBlob(row.row)
+    return MeasuredBlob(None)
+
+
+def measured_vectors(snapshot: Snapshot) -> bool | None:
+    """Whether slabs carry vectors of memory cgroups; None without a measurement."""
+    state = measured_here(snapshot)
+    return None if state is None else state.vector_bytes >= LEAST_VECTOR_BYTES
+
+
+def _why_not(snapshot: Snapshot, measured: LabMeasurement) -> str | None:
+    sysctls = snapshot.sysctls.value
+    release = sysctls.kernel_release if sysctls else None
+    build = sysctls.build_id if sysctls else None
+    if release is None or measured.kernel_release != release:
+        return f"it is of kernel {measured.kernel_release or '?'}"
+    if build is not None and measured.build_id is not None and build != measured.build_id:
+        return f"it is of another build of kernel {release}"
+    page_bytes = page_size_bytes(snapshot)
+    if page_bytes is not None and measured.page_size_bytes not in (None, page_bytes):
+        return "it is of a kernel with another page size"
+    if ACCEPTED not in measured.states:
+        return "it has no accepted ESTABLISHED sockets: measure with --states established"
+    return None

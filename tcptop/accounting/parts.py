@@ -1,0 +1,224 @@
+"""The parts that kernel objects make of a figure: from a cache of their own, or from the kmalloc caches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tcptop.accounting.measurement import measured_socket_blob, measured_vectors
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel_objects import (
+    CGROUP_VECTORS,
+    LSM_SOCKET_BLOB,
+    LSM_SOCKET_BLOB_BYTES,
+    LSM_SOCKET_BLOB_STRUCTS,
+    OBJECT_OF_CACHE,
+    SOCKET_ALLOC,
+    SOCKET_WQ,
+    KernelObject,
+)
+from tcptop.kernel_release import release_numbers
+from tcptop.ledger import CacheLine, Part
+from tcptop.snapshot import Snapshot
+
+SOCKET_ALLOC_WITH_WQ_BYTES = 768
+"""On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
+
+VECTOR_ENTRY_BYTES = 8
+"""Of an object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts)."""
+
+VECTORS_IN_LEFT_OVER_SPACE = (7, 0)
+"""Since then a vector may lie in what a slab has left over, and takes nothing more."""
+
+
+def parts_of(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float) -> Iterator[Part | str]:
+    """The part that an object makes of a figure; nothing where this kernel has none; its name where it is not known."""
+    if kernel_object is SOCKET_WQ:
+        yield from _socket_wq(snapshot, table, count)
+    elif kernel_object is LSM_SOCKET_BLOB:
+        yield from _lsm_socket_blob(snapshot, table, count)
+    else:
+        found = table.find(kernel_object)
+        if found.status == "unknown":
+            yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
+        elif found.line is not None:
+            yield from_cache(kernel_object, found.line, count)
+
+
+def from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | str:
+    """A part from a cache: its object's size, and its share of a slab."""
+    size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
+    if size is None:
+        return f"{kernel_object.struct} ({line.name})"
+    share = line.slab_share_bytes
+    slab = round(count * share, 2) if share is not None else None
+    return Part(
+        object=kernel_object.struct,
+        label=kernel_object.label,
+        cache=line.name,
+        count=round(count, 4),
+        object_bytes=round(count * size, 2),
+        slab_bytes=slab,
+        high_slab_bytes=slab,
+        # The struct alone, without its padding, is the least that the object takes.
+        estimated=line.object_bytes is None or line.computed,
+        computed=line.computed,
+    )
+
+
+def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part]) -> list[Part]:
+    """The vectors of memory cgroups for those parts that lie in accounted slabs: one for each slab, of a kmalloc cache.
+
+    Nothing where no memory cgroup is charged; from nothing to all of them where that is not known.
+    """
+    charged = vectors_are_charged(snapshot)
+    if charged is False:
+        return []
+    found: dict[str, Part] = {}
+    for part in parts:
+        line = table.get(part.cache)
+        if line is None or not line.objects_per_slab or not _is_accounted(part):
+            continue
+        row = vector_row(table, line)
+        if row is None or row.object_bytes is None or row.slab_share_bytes is None:
+            continue
+        vectors = part.count / line.objects_per_slab
+        old = found.get(row.name) or _no_vectors(row)
+        high = (old.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
+        found[row.name] = replace(
+            old,
+            count=old.count + vectors,
+            object_bytes=old.object_bytes + vectors * row.object_bytes,
+            slab_bytes=high,
+            high_slab_bytes=high,
+        )
+    return [_rounded(part, sure=bool(charged)) for part in found.values()]
+
+
+def vector_row(table: CacheTable, line: CacheLine) -> CacheLine | None:
+    """The kmalloc cache that holds the vectors of a cache's slabs."""
+    return table.kmalloc(line.objects_per_slab * VECTOR_ENTRY_BYTES) if line.objects_per_slab else None
+
+
+def vectors_are_charged(snapshot: Snapshot) -> bool | None:
+    """Whether accounted slabs carry a vector; None where that is not known."""
+    release = _release(snapshot)
+    if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
+        return False
+    measured = measured_vectors(snapshot)
+    if measured is not None:
+        return measured
+    cgroups = snapshot.memory_cgroups.value
+    if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_LEFT_OVER_SPACE)):
+        return None
+    return cgroups.charged
+
+
+def _is_accounted(part: Part) -> bool:
+    kernel_object = OBJECT_OF_CACHE.get(part.cache)
+    return kernel_object is not None and kernel_object.accounted
+
+
+def _no_vectors(row: CacheLine) -> Part:
+    return Part(
+        CGROUP_VECTORS.struct, CGROUP_VECTORS.label, row.name, 0.0, 0.0, 0.0, 0.0, estimated=True, computed=row.computed
+    )
+
+
+def _rounded(part: Part, sure: bool) -> Part:
+    """Vectors as they are shown; of those that may not be there, the least is nothing."""
+    return replace(
+        part,
+        count=round(part.count, 4),
+        object_bytes=round(part.object_bytes, 2) if sure else 0.0,
+        slab_bytes=round(part.slab_bytes or 0.0, 2) if sure else 0.0,
+        high_slab_bytes=round(part.high_slab_bytes or 0.0, 2),
+    )
+
+
+def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
+    """Struct socket_wq, where it is an allocation of its own.
+
+    It became part of struct socket with 5.3, and socket_alloc grew past 768 bytes then. Where the release and the size
+    of socket_alloc disagree, the release stands and the part is marked as estimated.
+    """
+    release = _release(snapshot)
+    inode = table.find(SOCKET_ALLOC).line
+    size = (inode.object_size_bytes or inode.object_bytes) if inode else None
+    small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
+    old = None if release is None or SOCKET_WQ.until is None else release < SOCKET_WQ.until
+    separate = small if old is None else old
+    if separate is None:
+        yield SOCKET_WQ.struct
+        return
+    if not separate:
+        return
+    line = table.kmalloc(SOCKET_WQ.kmalloc_bytes or 0)
+    if line is None or line.object_bytes is None:
+        yield f"{SOCKET_WQ.struct} (kmalloc)"
+        return
+    yield _from_kmalloc(SOCKET_WQ, line, line, count, estimated=small is not True or old is not True)
+
+
+def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
+    """What the active security modules hang on a socket.
+
+    As a lab measured it; else of the sizes that BTF tells; else a range, rounded by this kernel's own kmalloc caches.
+    A cache with fewer active objects than there are sockets cannot be the one.
+    """
+    measured = measured_socket_blob(snapshot)
+    if measured is not None:
+        line = table.get(measured.row) if measured.row else None
+        if line is not None and line.object_bytes is not None:
+            yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
+        return
+    modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
+    if modules is None:
+        yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
+        return
+    names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES]
+    if not names:
+        return
+    exact = _blob_bytes_by_btf(snapshot, names)
+    if exact is not None:
+        line = table.kmalloc(exact)
+        if line is not None and line.object_bytes is not None:
+            yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
+            return
+    ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
+    caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
+    sockets = (sockstat.allocated or 0) if sockstat else 0
+    able = [line for line in caches if line.most_in_use is None or line.most_in_use >= sockets]
+    if not able or able[0].object_bytes is None:
+        yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
+        return
+    yield _from_kmalloc(LSM_SOCKET_BLOB, able[0], able[-1], count, estimated=True)
+
+
+def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None:
+    """The sum of what the modules keep for a sock; None where BTF does not show each of their structs."""
+    structs = snapshot.btf.value.structs if snapshot.btf.value else {}
+    sizes = [structs.get(LSM_SOCKET_BLOB_STRUCTS[name]) for name in modules]
+    known = [layout.size_bytes for layout in sizes if layout is not None]
+    return sum(known) if known and len(known) == len(modules) else None
+
+
+def _from_kmalloc(kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool) -> Part:
+    """A part that lies in one of the kmalloc caches from one to another."""
+    low_share, high_share = low.slab_share_bytes, high.slab_share_bytes
+    return Part(
+        kernel_object.struct,
+        kernel_object.label,
+        low.name,
+        round(count, 4),
+        round(count * (low.object_bytes or 0), 2),
+        round(count * low_share, 2) if low_share is not None else None,
+        round(count * high_share, 2) if high_share is not None else None,
+        estimated or low.computed,
+        low.computed,
+    )
+
+
+def _release(snapshot: Snapshot) -> tuple[int, int] | None:
+    sysctls = snapshot.sysctls.value
+    return release_numbers(sysctls.kernel_release) if sysctls else None

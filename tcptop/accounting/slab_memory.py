@@ -1,0 +1,48 @@
+"""The machine's slab memory, split into TCP's own, TCP's share of what it shares, and everything else."""
+
+from __future__ import annotations
+
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel_objects import KERNEL_OBJECTS
+from tcptop.ledger import CacheLine, SlabMemory, TcpMemory
+from tcptop.snapshot import Snapshot
+
+
+def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
+    """The split; a part is None where a part of it is not known."""
+    in_slabs = [part for part in memory.parts if part.row is not None]
+    own_known, all_known = memory.bytes is not None, memory.bytes is not None and not memory.missing
+    own = sum(part.bytes for part in in_slabs if not part.estimated)
+    shared = [part for part in in_slabs if part.estimated]
+    share = sum(part.bytes for part in shared)
+    rows = table.total_bytes()
+    meminfo = snapshot.meminfo.value
+    idle = _idle(table)
+    return SlabMemory(
+        total_bytes=meminfo.slab_bytes if meminfo else None,
+        own_bytes=own if own_known else None,
+        idle_bytes=idle[0] if idle else None,
+        idle_error_bytes=idle[1] if idle else None,
+        share_bytes=share if all_known else None,
+        share_low_bytes=sum(part.low_bytes for part in shared) if own_known else None,
+        share_high_bytes=sum(part.high_bytes for part in shared) if all_known else None,
+        rest_bytes=rows - own - share if rows is not None and all_known else None,
+        unexplained_bytes=memory.unexplained_bytes,
+    )
+
+
+def _idle(table: CacheTable) -> tuple[int, int] | None:
+    """Of TCP's own caches: what no active object takes, and how much more may be idle on CPUs."""
+    lines = [table.find(item).line for item in KERNEL_OBJECTS if item.tcp_only]
+    own = [line for line in lines if line is not None]
+    idle, error = 0.0, 0.0
+    for line in own:
+        if line.bytes is None or line.active_objects is None or line.slab_share_bytes is None:
+            return None
+        idle += max(0.0, line.bytes - line.active_objects * line.slab_share_bytes)
+        error += (line.idle_error_objects or 0) * _share(line)
+    return (round(idle), round(error)) if own else None
+
+
+def _share(line: CacheLine) -> float:
+    return line.slab_share_bytes or 0.0

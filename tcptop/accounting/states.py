@@ -1,0 +1,145 @@
+"""What a socket costs in each state, and how many there are, from counters that cost next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tcptop.accounting.connection import FamilyMix, most_in_use, side
+from tcptop.accounting.parts import parts_of
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel_objects import (
+    AS_MINI_SOCKET,
+    REQUEST6_SOCK,
+    REQUEST_SOCK,
+    SKB_HEAD,
+    UNREAD_FIN,
+    UNREAD_FIN_HEAD_BYTES,
+    State,
+)
+from tcptop.ledger import AccountingMode, Part, SocketCounts, StateCost
+from tcptop.snapshot import Snapshot
+
+ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
+
+Sides = Literal["both", "accepted", "outgoing"]
+
+
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """How a state is shown."""
+
+    holds: str
+    sides: Sides = "both"
+
+
+ROWS: Mapping[State, StateRow] = {
+    State.LISTEN: StateRow("a whole socket, and its port", "outgoing"),
+    State.SYN_RECV: StateRow("a request sock; none with SYN cookies", "accepted"),
+    State.ACCEPT_QUEUE: StateRow("the sock and its request sock, no file yet", "accepted"),
+    State.ESTABLISHED: StateRow("a whole socket"),
+    State.CLOSE_WAIT: StateRow("a whole socket, and the FIN until it is read"),
+    State.FIN_WAIT2: StateRow("a whole socket: shut down, not closed"),
+    State.FIN_WAIT2_CLOSED: StateRow("a mini-socket: closed"),
+    State.ORPHAN: StateRow("the sock alone, and what it still has to send"),
+    State.TIME_WAIT: StateRow("a mini-socket"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many sockets are in a state."""
+
+    number: int | None
+    scope: Literal["machine", "here"] | None
+    note: str
+    is_most: bool = False
+
+
+def state_costs(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, mixes: Mapping[AccountingMode, FamilyMix]
+) -> tuple[StateCost, ...]:
+    """Every state, by the family mix of the machine's sockets (mini-sockets: by theirs)."""
+    counts = _counts(snapshot, table, sockets)
+    fin = _unread_fin_bytes(snapshot, table)
+    found: list[StateCost] = []
+    for state, row in ROWS.items():
+        of = mixes["time_wait" if state in AS_MINI_SOCKET else "full"]
+        found.append(
+            StateCost(
+                state=state.value,
+                holds=row.holds,
+                accepted=None if row.sides == "outgoing" else side(snapshot, table, state, of, owns_port=False),
+                outgoing=None if row.sides == "accepted" else side(snapshot, table, state, of, owns_port=True),
+                unread_fin_bytes=fin if state is State.CLOSE_WAIT else None,
+                count=counts[state].number,
+                count_is_most=counts[state].is_most,
+                scope=counts[state].scope,
+                note=counts[state].note,
+            )
+        )
+    return tuple(found)
+
+
+def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[Part]:
+    """What a FIN over loopback keeps for its receiver: the sender's clone, and its head.
+
+    A FIN from a network device keeps about as much, in other caches; the driver decides in which.
+    """
+    found = [part for item in UNREAD_FIN for part in parts_of(snapshot, table, item, 1.0) if isinstance(part, Part)]
+    if len(found) < len(UNREAD_FIN):
+        line = table.kmalloc(UNREAD_FIN_HEAD_BYTES)
+        if line is not None and line.object_bytes is not None:
+            share = line.slab_share_bytes
+            found.append(
+                Part(SKB_HEAD.struct, SKB_HEAD.label, line.name, 1.0, line.object_bytes, share, share, estimated=True)
+            )
+    return found
+
+
+def _unread_fin_bytes(snapshot: Snapshot, table: CacheTable) -> float | None:
+    parts = unread_fin_parts(snapshot, table)
+    known = [part.slab_bytes for part in parts if part.slab_bytes is not None]
+    return round(sum(known), 2) if len(known) == len(UNREAD_FIN) else None
+
+
+def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dict[State, Count]:
+    requests = _requests(table)
+    snmp = snapshot.snmp.value
+    established = snmp.established if snmp else None
+    no_requests = "slabinfo is not readable" if requests is None else ""
+    return {
+        State.LISTEN: Count(None, None, ONLY_A_DUMP),
+        State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
+        State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or "active request socks, SYN_RECV too", True),
+        State.ESTABLISHED: Count(
+            established, "here", "CurrEstab; on most kernels with CLOSE_WAIT" if snmp else "no /proc/net/snmp"
+        ),
+        State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
+        State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
+        State.FIN_WAIT2_CLOSED: Count(None, None, "counted in TIME_WAIT"),
+        State.ORPHAN: Count(sockets.orphans, "machine", "" if sockets.orphans is not None else "no sockstat"),
+        State.TIME_WAIT: Count(sockets.time_wait, "here", _time_wait_note(sockets)),
+    }
+
+
+def _requests(table: CacheTable) -> int | None:
+    """The active request socks of both families; None where a cache is there and its count is not known."""
+    total = 0
+    for item in (REQUEST_SOCK, REQUEST6_SOCK):
+        found = table.find(item)
+        if found.status == "absent":
+            continue
+        most = most_in_use(table, item) if found.line is not None and found.line.active_objects is not None else None
+        if most is None:
+            return None
+        total += most
+    return total
+
+
+def _time_wait_note(sockets: SocketCounts) -> str:
+    if sockets.time_wait is None:
+        return "no sockstat"
+    most = sockets.time_wait_machine_max
+    return "with FIN_WAIT2, closed" if most is None else f"with FIN_WAIT2, closed; machine ≤ {most}"
