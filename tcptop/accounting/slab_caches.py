@@ -59,6 +59,7 @@ class CacheTable:
                 self._by_name[name] = line
                 lines.append(line)
         self.lines = tuple(lines)
+        self._kmalloc_names = self._kmallocs_by_size()
 
     def find(self, kernel_object: KernelObject) -> Found:
         """The cache that holds such objects.
@@ -88,19 +89,24 @@ class CacheTable:
         """The kmalloc caches that allocations of those sizes come from, the smallest first."""
         if self._has_rows and not self._is_whole:
             return []
-        sizes: dict[int, str] = {}
-        for name in self._names():
-            match = KMALLOC.match(name)
-            if match:
-                sizes.setdefault(int(match[1]) << (10 if match[2] else 0), name)
+        sizes = self._kmalloc_names
         found: list[CacheLine] = []
-        for size in sorted(sizes):
+        for size in sizes:
             if size >= least_bytes:
                 name = sizes[size]
                 found.append(self._by_name.get(name) or self._kmalloc_without_row(name, size))
             if size >= most_bytes:
                 break
         return found
+
+    def _kmallocs_by_size(self) -> dict[int, str]:
+        """The name of each kmalloc cache by the size that it serves, the smallest first."""
+        sizes: dict[int, str] = {}
+        for name in self._names():
+            match = KMALLOC.match(name)
+            if match:
+                sizes.setdefault(int(match[1]) << (10 if match[2] else 0), name)
+        return dict(sorted(sizes.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
         """A kmalloc cache by SLUB's rules, where slabinfo cannot be read."""

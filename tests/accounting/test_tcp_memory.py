@@ -53,7 +53,8 @@ def test_what_is_tcps_of_a_row_is_at_most_what_the_row_holds(kernel: str, phase:
 @each_recording
 def test_no_row_is_in_two_parts_but_that_of_both_buckets(kernel: str, phase: str) -> None:
     rows = [part.row for part in ledger(kernel, phase).tcp_memory.parts if part.row is not None and part.high_bytes]
-    twice = {row for row in rows if rows.count(row) > 1}
+    # Vectors of memory cgroups share kmalloc caches with one another and with the LSM socket blob.
+    twice = {row for row in rows if rows.count(row) > 1 and not row.startswith("kmalloc-")}
     assert twice <= ({"pid"} if kernel.startswith("6.12") else {"eventpoll_epi"})
 
 
