@@ -24,15 +24,17 @@ from tcptop.interval import interval_s
 from tcptop.ledger import Ledger
 from tcptop.live_sampler import LiveSampler
 from tcptop.sampler import Sampler, kernel_sources, read_due
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.choices import Choices
+from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import Pane
+from tcptop.widgets.room_line import RoomLine
 from tcptop.widgets.sockets_pane import SocketsPane
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -100,7 +102,7 @@ class TcptopApp(App[int]):
     .-slim #sockets { display: none; }
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
-    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys { display: none; }
+    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #room, .-tiny #room { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -123,11 +125,15 @@ class TcptopApp(App[int]):
         Binding("plus", "interval(1)", "longer interval"),
         Binding("minus", "interval(-1)", "shorter interval"),
         Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
+        Binding("i", "explain", "explains: sockets by state, memory, room, the kernel's paths"),
         Binding("ctrl+l", "send_all", "draw everything again"),
     ]
 
-    def __init__(self, host: Host, every_s: float = 1.0, sort: str | None = None) -> None:
+    def __init__(
+        self, host: Host, every_s: float = 1.0, sort: str | None = None, measured: LabMeasurement | None = None
+    ) -> None:
         super().__init__()
+        self._measured = measured
         self.animation_level = "none"
         self._host = host
         self._ledger: Ledger | None = None
@@ -144,6 +150,7 @@ class TcptopApp(App[int]):
         with Horizontal(id="top"):
             yield FigurePane(classes="box", id="figure")
             yield SocketsPane(classes="box", id="sockets")
+        yield RoomLine(id="room")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
         yield KeyLine(id="keys")
@@ -163,7 +170,9 @@ class TcptopApp(App[int]):
             end_on_hangup(sys.__stdin__.fileno(), leave)
         if self._host.identity.live:
             sources = [*kernel_sources(), MachineLoadSource()]
-            self._live = LiveSampler(Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s))
+            self._live = LiveSampler(
+                Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            )
             self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
         else:
             self._look_at_saved()
@@ -196,7 +205,7 @@ class TcptopApp(App[int]):
             self.post_message(Stopped(error))
 
     def _look_at_saved(self) -> None:
-        sampler = Sampler(self._host, kernel_sources())
+        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
         read_due(sampler)
         self.post_message(Sampled(sampler.snapshot()))
 
@@ -207,8 +216,9 @@ class TcptopApp(App[int]):
     def _draw(self) -> None:
         if self._ledger is None:
             return
-        for pane in self.screen_stack[0].query(Pane):
-            pane.show(self._ledger, self._choices)
+        for screen in self.screen_stack:
+            for pane in screen.query(Pane):
+                pane.show(self._ledger, self._choices)
         if self._live is not None:
             buddy = self.screen_stack[0].query_one(BuddyPane)
             self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
@@ -311,6 +321,32 @@ class TcptopApp(App[int]):
 
         self.push_screen(HelpScreen(bound_keys(self.BINDINGS), self._ledger, self._choices))
 
+    def action_explain(self) -> None:
+        """Opens the pages that explain, at the first."""
+        self._explain(None)
+
+    def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
+        """Explains the cache of a row."""
+        self._explain(message.key)
+
+    def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
+        """Explains the cache behind a part of the figure."""
+        if self._ledger is None:
+            return
+        parts = self._ledger.costs[self._choices.mode].figures["mix"].outgoing.parts
+        self._explain(next((part.cache for part in parts if part.label == message.label), "memory"))
+
+    def _explain(self, name: str | None) -> None:
+        if self._ledger is None:
+            return
+        from tcptop.explanation import page_named
+        from tcptop.widgets.explain_screen import ExplainScreen
+
+        if self._live is not None:
+            self._live.sampler.ask_for("btf")
+        page = None if name is None else page_named(self._ledger, name)
+        self.push_screen(ExplainScreen(page, self._ledger, self._choices))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
         """What the command palette offers: the same as the keys."""
         for keys, meaning in bound_keys(self.BINDINGS):
@@ -379,8 +415,8 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
     return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
-def run(host: Host, every_s: float, sort: str | None, mouse: bool) -> int:
+def run(host: Host, every_s: float, sort: str | None, mouse: bool, measured: LabMeasurement | None = None) -> int:
     """Runs the screen until it is quit; gives the exit code."""
-    app = TcptopApp(host, every_s, sort)
+    app = TcptopApp(host, every_s, sort, measured)
     app.run(mouse=mouse)
     return app.return_code or 0

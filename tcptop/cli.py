@@ -14,10 +14,15 @@ from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
     from tcptop.hosts.folder import FolderHost
+    from tcptop.ledger import Ledger
+    from tcptop.sampler import Sampler
+    from tcptop.snapshot import LabMeasurement
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
+EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
+tcptop explain [CACHE]: what an object is for, who allocates and frees it, its size.
 tcptop lab (root): measures what each TCP state costs this kernel.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
@@ -45,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["lab"]:
         run_lab(given[1:])
+    if given[:1] == ["explain"]:
+        run_explain(given[1:])
     options = parsed(given)
     try:
         if options.once or options.json:
@@ -73,6 +80,48 @@ def run_lab(arguments: Sequence[str]) -> NoReturn:
         sys.exit(1)
 
 
+def run_explain(arguments: Sequence[str]) -> NoReturn:
+    """Runs `tcptop explain` and ends the program."""
+    from tcptop.report.explained import explained, overview
+
+    parser = Parser(prog="tcptop explain", description=EXPLAIN_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "what", nargs="?", help="a cache (TCP, sock_inode_cache, …), a struct, or a page; without it, what there is"
+    )
+    add_root(parser)
+    add_lab_result(parser)
+    options = parser.parse_args(arguments)
+    sampler = sampler_of(opened(options.root), 1.0, options.lab)
+    sampler.ask_for("btf")
+    ledger = looked_at(sampler)
+    text = overview(ledger) if options.what is None else explained(ledger, options.what)
+    if text is None:
+        fail(f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them")
+    try:
+        printed(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """The option that says whose files are read."""
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        default="/",
+        help="read the files below DIR: a saved tree, or a container's /host",
+    )
+
+
+def add_lab_result(parser: argparse.ArgumentParser) -> None:
+    """The option that takes what a lab measured."""
+    parser.add_argument(
+        "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
+    )
+
+
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, checked."""
     parser = Parser(
@@ -96,12 +145,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds"
     )
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        default="/",
-        help="read the files below DIR: a saved tree, or a container's /host",
-    )
+    add_root(parser)
+    add_lab_result(parser)
     parser.add_argument(
         "--mouse",
         action="store_true",
@@ -112,8 +157,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
     options, others = parser.parse_known_args(arguments)
-    if "lab" in others:
-        fail("lab comes first: tcptop lab")
+    for subcommand in ("lab", "explain"):
+        if subcommand in others:
+            fail(f"{subcommand} comes first: tcptop {subcommand}")
     if others:
         fail(f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)")
     if options.once and options.json:
@@ -165,20 +211,45 @@ def opened(root: str) -> FolderHost:
     return host
 
 
+def sampler_of(host: FolderHost, period_s: float, lab_result: str | None) -> Sampler:
+    """Follows a host without a thread or an event loop."""
+    from tcptop.sampler import Sampler, kernel_sources
+
+    return Sampler(host, kernel_sources(), period_s, measured=measured(lab_result))
+
+
+def looked_at(sampler: Sampler) -> Ledger:
+    """The figures of one look."""
+    from tcptop.accounting import account
+    from tcptop.sampler import read_due
+
+    read_due(sampler)
+    return account(sampler.snapshot())
+
+
+def measured(path: str | None) -> LabMeasurement | None:
+    """The lab result in a file; one line and the end where it is none."""
+    if path is None:
+        return None
+    from tcptop.lab.errors import LabError
+    from tcptop.lab.saved import measurement
+
+    try:
+        return measurement(path)
+    except LabError as error:
+        fail(str(error))
+
+
 def run_reports(options: argparse.Namespace) -> None:
     """Prints reports without a screen, an event loop or a thread."""
-    from tcptop.accounting import account
     from tcptop.columns import DEFAULT_SORT_KEY
-    from tcptop.sampler import Sampler, kernel_sources, read_due
 
-    host = opened(options.root)
     period_s = options.delay or 1.0
-    sampler = Sampler(host, kernel_sources(), period_s)
+    sampler = sampler_of(opened(options.root), period_s, options.lab)
     count = options.count or 1
     next_s = time.monotonic()
     for number in range(count):
-        read_due(sampler)
-        ledger = account(sampler.snapshot())
+        ledger = looked_at(sampler)
         if options.json:
             from tcptop.report.as_json import as_json
 
@@ -218,4 +289,4 @@ def run_screen(options: argparse.Namespace) -> None:
     host = opened(options.root)
     from tcptop.app import run
 
-    sys.exit(run(host, options.delay or 1.0, options.sort, options.mouse))
+    sys.exit(run(host, options.delay or 1.0, options.sort, options.mouse, measured(options.lab)))

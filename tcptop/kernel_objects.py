@@ -21,9 +21,9 @@ class State(Enum):
     """Established, and not yet taken by accept(2)."""
     ESTABLISHED = "ESTABLISHED"
     CLOSE_WAIT = "CLOSE_WAIT"
-    FIN_WAIT2 = "FIN_WAIT2"
+    FIN_WAIT2 = "FIN_WAIT2 (open)"
     """With its descriptor still open: after shutdown(2)."""
-    FIN_WAIT2_CLOSED = "FIN_WAIT2, closed"
+    FIN_WAIT2_CLOSED = "FIN_WAIT2 (closed)"
     """After close(2): the mini-socket that later is in TIME_WAIT."""
     ORPHAN = "orphan"
     """Closed by its program while TCP is not done: FIN_WAIT1, CLOSING, LAST_ACK."""
@@ -106,8 +106,8 @@ LSM_SOCKET_BLOB = KernelObject(
     caches=(),
     held_in=WITH_SOCK,
     seen_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
-    allocated_by="sk_prot_alloc() -> security_sk_alloc()",
-    freed_by="sk_prot_free() -> security_sk_free()",
+    allocated_by="sk_prot_alloc() → security_sk_alloc()",
+    freed_by="sk_prot_free() → security_sk_free()",
 )
 
 CGROUP_VECTORS = KernelObject(
@@ -117,8 +117,8 @@ CGROUP_VECTORS = KernelObject(
     caches=(),
     held_in=ANY_STATE,
     seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
-    allocated_by="account_slab() -> alloc_slab_obj_exts()",
-    freed_by="unaccount_slab() -> free_slab_obj_exts(), with the slab",
+    allocated_by="account_slab() → alloc_slab_obj_exts()",
+    freed_by="unaccount_slab() → free_slab_obj_exts(), with the slab",
     since=(5, 9),
 )
 
@@ -176,7 +176,7 @@ DENTRY = KernelObject(
     btf_struct="dentry",
     accounted=True,
     held_in=WITH_FILE,
-    allocated_by="sock_alloc_file() -> d_alloc_pseudo()",
+    allocated_by="sock_alloc_file() → d_alloc_pseudo()",
     freed_by="__dentry_kill(), after a grace period",
 )
 
@@ -189,8 +189,8 @@ FILE = KernelObject(
     hwcache_align=True,
     accounted=True,
     held_in=WITH_FILE,
-    allocated_by="sock_alloc_file() -> alloc_empty_file()",
-    freed_by="__fput() -> file_free()",
+    allocated_by="sock_alloc_file() → alloc_empty_file()",
+    freed_by="__fput() → file_free()",
 )
 
 LSM_FILE_BLOB = KernelObject(
@@ -199,8 +199,8 @@ LSM_FILE_BLOB = KernelObject(
     purpose="what Linux security modules keep for an open file",
     caches=("lsm_file_cache", "selinux_file_security"),
     held_in=WITH_FILE,
-    allocated_by="alloc_empty_file() -> security_file_alloc()",
-    freed_by="file_free() -> security_file_free()",
+    allocated_by="alloc_empty_file() → security_file_alloc()",
+    freed_by="file_free() → security_file_free()",
 )
 
 LSM_INODE_BLOB = KernelObject(
@@ -209,7 +209,7 @@ LSM_INODE_BLOB = KernelObject(
     purpose="what Linux security modules keep for an inode",
     caches=("lsm_inode_cache", "selinux_inode_security"),
     held_in=WITH_FILE,
-    allocated_by="inode_init_always() -> security_inode_alloc()",
+    allocated_by="inode_init_always() → security_inode_alloc()",
     freed_by="security_inode_free(), after a grace period",
 )
 
@@ -254,7 +254,7 @@ TW_SOCK = KernelObject(
     held_in=AS_MINI_SOCKET,
     family="ipv4",
     tcp_only=True,
-    allocated_by="tcp_time_wait() -> inet_twsk_alloc()",
+    allocated_by="tcp_time_wait() → inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
 )
 
@@ -269,7 +269,7 @@ TW6_SOCK = KernelObject(
     held_in=AS_MINI_SOCKET,
     family="ipv6",
     tcp_only=True,
-    allocated_by="tcp_time_wait() -> inet_twsk_alloc()",
+    allocated_by="tcp_time_wait() → inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
 )
 
@@ -284,7 +284,7 @@ REQUEST_SOCK = KernelObject(
     held_in=AS_REQUEST,
     family="ipv4",
     tcp_only=True,
-    allocated_by="tcp_conn_request() -> inet_reqsk_alloc()",
+    allocated_by="tcp_conn_request() → inet_reqsk_alloc()",
     freed_by="reqsk_free(), at accept(2)",
 )
 
@@ -299,7 +299,7 @@ REQUEST6_SOCK = KernelObject(
     held_in=AS_REQUEST,
     family="ipv6",
     tcp_only=True,
-    allocated_by="tcp_conn_request() -> inet_reqsk_alloc()",
+    allocated_by="tcp_conn_request() → inet_reqsk_alloc()",
     freed_by="reqsk_free(), at accept(2)",
 )
 
@@ -312,7 +312,7 @@ FCLONE = KernelObject(
     hwcache_align=True,
     held_in=WITH_SOCK,
     only_with="data, a SYN or a FIN that is not acknowledged or, over loopback, not read",
-    allocated_by="tcp_stream_alloc_skb() -> __alloc_skb()",
+    allocated_by="tcp_stream_alloc_skb() → __alloc_skb()",
     freed_by="kfree_skbmem()",
 )
 
@@ -323,7 +323,7 @@ SKB_HEAD = KernelObject(
     caches=("skbuff_small_head",),
     held_in=WITH_SOCK,
     only_with="a segment in a queue",
-    allocated_by="__alloc_skb() -> kmalloc_reserve()",
+    allocated_by="__alloc_skb() → kmalloc_reserve()",
     freed_by="skb_free_head()",
     since=(6, 3),
     commit="bf9f1baa279f",
@@ -368,7 +368,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         accounted=True,
         held_in=WITH_FILE,
         only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
-        allocated_by="ep_insert() -> ep_ptable_queue_proc()",
+        allocated_by="ep_insert() → ep_ptable_queue_proc()",
         freed_by="ep_unregister_pollwait()",
     ),
     KernelObject(
@@ -379,8 +379,8 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         btf_struct="epitems_head",
         held_in=WITH_FILE,
         only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
-        allocated_by="ep_insert() -> attach_epitem()",
-        freed_by="__ep_remove() -> free_ephemeral()",
+        allocated_by="ep_insert() → attach_epitem()",
+        freed_by="__ep_remove() → free_ephemeral()",
         since=(5, 11),
     ),
     KernelObject(
@@ -451,7 +451,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=WITH_SOCK,
         only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
         seen_by="BTF; it is a plain kmalloc",
-        allocated_by="subflow_ulp_init() -> subflow_create_ctx()",
+        allocated_by="subflow_ulp_init() → subflow_create_ctx()",
         freed_by="subflow_ulp_release(), after a grace period",
         since=(5, 6),
     ),
@@ -464,7 +464,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=WITH_SOCK,
         only_with="setsockopt(TCP_ULP, “tls”)",
         seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tls_init() -> tls_ctx_create()",
+        allocated_by="tls_init() → tls_ctx_create()",
         freed_by="tls_ctx_free(), after a grace period",
     ),
     KernelObject(
@@ -488,7 +488,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=frozenset(),
         per="destination",
         seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tcp_update_metrics() -> tcpm_new()",
+        allocated_by="tcp_update_metrics() → tcpm_new()",
         freed_by="tcp_metrics_flush_all()",
     ),
 )

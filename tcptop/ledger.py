@@ -227,8 +227,12 @@ class Capacity:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Walls of every socket whose distance is not known: the first may be nearer than it seems."""
-        return tuple(wall.name for wall in self.walls if wall.concerns == "every socket" and wall.room_sockets is None)
+        """Walls of every socket of which nothing is known: the first may be nearer than it seems."""
+        return tuple(
+            wall.name
+            for wall in self.walls
+            if wall.concerns == "every socket" and wall.room_sockets is None and wall.most is None
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 WITHOUT_BOUND = 1 << 62
 """file-max is LONG_MAX where nobody lowered it: no wall."""
 
+MEMORY_NOTE = "free blocks above the low watermark, without page cache that could be given up; then another node's"
+
 
 def capacity(
     snapshot: Snapshot, sockets: SocketCounts, nodes: Sequence[NodeMemory], buffer_bytes_per_socket: float | None
@@ -35,9 +37,7 @@ def _memory_walls(nodes: Sequence[NodeMemory]) -> Iterator[Wall]:
     Beyond that an allocation takes from another node or waits for reclaim; those in softirq (accepted sockets, request
     socks, mini-sockets) do not wait.
     """
-    for node in nodes:
-        if not any(zone.zone in SLAB_ZONES for zone in node.zones):
-            continue
+    for at, node in enumerate(each for each in nodes if any(zone.zone in SLAB_ZONES for zone in each.zones)):
         yield Wall(
             name=f"memory of node {node.node}",
             concerns="every socket",
@@ -46,7 +46,7 @@ def _memory_walls(nodes: Sequence[NodeMemory]) -> Iterator[Wall]:
             unit="sockets",
             room_sockets=node.room_sockets,
             scope="node",
-            note="free blocks above the low watermark; page cache that could be given up is not counted",
+            note="" if at else MEMORY_NOTE,
         )
 
 
@@ -58,9 +58,9 @@ def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:
     if most is None:
         note = "tcp_mem or its unit is not known"
     elif per_socket is None:
-        note = "idle sockets have no buffers; what busy ones take on average is within the counter's error"
+        note = "idle sockets take none of it; what others take on average is within the counter's error"
     elif not per_socket:
-        note = "the sockets have no buffers now"
+        note = "idle sockets take none of it"
     else:
         room = max(0, int((most - (sockets.buffer_bytes or 0)) // per_socket))
         note = f"at {round(per_socket)} bytes of buffers per socket, as now"

@@ -129,7 +129,7 @@ def _shared_caches(
         number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
         parts.append(
             MemoryPart(
-                name=f"{part.cache} × {number}",
+                name=f"{part.cache} × {round(number * part.count)}",
                 row=part.cache,
                 bytes=round(number * part.slab_bytes),
                 low_bytes=round(fewest * part.slab_bytes),

@@ -7,7 +7,17 @@ from typing import Any
 
 from tcptop import __version__
 from tcptop.kernel_objects import OBJECT_OF_CACHE
-from tcptop.ledger import CacheLine, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
+from tcptop.ledger import (
+    CacheLine,
+    ConnectionCost,
+    Figure,
+    Ledger,
+    NodeMemory,
+    Side,
+    StateCost,
+    Wall,
+    ZoneMemory,
+)
 
 SCHEMA = 1
 
@@ -55,6 +65,25 @@ def as_object(ledger: Ledger) -> Json:
                 for part in memory.parts
             ],
         },
+        "slab_memory": {
+            "bytes": ledger.slab_memory.total_bytes,
+            "own_bytes": ledger.slab_memory.own_bytes,
+            "idle_bytes": ledger.slab_memory.idle_bytes,
+            "idle_error_bytes": ledger.slab_memory.idle_error_bytes,
+            "share_bytes": ledger.slab_memory.share_bytes,
+            "share_low_bytes": ledger.slab_memory.share_low_bytes,
+            "share_high_bytes": ledger.slab_memory.share_high_bytes,
+            "rest_bytes": ledger.slab_memory.rest_bytes,
+            "unexplained_bytes": ledger.slab_memory.unexplained_bytes,
+        },
+        "states": [_state(state) for state in ledger.states],
+        "capacity": {
+            "room_sockets": ledger.capacity.first.room_sockets if ledger.capacity.first else None,
+            "first_wall": ledger.capacity.first.name if ledger.capacity.first else None,
+            "missing": list(ledger.capacity.missing),
+            "walls": [_wall(wall) for wall in ledger.capacity.walls],
+        },
+        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.why_not},
         "nodes": [_node(node) for node in ledger.nodes],
         "sources": {
             name: {
@@ -115,6 +144,44 @@ def _cost(cost: ConnectionCost) -> Json:
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
+    }
+
+
+def _state(state: StateCost) -> Json:
+    return {
+        "state": state.state,
+        "accepted": _sums(state.accepted),
+        "outgoing": _sums(state.outgoing),
+        "unread_fin_bytes": _number(state.unread_fin_bytes),
+        "sockets": state.count,
+        "sockets_are_at_most": state.count_is_most,
+        "scope": state.scope,
+        "note": state.note,
+    }
+
+
+def _sums(side: Side | None) -> Json | None:
+    """A side without its parts; null for a state that has no such side."""
+    if side is None:
+        return None
+    return {
+        "object_bytes": _number(side.object_bytes),
+        "slab_bytes": _number(side.slab_bytes),
+        "complete": side.complete,
+        "missing": list(side.missing),
+    }
+
+
+def _wall(wall: Wall) -> Json:
+    return {
+        "wall": wall.name,
+        "concerns": wall.concerns,
+        "unit": wall.unit,
+        "used": wall.used,
+        "most": wall.most,
+        "room_sockets": wall.room_sockets,
+        "scope": wall.scope,
+        "note": wall.note,
     }
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tcptop import columns, units
+from tcptop.explanation.memory_page import split_table
+from tcptop.explanation.room_page import room_page
+from tcptop.explanation.states_page import states_table
 from tcptop.ledger import AccountingMode, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
+from tcptop.text_line import Line, text_of
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
     "time_wait": "Bytes per connection (TIME_WAIT: the mini-socket that remains)",
 }
+COLUMNS = 96
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 IN_ASCII = str.maketrans(
@@ -37,6 +42,9 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
         _sockets(ledger),
         _memory(ledger),
+        _page("Slab memory of the machine", split_table(ledger, COLUMNS)),
+        _page("Sockets by state", states_table(ledger, COLUMNS)),
+        _page("Room for more sockets", room_page(ledger, COLUMNS)),
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
@@ -54,6 +62,9 @@ def _head(ledger: Ledger) -> Iterator[str]:
     facts.append(f"{units.size(host.page_size_bytes)} pages")
     facts.append(f"{units.size(host.memory_bytes)} memory")
     yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")
+    if ledger.lab is not None:
+        used = "used where no file tells" if ledger.lab.why_not is None else f"not used: {ledger.lab.why_not}"
+        yield f"lab result {ledger.lab.path}: {used}"
     if host.net_namespace:
         yield f"inuse and TIME_WAIT count the network namespace of {host.net_namespace}"
 
@@ -145,6 +156,13 @@ def _memory(ledger: Ledger) -> Iterator[str]:
             yield f"    {part.name:<28} {units.size(part.bytes):>10}{about}"
     if memory.unexplained_bytes is not None:
         yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
+
+
+def _page(title: str, lines: Sequence[Line]) -> Iterator[str]:
+    """A page of the explanation as a section."""
+    yield title
+    for line in lines:
+        yield f" {text_of(line)}".rstrip()
 
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:

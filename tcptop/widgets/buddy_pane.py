@@ -9,8 +9,9 @@ from rich.cells import cell_len
 
 from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
+from tcptop.text_line import WARNING, Line, Piece, Role, wrapped
 from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
-from tcptop.widgets.line import WARNING, Line, Piece, Role, fitted, wrapped
+from tcptop.widgets.line import fitted
 from tcptop.widgets.scroll_pane import ScrollPane
 
 LABEL_LEAST = 12

@@ -9,14 +9,15 @@ from rich.cells import cell_len
 from tcptop import columns as cache_columns
 from tcptop.columns import COLUMNS, CacheRow, Column
 from tcptop.ledger import Ledger
+from tcptop.text_line import WARNING, Line, wrapped
 from tcptop.widgets.choices import Choices, node_title, table_node
-from tcptop.widgets.grid import Grid, GridColumn, GridRow
-from tcptop.widgets.line import WARNING, Line, wrapped
+from tcptop.widgets.cursor_grid import CursorGrid
+from tcptop.widgets.grid import GridColumn, GridRow
 
 OBJECT_WIDTH = 34
 
 
-class CachesPane(Grid):
+class CachesPane(CursorGrid):
     """One row for each cache; those that others share say so."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
@@ -48,7 +49,9 @@ class CachesPane(Grid):
         lines = cache_columns.rows(ledger.caches, table_node(ledger, choices))
         lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
         columns = shown(ledger, choices)
-        return [GridRow(tuple(_text(each, line) for each in columns), _is_idle(line)) for line in lines]
+        return [
+            GridRow(tuple(_text(each, line) for each in columns), _is_idle(line), line.cache.name) for line in lines
+        ]
 
     def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is nothing."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from tcptop import units
 from tcptop.ledger import ConnectionCost, Ledger, Side, Slice
+from tcptop.text_line import Line, Piece
 from tcptop.widgets.big_number import HEIGHT, big
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.head_line import MODE_NAMES
-from tcptop.widgets.line import Line, Piece, fitted, width
+from tcptop.widgets.line import fitted, width
 from tcptop.widgets.pane import Pane
 from tcptop.widgets.slice_bar import bar, legend
 
@@ -18,8 +23,25 @@ WIDE = 54
 ROOMY = 64
 
 
-class FigurePane(Pane):
-    """The answer to the one question."""
+class FigurePane(Pane, can_focus=True):
+    """The answer to the one question. With the focus, left and right choose a part of the bar."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "choose_part(-1)", "a part of the bar", show=False),
+        Binding("right", "choose_part(1)", "a part of the bar", show=False),
+        Binding("enter", "choose", "explain the part", show=False),
+    ]
+
+    class Chosen(Message):
+        """Somebody pressed Enter on a part of the figure."""
+
+        def __init__(self, label: str) -> None:
+            super().__init__()
+            self.label = label
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
+        self._part = 0
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """Which accounting it is, and what the large figure leaves out."""
@@ -29,14 +51,50 @@ class FigurePane(Pane):
             subtitle = "computed: sizes of structs, rounded as SLUB rounds"
         elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = f"no average yet: {cost.now_unknown_because}"
+        if ledger.lab is not None:
+            subtitle = (
+                "with a lab result of this kernel"
+                if ledger.lab.why_not is None
+                else f"lab result not used: {ledger.lab.why_not}"
+            )
         return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The figure, its bar, and its parts."""
-        return figure(ledger.costs[choices.mode], columns, rows)
+        return figure(ledger.costs[choices.mode], columns, rows, self._chosen_label() if self.has_focus else None)
+
+    def action_choose_part(self, step: int) -> None:
+        """Moves to the next part of the bar."""
+        labels = self._labels()
+        if labels:
+            self._part = (min(self._part, len(labels) - 1) + step) % len(labels)
+        self.redraw()
+
+    def action_choose(self) -> None:
+        """Says which part is chosen."""
+        label = self._chosen_label()
+        if label is not None:
+            self.post_message(self.Chosen(label))
+
+    def on_focus(self) -> None:
+        """Marks the chosen part."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Takes the mark away."""
+        self.redraw()
+
+    def _labels(self) -> list[str]:
+        if self._ledger is None:
+            return []
+        return [each.label for each in _large(self._ledger.costs[self._choices.mode])[2]]
+
+    def _chosen_label(self) -> str | None:
+        labels = self._labels()
+        return labels[min(self._part, len(labels) - 1)] if labels else None
 
 
-def figure(cost: ConnectionCost, columns: int, rows: int) -> list[Line]:
+def figure(cost: ConnectionCost, columns: int, rows: int, chosen: str | None = None) -> list[Line]:
     """The pane for a size. The large figure is that of now where it is known, else that of the next socket."""
     mix = cost.figures["mix"]
     large, label, slices, missing = _large(cost)
@@ -54,7 +112,7 @@ def figure(cost: ConnectionCost, columns: int, rows: int) -> list[Line]:
         lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *sides[index]))
     if rows > HEIGHT:
         lines.append(bar(slices, columns))
-    return lines + legend(slices, missing, columns)
+    return lines + legend(slices, missing, columns, chosen)
 
 
 def _large(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:

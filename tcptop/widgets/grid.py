@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
+from tcptop.text_line import Line
 from tcptop.units import UNKNOWN
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line, fitted
+from tcptop.widgets.line import fitted
 from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2
@@ -37,6 +38,8 @@ class GridRow:
 
     cells: tuple[str, ...]
     dim: bool = False
+    key: str = ""
+    """What a cursor on the row stands on, whatever place the row has."""
 
 
 class Grid(ScrollPane):
@@ -46,6 +49,7 @@ class Grid(ScrollPane):
         super().__init__(id=id, classes=classes)
         self._head: Line = ()
         self._rows: list[Line] = []
+        self._keys: list[str] = []
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
         """All the columns there are; those that do not fit are dropped, the least important first."""
@@ -83,6 +87,7 @@ class Grid(ScrollPane):
             fitted(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
         )
         self._head = ((head, "head"),)
+        self._keys = [row.key for row in rows]
         self._rows = [
             (
                 (

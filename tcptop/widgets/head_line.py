@@ -7,8 +7,9 @@ from time import localtime, strftime
 
 from tcptop import units
 from tcptop.ledger import AccountingMode, Ledger
+from tcptop.text_line import Line, Piece
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line, Piece, between, width
+from tcptop.widgets.line import between, width
 from tcptop.widgets.pane import Pane
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "full", "time_wait": "TIME_WAIT"}

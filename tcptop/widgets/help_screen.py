@@ -11,8 +11,8 @@ from textual.screen import ModalScreen
 
 from tcptop.columns import COLUMNS
 from tcptop.ledger import Ledger
+from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line
 from tcptop.widgets.scroll_pane import ScrollPane
 
 KEY_WIDTH = 14
@@ -106,4 +106,6 @@ class HelpScreen(ModalScreen[None]):
         """Closes, unless the key scrolls."""
         if event.key not in SCROLLING_KEYS:
             event.stop()
-            self.dismiss()
+            # A second key may come before the first has closed the screen.
+            if self.is_current:
+                self.dismiss()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.ledger import Ledger
+from tcptop.text_line import Line, Piece
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line, Piece, width
+from tcptop.widgets.line import width
 from tcptop.widgets.pane import Pane
 
 KEYS: tuple[tuple[str, str], ...] = (

@@ -14,8 +14,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
+from tcptop.text_line import EMPTY, Line, Role, text_of
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import EMPTY, Line, Role, cropped, text_of, width
+from tcptop.widgets.line import cropped, width
 
 
 class Pane(Widget):
@@ -43,6 +44,7 @@ class Pane(Widget):
         & > .pane--slice-4 { color: $success; }
         & > .pane--slice-5 { color: $foreground; }
         & > .pane--idle { color: $text-muted; }
+        & > .pane--cursor { background: $boost; text-style: bold; }
     }
     """
 

@@ -35,8 +35,10 @@ class Prompt(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Answers."""
-        self.dismiss(event.value.strip())
+        if self.is_current:
+            self.dismiss(event.value.strip())
 
     def action_call_off(self) -> None:
         """Ends without an answer."""
-        self.dismiss(None)
+        if self.is_current:
+            self.dismiss(None)

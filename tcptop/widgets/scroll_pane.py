@@ -8,8 +8,8 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
+from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line
 from tcptop.widgets.pane import Pane
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from tcptop import units
 from tcptop.ledger import Slice
-from tcptop.widgets.line import Line, Piece, Role, width
+from tcptop.text_line import Line, Piece, Role
+from tcptop.widgets.line import width
 
 LOOKS: tuple[tuple[str, Role], ...] = (
     ("█", "slice-1"),
@@ -42,12 +43,12 @@ def bar(slices: Sequence[Slice], columns: int) -> Line:
     return tuple(pieces)
 
 
-def legend(slices: Sequence[Slice], missing: Sequence[str], columns: int) -> list[Line]:
-    """Each slice with its bytes, on as many lines as it takes; then what is missing."""
+def legend(slices: Sequence[Slice], missing: Sequence[str], columns: int, chosen: str | None = None) -> list[Line]:
+    """Each slice with its bytes, on as many lines as it takes, the chosen one marked; then what is missing."""
     entries: list[Line] = [
         (
             (look(index, each.label)[0], look(index, each.label)[1]),
-            (f" {each.label} ", "text"),
+            (f" {each.label} ", "cursor" if each.label == chosen else "text"),
             (units.exact_bytes(each.bytes), "strong"),
         )
         for index, each in enumerate(slices)

@@ -8,8 +8,8 @@ from rich.cells import cell_len
 
 from tcptop import units
 from tcptop.ledger import Ledger, SocketCounts
+from tcptop.text_line import Line, Piece
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import Line, Piece
 from tcptop.widgets.pane import Pane
 
 TITLE_WIDTH = 10

@@ -1,0 +1,161 @@
+"""The page of one cache: what its objects are for, who allocates and frees them, their size, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptop import units
+from tcptop.explanation.catalogue_page import when
+from tcptop.explanation.live_size import LiveSize, live_size, struct_of
+from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
+from tcptop.explanation.table import fact
+from tcptop.explanation.trees import drawn
+from tcptop.kernel_objects import OBJECT_OF_CACHE, KernelObject, State
+from tcptop.kernel_paths import ways
+from tcptop.ledger import CacheLine, Ledger
+from tcptop.snapshot import StructLayout
+from tcptop.text_line import EMPTY, Line, wrapped
+
+LARGEST = 10
+
+NOT_TCPS = (
+    "No object of TCP's is known to lie in this cache. Its rows are counted under “everything else” in the memory page."
+)
+
+
+def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
+    """Everything that is known of a cache, or of a row that several caches share."""
+    line = next((each for each in ledger.caches if each.name == name), None)
+    objects = objects_in(name, line)
+    lines: list[Line] = []
+    if line is not None:
+        lines += [*_row(ledger, line, columns), EMPTY]
+    if not objects:
+        lines += wrapped(f" {NOT_TCPS}", columns - 1, "text")
+    for item in objects:
+        lines += [*_object(ledger, item, columns), EMPTY]
+    return lines
+
+
+def objects_in(name: str, line: CacheLine | None) -> list[KernelObject]:
+    """The catalogue's objects that lie in a cache or in the row of that name."""
+    names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
+    return list(dict.fromkeys(OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE))
+
+
+def _row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
+    """What the cache holds now, and with whom."""
+    row = next((each for each in ledger.caches if each.name == line.row), None)
+    if line.aliases:
+        where = line.row if line.row is not None else "a row that cannot be read"
+        yield from fact("counted in", f"row {where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns)
+    if row is not None and row.objects is not None:
+        error = f", of which ≤ {units.count(row.idle_error_objects)} free on CPUs" if row.idle_error_objects else ""
+        yield from fact(
+            "now",
+            f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
+            f" active {units.count(row.active_objects)}{error}",
+            columns,
+        )
+    elif line.objects is None:
+        yield from fact("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
+    if row is not None and row.tcp_bytes is not None:
+        share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
+        yield from fact("TCP's", f"{units.size(row.tcp_bytes)}: {share}", columns)
+
+
+def _object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
+    size, layout = live_size(ledger, item), struct_of(ledger, item)
+    yield ((f" {item.struct}", "head"),)
+    yield from fact("", item.purpose, columns)
+    yield from fact("held in", held_in(item), columns)
+    yield from fact("how many", when(item), columns)
+    if item.since or item.until:
+        yield from fact("kernels", kernels(item), columns)
+    yield from fact("seen by", item.seen_by, columns)
+    line = next((each for each in ledger.caches if each.name in item.caches), None)
+    for text in sizes(item, size, line, layout):
+        yield from fact("size", text, columns)
+    yield from fact("sure", how_sure(size), columns)
+    for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
+        trees = list(ways((item,), released))
+        yield EMPTY
+        yield ((f" {title} by ", "dim"), (function, "accent"))
+        for tree in trees:
+            yield from drawn(ledger, tree, columns)
+    if layout is not None:
+        yield EMPTY
+        yield from _members(layout, columns)
+    elif item.btf_struct is not None:
+        yield EMPTY
+        yield from fact("struct", ledger.sources["btf"].reason or "BTF does not have it", columns)
+
+
+def held_in(item: KernelObject) -> str:
+    """The states that hold it."""
+    if not item.held_in:
+        return "no state of a socket: it lives apart from sockets"
+    if item.held_in == frozenset(State):
+        return "every state"
+    return ", ".join(state.value for state in State if state in item.held_in)
+
+
+def kernels(item: KernelObject) -> str:
+    """Which releases have it."""
+    since = f"since {item.since[0]}.{item.since[1]}" if item.since else ""
+    until = f"before {item.until[0]}.{item.until[1]}" if item.until else ""
+    commit = f" (commit {item.commit})" if item.commit else ""
+    return " ".join(filter(None, (since, until))) + commit
+
+
+def sizes(item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None) -> Iterator[str]:
+    """The struct, the step from one object to the next, and the share of a slab, with what each adds."""
+    struct = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
+    step = line.object_bytes if line is not None else None
+    if struct is not None:
+        yield f"{units.count(struct)} B struct{'' if layout is None else ', by BTF'}"
+    if step is not None:
+        more = f": {units.count(step - struct)} B of alignment and free pointer" if struct and step > struct else ""
+        yield f"{units.count(step)} B from one object to the next{more}"
+    elif size.object_bytes is not None and struct is None:
+        yield size.text
+    if line is not None and line.slab_share_bytes is not None and step is not None and line.pages_per_slab:
+        waste = line.slab_share_bytes - step
+        pages = "page" if line.pages_per_slab == 1 else "pages"
+        yield (
+            f"{line.slab_share_bytes:.1f} B of slab: {line.objects_per_slab} objects in"
+            f" {line.pages_per_slab} {pages} (order {line.order}), {waste:.1f} B left over for each"
+        )
+    if item.kmalloc_bytes is not None:
+        yield f"{item.kmalloc_bytes} B asked of kmalloc"
+
+
+def how_sure(size: LiveSize) -> str:
+    """Where the size comes from."""
+    return {
+        "read": "sizes as the kernel prints them",
+        "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
+        "estimated": "estimated: the kernel prints no size of it",
+        "struct": "the struct alone; what its cache adds is not known",
+        "absent": "this kernel has no such cache",
+        "unknown": "not known: no readable file tells",
+    }[size.how]
+
+
+def _members(layout: StructLayout, columns: int) -> Iterator[Line]:
+    """The largest members, the holes, and the padding, as the kernel was built."""
+    gaps, padding = holes(layout), tail_padding_bytes(layout)
+    lost = sum(hole.size_bytes for hole in gaps)
+    yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))
+    for member in largest_members(layout, LARGEST):
+        yield (
+            (f" {units.count(member.size_bytes):>7} B  ", "text"),
+            (f"at {member.offset_bytes:>5}  ", "dim"),
+            (member.name, "text"),
+        )
+    holes_text = "none"
+    if gaps:
+        listed = ", ".join(f"{hole.size_bytes} B at {hole.offset_bytes}" for hole in gaps)
+        holes_text = f"{len(gaps)}, {units.count(lost)} B: {listed}"
+    yield from fact("holes", holes_text, columns)
+    yield from fact("padding", f"{units.count(padding)} B at its end" if padding else "none", columns)

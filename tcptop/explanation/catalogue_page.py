@@ -1,0 +1,43 @@
+"""The page of the catalogue: every object behind a socket, with its size here."""
+
+from __future__ import annotations
+
+from tcptop import units
+from tcptop.explanation.live_size import live_size
+from tcptop.explanation.table import TableRow, table
+from tcptop.kernel_objects import KERNEL_OBJECTS, KernelObject
+from tcptop.ledger import Ledger
+from tcptop.text_line import Line
+
+TITLES = ("OBJECT", "CACHE", "OBJECT B", "SLAB B", "")
+LEFT = (True, True, False, False)
+
+
+def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
+    """One row an object."""
+    rows: list[TableRow] = []
+    for item in KERNEL_OBJECTS:
+        size = live_size(ledger, item)
+        cache = size.cache or (item.caches[0] if item.caches else "kmalloc")
+        if size.row is not None and size.row != size.cache:
+            cache += f" in {size.row}"
+        rows.append(
+            TableRow(
+                (
+                    item.struct.removeprefix("struct "),
+                    cache,
+                    units.exact_bytes(size.object_bytes),
+                    units.exact_bytes(size.slab_bytes),
+                ),
+                f"{item.purpose} ({when(item)})",
+                role="dim" if size.how == "absent" else "text",
+            )
+        )
+    return table(TITLES, LEFT, rows, columns)
+
+
+def when(item: KernelObject) -> str:
+    """Which sockets have it."""
+    if item.only_with is not None:
+        return f"only with {item.only_with}"
+    return "for each " + item.per

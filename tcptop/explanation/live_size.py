@@ -1,0 +1,92 @@
+"""The size of a catalogue's object on the running kernel, from the ledger: what is read, computed, or not known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tcptop import units
+from tcptop.kernel_objects import KernelObject
+from tcptop.ledger import CacheLine, Ledger, Part
+from tcptop.snapshot import StructLayout
+
+How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSize:
+    """What one object takes; None is not known."""
+
+    how: How
+    cache: str | None
+    """The cache that it lies in."""
+    row: str | None
+    """The slabinfo row that counts it."""
+    object_bytes: float | None
+    slab_bytes: float | None
+    high_slab_bytes: float | None
+
+    @property
+    def text(self) -> str:
+        """Both amounts: `2 368 B, 2 521 B of a slab`."""
+        if self.how == "absent":
+            return "not on this kernel"
+        if self.object_bytes is None:
+            return "size not known"
+        size = f"{units.exact_bytes(self.object_bytes)} B"
+        if self.slab_bytes is None:
+            return f"{size} struct" if self.how == "struct" else size
+        slab = units.exact_bytes(self.slab_bytes)
+        if self.high_slab_bytes is not None and round(self.high_slab_bytes) != round(self.slab_bytes):
+            slab = f"{slab} to {units.exact_bytes(self.high_slab_bytes)}"
+        return f"{size}, {slab} B of slab"
+
+
+def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
+    """The size of one object: from its cache, else from the figure that it is a part of, else from BTF."""
+    for name in kernel_object.caches:
+        line = next((each for each in ledger.caches if each.name == name), None)
+        if line is not None:
+            return _of_line(line)
+    part = _part_of(ledger, kernel_object)
+    if part is not None:
+        how: How = "computed" if part.computed else "estimated" if part.estimated else "read"
+        count = part.count or 1.0
+        return LiveSize(
+            how,
+            part.cache,
+            part.cache,
+            part.object_bytes / count,
+            None if part.slab_bytes is None else part.slab_bytes / count,
+            None if part.high_slab_bytes is None else part.high_slab_bytes / count,
+        )
+    layout = struct_of(ledger, kernel_object)
+    if layout is not None:
+        return LiveSize("struct", None, None, layout.size_bytes, None, None)
+    known_names = ledger.sources["slab_links"].state == "ok"
+    missing = any(kernel_object.struct in each for each in ledger.costs["full"].figures["mix"].outgoing.missing)
+    absent = not missing and (known_names if kernel_object.caches else kernel_object.in_every_figure)
+    return LiveSize("absent" if absent else "unknown", None, None, None, None, None)
+
+
+def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | None:
+    """The object's layout, where BTF was read and has it."""
+    return ledger.structs.get(kernel_object.btf_struct) if kernel_object.btf_struct else None
+
+
+def _of_line(line: CacheLine) -> LiveSize:
+    size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
+    how: How = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
+    if size is None:
+        return LiveSize("unknown", line.name, line.row, None, None, None)
+    return LiveSize(how, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
+
+
+def _part_of(ledger: Ledger, kernel_object: KernelObject) -> Part | None:
+    if kernel_object.caches:
+        return None
+    for cost in ledger.costs.values():
+        for part in cost.figures["mix"].outgoing.parts:
+            if part.object == kernel_object.struct:
+                return part
+    return None

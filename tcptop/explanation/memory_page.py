@@ -1,0 +1,86 @@
+"""The page of memory: whose the machine's slab memory is, and what TCP has beside the slabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptop import units
+from tcptop.explanation.table import TableRow, table
+from tcptop.ledger import Ledger, SlabMemory
+from tcptop.text_line import EMPTY, Line, wrapped
+
+LEFT = (True, False, False)
+
+SCOPE = (
+    "All of this page counts the whole machine: every network namespace, every container. Only `in use`, TIME_WAIT and"
+    " CurrEstab count one namespace."
+)
+
+
+def memory_page(ledger: Ledger, columns: int) -> list[Line]:
+    """The split, the buffers, and the parts of what is TCP's."""
+    lines = split_table(ledger, columns)
+    lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", "", ""), LEFT, [buffers(ledger)], columns), EMPTY]
+    parts = [
+        TableRow(
+            (part.name, units.size(part.bytes), ""),
+            units.size_range(part.low_bytes, part.high_bytes) if part.estimated else "read",
+        )
+        for part in ledger.tcp_memory.parts
+        if part.high_bytes and part.row is not None
+    ]
+    if parts:
+        lines += [*table(("OF WHICH TCP'S", "SIZE", "", ""), LEFT, parts, columns), EMPTY]
+    if ledger.tcp_memory.missing:
+        lines += wrapped(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
+    return [*lines, *wrapped(f" {SCOPE}", columns - 1, "dim")]
+
+
+def split_table(ledger: Ledger, columns: int) -> list[Line]:
+    """TCP's own, TCP's share, everything else, and what no row explains."""
+    return table(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(split(ledger.slab_memory)), columns)
+
+
+def split(memory: SlabMemory) -> Iterator[TableRow]:
+    """The machine's slab memory by whose it is."""
+    total = memory.total_bytes
+    idle_error = f"; up to {units.size(memory.idle_error_bytes)} more, free on CPUs" if memory.idle_error_bytes else ""
+    rows: tuple[tuple[str, int | None, str], ...] = (
+        ("TCP's own caches", memory.own_bytes, "whole"),
+        ("  of it idle", memory.idle_bytes, f"free objects and ends of slabs{idle_error}"),
+        ("TCP's share of shared caches", memory.share_bytes, _range(memory)),
+        ("everything else", memory.rest_bytes, "all other rows, and the others' share"),
+        ("unexplained", memory.unexplained_bytes, "in meminfo's Slab, and in no row"),
+        ("all slab memory", total, "meminfo's Slab"),
+    )
+    for title, amount, words in rows:
+        share = amount / total if amount is not None and total else None
+        yield TableRow(
+            (title, units.size(amount), units.percent(share) if share is not None and share >= 0 else units.UNKNOWN),
+            words,
+            role="strong" if title == "all slab memory" else "dim" if title.startswith(" ") else "text",
+        )
+
+
+def buffers(ledger: Ledger) -> TableRow:
+    """What is charged to sockets, with its error."""
+    sockets = ledger.sockets
+    if sockets.buffer_bytes is None:
+        return TableRow(("socket buffers", units.UNKNOWN, ""), "not known")
+    error = sockets.buffer_error_bytes
+    if sockets.buffers_within_error:
+        return TableRow(
+            ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}", ""),
+            "charged in whole pages; within the error of the counter",
+        )
+    doubt = f", ± {units.size(error)}" if error else ""
+    return TableRow(
+        ("socket buffers", units.size(sockets.buffer_bytes), ""),
+        f"charged in whole pages{doubt}; the slabs of queued segments are in it",
+    )
+
+
+def _range(memory: SlabMemory) -> str:
+    if memory.share_low_bytes is None or memory.share_high_bytes is None:
+        return "by TCP's own sockets"
+    return f"by TCP's sockets: {units.size_range(memory.share_low_bytes, memory.share_high_bytes)}"

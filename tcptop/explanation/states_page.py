@@ -1,0 +1,66 @@
+"""The page of states: what a socket costs in each, and how many there are."""
+
+from __future__ import annotations
+
+from tcptop import units
+from tcptop.explanation.table import TableRow, table
+from tcptop.ledger import Ledger, Side, StateCost
+from tcptop.text_line import EMPTY, Line, wrapped
+
+TITLES = ("STATE", "ACCEPTED", "OUTGOING", "SOCKETS", "HOLDS")
+
+INTRODUCTION = (
+    "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
+    " may be shared). machine: all network namespaces; here: this one."
+)
+
+
+def states_page(ledger: Ledger, columns: int) -> list[Line]:
+    """What the figures are, and the table."""
+    return [*wrapped(" " + INTRODUCTION, columns - 1, "dim"), EMPTY, *states_table(ledger, columns)]
+
+
+def states_table(ledger: Ledger, columns: int) -> list[Line]:
+    """The table, and what it does not count."""
+    rows = [
+        TableRow(
+            (state.state, side_amount(state.accepted), side_amount(state.outgoing, own_port=True), sockets(state)),
+            holds(state),
+            state.note,
+        )
+        for state in ledger.states
+    ]
+    missing = dict.fromkeys(
+        name for state in ledger.states for side in (state.accepted, state.outgoing) if side for name in side.missing
+    )
+    lines = table(TITLES, LEFT, rows, columns)
+    if missing:
+        lines += [EMPTY, *wrapped(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
+    return lines
+
+
+LEFT = (True, False, False, False)
+
+
+def side_amount(side: Side | None, own_port: bool = False) -> str:
+    """The bytes of one side, after `≥` where a part is missing, `≤` where the port may be shared."""
+    if side is None:
+        return ""
+    if side.slab_bytes is None:
+        return units.UNKNOWN
+    sign = "≥ " if not side.complete else "≤ " if own_port else ""
+    return f"{sign}{units.exact_bytes(side.slab_bytes)}"
+
+
+def sockets(state: StateCost) -> str:
+    """How many, and whose."""
+    if state.count is None:
+        return units.UNKNOWN
+    return f"{'≤ ' if state.count_is_most else ''}{units.count(state.count)} {state.scope}"
+
+
+def holds(state: StateCost) -> str:
+    """What is there of a socket, with the size of a waiting FIN."""
+    if state.unread_fin_bytes is None:
+        return state.holds
+    return f"{state.holds}: about {units.exact_bytes(state.unread_fin_bytes)} B"

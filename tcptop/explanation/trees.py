@@ -1,0 +1,85 @@
+"""A tree of kernel functions as lines, with the live size of each object beside its allocation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from tcptop.explanation.live_size import live_size
+from tcptop.kernel_objects import KernelObject
+from tcptop.kernel_paths import Call, Subject
+from tcptop.ledger import Ledger
+from tcptop.text_line import EMPTY, Line, Role
+
+ARROW = " → "
+BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
+
+
+def tree_page(subject: Subject, ledger: Ledger, columns: int) -> list[Line]:
+    """All trees of a subject."""
+    lines: list[Line] = [
+        *[((f" {text}", "dim"),) for text in wrap(INTRODUCTION, max(20, columns - 1))],
+        EMPTY,
+    ]
+    for tree in subject.trees:
+        lines += [*drawn(ledger, tree, columns), EMPTY]
+    return lines
+
+
+INTRODUCTION = (
+    "+ allocates, - frees; the size of one object in its cache, and its share of a slab, both of this kernel."
+    " Functions as in Linux 6.x."
+)
+
+
+def drawn(ledger: Ledger, tree: Call, columns: int) -> Iterator[Line]:
+    """The lines of one tree."""
+    yield from _call(ledger, tree, " ", " ", columns)
+
+
+def _call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> Iterator[Line]:
+    below = later + (TRUNK if call.calls else NO_TRUNK)
+    for at, text in enumerate(_chain(call.function, columns - len(later) - 3)):
+        yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
+    for sign, objects in (("+", call.allocates), ("-", call.frees)):
+        for item in objects:
+            yield from _end(ledger, item, sign, below, columns)
+    if call.note:
+        for text in wrap(call.note, max(20, columns - len(below) - 2)):
+            yield ((below, "dim"), (text, "dim"))
+    for at, each in enumerate(call.calls):
+        is_last = at + 1 == len(call.calls)
+        yield from _call(
+            ledger,
+            each,
+            later + (LAST_BRANCH if is_last else BRANCH),
+            later + (NO_TRUNK if is_last else TRUNK),
+            columns,
+        )
+
+
+def _end(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int) -> Iterator[Line]:
+    size = live_size(ledger, item)
+    name = size.cache or (item.caches[0] if item.caches else item.struct)
+    if size.row is not None and size.row != size.cache:
+        name += f" (row {size.row})"
+    if not item.caches:
+        name = f"{item.struct}, {size.cache}" if size.cache else f"{item.struct}, kmalloc"
+    role: Role = "dim" if size.how == "absent" else "accent"
+    gap = columns - len(start) - 2 - len(name) - len(size.text) - 1
+    if gap >= 1:
+        yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
+    else:
+        yield ((start, "dim"), (f"{sign} {name}", role))
+        yield ((start, "dim"), (f"  {size.text}", "text"))
+
+
+def _chain(function: str, columns: int) -> Sequence[str]:
+    """A chain of functions on as many lines as it takes, broken before an arrow."""
+    lines: list[str] = []
+    for text in function.split(ARROW):
+        if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:
+            lines[-1] += ARROW + text
+        else:
+            lines.append(text if not lines else ARROW.lstrip() + text)
+    return lines

@@ -1,0 +1,56 @@
+"""The explanation pages as text: for `tcptop explain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from shutil import get_terminal_size
+
+from tcptop.explanation import PAGES, Page, page_named
+from tcptop.ledger import Ledger
+from tcptop.report.as_text import IN_ASCII
+from tcptop.text_line import Line, text_of, wrapped
+
+COLUMNS_IN_A_PIPE = 100
+MOST_COLUMNS = 120
+
+TREE_IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
+
+
+def overview(ledger: Ledger) -> str:
+    """The catalogue, the tree of socket(2), and the names of all pages."""
+    columns = _columns()
+    by_name = {page.name: page for page in PAGES}
+    lines: list[str] = []
+    for name in ("socket", "catalogue"):
+        lines += [*_page(ledger, by_name[name], columns), ""]
+    pages = ", ".join(page.name for page in PAGES)
+    how = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
+    return _text([*lines, *map(text_of, wrapped(how, columns, "text"))])
+
+
+def explained(ledger: Ledger, what: str) -> str | None:
+    """One page; None where there is none of that name."""
+    page = page_named(ledger, what)
+    return None if page is None else _text(_page(ledger, page, _columns()))
+
+
+def _page(ledger: Ledger, page: Page, columns: int) -> list[str]:
+    kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
+    lines: Sequence[Line] = page.lines(ledger, columns)
+    return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in lines)]
+
+
+def _columns() -> int:
+    if not sys.stdout.isatty():
+        return COLUMNS_IN_A_PIPE
+    return min(MOST_COLUMNS, get_terminal_size().columns)
+
+
+def _text(lines: Sequence[str]) -> str:
+    """The lines, in ASCII where the output takes no more."""
+    text = "\n".join(lines).rstrip() + "\n"
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    if encoding == "utf8":
+        return text
+    return text.translate(IN_ASCII).translate(TREE_IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")

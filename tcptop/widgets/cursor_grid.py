@@ -1,0 +1,69 @@
+"""A table with a cursor on one of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from tcptop.ledger import Ledger
+from tcptop.text_line import Line, text_of
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.grid import Grid
+
+
+class CursorGrid(Grid):
+    """Up and down move the cursor, which stays on its row when the order changes, and in sight."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
+
+    class Chosen(Message):
+        """Somebody pressed Enter on a row."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
+        self._on: str | None = None
+
+    @property
+    def _cursor(self) -> int:
+        """The place of the cursor's row; the first where the row is gone."""
+        return self._keys.index(self._on) if self._on in self._keys else 0
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
+        """The table, scrolled so that the cursor is in sight, with its row marked while the table has the focus."""
+        lines = [*super().lines(ledger, choices, columns, rows)]
+        if not self._keys:
+            return lines
+        hidden = self._cursor - (self._first + self._body_height - 1) if self._body_height else 0
+        if self._on is not None and (hidden > 0 or self._cursor < self._first):
+            self._first += hidden if hidden > 0 else self._cursor - self._first
+            lines = [*super().lines(ledger, choices, columns, rows)]
+        at = len(lines) - min(self._body_height, len(self._keys) - self._first) + self._cursor - self._first
+        if self.has_focus and 0 <= at < len(lines):
+            lines[at] = ((text_of(lines[at]).ljust(columns), "cursor"),)
+        return lines
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Moves the cursor up or down."""
+        if self._keys:
+            self._on = self._keys[max(0, min(len(self._keys) - 1, self._cursor + lines))]
+        self.redraw()
+
+    def action_choose(self) -> None:
+        """Says which row the cursor is on."""
+        if self._keys:
+            self.post_message(self.Chosen(self._keys[self._cursor]))
+
+    def on_focus(self) -> None:
+        """Shows the cursor."""
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Hides it."""
+        self.redraw()

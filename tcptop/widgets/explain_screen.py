@@ -1,0 +1,97 @@
+"""The explanation pages on the screen, drawn anew with every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.events import Key
+from textual.screen import Screen
+
+from tcptop.explanation import PAGES, Page
+from tcptop.ledger import Ledger
+from tcptop.text_line import Line
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.scroll_pane import ScrollPane
+
+SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
+PAGING_KEYS = {"right": 1, "tab": 1, "left": -1, "shift+tab": -1}
+KEPT_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
+"""Keys that do here what they do elsewhere."""
+
+
+class ExplainPane(ScrollPane):
+    """One page at a time."""
+
+    DEFAULT_CSS = """
+    ExplainPane { width: 100%; height: 100%; border: round $secondary; padding: 0 1; background: $background; }
+    """
+
+    def __init__(self, pages: Sequence[Page], at: int) -> None:
+        super().__init__(id="explain")
+        self._pages = tuple(pages)
+        self._at = at
+
+    def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
+        """Which page of how many, and its name."""
+        return f"{self._pages[self._at].title} ─ page {self._at + 1} of {len(self._pages)}"
+
+    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+        """The page, and the keys."""
+        return super().titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, any other key closes"
+
+    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """Nothing stays."""
+        return []
+
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
+        """The page."""
+        return self._pages[self._at].lines(ledger, columns)
+
+    def turn(self, step: int) -> None:
+        """Shows the next page or the one before, from its beginning."""
+        self._at = (self._at + step) % len(self._pages)
+        self._first = 0
+        self.redraw()
+
+
+class ExplainScreen(Screen[None]):
+    """Takes the whole terminal until a key closes it."""
+
+    BINDINGS = [  # noqa: RUF012 (as Textual declares it)
+        # Tab would otherwise move the focus, of which there is only one place here.
+        Binding("tab", "turn(1)", show=False, priority=True),
+        Binding("shift+tab", "turn(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, first: Page | None, ledger: Ledger, choices: Choices) -> None:
+        super().__init__()
+        self._page, self._ledger, self._choices = first, ledger, choices
+
+    def compose(self) -> ComposeResult:
+        """The one pane; a page of its own comes before those that are always there."""
+        own = [self._page] if self._page is not None and self._page not in PAGES else []
+        pages = [*own, *PAGES]
+        yield ExplainPane(pages, pages.index(self._page) if self._page is not None else 0)
+
+    def on_mount(self) -> None:
+        """Shows the page and takes the keys."""
+        pane = self.query_one(ExplainPane)
+        pane.show(self._ledger, self._choices)
+        pane.focus()
+
+    def action_turn(self, step: int) -> None:
+        """Turns a page."""
+        self.query_one(ExplainPane).turn(step)
+
+    def on_key(self, event: Key) -> None:
+        """Turns pages, leaves scrolling to the pane, and closes at any other key."""
+        if event.key in PAGING_KEYS:
+            event.stop()
+            self.action_turn(PAGING_KEYS[event.key])
+        elif event.key not in (*SCROLLING_KEYS, *KEPT_KEYS):
+            event.stop()
+            # A second key may come before the first has closed the screen.
+            if self.is_current:
+                self.dismiss()

@@ -1,0 +1,57 @@
+"""One line: how many more sockets fit, which wall is the first, and how far the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptop import units
+from tcptop.explanation.room_page import room_sentence
+from tcptop.ledger import Ledger, Wall
+from tcptop.text_line import Line
+from tcptop.widgets.choices import Choices
+from tcptop.widgets.line import width
+from tcptop.widgets.pane import Pane
+
+
+class RoomLine(Pane):
+    """One line without a box."""
+
+    DEFAULT_CSS = """
+    RoomLine { height: 1; padding: 0 1; }
+    """
+
+    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+        """A line has no edges."""
+        return "", ""
+
+    def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
+        """The sentence, and as many of the other walls as fit whole."""
+        return [room(ledger, columns)]
+
+
+def room(ledger: Ledger, columns: int) -> Line:
+    """The line for a width."""
+    first = ledger.capacity.first
+    start, number = "room for ", units.count(first.room_sockets if first else None)
+    rest = room_sentence(ledger).removeprefix(start + number)
+    line: Line = ((start, "dim"), (number, "strong"), (rest, "dim"))
+    if width(line) > columns:
+        line = ((start, "dim"), (number, "strong"), (rest.rpartition("; not known")[0] or rest, "dim"))
+    for wall in ledger.capacity.walls:
+        if wall is first or wall.name.startswith("memory"):
+            continue
+        distance = _distance(wall)
+        if width((*line, *distance)) <= columns:
+            line = (*line, *distance)
+    return line
+
+
+def _distance(wall: Wall) -> Line:
+    """How far a wall is, in its own unit; nothing where it is not known."""
+    if wall.most is None or (wall.room_sockets is None and wall.unit != "bytes"):
+        return ()
+    if wall.unit == "bytes":
+        text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
+    else:
+        text = units.short_count(wall.room_sockets, 7)
+    return (("  │ ", "dim"), (f"{wall.name} ", "dim"), (text, "text"))
