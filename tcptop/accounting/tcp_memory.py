@@ -20,7 +20,7 @@ from tcptop.kernel_objects import (
     TCP_SOCK,
     State,
 )
-from tcptop.ledger import CacheLine, MemoryPart, SocketCounts, TcpMemory
+from tcptop.ledger import CacheLine, MemoryPart, Part, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
 
 REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
@@ -90,7 +90,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
     return [
         MemoryPart(
-            name=f"{row} × {number}, {CGROUP_VECTORS.struct}",
+            name=f"vectors in {row} × {number}",
             row=row,
             bytes=round(amount) if charged else 0,
             low_bytes=round(amount) if charged else 0,
@@ -129,7 +129,7 @@ def _shared_caches(
         number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
         parts.append(
             MemoryPart(
-                name=f"{part.cache} × {round(number * part.count)}",
+                name=f"{_in_words(part)} × {round(number * part.count)}",
                 row=part.cache,
                 bytes=round(number * part.slab_bytes),
                 low_bytes=round(fewest * part.slab_bytes),
@@ -138,6 +138,10 @@ def _shared_caches(
             )
         )
     return parts
+
+
+def _in_words(part: Part) -> str:
+    return f"vectors in {part.cache}" if part.object == CGROUP_VECTORS.struct else part.cache
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
