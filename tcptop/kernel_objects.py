@@ -325,8 +325,6 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)
 
-BTF_STRUCTS: tuple[str, ...] = tuple(sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct}))
-
 OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.caches}
 
 LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
@@ -338,3 +336,14 @@ LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
 
 AppArmor: struct aa_sk_ctx, two or three pointers; SELinux: struct sk_security_struct; Smack: struct socket_smack.
 """
+
+LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
+    "apparmor": "aa_sk_ctx",
+    "selinux": "sk_security_struct",
+    "smack": "socket_smack",
+}
+"""What BTF calls what each of them hangs on a socket."""
+
+BTF_STRUCTS: tuple[str, ...] = tuple(
+    sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct} | {*LSM_SOCKET_BLOB_STRUCTS.values()})
+)
