@@ -9,18 +9,21 @@ from typing import Any
 
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
-from tcptop.kernel_objects import BTF_STRUCTS, SLAB_CACHES
+from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
 from tcptop.printable import printable
 from tcptop.snapshot import NOT_READ, LabMeasurement, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
+from tcptop.sources.memory_cgroups import MemoryCgroupsSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
 from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource
 from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.snmp import SnmpSource
+from tcptop.sources.socket_limits import SocketLimitsSource
 from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
 from tcptop.sources.source import Source
 from tcptop.sources.sysctls import SysctlsSource
@@ -40,12 +43,15 @@ def kernel_sources() -> list[AnySource]:
         SysctlsSource(),
         TopologySource(),
         SecurityModulesSource(),
-        BtfSource(BTF_STRUCTS),
+        MemoryCgroupsSource(),
+        BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS),
         ProtocolsSource(),
         SlabLinksSource(),
         SlabSizesSource(SLAB_CACHES),
         SockstatSource(),
         Sockstat6Source(),
+        SnmpSource(),
+        SocketLimitsSource(),
         MeminfoSource(),
         BuddyinfoSource(),
         SlabCountsSource(SLAB_CACHES),
@@ -82,7 +88,7 @@ class Sampler:
         self._measured = measured
 
     def ask_for(self, name: str) -> None:
-        """Reads a source although its cost is not bounded on this kernel."""
+        """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
         self._asked_for.add(name)
         self._paces.forget(name)
 
@@ -166,9 +172,7 @@ class Sampler:
     def _reading(self, name: str) -> AnyReading:
         reading = self._readings.get(name, NOT_READ)
         source = self._sources.get(name)
-        if source is not None and source.stands_in_for is not None and name not in self._readings:
-            return replace(NOT_READ, state="off", reason=f"not needed while {source.stands_in_for} can be read")
-        reason = self._off_reason(source) if source is not None else None
+        reason = self._not_needed(source) or self._off_reason(source) if source is not None else None
         if reason is not None and reading.value is None:
             return replace(NOT_READ, state="off", reason=reason)
         return reading
@@ -181,12 +185,14 @@ class Sampler:
 
     def _is_allowed(self, name: str) -> bool:
         source = self._sources[name]
-        if source.stands_in_for is not None:
-            replaced = self._readings.get(source.stands_in_for)
-            return replaced is not None and replaced.value is None and replaced.state != "late"
+        if self._not_needed(source) is not None:
+            return False
         if "sysctls" in self._sources and "sysctls" not in self._readings:
             return not source.needs_release
         return self._off_reason(source) is None
+
+    def _not_needed(self, source: AnySource) -> str | None:
+        return None if source.name in self._asked_for else source.not_needed(self._readings)
 
     def _off_reason(self, source: AnySource) -> str | None:
         if not self.host.identity.live or source.name in self._asked_for:

@@ -310,10 +310,10 @@ class MachineLoad:
 
 @dataclass(frozen=True, slots=True)
 class StructMember:
-    """One member of a struct. An anonymous one has no name."""
+    """One member of a struct, or of a struct embedded in it. A union and an array are one member."""
 
     name: str
-    """Dotted where it is a member of an embedded struct."""
+    """Dotted where it is a member of an embedded struct; an anonymous union goes by its first: `skc_addrpair|...`."""
     offset_bytes: int
     size_bytes: int
     bits: int | None

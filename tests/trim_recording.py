@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.sources.kernel_notes import build_id
 
 FILES = (
     "proc/slabinfo",
@@ -21,14 +23,29 @@ FILES = (
     "proc/pagetypeinfo",
     "proc/meminfo",
     "proc/version",
+    "proc/cgroups",
+    "proc/filesystems",
     "proc/net/sockstat",
     "proc/net/sockstat6",
     "proc/net/protocols",
+    "proc/net/snmp",
+    "proc/sys/fs/file-nr",
     "proc/sys/kernel/osrelease",
     "proc/sys/kernel/hostname",
     "proc/sys/net/ipv4/tcp_mem",
+    "proc/sys/net/ipv4/tcp_max_orphans",
+    "proc/sys/net/ipv4/tcp_max_tw_buckets",
+    "proc/sys/net/ipv4/ip_local_port_range",
     "proc/sys/net/core/mem_pcpu_rsv",
+    "proc/sys/net/netfilter/nf_conntrack_count",
+    "proc/sys/net/netfilter/nf_conntrack_max",
+    "sys/fs/cgroup/cgroup.controllers",
+    "sys/fs/cgroup/cgroup.subtree_control",
+    "sys/fs/cgroup/cgroup.type",
+    "sys/fs/cgroup/memory.max",
+    "sys/kernel/notes",
     "sys/kernel/security/lsm",
+    "sys/module/apparmor/parameters/enabled",
     "sys/devices/system/cpu/online",
 )
 SLAB = "sys/kernel/slab"
@@ -73,6 +90,10 @@ def without_names(path: str, data: bytes) -> bytes:
         release = RELEASE.search(data)
         plain = release[0] if release else b"unknown"
         return (b"Linux version " if path == "proc/version" else b"") + plain + b"\n"
+    if path == "sys/kernel/notes":
+        # Others hold what the builder called the kernel, and addresses in it.
+        build = bytes.fromhex(build_id(data) or "")
+        return struct.pack("=III", 4, len(build), 3) + b"GNU\0" + build if build else b""
     return data
 
 

@@ -1,17 +1,21 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Readable by anyone. Only what the catalogue names is kept; everything else of the file is passed over.
+Readable by anyone. Only what the catalogue names is kept; everything else of the file is passed over. What was found on
+this machine's own kernel is kept on disk too, since it stands as long as the kernel's build.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from tcptop.hosts.host import Host
 from tcptop.printable import decoded, printable_name
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
+from tcptop.sources import btf_cache, kernel_notes
 from tcptop.sources.source import Damage, Pace, Source, failure, reading
 
 PATH = "sys/kernel/btf/vmlinux"
@@ -20,7 +24,8 @@ HEADER = "HBBIIIII"
 
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT = range(1, 12)
 FLOAT, TYPE_TAG, ENUM64 = 16, 18, 19
-SAME_SIZE_KINDS = (TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG)
+QUALIFIERS = (VOLATILE, CONST, RESTRICT, TYPE_TAG)
+SAME_SIZE_KINDS = (TYPEDEF, *QUALIFIERS)
 SIZED_KINDS = (INT, STRUCT, UNION, ENUM, FLOAT, ENUM64)
 
 TAIL_BYTES = {INT: 4, ARRAY: 12, 14: 4, 17: 4}
@@ -38,22 +43,45 @@ class BtfSource(Source[Btf]):
     """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes a tenth of a second."""
 
     name = "btf"
-    stands_in_for = "slabinfo"
     pace = Pace(at_least_s=86_400.0, retry_s=86_400.0)
 
-    def __init__(self, structs: Collection[str]) -> None:
-        """Takes the names of the structs to keep, without the word struct."""
+    def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
+        """Takes the names of the structs to keep, without the word struct.
+
+        And those of the security modules that hang one of them on every socket.
+        """
         self._structs = frozenset(structs)
+        self._modules = frozenset(modules)
+
+    def not_needed(self, others: Mapping[str, Reading[Any]]) -> str | None:
+        """Where slabinfo cannot be read, sizes are from here; what security modules hang on a socket always is."""
+        slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
+        if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
+            return None
+        if modules is not None and modules.value is not None and self._modules.intersection(modules.value.names):
+            return None
+        return "not needed while slabinfo can be read and no security module hangs anything on a socket"
 
     async def read(self, host: Host) -> Reading[Btf]:
-        """Reads and parses the file."""
+        """Reads and parses the file, or what was kept of it for this build of the kernel."""
+        build: str | None = None
+        took_us = 0
+        if host.identity.live and host.identity.place is None:
+            [notes] = await host.read([kernel_notes.PATH])
+            build, took_us = kernel_notes.build_id(notes.data or b""), notes.took_us
+        if build is not None:
+            kept = await host.ask(lambda: btf_cache.load(build, self._structs))
+            if kept is not None:
+                return reading(kept, None, PATH, took_us)
         [file] = await host.read([PATH])
         failed: Reading[Btf] | None = failure(file)
         if failed is not None:
             return failed
         data = file.data or b""
         value, damage = await host.ask(lambda: parse(data, self._structs))
-        return reading(value, damage, PATH, file.took_us)
+        if build is not None and value is not None and damage is None:
+            await host.ask(lambda: btf_cache.store(build, self._structs, value))
+        return reading(value, damage, PATH, took_us + file.took_us)
 
 
 @dataclass(slots=True)
@@ -114,21 +142,70 @@ def _layouts(types: _Types, structs: Collection[str]) -> Iterator[StructLayout]:
     for type_id in range(1, len(types.offsets)):
         name_at, info, size = head(types.data, types.offsets[type_id])
         if name_at in wanted and info >> 24 & 31 == STRUCT:
-            members = tuple(_members(types, type_id))
+            members = tuple(islice(_members(types, type_id), btf_cache.MAX_MEMBERS + 1))
+            if len(members) > btf_cache.MAX_MEMBERS:
+                raise ValueError(f"more than {btf_cache.MAX_MEMBERS} members in one struct")
             yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
 
 
-def _members(types: _Types, type_id: int) -> Iterator[StructMember]:
-    """The members in their order; an anonymous struct or union is one member without a name."""
+def _members(
+    types: _Types, type_id: int, prefix: str = "", base_bit: int = 0, depth: int = 0
+) -> Iterator[StructMember]:
+    """The members in their order, those of embedded structs with dotted names.
+
+    A union, an array, and what goes by a typedef (spinlock_t, atomic_t) is one member each.
+    """
+    if depth > MAX_DEPTH:
+        raise ValueError("structs that lead in a circle")
+    for name_at, member_type, offset, bits in _own_members(types, type_id):
+        name = types.name(name_at)
+        first_bit = base_bit + offset
+        inner = unqualified(types, member_type)
+        if bits:
+            size = (first_bit % 8 + bits + 7) // 8
+            yield StructMember(prefix + name, first_bit // 8, size, bits)
+        elif types.header(inner)[1] == STRUCT and types.header(inner)[2]:
+            yield from _members(types, inner, f"{prefix}{name}." if name else prefix, first_bit, depth + 1)
+        else:
+            label = name or union_label(types, inner)
+            yield StructMember(prefix + label, first_bit // 8, size_bytes(types, member_type), None)
+
+
+def _own_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
+    """Name, type, first bit, and for a bit-field how many bits, of each member of a struct or union."""
     _, info, _ = struct.unpack_from(f"{types.order}III", types.data, types.offsets[type_id])
     bitfields = bool(info >> 31)
     for index in range(info & 0xFFFF):
         at = types.offsets[type_id] + 12 + 12 * index
         name_at, member_type, offset = struct.unpack_from(f"{types.order}III", types.data, at)
-        bits = offset >> 24 if bitfields else 0
-        first_bit = offset & 0xFFFFFF if bitfields else offset
-        size = (first_bit % 8 + bits + 7) // 8 if bits else size_bytes(types, member_type)
-        yield StructMember(types.name(name_at), first_bit // 8, size, bits or None)
+        if bitfields:
+            yield name_at, member_type, offset & 0xFFFFFF, offset >> 24
+        else:
+            yield name_at, member_type, offset, 0
+
+
+def unqualified(types: _Types, type_id: int) -> int:
+    """The type without const, volatile and tags; raises ValueError for one that never ends."""
+    for _ in range(MAX_DEPTH):
+        _, kind, _, inner = types.header(type_id)
+        if kind not in QUALIFIERS:
+            return type_id
+        type_id = inner
+    raise ValueError("types that lead in a circle")
+
+
+def union_label(types: _Types, type_id: int) -> str:
+    """What an anonymous union is called: after its first member that has a name, as `skc_addrpair|...`."""
+    for _ in range(MAX_DEPTH):
+        _, kind, _, _ = types.header(type_id)
+        first = next(_own_members(types, type_id), None) if kind in (STRUCT, UNION) else None
+        if first is None:
+            return ""
+        name_at, member_type, _, _ = first
+        if name := types.name(name_at):
+            return f"{name}|..."
+        type_id = unqualified(types, member_type)
+    return ""
 
 
 def holds_free_pointer(types: _Types, type_id: int) -> bool:

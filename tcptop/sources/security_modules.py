@@ -1,4 +1,8 @@
-"""/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active."""
+"""/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
+
+Where that cannot be read (securityfs is seldom mounted in containers), those that hang something on a socket are known
+by what they leave elsewhere, readable by anyone.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,15 @@ from tcptop.sources.source import EVERY_MINUTE, Source, failure, reading
 
 PATH = "sys/kernel/security/lsm"
 
+FILESYSTEMS = "proc/filesystems"
+OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
+"""Registered only where the module was enabled at boot (security/selinux/selinuxfs.c, init_sel_fs; smack/smackfs.c)."""
+
+MODULES = "sys/module"
+APPARMOR = "apparmor"
+APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
+"""Y or N (security/apparmor/lsm.c, apparmor_enabled); not there where AppArmor is not built in."""
+
 
 class SecurityModulesSource(Source[SecurityModules]):
     """Once a minute. The file has no line break at its end; it is missing where securityfs is not mounted."""
@@ -17,10 +30,31 @@ class SecurityModulesSource(Source[SecurityModules]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list."""
+        """Reads the comma-separated list, or the traces."""
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failure(file)
         if failed is not None:
-            return failed
+            found, took_us = await by_traces(host)
+            return failed if found is None else reading(found, None, PATH, file.took_us + took_us)
         names = decoded(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
         return reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
+
+
+async def by_traces(host: Host) -> tuple[SecurityModules | None, int]:
+    """The modules that hang something on a socket, and what finding them took; None where not all traces are there."""
+    filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
+    took_us = filesystems.took_us + enabled.took_us
+    registered = {line.split()[-1] for line in decoded(filesystems.data or b"").splitlines() if line.strip()}
+    answer = (enabled.data or b"").strip()
+    if isinstance(enabled.error, FileNotFoundError):
+        modules = await host.folder(MODULES)
+        took_us += modules.took_us
+        if modules.entries and APPARMOR not in modules.entries:
+            answer = b"N"
+    # /proc is a file system itself: without it, what was read is no list of them.
+    if "proc" not in registered or answer not in (b"Y", b"N"):
+        return None, took_us
+    names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]
+    if answer == b"Y":
+        names.append(APPARMOR)
+    return SecurityModules(tuple(names), listed=False), took_us

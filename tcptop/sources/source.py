@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.printable import decoded, printable
@@ -56,13 +56,18 @@ class Source(ABC, Generic[Value]):
     beside_sockstat: bool = False
     """Whether a quotient joins its figures with sockstat's: then sockstat is read right after it."""
 
-    stands_in_for: str | None = None
-    """A source whose figures this one replaces: it is read only where that one gives none."""
     needs_release: bool = False
     """Whether `off_reason` depends on the kernel's release: then the source waits until that is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (for those that need it)
         """Why the source is not read on such a kernel unless somebody asks for it; None where it may be read."""
+        return None
+
+    def not_needed(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as above)
+        """Why nobody needs its figures beside what other sources said, by name; None where they are needed.
+
+        A source that was not read yet is not among the others.
+        """
         return None
 
     @abstractmethod

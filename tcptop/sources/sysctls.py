@@ -1,10 +1,14 @@
-"""The files below /proc/sys that a figure or a label needs, and /proc/version where they were not saved."""
+"""What a figure or a label needs of /proc/sys and /sys/kernel/notes; /proc/version where they were not saved."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from tcptop.hosts.host import Host
 from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import Reading, Sysctls
+from tcptop.sources.kernel_notes import PATH as NOTES
+from tcptop.sources.kernel_notes import build_id
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
 
 PATHS = (
@@ -27,14 +31,15 @@ class SysctlsSource(Source[Sysctls]):
 
     async def read(self, host: Host) -> Reading[Sysctls]:
         """Reads what there is of them; none is needed for the rest."""
-        files = await host.read(PATHS)
-        took_us = sum(file.took_us for file in files)
+        *files, notes = await host.read([*PATHS, NOTES])
+        took_us = sum(file.took_us for file in files) + notes.took_us
         texts = [decoded(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
-        if not any(texts):
+        kernel_build = build_id(notes.data or b"")
+        if not any(texts) and kernel_build is None:
             state, reason = explained("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)
         value, damage = parse(*texts)
-        return reading(value, damage, "proc/sys", took_us)
+        return reading(replace(value, build_id=kernel_build), damage, "proc/sys", took_us)
 
 
 def parse(

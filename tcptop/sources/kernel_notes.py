@@ -1,0 +1,39 @@
+"""/sys/kernel/notes (kernel/ksysfs.c, notes_read): the ELF notes of the running kernel, among them its build ID."""
+
+from __future__ import annotations
+
+import struct
+
+PATH = "sys/kernel/notes"
+
+BUILD_ID_TYPE = 3
+"""NT_GNU_BUILD_ID (include/uapi/linux/elf.h)."""
+OWNER = b"GNU\0"
+MOST_BYTES = 64
+"""Of a build ID: a SHA-1 has 20, a SHA-512 would have as many."""
+
+
+def build_id(data: bytes) -> str | None:
+    """The GNU build ID in hexadecimal; None where there is none. Never raises.
+
+    The notes are in the byte order of the kernel's machine, which need not be this one's.
+    """
+    return _build_id(data, "<") or _build_id(data, ">")
+
+
+def _build_id(data: bytes, order: str) -> str | None:
+    at = 0
+    while at + 12 <= len(data):
+        name_bytes, content_bytes, kind = struct.unpack_from(f"{order}III", data, at)
+        content_at = at + 12 + _aligned(name_bytes)
+        content = data[content_at : content_at + content_bytes]
+        if len(content) < content_bytes:
+            return None
+        if kind == BUILD_ID_TYPE and data[at + 12 : at + 12 + name_bytes] == OWNER:
+            return content.hex() if 0 < len(content) <= MOST_BYTES else None
+        at = content_at + _aligned(content_bytes)
+    return None
+
+
+def _aligned(size: int) -> int:
+    return size + 3 & ~3
