@@ -20,20 +20,22 @@ from tcptop.snapshot import Snapshot
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
 
-THREE_PHASES = ("base", "established", "timewait")
+FOUR_PHASES = ("base", "established", "halfclosed", "timewait")
 
 RECORDINGS: Mapping[str, tuple[str, ...]] = {
-    "5.10-4n": THREE_PHASES,
-    "6.1-1n": THREE_PHASES,
+    "5.10-4n": FOUR_PHASES,
+    "6.1-1n": FOUR_PHASES,
     "6.1-4n": ("base", "unaccepted", "established", "halfclosed", "timewait"),
-    "6.1-4n-ipv6": THREE_PHASES,
-    "6.1-4n-memoryless": THREE_PHASES,
-    "6.1-4n-nomerge": THREE_PHASES,
-    "6.1-8n": THREE_PHASES,
-    "6.12-4n": THREE_PHASES,
-    "6.12-arm64-16k-4n": THREE_PHASES,
+    "6.1-4n-ipv6": FOUR_PHASES,
+    "6.1-4n-memoryless": FOUR_PHASES,
+    "6.1-4n-nomerge": FOUR_PHASES,
+    "6.1-4n-slubdebug": FOUR_PHASES,
+    "6.1-8n": FOUR_PHASES,
+    "6.1-rt-4n": FOUR_PHASES,
+    "6.12-4n": FOUR_PHASES,
+    "6.12-arm64-16k-4n": FOUR_PHASES,
     "6.18-1n": ("base", "established"),
-    "7.3-4n": THREE_PHASES,
+    "7.3-4n": FOUR_PHASES,
 }
 
 ALL = [(kernel, phase) for kernel, phases in RECORDINGS.items() for phase in phases]

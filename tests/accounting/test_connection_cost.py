@@ -401,7 +401,7 @@ def test_time_wait_now_is_what_the_rows_hold_for_each_of_their_objects(kernel: s
     small = [rows[name] for name in ("tw_sock_TCP", "tw_sock_TCPv6")]
     held = sum(each.slabs * each.pages * page for each in small)
     active = sum(each.active for each in small)
-    assert active > 8000
+    assert active >= 8000
     assert ledger(kernel, "timewait").costs["time_wait"].now_bytes == pytest.approx(held / active, abs=0.02)
     assert ledger(kernel, "timewait").sockets.time_wait_machine_max == active
 
