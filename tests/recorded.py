@@ -20,21 +20,26 @@ from tcptop.snapshot import Snapshot
 
 FOLDER = Path(__file__).resolve().parent / "recordings"
 
-THREE_PHASES = ("base", "established", "timewait")
+FOUR_PHASES = ("base", "established", "halfclosed", "timewait")
 
 RECORDINGS: Mapping[str, tuple[str, ...]] = {
-    "5.10-4n": THREE_PHASES,
-    "6.1-1n": THREE_PHASES,
+    "5.10-4n": FOUR_PHASES,
+    "6.1-1n": FOUR_PHASES,
     "6.1-4n": ("base", "unaccepted", "established", "halfclosed", "timewait"),
-    "6.1-4n-ipv6": THREE_PHASES,
-    "6.1-4n-memoryless": THREE_PHASES,
-    "6.1-4n-nomerge": THREE_PHASES,
-    "6.1-8n": THREE_PHASES,
-    "6.12-4n": THREE_PHASES,
-    "6.12-arm64-16k-4n": THREE_PHASES,
+    "6.1-4n-ipv6": FOUR_PHASES,
+    "6.1-4n-memoryless": FOUR_PHASES,
+    "6.1-4n-nomerge": FOUR_PHASES,
+    "6.1-4n-slubdebug": FOUR_PHASES,
+    "6.1-8n": FOUR_PHASES,
+    "6.1-rt-4n": FOUR_PHASES,
+    "6.12-4n": FOUR_PHASES,
+    "6.12-arm64-16k-4n": FOUR_PHASES,
     "6.18-1n": ("base", "established"),
-    "7.3-4n": THREE_PHASES,
+    "7.3-4n": FOUR_PHASES,
 }
+
+PAGE_BYTES = {kernel: 16384 if "16k" in kernel else 4096 for kernel in RECORDINGS}
+CPUS = {kernel: {"6.1-1n": 4, "6.18-1n": 2}.get(kernel, 8) for kernel in RECORDINGS}
 
 ALL = [(kernel, phase) for kernel, phases in RECORDINGS.items() for phase in phases]
 
@@ -157,6 +162,13 @@ def row_of(kernel: str, phase: str, cache: str) -> str | None:
     names = [path.name for path in slab.iterdir() if path.is_symlink() and path.readlink() == group]
     [row] = [name for name in names if name in rows]
     return row
+
+
+def counters(kernel: str, phase: str) -> dict[str, int]:
+    """The socket counters on the TCP line of sockstat."""
+    [line] = [line for line in text(kernel, phase, "proc/net/sockstat").splitlines() if line.startswith("TCP:")]
+    words = line.split()[1:]
+    return {words[k]: int(words[k + 1]) for k in range(0, len(words), 2)}
 
 
 SAVED = Identity(live=False, page_size_bytes=None, place=None, net_namespace=None, proc_folder=None)
