@@ -9,6 +9,8 @@ from tcptop.accounting.measurement import measured_socket_blob, measured_vectors
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
     CGROUP_VECTORS,
+    LSM_FILE_BLOB,
+    LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
     LSM_SOCKET_BLOB_BYTES,
     LSM_SOCKET_BLOB_STRUCTS,
@@ -41,8 +43,23 @@ def parts_of(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject,
         found = table.find(kernel_object)
         if found.status == "unknown":
             yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif found.line is not None:
+        elif found.line is not None and not _is_too_small(snapshot, table, kernel_object, found.line):
             yield from_cache(kernel_object, found.line, count)
+
+
+def _is_too_small(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
+    """Whether a security module's cache is there but not used for sockets: it has fewer objects than there are files.
+
+    As on kernels that were built with SELinux, and started with it and then without.
+    """
+    sockstat = snapshot.sockstat.value
+    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
+        return False
+    most, inode = table.row_in_use(line), table.find(SOCKET_ALLOC).line
+    with_file = max(0, (sockstat.allocated or 0) - (sockstat.orphans or 0))
+    if inode is not None and inode.most_in_use is not None:
+        with_file = min(with_file, inode.most_in_use)
+    return most is not None and most < with_file
 
 
 def from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | str:

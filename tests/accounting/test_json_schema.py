@@ -39,6 +39,10 @@ TOP = {
     "caches",
     "bytes_per_connection",
     "tcp_memory",
+    "slab_memory",
+    "states",
+    "capacity",
+    "lab",
     "nodes",
     "sources",
 }
@@ -111,7 +115,44 @@ SOURCES = {
     "sysctls",
     "security_modules",
     "btf",
+    "snmp",
+    "socket_limits",
+    "memory_cgroups",
 }
+SLAB_MEMORY = {
+    "bytes",
+    "own_bytes",
+    "idle_bytes",
+    "idle_error_bytes",
+    "share_bytes",
+    "share_low_bytes",
+    "share_high_bytes",
+    "rest_bytes",
+    "unexplained_bytes",
+}
+STATE = {
+    "state",
+    "accepted",
+    "outgoing",
+    "unread_fin_bytes",
+    "sockets",
+    "sockets_are_at_most",
+    "scope",
+    "note",
+}
+STATE_NAMES = [
+    "LISTEN",
+    "SYN_RECV",
+    "accept queue",
+    "ESTABLISHED",
+    "CLOSE_WAIT",
+    "FIN_WAIT2 (open)",
+    "FIN_WAIT2 (closed)",
+    "orphan",
+    "TIME_WAIT",
+]
+CAPACITY = {"room_sockets", "first_wall", "missing", "walls"}
+WALL = {"wall", "concerns", "unit", "used", "most", "room_sockets", "scope", "note"}
 STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
 
 
@@ -136,6 +177,15 @@ def check(found: Json) -> None:
                 assert side["complete"] == (side["missing"] == [])
                 assert all(part.keys() == PART for part in side["parts"])
     assert found["tcp_memory"].keys() >= MEMORY
+    assert found["slab_memory"].keys() == SLAB_MEMORY
+    assert [state["state"] for state in found["states"]] == STATE_NAMES
+    for state in found["states"]:
+        assert state.keys() == STATE
+        assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
+        assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
+    assert found["capacity"].keys() == CAPACITY
+    assert all(wall.keys() == WALL for wall in found["capacity"]["walls"])
+    assert found["lab"] is None or found["lab"].keys() == {"path", "not_used_because"}
     for node in found["nodes"]:
         assert node.keys() == NODE
         assert all(zone.keys() == ZONE for zone in node["zones"])
