@@ -111,6 +111,9 @@ SOURCES = {
     "sysctls",
     "security_modules",
     "btf",
+    "snmp",
+    "socket_limits",
+    "memory_cgroups",
 }
 STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
 
@@ -255,8 +258,14 @@ FILES = [
     "proc/net/sockstat",
     "proc/net/sockstat6",
     "proc/net/protocols",
+    "proc/net/snmp",
+    "proc/filesystems",
     "proc/sys/kernel/osrelease",
+    "proc/sys/fs/file-nr",
     "proc/sys/net/ipv4/tcp_mem",
+    "proc/sys/net/ipv4/tcp_max_orphans",
+    "proc/sys/net/ipv4/tcp_max_tw_buckets",
+    "proc/sys/net/ipv4/ip_local_port_range",
     "proc/sys/net/core/mem_pcpu_rsv",
     "sys/kernel/security/lsm",
     "sys/devices/system/cpu/online",
