@@ -275,6 +275,45 @@ def test_a_saved_old_tree_is_read_all_the_same() -> None:
     assert sampler.snapshot().pagetypeinfo.state == "ok"
 
 
+BTF = "sys/kernel/btf/vmlinux"
+
+
+def test_btf_is_left_alone_while_nothing_needs_it() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    tick(host, sampler, 20)
+    assert host.times(BTF) == []
+    reading = sampler.snapshot().btf
+    assert reading.state == "off"
+    assert reading.reason is not None
+
+
+def test_btf_is_read_once_where_slabinfo_cannot_be() -> None:
+    host = machine()
+    host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
+    tick(host, sampler_on(host), 600)
+    assert len(host.times(BTF)) == 1
+
+
+@pytest.mark.parametrize(("modules", "times"), [(b"capability,apparmor,bpf", 1), (b"capability,landlock,bpf", 0)])
+def test_btf_is_read_for_what_security_modules_hang_on_a_socket(modules: bytes, times: int) -> None:
+    host = machine()
+    host.files["sys/kernel/security/lsm"] = modules
+    tick(host, sampler_on(host), 60)
+    assert len(host.times(BTF)) == times
+
+
+def test_btf_is_read_when_somebody_asks_for_it() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    sampler.ask_for("btf")
+    assert sampler.snapshot().btf.state == "waiting"
+    look(sampler)
+    assert len(host.times(BTF)) == 1
+    assert sampler.snapshot().btf.state == "missing"
+
+
 # What is kept
 
 

@@ -142,7 +142,7 @@ def _number(found: Any) -> int:  # noqa: ANN401 (JSON)
 @contextmanager
 def _folder(make: bool = False) -> Iterator[int]:
     """A descriptor of tcptop's folder; raises OSError where there is none, or where another user may write into it."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    base = os.environ.get("XDG_CACHE_HOME", "").rstrip("/")
     if not base.startswith("/"):  # as the XDG base directory specification has it
         base = os.path.expanduser("~/.cache")  # noqa: PTH111 (pathlib raises another error without a home)
     parent = os.open(os.path.dirname(base), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptop.snapshot import Btf
-from tcptop.sources.btf import PATH, parse
+from tcptop.accounting.struct_layout import holes, member_bytes, tail_padding_bytes
+from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_BYTES, LSM_SOCKET_BLOB_STRUCTS
+from tcptop.snapshot import NOT_READ, Btf, Reading, SecurityModules, Slabinfo
+from tcptop.sources.btf import PATH, BtfSource, parse
 
-INT, PTR, ARRAY, STRUCT = 1, 2, 3, 4
+INT, PTR, ARRAY, STRUCT, UNION = 1, 2, 3, 4, 5
+TYPEDEF, VOLATILE, CONST = 8, 9, 10
 
 
 def blob(order: str = "<", struct_name: bytes = b"tcp_sock") -> bytes:
@@ -82,11 +88,178 @@ def test_no_changed_byte_makes_it_raise(at: int, byte: int) -> None:
     parse(bytes(data), ["tcp_sock"])
 
 
-def test_this_kernels_own_struct_has_the_size_that_its_protocols_file_tells() -> None:
+class Types:
+    """A BTF file, type by type; each gives its number."""
+
+    def __init__(self) -> None:
+        self.names = b"\0"
+        self.types = b""
+        self.number = 0
+
+    def name(self, text: str) -> int:
+        if not text:
+            return 0
+        self.names += text.encode() + b"\0"
+        return len(self.names) - len(text) - 1
+
+    def add(self, kind: int, name: str, size_or_type: int, *rest: int, members: int = 0, bits: bool = False) -> int:
+        self.types += struct.pack("<III", self.name(name), bits << 31 | kind << 24 | members, size_or_type)
+        self.types += struct.pack(f"<{len(rest)}I", *rest)
+        self.number += 1
+        return self.number
+
+    def group(self, kind: int, name: str, size: int, *members: tuple[str, int, int], bits: bool = False) -> int:
+        """A struct or a union of (name, type, first bit)."""
+        rest = [each for text, type_id, first in members for each in (self.name(text), type_id, first)]
+        return self.add(kind, name, size, *rest, members=len(members), bits=bits)
+
+    def file(self) -> bytes:
+        head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(self.types), len(self.types), len(self.names))
+        return head + self.types + self.names
+
+
+def field(bits: int, first_bit: int) -> int:
+    return bits << 24 | first_bit
+
+
+def nested() -> bytes:
+    """Structs, unions and arrays in each other, as tcp_sock has them."""
+    types = Types()
+    number = types.add(INT, "int", 4, 32)
+    pair = types.group(STRUCT, "pair", 8, ("x", number, 0), ("y", number, 32))
+    inner = types.group(STRUCT, "inner", 12, ("sure", pair, 0), ("maybe", number, 64))
+    constant = types.add(VOLATILE, "", types.add(CONST, "", pair))
+    lock = types.add(TYPEDEF, "spinlock_t", pair)
+    array = types.add(ARRAY, "", 0, pair, number, 3)
+    empty = types.group(STRUCT, "lockdep_map", 0)
+    address = types.group(UNION, "", 4, ("daddr", number, 0), ("rcv_saddr", number, 0))
+    deep = types.group(STRUCT, "", 4, ("", address, 0))
+    hidden = types.group(UNION, "", 4, ("", deep, 0))
+    flags = types.group(STRUCT, "", 4, ("a", number, field(3, 0)), ("b", number, field(7, 3)), bits=True)
+    types.group(
+        STRUCT,
+        "tcp_sock",
+        96,
+        ("inet_conn", inner, 0),
+        ("", pair, 12 * 8),
+        ("fixed", constant, 20 * 8),
+        ("sk_lock", lock, 28 * 8),
+        ("many", array, 36 * 8),
+        ("dep_map", empty, 60 * 8),
+        ("named", address, 60 * 8),
+        ("", address, 64 * 8),
+        ("", hidden, 68 * 8),
+        ("", flags, 72 * 8),
+    )
+    return types.file()
+
+
+def test_members_of_embedded_structs_have_dotted_names_and_offsets_from_the_whole() -> None:
+    layout = parsed(nested(), "tcp_sock").structs["tcp_sock"]
+    assert [(each.name, each.offset_bytes, each.size_bytes, each.bits) for each in layout.members] == [
+        ("inet_conn.sure.x", 0, 4, None),
+        ("inet_conn.sure.y", 4, 4, None),
+        ("inet_conn.maybe", 8, 4, None),
+        ("x", 12, 4, None),
+        ("y", 16, 4, None),
+        ("fixed.x", 20, 4, None),
+        ("fixed.y", 24, 4, None),
+        ("sk_lock", 28, 8, None),
+        ("many", 36, 24, None),
+        ("dep_map", 60, 0, None),
+        ("named", 60, 4, None),
+        ("daddr|...", 64, 4, None),
+        ("daddr|...", 68, 4, None),
+        ("a", 72, 1, 3),
+        ("b", 72, 2, 7),
+    ]
+    assert (tail_padding_bytes(layout), holes(layout)) == (22, ())
+
+
+def test_structs_that_hold_themselves_or_others_without_end_are_refused() -> None:
+    types = Types()
+    types.group(STRUCT, "tcp_sock", 8, ("again", 1, 0))
+    assert parse(types.file(), ["tcp_sock"])[0] is None
+    types = Types()
+    last = types.add(INT, "int", 4, 32)
+    for _ in range(30):
+        last = types.group(STRUCT, "", 8, ("a", last, 0), ("b", last, 0), ("c", last, 0))
+    types.group(STRUCT, "tcp_sock", 8, ("all", last, 0))
+    value, damage = parse(types.file(), ["tcp_sock"])
+    assert value is None
+    assert damage is not None
+
+
+def test_a_qualifier_that_leads_to_itself_is_refused() -> None:
+    types = Types()
+    loop = types.add(CONST, "", 1)
+    types.group(STRUCT, "tcp_sock", 8, ("a", loop, 0))
+    assert parse(types.file(), ["tcp_sock"])[0] is None
+
+
+def this_kernels() -> Btf:
     try:
         data = Path("/", PATH).read_bytes()
-        protocols = Path("/proc/net/protocols").read_text()
     except OSError as error:
         pytest.skip(f"this kernel shows no {error.filename}")
-    [size] = [int(line.split()[1]) for line in protocols.splitlines() if line.startswith("TCP ")]
-    assert parsed(data, "tcp_sock").structs["tcp_sock"].size_bytes == size
+    return parsed(data, *BTF_STRUCTS)
+
+
+def test_this_kernels_own_structs_have_the_sizes_that_its_protocols_file_tells() -> None:
+    structs = this_kernels().structs
+    lines = [line.split() for line in Path("/proc/net/protocols").read_text().splitlines()]
+    sizes = {fields[0]: int(fields[1]) for fields in lines if fields[0] in ("TCP", "TCPv6")}
+    assert sizes
+    assert sizes.get("TCP", structs["tcp_sock"].size_bytes) == structs["tcp_sock"].size_bytes
+    assert sizes.get("TCPv6", structs["tcp6_sock"].size_bytes) == structs["tcp6_sock"].size_bytes
+
+
+def test_this_kernels_own_structs_add_up_and_keep_their_order() -> None:
+    for name, layout in this_kernels().structs.items():
+        wasted = sum(hole.size_bytes for hole in holes(layout)) + tail_padding_bytes(layout)
+        assert member_bytes(layout) + wasted == layout.size_bytes, name
+        assert all(first.offset_bytes <= second.offset_bytes for first, second in pairwise(layout.members)), name
+        assert all(each.offset_bytes + each.size_bytes <= layout.size_bytes for each in layout.members), name
+        assert all(each.name for each in layout.members), name
+        # Nothing lies over anything else but bit-fields, so the sum of all others is no more than what is used.
+        plain = sum(each.size_bytes for each in layout.members if each.bits is None)
+        assert plain <= member_bytes(layout), name
+
+
+def test_this_kernels_socket_lock_is_one_member_deep_in_its_tcp_sock() -> None:
+    names = {each.name for each in this_kernels().structs["tcp_sock"].members}
+    assert "inet_conn.icsk_inet.sk.sk_lock" in names
+
+
+def test_every_module_that_hangs_something_on_a_socket_has_a_struct() -> None:
+    assert LSM_SOCKET_BLOB_STRUCTS.keys() == LSM_SOCKET_BLOB_BYTES.keys()
+    assert set(BTF_STRUCTS) >= set(LSM_SOCKET_BLOB_STRUCTS.values())
+
+
+def said(value: object, state: Any = "ok") -> Reading[Any]:  # noqa: ANN401 (the states are strings)
+    return Reading(state, value, None, None, 1, None, None, None)
+
+
+ROWS = said(Slabinfo("2.1", statistics=False, rows=()))
+REFUSED = said(None, "refused")
+
+
+@pytest.mark.parametrize(
+    ("others", "needed"),
+    [
+        ({}, False),
+        ({"slabinfo": NOT_READ}, True),
+        ({"slabinfo": REFUSED}, True),
+        ({"slabinfo": said(None, "late")}, False),
+        ({"slabinfo": ROWS}, False),
+        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("lockdown", "bpf")))}, False),
+        ({"slabinfo": ROWS, "security_modules": said(None, "missing")}, False),
+        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("capability", "selinux")))}, True),
+        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("apparmor",), listed=False))}, True),
+    ],
+)
+def test_it_is_needed_without_slabinfo_or_for_what_hangs_on_a_socket(
+    others: Mapping[str, Reading[Any]], needed: bool
+) -> None:
+    reason = BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS).not_needed(others)
+    assert (reason is None) is needed

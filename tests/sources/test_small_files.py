@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,10 @@ from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, text, tree
 
 from tcptop.hosts.driven import driven
+from tcptop.hosts.folder import FolderHost
 from tcptop.snapshot import Reading, SecurityModules, Sysctls
+from tcptop.sources.kernel_notes import PATH as NOTES
+from tcptop.sources.kernel_notes import build_id
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.sysctls import SysctlsSource
 
@@ -20,6 +25,8 @@ VERSION = "proc/version"
 TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
 RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
 LSM = "sys/kernel/security/lsm"
+FILESYSTEMS = "proc/filesystems"
+APPARMOR = "sys/module/apparmor/parameters/enabled"
 
 
 def sysctls(files: Mapping[str, bytes | OSError]) -> Reading[Sysctls]:
@@ -99,6 +106,55 @@ def test_nothing_at_all_is_missing_and_said() -> None:
     assert reading.reason is not None
 
 
+def note(kind: int, owner: bytes, content: bytes, order: str = "<") -> bytes:
+    """One ELF note, by include/uapi/linux/elf.h."""
+    padded = [text + b"\0" * (-len(text) % 4) for text in (owner, content)]
+    return struct.pack(f"{order}III", len(owner), len(content), kind) + b"".join(padded)
+
+
+BUILD = bytes.fromhex("48dc540c8b76393804ca8088dbfa7d42911a9444")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_build_id_is_found_among_the_notes_in_either_byte_order(order: str) -> None:
+    salt = note(0x100, b"Linux\0", b"6.1.102-1.182.x86_64\0", order)
+    xen = note(3, b"Xen\0", b"\1\2\3", order)
+    notes = salt + xen + note(3, b"GNU\0", BUILD, order) + note(3, b"GNU\0", b"\0" * 20, order)
+    assert build_id(notes) == BUILD.hex()
+    assert sysctls({RELEASE: b"6.1.0\n", NOTES: notes}).value == Sysctls(None, "6.1.0", None, False, None, BUILD.hex())
+
+
+def test_notes_cut_at_any_byte_give_the_whole_build_id_or_none() -> None:
+    notes = note(0x100, b"Linux\0", b"salt\0") + note(3, b"GNU\0", BUILD)
+    for end in range(len(notes)):
+        assert build_id(notes[:end]) is None, end
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 65])
+def test_a_build_id_of_no_or_any_length_is_none(content: bytes) -> None:
+    assert build_id(note(3, b"GNU\0", content)) is None
+
+
+def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
+    try:
+        notes = Path("/", NOTES).read_bytes()
+    except OSError as error:
+        pytest.skip(f"this kernel shows no {error.filename}")
+    found = build_id(notes)
+    if found is None:
+        pytest.skip("this kernel was built without a build ID")
+    assert len(found) >= 16
+    assert note(3, b"GNU\0", bytes.fromhex(found)) in notes
+
+
+@given(st.binary(max_size=120))
+@settings(deadline=None)
+def test_no_bytes_make_the_build_id_raise(data: bytes) -> None:
+    for notes in (data, note(1, b"x\0", b"") + data, struct.pack("<III", 4, 20, 3) + data):
+        found = build_id(notes)
+        assert found is None or bytes.fromhex(found) in notes
+
+
 @given(st.tuples(*[st.none() | st.binary(max_size=30)] * 4), st.binary(max_size=30))
 @settings(deadline=None)
 def test_no_bytes_make_the_sysctls_raise_or_print_badly(files: tuple[bytes | None, ...], version: bytes) -> None:
@@ -147,5 +203,81 @@ def test_names_of_security_modules_come_out_printable() -> None:
 @settings(deadline=None)
 def test_no_bytes_make_the_security_modules_raise(data: bytes) -> None:
     value = modules({LSM: data}).value
+    if value is not None:
+        assert all(name.isprintable() for name in value.names)
+
+
+def filesystems(*names: str) -> bytes:
+    return "".join(f"nodev\t{name}\n" for name in ("sysfs", "proc", *names)).encode() + b"\text4\n"
+
+
+def traces(files: Mapping[str, bytes | OSError], *modules: str) -> Reading[SecurityModules]:
+    folders = {"sys/module": dict.fromkeys(modules)} if modules else {}
+    return driven(SecurityModulesSource().read(MemoryHost(files, folders)))
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        ({FILESYSTEMS: filesystems()}, ()),
+        ({FILESYSTEMS: filesystems("selinuxfs")}, ("selinux",)),
+        ({FILESYSTEMS: filesystems("smackfs", "selinuxfs"), APPARMOR: b"Y\n"}, ("selinux", "smack", "apparmor")),
+        ({FILESYSTEMS: filesystems(), APPARMOR: b"N\n"}, ()),
+        ({FILESYSTEMS: filesystems("securityfs"), APPARMOR: b"Y\n"}, ("apparmor",)),
+    ],
+)
+@pytest.mark.parametrize("lsm", [None, b"", PermissionError(13, "Permission denied")], ids=["no", "empty", "refused"])
+def test_without_a_list_modules_are_known_by_what_they_leave_elsewhere(
+    files: dict[str, bytes | OSError], names: tuple[str, ...], lsm: bytes | OSError | None
+) -> None:
+    reading = traces(files if lsm is None else {**files, LSM: lsm}, "kernel", "tcp_cubic")
+    assert (reading.state, reading.reason) == ("ok", None)
+    assert reading.value == SecurityModules(names, listed=False)
+
+
+@pytest.mark.parametrize(
+    ("files", "modules"),
+    [
+        ({FILESYSTEMS: filesystems()}, ()),
+        ({APPARMOR: b"Y\n"}, ("apparmor",)),
+        ({FILESYSTEMS: b"", APPARMOR: b"N\n"}, ("apparmor",)),
+        ({FILESYSTEMS: b"hello\n"}, ("kernel",)),
+        ({FILESYSTEMS: filesystems()}, ("kernel", "apparmor")),
+        ({FILESYSTEMS: filesystems(), APPARMOR: PermissionError(13, "Permission denied")}, ("kernel", "apparmor")),
+        ({FILESYSTEMS: filesystems(), APPARMOR: b"?\n"}, ("kernel", "apparmor")),
+    ],
+)
+def test_where_a_trace_cannot_be_read_the_list_is_missing(
+    files: dict[str, bytes | OSError], modules: tuple[str, ...]
+) -> None:
+    reading = traces(files, *modules)
+    assert (reading.state, reading.value) == ("missing", None)
+    assert reading.reason is not None
+    assert f"/{LSM}" in reading.reason
+
+
+def test_a_list_outweighs_the_traces() -> None:
+    reading = traces({LSM: b"capability,bpf", FILESYSTEMS: filesystems("selinuxfs")}, "kernel")
+    assert reading.value == SecurityModules(("capability", "bpf"))
+
+
+def test_this_machine_tells_its_modules_one_way_or_the_other() -> None:
+    host = FolderHost("/")
+    try:
+        reading = driven(SecurityModulesSource().read(host))
+    finally:
+        host.close()
+    if Path("/", FILESYSTEMS).exists() and Path("/sys/module/kernel").exists():
+        assert reading.state == "ok"
+        assert reading.value is not None
+        on_socket = {"selinux", "smack", "apparmor"} & set(reading.value.names)
+        registered = {line.split()[-1] for line in Path("/", FILESYSTEMS).read_text().splitlines()}
+        assert ("selinux" in on_socket) == ("selinuxfs" in registered)
+
+
+@given(st.dictionaries(st.sampled_from([LSM, FILESYSTEMS, APPARMOR]), st.binary(max_size=40)))
+@settings(deadline=None)
+def test_no_bytes_make_the_traces_raise(files: dict[str, bytes]) -> None:
+    value = traces(dict(files), "kernel").value
     if value is not None:
         assert all(name.isprintable() for name in value.names)

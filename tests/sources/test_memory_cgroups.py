@@ -1,0 +1,154 @@
+"""Whether memory cgroups charge kernel memory, by cgroup v1, by cgroup2, and by what the kernel was started with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import MemoryHost
+
+from tcptop.hosts.driven import driven
+from tcptop.hosts.folder import FolderHost
+from tcptop.snapshot import MemoryCgroups, Reading
+from tcptop.sources.memory_cgroups import (
+    CGROUPS,
+    COMMAND_LINE,
+    CONTROLLERS,
+    MEMORY_MAX,
+    SUBTREE_CONTROL,
+    TYPE,
+    MemoryCgroupsSource,
+)
+
+HEAD = b"#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t3\t1\t1\n"
+ALL_CONTROLLERS = b"cpuset cpu io memory hugetlb pids rdma\n"
+
+
+class CountedHost(MemoryHost):
+    """A host that tells what it was asked for."""
+
+    def __init__(self, files: Mapping[str, bytes | OSError]) -> None:
+        super().__init__(files)
+        self.asked: list[str] = []
+
+    async def read(self, paths):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+        self.asked += paths
+        return await super().read(paths)
+
+
+def cgroups(files: Mapping[str, bytes | OSError]) -> Reading[MemoryCgroups]:
+    return driven(MemoryCgroupsSource().read(MemoryHost(files)))
+
+
+def v1(hierarchy: int, number: int, enabled: int) -> bytes:
+    return HEAD + f"memory\t{hierarchy}\t{number}\t{enabled}\n".encode()
+
+
+ROOT = {CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpuset cpu pids\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "charged"),
+    [
+        ({CGROUPS: v1(4, 15, 1)}, True),
+        ({CGROUPS: v1(4, 1, 1)}, False),
+        ({CGROUPS: v1(0, 1, 0)}, False),
+        ({CGROUPS: v1(0, 40, 0)}, False),
+        ({CGROUPS: v1(0, 1, 1)}, False),
+        ({CGROUPS: v1(0, 40, 1), CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpu memory pids\n"}, True),
+        ({CGROUPS: v1(0, 40, 1), **ROOT}, False),
+        (ROOT, False),
+        ({**ROOT, SUBTREE_CONTROL: b""}, False),
+        # The controller of I/O depends on that of memory.
+        ({**ROOT, SUBTREE_CONTROL: b"io\n"}, True),
+        # Both hierarchies: memory is v1's, and the I/O controller of cgroup2 brings none.
+        ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 1, 1)}, False),
+        ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 3, 1)}, True),
+        # A container's view: its own cgroup, which is not the root.
+        ({**ROOT, TYPE: b"domain\n", MEMORY_MAX: b"max\n"}, True),
+        # A kernel without any memory controller.
+        ({CONTROLLERS: b"cpu pids\n", SUBTREE_CONTROL: b"\n", CGROUPS: HEAD}, False),
+        ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"quiet cgroup.memory=nosocket,nokmem ro\n"}, False),
+        ({**ROOT, SUBTREE_CONTROL: b"memory\n", COMMAND_LINE: b"cgroup_disable=io,memory\n"}, False),
+        ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"cgroup.memory=nosocket cgroup_disable=io x=memory\n"}, True),
+    ],
+)
+def test_whether_kernel_memory_is_charged(files: dict[str, bytes | OSError], charged: bool) -> None:
+    reading = cgroups(files)
+    assert (reading.state, reading.reason, reading.value) == ("ok", None, MemoryCgroups(charged))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {CGROUPS: HEAD},
+        # cgroup2 is not mounted where it is looked for.
+        {CGROUPS: v1(0, 40, 1)},
+        # A container without a memory limit of its own: other cgroups may have one.
+        {**ROOT, TYPE: b"domain\n"},
+        {**ROOT, TYPE: b"domain\n", CGROUPS: v1(0, 40, 1)},
+        {SUBTREE_CONTROL: b"", CONTROLLERS: b"", MEMORY_MAX: b"", CGROUPS: b""},
+        {**ROOT, TYPE: PermissionError(13, "Permission denied")},
+    ],
+)
+def test_where_nothing_tells_it_is_missing_and_said(files: dict[str, bytes | OSError]) -> None:
+    reading = cgroups(files)
+    assert (reading.state, reading.value) == ("missing", None)
+    assert reading.reason is not None
+    assert "/proc/cgroups" in reading.reason
+
+
+def test_a_refused_file_says_so() -> None:
+    reading = cgroups({CGROUPS: PermissionError(13, "Permission denied")})
+    assert (reading.state, reading.value) == ("refused", None)
+
+
+@pytest.mark.parametrize("line", [b"memory\n", b"memory 4 15\n", b"memory 4 -1 1\n", b"memory 4 15 1 1\n"])
+def test_a_line_of_another_form_is_unknown_and_said(line: bytes) -> None:
+    reading = cgroups({CGROUPS: HEAD + line})
+    assert (reading.state, reading.value) == ("strange", None)
+    assert reading.reason is not None
+
+
+def test_proc_cgroups_is_left_alone_where_cgroup2_tells() -> None:
+    """Newer kernels log it when somebody reads that on a machine without cgroup v1."""
+    for files, asked in ((ROOT, False), ({CGROUPS: v1(4, 15, 1)}, True)):
+        host = CountedHost(files)
+        driven(MemoryCgroupsSource().read(host))
+        assert (CGROUPS in host.asked) is asked
+
+
+def test_this_machine_agrees_with_its_own_cgroups() -> None:
+    """As far as cgroup v1 shows it: there, each folder below the root is a memory cgroup."""
+    folder = Path("/sys/fs/cgroup/memory")
+    if not (folder / "memory.usage_in_bytes").exists():
+        pytest.skip("no memory controller of cgroup v1 is mounted here")
+    if "nokmem" in Path("/proc/cmdline").read_text():
+        pytest.skip("this kernel charges no kernel memory")
+    host = FolderHost("/")
+    try:
+        reading = driven(MemoryCgroupsSource().read(host))
+    finally:
+        host.close()
+    if any(each.is_dir() for each in folder.iterdir()):
+        assert reading.value == MemoryCgroups(charged=True)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            path: st.binary(max_size=40)
+            for path in (CGROUPS, COMMAND_LINE, CONTROLLERS, MEMORY_MAX, SUBTREE_CONTROL, TYPE)
+        },
+    )
+)
+@settings(deadline=None)
+def test_no_bytes_make_it_raise(files: dict[str, bytes]) -> None:
+    reading = cgroups({**files, CGROUPS: HEAD + b"memory\t" + files.get(CGROUPS, b"")})
+    assert reading.value is not None or reading.reason is not None
+    cgroups(dict(files))

@@ -1,0 +1,60 @@
+"""/proc/net/snmp: TCP's CurrEstab, found by its column's name."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import ALL, cuts, snapshot, text
+
+from tcptop.snapshot import Snmp
+from tcptop.sources.snmp import parse
+
+WITH_SNMP = [(kernel, phase) for kernel, phase in ALL if kernel != "6.18-1n"]
+
+
+@pytest.mark.parametrize(("kernel", "phase"), WITH_SNMP, ids="/".join)
+def test_the_established_of_a_recording_are_the_ends_of_its_connections(kernel: str, phase: str) -> None:
+    """8,000 connections over loopback; half-closed, only the side in CLOSE_WAIT still counts."""
+    reading = snapshot(kernel, phase).snmp
+    ends = {"base": 0, "unaccepted": 16_000, "established": 16_000, "halfclosed": 8_000, "timewait": 0}
+    assert (reading.state, reading.reason) == ("ok", None)
+    assert reading.value == Snmp(ends[phase])
+
+
+def test_the_column_is_found_by_its_name_wherever_it_stands() -> None:
+    assert parse("Ip: Forwarding\nIp: 1\nTcp: CurrEstab MaxConn\nTcp: 7 -1\nUdp: InErrors\nUdp: 3\n") == (Snmp(7), None)
+
+
+def test_a_kernel_without_the_column_leaves_it_unknown() -> None:
+    assert parse("Tcp: MaxConn\nTcp: -1\n") == (Snmp(None), None)
+
+
+@pytest.mark.parametrize("figure", ["-1", "x", "18446744073709551615", "9" * 30])
+def test_what_is_no_count_is_unknown_and_said(figure: str) -> None:
+    value, damage = parse(f"Tcp: MaxConn CurrEstab\nTcp: -1 {figure}\n")
+    assert value == Snmp(None)
+    assert damage is not None
+    assert "CurrEstab" in damage.what
+
+
+@pytest.mark.parametrize("file", ["", "Ip: 1\n", "Tcp: CurrEstab\n", "Tcp: CurrEstab MaxConn\nTcp: 1\n"])
+def test_a_file_of_another_form_gives_a_reason_and_nothing_else(file: str) -> None:
+    value, damage = parse(file)
+    assert value is None
+    assert damage is not None
+
+
+def test_a_file_cut_at_any_byte_gives_the_whole_figure_or_none() -> None:
+    for end, beginning in cuts(text("6.1-4n", "established", "proc/net/snmp")):
+        value, damage = parse(beginning)
+        assert value in (None, Snmp(16_000)), end
+        assert value is not None or damage is not None, end
+
+
+@given(st.binary(max_size=200))
+@settings(deadline=None)
+def test_no_bytes_make_it_raise_or_give_a_negative_count(data: bytes) -> None:
+    for whole in (data, b"Tcp: MaxConn CurrEstab\nTcp: " + data):
+        value, _ = parse(whole.decode("utf-8", "backslashreplace"))
+        assert value is None or (value.established or 0) >= 0

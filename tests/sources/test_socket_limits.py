@@ -1,0 +1,119 @@
+"""What else bounds the number of sockets: six tiny files below /proc/sys, some of them of one network namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import ALL, SAVED, MemoryHost, snapshot, text
+
+from tcptop.hosts.driven import driven
+from tcptop.snapshot import Reading, SocketLimits
+from tcptop.sources.socket_limits import (
+    CONNTRACK_COUNT,
+    CONNTRACK_MAX,
+    FILE_NR,
+    MAX_ORPHANS,
+    MAX_TIME_WAIT,
+    PORT_RANGE,
+    SocketLimitsSource,
+)
+
+FILES: Mapping[str, bytes] = {
+    FILE_NR: b"743\t3\t9223372036854775807\n",
+    MAX_ORPHANS: b"131072\n",
+    MAX_TIME_WAIT: b"262144\n",
+    PORT_RANGE: b"32768\t60999\n",
+    CONNTRACK_COUNT: b"17\n",
+    CONNTRACK_MAX: b"65536\n",
+}
+WHOLE = SocketLimits(740, 9223372036854775807, 131072, 262144, (32768, 60999), 17, 65536)
+FIELDS = {
+    FILE_NR: ("open_files", "most_open_files"),
+    MAX_ORPHANS: ("most_orphans",),
+    MAX_TIME_WAIT: ("most_time_wait",),
+    PORT_RANGE: ("local_ports",),
+    CONNTRACK_COUNT: ("conntrack_entries",),
+    CONNTRACK_MAX: ("most_conntrack_entries",),
+}
+
+
+def limits(files: Mapping[str, bytes | OSError], net_namespace: str | None = None) -> Reading[SocketLimits]:
+    identity = replace(SAVED, net_namespace=net_namespace)
+    return driven(SocketLimitsSource().read(MemoryHost(files, identity=identity)))
+
+
+@pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[0] != "6.18-1n"], ids="/".join)
+def test_the_limits_of_a_recording_are_those_of_its_files(kernel: str, phase: str) -> None:
+    reading = snapshot(kernel, phase).socket_limits
+    assert (reading.state, reading.reason) == ("ok", None)
+    files, _, most = map(int, text(kernel, phase, FILE_NR).split())
+    first, last = map(int, text(kernel, phase, PORT_RANGE).split())
+    orphans, minis = (int(text(kernel, phase, path)) for path in (MAX_ORPHANS, MAX_TIME_WAIT))
+    # The recorded kernels had not loaded conntrack.
+    assert reading.value == SocketLimits(files, most, orphans, minis, (first, last), None, None)
+
+
+def test_limits_read_off_by_eye() -> None:
+    assert limits(FILES).value == WHOLE
+    assert snapshot("6.1-4n", "established").socket_limits.value == SocketLimits(
+        15872, 4_000_000, 262144, 262144, (32768, 60999), None, None
+    )
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("error", [None, PermissionError(13, "Permission denied")], ids=["absent", "refused"])
+def test_a_file_that_is_not_there_costs_only_its_own_figures(path: str, error: OSError | None) -> None:
+    left: dict[str, bytes | OSError] = {name: data for name, data in FILES.items() if name != path}
+    if error is not None:
+        left[path] = error
+    reading = limits(left)
+    assert reading.state == "ok"
+    assert reading.value == replace(WHOLE, **dict.fromkeys(FIELDS[path]))
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("data", [b"-1\n", b"1 2 3 4\n", b"\x1b[1m\n"])
+def test_a_file_of_another_form_is_named_and_costs_only_its_own_figures(path: str, data: bytes) -> None:
+    reading = limits({**FILES, path: data})
+    assert reading.state == "strange"
+    assert reading.reason is not None
+    assert reading.reason.isprintable()
+    assert path.removeprefix("proc/sys/") in reading.reason
+    assert reading.value == replace(WHOLE, **dict.fromkeys(FIELDS[path]))
+
+
+@pytest.mark.parametrize("ports", [b"60999 32768\n", b"1 65536\n"])
+def test_what_is_no_range_of_ports_is_unknown(ports: bytes) -> None:
+    value = limits({**FILES, PORT_RANGE: ports}).value
+    assert value is not None
+    assert value.local_ports is None
+
+
+def test_another_network_namespace_has_limits_of_its_own_that_are_not_read() -> None:
+    reading = limits(FILES, net_namespace="/host/proc/1/net")
+    assert reading.state == "ok"
+    assert reading.value == SocketLimits(740, 9223372036854775807, 131072, None, None, None, None)
+
+
+def test_nothing_at_all_is_missing_and_said() -> None:
+    for files in ({}, dict.fromkeys(FILES, b"")):
+        reading = limits(files)
+        assert reading.value is None
+        assert reading.reason is not None
+    assert limits({}).state == "missing"
+
+
+@given(st.fixed_dictionaries({path: st.binary(max_size=40) for path in FILES}))
+@settings(deadline=None)
+def test_no_bytes_make_it_raise_or_give_a_negative_figure(files: dict[str, bytes]) -> None:
+    reading = limits(dict(files))
+    if reading.value is None:
+        assert reading.reason is not None
+        return
+    for name in SocketLimits.__dataclass_fields__:
+        figure = getattr(reading.value, name)
+        assert figure is None or min(figure if isinstance(figure, tuple) else (figure,)) >= 0
