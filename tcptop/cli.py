@@ -22,7 +22,7 @@ DESCRIPTION = "What one TCP connection costs this kernel, and where that memory 
 EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
-tcptop explain [CACHE]: what an object is for, who allocates and frees it, its size.
+tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
 tcptop lab (root): measures what each TCP state costs this kernel.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.

@@ -321,6 +321,10 @@ def test_time_wait_is_counted_where_it_can_be(measured: Attempt) -> None:
 def test_a_mini_socket_costs_what_its_row_grew_by(measured: Attempt) -> None:
     cost = measured.closed.report["bytes_per_connection"]["time_wait"]
     share = measured.closed.rows["tw_sock_TCP"].share_bytes
-    assert cost["ipv4"]["accepted"]["slab_bytes"] == pytest.approx(share, rel=0.001)
+    accepted = cost["ipv4"]["accepted"]
+    vectors = sum(part["slab_bytes"] for part in accepted["parts"] if part["object"] == "obj_cgroup vectors")
+    # A vector is 8 bytes an object, and never more than doubled by the kmalloc cache that it lies in.
+    assert 0 <= vectors <= 16
+    assert accepted["slab_bytes"] - vectors == pytest.approx(share, rel=0.001)
     assert cost["now_bytes"] is not None
-    assert share * 0.99 <= cost["now_bytes"] <= share * 1.15
+    assert share * 0.99 <= cost["now_bytes"] - vectors <= share * 1.15

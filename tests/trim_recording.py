@@ -49,7 +49,16 @@ FILES = (
     "sys/devices/system/cpu/online",
 )
 SLAB = "sys/kernel/slab"
-SLAB_FILES = ("object_size", "slab_size", "objs_per_slab", "order", "slabs", "total_objects")
+SLAB_FILES = (
+    "object_size",
+    "slab_size",
+    "objs_per_slab",
+    "order",
+    "cpu_partial",
+    "sheaf_capacity",
+    "slabs",
+    "total_objects",
+)
 NODES = "sys/devices/system/node"
 NODE_FILES = ("cpulist", "meminfo")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+from binascii import crc32
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -59,15 +60,13 @@ def store(build_id: str, structs: Collection[str], btf: Btf) -> None:
 
 def file_name(build_id: str, structs: Collection[str]) -> str:
     """Another schema, or other structs to look for, make another file."""
-    from hashlib import sha256  # here and below: most looks at a kernel need no BTF
-
     asked = "\0".join([str(SCHEMA), *sorted(structs)])
-    return f"btf-{build_id}-{sha256(asked.encode()).hexdigest()[:16]}.json"
+    return f"btf-{build_id}-{crc32(asked.encode()):08x}.json"
 
 
 def to_json(build_id: str, structs: Collection[str], btf: Btf) -> bytes:
     """The layouts as text."""
-    import json
+    import json  # here and below: most looks at a kernel need no BTF
 
     layouts = [
         [
