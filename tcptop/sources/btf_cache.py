@@ -5,11 +5,13 @@ Each file is `btf-<build id>-<what was looked for>.json`. Whatever goes wrong he
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from zlib import crc32
 
 from tcptop.printable import printable
 from tcptop.snapshot import Btf, StructLayout, StructMember
@@ -58,17 +60,13 @@ def store(build_id: str, structs: Collection[str], btf: Btf) -> None:
 
 
 def file_name(build_id: str, structs: Collection[str]) -> str:
-    """Another schema, or other structs to look for, make another file."""
-    from hashlib import sha256  # here and below: most looks at a kernel need no BTF
-
+    """Another schema, or other structs to look for, make another file; what is in it says so in full."""
     asked = "\0".join([str(SCHEMA), *sorted(structs)])
-    return f"btf-{build_id}-{sha256(asked.encode()).hexdigest()[:16]}.json"
+    return f"btf-{build_id}-{crc32(asked.encode()):08x}.json"
 
 
 def to_json(build_id: str, structs: Collection[str], btf: Btf) -> bytes:
     """The layouts as text."""
-    import json
-
     layouts = [
         [
             layout.name,
@@ -90,8 +88,6 @@ def from_json(data: bytes, build_id: str, structs: Collection[str]) -> Btf:
         RecursionError: for a text that is nested without end.
 
     """
-    import json
-
     kept = json.loads(data)
     if not isinstance(kept, dict) or kept.keys() != {"schema", "build_id", "asked", "layouts"}:
         raise ValueError("not a kept BTF")
