@@ -116,6 +116,7 @@ CGROUP_VECTORS = KernelObject(
     purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
     caches=(),
     held_in=ANY_STATE,
+    btf_struct="slabobj_ext",
     seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
     allocated_by="account_slab() → alloc_slab_obj_exts()",
     freed_by="unaccount_slab() → free_slab_obj_exts(), with the slab",

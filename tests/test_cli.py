@@ -428,8 +428,9 @@ def test_json_as_a_plain_user() -> None:
             assert zone["migrate_types"] is None
     assert report["sockets"]["allocated"] is not None
     accepted = report["bytes_per_connection"]["full"]["ipv4"]["accepted"]
-    assert accepted["complete"] is False
-    assert accepted["missing"]
+    assert accepted["complete"] is (accepted["missing"] == [])
+    # What hangs on sockets is told by traces that anyone may read.
+    assert not any("security modules" in each for each in accepted["missing"])
     assert accepted["object_bytes"] > 1000
     assert report["bytes_per_connection"]["full"]["now_bytes"] is None
     assert report["tcp_memory"]["bytes"] is None

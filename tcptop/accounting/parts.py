@@ -27,7 +27,7 @@ SOCKET_ALLOC_WITH_WQ_BYTES = 768
 """On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
 
 VECTOR_ENTRY_BYTES = 8
-"""Of an object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts)."""
+"""Of an object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts), where BTF does not tell."""
 
 VECTORS_IN_LEFT_OVER_SPACE = (7, 0)
 """Since then a vector may lie in what a slab has left over, and takes nothing more."""
@@ -96,7 +96,7 @@ def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part])
         line = table.get(part.cache)
         if line is None or not line.objects_per_slab or not _is_accounted(part):
             continue
-        row = vector_row(table, line)
+        row = vector_row(snapshot, table, line)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
             continue
         vectors = part.count / line.objects_per_slab
@@ -112,9 +112,11 @@ def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part])
     return [_rounded(part, sure=bool(charged)) for part in found.values()]
 
 
-def vector_row(table: CacheTable, line: CacheLine) -> CacheLine | None:
+def vector_row(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
     """The kmalloc cache that holds the vectors of a cache's slabs."""
-    return table.kmalloc(line.objects_per_slab * VECTOR_ENTRY_BYTES) if line.objects_per_slab else None
+    layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
+    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
+    return table.kmalloc(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
 
 
 def vectors_are_charged(snapshot: Snapshot) -> bool | None:

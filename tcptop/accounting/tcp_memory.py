@@ -84,7 +84,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
         line = table.find(kernel_object).line if kernel_object.tcp_only else None
-        row = vector_row(table, line) if line is not None else None
+        row = vector_row(snapshot, table, line) if line is not None else None
         if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
             number, amount = by_row.get(row.name, (0, 0.0))
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)

@@ -5,12 +5,13 @@ Each file is `btf-<build id>-<what was looked for>.json`. Whatever goes wrong he
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from binascii import crc32
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from zlib import crc32
 
 from tcptop.printable import printable
 from tcptop.snapshot import Btf, StructLayout, StructMember
@@ -59,15 +60,13 @@ def store(build_id: str, structs: Collection[str], btf: Btf) -> None:
 
 
 def file_name(build_id: str, structs: Collection[str]) -> str:
-    """Another schema, or other structs to look for, make another file."""
+    """Another schema, or other structs to look for, make another file; what is in it says so in full."""
     asked = "\0".join([str(SCHEMA), *sorted(structs)])
     return f"btf-{build_id}-{crc32(asked.encode()):08x}.json"
 
 
 def to_json(build_id: str, structs: Collection[str], btf: Btf) -> bytes:
     """The layouts as text."""
-    import json  # here and below: most looks at a kernel need no BTF
-
     layouts = [
         [
             layout.name,
@@ -89,8 +88,6 @@ def from_json(data: bytes, build_id: str, structs: Collection[str]) -> Btf:
         RecursionError: for a text that is nested without end.
 
     """
-    import json
-
     kept = json.loads(data)
     if not isinstance(kept, dict) or kept.keys() != {"schema", "build_id", "asked", "layouts"}:
         raise ValueError("not a kept BTF")
