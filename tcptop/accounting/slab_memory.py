@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import KERNEL_OBJECTS
-from tcptop.ledger import CacheLine, SlabMemory, TcpMemory
+from tcptop.ledger import SlabMemory, TcpMemory
 from tcptop.snapshot import Snapshot
 
 
@@ -31,18 +31,17 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
     )
 
 
-def _idle(table: CacheTable) -> tuple[int, int] | None:
+def _idle(table: CacheTable) -> tuple[int, int | None] | None:
     """Of TCP's own caches: what no active object takes, and how much more may be idle on CPUs."""
     lines = [table.find(item).line for item in KERNEL_OBJECTS if item.tcp_only]
     own = [line for line in lines if line is not None]
-    idle, error = 0.0, 0.0
+    idle: float = 0.0
+    error: float | None = 0.0
     for line in own:
         if line.bytes is None or line.active_objects is None or line.slab_share_bytes is None:
             return None
         idle += max(0.0, line.bytes - line.active_objects * line.slab_share_bytes)
-        error += (line.idle_error_objects or 0) * _share(line)
-    return (round(idle), round(error)) if own else None
-
-
-def _share(line: CacheLine) -> float:
-    return line.slab_share_bytes or 0.0
+        if error is not None:
+            known = line.idle_error_objects is not None
+            error = error + (line.idle_error_objects or 0) * line.slab_share_bytes if known else None
+    return (round(idle), None if error is None else round(error)) if own else None

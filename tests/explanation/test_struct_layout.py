@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tcptop.accounting.struct_layout import Hole, holes, largest_members, member_bytes, tail_padding_bytes
 
+from tcptop.explanation.struct_layout import Hole, holes, largest_members, member_bytes, tail_padding_bytes
 from tcptop.snapshot import StructLayout, StructMember
 
 

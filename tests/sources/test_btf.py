@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tcptop.accounting.struct_layout import holes, member_bytes, tail_padding_bytes
 
+from tcptop.explanation.struct_layout import holes, member_bytes, tail_padding_bytes
 from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_BYTES, LSM_SOCKET_BLOB_STRUCTS
 from tcptop.snapshot import NOT_READ, Btf, Reading, SecurityModules, Slabinfo
 from tcptop.sources.btf import PATH, BtfSource, parse
