@@ -228,10 +228,15 @@ class Capacity:
     @property
     def missing(self) -> tuple[str, ...]:
         """Walls of every socket of which nothing is known: the first may be nearer than it seems."""
-        return tuple(
-            wall.name
+        unknown = [
+            wall
             for wall in self.walls
             if wall.concerns == "every socket" and wall.room_sockets is None and wall.most is None
+        ]
+        nodes = [wall.name for wall in unknown if wall.scope == "node"]
+        return (
+            *(nodes if len(nodes) <= 1 else ("memory of the nodes",)),
+            *(wall.name for wall in unknown if wall.scope != "node"),
         )
 
 

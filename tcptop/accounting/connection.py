@@ -225,7 +225,7 @@ def next_slices(parts: tuple[Part, ...]) -> tuple[Slice, ...]:
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
         slices[part.label] = slices.get(part.label, 0.0) + amount
-    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items())
+    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)
 
 
 def _figures(snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix) -> dict[Family, Figure]:

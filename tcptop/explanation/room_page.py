@@ -35,13 +35,20 @@ def room_page(ledger: Ledger, columns: int) -> list[Line]:
     ]
 
 
+def room_number(ledger: Ledger) -> str:
+    """`381 254`; at most so many where a wall is not known, since the first may be nearer."""
+    first = ledger.capacity.first
+    if first is None:
+        return units.UNKNOWN
+    return f"{'≤ ' if ledger.capacity.missing else ''}{units.count(first.room_sockets)}"
+
+
 def room_sentence(ledger: Ledger) -> str:
     """`room for 381 254 more sockets; first wall: memory of node 3`, and which walls are not known."""
     first, missing = ledger.capacity.first, ledger.capacity.missing
+    wall = f"; first wall: {first.name}" if first is not None else ""
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
-    if first is None:
-        return f"room for {units.UNKNOWN} more sockets{unknown}"
-    return f"room for {units.count(first.room_sockets)} more sockets; first wall: {first.name}{unknown}"
+    return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
 
 
 def quantity(wall: Wall, amount: int | None) -> str:

@@ -22,6 +22,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     (":", "command palette"),
     ("Tab", "the next table"),
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
+    ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
 """Keys that Textual, or a table, binds by itself."""
 

@@ -15,6 +15,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("q", "quit"),
     ("m", "full/TIME_WAIT"),
     ("0-9 [ ] =", "node"),
+    ("ENTER i", "explain"),
     ("z", "pause"),
     ("c o a n …", "sort"),
     ("SPACE", "sample"),

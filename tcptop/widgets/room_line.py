@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop import units
-from tcptop.explanation.room_page import room_sentence
+from tcptop.explanation.room_page import room_number, room_sentence
 from tcptop.ledger import Ledger, Wall
 from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
@@ -31,12 +31,18 @@ class RoomLine(Pane):
 
 def room(ledger: Ledger, columns: int) -> Line:
     """The line for a width."""
-    first = ledger.capacity.first
-    start, number = "room for ", units.count(first.room_sockets if first else None)
-    rest = room_sentence(ledger).removeprefix(start + number)
-    line: Line = ((start, "dim"), (number, "strong"), (rest, "dim"))
-    if width(line) > columns:
-        line = ((start, "dim"), (number, "strong"), (rest.rpartition("; not known")[0] or rest, "dim"))
+    first, number = ledger.capacity.first, room_number(ledger)
+    wall = first.name if first is not None else "not known"
+    line: Line = ()
+    for rest in (
+        room_sentence(ledger).removeprefix(f"room for {number}"),
+        f" more sockets; first wall: {wall}",
+        f" sockets, first wall: {wall}",
+        f": {wall}",
+    ):
+        line = (("room for ", "dim"), (number, "strong"), (rest, "dim"))
+        if width(line) <= columns:
+            break
     for wall in ledger.capacity.walls:
         if wall is first or wall.name.startswith("memory"):
             continue
@@ -53,5 +59,5 @@ def _distance(wall: Wall) -> Line:
     if wall.unit == "bytes":
         text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
     else:
-        text = units.short_count(wall.room_sockets, 7)
+        text = units.count(wall.room_sockets)
     return (("  │ ", "dim"), (f"{wall.name} ", "dim"), (text, "text"))
