@@ -49,6 +49,7 @@ def _state(state: StateResult) -> Json:
         "vectors": _part(state.vectors) if state.vectors else None,
         "observer_bytes": _rounded(state.observer.bytes),
         "all_rows_bytes": _rounded(state.all_rows_bytes),
+        "other_programs_bytes": _rounded(state.other_programs_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
         "other_sockets": state.others,
         "disturbance": round(state.disturbance, 5),

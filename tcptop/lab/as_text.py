@@ -19,7 +19,17 @@ TITLES = {
     "time_wait/outgoing": "TIME_WAIT outgoing",
 }
 
-SUMMARY = ("STATE", "SOCKETS", "MEASURED", "CATALOGUE", "DIFFERENCE", "VECTORS", "ALL ROWS", "UNEXPLAINED")
+SUMMARY = (
+    "STATE",
+    "SOCKETS",
+    "MEASURED",
+    "CATALOGUE",
+    "DIFFERENCE",
+    "VECTORS",
+    "ALL ROWS",
+    "UNEXPLAINED",
+    "OTHER PROGRAMS",
+)
 DETAIL = ("STATE", "ROW", "OBJECTS", "BYTES", "R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "CACHES")
 
 
@@ -53,6 +63,7 @@ def _summary(result: LabResult) -> Iterator[str]:
                 f"{state.vectors.bytes:.1f}" if state.vectors else "-",
                 f"{state.all_rows_bytes:.1f}",
                 f"{state.unexplained_bytes:.1f}" if state.unexplained else "0",
+                f"{state.other_programs_bytes:+.1f}",
             ]
         )
     yield from table(lines, [True])
@@ -111,8 +122,12 @@ def _notes(result: LabResult) -> Iterator[str]:
     if any(state.vectors for state in result.results.values()):
         yield (
             "VECTORS: memory cgroups' obj_cgroup vectors, 8 bytes per accounted object, in kmalloc rows, beside the"
-            " catalogue. ALL ROWS: the growth of live objects in every row, vectors too."
+            " catalogue."
         )
+    yield (
+        "ALL ROWS: what came with each step of endpoints and went when they did, in every row there is, vectors too."
+        " OTHER PROGRAMS: what else the rows grew by."
+    )
     yield from _doubts(result)
 
 

@@ -145,6 +145,7 @@ def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], cata
         observer=lab_part(found.observer, None, catalogue),
         control_bytes=found.control_bytes,
         all_rows_bytes=found.all_rows_bytes,
+        other_programs_bytes=found.other_programs_bytes,
         local_ports=readings.local_ports,
         others=readings.others,
     )

@@ -3,6 +3,10 @@
 Rows of the whole machine hold other programs' objects too. What tells a socket's objects from those: they follow the
 number of sockets in a straight line, they go when the sockets go, and a run that leaves no socket does not have them.
 What grows or shrinks all the time, with or without sockets, shows in the first and the last reading of a run.
+
+Every row is held to that, whether the catalogue knows it or not: `Fit.all_rows_bytes` has what each row could hold for
+the endpoints at most, even one that another program spoilt, so that no object of theirs can hide; only what came in
+a single step, or stayed when they went, is other programs'.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LEAST_R2 = 0.9
 """For a row with objects that the catalogue knows, or with vectors."""
@@ -147,7 +152,9 @@ class Fit:
     control_bytes: float
     """What the control run says would have come without endpoints; taken out of `rows`."""
     all_rows_bytes: float
-    """The growth of all rows, whether they follow or not, less observer and control."""
+    """What endpoints hold in all rows: those that follow, and of every other row what `held` leaves to them."""
+    other_programs_bytes: float
+    """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
 
     @property
     def bytes(self) -> float:
@@ -184,7 +191,9 @@ def fit(
 
     """
     known = {*catalogued, *names.kmalloc.values()}
-    columns = cleaned(series, shapes, names, known)
+    every = columns_of(series, shapes)
+    without = without_others(every, shapes, names, series.endpoints)
+    columns = cleaned(series, without, shapes, known)
     lines = {
         row: straightest_line(series, column) if row in known else line_of(series, column)
         for row, column in columns.items()
@@ -198,38 +207,63 @@ def fit(
         and row.bytes >= LEAST_BYTES
         and released(columns[row.row]) >= LEAST_RELEASED
     ]
+    loose = without.keys() - {row.row for row in follow}
+    in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
+    all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
+    observer = observed(series, shapes, names)
+    control_bytes = sum(drifts[row] * shapes[row].share_bytes for row in lines)
+    grown = sum(line_of(series, column).slope * shapes[row].share_bytes for row, column in every.items())
     return Fit(
         rows=tuple(sorted(follow, key=lambda row: -row.bytes)),
         vectors=None,
-        observer=observed(series, shapes, names),
-        control_bytes=sum(drifts[row] * shapes[row].share_bytes for row in lines),
-        all_rows_bytes=sum(row.bytes for row in rows),
+        observer=observer,
+        control_bytes=control_bytes,
+        all_rows_bytes=all_rows_bytes,
+        other_programs_bytes=grown - all_rows_bytes - observer.bytes - control_bytes,
     )
 
 
 def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Line]:
     """The lines of a control run, cleaned as those of any other."""
-    return {row: line_of(series, column) for row, column in cleaned(series, shapes, names).items()}
+    without = without_others(columns_of(series, shapes), shapes, names, series.endpoints)
+    return {row: line_of(series, column) for row, column in cleaned(series, without, shapes).items()}
 
 
-def cleaned(
-    series: Series, shapes: Mapping[str, RowShape], names: Names, known: Collection[str] = ()
-) -> dict[str, Column]:
-    """The counts of every row that has a size, without other programs' inodes and without drift.
-
-    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
-    """
-    columns = {
+def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
+    """The counts of every row that has a size, as they were read."""
+    return {
         row: [float(point.active.get(row, 0)) for point in series.points]
         for row in series.ramp[-1].active
         if row in shapes
     }
+
+
+def cleaned(
+    series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
+) -> dict[str, Column]:
+    """The columns without drift.
+
+    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
+    """
     times = [point.at_s - series.opening.at_s for point in series.points]
-    without = without_others(columns, shapes, names, series.endpoints)
     return {
         row: without_drift(column, times, shapes[row], MOST_DRIFT if row in known else None)
-        for row, column in without.items()
+        for row, column in columns.items()
     }
+
+
+def held(series: Series, column: Column) -> float:
+    """Objects that each endpoint can hold in a row at most, however other programs use it.
+
+    What an endpoint holds comes in every step of the ramp and is gone in the closing reading. So neither the smallest
+    step but one (a row may shrink by another program's doing) nor what went at the end is less than that.
+    """
+    endpoints, counts = series.endpoints, column[1:-1]
+    steps = sorted(
+        (after - before) / (endpoints[at + 1] - endpoints[at]) for at, (before, after) in enumerate(pairwise(counts))
+    )
+    went = (column[-2] - column[-1]) / endpoints[-1]
+    return max(0.0, min(steps[1], went))
 
 
 def line_of(series: Series, column: Column) -> Line:

@@ -43,7 +43,9 @@ class StateResult:
     observer: LabPart
     control_bytes: float
     all_rows_bytes: float
-    """The growth of live objects in all rows, less observer and control; with vectors."""
+    """What endpoints hold in all rows, at most; with vectors."""
+    other_programs_bytes: float
+    """What else the rows grew by, for each endpoint; below 0 where other programs freed objects."""
     local_ports: int
     others: int
     """By how many the machine's other sockets changed meanwhile."""
@@ -81,7 +83,7 @@ class StateResult:
 
     @property
     def disturbance(self) -> float:
-        """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint.
+        """What endpoints may hold beside their known parts, as a share of the endpoint.
 
         All of it where a part of the catalogue did not follow the endpoints at all; at least the share of other
         programs' sockets that came or went, which no reading of slabs can tell from the lab's.

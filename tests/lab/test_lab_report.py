@@ -38,6 +38,7 @@ def state(
         observer=OBSERVER,
         control_bytes=0.0,
         all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
+        other_programs_bytes=-3.25,
         local_ports=ports,
         others=others,
     )
