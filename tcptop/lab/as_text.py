@@ -6,18 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from tcptop import units
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
+from tcptop.lab.runs import TITLES
 from tcptop.report.as_text import table
-
-TITLES = {
-    "established/accepted": "ESTABLISHED accepted",
-    "established/outgoing": "ESTABLISHED outgoing",
-    "established/pair": "ESTABLISHED both ends",
-    "established/few_ports": "ESTABLISHED both ends, few local ports",
-    "fin_wait2/": "FIN_WAIT2 outgoing, closed",
-    "close_wait/": "CLOSE_WAIT accepted",
-    "time_wait/accepted": "TIME_WAIT accepted",
-    "time_wait/outgoing": "TIME_WAIT outgoing",
-}
 
 SUMMARY = (
     "STATE",

@@ -9,8 +9,9 @@ from typing import Any
 
 from tcptop import units
 from tcptop.lab.as_json import SCHEMA
-from tcptop.lab.as_text import TITLES, share
+from tcptop.lab.as_text import share
 from tcptop.lab.errors import LabError
+from tcptop.lab.runs import TITLES
 from tcptop.printable import printable
 from tcptop.report.as_text import table
 

@@ -64,16 +64,21 @@ def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
     started_s = time.monotonic()
     catalogue = catalogue_of(host, plan.ipv6)
     runs = runs_of(plan.states)
-    steps = Steps(len(runs) + 1, progress)
+    steps = Steps(progress)
+    steps.begin(CONTROL.title, len(runs) + 1)
     runner = Runner(SlabMeter(host), catalogue.watched(), plan.connections, plan.ipv6, started_s + MOST_S, steps.within)
     control = control_lines(runner.read(CONTROL).series, catalogue.shapes(), catalogue.names())
     if plan.may_take_fewer:
         runner.connections = affordable(plan.connections, time.monotonic() - started_s, len(runs))
     results: dict[str, StateResult] = {}
-    for run in runs:
-        steps.next()
-        results[run.key] = result_of(run, runner.read(run), control, catalogue)
-    made_again(runs, results, lambda run: result_of(run, runner.read(run), control, catalogue), started_s)
+
+    def made(run: Run) -> StateResult:
+        return result_of(run, runner.read(run), control, catalogue)
+
+    for number, run in enumerate(runs):
+        steps.begin(run.title, len(runs) - number)
+        results[run.key] = made(run)
+    made_again(runs, results, made, steps, started_s)
     return LabResult(
         kernel=catalogue.kernel,
         page_size_bytes=catalogue.snapshot.page_size_bytes or 0,
@@ -91,33 +96,55 @@ def affordable(connections: int, control_s: float, runs: int) -> int:
 
 
 class Steps:
-    """How far a lab is: so many runs, and a share of the one at work."""
+    """How far a lab is. How many runs are made again shows only on the way, so each run leaves room for one more."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._total = total
-        self._done = 0
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._title = ""
+        self._from = 0.0
+        self._to = 0.0
 
-    def next(self) -> None:
-        """One run is over."""
-        self._done += 1
+    def begin(self, title: str, left: int) -> None:
+        """Another run begins, with so many left, itself among them."""
+        self._title = title
+        self._from = self._to
+        self._to += (1.0 - self._to) / (left + 1)
+        self.within(0.0)
 
-    def within(self, title: str, share: float) -> None:
+    def within(self, share: float) -> None:
         """The run at work has come so far."""
-        self._progress(title, min(1.0, (self._done + share) / self._total))
+        self._progress(self._title, self._from + (self._to - self._from) * share)
 
 
 def made_again(
-    runs: Sequence[Run], results: dict[str, StateResult], make: Callable[[Run], StateResult], started_s: float
+    runs: Sequence[Run],
+    results: dict[str, StateResult],
+    make: Callable[[Run], StateResult],
+    steps: Steps,
+    started_s: float,
 ) -> None:
     """Makes runs that were disturbed or found something unknown again, the worst first, while there is time."""
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in PASSES * sorted(runs, key=lambda run: -results[run.key].disturbance):
-        disturbance = results[run.key].disturbance
-        until_s = BADLY_UNTIL_S if disturbance > BADLY else AGAIN_UNTIL_S
-        quiet = disturbance <= AGAIN_ABOVE and not results[run.key].unexplained
-        if not quiet and time.monotonic() - started_s + run_s <= until_s:
+        why = why_again(results[run.key])
+        until_s = BADLY_UNTIL_S if results[run.key].disturbance > BADLY else AGAIN_UNTIL_S
+        if why is not None and time.monotonic() - started_s + run_s <= until_s:
+            left = sum(why_again(result) is not None for result in results.values())
+            steps.begin(f"{run.title}, again: {why}", left)
             results[run.key] = the_quieter(results[run.key], make(run))
+
+
+def why_again(result: StateResult) -> str | None:
+    """Why a run is better made once more; None where it is not."""
+    if not all(part.objects for part in result.parts):
+        return "a part did not follow"
+    if result.unexplained:
+        return "something unknown grew"
+    if result.disturbance <= AGAIN_ABOVE:
+        return None
+    if result.others > AGAIN_ABOVE * result.sockets:
+        return "other programs opened sockets"
+    return "other programs moved the slabs"
 
 
 def the_quieter(first: StateResult, second: StateResult) -> StateResult:
