@@ -14,7 +14,7 @@ from tcptop.lab.limits import LEAST_CONNECTIONS
 from tcptop.lab.measure import SlabMeter
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import CONTROL, FEW_PORTS_STEP, STEPS, Run, Runner, RunReadings, runs_of
-from tcptop.lab.vectors import with_vectors
+from tcptop.lab.vectors import VECTORS, with_vectors
 
 AGAIN_ABOVE = 0.015
 """A run is made once more when other programs moved the machine's slabs by more than this share of what it found."""
@@ -165,7 +165,7 @@ def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], cata
         connections=readings.connections,
         sockets=readings.connections * (run.full + run.minis),
         parts=parts_of(found, expected, catalogue),
-        vectors=lab_part(found.vectors, None, catalogue) if found.vectors else None,
+        vectors=vectors_part(found.vectors, expected),
         catalogue_bytes=expected.bytes,
         catalogue_missing=expected.missing,
         catalogue_counts_vectors=expected.counts_vectors,
@@ -186,6 +186,23 @@ def expectation(run: Run, catalogue: Catalogue) -> Expectation:
     if run.side == "few_ports":
         return catalogue.pair(state, ports_per_connection=1.0 / FEW_PORTS_STEP)
     return catalogue.endpoint(state, owns_port=run.key in PORT_OWNERS)
+
+
+def vectors_part(found: FittedRow | None, expected: Expectation) -> LabPart | None:
+    """The vectors of all rows beside the catalogue's; None where neither has any."""
+    known = expected.all_vectors
+    if found is None and known is None:
+        return None
+    row = found or FittedRow(VECTORS, 0.0, 0.0, 0.0)
+    return LabPart(
+        row=VECTORS,
+        names=(VECTORS,),
+        objects=row.objects,
+        bytes=row.bytes,
+        r2=row.r2,
+        catalogue_objects=known.objects if known else None,
+        catalogue_bytes=known.bytes if known else None,
+    )
 
 
 def parts_of(found: Fit, expected: Expectation, catalogue: Catalogue) -> tuple[LabPart, ...]:
