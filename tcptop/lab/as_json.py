@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from time import gmtime, strftime
 
 from tcptop import __version__
 from tcptop.lab.result import LabPart, LabResult, StateResult
-
-SCHEMA = 1
-
-Json = dict[str, Any]
+from tcptop.lab.saved import SCHEMA, Json
 
 
 def as_object(result: LabResult) -> Json:
@@ -20,7 +17,9 @@ def as_object(result: LabResult) -> Json:
     return {
         "schema": SCHEMA,
         "version": __version__,
+        "taken_at": strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(result.taken_at_unix_s)),
         "kernel": result.kernel,
+        "build_id": result.build_id,
         "page_size": result.page_size_bytes,
         "family": "ipv6" if result.ipv6 else "ipv4",
         "connections": result.connections,

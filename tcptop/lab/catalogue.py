@@ -106,6 +106,12 @@ class Catalogue:
         sysctls = self.snapshot.sysctls.value
         return sysctls.kernel_release if sysctls else None
 
+    @property
+    def build_id(self) -> str | None:
+        """What tells the kernel from others of its release."""
+        sysctls = self.snapshot.sysctls.value
+        return sysctls.build_id if sysctls else None
+
     def endpoint(self, state: State, owns_port: bool) -> Expectation:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
         sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]

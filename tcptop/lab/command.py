@@ -10,10 +10,11 @@ from pathlib import Path
 
 from tcptop.lab.as_json import as_object
 from tcptop.lab.as_text import as_text
-from tcptop.lab.compare import Json, compare_text, compared, loaded
+from tcptop.lab.compare import compare_text, compared, loaded
 from tcptop.lab.errors import LabError
 from tcptop.lab.limits import DEFAULT_CONNECTIONS
 from tcptop.lab.runs import STATES
+from tcptop.lab.saved import Json
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."

@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from tcptop import units
-from tcptop.lab.as_json import SCHEMA
 from tcptop.lab.as_text import share
-from tcptop.lab.errors import LabError
 from tcptop.lab.runs import TITLES
-from tcptop.printable import printable
+from tcptop.lab.saved import PLACES, SCHEMA, Json, contents, figure, state_at
+from tcptop.printable import printable_name
 from tcptop.report.as_text import table
-
-Json = dict[str, Any]
 
 MILLION = 1_000_000
 
-PLACES: Mapping[str, tuple[str, ...]] = {
-    "established/accepted": ("states", "established", "accepted"),
-    "established/outgoing": ("states", "established", "outgoing"),
-    "established/pair": ("states", "established", "pair"),
-    "established/few_ports": ("few_ports", "pair"),
-    "fin_wait2/": ("states", "fin_wait2"),
-    "close_wait/": ("states", "close_wait"),
-    "time_wait/accepted": ("states", "time_wait", "accepted"),
-    "time_wait/outgoing": ("states", "time_wait", "outgoing"),
-}
-
 
 def loaded(path: str) -> Json:
-    """A result that `tcptop lab -w` wrote.
-
-    Raises:
-        LabError: in one line, where the file cannot be read or is something else.
-
-    """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LabError(f"--compare {path}: {error.strerror}") from None
-    except ValueError:
-        raise LabError(f"--compare {path}: not JSON; give a file that tcptop lab -w wrote") from None
-    if not isinstance(found, dict) or "states" not in found:
-        raise LabError(f"--compare {path}: not the result of a lab; give a file that tcptop lab -w wrote")
-    if found.get("schema") != SCHEMA:
-        raise LabError(f"--compare {path}: its schema is {found.get('schema')!r}, and only {SCHEMA} is known here")
-    return found
+    """A result that `tcptop lab -w` wrote; raises LabError in one line where it is something else."""
+    return contents(path, "--compare")
 
 
 def bytes_at(result: Json, place: tuple[str, ...]) -> float | None:
     """The measured bytes of one state; None where it was not measured."""
-    found: Any = result
-    for name in (*place, "bytes"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    return figure((state_at(result, place) or {}).get("bytes"))
 
 
 def compared(first: Json, second: Json) -> Json:
@@ -87,8 +52,9 @@ def _lines(first: Json, second: Json) -> Iterator[str]:
     names = [_kernel(first), _kernel(second)]
     yield f"tcptop lab: {names[0]} (A) beside {names[1]} (B)"
     for letter, result in zip("AB", (first, second), strict=True):
+        family = printable_name(str(result.get("family", "ipv4")))
         yield (
-            f"  {letter}: {result.get('family', 'ipv4')}, {units.size(_whole(result.get('page_size')))} pages,"
+            f"  {letter}: {family}, {units.size(_whole(result.get('page_size')))} pages,"
             f" {units.count(_whole(result.get('connections')))} connections"
         )
     yield ""
@@ -129,8 +95,8 @@ def _difference(first: float | None, second: float | None) -> float | None:
 
 
 def _kernel(result: Json) -> str:
-    return printable(str(result.get("kernel") or "unknown kernel"))
+    return printable_name(str(result.get("kernel") or "unknown kernel"))
 
 
 def _whole(number: object) -> int | None:
-    return number if isinstance(number, int) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None

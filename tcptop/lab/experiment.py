@@ -61,7 +61,7 @@ Progress = Callable[[str, float], None]
 
 def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
     """Measures the states of a plan; raises LabError where the kernel refuses a part of it."""
-    started_s = time.monotonic()
+    started_s, began_unix_s = time.monotonic(), time.time()
     catalogue = catalogue_of(host, plan.ipv6)
     runs = runs_of(plan.states)
     steps = Steps(progress)
@@ -81,6 +81,8 @@ def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
     made_again(runs, results, made, steps, started_s)
     return LabResult(
         kernel=catalogue.kernel,
+        build_id=catalogue.build_id,
+        taken_at_unix_s=began_unix_s,
         page_size_bytes=catalogue.snapshot.page_size_bytes or 0,
         ipv6=plan.ipv6,
         connections=runner.connections,

@@ -100,6 +100,9 @@ class LabResult:
     """Everything that a lab found on one kernel."""
 
     kernel: str | None
+    build_id: str | None
+    taken_at_unix_s: float
+    """When it began."""
     page_size_bytes: int
     ipv6: bool
     connections: int
