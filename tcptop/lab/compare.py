@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 from tcptop import units
 from tcptop.lab.as_text import share
+from tcptop.lab.narrow import fits, fitted, wrapped
 from tcptop.lab.runs import TITLES
 from tcptop.lab.saved import PLACES, SCHEMA, Json, contents, figure, state_at
 from tcptop.printable import printable_name
 from tcptop.report.as_text import table
 
 MILLION = 1_000_000
+
+TITLES_OF_COLUMNS = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE")
+AT_A_MILLION = TITLES_OF_COLUMNS.index("A AT 1 M")
 
 
 def loaded(path: str) -> Json:
@@ -42,29 +46,36 @@ def compared(first: Json, second: Json) -> Json:
     }
 
 
-def compare_text(first: Json, second: Json) -> str:
-    """The same as a table; ASCII, ending in a line break."""
-    text = "\n".join(_lines(first, second))
+def compare_text(first: Json, second: Json, columns: int | None = None) -> str:
+    """The same as a table, for a terminal so wide; ASCII, ending in a line break."""
+    text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _lines(first: Json, second: Json) -> Iterator[str]:
+def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     names = [_kernel(first), _kernel(second)]
-    yield f"tcptop lab: {names[0]} (A) beside {names[1]} (B)"
+    yield from wrapped(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns)
     for letter, result in zip("AB", (first, second), strict=True):
         family = printable_name(str(result.get("family", "ipv4")))
-        yield (
-            f"  {letter}: {family}, {units.size(_whole(result.get('page_size')))} pages,"
-            f" {units.count(_whole(result.get('connections')))} connections"
+        yield from wrapped(
+            f"{letter}: {family}, {units.size(_whole(result.get('page_size')))} pages,"
+            f" {units.count(_whole(result.get('connections')))} connections",
+            columns,
+            indent="  ",
         )
     yield ""
-    yield "Bytes per endpoint (both ends: per connection), and for a million of them"
-    lines = [["STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE"]]
+    yield from wrapped("Bytes per endpoint (both ends: per connection), and for a million of them", columns)
+    lines = [list(TITLES_OF_COLUMNS)]
     for key, place in PLACES.items():
         pair = (bytes_at(first, place), bytes_at(second, place))
         if pair != (None, None):
             lines.append([TITLES[key], *_cells(*pair)])
-    yield from table(lines, [True])
+    if fits(lines, columns):
+        yield from table(lines, [True])
+    else:
+        yield from fitted([cells[:AT_A_MILLION] for cells in lines], [True], columns, ("DIFFERENCE",))
+        yield ""
+        yield from fitted([[cells[0], *cells[AT_A_MILLION:]] for cells in lines], [True], columns, ("DIFFERENCE",))
 
 
 def _cells(first: float | None, second: float | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -13,10 +14,11 @@ import pytest
 from recorded import MemoryHost
 from test_lab_report import result
 
-from tcptop.lab import limits
+from tcptop.lab import command, limits
 from tcptop.lab.as_json import as_object
 from tcptop.lab.errors import LabError
 from tcptop.lab.limits import checked_connections
+from tcptop.lab.saved import measurement
 
 LAB = """
 import argparse, os, sys
@@ -88,6 +90,32 @@ def test_too_few_descriptors_are_one_line() -> None:
 def test_a_file_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
     assert "cannot be written there" in one_line(lab("-w", str(tmp_path / "none" / "file")))
     assert "is a folder" in one_line(lab("-w", str(tmp_path)))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_measured", lambda _: result())
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args(["-w", "/dev/full"])) == 1
+    said = capsys.readouterr()
+    assert "TIME_WAIT accepted" in said.out
+    assert "Saved" not in said.out
+    assert said.err == "tcptop: -w /dev/full: No space left on device\n"
+
+
+def test_a_result_that_was_kept_says_where_to_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_measured", lambda _: result())
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    path = str(tmp_path / "lab.json")
+    assert command.run(parser.parse_args(["-w", path])) == 0
+    assert f"tcptop --lab {path}" in capsys.readouterr().out
+    assert measurement(path).kernel_release == "6.18.0"
 
 
 def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:

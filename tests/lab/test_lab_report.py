@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tcptop.lab.as_json import as_object
-from tcptop.lab.as_text import as_text
+from tcptop.lab.as_text import DETAIL, SUMMARY, as_text
 from tcptop.lab.compare import compare_text, compared
 from tcptop.lab.experiment import affordable, the_quieter
 from tcptop.lab.result import LabPart, LabResult, StateResult
@@ -126,11 +126,32 @@ def test_a_part_that_did_not_follow_is_said() -> None:
 
 
 def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
-    lacking = LabResult(
-        "6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK, missing=("LSM socket blob",))}
-    )
-    assert ">= 2520.0" in as_text(lacking)
-    assert as_object(lacking)["states"]["close_wait"]["complete"] is False
+    larger = LabPart("TCP", ("TCP",), 1.1, 2772.0, 1.0, 1.0, 2520.0)
+    lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(larger, missing=("blob",))})
+    text = as_text(lacking)
+    assert ">= 2520.0  <= +10.00 %" in text
+    assert "without what is not known here: blob. DIFFERENCE <=: with that, it would be less." in text
+    found = as_object(lacking)["states"]["close_wait"]
+    assert (found["complete"], found["missing"], found["difference"]) == (False, ["blob"], 0.1)
+
+
+def test_a_whole_catalogue_is_compared_exactly() -> None:
+    text = as_text(result())
+    assert ">=" not in text
+    assert "<=" not in text
+
+
+def test_a_saved_result_is_named_for_use() -> None:
+    assert "Saved" not in as_text(result())
+    text = as_text(result(), saved_as="my lab.json")
+    assert text.splitlines()[-1].startswith("Saved: tcptop --lab 'my lab.json' uses it")
+
+
+def test_vectors_say_whether_they_are_in_the_sums() -> None:
+    assert "; beside MEASURED and CATALOGUE." in as_text(result())
+    counted = {"close_wait/": state(SOCK, vectors_counted=True)}
+    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
+    assert "; in MEASURED and in CATALOGUE too." in text
 
 
 def test_the_text_is_ascii_and_bounded() -> None:
@@ -138,6 +159,47 @@ def test_the_text_is_ascii_and_bounded() -> None:
     assert text.isascii()
     assert text.endswith("\n")
     assert max(map(len, text.splitlines())) < 200
+
+
+WORST = (
+    SOCK,
+    BUCKETS,
+    LabPart("skbuff_fclone_cache_of_a_kernel", ("a" * 30, "b" * 30, "c" * 30), 12.3456, 12345.6, 1.0, 0.142857, 12.3),
+    STRANGE,
+)
+
+
+@pytest.mark.parametrize("columns", [132, 100, 80, 60, 40])
+def test_no_line_is_longer_than_a_terminal_is_wide(columns: int) -> None:
+    text = as_text(result("6.18.0-with-a-long-name.x86_64", *WORST), columns, "/tmp/file")
+    assert max(map(len, text.splitlines())) <= columns
+    found = as_object(result())
+    assert max(map(len, compare_text(found, found, columns).splitlines())) <= columns
+
+
+def test_80_columns_lose_nothing_of_the_summary() -> None:
+    text = as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
+    heads = [line.split("  ") for line in text.splitlines() if line.startswith("  STATE")]
+    assert {title.strip() for head in heads for title in head if title} == set(SUMMARY)
+    assert {title for title in DETAIL[:-1] if title not in text} == set()
+    lines = text.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("  eventpoll_epi"))
+    assert lines[at + 1] == "    of tcp_bind_bucket, tcp_bind2_bucket"
+    assert lines.count("CLOSE_WAIT accepted") == 1
+
+
+def test_a_pipe_gets_the_wide_form() -> None:
+    text = as_text(result())
+    assert text == as_text(result(), 500)
+    [head] = [line for line in text.splitlines() if line.startswith("  STATE") and "MEASURED" in line]
+    assert head.split() == " ".join(SUMMARY).split()
+
+
+def test_a_narrow_comparison_has_the_million_below() -> None:
+    found = as_object(result())
+    lines = compare_text(found, found, 80).splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("  STATE")] == ["A", "A"]
+    assert sum(line.startswith("  TIME_WAIT accepted") for line in lines) == 2
 
 
 def test_two_kernels_side_by_side() -> None:
