@@ -175,6 +175,7 @@ def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], cata
         control_bytes=found.control_bytes,
         all_rows_bytes=found.all_rows_bytes,
         other_programs_bytes=found.other_programs_bytes,
+        doubtful_bytes=found.doubtful_bytes,
         local_ports=readings.local_ports,
         others=readings.others,
     )

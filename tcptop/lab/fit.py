@@ -31,7 +31,9 @@ LEAST_BYTES = 0.5
 CONTROL_R2 = 0.9
 
 STRAIGHT_R2 = 0.9999
-"""One reading of a known row is left out where it alone keeps the others from lying on a line as straight as this."""
+STRAIGHT_WITHOUT_ONE_R2 = 0.9995
+"""A known row that is less straight than the first is taken without that reading or step which alone keeps it from
+being as straight as the second."""
 
 MOST_DRIFT = 0.15
 
@@ -155,6 +157,8 @@ class Fit:
     """What endpoints hold in all rows: those that follow, and of every other row what `held` leaves to them."""
     other_programs_bytes: float
     """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
+    doubtful_bytes: float
+    """By how much the lines of the catalogued rows differ from what each step shows: other programs use them too."""
 
     @property
     def bytes(self) -> float:
@@ -210,6 +214,11 @@ def fit(
     loose = without.keys() - {row.row for row in follow}
     in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
     all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
+    doubtful_bytes = sum(
+        abs(row.objects - held(series, columns[row.row]) + drifts[row.row]) * shapes[row.row].share_bytes
+        for row in follow
+        if row.row in catalogued
+    )
     observer = observed(series, shapes, names)
     control_bytes = sum(drifts[row] * shapes[row].share_bytes for row in lines)
     grown = sum(line_of(series, column).slope * shapes[row].share_bytes for row, column in every.items())
@@ -219,6 +228,7 @@ def fit(
         observer=observer,
         control_bytes=control_bytes,
         all_rows_bytes=all_rows_bytes,
+        doubtful_bytes=doubtful_bytes,
         other_programs_bytes=grown - all_rows_bytes - observer.bytes - control_bytes,
     )
 
@@ -272,7 +282,7 @@ def line_of(series: Series, column: Column) -> Line:
 
 
 def straightest_line(series: Series, column: Column) -> Line:
-    """The line through the ramp, without the one reading that a burst of another program's objects put off it."""
+    """The line through the ramp, without the one reading or step that another program's objects put off it."""
     line = line_of(series, column)
     if line.r2 >= STRAIGHT_R2:
         return line
@@ -280,8 +290,17 @@ def straightest_line(series: Series, column: Column) -> Line:
     without_one = [
         straight_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
     ]
-    best = max(without_one, key=lambda each: each.r2)
-    return best if best.r2 >= STRAIGHT_R2 else line
+    without_step = [straight_line(endpoints, with_even_step(endpoints, counts, at)) for at in range(1, len(counts))]
+    best = max(*without_one, *without_step, key=lambda each: each.r2)
+    return best if best.r2 >= STRAIGHT_WITHOUT_ONE_R2 else line
+
+
+def with_even_step(endpoints: Column, counts: Column, at: int) -> Column:
+    """The counts as if the step to one of them had been as large as the others were on average."""
+    step = endpoints[at] - endpoints[at - 1]
+    others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
+    spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
+    return counts[:at] + [count - spare for count in counts[at:]]
 
 
 def fitted(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:

@@ -134,6 +134,21 @@ def test_what_other_programs_do_is_not_in_all_rows(others: tuple[int, ...]) -> N
     assert found.other_programs_bytes == pytest.approx(grown)
 
 
+@pytest.mark.parametrize("at", range(2, 6))
+def test_a_burst_that_stays_in_a_known_row_is_left_out(at: int) -> None:
+    column = tuple(count + (2500 if when >= at else 0) for when, count in enumerate(following(1)))
+    found = fitted({"dentry": column})
+    assert objects(found) == {"dentry": 1.0}
+    assert found.doubtful_bytes == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_known_row_whose_steps_differ_is_doubtful() -> None:
+    uneven = (0, 0, 2000, 5200, 7300, 10_500, 0)
+    found = fitted({"TCP": following(1), "dentry": uneven})
+    assert objects(found).keys() == {"TCP", "dentry"}
+    assert found.doubtful_bytes > 0.2 * 4096 / 21
+
+
 BURSTS = {
     "none": (0, 0, 0, 0, 0, 0, 0),
     "a step, and stays": (0, 0, 0, 9000, 9000, 9000, 9000),

@@ -21,7 +21,12 @@ OBSERVER = LabPart("proc_inode_cache", ("proc_inode_cache",), 0.9, 850.0, 0.99, 
 
 
 def state(
-    *parts: LabPart, missing: tuple[str, ...] = (), ports: int = 0, vectors_counted: bool = False, others: int = 0
+    *parts: LabPart,
+    missing: tuple[str, ...] = (),
+    ports: int = 0,
+    vectors_counted: bool = False,
+    others: int = 0,
+    doubtful: float = 0.0,
 ) -> StateResult:
     """A state whose catalogue has what was measured, but for what is strange to it."""
     known = sum(part.catalogue_bytes or 0.0 for part in parts)
@@ -37,6 +42,7 @@ def state(
         control_bytes=0.0,
         all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
         other_programs_bytes=-3.25,
+        doubtful_bytes=doubtful,
         local_ports=ports,
         others=others,
     )
@@ -117,6 +123,13 @@ def test_other_programs_sockets_are_said() -> None:
     assert crowded.disturbance == 0.05
     text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
     assert "Disturbed: TIME_WAIT accepted: 400 sockets of other programs came or went" in text
+
+
+def test_known_rows_that_other_programs_use_too_are_said() -> None:
+    doubtful = state(SOCK, doubtful=255.8)
+    assert doubtful.disturbance == pytest.approx(0.1)
+    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": doubtful}))
+    assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
 
 
 def test_a_part_that_did_not_follow_is_said() -> None:
