@@ -83,7 +83,7 @@ def test_without_namespaces_one_line_says_so() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
 def test_too_few_descriptors_are_one_line() -> None:
     low = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
-    assert "two file descriptors each, of 300" in one_line(lab(before=low))
+    assert "2 040 to begin with, of 300" in one_line(lab(before=low))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
@@ -147,11 +147,16 @@ def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("asked", "hard", "mebibytes", "said"),
     [
-        (8000, 4096, 8192, "at most 1028 here: two file descriptors each, of 4 096"),
+        (
+            8000,
+            4096,
+            8192,
+            "at most 1028 here: two file descriptors each and 2 040 to begin with, of 4 096; raise ulimit -Hn",
+        ),
         (30_000, 1_000_000, 8192, "at most 24000 here: each needs a local port"),
         (8000, 1_000_000, 64, "at most 2048 here: 64.0 MiB of memory"),
         (10, 1_000_000, 8192, "at least 1000"),
-        (None, 100, 8192, "lab needs room for 1 000 connections"),
+        (None, 100, 8192, "lab needs room for at least 1 000 connections"),
     ],
 )
 def test_a_wish_beyond_the_limits_is_refused(
