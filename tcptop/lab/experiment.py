@@ -16,7 +16,7 @@ from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import CONTROL, FEW_PORTS_STEP, STEPS, Run, Runner, RunReadings, runs_of
 from tcptop.lab.vectors import VECTORS, with_vectors
 
-AGAIN_ABOVE = 0.015
+AGAIN_ABOVE = 0.01
 """A run is made once more when other programs moved the machine's slabs by more than this share of what it found."""
 
 AGAIN_UNTIL_S = 25.0

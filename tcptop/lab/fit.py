@@ -158,7 +158,7 @@ class Fit:
     other_programs_bytes: float
     """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
     doubtful_bytes: float
-    """By how much the lines of the catalogued rows differ from what each step shows: other programs use them too."""
+    """By how much the catalogued rows may be off, since other programs use them too."""
 
     @property
     def bytes(self) -> float:
@@ -215,7 +215,7 @@ def fit(
     in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
     all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
     doubtful_bytes = sum(
-        abs(row.objects - held(series, columns[row.row]) + drifts[row.row]) * shapes[row.row].share_bytes
+        doubt(series, columns[row.row], row.objects + drifts[row.row], shapes[row.row]) * shapes[row.row].share_bytes
         for row in follow
         if row.row in catalogued
     )
@@ -274,6 +274,17 @@ def held(series: Series, column: Column) -> float:
     )
     went = (column[-2] - column[-1]) / endpoints[-1]
     return max(0.0, min(steps[1], went))
+
+
+def doubt(series: Series, column: Column, slope: float, shape: RowShape) -> float:
+    """By how many objects per endpoint a row's slope may be off.
+
+    By what it differs from each step; or by what stayed, or was missing, at the end and could have come or gone during
+    the ramp.
+    """
+    drift = abs(column[-1] - column[0])
+    drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
+    return max(abs(slope - held(series, column)), drifted)
 
 
 def line_of(series: Series, column: Column) -> Line:

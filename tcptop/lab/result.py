@@ -47,7 +47,7 @@ class StateResult:
     other_programs_bytes: float
     """What else the rows grew by, for each endpoint; below 0 where other programs freed objects."""
     doubtful_bytes: float
-    """How far the known rows are from growing by the same in each step."""
+    """By how much the known rows may be off, since other programs use them too."""
     local_ports: int
     others: int
     """By how many the machine's other sockets changed meanwhile."""
