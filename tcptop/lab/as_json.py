@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from time import gmtime, strftime
 
 from tcptop import __version__
 from tcptop.lab.result import LabPart, LabResult, StateResult
-
-SCHEMA = 1
-
-Json = dict[str, Any]
+from tcptop.lab.saved import SCHEMA, Json
 
 
 def as_object(result: LabResult) -> Json:
@@ -20,7 +17,9 @@ def as_object(result: LabResult) -> Json:
     return {
         "schema": SCHEMA,
         "version": __version__,
+        "taken_at": strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(result.taken_at_unix_s)),
         "kernel": result.kernel,
+        "build_id": result.build_id,
         "page_size": result.page_size_bytes,
         "family": "ipv6" if result.ipv6 else "ipv4",
         "connections": result.connections,
@@ -49,6 +48,7 @@ def _state(state: StateResult) -> Json:
         "vectors": _part(state.vectors) if state.vectors else None,
         "observer_bytes": _rounded(state.observer.bytes),
         "all_rows_bytes": _rounded(state.all_rows_bytes),
+        "other_programs_bytes": _rounded(state.other_programs_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
         "other_sockets": state.others,
         "disturbance": round(state.disturbance, 5),

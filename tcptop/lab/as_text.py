@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from tcptop import units
+from tcptop.lab.narrow import fits, fitted, wrapped
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
+from tcptop.lab.runs import TITLES
+from tcptop.printable import printable
 from tcptop.report.as_text import table
 
-TITLES = {
-    "established/accepted": "ESTABLISHED accepted",
-    "established/outgoing": "ESTABLISHED outgoing",
-    "established/pair": "ESTABLISHED both ends",
-    "established/few_ports": "ESTABLISHED both ends, few local ports",
-    "fin_wait2/": "FIN_WAIT2 outgoing, closed",
-    "close_wait/": "CLOSE_WAIT accepted",
-    "time_wait/accepted": "TIME_WAIT accepted",
-    "time_wait/outgoing": "TIME_WAIT outgoing",
-}
+SUMMARY = (
+    "STATE",
+    "SOCKETS",
+    "MEASURED",
+    "CATALOGUE",
+    "DIFFERENCE",
+    "VECTORS",
+    "ALL ROWS",
+    "UNEXPLAINED",
+    "OTHERS",
+)
+FIRST_CHECK = SUMMARY.index("VECTORS")
+"""From here on a narrow terminal has the summary in a second table."""
 
-SUMMARY = ("STATE", "SOCKETS", "MEASURED", "CATALOGUE", "DIFFERENCE", "VECTORS", "ALL ROWS", "UNEXPLAINED")
+SUMMARY_LEAST = ("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED")
+
 DETAIL = ("STATE", "ROW", "OBJECTS", "BYTES", "R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "CACHES")
+DETAIL_LEAST = ("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS")
+"""What of the tables gives way on a narrow terminal, the least important first."""
 
 
-def as_text(result: LabResult) -> str:
-    """The whole report, ending in a line break."""
-    sections = [_head(result), _summary(result), _detail(result), _notes(result)]
+def as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
+    """The whole report, ending in a line break.
+
+    Args:
+        result: what the lab found.
+        columns: of the terminal; None for any width.
+        saved_as: the file that the result was written to.
+
+    """
+    notes = [line for note in _notes(result, saved_as) for line in wrapped(note, columns)]
+    sections = [_head(result, columns), _summary(result, columns), _detail(result, columns), notes]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _head(result: LabResult) -> Iterator[str]:
+def _head(result: LabResult, columns: int | None) -> Iterator[str]:
     family = "IPv6" if result.ipv6 else "IPv4"
-    yield f"tcptop lab: what a TCP socket costs, measured - Linux {result.kernel or '-'}"
-    yield (
+    yield from wrapped(
+        f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}", columns
+    )
+    yield from wrapped(
         f"{family}, {units.grouped(result.connections)} connections over loopback in each run,"
-        f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s"
+        f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s",
+        columns,
     )
 
 
-def _summary(result: LabResult) -> Iterator[str]:
-    yield "Bytes per endpoint in slabs (both ends: per connection)"
+def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
+    yield from wrapped("Bytes per endpoint in slabs (both ends: per connection)", columns)
     lines = [list(SUMMARY)]
     for key, state in result.results.items():
         lines.append(
@@ -49,13 +70,19 @@ def _summary(result: LabResult) -> Iterator[str]:
                 units.grouped(state.sockets),
                 f"{state.bytes:.1f}",
                 catalogue_amount(state),
-                share(state.difference),
+                catalogue_difference(state),
                 f"{state.vectors.bytes:.1f}" if state.vectors else "-",
                 f"{state.all_rows_bytes:.1f}",
                 f"{state.unexplained_bytes:.1f}" if state.unexplained else "0",
+                f"{state.other_programs_bytes:+.1f}",
             ]
         )
-    yield from table(lines, [True])
+    if fits(lines, columns):
+        yield from table(lines, [True])
+    else:
+        yield from fitted([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
+        yield ""
+        yield from fitted([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
 
 
 def catalogue_amount(state: StateResult) -> str:
@@ -63,12 +90,18 @@ def catalogue_amount(state: StateResult) -> str:
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
+def catalogue_difference(state: StateResult) -> str:
+    """How much more was measured than the catalogue says; after `<=` where what it lacks makes that less."""
+    at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
+    return f"{at_most}{share(state.difference)}"
+
+
 def share(amount: float | None) -> str:
     """A difference as a percentage with its sign."""
     return "-" if amount is None else f"{100 * amount:+.2f} %"
 
 
-def _detail(result: LabResult) -> Iterator[str]:
+def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     yield "Cache by cache"
     lines = [list(DETAIL)]
     for key, state in result.results.items():
@@ -76,7 +109,22 @@ def _detail(result: LabResult) -> Iterator[str]:
         for part in (*state.parts, *((state.vectors,) if state.vectors else ())):
             lines.append([title, *_part(part)])
             title = ""
-    yield from table(lines, [True, True, False, False, False, False, False, False, True])
+    if fits(lines, columns):
+        yield from table(lines, [True, True, False, False, False, False, False, False, True])
+    else:
+        yield from _stacked(lines, columns)
+
+
+def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
+    """The table with each state on a line of its own, and the caches of a row below it."""
+    texts = fitted([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
+    yield next(texts)
+    for cells, text in zip(lines[1:], texts, strict=True):
+        if cells[0]:
+            yield cells[0]
+        yield text
+        if cells[-1]:
+            yield from wrapped(f"of {cells[-1]}", columns, indent="    ")
 
 
 def _part(part: LabPart) -> Sequence[str]:
@@ -86,14 +134,14 @@ def _part(part: LabPart) -> Sequence[str]:
         f"{part.objects:.4f}",
         f"{part.bytes:.1f}",
         f"{part.r2:.4f}",
-        f"{part.catalogue_objects:g}" if known else "-",
+        f"{part.catalogue_objects:.6g}" if known else "-",
         f"{part.catalogue_bytes:.1f}" if known else "-",
         f"{part.bytes - (part.catalogue_bytes or 0.0):+.1f}" if known else "-",
         ", ".join(part.names) if part.names != (part.row,) else "",
     )
 
 
-def _notes(result: LabResult) -> Iterator[str]:
+def _notes(result: LabResult, saved_as: str | None) -> Iterator[str]:
     few = result.results.get("established/few_ports")
     if few is not None and few.local_ports:
         per_port = few.buckets_per_connection * few.connections / few.local_ports
@@ -102,6 +150,12 @@ def _notes(result: LabResult) -> Iterator[str]:
             f" {per_port:.2f} bucket objects per port, {few.buckets_per_connection:.3f} per connection:"
             " buckets are per port."
         )
+    missing = dict.fromkeys(name for state in result.results.values() for name in state.catalogue_missing)
+    if missing:
+        yield (
+            f"CATALOGUE >=: a lower bound, without what is not known here: {', '.join(missing)}."
+            " DIFFERENCE <=: with that, it would be less."
+        )
     most = max((state.observer for state in result.results.values()), key=lambda part: part.bytes, default=None)
     if most is not None and most.bytes >= NOTABLE_BYTES:
         yield (
@@ -109,11 +163,19 @@ def _notes(result: LabResult) -> Iterator[str]:
             f" endpoint with their dentries and LSM blobs, {most.bytes:.0f} bytes; taken out above."
         )
     if any(state.vectors for state in result.results.values()):
+        counted = any(state.catalogue_counts_vectors for state in result.results.values())
         yield (
-            "VECTORS: memory cgroups' obj_cgroup vectors, 8 bytes per accounted object, in kmalloc rows, beside the"
-            " catalogue. ALL ROWS: the growth of live objects in every row, vectors too."
+            "VECTORS: memory cgroups' obj_cgroup vectors, 8 bytes per accounted object, in kmalloc rows;"
+            f" {'in MEASURED and in CATALOGUE too' if counted else 'beside MEASURED and CATALOGUE'}."
         )
+    yield (
+        "ALL ROWS: what came with each step of endpoints and went when they did, in every row there is, vectors too."
+        " OTHERS: what else the rows grew by, which is other programs'."
+    )
     yield from _doubts(result)
+    if saved_as is not None:
+        path = shlex.quote(printable(saved_as))
+        yield f"Saved: tcptop --lab {path} uses it; tcptop lab --compare {path} sets this kernel beside another."
 
 
 def _doubts(result: LabResult) -> Iterator[str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import KMALLOC, CacheTable
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
@@ -25,15 +24,10 @@ from tcptop.kernel_objects import (
 )
 from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
 from tcptop.lab.runs import Watched
+from tcptop.lab.vectors import VECTORS
 from tcptop.ledger import CacheLine, Side
-from tcptop.sampler import AnySource, Sampler
+from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
-from tcptop.sources.protocols import ProtocolsSource
-from tcptop.sources.security_modules import SecurityModulesSource
-from tcptop.sources.slab_sysfs import SlabLinksSource
-from tcptop.sources.slabinfo import SlabinfoSource
-from tcptop.sources.sockstat import SockstatSource
-from tcptop.sources.sysctls import SysctlsSource
 
 FIN_CACHES = ("skbuff_fclone_cache", "skbuff_small_head")
 FIN_HEAD_BYTES = 640
@@ -69,17 +63,32 @@ class Expectation:
 
     rows: Mapping[str, ExpectedRow]
     missing: tuple[str, ...]
-    counts_vectors: bool
-    """Whether memory cgroups' vectors are among its parts."""
+    vectors: Mapping[str, ExpectedRow]
+    """Memory cgroups' vectors, which are not in `rows`, by their kmalloc rows."""
+
+    @property
+    def counts_vectors(self) -> bool:
+        """Whether memory cgroups' vectors are among its parts."""
+        return bool(self.vectors)
+
+    @property
+    def all_vectors(self) -> ExpectedRow | None:
+        """The vectors of all rows as one; None where the catalogue has none."""
+        if not self.vectors:
+            return None
+        together = ExpectedRow()
+        for row in self.vectors.values():
+            together.add(VECTORS, row.objects, row.bytes)
+        return together
 
     @property
     def bytes(self) -> float:
-        """The sum over the rows."""
-        return sum(row.bytes for row in self.rows.values())
+        """The sum over the rows and the vectors."""
+        return sum(row.bytes for row in (*self.rows.values(), *self.vectors.values()))
 
     @property
     def objects(self) -> dict[str, float]:
-        """Objects by row."""
+        """Objects by row; vectors are not among them."""
         return {name: row.objects for name, row in self.rows.items()}
 
 
@@ -96,6 +105,12 @@ class Catalogue:
         """The kernel's release."""
         sysctls = self.snapshot.sysctls.value
         return sysctls.kernel_release if sysctls else None
+
+    @property
+    def build_id(self) -> str | None:
+        """What tells the kernel from others of its release."""
+        sysctls = self.snapshot.sysctls.value
+        return sysctls.build_id if sysctls else None
 
     def endpoint(self, state: State, owns_port: bool) -> Expectation:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
@@ -115,7 +130,18 @@ class Catalogue:
                 spare = 1.0 - ports_per_connection
                 expected.rows[line.row].objects -= spare
                 expected.rows[line.row].bytes -= spare * (line.slab_share_bytes or 0.0)
+                self._take_vectors(expected, line.row, spare)
         return expected
+
+    def _take_vectors(self, expected: Expectation, row: str, objects: float) -> None:
+        """Takes out what objects of a row have in vectors, as far as the catalogue has it."""
+        shapes = self.shapes()
+        at = self.names().vector_row(shapes[row])
+        if at is not None and at in expected.vectors:
+            vectors = expected.vectors[at]
+            count = min(vectors.objects, objects / shapes[row].objects_per_slab)
+            vectors.bytes = max(0.0, vectors.bytes - count * shapes[at].share_bytes)
+            vectors.objects -= count
 
     def shapes(self) -> dict[str, RowShape]:
         """The sizes of every row."""
@@ -163,15 +189,15 @@ class Catalogue:
 
     def _expected(self, sides: Iterable[Side], single: Iterable[CacheLine]) -> Expectation:
         rows: dict[str, ExpectedRow] = {}
+        vectors: dict[str, ExpectedRow] = {}
         missing: dict[str, None] = {}
-        vectors = False
         for each in sides:
             missing.update(dict.fromkeys(each.missing))
             for part in each.parts:
                 line = self.table.get(part.cache)
                 row = (line.row if line else None) or part.cache
-                rows.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
-                vectors = vectors or "obj_cgroup" in part.object
+                into = vectors if "obj_cgroup" in part.object else rows
+                into.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
         for line in single:
             share = line.slab_share_bytes or 0.0
             rows.setdefault(line.row or line.name, ExpectedRow()).add(line.name, 1.0, share)
@@ -179,16 +205,7 @@ class Catalogue:
 
 
 def catalogue_of(host: Host, ipv6: bool) -> Catalogue:
-    """The accounting from one look at a host."""
-    sources: list[AnySource] = [
-        SysctlsSource(),
-        SecurityModulesSource(),
-        ProtocolsSource(),
-        SlabLinksSource(),
-        SockstatSource(),
-        SlabinfoSource(),
-    ]
-    sampler = Sampler(host, sources)
-    for source in sources:
-        driven(sampler.read(source))
+    """The accounting from one look at a host: what a report says there, lab results of earlier days left out."""
+    sampler = Sampler(host, kernel_sources())
+    read_due(sampler)
     return Catalogue(sampler.snapshot(), ipv6)

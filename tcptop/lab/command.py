@@ -10,10 +10,14 @@ from pathlib import Path
 
 from tcptop.lab.as_json import as_object
 from tcptop.lab.as_text import as_text
-from tcptop.lab.compare import Json, compare_text, compared, loaded
+from tcptop.lab.compare import compare_text, compared, loaded
 from tcptop.lab.errors import LabError
 from tcptop.lab.limits import DEFAULT_CONNECTIONS
+from tcptop.lab.narrow import terminal_columns
+from tcptop.lab.result import LabResult
 from tcptop.lab.runs import STATES
+from tcptop.lab.saved import Json
+from tcptop.printable import printable
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
@@ -38,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("-w", "--write", metavar="FILE", help="write the JSON to FILE too, for --compare")
+    parser.add_argument(
+        "-w", "--write", metavar="FILE", help="write the JSON to FILE too, for --compare and for tcptop --lab FILE"
+    )
     parser.add_argument(
         "--compare",
         metavar="FILE",
@@ -68,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         _run(options)
     except LabError as error:
-        print(f"tcptop: {error}", file=sys.stderr)
+        print(f"tcptop: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("tcptop: lab interrupted; its sockets and its namespace are gone", file=sys.stderr)
@@ -85,17 +91,21 @@ def _run(options: argparse.Namespace) -> None:
             raise LabError("-w goes with a measurement; --compare with two files makes none")
         _print_comparison(options.json, beside[0], beside[1])
         return
-    found, text = _measured(options)
-    if options.write:
-        _write(options.write, f"{_one_line(found)}\n")
+    result = _measured(options)
+    found = as_object(result)
+    refused = _written(options.write, f"{_one_line(found)}\n") if options.write else None
     if beside:
         _print_comparison(options.json, beside[0], found)
+    elif options.json:
+        _print(f"{_one_line(found)}\n")
     else:
-        _print(f"{_one_line(found)}\n" if options.json else text)
+        _print(as_text(result, terminal_columns(), options.write if refused is None else None))
+    if refused is not None:
+        raise refused
 
 
-def _measured(options: argparse.Namespace) -> tuple[Json, str]:
-    """Makes the lab: its result as an object and as text."""
+def _measured(options: argparse.Namespace) -> LabResult:
+    """Makes the lab."""
     from tcptop.hosts.folder import FolderHost
     from tcptop.lab.experiment import Plan, experiment
     from tcptop.lab.limits import check_root, checked_connections
@@ -109,15 +119,14 @@ def _measured(options: argparse.Namespace) -> tuple[Json, str]:
     try:
         wanted = checked_connections(options.connections, host)
         plan = Plan(options.states, wanted, options.connections is None, options.ipv6)
-        result = experiment(host, plan, bar.show)
+        return experiment(host, plan, bar.show)
     finally:
         bar.wipe()
         host.close()
-    return as_object(result), as_text(result)
 
 
 def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
-    _print(f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second))
+    _print(f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second, terminal_columns()))
 
 
 def _one_line(found: Json) -> str:
@@ -125,8 +134,17 @@ def _one_line(found: Json) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    if sys.stdout is None:  # as Python leaves it where the descriptor is closed
+        raise LabError("standard output is closed; nothing to write to")
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # The interpreter's own flush at exit must not complain about the same text again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise LabError(f"write error: {error.strerror}") from None
 
 
 def _check_writable(path: str) -> None:
@@ -138,8 +156,10 @@ def _check_writable(path: str) -> None:
         raise LabError(f"-w {path}: cannot be written there")
 
 
-def _write(path: str, text: str) -> None:
+def _written(path: str, text: str) -> LabError | None:
+    """Writes; gives what went wrong, so that a result that cannot be kept is at least printed."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:
-        raise LabError(f"-w {path}: {error.strerror}") from None
+        return LabError(f"-w {path}: {error.strerror}")
+    return None

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from tcptop import units
-from tcptop.lab.as_json import SCHEMA
-from tcptop.lab.as_text import TITLES, share
-from tcptop.lab.errors import LabError
-from tcptop.printable import printable
+from tcptop.lab.as_text import share
+from tcptop.lab.narrow import fits, fitted, wrapped
+from tcptop.lab.runs import TITLES
+from tcptop.lab.saved import PLACES, SCHEMA, Json, contents, figure, state_at
+from tcptop.printable import printable_name
 from tcptop.report.as_text import table
-
-Json = dict[str, Any]
 
 MILLION = 1_000_000
 
-PLACES: Mapping[str, tuple[str, ...]] = {
-    "established/accepted": ("states", "established", "accepted"),
-    "established/outgoing": ("states", "established", "outgoing"),
-    "established/pair": ("states", "established", "pair"),
-    "established/few_ports": ("few_ports", "pair"),
-    "fin_wait2/": ("states", "fin_wait2"),
-    "close_wait/": ("states", "close_wait"),
-    "time_wait/accepted": ("states", "time_wait", "accepted"),
-    "time_wait/outgoing": ("states", "time_wait", "outgoing"),
-}
+TITLES_OF_COLUMNS = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE")
+AT_A_MILLION = TITLES_OF_COLUMNS.index("A AT 1 M")
 
 
 def loaded(path: str) -> Json:
-    """A result that `tcptop lab -w` wrote.
-
-    Raises:
-        LabError: in one line, where the file cannot be read or is something else.
-
-    """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise LabError(f"--compare {path}: {error.strerror}") from None
-    except ValueError:
-        raise LabError(f"--compare {path}: not JSON; give a file that tcptop lab -w wrote") from None
-    if not isinstance(found, dict) or "states" not in found:
-        raise LabError(f"--compare {path}: not the result of a lab; give a file that tcptop lab -w wrote")
-    if found.get("schema") != SCHEMA:
-        raise LabError(f"--compare {path}: its schema is {found.get('schema')!r}, and only {SCHEMA} is known here")
-    return found
+    """A result that `tcptop lab -w` wrote; raises LabError in one line where it is something else."""
+    return contents(path, "--compare")
 
 
 def bytes_at(result: Json, place: tuple[str, ...]) -> float | None:
     """The measured bytes of one state; None where it was not measured."""
-    found: Any = result
-    for name in (*place, "bytes"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return float(found) if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+    return figure((state_at(result, place) or {}).get("bytes"))
 
 
 def compared(first: Json, second: Json) -> Json:
@@ -76,28 +46,36 @@ def compared(first: Json, second: Json) -> Json:
     }
 
 
-def compare_text(first: Json, second: Json) -> str:
-    """The same as a table; ASCII, ending in a line break."""
-    text = "\n".join(_lines(first, second))
+def compare_text(first: Json, second: Json, columns: int | None = None) -> str:
+    """The same as a table, for a terminal so wide; ASCII, ending in a line break."""
+    text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _lines(first: Json, second: Json) -> Iterator[str]:
+def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     names = [_kernel(first), _kernel(second)]
-    yield f"tcptop lab: {names[0]} (A) beside {names[1]} (B)"
+    yield from wrapped(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns)
     for letter, result in zip("AB", (first, second), strict=True):
-        yield (
-            f"  {letter}: {result.get('family', 'ipv4')}, {units.size(_whole(result.get('page_size')))} pages,"
-            f" {units.count(_whole(result.get('connections')))} connections"
+        family = printable_name(str(result.get("family", "ipv4")))
+        yield from wrapped(
+            f"{letter}: {family}, {units.size(_whole(result.get('page_size')))} pages,"
+            f" {units.count(_whole(result.get('connections')))} connections",
+            columns,
+            indent="  ",
         )
     yield ""
-    yield "Bytes per endpoint (both ends: per connection), and for a million of them"
-    lines = [["STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE"]]
+    yield from wrapped("Bytes per endpoint (both ends: per connection), and for a million of them", columns)
+    lines = [list(TITLES_OF_COLUMNS)]
     for key, place in PLACES.items():
         pair = (bytes_at(first, place), bytes_at(second, place))
         if pair != (None, None):
             lines.append([TITLES[key], *_cells(*pair)])
-    yield from table(lines, [True])
+    if fits(lines, columns):
+        yield from table(lines, [True])
+    else:
+        yield from fitted([cells[:AT_A_MILLION] for cells in lines], [True], columns, ("DIFFERENCE",))
+        yield ""
+        yield from fitted([[cells[0], *cells[AT_A_MILLION:]] for cells in lines], [True], columns, ("DIFFERENCE",))
 
 
 def _cells(first: float | None, second: float | None) -> list[str]:
@@ -128,8 +106,8 @@ def _difference(first: float | None, second: float | None) -> float | None:
 
 
 def _kernel(result: Json) -> str:
-    return printable(str(result.get("kernel") or "unknown kernel"))
+    return printable_name(str(result.get("kernel") or "unknown kernel"))
 
 
 def _whole(number: object) -> int | None:
-    return number if isinstance(number, int) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None

@@ -14,9 +14,9 @@ from tcptop.lab.limits import LEAST_CONNECTIONS
 from tcptop.lab.measure import SlabMeter
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import CONTROL, FEW_PORTS_STEP, STEPS, Run, Runner, RunReadings, runs_of
-from tcptop.lab.vectors import with_vectors
+from tcptop.lab.vectors import VECTORS, with_vectors
 
-AGAIN_ABOVE = 0.015
+AGAIN_ABOVE = 0.01
 """A run is made once more when other programs moved the machine's slabs by more than this share of what it found."""
 
 AGAIN_UNTIL_S = 25.0
@@ -61,21 +61,28 @@ Progress = Callable[[str, float], None]
 
 def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
     """Measures the states of a plan; raises LabError where the kernel refuses a part of it."""
-    started_s = time.monotonic()
+    started_s, began_unix_s = time.monotonic(), time.time()
     catalogue = catalogue_of(host, plan.ipv6)
     runs = runs_of(plan.states)
-    steps = Steps(len(runs) + 1, progress)
+    steps = Steps(progress)
+    steps.begin(CONTROL.title, len(runs) + 1)
     runner = Runner(SlabMeter(host), catalogue.watched(), plan.connections, plan.ipv6, started_s + MOST_S, steps.within)
     control = control_lines(runner.read(CONTROL).series, catalogue.shapes(), catalogue.names())
     if plan.may_take_fewer:
         runner.connections = affordable(plan.connections, time.monotonic() - started_s, len(runs))
     results: dict[str, StateResult] = {}
-    for run in runs:
-        steps.next()
-        results[run.key] = result_of(run, runner.read(run), control, catalogue)
-    made_again(runs, results, lambda run: result_of(run, runner.read(run), control, catalogue), started_s)
+
+    def made(run: Run) -> StateResult:
+        return result_of(run, runner.read(run), control, catalogue)
+
+    for number, run in enumerate(runs):
+        steps.begin(run.title, len(runs) - number)
+        results[run.key] = made(run)
+    made_again(runs, results, made, steps, started_s)
     return LabResult(
         kernel=catalogue.kernel,
+        build_id=catalogue.build_id,
+        taken_at_unix_s=began_unix_s,
         page_size_bytes=catalogue.snapshot.page_size_bytes or 0,
         ipv6=plan.ipv6,
         connections=runner.connections,
@@ -91,33 +98,55 @@ def affordable(connections: int, control_s: float, runs: int) -> int:
 
 
 class Steps:
-    """How far a lab is: so many runs, and a share of the one at work."""
+    """How far a lab is. How many runs are made again shows only on the way, so each run leaves room for one more."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._total = total
-        self._done = 0
+    def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self._title = ""
+        self._from = 0.0
+        self._to = 0.0
 
-    def next(self) -> None:
-        """One run is over."""
-        self._done += 1
+    def begin(self, title: str, left: int) -> None:
+        """Another run begins, with so many left, itself among them."""
+        self._title = title
+        self._from = self._to
+        self._to += (1.0 - self._to) / (left + 1)
+        self.within(0.0)
 
-    def within(self, title: str, share: float) -> None:
+    def within(self, share: float) -> None:
         """The run at work has come so far."""
-        self._progress(title, min(1.0, (self._done + share) / self._total))
+        self._progress(self._title, self._from + (self._to - self._from) * share)
 
 
 def made_again(
-    runs: Sequence[Run], results: dict[str, StateResult], make: Callable[[Run], StateResult], started_s: float
+    runs: Sequence[Run],
+    results: dict[str, StateResult],
+    make: Callable[[Run], StateResult],
+    steps: Steps,
+    started_s: float,
 ) -> None:
     """Makes runs that were disturbed or found something unknown again, the worst first, while there is time."""
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in PASSES * sorted(runs, key=lambda run: -results[run.key].disturbance):
-        disturbance = results[run.key].disturbance
-        until_s = BADLY_UNTIL_S if disturbance > BADLY else AGAIN_UNTIL_S
-        quiet = disturbance <= AGAIN_ABOVE and not results[run.key].unexplained
-        if not quiet and time.monotonic() - started_s + run_s <= until_s:
+        why = why_again(results[run.key])
+        until_s = BADLY_UNTIL_S if results[run.key].disturbance > BADLY else AGAIN_UNTIL_S
+        if why is not None and time.monotonic() - started_s + run_s <= until_s:
+            left = sum(why_again(result) is not None for result in results.values())
+            steps.begin(f"{run.title}, again: {why}", left)
             results[run.key] = the_quieter(results[run.key], make(run))
+
+
+def why_again(result: StateResult) -> str | None:
+    """Why a run is better made once more; None where it is not."""
+    if not all(part.objects for part in result.parts):
+        return "a part did not follow"
+    if result.unexplained:
+        return "something unknown grew"
+    if result.disturbance <= AGAIN_ABOVE:
+        return None
+    if result.others > AGAIN_ABOVE * result.sockets:
+        return "other programs opened sockets"
+    return "other programs moved the slabs"
 
 
 def the_quieter(first: StateResult, second: StateResult) -> StateResult:
@@ -138,13 +167,15 @@ def result_of(run: Run, readings: RunReadings, control: Mapping[str, Line], cata
         connections=readings.connections,
         sockets=readings.connections * (run.full + run.minis),
         parts=parts_of(found, expected, catalogue),
-        vectors=lab_part(found.vectors, None, catalogue) if found.vectors else None,
+        vectors=vectors_part(found.vectors, expected),
         catalogue_bytes=expected.bytes,
         catalogue_missing=expected.missing,
         catalogue_counts_vectors=expected.counts_vectors,
         observer=lab_part(found.observer, None, catalogue),
         control_bytes=found.control_bytes,
         all_rows_bytes=found.all_rows_bytes,
+        other_programs_bytes=found.other_programs_bytes,
+        doubtful_bytes=found.doubtful_bytes,
         local_ports=readings.local_ports,
         others=readings.others,
     )
@@ -158,6 +189,23 @@ def expectation(run: Run, catalogue: Catalogue) -> Expectation:
     if run.side == "few_ports":
         return catalogue.pair(state, ports_per_connection=1.0 / FEW_PORTS_STEP)
     return catalogue.endpoint(state, owns_port=run.key in PORT_OWNERS)
+
+
+def vectors_part(found: FittedRow | None, expected: Expectation) -> LabPart | None:
+    """The vectors of all rows beside the catalogue's; None where neither has any."""
+    known = expected.all_vectors
+    if found is None and known is None:
+        return None
+    row = found or FittedRow(VECTORS, 0.0, 0.0, 0.0)
+    return LabPart(
+        row=VECTORS,
+        names=(VECTORS,),
+        objects=row.objects,
+        bytes=row.bytes,
+        r2=row.r2,
+        catalogue_objects=known.objects if known else None,
+        catalogue_bytes=known.bytes if known else None,
+    )
 
 
 def parts_of(found: Fit, expected: Expectation, catalogue: Catalogue) -> tuple[LabPart, ...]:

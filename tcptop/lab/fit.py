@@ -3,6 +3,10 @@
 Rows of the whole machine hold other programs' objects too. What tells a socket's objects from those: they follow the
 number of sockets in a straight line, they go when the sockets go, and a run that leaves no socket does not have them.
 What grows or shrinks all the time, with or without sockets, shows in the first and the last reading of a run.
+
+Every row is held to that, whether the catalogue knows it or not: `Fit.all_rows_bytes` has what each row could hold for
+the endpoints at most, even one that another program spoilt, so that no object of theirs can hide; only what came in
+a single step, or stayed when they went, is other programs'.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LEAST_R2 = 0.9
 """For a row with objects that the catalogue knows, or with vectors."""
@@ -26,7 +31,9 @@ LEAST_BYTES = 0.5
 CONTROL_R2 = 0.9
 
 STRAIGHT_R2 = 0.9999
-"""One reading of a known row is left out where it alone keeps the others from lying on a line as straight as this."""
+STRAIGHT_WITHOUT_ONE_R2 = 0.9995
+"""A known row that is less straight than the first is taken without that reading or step which alone keeps it from
+being as straight as the second."""
 
 MOST_DRIFT = 0.15
 
@@ -147,7 +154,11 @@ class Fit:
     control_bytes: float
     """What the control run says would have come without endpoints; taken out of `rows`."""
     all_rows_bytes: float
-    """The growth of all rows, whether they follow or not, less observer and control."""
+    """What endpoints hold in all rows: those that follow, and of every other row what `held` leaves to them."""
+    other_programs_bytes: float
+    """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
+    doubtful_bytes: float
+    """By how much the catalogued rows may be off, since other programs use them too."""
 
     @property
     def bytes(self) -> float:
@@ -184,7 +195,9 @@ def fit(
 
     """
     known = {*catalogued, *names.kmalloc.values()}
-    columns = cleaned(series, shapes, names, known)
+    every = columns_of(series, shapes)
+    without = without_others(every, shapes, names, series.endpoints)
+    columns = cleaned(series, without, shapes, known)
     lines = {
         row: straightest_line(series, column) if row in known else line_of(series, column)
         for row, column in columns.items()
@@ -198,38 +211,80 @@ def fit(
         and row.bytes >= LEAST_BYTES
         and released(columns[row.row]) >= LEAST_RELEASED
     ]
+    loose = without.keys() - {row.row for row in follow}
+    in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
+    all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
+    doubtful_bytes = sum(
+        doubt(series, columns[row.row], row.objects + drifts[row.row], shapes[row.row]) * shapes[row.row].share_bytes
+        for row in follow
+        if row.row in catalogued
+    )
+    observer = observed(series, shapes, names)
+    control_bytes = sum(drifts[row] * shapes[row].share_bytes for row in lines)
+    grown = sum(line_of(series, column).slope * shapes[row].share_bytes for row, column in every.items())
     return Fit(
         rows=tuple(sorted(follow, key=lambda row: -row.bytes)),
         vectors=None,
-        observer=observed(series, shapes, names),
-        control_bytes=sum(drifts[row] * shapes[row].share_bytes for row in lines),
-        all_rows_bytes=sum(row.bytes for row in rows),
+        observer=observer,
+        control_bytes=control_bytes,
+        all_rows_bytes=all_rows_bytes,
+        doubtful_bytes=doubtful_bytes,
+        other_programs_bytes=grown - all_rows_bytes - observer.bytes - control_bytes,
     )
 
 
 def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Line]:
     """The lines of a control run, cleaned as those of any other."""
-    return {row: line_of(series, column) for row, column in cleaned(series, shapes, names).items()}
+    without = without_others(columns_of(series, shapes), shapes, names, series.endpoints)
+    return {row: line_of(series, column) for row, column in cleaned(series, without, shapes).items()}
 
 
-def cleaned(
-    series: Series, shapes: Mapping[str, RowShape], names: Names, known: Collection[str] = ()
-) -> dict[str, Column]:
-    """The counts of every row that has a size, without other programs' inodes and without drift.
-
-    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
-    """
-    columns = {
+def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
+    """The counts of every row that has a size, as they were read."""
+    return {
         row: [float(point.active.get(row, 0)) for point in series.points]
         for row in series.ramp[-1].active
         if row in shapes
     }
+
+
+def cleaned(
+    series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
+) -> dict[str, Column]:
+    """The columns without drift.
+
+    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
+    """
     times = [point.at_s - series.opening.at_s for point in series.points]
-    without = without_others(columns, shapes, names, series.endpoints)
     return {
         row: without_drift(column, times, shapes[row], MOST_DRIFT if row in known else None)
-        for row, column in without.items()
+        for row, column in columns.items()
     }
+
+
+def held(series: Series, column: Column) -> float:
+    """Objects that each endpoint can hold in a row at most, however other programs use it.
+
+    What an endpoint holds comes in every step of the ramp and is gone in the closing reading. So neither the smallest
+    step but one (a row may shrink by another program's doing) nor what went at the end is less than that.
+    """
+    endpoints, counts = series.endpoints, column[1:-1]
+    steps = sorted(
+        (after - before) / (endpoints[at + 1] - endpoints[at]) for at, (before, after) in enumerate(pairwise(counts))
+    )
+    went = (column[-2] - column[-1]) / endpoints[-1]
+    return max(0.0, min(steps[1], went))
+
+
+def doubt(series: Series, column: Column, slope: float, shape: RowShape) -> float:
+    """By how many objects per endpoint a row's slope may be off.
+
+    By what it differs from each step; or by what stayed, or was missing, at the end and could have come or gone during
+    the ramp.
+    """
+    drift = abs(column[-1] - column[0])
+    drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
+    return max(abs(slope - held(series, column)), drifted)
 
 
 def line_of(series: Series, column: Column) -> Line:
@@ -238,7 +293,7 @@ def line_of(series: Series, column: Column) -> Line:
 
 
 def straightest_line(series: Series, column: Column) -> Line:
-    """The line through the ramp, without the one reading that a burst of another program's objects put off it."""
+    """The line through the ramp, without the one reading or step that another program's objects put off it."""
     line = line_of(series, column)
     if line.r2 >= STRAIGHT_R2:
         return line
@@ -246,8 +301,17 @@ def straightest_line(series: Series, column: Column) -> Line:
     without_one = [
         straight_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
     ]
-    best = max(without_one, key=lambda each: each.r2)
-    return best if best.r2 >= STRAIGHT_R2 else line
+    without_step = [straight_line(endpoints, with_even_step(endpoints, counts, at)) for at in range(1, len(counts))]
+    best = max(*without_one, *without_step, key=lambda each: each.r2)
+    return best if best.r2 >= STRAIGHT_WITHOUT_ONE_R2 else line
+
+
+def with_even_step(endpoints: Column, counts: Column, at: int) -> Column:
+    """The counts as if the step to one of them had been as large as the others were on average."""
+    step = endpoints[at] - endpoints[at - 1]
+    others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
+    spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
+    return counts[:at] + [count - spare for count in counts[at:]]
 
 
 def fitted(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:

@@ -43,7 +43,7 @@ def checked_connections(asked: int | None, host: Host) -> int:
     """
     most, because = most_connections(host)
     if most < LEAST_CONNECTIONS:
-        raise LabError(f"lab needs room for {grouped(LEAST_CONNECTIONS)} connections, and there is none: {because}")
+        raise LabError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
     wanted = min(DEFAULT_CONNECTIONS, most) if asked is None else asked
     if wanted < LEAST_CONNECTIONS:
         raise LabError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
@@ -57,8 +57,9 @@ def most_connections(host: Host) -> tuple[int, str]:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MOST_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
-        descriptors = (hard - LISTENERS - SPARE_DESCRIPTORS) // 2 - WARM_UP
-        limits.append((descriptors, f"two file descriptors each, of {grouped(hard)} (ulimit -Hn)"))
+        to_begin_with = 2 * WARM_UP + LISTENERS + SPARE_DESCRIPTORS
+        because = f"two file descriptors each and {grouped(to_begin_with)} to begin with, of {grouped(hard)}"
+        limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = driven(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
         # Half of what is available stays with the machine.

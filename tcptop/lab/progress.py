@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 WIDTH = 30
+LEAST_WIDTH = 6
+USUAL_COLUMNS = 80
 
 
 class ProgressBar:
@@ -16,8 +19,7 @@ class ProgressBar:
 
     def show(self, title: str, share: float) -> None:
         """Draws what is being done and how much of all is done, 0 to 1."""
-        filled = round(WIDTH * share)
-        line = f"lab [{'#' * filled}{' ' * (WIDTH - filled)}] {100 * share:3.0f} %  {title.rstrip('/')}"
+        line = progress_line(title, share, columns())
         if self._terminal and line != self._shown:
             sys.stderr.write(f"\r{line.ljust(len(self._shown))}")
             sys.stderr.flush()
@@ -29,3 +31,20 @@ class ProgressBar:
             sys.stderr.write(f"\r{' ' * len(self._shown)}\r")
             sys.stderr.flush()
             self._shown = ""
+
+
+def progress_line(title: str, share: float, wide: int) -> str:
+    """The line, one column narrower than the terminal, which would wrap it otherwise; the bar gives way first."""
+    spare = wide - 1 - len(f"lab []  99 %  {title}")
+    width = max(LEAST_WIDTH, min(WIDTH, spare))
+    filled = int(width * share)
+    # Rounded down: it is over when the line is gone, never before.
+    return f"lab [{'#' * filled}{' ' * (width - filled)}] {int(100 * share):3d} %  {title}"[: wide - 1]
+
+
+def columns() -> int:
+    """How wide the terminal is."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+    except (OSError, ValueError):
+        return USUAL_COLUMNS

@@ -43,7 +43,11 @@ class StateResult:
     observer: LabPart
     control_bytes: float
     all_rows_bytes: float
-    """The growth of live objects in all rows, less observer and control; with vectors."""
+    """What endpoints hold in all rows, at most; with vectors."""
+    other_programs_bytes: float
+    """What else the rows grew by, for each endpoint; below 0 where other programs freed objects."""
+    doubtful_bytes: float
+    """By how much the known rows may be off, since other programs use them too."""
     local_ports: int
     others: int
     """By how many the machine's other sockets changed meanwhile."""
@@ -81,7 +85,7 @@ class StateResult:
 
     @property
     def disturbance(self) -> float:
-        """What grew or shrank meanwhile and is no known part of an endpoint, as a share of the endpoint.
+        """What endpoints may hold beside their known parts, or by what those are in doubt, as a share of the endpoint.
 
         All of it where a part of the catalogue did not follow the endpoints at all; at least the share of other
         programs' sockets that came or went, which no reading of slabs can tell from the lab's.
@@ -90,7 +94,7 @@ class StateResult:
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
         moved = abs(self.all_rows_bytes - known) / known if known else 1.0
-        return max(moved, self.others / self.sockets)
+        return max(moved, self.doubtful_bytes / known if known else 0.0, self.others / self.sockets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,9 @@ class LabResult:
     """Everything that a lab found on one kernel."""
 
     kernel: str | None
+    build_id: str | None
+    taken_at_unix_s: float
+    """When it began."""
     page_size_bytes: int
     ipv6: bool
     connections: int

@@ -54,25 +54,41 @@ class Run:
         return len(self.batch) > 1
 
 
-CONTROL = Run("control", "", "control", ("open_elsewhere", "vanish_clients", "vanish_servers"), 0, 0)
+CONTROL = Run("control", "", "control run", ("open_elsewhere", "vanish_clients", "vanish_servers"), 0, 0)
 
 RUNS: tuple[Run, ...] = (
-    Run("established", "pair", "both ends", ("open",), 2, 0),
-    Run("established", "accepted", "accepted", ("open_elsewhere", "vanish_clients"), 1, 0),
-    Run("established", "outgoing", "outgoing", ("open", "vanish_servers"), 1, 0),
-    Run("established", "few_ports", "few local ports", ("open_few",), 2, 0),
-    Run("fin_wait2", "", "outgoing", ("open", "half_close_clients", "close_clients", "minis", "vanish_servers"), 0, 1),
-    Run("close_wait", "", "accepted", ("open_elsewhere", "half_close_clients", "vanish_clients"), 1, 0),
+    Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
+    Run("established", "accepted", "ESTABLISHED accepted", ("open_elsewhere", "vanish_clients"), 1, 0),
+    Run("established", "outgoing", "ESTABLISHED outgoing", ("open", "vanish_servers"), 1, 0),
+    Run("established", "few_ports", "ESTABLISHED both ends, few ports", ("open_few",), 2, 0),
+    Run(
+        "fin_wait2",
+        "",
+        "FIN_WAIT2 outgoing, closed",
+        ("open", "half_close_clients", "close_clients", "minis", "vanish_servers"),
+        0,
+        1,
+    ),
+    Run("close_wait", "", "CLOSE_WAIT accepted", ("open_elsewhere", "half_close_clients", "vanish_clients"), 1, 0),
     Run(
         "time_wait",
         "accepted",
-        "accepted",
+        "TIME_WAIT accepted",
         ("open_elsewhere", "half_close_servers", "close_servers", "close_clients"),
         0,
         1,
     ),
-    Run("time_wait", "outgoing", "outgoing", ("open", "half_close_clients", "close_clients", "close_servers"), 0, 1),
+    Run(
+        "time_wait",
+        "outgoing",
+        "TIME_WAIT outgoing",
+        ("open", "half_close_clients", "close_clients", "close_servers"),
+        0,
+        1,
+    ),
 )
+
+TITLES = {run.key: run.title for run in RUNS}
 
 STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
@@ -126,7 +142,7 @@ class Runner:
         connections: int,
         ipv6: bool,
         deadline_s: float,
-        progress: Callable[[str, float], None],
+        progress: Callable[[float], None],
     ) -> None:
         self._meter = meter
         self._watched = watched
@@ -150,10 +166,10 @@ class Runner:
             readings = [self._fill(holder, run, WARM_UP, 0)]
             first = holder.ask("count")
             for number in range(1, STEPS + 1):
-                self._progress(run.key, (number - 1) / STEPS)
+                self._progress((number - 1) / STEPS)
                 readings.append(self._fill(holder, run, self._step, WARM_UP + (number - 1) * self._step))
             last = self._unchanged(holder, run)
-        self._progress(run.key, 1.0)
+        self._progress(1.0)
         closing = self._meter.released(self._watched.releasing, opening, self._tolerance)
         ramp = tuple(point(number * self._step, reading) for number, reading in enumerate(readings))
         return RunReadings(

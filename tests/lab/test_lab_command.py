@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -13,10 +14,11 @@ import pytest
 from recorded import MemoryHost
 from test_lab_report import result
 
-from tcptop.lab import limits
+from tcptop.lab import command, limits
 from tcptop.lab.as_json import as_object
 from tcptop.lab.errors import LabError
 from tcptop.lab.limits import checked_connections
+from tcptop.lab.saved import measurement
 
 LAB = """
 import argparse, os, sys
@@ -81,13 +83,39 @@ def test_without_namespaces_one_line_says_so() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
 def test_too_few_descriptors_are_one_line() -> None:
     low = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
-    assert "two file descriptors each, of 300" in one_line(lab(before=low))
+    assert "2 040 to begin with, of 300" in one_line(lab(before=low))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
 def test_a_file_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
     assert "cannot be written there" in one_line(lab("-w", str(tmp_path / "none" / "file")))
     assert "is a folder" in one_line(lab("-w", str(tmp_path)))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_measured", lambda _: result())
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    assert command.run(parser.parse_args(["-w", "/dev/full"])) == 1
+    said = capsys.readouterr()
+    assert "TIME_WAIT accepted" in said.out
+    assert "Saved" not in said.out
+    assert said.err == "tcptop: -w /dev/full: No space left on device\n"
+
+
+def test_a_result_that_was_kept_says_where_to_use_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "_measured", lambda _: result())
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    path = str(tmp_path / "lab.json")
+    assert command.run(parser.parse_args(["-w", path])) == 0
+    assert f"tcptop --lab {path}" in capsys.readouterr().out
+    assert measurement(path).kernel_release == "6.18.0"
 
 
 def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:
@@ -119,11 +147,16 @@ def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("asked", "hard", "mebibytes", "said"),
     [
-        (8000, 4096, 8192, "at most 1028 here: two file descriptors each, of 4 096"),
+        (
+            8000,
+            4096,
+            8192,
+            "at most 1028 here: two file descriptors each and 2 040 to begin with, of 4 096; raise ulimit -Hn",
+        ),
         (30_000, 1_000_000, 8192, "at most 24000 here: each needs a local port"),
         (8000, 1_000_000, 64, "at most 2048 here: 64.0 MiB of memory"),
         (10, 1_000_000, 8192, "at least 1000"),
-        (None, 100, 8192, "lab needs room for 1 000 connections"),
+        (None, 100, 8192, "lab needs room for at least 1 000 connections"),
     ],
 )
 def test_a_wish_beyond_the_limits_is_refused(

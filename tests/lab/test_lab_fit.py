@@ -19,6 +19,7 @@ from tcptop.lab.fit import (
     fit,
     straight_line,
 )
+from tcptop.lab.result import NOTABLE_BYTES
 from tcptop.lab.vectors import with_vectors
 
 SHAPES = {
@@ -110,6 +111,66 @@ def test_even_growth_of_other_programs_is_taken_out() -> None:
     found = fitted({"dentry": drifting, "ext4_inode_cache": tuple(500 * at for at in range(7))})
     assert objects(found) == {"dentry": 1.0}
     assert found.all_rows_bytes == pytest.approx(4096 / 21)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (0, 0, 0, 90_000, 90_000, 90_000, 90_000),
+        (0, 0, 0, 0, 0, 50_000, 50_000),
+        (0, 0, 0, 0, 50_000, 50_000, 0),
+        (0, 700, 1400, 2100, 2800, 3500, 4200),
+        (0, 900, 1100, 4000, 4100, 9000, 9000),
+        (0, 0, -9000, -9000, -20_000, -20_000, -20_000),
+    ],
+    ids=["a step", "the last step", "came and went", "steady", "uneven", "reclaimed"],
+)
+def test_what_other_programs_do_is_not_in_all_rows(others: tuple[int, ...]) -> None:
+    found = fitted({"TCP": following(1), "quiet": others, "ext4_inode_cache": others})
+    assert objects(found) == {"TCP": 1.0}
+    assert found.all_rows_bytes == pytest.approx(32_768 / 13)
+    both = SHAPES["quiet"].share_bytes + SHAPES["ext4_inode_cache"].share_bytes
+    grown = straight_line(RAMP, others[1:-1]).slope * both
+    assert found.other_programs_bytes == pytest.approx(grown)
+
+
+@pytest.mark.parametrize("at", range(2, 6))
+def test_a_burst_that_stays_in_a_known_row_is_left_out(at: int) -> None:
+    column = tuple(count + (2500 if when >= at else 0) for when, count in enumerate(following(1)))
+    assert objects(fitted({"dentry": column})) == {"dentry": 1.0}
+
+
+def test_a_known_row_whose_steps_differ_is_doubtful() -> None:
+    uneven = (0, 0, 2000, 5200, 7300, 10_500, 0)
+    found = fitted({"TCP": following(1), "dentry": uneven})
+    assert objects(found).keys() == {"TCP", "dentry"}
+    assert found.doubtful_bytes > 0.2 * 4096 / 21
+
+
+def test_a_known_row_that_other_programs_shrink_evenly_is_doubtful() -> None:
+    shrinking = tuple(count - 500 * at for at, count in enumerate(following(1)))
+    found = fitted({"TCP": following(1), "dentry": shrinking})
+    assert objects(found)["dentry"] == pytest.approx(0.75)
+    assert found.doubtful_bytes == pytest.approx(3000 / 8000 * 4096 / 21)
+
+
+BURSTS = {
+    "none": (0, 0, 0, 0, 0, 0, 0),
+    "a step, and stays": (0, 0, 0, 9000, 9000, 9000, 9000),
+    "a step, and goes": (0, 0, 0, 0, 0, 9000, 0),
+    "shrinks": (0, 0, 0, -9000, -9000, -9000, -9000),
+    "steady": (0, 300, 600, 900, 1200, 1500, 1800),
+}
+
+
+@pytest.mark.parametrize("others", BURSTS.values(), ids=BURSTS)
+def test_an_object_of_the_endpoints_that_nobody_knows_cannot_hide(others: tuple[int, ...]) -> None:
+    """An object of 16 bytes in a row that other programs use too is at least in ALL ROWS, which then differs."""
+    own = following(16 / SHAPES["quiet"].share_bytes)
+    found = fitted({"TCP": following(1), "quiet": tuple(a + b for a, b in zip(own, others, strict=True))})
+    assert found.all_rows_bytes - 32_768 / 13 > NOTABLE_BYTES
+    if not any(others):
+        assert objects(found) == {"TCP": 1.0, "quiet": 16 / 256}
 
 
 def test_a_burst_after_the_ramp_is_not_spread_over_it() -> None:

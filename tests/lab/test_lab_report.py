@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from tcptop.lab.as_json import as_object
-from tcptop.lab.as_text import as_text
-from tcptop.lab.compare import compare_text, compared, loaded
-from tcptop.lab.errors import LabError
+from tcptop.lab.as_text import DETAIL, SUMMARY, as_text
+from tcptop.lab.compare import compare_text, compared
 from tcptop.lab.experiment import affordable, the_quieter
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS, runs_of
@@ -23,7 +21,12 @@ OBSERVER = LabPart("proc_inode_cache", ("proc_inode_cache",), 0.9, 850.0, 0.99, 
 
 
 def state(
-    *parts: LabPart, missing: tuple[str, ...] = (), ports: int = 0, vectors_counted: bool = False, others: int = 0
+    *parts: LabPart,
+    missing: tuple[str, ...] = (),
+    ports: int = 0,
+    vectors_counted: bool = False,
+    others: int = 0,
+    doubtful: float = 0.0,
 ) -> StateResult:
     """A state whose catalogue has what was measured, but for what is strange to it."""
     known = sum(part.catalogue_bytes or 0.0 for part in parts)
@@ -38,6 +41,8 @@ def state(
         observer=OBSERVER,
         control_bytes=0.0,
         all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
+        other_programs_bytes=-3.25,
+        doubtful_bytes=doubtful,
         local_ports=ports,
         others=others,
     )
@@ -47,8 +52,10 @@ def result(kernel: str = "6.18.0", *parts: LabPart) -> LabResult:
     """A lab of every state."""
     results = {run.key: state(*(parts or (SOCK,))) for run in RUNS}
     results["established/few_ports"] = state(SOCK, BUCKETS, ports=1000)
-    return LabResult(kernel, 4096, False, 8000, 12.34, results)
+    return LabResult(kernel, "ab" * 20, TAKEN, 4096, False, 8000, 12.34, results)
 
+
+TAKEN = 1_795_365_003.7
 
 STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
 
@@ -56,6 +63,7 @@ STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
 def test_the_json_has_the_keys_of_the_schema() -> None:
     found = json.loads(json.dumps(as_object(result())))
     assert {"schema", "kernel", "page_size", "took_s", "states"} <= found.keys()
+    assert (found["taken_at"], found["build_id"]) == ("2026-11-22T16:30:03Z", "ab" * 20)
     assert (found["schema"], found["kernel"], found["page_size"], found["took_s"]) == (1, "6.18.0", 4096, 12.34)
     states = found["states"]
     assert states.keys() == {"established", "fin_wait2", "close_wait", "time_wait"}
@@ -69,7 +77,7 @@ def test_the_json_has_the_keys_of_the_schema() -> None:
 
 
 def test_what_was_not_measured_is_null() -> None:
-    only = LabResult("6.1", 4096, True, 1000, 1.0, {"time_wait/accepted": state(SOCK)})
+    only = LabResult("6.1", None, TAKEN, 4096, True, 1000, 1.0, {"time_wait/accepted": state(SOCK)})
     found = as_object(only)
     assert found["states"]["established"] == {"accepted": None, "outgoing": None, "pair": None}
     assert found["states"]["fin_wait2"] is None
@@ -113,8 +121,15 @@ def test_an_unknown_object_counts_only_if_both_takes_have_it() -> None:
 def test_other_programs_sockets_are_said() -> None:
     crowded = state(SOCK, others=400)
     assert crowded.disturbance == 0.05
-    text = as_text(LabResult("6.1", 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
+    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
     assert "Disturbed: TIME_WAIT accepted: 400 sockets of other programs came or went" in text
+
+
+def test_known_rows_that_other_programs_use_too_are_said() -> None:
+    doubtful = state(SOCK, doubtful=255.8)
+    assert doubtful.disturbance == pytest.approx(0.1)
+    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": doubtful}))
+    assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
 
 
 def test_a_part_that_did_not_follow_is_said() -> None:
@@ -124,9 +139,32 @@ def test_a_part_that_did_not_follow_is_said() -> None:
 
 
 def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
-    lacking = LabResult("6.1", 4096, False, 1000, 1.0, {"close_wait/": state(SOCK, missing=("LSM socket blob",))})
-    assert ">= 2520.0" in as_text(lacking)
-    assert as_object(lacking)["states"]["close_wait"]["complete"] is False
+    larger = LabPart("TCP", ("TCP",), 1.1, 2772.0, 1.0, 1.0, 2520.0)
+    lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(larger, missing=("blob",))})
+    text = as_text(lacking)
+    assert ">= 2520.0  <= +10.00 %" in text
+    assert "without what is not known here: blob. DIFFERENCE <=: with that, it would be less." in text
+    found = as_object(lacking)["states"]["close_wait"]
+    assert (found["complete"], found["missing"], found["difference"]) == (False, ["blob"], 0.1)
+
+
+def test_a_whole_catalogue_is_compared_exactly() -> None:
+    text = as_text(result())
+    assert ">=" not in text
+    assert "<=" not in text
+
+
+def test_a_saved_result_is_named_for_use() -> None:
+    assert "Saved" not in as_text(result())
+    text = as_text(result(), saved_as="my lab.json")
+    assert text.splitlines()[-1].startswith("Saved: tcptop --lab 'my lab.json' uses it")
+
+
+def test_vectors_say_whether_they_are_in_the_sums() -> None:
+    assert "; beside MEASURED and CATALOGUE." in as_text(result())
+    counted = {"close_wait/": state(SOCK, vectors_counted=True)}
+    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
+    assert "; in MEASURED and in CATALOGUE too." in text
 
 
 def test_the_text_is_ascii_and_bounded() -> None:
@@ -134,6 +172,47 @@ def test_the_text_is_ascii_and_bounded() -> None:
     assert text.isascii()
     assert text.endswith("\n")
     assert max(map(len, text.splitlines())) < 200
+
+
+WORST = (
+    SOCK,
+    BUCKETS,
+    LabPart("skbuff_fclone_cache_of_a_kernel", ("a" * 30, "b" * 30, "c" * 30), 12.3456, 12345.6, 1.0, 0.142857, 12.3),
+    STRANGE,
+)
+
+
+@pytest.mark.parametrize("columns", [132, 100, 80, 60, 40])
+def test_no_line_is_longer_than_a_terminal_is_wide(columns: int) -> None:
+    text = as_text(result("6.18.0-with-a-long-name.x86_64", *WORST), columns, "/tmp/file")
+    assert max(map(len, text.splitlines())) <= columns
+    found = as_object(result())
+    assert max(map(len, compare_text(found, found, columns).splitlines())) <= columns
+
+
+def test_80_columns_lose_nothing_of_the_summary() -> None:
+    text = as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
+    heads = [line.split("  ") for line in text.splitlines() if line.startswith("  STATE")]
+    assert {title.strip() for head in heads for title in head if title} == set(SUMMARY)
+    assert {title for title in DETAIL[:-1] if title not in text} == set()
+    lines = text.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith("  eventpoll_epi"))
+    assert lines[at + 1] == "    of tcp_bind_bucket, tcp_bind2_bucket"
+    assert lines.count("CLOSE_WAIT accepted") == 1
+
+
+def test_a_pipe_gets_the_wide_form() -> None:
+    text = as_text(result())
+    assert text == as_text(result(), 500)
+    [head] = [line for line in text.splitlines() if line.startswith("  STATE") and "MEASURED" in line]
+    assert head.split() == " ".join(SUMMARY).split()
+
+
+def test_a_narrow_comparison_has_the_million_below() -> None:
+    found = as_object(result())
+    lines = compare_text(found, found, 80).splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("  STATE")] == ["A", "A"]
+    assert sum(line.startswith("  TIME_WAIT accepted") for line in lines) == 2
 
 
 def test_two_kernels_side_by_side() -> None:
@@ -154,26 +233,10 @@ def test_two_kernels_side_by_side() -> None:
 
 
 def test_a_state_that_one_lab_lacks_has_no_difference() -> None:
-    first = as_object(LabResult("6.1", 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
+    first = as_object(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
     found = compared(first, as_object(result()))["states"]
     assert found["close_wait"]["bytes"] == [2520.0, 2520.0]
     assert (found["fin_wait2"]["bytes"], found["fin_wait2"]["difference"]) == ([None, 2520.0], None)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("{", "not JSON"),
-        ("[1]", "not the result of a lab"),
-        ('{"schema": 2, "states": {}}', "its schema is 2"),
-    ],
-)
-def test_a_file_that_is_no_result_is_one_line(tmp_path: Path, content: str, said: str) -> None:
-    path = tmp_path / "file"
-    path.write_text(content)
-    with pytest.raises(LabError, match=said) as caught:
-        loaded(str(path))
-    assert "\n" not in str(caught.value)
 
 
 def test_states_select_their_runs() -> None:
