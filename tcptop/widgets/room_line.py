@@ -32,13 +32,13 @@ class RoomLine(Pane):
 def room(ledger: Ledger, columns: int) -> Line:
     """The line for a width."""
     first, number = ledger.capacity.first, room_number(ledger)
-    wall = first.name if first is not None else "not known"
+    nearest = first.name if first is not None else "not known"
     line: Line = ()
     for rest in (
         room_sentence(ledger).removeprefix(f"room for {number}"),
-        f" more sockets; first wall: {wall}",
-        f" sockets, first wall: {wall}",
-        f": {wall}",
+        f" more sockets; first wall: {nearest}",
+        f" sockets, first wall: {nearest}",
+        f": {nearest}",
     ):
         line = (("room for ", "dim"), (number, "strong"), (rest, "dim"))
         if width(line) <= columns:
