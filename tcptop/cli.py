@@ -48,16 +48,17 @@ def fail(message: str) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs tcptop and ends the program with its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["lab"]:
-        run_lab(given[1:])
-    if given[:1] == ["explain"]:
-        run_explain(given[1:])
-    options = parsed(given)
     try:
-        if options.once or options.json:
-            run_reports(options)
+        if given[:1] == ["lab"]:
+            sys.exit(run_lab(given[1:]))
+        if given[:1] == ["explain"]:
+            run_explain(given[1:])
         else:
-            run_screen(options)
+            options = parsed(given)
+            if options.once or options.json:
+                run_reports(options)
+            else:
+                run_screen(options)
     except BrokenPipeError:
         # Nobody reads any more; the interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,21 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def run_lab(arguments: Sequence[str]) -> NoReturn:
-    """Runs `tcptop lab` and ends the program with its exit code."""
+def run_lab(arguments: Sequence[str]) -> int:
+    """Runs `tcptop lab`; gives its exit code."""
     from tcptop.lab import command
 
     parser = Parser(prog="tcptop lab", description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
-    try:
-        sys.exit(command.run(parser.parse_args(arguments)))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    return command.run(parser.parse_args(arguments))
 
 
-def run_explain(arguments: Sequence[str]) -> NoReturn:
-    """Runs `tcptop explain` and ends the program."""
+def run_explain(arguments: Sequence[str]) -> None:
+    """Runs `tcptop explain`."""
     from tcptop.report.explained import explained, overview
 
     parser = Parser(prog="tcptop explain", description=EXPLAIN_DESCRIPTION, allow_abbrev=False)
@@ -97,12 +94,7 @@ def run_explain(arguments: Sequence[str]) -> NoReturn:
     text = overview(ledger) if options.what is None else explained(ledger, options.what)
     if text is None:
         fail(f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them")
-    try:
-        printed(text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(0)
+    printed(text)
 
 
 def add_root(parser: argparse.ArgumentParser) -> None:
