@@ -179,6 +179,11 @@ def _notes(result: LabResult, saved_as: str | None) -> Iterator[str]:
 
 
 def _doubts(result: LabResult) -> Iterator[str]:
+    if result.connections < ENOUGH_CONNECTIONS:
+        yield (
+            f"Coarse: with {units.grouped(result.connections)} connections, one slab more or less in a step is up to"
+            " some percent of a figure; measure with more --connections."
+        )
     for key, state in result.results.items():
         for part in state.unexplained:
             if part.bytes > NOTABLE_BYTES:
@@ -199,3 +204,6 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 DISTURBED = 0.02
+
+ENOUGH_CONNECTIONS = 4_000
+"""With fewer, a step is of so few slabs that a whole one shows."""

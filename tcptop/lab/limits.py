@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from contextlib import suppress
 
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
@@ -41,6 +42,7 @@ def checked_connections(asked: int | None, host: Host) -> int:
         LabError: in one line, where a wish is more than the limits allow, or they allow too few.
 
     """
+    raise_descriptor_limit(min(asked or DEFAULT_CONNECTIONS, MOST_CONNECTIONS))
     most, because = most_connections(host)
     if most < LEAST_CONNECTIONS:
         raise LabError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
@@ -52,12 +54,28 @@ def checked_connections(asked: int | None, host: Host) -> int:
     return wanted // STEPS * STEPS
 
 
+def descriptors(connections: int) -> int:
+    """How many descriptors so many connections take, with those that are there to begin with."""
+    return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
+
+
+def raise_descriptor_limit(connections: int) -> None:
+    """Gives this process, and so the one that holds the sockets, what they need; root may, unless a container forbids.
+
+    A login often gives root 1 024 or 4 096: with so few connections a figure shows the grain of whole slabs.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < descriptors(connections):
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors(connections)))
+
+
 def most_connections(host: Host) -> tuple[int, str]:
     """How many connections the tightest limit allows, and which that is."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MOST_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
-        to_begin_with = 2 * WARM_UP + LISTENERS + SPARE_DESCRIPTORS
+        to_begin_with = descriptors(0)
         because = f"two file descriptors each and {grouped(to_begin_with)} to begin with, of {grouped(hard)}"
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = driven(MeminfoSource().read(host)).value
