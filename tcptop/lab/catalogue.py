@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import KMALLOC, CacheTable
+from tcptop.accounting.states import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
-    OBJECT_OF_CACHE,
+    CGROUP_VECTORS,
+    DENTRY,
+    FILE,
+    LSM_INODE_BLOB,
     REQUEST6_SOCK,
     REQUEST_SOCK,
     SOCKET_ALLOC,
@@ -25,20 +29,12 @@ from tcptop.kernel_objects import (
 from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
 from tcptop.lab.runs import Watched
 from tcptop.lab.vectors import VECTORS
-from tcptop.ledger import CacheLine, Side
+from tcptop.ledger import Part, Side
 from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
-FIN_CACHES = ("skbuff_fclone_cache", "skbuff_small_head")
-FIN_HEAD_BYTES = 640
-"""MAX_TCP_HEADER and struct skb_shared_info: what tcp_send_fin() asks of kmalloc where there is no small-head cache."""
-
 WATCHED = (TCP_SOCK, TCP6_SOCK, SOCKET_ALLOC, TW_SOCK, TW6_SOCK, BIND_BUCKET, BIND2_BUCKET, REQUEST_SOCK, REQUEST6_SOCK)
 """What shows by its count whether the kernel has come to rest."""
-
-DENTRY = OBJECT_OF_CACHE["dentry"]
-FILE = OBJECT_OF_CACHE["filp"]
-INODE_BLOB = OBJECT_OF_CACHE["lsm_inode_cache"]
 
 
 @dataclass(slots=True)
@@ -115,7 +111,7 @@ class Catalogue:
     def endpoint(self, state: State, owns_port: bool) -> Expectation:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
         sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
-        fin = self._fin() if state is State.CLOSE_WAIT else []
+        fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
         return self._expected(sides, fin)
 
     def pair(self, state: State, ports_per_connection: float = 1.0) -> Expectation:
@@ -123,7 +119,7 @@ class Catalogue:
         accepted, outgoing = (
             side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
-        expected = self._expected([accepted, outgoing], [])
+        expected = self._expected([accepted, outgoing])
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
             line = self.table.find(bucket).line
             if line is not None and line.row is not None and line.row in expected.rows:
@@ -159,7 +155,7 @@ class Catalogue:
             match = KMALLOC.match(name)
             if match:
                 kmalloc[int(match[1]) << (10 if match[2] else 0)] = name
-        return Names(dentry=self._row(DENTRY), inode_blob=self._row(INODE_BLOB), kmalloc=kmalloc)
+        return Names(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched(self) -> Watched:
         """The rows whose counts show whether the kernel has come to rest."""
@@ -181,26 +177,17 @@ class Catalogue:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _fin(self) -> list[CacheLine]:
-        lines = [self.table.find(OBJECT_OF_CACHE[name]).line for name in FIN_CACHES]
-        if lines[1] is None:
-            lines[1] = self.table.kmalloc(FIN_HEAD_BYTES)
-        return [line for line in lines if line is not None]
-
-    def _expected(self, sides: Iterable[Side], single: Iterable[CacheLine]) -> Expectation:
+    def _expected(self, sides: Sequence[Side], besides: Sequence[Part] = ()) -> Expectation:
         rows: dict[str, ExpectedRow] = {}
         vectors: dict[str, ExpectedRow] = {}
         missing: dict[str, None] = {}
         for each in sides:
             missing.update(dict.fromkeys(each.missing))
-            for part in each.parts:
-                line = self.table.get(part.cache)
-                row = (line.row if line else None) or part.cache
-                into = vectors if "obj_cgroup" in part.object else rows
-                into.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
-        for line in single:
-            share = line.slab_share_bytes or 0.0
-            rows.setdefault(line.row or line.name, ExpectedRow()).add(line.name, 1.0, share)
+        for part in (*(part for each in sides for part in each.parts), *besides):
+            line = self.table.get(part.cache)
+            row = (line.row if line else None) or part.cache
+            into = vectors if part.object == CGROUP_VECTORS.struct else rows
+            into.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
         return Expectation(rows, tuple(missing), vectors)
 
 
