@@ -134,6 +134,7 @@ class TcptopApp(App[int]):
     ) -> None:
         super().__init__()
         self._measured = measured
+        self._with_layouts = False
         self.animation_level = "none"
         self._host = host
         self._ledger: Ledger | None = None
@@ -206,6 +207,8 @@ class TcptopApp(App[int]):
 
     def _look_at_saved(self) -> None:
         sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
+        if self._with_layouts:
+            sampler.ask_for("btf")
         read_due(sampler)
         self.post_message(Sampled(sampler.snapshot()))
 
@@ -342,10 +345,17 @@ class TcptopApp(App[int]):
         from tcptop.explanation import page_named
         from tcptop.widgets.explain_screen import ExplainScreen
 
-        if self._live is not None:
-            self._live.sampler.ask_for("btf")
+        self._ask_for_layouts()
         page = None if name is None else page_named(self._ledger, name)
         self.push_screen(ExplainScreen(page, self._ledger, self._choices))
+
+    def _ask_for_layouts(self) -> None:
+        """Has the kernel's struct layouts read, which nothing else on the screen needs."""
+        if self._live is not None:
+            self._live.sampler.ask_for("btf")
+        elif not self._with_layouts:
+            self._with_layouts = True
+            self._look_at_saved()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
         """What the command palette offers: the same as the keys."""

@@ -44,7 +44,7 @@ class Pane(Widget):
         & > .pane--slice-4 { color: $success; }
         & > .pane--slice-5 { color: $foreground; }
         & > .pane--idle { color: $text-muted; }
-        & > .pane--cursor { background: $boost; text-style: bold; }
+        & > .pane--cursor { background: $secondary 30%; text-style: bold; }
     }
     """
 
