@@ -26,7 +26,7 @@ ACCOUNTED = {
 SINCE_5_15 = [kernel for kernel in RECORDINGS if kernel != "5.10-4n"]
 BEFORE_7 = [kernel for kernel in SINCE_5_15 if kernel != "7.3-4n"]
 
-each_figure = pytest.mark.parametrize(("mode", "end"), list(ACCOUNTED), ids=" ".join)
+each_figure = pytest.mark.parametrize(("mode", "end"), list(ACCOUNTED), ids=map("-".join, ACCOUNTED))
 
 
 def page_bytes(kernel: str) -> int:
