@@ -1,0 +1,470 @@
+"""What explains a figure on the screen: the cursor of the caches, the parts of the bar, and the pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from drive import (
+    AppPilot,
+    ChangedHost,
+    app_on,
+    copied,
+    feed,
+    grid,
+    grouped,
+    lines_of,
+    root_only,
+    shown,
+    slabinfo_rows,
+    snapshot_of,
+    table,
+    tree,
+    until,
+)
+from textual.command import CommandPalette
+from textual.geometry import Size
+
+from tcptop.app import TcptopApp
+from tcptop.explanation import PAGES
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
+from tcptop.widgets.figure_pane import FigurePane
+
+LARGE = (120, 40)
+TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
+
+
+def explained(app: TcptopApp) -> str | None:
+    """The name in the title of the page that is open; None where none is."""
+    if not isinstance(app.screen, ExplainScreen):
+        return None
+    return str(app.screen.query_one(ExplainPane).border_title).partition(" ─ ")[0]
+
+
+def page_lines(app: TcptopApp) -> list[str]:
+    return [line.rstrip() for line in app.screen.query_one(ExplainPane).plain_text().split("\n")]
+
+
+def order(app: TcptopApp) -> list[str]:
+    return list(table(lines_of(app, CachesPane)))
+
+
+async def pressed(pilot: AppPilot, *keys: str) -> None:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+
+
+# The cursor.
+
+
+async def test_enter_explains_the_cache_that_the_cursor_is_on() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        names = order(app)
+        for at, name in enumerate(names[:4]):
+            await pressed(pilot, "home", *["down"] * at, "enter")
+            assert explained(app) == name
+            row = slabinfo_rows(tree("6.1-4n"))[name]
+            assert f"{grouped(row[1])} objects in {grouped(row[5])} slabs" in "\n".join(page_lines(app))
+            await pressed(pilot, "x")
+            assert explained(app) is None
+
+
+@pytest.mark.parametrize("key", ["n", "s", "u"])
+async def test_the_cursor_follows_its_row_when_the_order_changes(key: str) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        name = order(app)[2]
+        await pressed(pilot, "down", "down", key)
+        assert order(app)[2] != name
+        await pressed(pilot, "enter")
+        assert explained(app) == name
+        await pressed(pilot, "x", key, "enter")
+        assert explained(app) == name
+
+
+async def test_the_cursor_follows_its_row_to_another_node_and_through_new_figures() -> None:
+    folder = tree("6.1-4n")
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        name = order(app)[3]
+        await pressed(pilot, "down", "down", "down", "equals_sign", "2")
+        await feed(pilot, snapshot_of(tree("6.1-4n", "timewait")))
+        assert order(app)[3] != name
+        await pressed(pilot, "enter")
+        assert explained(app) == name
+
+
+def marked_rows(app: TcptopApp) -> list[str]:
+    lines = app.query_one(CachesPane)._lines
+    return [line[0][0].split()[0] for line in lines if any(role == "cursor" for _, role in line)]
+
+
+async def test_the_cursor_stays_in_sight() -> None:
+    """Of 18 caches a terminal of 80×24 shows a few; the cursor goes to the last and back."""
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        names = app.query_one(CachesPane)._keys
+        assert len(names) > len(order(app)) > 2
+        for key, there in (("down", names[1:]), ("up", names[-2::-1])):
+            for name in there:
+                await pressed(pilot, key)
+                assert marked_rows(app) == [name]
+        await pressed(pilot, "up", "end", "down")
+        assert marked_rows(app) == [names[-1]]
+        await pressed(pilot, "enter")
+        assert explained(app) == names[-1]
+
+
+async def test_the_row_of_the_cursor_is_marked() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        assert marked_rows(app) == [order(app)[0]]
+        await pressed(pilot, "down")
+        assert marked_rows(app) == [order(app)[1]]
+        await pressed(pilot, "n")
+        assert marked_rows(app) == ["sock_inode_cache"]
+
+
+FOCUS_LATE = (
+    "on_focus and on_blur come before Textual sets has_focus: the mark changes with the next sample or key only"
+)
+
+
+@pytest.mark.xfail(reason=FOCUS_LATE)
+async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab")
+        assert marked_rows(app) == []
+
+
+@pytest.mark.xfail(reason="the cursor is kept by the row's name, and the second of a name is never reached")
+async def test_the_cursor_passes_two_rows_of_one_name(tmp_path: Path) -> None:
+    """A slabinfo that was read while caches came and went may name one twice."""
+    folder = copied(tree("6.1-4n"), tmp_path / "tree")
+    slabinfo = folder / "proc/slabinfo"
+    [line] = [line for line in slabinfo.read_text().splitlines(keepends=True) if line.startswith("filp ")]
+    slabinfo.write_text(slabinfo.read_text().replace(line, line + line))
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        names = app.query_one(CachesPane)._keys
+        await pressed(pilot, *["down"] * (len(names) - 1), "enter")
+        assert explained(app) == names[-1]
+
+
+async def test_a_row_that_cannot_be_markup_is_drawn_and_explained_as_it_is_named(tmp_path: Path) -> None:
+    folder = copied(tree("6.1-4n"), tmp_path / "tree")
+    slabinfo = folder / "proc/slabinfo"
+    slabinfo.write_text(re.sub(r"^pid ", "[b]x[@click=app.leave]\x1b[2J ", slabinfo.read_text(), flags=re.MULTILINE))
+    slab = folder / "sys/kernel/slab"
+    (slab / "pid").rename(slab / "[b]x[@click=app.leave]\x1b[2J")
+    name = "[b]x[@click=app.leave]\\x1b[2J"
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        assert name in order(app)
+        await pressed(pilot, *["down"] * order(app).index(name), "enter")
+        assert isinstance(app.screen, ExplainScreen)
+        assert f"╭─ {name} ─ page 1 of" in grid(app)
+        assert "\x1b" not in grid(app)
+
+
+async def test_enter_where_there_is_no_cache(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    async with app_on(tmp_path).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "down", "up", "end", "enter")
+        assert explained(app) is None
+        await pressed(pilot, "i")
+        assert explained(app) == PAGES[0].title
+        for _ in PAGES:
+            assert page_lines(app)
+            await pressed(pilot, "right")
+
+
+# The parts of the bar.
+
+PART_OF = {
+    "TCP": "TCP",
+    "inode": "sock_inode_cache",
+    "dentry": "dentry",
+    "file": "filp",
+    "LSM": "lsm_file_cache",
+    "idle": "The machine's slab memory",
+}
+
+
+def chosen(app: TcptopApp) -> str:
+    """The part that is marked in the legend."""
+    lines = app.query_one(FigurePane)._lines
+    [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
+    return part
+
+
+async def test_enter_explains_the_chosen_part_of_the_bar() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab")
+        assert app.focused is app.query_one(FigurePane)
+        await pressed(pilot, "enter")
+        assert explained(app) == "TCP"
+        for label, page in [*list(PART_OF.items())[1:], ("TCP", "TCP")]:
+            await pressed(pilot, "escape", "right")
+            assert chosen(app) == label
+            await pressed(pilot, "enter")
+            assert explained(app) == page
+
+
+@pytest.mark.xfail(reason=FOCUS_LATE)
+async def test_the_first_part_is_marked_as_soon_as_the_figure_has_the_focus() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab")
+        assert chosen(app) == "TCP"
+
+
+async def test_left_goes_the_other_way_round() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab", "left")
+        assert chosen(app) == list(PART_OF)[-1]
+        await pressed(pilot, "left")
+        assert chosen(app) == list(PART_OF)[-2]
+
+
+async def test_a_part_that_is_gone_gives_its_place_to_the_last() -> None:
+    """TIME_WAIT has fewer parts than a whole socket."""
+    async with app_on(tree("6.1-4n", "timewait")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab", "left", "m", "enter")
+        assert explained(app) is not None
+        await pressed(pilot, "x", "right", "enter")
+        assert explained(app) == "tw_sock_TCP"
+
+
+async def test_no_part_is_marked_without_the_focus() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        assert not [text for line in app.query_one(FigurePane)._lines for text, role in line if role == "cursor"]
+        await pressed(pilot, "right", "enter")
+        assert explained(app) == "TCP"  # of the table
+
+
+async def test_enter_on_a_figure_of_which_nothing_is_known(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    async with app_on(tmp_path).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab", "right", "enter")
+        assert app.is_running
+        assert explained(app) is None
+
+
+@pytest.mark.xfail(reason="the page of a part that lies in kmalloc says that nothing of TCP's is known to lie there")
+async def test_the_page_of_a_part_in_kmalloc_explains_that_part() -> None:
+    async with app_on(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "tab", "tab", "left")
+        assert chosen(app) == "memcg"
+        await pressed(pilot, "enter")
+        assert "memory cgroup" in "\n".join(page_lines(app))
+
+
+# The pages.
+
+
+async def test_i_opens_the_pages_and_left_and_right_turn_them() -> None:
+    titles = [page.title for page in PAGES]
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i")
+        seen = [explained(app)]
+        for _ in titles[1:]:
+            await pressed(pilot, "right")
+            seen.append(explained(app))
+        assert seen == titles
+        await pressed(pilot, "right")
+        assert explained(app) == titles[0]
+        await pressed(pilot, "left")
+        assert explained(app) == titles[-1]
+        await pressed(pilot, "tab", "tab")
+        assert explained(app) == titles[1]
+        await pressed(pilot, "shift+tab")
+        assert explained(app) == titles[0]
+
+
+async def test_a_caches_page_comes_before_the_others() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "enter")
+        assert f"page 1 of {len(PAGES) + 1}" in str(app.screen.query_one(ExplainPane).border_title)
+        await pressed(pilot, "right")
+        assert explained(app) == PAGES[0].title
+        await pressed(pilot, "left", "left")
+        assert explained(app) == PAGES[-1].title
+
+
+@pytest.mark.parametrize("size", TERMINALS, ids=str)
+async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i")
+        for page in PAGES:
+            pane = app.screen.query_one(ExplainPane)
+            assert app._ledger is not None
+            columns, rows = pane.size
+            whole = ["".join(text for text, _ in line).rstrip() for line in page.lines(app._ledger, columns)]
+            seen = page_lines(app)
+            if len(whole) > rows:
+                await pressed(pilot, "down")
+                assert page_lines(app)[:-1] == seen[1:]
+                await pressed(pilot, "up")
+            while len(seen) < len(whole):
+                await pressed(pilot, "pagedown")
+                more = len(whole) - len(seen)
+                seen += page_lines(app)[-more:] if more < rows else page_lines(app)
+            # What is wider than the terminal is another test's.
+            assert [line[:40] for line in seen[: len(whole)]] == [line[:40] for line in whole]
+            await pressed(pilot, "home")
+            assert page_lines(app)[0] == seen[0]
+            await pressed(pilot, "end")
+            assert [line for line in page_lines(app) if line] == [line for line in whole[-rows:] if line][-rows:]
+            await pressed(pilot, "right")
+
+
+async def test_the_title_says_what_part_is_in_sight() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i", "left")
+        title = str(app.screen.query_one(ExplainPane).border_title)
+        found = re.search(r"1–(\d+) of (\d+)$", title)
+        assert found, title
+        assert int(found[1]) == 22 < int(found[2])
+        await pressed(pilot, "pagedown")
+        assert str(app.screen.query_one(ExplainPane).border_title).endswith(f"23–44 of {found[2]}")
+        await pressed(pilot, "right")
+        # The next page is at its beginning.
+        assert not re.search(r" (?!1–)\d+–", str(app.screen.query_one(ExplainPane).border_title))
+
+
+@pytest.mark.parametrize("key", ["escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"])
+async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await shown(pilot)
+        before = app._choices, lines_of(app, CachesPane)
+        await pressed(pilot, "i", key)
+        assert explained(app) is None
+        assert len(app.screen_stack) == 1
+        assert (app._choices, lines_of(app, CachesPane)) == before
+        assert not list(app._notifications)
+        assert app.is_running
+        assert app.focused is app.query_one(CachesPane)
+
+
+@pytest.mark.xfail(reason="the palette's key is one of the app's that come first")
+async def test_a_colon_closes_like_any_other_key() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i", "colon")
+        assert not isinstance(app.screen, CommandPalette)
+        assert explained(app) is None
+
+
+@pytest.mark.parametrize("keys", ["i x x", "i i", "i q q", "enter enter enter", "i right x left", "i escape escape"])
+async def test_keys_that_come_faster_than_the_screen(keys: str) -> None:
+    """Sent at once, without waiting for what each does."""
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pilot.press(*keys.split())
+        await pilot.pause()
+        assert app.return_code is None or "q" in keys
+        assert len(app.screen_stack) <= 2
+
+
+async def test_ctrl_c_on_a_page_quits_with_0() -> None:
+    app = app_on(tree("6.1-4n"))
+    async with app.run_test(size=LARGE) as pilot:
+        await shown(pilot)
+        await pressed(pilot, "i", "ctrl+c")
+    assert app.return_code == 0
+
+
+async def test_pages_follow_new_figures() -> None:
+    folder, later = tree("6.1-4n"), tree("6.1-4n", "halfclosed")
+    async with app_on(folder).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "enter")
+        for look in (folder, later, folder):
+            await feed(pilot, snapshot_of(look))
+            row = slabinfo_rows(look)["TCP"]
+            assert any(f"{grouped(row[1])} objects in {grouped(row[5])} slabs" in line for line in page_lines(app))
+            assert any(f"active {grouped(row[0])}," in line for line in page_lines(app))
+        await pressed(pilot, "right")
+        await feed(pilot, snapshot_of(later))
+        [time_wait] = [line for line in page_lines(app) if line.startswith(" TIME_WAIT")]
+        assert " 8 000 here " in time_wait
+        await pressed(pilot, "x")
+        assert any("8 000" in line for line in grid(app).splitlines() if "TIME_WAIT" in line)
+
+
+async def test_a_page_stays_where_it_was_scrolled_to_when_figures_come() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i", "left", "pagedown", "down")
+        before = page_lines(app)
+        await feed(pilot, replace(snapshot_of(tree("6.1-4n")), monotonic_s=5.0))
+        assert page_lines(app) == before
+
+
+async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pressed(pilot, "i")
+        for width, height in ((80, 24), (60, 12), (120, 40)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            pane = app.screen.query_one(ExplainPane)
+            assert pane.size == Size(width - 4, height - 2)
+            assert app._ledger is not None
+            whole = ["".join(text for text, _ in line).rstrip() for line in PAGES[0].lines(app._ledger, width - 4)]
+            assert page_lines(app)[: len(whole)] == whole[: height - 2]
+
+
+# On a live host.
+
+
+async def test_space_and_z_do_on_a_page_what_they_do_elsewhere() -> None:
+    host = ChangedHost(tree("6.1-4n"), live=True)
+    async with TcptopApp(host, 60.0).run_test(size=LARGE) as pilot:
+        app = pilot.app
+        assert isinstance(app, TcptopApp)
+        await until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first look")
+        await pressed(pilot, "i")
+        reads = host.asked.count("proc/slabinfo")
+        await pressed(pilot, "space")
+        await until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a look now")
+        await pressed(pilot, "z")
+        assert app._choices.paused
+        assert explained(app) == PAGES[0].title
+        await pressed(pilot, "z")
+        assert not app._choices.paused
+    host.close()
+
+
+@pytest.mark.xfail(reason="each page that is opened makes the sampler forget that BTF was read: 5 MB parsed again")
+async def test_opening_pages_reads_btf_once() -> None:
+    host = ChangedHost(tree("6.1-4n"), live=True)
+    host.refused = root_only
+    async with TcptopApp(host, 0.1).run_test(size=LARGE) as pilot:
+        app = pilot.app
+        assert isinstance(app, TcptopApp)
+        await until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
+        for _ in range(3):
+            await pressed(pilot, "i", "x")
+            looks = host.asked.count("proc/net/sockstat")
+            await until(pilot, lambda least=looks + 3: host.asked.count("proc/net/sockstat") >= least, "more looks")  # type: ignore[misc] # mypy wants no default
+    host.close()
+    assert host.asked.count("sys/kernel/btf/vmlinux") == 1
