@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from textual.theme import Theme
 
 from tcptop.accounting import account
 from tcptop.columns import SORT_KEYS, column
+from tcptop.explanation import Page, page_named, page_of_label
 from tcptop.hangup import end_on_hangup, end_on_signals
 from tcptop.hosts.daemon_threads import DaemonThreadHost
 from tcptop.hosts.host import Host
@@ -326,28 +327,23 @@ class TcptopApp(App[int]):
 
     def action_explain(self) -> None:
         """Opens the pages that explain, at the first."""
-        self._explain(None)
+        self._explain(lambda _: None)
 
     def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
         """Explains the cache of a row."""
-        self._explain(message.key)
+        self._explain(lambda ledger: page_named(ledger, message.key))
 
     def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
-        """Explains the cache behind a part of the figure."""
-        if self._ledger is None:
-            return
-        parts = self._ledger.costs[self._choices.mode].figures["mix"].outgoing.parts
-        self._explain(next((part.cache for part in parts if part.label == message.label), "memory"))
+        """Explains what is behind a part of the figure; idle slab by the page of memory."""
+        self._explain(lambda ledger: page_of_label(ledger, message.label) or page_named(ledger, "memory"))
 
-    def _explain(self, name: str | None) -> None:
+    def _explain(self, found: Callable[[Ledger], Page | None]) -> None:
         if self._ledger is None:
             return
-        from tcptop.explanation import page_named
         from tcptop.widgets.explain_screen import ExplainScreen
 
         self._ask_for_layouts()
-        page = None if name is None else page_named(self._ledger, name)
-        self.push_screen(ExplainScreen(page, self._ledger, self._choices))
+        self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self._choices))
 
     def _ask_for_layouts(self) -> None:
         """Has the kernel's struct layouts read, which nothing else on the screen needs."""

@@ -83,7 +83,7 @@ def run_explain(arguments: Sequence[str]) -> None:
 
     parser = Parser(prog="tcptop explain", description=EXPLAIN_DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
-        "what", nargs="?", help="a cache (TCP, sock_inode_cache, …), a struct, or a page; without it, what there is"
+        "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"
     )
     add_root(parser)
     add_lab_result(parser)

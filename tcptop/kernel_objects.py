@@ -37,7 +37,7 @@ WITH_PORT = WITH_SOCK | AS_MINI_SOCKET
 AS_REQUEST = frozenset({State.SYN_RECV, State.ACCEPT_QUEUE})
 ANY_STATE = frozenset(State)
 
-Per = Literal["socket", "local port", "destination"]
+Per = Literal["socket", "local port", "slab", "destination"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ CGROUP_VECTORS = KernelObject(
     purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
     caches=(),
     held_in=ANY_STATE,
+    per="slab",
     btf_struct="slabobj_ext",
     seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
     allocated_by="account_slab() → alloc_slab_obj_exts()",
@@ -452,7 +453,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         held_in=WITH_SOCK,
         only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
         seen_by="BTF; it is a plain kmalloc",
-        allocated_by="subflow_ulp_init() → subflow_create_ctx()",
+        allocated_by="subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
         freed_by="subflow_ulp_release(), after a grace period",
         since=(5, 6),
     ),

@@ -224,7 +224,7 @@ OPTIONS = Call(
             "socket(…, IPPROTO_MPTCP) → sk_prot_alloc()", allocates=MPTCP_SOCKS, note="with a TCP sock for each subflow"
         ),
         Call(
-            "mptcp_subflow_create_socket() → subflow_create_ctx() → kzalloc()",
+            "mptcp_subflow_create_socket() → tcp_set_ulp() → subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
             allocates=(BY_STRUCT["struct mptcp_subflow_context"],),
         ),
         Call("setsockopt(TCP_ULP) → tls_init() → tls_ctx_create()", allocates=(BY_STRUCT["struct tls_context"],)),

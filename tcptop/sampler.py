@@ -89,8 +89,9 @@ class Sampler:
 
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
-        self._asked_for.add(name)
-        self._paces.forget(name)
+        if name not in self._asked_for:
+            self._asked_for.add(name)
+            self._paces.forget(name)
 
     def want(self, name: str, wanted: bool) -> None:
         """Says whether anybody looks at a source's figures; it is not read while nobody does."""

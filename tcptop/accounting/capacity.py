@@ -16,6 +16,11 @@ WITHOUT_BOUND = 1 << 62
 MEMORY_NOTE = "free blocks above the low watermark, without page cache that could be given up; then another node's"
 
 
+NO_MEMORY_WALL = Wall(
+    "memory", "every socket", None, None, "sockets", None, "machine", "no file tells of the nodes' free memory"
+)
+
+
 def capacity(
     snapshot: Snapshot, sockets: SocketCounts, nodes: Sequence[NodeMemory], buffer_bytes_per_socket: float | None
 ) -> Capacity:
@@ -23,7 +28,7 @@ def capacity(
     limits = snapshot.socket_limits.value or NO_LIMITS
     return Capacity(
         (
-            *_memory_walls(nodes),
+            *(_memory_walls(nodes) or [NO_MEMORY_WALL]),
             _tcp_mem_wall(sockets, buffer_bytes_per_socket),
             _file_wall(limits),
             *_narrow_walls(limits, sockets),
@@ -31,14 +36,15 @@ def capacity(
     )
 
 
-def _memory_walls(nodes: Sequence[NodeMemory]) -> Iterator[Wall]:
+def _memory_walls(nodes: Sequence[NodeMemory]) -> list[Wall]:
     """Free blocks of each node that slabs can come from, above its low watermarks.
 
     Beyond that an allocation takes from another node or waits for reclaim; those in softirq (accepted sockets, request
     socks, mini-sockets) do not wait.
     """
-    for at, node in enumerate(each for each in nodes if any(zone.zone in SLAB_ZONES for zone in each.zones)):
-        yield Wall(
+    with_slabs = [node for node in nodes if any(zone.zone in SLAB_ZONES for zone in node.zones)]
+    return [
+        Wall(
             name=f"memory of node {node.node}",
             concerns="every socket",
             used=None,
@@ -48,6 +54,8 @@ def _memory_walls(nodes: Sequence[NodeMemory]) -> Iterator[Wall]:
             scope="node",
             note="" if at else MEMORY_NOTE,
         )
+        for at, node in enumerate(with_slabs)
+    ]
 
 
 def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:

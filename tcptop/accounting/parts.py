@@ -94,7 +94,7 @@ def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part])
     found: dict[str, Part] = {}
     for part in parts:
         line = table.get(part.cache)
-        if line is None or not line.objects_per_slab or not _is_accounted(part):
+        if line is None or not line.objects_per_slab or not _is_accounted(table, part):
             continue
         row = vector_row(snapshot, table, line)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
@@ -133,9 +133,11 @@ def vectors_are_charged(snapshot: Snapshot) -> bool | None:
     return cgroups.charged
 
 
-def _is_accounted(part: Part) -> bool:
+def _is_accounted(table: CacheTable, part: Part) -> bool:
+    """By the group that the cache is merged into, which tells; else by the catalogue."""
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
-    return kernel_object is not None and kernel_object.accounted
+    seen = table.is_accounted(part.cache)
+    return kernel_object is not None and (kernel_object.accounted if seen is None else seen)
 
 
 def _no_vectors(row: CacheLine) -> Part:

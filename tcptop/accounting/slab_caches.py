@@ -20,6 +20,12 @@ GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 KMALLOC = re.compile(r"(?:kmalloc|size)-(\d+)(k?)$")
 """Plain kmalloc caches; `size-64` is their name on SLAB before 3.10."""
 
+SHEAVES_SINCE = (7, 0)
+"""Since then most caches have sheaves, which keep more free objects than partial slabs do."""
+
+ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
+"""A group of merged caches with SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
+
 MEMCG_CHILDREN_UNTIL = (5, 9)
 """Before, caches had a child for each memory cgroup, which slabinfo adds up and sysfs does not."""
 
@@ -124,6 +130,11 @@ class CacheTable:
             computed=True,
         )
 
+    def is_accounted(self, name: str) -> bool | None:
+        """Whether a cache has SLAB_ACCOUNT, by the name of the group that it is merged into; None where it is not."""
+        group = self._links.group_of.get(name, "") if self._links is not None else ""
+        return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
+
     def row_in_use(self, line: CacheLine) -> int | None:
         """The most objects in use of the row that counts this cache, whoever they belong to."""
         row = self._by_name.get(line.row) if line.row else None
@@ -210,11 +221,16 @@ class CacheTable:
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """How many of a row's active objects may be free ones on CPUs; none on the SLAB allocator is known."""
+        """How many of a row's active objects may be free ones on CPUs; None on the SLAB allocator and where sheaves may
+        hold more than is known.
+        """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
             return None
-        size = sizes.caches.get(row.name) if sizes else None
+        known = sizes.caches if sizes else {}
+        size = next((known[name] for name in self._sharing(row.name) if name in known), None)
+        if (size is None or size.sheaf_capacity is None) and (self._release or SHEAVES_SINCE) >= SHEAVES_SINCE:
+            return None
         most = most_idle_objects(
             row.object_bytes,
             row.objects_per_slab,

@@ -20,6 +20,7 @@ from tcptop.kernel_objects import (
 )
 from tcptop.ledger import AccountingMode, Part, SocketCounts, StateCost
 from tcptop.snapshot import Snapshot
+from tcptop.units import grouped
 
 ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
 
@@ -142,4 +143,4 @@ def _time_wait_note(sockets: SocketCounts) -> str:
     if sockets.time_wait is None:
         return "no sockstat"
     most = sockets.time_wait_machine_max
-    return "with FIN_WAIT2, closed" if most is None else f"with FIN_WAIT2, closed; machine ≤ {most}"
+    return "with FIN_WAIT2 (closed)" if most is None else f"with FIN_WAIT2 (closed); machine ≤ {grouped(most)}"

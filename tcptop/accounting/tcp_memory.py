@@ -14,6 +14,7 @@ from tcptop.kernel_objects import (
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
+    OBJECT_OF_CACHE,
     REQUEST6_SOCK,
     REQUEST_SOCK,
     TCP6_SOCK,
@@ -22,6 +23,7 @@ from tcptop.kernel_objects import (
 )
 from tcptop.ledger import CacheLine, MemoryPart, Part, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
+from tcptop.units import grouped
 
 REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
 
@@ -90,7 +92,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
     return [
         MemoryPart(
-            name=f"vectors in {row} × {number}",
+            name=f"vectors of its slabs, {row} × {grouped(number)}",
             row=row,
             bytes=round(amount) if charged else 0,
             low_bytes=round(amount) if charged else 0,
@@ -129,7 +131,7 @@ def _shared_caches(
         number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
         parts.append(
             MemoryPart(
-                name=f"{_in_words(part)} × {round(number * part.count)}",
+                name=f"{_in_words(part)} × {grouped(round(number * part.count))}",
                 row=part.cache,
                 bytes=round(number * part.slab_bytes),
                 low_bytes=round(fewest * part.slab_bytes),
@@ -141,7 +143,10 @@ def _shared_caches(
 
 
 def _in_words(part: Part) -> str:
-    return f"vectors in {part.cache}" if part.object == CGROUP_VECTORS.struct else part.cache
+    """The cache; for an object that has none of its own, the object too."""
+    if part.object == CGROUP_VECTORS.struct:
+        return f"vectors of shared slabs, {part.cache}"
+    return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:

@@ -5,17 +5,17 @@ The same on the screen and in text: lines of pieces, laid out for a number of co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from tcptop.explanation.cache_page import cache_page
+from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_page
 from tcptop.explanation.trees import tree_page
-from tcptop.kernel_objects import OBJECT_OF_CACHE
+from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject
 from tcptop.kernel_paths import SUBJECTS
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.text_line import Line
@@ -54,10 +54,27 @@ def page_named(ledger: Ledger, name: str) -> Page | None:
             return page
     if name in OBJECT_OF_CACHE or found_cache(ledger, name) is not None:
         return page_of_cache(name)
-    for cache, item in OBJECT_OF_CACHE.items():
+    for item in KERNEL_OBJECTS:
         if name in (item.struct, item.struct.removeprefix("struct ")):
-            return page_of_cache(cache)
+            return _page_of(item.struct, [item])
     return None
+
+
+def page_of_label(ledger: Ledger, label: str) -> Page | None:
+    """The page of one part of a figure, which may be of several objects; None for what is no object, as idle slab."""
+    parts = [
+        part for cost in ledger.costs.values() for part in cost.figures["mix"].outgoing.parts if part.label == label
+    ]
+    names = dict.fromkeys(part.object for part in parts)
+    objects = [item for item in KERNEL_OBJECTS if item.struct in names and item.label == label]
+    caches = {part.cache for part in parts}
+    if len(objects) == 1 and len(caches) == 1 and objects[0].caches:
+        return page_of_cache(caches.pop())
+    return _page_of(label, objects) if objects else None
+
+
+def _page_of(title: str, objects: Sequence[KernelObject]) -> Page:
+    return Page(title, title, partial(objects_page, tuple(objects)))
 
 
 def found_cache(ledger: Ledger, name: str) -> CacheLine | None:

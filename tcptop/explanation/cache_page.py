@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tcptop import units
 from tcptop.explanation.catalogue_page import when
@@ -10,7 +10,7 @@ from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
 from tcptop.explanation.table import fact
 from tcptop.explanation.trees import drawn
-from tcptop.kernel_objects import OBJECT_OF_CACHE, KernelObject, State
+from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.kernel_paths import ways
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import StructLayout
@@ -26,21 +26,35 @@ NOT_TCPS = (
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
     """Everything that is known of a cache, or of a row that several caches share."""
     line = next((each for each in ledger.caches if each.name == name), None)
-    objects = objects_in(name, line)
+    objects = objects_in(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
         lines += [*_row(ledger, line, columns), EMPTY]
     if not objects:
         lines += wrapped(f" {NOT_TCPS}", columns - 1, "text")
-    for item in objects:
-        lines += [*_object(ledger, item, columns), EMPTY]
-    return lines
+    return [*lines, *objects_page(objects, ledger, columns)]
 
 
-def objects_in(name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects that lie in a cache or in the row of that name."""
+def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
+    """One object below the other."""
+    return [line for item in objects for line in (*_object(ledger, item, columns), EMPTY)]
+
+
+def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
+    """The catalogue's objects that lie in a cache or in the row of that name; of a kmalloc cache, those that figures
+    have there.
+    """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
-    return list(dict.fromkeys(OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE))
+    own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
+    parts = [
+        part
+        for cost in ledger.costs.values()
+        for figure in cost.figures.values()
+        for part in figure.outgoing.parts
+        if part.cache in names
+    ]
+    in_kmalloc = [item for part in parts for item in KERNEL_OBJECTS if item.struct == part.object and not item.caches]
+    return list(dict.fromkeys([*own, *in_kmalloc]))
 
 
 def _row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:

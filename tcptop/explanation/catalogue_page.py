@@ -9,8 +9,8 @@ from tcptop.kernel_objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text_line import Line
 
-TITLES = ("OBJECT", "CACHE", "OBJECT B", "SLAB B", "")
-LEFT = (True, True, False, False)
+TITLES = ("OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
+LEFT = (True, False, False)
 
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -25,11 +25,10 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
             TableRow(
                 (
                     item.struct.removeprefix("struct "),
-                    cache,
                     units.exact_bytes(size.object_bytes),
                     units.exact_bytes(size.slab_bytes),
                 ),
-                f"{item.purpose} ({when(item)})",
+                f"{cache}: {item.purpose} ({when(item)})",
                 role="dim" if size.how == "absent" else "text",
             )
         )

@@ -65,7 +65,8 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
         return LiveSize("struct", None, None, layout.size_bytes, None, None)
     known_names = ledger.sources["slab_links"].state == "ok"
     missing = any(kernel_object.struct in each for each in ledger.costs["full"].figures["mix"].outgoing.missing)
-    absent = not missing and (known_names if kernel_object.caches else kernel_object.in_every_figure)
+    figured = kernel_object.in_every_figure and bool(ledger.costs["full"].figures["mix"].outgoing.parts)
+    absent = not missing and (known_names if kernel_object.caches else figured)
     return LiveSize("absent" if absent else "unknown", None, None, None, None, None)
 
 

@@ -7,8 +7,8 @@ from tcptop.explanation.table import TableRow, table
 from tcptop.ledger import Ledger, Wall
 from tcptop.text_line import EMPTY, Line, wrapped
 
-TITLES = ("WALL", "FOR", "USED", "LIMIT", "ROOM", "")
-LEFT = (True, True, False, False, False)
+TITLES = ("WALL", "FOR", "USED", "LIMIT", "ROOM", "OF", "")
+LEFT = (True, True, False, False, False, True)
 
 
 def room_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -18,12 +18,12 @@ def room_page(ledger: Ledger, columns: int) -> list[Line]:
             (
                 wall.name,
                 wall.concerns,
-                quantity(wall, wall.used),
+                used(ledger, wall),
                 quantity(wall, wall.most),
                 units.count(wall.room_sockets),
+                wall.scope,
             ),
-            wall.scope,
-            wall.note,
+            note=wall.note,
             role="strong" if wall is ledger.capacity.first else "text",
         )
         for wall in ledger.capacity.walls
@@ -49,6 +49,14 @@ def room_sentence(ledger: Ledger) -> str:
     wall = f"; first wall: {first.name}" if first is not None else ""
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
     return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
+
+
+def used(ledger: Ledger, wall: Wall) -> str:
+    """What is used; of tcp_mem no more is known than the counter's error allows."""
+    sockets = ledger.sockets
+    if wall.unit == "bytes" and sockets.buffers_within_error:
+        return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
+    return quantity(wall, wall.used)
 
 
 def quantity(wall: Wall, amount: int | None) -> str:

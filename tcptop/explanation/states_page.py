@@ -7,7 +7,7 @@ from tcptop.explanation.table import TableRow, table
 from tcptop.ledger import Ledger, Side, StateCost
 from tcptop.text_line import EMPTY, Line, wrapped
 
-TITLES = ("STATE", "ACCEPTED", "OUTGOING", "SOCKETS", "HOLDS")
+TITLES = ("STATE", "ACCEPTED", "OUTGOING", "SOCKETS", "OF", "HOLDS")
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
@@ -24,7 +24,13 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     """The table, and what it does not count."""
     rows = [
         TableRow(
-            (state.state, side_amount(state.accepted), side_amount(state.outgoing, own_port=True), sockets(state)),
+            (
+                state.state,
+                side_amount(state.accepted),
+                side_amount(state.outgoing, own_port=True),
+                sockets(state),
+                state.scope or "",
+            ),
             holds(state),
             state.note,
         )
@@ -39,7 +45,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-LEFT = (True, False, False, False)
+LEFT = (True, False, False, False, True)
 
 
 def side_amount(side: Side | None, own_port: bool = False) -> str:
@@ -53,10 +59,8 @@ def side_amount(side: Side | None, own_port: bool = False) -> str:
 
 
 def sockets(state: StateCost) -> str:
-    """How many, and whose."""
-    if state.count is None:
-        return units.UNKNOWN
-    return f"{'≤ ' if state.count_is_most else ''}{units.count(state.count)} {state.scope}"
+    """How many."""
+    return f"{'≤ ' if state.count_is_most and state.count is not None else ''}{units.count(state.count)}"
 
 
 def holds(state: StateCost) -> str:

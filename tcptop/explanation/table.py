@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import wrap
 
-from tcptop.text_line import Line, Piece, Role
+from tcptop.text_line import Line, Piece, Role, broken
 
 GAP = "  "
-LEAST_WORDS = 16
-SHARE_BAR = "█"
+LEAST_WORDS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ def table(titles: Sequence[str], left: Sequence[bool], rows: Sequence[TableRow],
     lines: list[Line] = [((_cells(titles[:-1], widths, left) + (titles[-1] if room >= LEAST_WORDS else ""), "head"),)]
     for row in rows:
         # Words that have no room beside the figures stand below them, as a note does.
-        beside = wrap(row.words, room) if room >= LEAST_WORDS else []
+        beside = broken(row.words, room) if room >= LEAST_WORDS and row.words else []
         first: list[Piece] = [(_cells(row.cells, widths, left), row.role)]
         if beside:
             first.append((beside[0], "dim"))
@@ -39,13 +37,13 @@ def table(titles: Sequence[str], left: Sequence[bool], rows: Sequence[TableRow],
         lines += [((" " * used, "text"), (text, "dim")) for text in beside[1:]]
         below = [row.note] if beside or not row.words else [row.words, row.note]
         for text in filter(None, below):
-            lines += [(("     ", "text"), (part, "dim")) for part in wrap(text, max(20, columns - 5))]
+            lines += [(("     ", "text"), (part, "dim")) for part in broken(text, max(20, columns - 5))]
     return lines
 
 
 def fact(title: str, text: str, columns: int, width: int = 11, role: Role = "text") -> list[Line]:
     """A title, and a text that wraps beside it."""
-    texts = wrap(text, max(20, columns - width - 2)) or [""]
+    texts = broken(text, max(20, columns - width - 2))
     return [((f" {title if not at else '':<{width}} ", "dim"), (part, role)) for at, part in enumerate(texts)]
 
 

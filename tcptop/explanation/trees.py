@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
 
 from tcptop.explanation.live_size import live_size
 from tcptop.kernel_objects import KernelObject
 from tcptop.kernel_paths import Call, Subject
 from tcptop.ledger import Ledger
-from tcptop.text_line import EMPTY, Line, Role
+from tcptop.text_line import EMPTY, Line, Role, broken
 
 ARROW = " → "
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
@@ -18,7 +17,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 def tree_page(subject: Subject, ledger: Ledger, columns: int) -> list[Line]:
     """All trees of a subject."""
     lines: list[Line] = [
-        *[((f" {text}", "dim"),) for text in wrap(INTRODUCTION, max(20, columns - 1))],
+        *[((f" {text}", "dim"),) for text in broken(INTRODUCTION, max(20, columns - 1))],
         EMPTY,
     ]
     for tree in subject.trees:
@@ -45,7 +44,7 @@ def _call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> I
         for item in objects:
             yield from _end(ledger, item, sign, below, columns)
     if call.note:
-        for text in wrap(call.note, max(20, columns - len(below) - 2)):
+        for text in broken(call.note, max(20, columns - len(below) - 2)):
             yield ((below, "dim"), (text, "dim"))
     for at, each in enumerate(call.calls):
         is_last = at + 1 == len(call.calls)

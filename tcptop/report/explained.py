@@ -42,7 +42,7 @@ def _page(ledger: Ledger, page: Page, columns: int) -> list[str]:
 
 
 def _columns() -> int:
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         return COLUMNS_IN_A_PIPE
     return min(MOST_COLUMNS, get_terminal_size().columns)
 
@@ -50,7 +50,9 @@ def _columns() -> int:
 def _text(lines: Sequence[str]) -> str:
     """The lines, in ASCII where the output takes no more."""
     text = "\n".join(lines).rstrip() + "\n"
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     if encoding == "utf8":
         return text
+    # A sign of two characters takes the place of the space behind it, so that columns stay where they are.
+    text = text.replace("≤ ", "<=").replace("≥ ", ">=")
     return text.translate(IN_ASCII).translate(TREE_IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")

@@ -13,6 +13,9 @@ from tcptop.text_line import Line, text_of
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.grid import Grid
 
+AGAIN = "\0"
+"""Behind the key of a row whose name an earlier row has too."""
+
 
 class CursorGrid(Grid):
     """Up and down move the cursor, which stays on its row when the order changes, and in sight."""
@@ -29,6 +32,13 @@ class CursorGrid(Grid):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
         self._on: str | None = None
+
+    def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
+        super()._layout(ledger, choices, columns)
+        seen: list[str] = []
+        for key in self._keys:
+            seen.append(key + AGAIN * sum(each.rstrip(AGAIN) == key for each in seen))
+        self._keys = seen
 
     @property
     def _cursor(self) -> int:
@@ -58,12 +68,9 @@ class CursorGrid(Grid):
     def action_choose(self) -> None:
         """Says which row the cursor is on."""
         if self._keys:
-            self.post_message(self.Chosen(self._keys[self._cursor]))
+            self.post_message(self.Chosen(self._keys[self._cursor].rstrip(AGAIN)))
 
-    def on_focus(self) -> None:
-        """Shows the cursor."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """Hides it."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Shows or hides the mark."""
+        super().watch_has_focus(has_focus)
         self.redraw()

@@ -39,7 +39,7 @@ class ExplainPane(ScrollPane):
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The page, and the keys."""
-        return super().titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, any other key closes"
+        return super().titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Nothing stays."""

@@ -76,12 +76,9 @@ class FigurePane(Pane, can_focus=True):
         if label is not None:
             self.post_message(self.Chosen(label))
 
-    def on_focus(self) -> None:
-        """Marks the chosen part."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """Takes the mark away."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Shows or hides the mark."""
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def _labels(self) -> list[str]:
