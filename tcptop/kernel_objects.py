@@ -179,7 +179,7 @@ DENTRY = KernelObject(
     accounted=True,
     held_in=WITH_FILE,
     allocated_by="sock_alloc_file() → d_alloc_pseudo()",
-    freed_by="__dentry_kill(), after a grace period",
+    freed_by="dput() → __dentry_kill()",
 )
 
 FILE = KernelObject(
@@ -291,7 +291,7 @@ REQUEST_SOCK = KernelObject(
 )
 
 REQUEST6_SOCK = KernelObject(
-    struct="struct tcp_request_sock",
+    struct="struct tcp6_request_sock",
     label="request",
     purpose="the same for a handshake of IPv6",
     caches=("request_sock_TCPv6",),
@@ -323,6 +323,7 @@ SKB_HEAD = KernelObject(
     label="skb",
     purpose="the headers of a segment, and struct skb_shared_info",
     caches=("skbuff_small_head",),
+    hwcache_align=True,
     held_in=WITH_SOCK,
     only_with="a segment in a queue",
     allocated_by="__alloc_skb() → kmalloc_reserve()",
@@ -379,6 +380,7 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
         purpose="the list of the epoll sets that a file is in",
         caches=("ep_head",),
         btf_struct="epitems_head",
+        accounted=True,
         held_in=WITH_FILE,
         only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
         allocated_by="ep_insert() → attach_epitem()",

@@ -39,6 +39,7 @@ SOCKS = (TCP_SOCK, TCP6_SOCK)
 REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
 MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
 BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
+EPOLL_OBJECTS = tuple(BY_STRUCT[f"struct {name}"] for name in ("epitem", "eppoll_entry", "epitems_head"))
 MPTCP_SOCKS = (BY_STRUCT["struct mptcp_sock"], BY_STRUCT["struct mptcp6_sock"])
 
 
@@ -62,7 +63,7 @@ class Subject:
 
 
 BIND = Call(
-    "inet_csk_get_port() or __inet_hash_connect()",
+    "inet_csk_get_port()",
     (
         Call("inet_bind_bucket_create() → kmem_cache_alloc()", allocates=(BIND_BUCKET,), note="for each local port"),
         Call(
@@ -152,7 +153,7 @@ SLAB = Call(
     ),
 )
 
-HANDSHAKE = Call(
+SYN = Call(
     "a SYN arrives: tcp_v4_rcv(), tcp_v6_rcv() → tcp_rcv_state_process()",
     (
         Call(
@@ -160,8 +161,14 @@ HANDSHAKE = Call(
             allocates=REQUESTS,
             note="none with SYN cookies",
         ),
+    ),
+)
+
+HANDSHAKE_ACK = Call(
+    "its ACK arrives: tcp_v4_rcv(), tcp_v6_rcv() → tcp_check_req()",
+    (
         Call(
-            "its ACK arrives: tcp_check_req() → tcp_v4_syn_recv_sock()",
+            "tcp_v4_syn_recv_sock(), tcp_v6_syn_recv_sock()",
             (
                 Call(
                     "tcp_create_openreq_child() → sk_clone_lock() → sk_prot_alloc()",
@@ -243,22 +250,23 @@ OPTIONS = Call(
 )
 
 SHUTDOWN = Call(
-    "shutdown(2) → tcp_shutdown() → tcp_send_fin()",
+    "shutdown(2) → tcp_shutdown()",
     (
-        Call("nothing is freed", note="FIN_WAIT2 with an open descriptor is a whole socket"),
         Call(
-            "the peer's FIN: tcp_fin()",
+            "tcp_send_fin() → alloc_skb_fclone() → __alloc_skb()",
             allocates=(FCLONE, SKB_HEAD),
-            note="CLOSE_WAIT keeps it until the program reads it",
+            note="until it is acknowledged; over loopback the peer, in CLOSE_WAIT, keeps it until its program reads it",
         ),
+        Call("nothing is freed", note="FIN_WAIT2 with an open descriptor is a whole socket"),
     ),
 )
+
+LAST_OF_THE_PORT = "when the last socket of the port, or of port and address, is gone"
 
 CLOSE = Call(
     "close(2) → __fput()",
     (
-        Call("file_free() → security_file_free()", frees=(FILE, LSM_FILE_BLOB)),
-        Call("eventpoll_release() → __ep_remove()", frees=(BY_STRUCT["struct epitem"],)),
+        Call("eventpoll_release() → __ep_remove()", frees=EPOLL_OBJECTS),
         Call(
             "sock_close() → __sock_release() → inet_release() → tcp_close()",
             (
@@ -268,11 +276,26 @@ CLOSE = Call(
                     note="if tcp_fin_timeout is 60 s or less",
                 ),
                 Call("inet_twsk_hashdance_schedule()", note="takes over the buckets of a port that the socket owned"),
+                Call(
+                    "a listener, a reset, LAST_ACK: tcp_set_state(TCP_CLOSE) → inet_put_port()",
+                    frees=BUCKETS,
+                    note=LAST_OF_THE_PORT,
+                ),
                 Call("tcp_done() → sk_free() → sk_prot_free()", frees=(*SOCKS, LSM_SOCKET_BLOB)),
             ),
         ),
-        Call("dput() → __dentry_kill()", frees=(DENTRY,), note="after a grace period"),
-        Call("iput() → evict() → sock_free_inode()", frees=(SOCKET_ALLOC, LSM_INODE_BLOB), note="after a grace period"),
+        Call(
+            "dput() → __dentry_kill()",
+            (
+                Call(
+                    "iput() → evict() → destroy_inode() → sock_free_inode()",
+                    frees=(SOCKET_ALLOC, LSM_INODE_BLOB),
+                    note="after a grace period",
+                ),
+            ),
+            frees=(DENTRY,),
+        ),
+        Call("file_free() → security_file_free()", frees=(FILE, LSM_FILE_BLOB)),
     ),
 )
 
@@ -283,8 +306,7 @@ TIME_WAIT = Call(
         Call(
             "60 s later: tw_timer_handler() → inet_twsk_kill()",
             (
-                Call("inet_twsk_bind_unhash() → inet_bind_bucket_destroy()", frees=(BIND_BUCKET,)),
-                Call("inet_twsk_bind_unhash() → inet_bind2_bucket_destroy()", frees=(BIND2_BUCKET,)),
+                Call("inet_twsk_bind_unhash() → inet_bind_bucket_destroy()", frees=BUCKETS, note=LAST_OF_THE_PORT),
                 Call("inet_twsk_put() → inet_twsk_free()", frees=MINI_SOCKETS),
             ),
         ),
@@ -293,7 +315,7 @@ TIME_WAIT = Call(
 
 SUBJECTS: Mapping[str, Subject] = {
     "socket": Subject("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
-    "accept": Subject("What a server's socket is made of", (HANDSHAKE, ACCEPT, SLAB)),
+    "accept": Subject("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
     "time_wait": Subject("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
     "optional": Subject("What sockets have besides: epoll, data, MPTCP, TLS, tracked flows", (EPOLL, DATA, OPTIONS)),
 }

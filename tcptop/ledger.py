@@ -249,7 +249,7 @@ class SlabMemory:
     own_bytes: int | None
     """TCP's own caches, whole."""
     idle_bytes: int | None
-    """Of those, what no object in use takes: free objects, and the ends of slabs."""
+    """Of its socks', mini-sockets' and request socks', what no object in use takes: free objects, ends of slabs."""
     idle_error_bytes: int | None
     """As much may be idle besides: free objects that lie on CPUs and count as in use."""
     share_bytes: int | None
@@ -406,3 +406,9 @@ class Ledger:
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs, where BTF was read."""
     lab: LabUse | None
+    """The result of a lab that the user gave."""
+
+    def cache(self, name: str | None) -> CacheLine | None:
+        """The cache of that name; of two rows of one name the larger."""
+        lines = [line for line in self.caches if line.name == name]
+        return max(lines, key=lambda line: line.slabs or 0, default=None)

@@ -295,8 +295,7 @@ class SecurityModules:
     """The Linux security modules that are active, from /sys/kernel/security/lsm or from what they leave elsewhere."""
 
     names: tuple[str, ...]
-    listed: bool = True
-    """False where the list cannot be read: then only those are named that hang something on a socket."""
+    """Where the list cannot be read: only those that hang something on a socket."""
 
 
 @dataclass(frozen=True, slots=True)

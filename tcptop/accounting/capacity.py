@@ -30,7 +30,7 @@ def capacity(
         (
             *(_memory_walls(nodes) or [NO_MEMORY_WALL]),
             _tcp_mem_wall(sockets, buffer_bytes_per_socket),
-            _file_wall(limits),
+            *_file_wall(limits),
             *_narrow_walls(limits, sockets),
         )
     )
@@ -75,13 +75,13 @@ def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:
     return Wall("tcp_mem", "every socket", sockets.buffer_bytes, most, "bytes", room, "machine", note)
 
 
-def _file_wall(limits: SocketLimits) -> Wall:
+def _file_wall(limits: SocketLimits) -> Iterator[Wall]:
     """fs.file-max, for those without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
-    room = _left(limits.most_open_files, limits.open_files)
     if limits.most_open_files is not None and limits.most_open_files >= WITHOUT_BOUND:
-        return Wall("file-max", "every socket", limits.open_files, None, "files", room, "machine", "no bound is set")
+        return
+    room = _left(limits.most_open_files, limits.open_files)
     note = "not known" if room is None else "open files of the machine; each process has its own limit besides"
-    return Wall("file-max", "every socket", limits.open_files, limits.most_open_files, "files", room, "machine", note)
+    yield Wall("file-max", "every socket", limits.open_files, limits.most_open_files, "files", room, "machine", note)
 
 
 def _narrow_walls(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Wall]:

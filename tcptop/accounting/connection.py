@@ -95,7 +95,10 @@ def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, ow
                 parts.append(found)
             else:
                 missing.append(found)
-    parts += cgroup_vectors(snapshot, table, parts)
+    vectors, all_known = cgroup_vectors(snapshot, table, parts)
+    parts += vectors
+    if not all_known:
+        missing.append(f"{CGROUP_VECTORS.struct} (kmalloc)")
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
@@ -166,7 +169,7 @@ def _full(
         because = "what the TCP caches hold is not known"
     elif allocated and beside and because is None:
         with_file = files(table, allocated, beside.orphans) or 0
-        now = _now_slices(figures["mix"].accepted, held / allocated, with_file / allocated)
+        now = _now_slices(snapshot, table, figures["mix"].accepted, held / allocated, with_file / allocated)
     return ConnectionCost(
         figures=figures,
         idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
@@ -188,7 +191,7 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: Fam
     if held is None:
         because = "what the tw_sock caches hold is not known"
     elif active and because is None:
-        now = _now_slices(figures["mix"].accepted, held / active, 0.0)
+        now = _now_slices(snapshot, table, figures["mix"].accepted, held / active, 0.0)
     return ConnectionCost(
         figures=figures,
         idle_bytes_per_socket=round(idle / active, 2) if now and idle is not None and active else None,
@@ -200,21 +203,31 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: Fam
     )
 
 
-def _now_slices(accepted: Side, held_per_socket: float, with_file: float) -> tuple[Slice, ...]:
+def _now_slices(
+    snapshot: Snapshot, table: CacheTable, accepted: Side, held_per_socket: float, with_file: float
+) -> tuple[Slice, ...]:
     """The average socket: what its family's caches hold for it, idle slab apart, and the parts that it has with a file.
 
-    Buckets are left out: they are per local port, and no counter tells how many ports are in use.
+    Each slab of the family's caches has its vector, idle or not. Buckets are left out: they are per local port, and no
+    counter tells how many ports are in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
-    own = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object in families)
-    idle = max(0.0, held_per_socket - own)
-    shrink = min(1.0, held_per_socket / own) if own else 0.0
+    own_parts = [part for part in accepted.parts if part.object in families]
+    own = sum(part.slab_bytes or 0.0 for part in own_parts)
+    of_slabs = held_per_socket / own if own else 0.0
+    own_vectors = sum(part.slab_bytes or 0.0 for part in cgroup_vectors(snapshot, table, own_parts)[0])
     slices: dict[str, float] = {}
     for part in accepted.parts:
-        on_every_sock = 1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file
-        share = (part.slab_bytes or 0.0) * (shrink if part.object in families else on_every_sock)
+        if part.object in families:
+            share = (part.slab_bytes or 0.0) * min(1.0, of_slabs)
+        elif part.object == CGROUP_VECTORS.struct:
+            continue
+        else:
+            share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file)
         slices[part.label] = slices.get(part.label, 0.0) + share
-    slices["idle"] = idle
+    vectors = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object == CGROUP_VECTORS.struct)
+    slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_file
+    slices["idle"] = max(0.0, held_per_socket - own)
     rounded = {label: round(amount, 2) for label, amount in slices.items()}
     return tuple(Slice(label, amount) for label, amount in rounded.items() if amount)
 

@@ -83,21 +83,24 @@ def from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> Pa
     )
 
 
-def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part]) -> list[Part]:
+def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part]) -> tuple[list[Part], bool]:
     """The vectors of memory cgroups for those parts that lie in accounted slabs: one for each slab, of a kmalloc cache.
 
-    Nothing where no memory cgroup is charged; from nothing to all of them where that is not known.
+    Nothing where no memory cgroup is charged; from nothing to all of them where that is not known. The second is
+    whether these are all: False where the kmalloc cache of some is not known.
     """
     charged = vectors_are_charged(snapshot)
     if charged is False:
-        return []
+        return [], True
     found: dict[str, Part] = {}
+    all_known = True
     for part in parts:
         line = table.get(part.cache)
         if line is None or not line.objects_per_slab or not _is_accounted(table, part):
             continue
         row = vector_row(snapshot, table, line)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
+            all_known = False
             continue
         vectors = part.count / line.objects_per_slab
         old = found.get(row.name) or _no_vectors(row)
@@ -109,7 +112,7 @@ def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part])
             slab_bytes=high,
             high_slab_bytes=high,
         )
-    return [_rounded(part, sure=bool(charged)) for part in found.values()]
+    return [_rounded(part, sure=bool(charged)) for part in found.values()], all_known
 
 
 def vector_row(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
@@ -209,7 +212,8 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
     caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
     sockets = (sockstat.allocated or 0) if sockstat else 0
-    able = [line for line in caches if line.most_in_use is None or line.most_in_use >= sockets]
+    in_use = [(line, table.kmalloc_in_use(line)) for line in caches]
+    able = [line for line, most in in_use if most is None or most >= sockets]
     if not able or able[0].object_bytes is None:
         yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
         return

@@ -17,8 +17,10 @@ from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """The folder of a merged cache carries the size of its objects: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
-KMALLOC = re.compile(r"(?:kmalloc|size)-(\d+)(k?)$")
-"""Plain kmalloc caches; `size-64` is their name on SLAB before 3.10."""
+KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
+"""Plain kmalloc caches, and their copies of CONFIG_RANDOM_KMALLOC_CACHES (6.6), of which each place in the kernel that
+allocates takes one; `size-64` is their name on SLAB before 3.10.
+"""
 
 SHEAVES_SINCE = (7, 0)
 """Since then most caches have sheaves, which keep more free objects than partial slabs do."""
@@ -105,13 +107,19 @@ class CacheTable:
                 break
         return found
 
+    def kmalloc_in_use(self, line: CacheLine) -> int | None:
+        """The most objects in use of a kmalloc cache and its copies together; None where that is not known."""
+        same = [each for each in self.lines if kmalloc_size_bytes(each.name) == kmalloc_size_bytes(line.name)]
+        known = [each.most_in_use for each in same if each.most_in_use is not None]
+        return sum(known) if known and len(known) == len(same) else None
+
     def _kmallocs_by_size(self) -> dict[int, str]:
-        """The name of each kmalloc cache by the size that it serves, the smallest first."""
+        """The name of each kmalloc cache by the size that it serves, the smallest first; copies stand behind it."""
         sizes: dict[int, str] = {}
-        for name in self._names():
-            match = KMALLOC.match(name)
-            if match:
-                sizes.setdefault(int(match[1]) << (10 if match[2] else 0), name)
+        for name in sorted(self._names(), key=lambda name: "-rnd-" in name):
+            size = kmalloc_size_bytes(name)
+            if size is not None:
+                sizes.setdefault(size, name)
         return dict(sorted(sizes.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
@@ -221,8 +229,9 @@ class CacheTable:
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """How many of a row's active objects may be free ones on CPUs; None on the SLAB allocator and where sheaves may
-        hold more than is known.
+        """How many of a row's active objects may be free ones on CPUs.
+
+        None on the SLAB allocator, and where sheaves may hold more than is known.
         """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
@@ -380,6 +389,12 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def kmalloc_size_bytes(name: str) -> int | None:
+    """The size that a kmalloc cache serves; None for any other cache."""
+    match = KMALLOC.match(name)
+    return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
 def slab_bytes(

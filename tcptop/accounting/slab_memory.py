@@ -11,13 +11,15 @@ from tcptop.snapshot import Snapshot
 def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
     """The split; a part is None where a part of it is not known."""
     in_slabs = [part for part in memory.parts if part.row is not None]
-    own_known, all_known = memory.bytes is not None, memory.bytes is not None and not memory.missing
+    own_caches = {name for item in KERNEL_OBJECTS if item.tcp_only for name in item.caches}
+    own_known = memory.bytes is not None and not own_caches & set(memory.missing)
+    all_known = own_known and not memory.missing
     own = sum(part.bytes for part in in_slabs if not part.estimated)
     shared = [part for part in in_slabs if part.estimated]
     share = sum(part.bytes for part in shared)
     rows = table.total_bytes()
     meminfo = snapshot.meminfo.value
-    idle = _idle(table)
+    idle = _idle(table) if own_known else None
     return SlabMemory(
         total_bytes=meminfo.slab_bytes if meminfo else None,
         own_bytes=own if own_known else None,

@@ -63,7 +63,7 @@ def _rounded_up(size: int, step: int) -> int:
     return (size + step - 1) // step * step
 
 
-def cpu_partial_objects(step_bytes: int) -> int:
+def cpu_partial_objects(step_bytes: float) -> int:
     """How many free objects a CPU may keep on partial slabs (mm/slub.c, set_cpu_partial)."""
     return next(objects for least, objects in CPU_PARTIAL if step_bytes >= least)
 

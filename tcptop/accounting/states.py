@@ -89,7 +89,7 @@ def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[Part]:
     A FIN from a network device keeps about as much, in other caches; the driver decides in which.
     """
     found = [part for item in UNREAD_FIN for part in parts_of(snapshot, table, item, 1.0) if isinstance(part, Part)]
-    if len(found) < len(UNREAD_FIN):
+    if table.find(SKB_HEAD).status == "absent":
         line = table.kmalloc(UNREAD_FIN_HEAD_BYTES)
         if line is not None and line.object_bytes is not None:
             share = line.slab_share_bytes

@@ -129,10 +129,11 @@ def _shared_caches(
         # What hangs on the sock itself is there without a file too.
         with_sock = part.object in ON_EVERY_SOCK and sockets.allocated is not None
         number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
+        line = table.get(part.cache)
         parts.append(
             MemoryPart(
                 name=f"{_in_words(part)} × {grouped(round(number * part.count))}",
-                row=part.cache,
+                row=(line.row if line else None) or part.cache,
                 bytes=round(number * part.slab_bytes),
                 low_bytes=round(fewest * part.slab_bytes),
                 high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes)),

@@ -17,7 +17,7 @@ from tcptop.explanation.states_page import states_page
 from tcptop.explanation.trees import tree_page
 from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject
 from tcptop.kernel_paths import SUBJECTS
-from tcptop.ledger import CacheLine, Ledger
+from tcptop.ledger import Ledger
 from tcptop.text_line import Line
 
 Drawn = Callable[[Ledger, int], list[Line]]
@@ -52,7 +52,7 @@ def page_named(ledger: Ledger, name: str) -> Page | None:
     for page in PAGES:
         if page.name == name:
             return page
-    if name in OBJECT_OF_CACHE or found_cache(ledger, name) is not None:
+    if name in OBJECT_OF_CACHE or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
         if name in (item.struct, item.struct.removeprefix("struct ")):
@@ -75,8 +75,3 @@ def page_of_label(ledger: Ledger, label: str) -> Page | None:
 
 def _page_of(title: str, objects: Sequence[KernelObject]) -> Page:
     return Page(title, title, partial(objects_page, tuple(objects)))
-
-
-def found_cache(ledger: Ledger, name: str) -> CacheLine | None:
-    """The cache of that name in a ledger."""
-    return next((line for line in ledger.caches if line.name == name), None)

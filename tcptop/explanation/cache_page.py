@@ -25,7 +25,7 @@ NOT_TCPS = (
 
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
     """Everything that is known of a cache, or of a row that several caches share."""
-    line = next((each for each in ledger.caches if each.name == name), None)
+    line = ledger.cache(name)
     objects = objects_in(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
@@ -41,8 +41,9 @@ def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) 
 
 
 def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects that lie in a cache or in the row of that name; of a kmalloc cache, those that figures
-    have there.
+    """The catalogue's objects that lie in a cache or in the row of that name.
+
+    Of a kmalloc cache, those that a figure has there.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -59,7 +60,7 @@ def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kernel
 
 def _row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
     """What the cache holds now, and with whom."""
-    row = next((each for each in ledger.caches if each.name == line.row), None)
+    row = ledger.cache(line.row)
     if line.aliases:
         where = line.row if line.row is not None else "a row that cannot be read"
         yield from fact("counted in", f"row {where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns)
@@ -151,7 +152,7 @@ def how_sure(size: LiveSize) -> str:
         "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
         "estimated": "estimated: the kernel prints no size of it",
         "struct": "the struct alone; what its cache adds is not known",
-        "absent": "this kernel has no such cache",
+        "absent": "there is none on this kernel, as it is configured",
         "unknown": "not known: no readable file tells",
     }[size.how]
 

@@ -45,7 +45,7 @@ class LiveSize:
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
     """The size of one object: from its cache, else from the figure that it is a part of, else from BTF."""
     for name in kernel_object.caches:
-        line = next((each for each in ledger.caches if each.name == name), None)
+        line = ledger.cache(name)
         if line is not None:
             return _of_line(line)
     part = _part_of(ledger, kernel_object)

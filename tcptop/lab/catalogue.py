@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tcptop.accounting.connection import IPV4, IPV6, side
-from tcptop.accounting.slab_caches import KMALLOC, CacheTable
+from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
 from tcptop.accounting.states import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel_objects import (
@@ -152,9 +152,9 @@ class Catalogue:
         """The rows that are read together."""
         kmalloc: dict[int, str] = {}
         for name in self.shapes():
-            match = KMALLOC.match(name)
-            if match:
-                kmalloc[int(match[1]) << (10 if match[2] else 0)] = name
+            size = kmalloc_size_bytes(name)
+            if size is not None and "-rnd-" not in name:
+                kmalloc[size] = name
         return Names(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched(self) -> Watched:

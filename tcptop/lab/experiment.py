@@ -38,7 +38,7 @@ MOST_S = 300.0
 
 STATE_OF_RUN: Mapping[str, State] = {
     "established": State.ESTABLISHED,
-    "fin_wait2": State.TIME_WAIT,  # after close() the same mini-socket
+    "fin_wait2": State.FIN_WAIT2_CLOSED,
     "close_wait": State.CLOSE_WAIT,
     "time_wait": State.TIME_WAIT,
 }

@@ -16,6 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from tcptop.accounting.parts import VECTOR_ENTRY_BYTES
+from tcptop.accounting.slub_layout import cpu_partial_objects
+
 LEAST_R2 = 0.9
 """For a row with objects that the catalogue knows, or with vectors."""
 
@@ -44,9 +47,6 @@ OBSERVER_ROW = "proc_inode_cache"
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
 """Rows with inodes of file systems; each inode has one LSM inode blob (fs/inode.c, inode_init_always)."""
 
-OBJ_EXT_BYTES = 8
-"""Of struct slabobj_ext: whom an object is charged to (mm/slub.c, alloc_slab_obj_exts: one for each of a slab)."""
-
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
@@ -61,8 +61,7 @@ class RowShape:
 
         Only a larger difference between the first and the last reading of a run is drift.
         """
-        step = self.share_bytes
-        partial = 6 if step >= 4096 else 24 if step >= 1024 else 52 if step >= 256 else 120
+        partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
 
     @property
@@ -129,7 +128,7 @@ class Names:
 
     def vector_row(self, shape: RowShape) -> str | None:
         """The row of the vectors that say whom the objects of such a slab are charged to; one vector for each slab."""
-        return self.kmalloc_row(shape.objects_per_slab * OBJ_EXT_BYTES)
+        return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ PAUSE_PER_READ = 20
 """A reading takes slab_mutex and list locks, so the lab rests between two for so many times what one took."""
 
 AFTER_FREEING_S = 0.12
-"""Inodes and dentries are freed a grace period after close(); two equal readings before its end would mean nothing."""
+"""Inodes are freed a grace period after close(); two equal readings before its end would mean nothing."""
 
 SETTLE_S = 0.25
 RELEASE_S = 2.5

@@ -83,6 +83,8 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     for part in mix.outgoing.parts:
         about = "computed" if part.computed else "about" if part.estimated else ""
         share = units.UNKNOWN if part.slab_bytes is None else f"{part.slab_bytes:9.1f}"
+        if part.slab_bytes is not None and part.high_slab_bytes and part.high_slab_bytes > part.slab_bytes:
+            about += f", up to {part.high_slab_bytes:.1f}"
         sizes = f"{part.object_bytes:>8.0f} B objects {share:>9} B slabs {about}".rstrip()
         name = part.object if part.count == 1 else f"{part.object} × {part.count:.2f}"
         yield f"    {name:<26} {part.cache:<20} {sizes}"
@@ -99,8 +101,16 @@ def _figure(title: str, figure: Figure) -> Iterator[str]:
         at_most = "≤ " if name == "outgoing" and side.complete else ""
         yield (
             f"  next {title:<4} {name:<9} {at_most + amount(side, slabs=True):>10} B in slabs"
-            f" {at_most + amount(side, slabs=False):>10} B in objects"
+            f" {at_most + amount(side, slabs=False):>10} B in objects{_high(side)}"
         )
+
+
+def _high(side: Side) -> str:
+    """The most that it can be, where parts are estimated."""
+    high = side.high_slab_bytes
+    if high is None or side.slab_bytes is None or round(high) <= round(side.slab_bytes):
+        return ""
+    return f", up to {units.exact_bytes(high)} in slabs"
 
 
 def amount(side: Side, slabs: bool) -> str:

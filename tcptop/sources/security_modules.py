@@ -57,4 +57,4 @@ async def by_traces(host: Host) -> tuple[SecurityModules | None, int]:
     names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]
     if answer == b"Y":
         names.append(APPARMOR)
-    return SecurityModules(tuple(names), listed=False), took_us
+    return SecurityModules(tuple(names)), took_us

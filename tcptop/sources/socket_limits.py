@@ -81,7 +81,7 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 def file_numbers(text: str) -> tuple[int, int]:
     """Files in use and the most there may be, of `allocated unused max` (fs/file_table.c, proc_nr_files).
 
-    The kernel gives its counter as it stands, without what each CPU has not yet added: some dozens for each.
+    Older kernels give the counter as it stands, without what each CPU has not yet added: some dozens for each.
 
     Raises:
         ValueError: when the text is of another form.

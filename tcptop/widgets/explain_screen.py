@@ -16,7 +16,7 @@ from tcptop.widgets.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
-PAGING_KEYS = {"right": 1, "tab": 1, "left": -1, "shift+tab": -1}
+PAGING_KEYS = {"right": 1, "left": -1}
 KEPT_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
 """Keys that do here what they do elsewhere."""
 

@@ -44,7 +44,7 @@ def room(ledger: Ledger, columns: int) -> Line:
         if width(line) <= columns:
             break
     for wall in ledger.capacity.walls:
-        if wall is first or wall.name.startswith("memory"):
+        if wall is first or wall.scope == "node":
             continue
         distance = _distance(wall)
         if width((*line, *distance)) <= columns:

@@ -301,7 +301,6 @@ def test_memory_that_is_not_known_may_be_the_nearer_wall(tmp_path: Path) -> None
     assert set(capacity.missing) == {f"memory of node {node}" for node in range(4)}
 
 
-@pytest.mark.xfail(reason="with no zone known there is no wall of memory, and nothing says that one is missing")
 def test_memory_of_which_no_zone_is_known_is_missing_too(tmp_path: Path) -> None:
     root = copied("6.1-4n", "established", tmp_path)
     for name in ("zoneinfo", "buddyinfo", "pagetypeinfo"):

@@ -154,7 +154,6 @@ def test_before_7_0_it_does_not() -> None:
     assert low(parts) == high(parts) > 0
 
 
-@pytest.mark.xfail(reason="up to 5.14 tcp_bind_bucket is not SLAB_ACCOUNT: its group is :0000128, without an A")
 def test_a_bucket_of_5_10_is_not_accounted() -> None:
     figures = account(charged(snapshot("5.10-4n", "established"), True))
     assert low(vectors(side(figures, "full", "outgoing"))) == low(vectors(side(figures, "full", "accepted")))

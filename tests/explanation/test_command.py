@@ -93,7 +93,6 @@ def test_a_cache_of_this_machine() -> None:
 
 @pytest.mark.skipif(not os.access("/sys/kernel/btf/vmlinux", os.R_OK), reason="this kernel has no BTF")
 @pytest.mark.skipif(not os.access("/proc/slabinfo", os.R_OK), reason="slabinfo is refused, so BTF is read in any case")
-@pytest.mark.xfail(reason="BTF stands in for slabinfo, and Sampler.ask_for does not change that")
 def test_a_struct_of_this_machine_is_shown_with_its_members() -> None:
     assert "its largest members" in printed("TCP", root=None)
 
@@ -132,7 +131,6 @@ def test_help() -> None:
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
-@pytest.mark.xfail(reason="the help of `what` holds a `…`, which ends in a UnicodeEncodeError")
 def test_help_where_the_output_takes_ascii_only() -> None:
     ran = explain("--help", root=None, env={"PYTHONIOENCODING": "ascii"})
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -149,7 +147,6 @@ def test_where_the_output_takes_ascii_only_it_is_ascii(what: list[str], encoding
     assert plain == full
 
 
-@pytest.mark.xfail(reason="`<=` takes a column more than `≤`, and the columns behind it move")
 def test_columns_stand_in_line_in_ascii_too() -> None:
     lines = explain("states", env={"PYTHONIOENCODING": "ascii"}).stdout.splitlines()
     head = next(line for line in lines if line.startswith(" STATE"))
@@ -189,7 +186,6 @@ def test_a_full_disk() -> None:
     assert_refused(ran, "No space left")
 
 
-@pytest.mark.xfail(reason="sys.stdout is None then, and its isatty is asked for before anything is printed")
 def test_standard_output_that_is_closed() -> None:
     ran = in_a_shell(f"exec {sys.executable} -m tcptop explain --root {TREE} >&-")
     assert_refused(ran, "closed")

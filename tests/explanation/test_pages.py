@@ -78,7 +78,6 @@ def test_no_line_is_wider_than_the_columns(kernel: str, phase: str, columns: int
 
 
 @pytest.mark.parametrize("columns", [60, 76])
-@pytest.mark.xfail(reason="the cells of the catalogue take 76 to 79 columns; a terminal of 80 cuts SLAB B to pieces")
 def test_the_catalogue_fits_narrow_terminals_too(columns: int) -> None:
     for kernel, phase in SHOWN:
         lines = drawn(named("catalogue"), ledger(kernel, phase), columns)
@@ -110,13 +109,11 @@ def test_a_function_is_never_broken() -> None:
         assert whole == narrow
 
 
-@pytest.mark.xfail(reason="words longer than their column are broken: `e` / `poll_ctl(EPOLL_CTL_ADD`")
 def test_no_word_of_the_catalogue_is_broken() -> None:
     lines = "\n".join(drawn(named("catalogue"), ledger("6.1-4n", "established"), 100))
     assert lines.count("epoll_ctl(EPOLL_CTL_ADD)") == 3
 
 
-@pytest.mark.xfail(reason="facts and tables wrap at the space between groups of digits: `of which ≤ 2` / `304 free`")
 def test_no_figure_is_broken_over_two_lines() -> None:
     figures = ledger("6.1-4n", "established")
     for columns in WIDTHS:
@@ -187,7 +184,6 @@ def test_a_machine_of_which_nothing_can_be_read_has_no_sizes_and_no_zeros(unread
     assert sum(line.endswith("size not known") for line in socket) >= 14
 
 
-@pytest.mark.xfail(reason="the vectors are called absent where no file tells of them")
 def test_where_nothing_can_be_read_nothing_is_called_absent(unreadable: Ledger) -> None:
     for page in PAGES:
         assert "not on this kernel" not in "\n".join(drawn(page, unreadable, 100)), page.name
@@ -301,7 +297,6 @@ def test_a_cache_of_others_is_said_to_be_of_others() -> None:
     assert any("No object of TCP's" in line for line in lines)
 
 
-@pytest.mark.xfail(reason="AppArmor's socket blob lies in kmalloc-16; its page says so, and the contrary below it")
 def test_a_cache_of_which_a_share_is_tcps_is_not_said_to_be_of_others() -> None:
     lines = drawn(page_of_cache("kmalloc-16"), ledger("6.1-4n", "established"), 100)
     assert fact(lines, "TCP's").startswith("250.0 KiB")
@@ -373,7 +368,6 @@ def test_a_name_of_nothing(name: str) -> None:
     assert page_named(ledger("6.1-4n", "established"), name) is None
 
 
-@pytest.mark.xfail(reason="objects without a cache of their own are in the catalogue, and have no page")
 @pytest.mark.parametrize("item", [item for item in KERNEL_OBJECTS if not item.caches], ids=lambda item: item.struct)
 def test_every_object_that_the_catalogue_lists_has_a_page(item: object) -> None:
     found = next(each for each in KERNEL_OBJECTS if each is item)

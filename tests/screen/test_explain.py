@@ -135,7 +135,6 @@ FOCUS_LATE = (
 )
 
 
-@pytest.mark.xfail(reason=FOCUS_LATE)
 async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
     async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await shown(pilot)
@@ -143,7 +142,6 @@ async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
         assert marked_rows(app) == []
 
 
-@pytest.mark.xfail(reason="the cursor is kept by the row's name, and the second of a name is never reached")
 async def test_the_cursor_passes_two_rows_of_one_name(tmp_path: Path) -> None:
     """A slabinfo that was read while caches came and went may name one twice."""
     folder = copied(tree("6.1-4n"), tmp_path / "tree")
@@ -219,7 +217,6 @@ async def test_enter_explains_the_chosen_part_of_the_bar() -> None:
             assert explained(app) == page
 
 
-@pytest.mark.xfail(reason=FOCUS_LATE)
 async def test_the_first_part_is_marked_as_soon_as_the_figure_has_the_focus() -> None:
     async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await shown(pilot)
@@ -263,7 +260,6 @@ async def test_enter_on_a_figure_of_which_nothing_is_known(tmp_path: Path) -> No
         assert explained(app) is None
 
 
-@pytest.mark.xfail(reason="the page of a part that lies in kmalloc says that nothing of TCP's is known to lie there")
 async def test_the_page_of_a_part_in_kmalloc_explains_that_part() -> None:
     async with app_on(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
         app = await shown(pilot)
@@ -454,7 +450,6 @@ async def test_space_and_z_do_on_a_page_what_they_do_elsewhere() -> None:
     host.close()
 
 
-@pytest.mark.xfail(reason="each page that is opened makes the sampler forget that BTF was read: 5 MB parsed again")
 async def test_opening_pages_reads_btf_once() -> None:
     host = ChangedHost(tree("6.1-4n"), live=True)
     host.refused = root_only

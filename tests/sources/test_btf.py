@@ -255,7 +255,7 @@ REFUSED = said(None, "refused")
         ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("lockdown", "bpf")))}, False),
         ({"slabinfo": ROWS, "security_modules": said(None, "missing")}, False),
         ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("capability", "selinux")))}, True),
-        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("apparmor",), listed=False))}, True),
+        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("apparmor",)))}, True),
     ],
 )
 def test_it_is_needed_without_slabinfo_or_for_what_hangs_on_a_socket(

@@ -232,7 +232,7 @@ def test_without_a_list_modules_are_known_by_what_they_leave_elsewhere(
 ) -> None:
     reading = traces(files if lsm is None else {**files, LSM: lsm}, "kernel", "tcp_cubic")
     assert (reading.state, reading.reason) == ("ok", None)
-    assert reading.value == SecurityModules(names, listed=False)
+    assert reading.value == SecurityModules(names)
 
 
 @pytest.mark.parametrize(
