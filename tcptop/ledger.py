@@ -112,6 +112,11 @@ class Side:
         )
 
     @property
+    def is_range(self) -> bool:
+        """Whether it is at least `slab_bytes` and may be up to `high_slab_bytes`."""
+        return self.slab_bytes is not None and round(self.high_slab_bytes or 0.0) > round(self.slab_bytes)
+
+    @property
     def computed(self) -> bool:
         """Whether sizes in it are computed from those of structs."""
         return any(part.computed for part in self.parts)
@@ -163,7 +168,9 @@ class SocketCounts:
     @property
     def buffers_within_error(self) -> bool:
         """Whether all that is charged could be the counter's own error: then it is known as an upper bound only."""
-        return bool(self.buffer_error_bytes) and (self.buffer_bytes or 0) <= (self.buffer_error_bytes or 0)
+        if self.buffer_bytes is None or not self.buffer_error_bytes:
+            return False
+        return self.buffer_bytes <= self.buffer_error_bytes
 
     @property
     def inuse_of_both(self) -> int | None:

@@ -41,7 +41,7 @@ def account(snapshot: Snapshot) -> Ledger:
         tcp_slab_order=sock.order if sock else None,
         sources=_health(snapshot),
         states=state_costs(snapshot, table, sockets, mixes),
-        capacity=capacity(snapshot, sockets, nodes, modes["full"].buffer_bytes_per_socket),
+        capacity=capacity(snapshot, sockets, nodes, socket_bytes, modes["full"].buffer_bytes_per_socket),
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         lab=lab_use(snapshot),

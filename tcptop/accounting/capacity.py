@@ -22,13 +22,17 @@ NO_MEMORY_WALL = Wall(
 
 
 def capacity(
-    snapshot: Snapshot, sockets: SocketCounts, nodes: Sequence[NodeMemory], buffer_bytes_per_socket: float | None
+    snapshot: Snapshot,
+    sockets: SocketCounts,
+    nodes: Sequence[NodeMemory],
+    socket_slab_bytes: float | None,
+    buffer_bytes_per_socket: float | None,
 ) -> Capacity:
-    """Every wall that is known of."""
+    """Every wall that is known of, for sockets with as much in their buffers as they have now."""
     limits = snapshot.socket_limits.value or NO_LIMITS
     return Capacity(
         (
-            *(_memory_walls(nodes) or [NO_MEMORY_WALL]),
+            *(_memory_walls(nodes, socket_slab_bytes, buffer_bytes_per_socket) or [NO_MEMORY_WALL]),
             _tcp_mem_wall(sockets, buffer_bytes_per_socket),
             *_file_wall(limits),
             *_narrow_walls(limits, sockets),
@@ -36,13 +40,15 @@ def capacity(
     )
 
 
-def _memory_walls(nodes: Sequence[NodeMemory]) -> list[Wall]:
+def _memory_walls(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer_bytes: float | None) -> list[Wall]:
     """Free blocks of each node that slabs can come from, above its low watermarks.
 
     Beyond that an allocation takes from another node or waits for reclaim; those in softirq (accepted sockets, request
     socks, mini-sockets) do not wait.
     """
-    with_slabs = [node for node in nodes if any(zone.zone in SLAB_ZONES for zone in node.zones)]
+    # A node without CPUs serves only those of others that are full.
+    with_slabs = [node for node in nodes if node.cpus != 0 and any(zone.zone in SLAB_ZONES for zone in node.zones)]
+    slab_share = slab_bytes / (slab_bytes + buffer_bytes) if slab_bytes and buffer_bytes else 1.0
     return [
         Wall(
             name=f"memory of node {node.node}",
@@ -50,7 +56,7 @@ def _memory_walls(nodes: Sequence[NodeMemory]) -> list[Wall]:
             used=None,
             most=None,
             unit="sockets",
-            room_sockets=node.room_sockets,
+            room_sockets=None if node.room_sockets is None else int(node.room_sockets * slab_share),
             scope="node",
             note="" if at else MEMORY_NOTE,
         )

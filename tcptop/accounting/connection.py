@@ -173,7 +173,7 @@ def _full(
     return ConnectionCost(
         figures=figures,
         idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
-        buffer_bytes_per_socket=_buffers_per_socket(sockets),
+        buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
         now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
         now_unknown_because=because,
         now_slices=now,
@@ -279,8 +279,10 @@ def _idle_bytes(
     return max(0.0, held - used)
 
 
-def _buffers_per_socket(sockets: SocketCounts) -> float | None:
-    """None while the counter's own error could be all of it."""
+def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
+    """None while the counter's own error could be all of it, or a few sockets all the average."""
+    if _too_few(sockets.allocated, cpus, "sockets") is not None:
+        return None
     if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
         return None
     if sockets.buffers_within_error:

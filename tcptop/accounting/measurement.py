@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.slab_caches import KMALLOC
+from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
 from tcptop.kernel_objects import SOCKET_WQ
 from tcptop.kernel_release import release_numbers
-from tcptop.ledger import LabUse
+from tcptop.ledger import CacheLine, LabUse
 from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
 
 ACCEPTED = "established/accepted"
@@ -18,14 +16,6 @@ ONE_EACH = (0.8, 1.25)
 
 LEAST_VECTOR_BYTES = 4.0
 """Per socket; less is noise of whole slabs."""
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredBlob:
-    """What a lab found of the LSM socket blob."""
-
-    row: str | None
-    """The kmalloc cache that holds it; None where sockets have none."""
 
 
 def lab_use(snapshot: Snapshot) -> LabUse | None:
@@ -44,23 +34,24 @@ def measured_here(snapshot: Snapshot) -> MeasuredState | None:
     return measured.states.get(ACCEPTED)
 
 
-def measured_socket_blob(snapshot: Snapshot) -> MeasuredBlob | None:
-    """The kmalloc cache in which each socket had one object more than is known of; None without a measurement."""
+def measured_socket_blob(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
+    """The smallest kmalloc cache in which each socket had one object that is of no known struct; None without one."""
     state = measured_here(snapshot)
     if state is None:
         return None
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     apart = release is not None and SOCKET_WQ.until is not None and release < SOCKET_WQ.until
+    able: list[CacheLine] = []
     for row in state.rows:
-        match = KMALLOC.match(row.row)
-        if match is None:
+        line, size = table.get(row.row), kmalloc_size_bytes(row.row)
+        # A row that others are merged into, as file was on old kernels, has their objects.
+        if line is None or size is None or line.objects_of:
             continue
-        is_wq = apart and not match[2] and int(match[1]) == SOCKET_WQ.kmalloc_bytes
-        objects = row.objects - (1.0 if is_wq else 0.0)
+        objects = row.objects - (1.0 if apart and size == SOCKET_WQ.kmalloc_bytes else 0.0)
         if ONE_EACH[0] <= objects <= ONE_EACH[1]:
-            return MeasuredBlob(row.row)
-    return MeasuredBlob(None)
+            able.append(line)
+    return min(able, key=lambda line: line.object_bytes or 0, default=None)
 
 
 def measured_vectors(snapshot: Snapshot) -> bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tcptop.accounting.measurement import measured_socket_blob, measured_vectors
+from tcptop.accounting.measurement import measured_here, measured_socket_blob, measured_vectors
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import (
     CGROUP_VECTORS,
@@ -127,12 +127,9 @@ def vectors_are_charged(snapshot: Snapshot) -> bool | None:
     release = _release(snapshot)
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
         return False
-    measured = measured_vectors(snapshot)
-    if measured is not None:
-        return measured
     cgroups = snapshot.memory_cgroups.value
     if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_LEFT_OVER_SPACE)):
-        return None
+        return measured_vectors(snapshot)
     return cgroups.charged
 
 
@@ -187,28 +184,22 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
     """What the active security modules hang on a socket.
 
-    As a lab measured it; else of the sizes that BTF tells; else a range, rounded by this kernel's own kmalloc caches.
+    Of the sizes that BTF tells; else as a lab measured it; else a range, rounded by this kernel's own kmalloc caches.
     A cache with fewer active objects than there are sockets cannot be the one.
     """
-    measured = measured_socket_blob(snapshot)
-    if measured is not None:
-        line = table.get(measured.row) if measured.row else None
-        if line is not None and line.object_bytes is not None:
-            yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
-        return
     modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
-    if modules is None:
-        yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
-        return
-    names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES]
-    if not names:
+    names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
+    if modules is not None and not names:
         return
     exact = _blob_bytes_by_btf(snapshot, names)
-    if exact is not None:
-        line = table.kmalloc(exact)
-        if line is not None and line.object_bytes is not None:
-            yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
-            return
+    line = table.kmalloc(exact) if exact is not None else measured_socket_blob(snapshot, table)
+    if line is not None and line.object_bytes is not None:
+        yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
+        return
+    if modules is None:
+        if measured_here(snapshot) is None:
+            yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
+        return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
     caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
     sockets = (sockstat.allocated or 0) if sockstat else 0

@@ -22,6 +22,9 @@ KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
 allocates takes one; `size-64` is their name on SLAB before 3.10.
 """
 
+PARTIAL_SLABS_SINCE = (5, 16)
+"""Since then a CPU's partial list is bounded by its slabs, before by the objects that were free."""
+
 SHEAVES_SINCE = (7, 0)
 """Since then most caches have sheaves, which keep more free objects than partial slabs do."""
 
@@ -247,6 +250,7 @@ class CacheTable:
             max(1, len(topology.nodes)),
             size.cpu_partial_objects if size else None,
             size.sheaf_capacity if size else None,
+            counts_slabs=(self._release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
         )
         return min(most, row.active_objects)
 

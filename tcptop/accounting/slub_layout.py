@@ -69,15 +69,23 @@ def cpu_partial_objects(step_bytes: float) -> int:
 
 
 def most_idle_objects(
-    step_bytes: int, objects_per_slab: int, cpus: int, nodes: int, partial: int | None, sheaf_capacity: int | None
+    step_bytes: int,
+    objects_per_slab: int,
+    cpus: int,
+    nodes: int,
+    partial: int | None,
+    sheaf_capacity: int | None,
+    counts_slabs: bool,
 ) -> int:
     """No more free objects than these lie on CPUs, and so count as active.
 
     With sheaves: three of them on a CPU, and full ones in each node's barn (mm/slub.c, struct slub_percpu_sheaves).
     Without: the slab that a CPU works on, and partial slabs that are thought to be half full (slub_set_cpu_partial).
+    Kernels before 5.16 count the objects that are free when a slab is put there, which may be one of each
+    (put_cpu_partial); all of them may be free later.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)
     kept = cpu_partial_objects(step_bytes) if partial is None else partial
-    slabs = -(-2 * kept // objects_per_slab) if objects_per_slab else 0
+    slabs = -(-2 * kept // objects_per_slab) if counts_slabs and objects_per_slab else kept + 1
     return cpus * objects_per_slab * (1 + slabs)

@@ -56,7 +56,8 @@ def page_named(ledger: Ledger, name: str) -> Page | None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
         if name in (item.struct, item.struct.removeprefix("struct ")):
-            return _page_of(item.struct, [item])
+            known = next((cache for cache in item.caches if ledger.cache(cache) is not None), None)
+            return page_of_cache(known) if known is not None else _page_of(item.struct, [item])
     return None
 
 

@@ -31,7 +31,7 @@ def room_page(ledger: Ledger, columns: int) -> list[Line]:
     return [
         *wrapped(f" {room_sentence(ledger)}", columns - 1, "strong"),
         EMPTY,
-        *table(TITLES, LEFT, rows, columns),
+        *table(TITLES, LEFT, rows, columns, spare=(2, 1, 5)),
     ]
 
 
@@ -47,6 +47,9 @@ def room_sentence(ledger: Ledger) -> str:
     """`room for 381 254 more sockets; first wall: memory of node 3`, and which walls are not known."""
     first, missing = ledger.capacity.first, ledger.capacity.missing
     wall = f"; first wall: {first.name}" if first is not None else ""
+    nodes = [each.room_sockets for each in ledger.capacity.walls if each.scope == "node"]
+    if first is not None and first.scope == "node" and len(nodes) > 1:
+        wall += f" (all nodes: {units.count(sum(filter(None, nodes)))})"
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
     return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
 

@@ -39,7 +39,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     missing = dict.fromkeys(
         name for state in ledger.states for side in (state.accepted, state.outgoing) if side for name in side.missing
     )
-    lines = table(TITLES, LEFT, rows, columns)
+    lines = table(TITLES, LEFT, rows, columns, spare=(4,))
     if missing:
         lines += [EMPTY, *wrapped(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
@@ -54,8 +54,11 @@ def side_amount(side: Side | None, own_port: bool = False) -> str:
         return ""
     if side.slab_bytes is None:
         return units.UNKNOWN
-    sign = "≥ " if not side.complete else "≤ " if own_port else ""
-    return f"{sign}{units.exact_bytes(side.slab_bytes)}"
+    if not side.complete:
+        return f"≥ {units.exact_bytes(side.slab_bytes)}"
+    if own_port:
+        return f"≤ {units.exact_bytes(side.high_slab_bytes)}"
+    return f"{'≈ ' if side.is_range else ''}{units.exact_bytes(side.slab_bytes)}"
 
 
 def sockets(state: StateCost) -> str:

@@ -21,21 +21,34 @@ class TableRow:
     role: Role = "text"
 
 
-def table(titles: Sequence[str], left: Sequence[bool], rows: Sequence[TableRow], columns: int) -> list[Line]:
-    """The lines of a table. `titles` has one title more than a row has cells: that of the words."""
+def table(
+    titles: Sequence[str], left: Sequence[bool], rows: Sequence[TableRow], columns: int, spare: Sequence[int] = ()
+) -> list[Line]:
+    """The lines of a table. `titles` has one title more than a row has cells: that of the words.
+
+    Where the cells are too wide, those of the `spare` columns go into the notes, one column after the other.
+    """
+    kept = list(range(len(left)))
     widths = [max(map(len, cells)) for cells in zip(titles[:-1], *(row.cells for row in rows), strict=True)]
-    used = 1 + sum(widths) + len(GAP) * len(widths)
+    moved: list[int] = []
+    for at in spare:
+        if _width(widths, kept) > columns:
+            kept.remove(at)
+            moved.append(at)
+    used = _width(widths, kept)
     room = columns - used
-    lines: list[Line] = [((_cells(titles[:-1], widths, left) + (titles[-1] if room >= LEAST_WORDS else ""), "head"),)]
+    beside_title = titles[-1] if room >= LEAST_WORDS else ""
+    lines: list[Line] = [((_cells(titles, widths, left, kept) + beside_title, "head"),)]
     for row in rows:
         # Words that have no room beside the figures stand below them, as a note does.
         beside = broken(row.words, room) if room >= LEAST_WORDS and row.words else []
-        first: list[Piece] = [(_cells(row.cells, widths, left), row.role)]
+        first: list[Piece] = [(_cells(row.cells, widths, left, kept), row.role)]
         if beside:
             first.append((beside[0], "dim"))
         lines.append(tuple(first))
         lines += [((" " * used, "text"), (text, "dim")) for text in beside[1:]]
-        below = [row.note] if beside or not row.words else [row.words, row.note]
+        cells = ", ".join(f"{titles[at].lower()} {row.cells[at]}" for at in moved if row.cells[at])
+        below = [cells, "" if beside else row.words, row.note]
         for text in filter(None, below):
             lines += [(("     ", "text"), (part, "dim")) for part in broken(text, max(20, columns - 5))]
     return lines
@@ -47,8 +60,11 @@ def fact(title: str, text: str, columns: int, width: int = 11, role: Role = "tex
     return [((f" {title if not at else '':<{width}} ", "dim"), (part, role)) for at, part in enumerate(texts)]
 
 
-def _cells(texts: Sequence[str], widths: Sequence[int], left: Sequence[bool]) -> str:
+def _width(widths: Sequence[int], kept: Sequence[int]) -> int:
+    return 1 + sum(widths[at] + len(GAP) for at in kept)
+
+
+def _cells(texts: Sequence[str], widths: Sequence[int], left: Sequence[bool], kept: Sequence[int]) -> str:
     return " " + "".join(
-        (text.ljust(width) if on_left else text.rjust(width)) + GAP
-        for text, width, on_left in zip(texts, widths, left, strict=True)
+        (texts[at].ljust(widths[at]) if left[at] else texts[at].rjust(widths[at])) + GAP for at in kept
     )

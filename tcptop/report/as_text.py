@@ -26,6 +26,7 @@ IN_ASCII = str.maketrans(
         "×": "x",
         "÷": "/",
         "±": "+-",
+        "≈": "~",
         "Δ": "d",
         "…": "...",
         "“": '"',
@@ -99,9 +100,10 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
 def _figure(title: str, figure: Figure) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
         at_most = "≤ " if name == "outgoing" and side.complete else ""
+        slabs = at_most + units.exact_bytes(side.high_slab_bytes) if at_most else amount(side, slabs=True)
         yield (
-            f"  next {title:<4} {name:<9} {at_most + amount(side, slabs=True):>10} B in slabs"
-            f" {at_most + amount(side, slabs=False):>10} B in objects{_high(side)}"
+            f"  next {title:<4} {name:<9} {slabs:>10} B in slabs"
+            f" {at_most + amount(side, slabs=False):>10} B in objects{'' if at_most else _high(side)}"
         )
 
 

@@ -134,10 +134,10 @@ def amount(side: Side, slabs: bool = True) -> str:
 
 def _sides(accepted: Side, outgoing: Side, columns: int) -> list[Line]:
     """The next socket of each side, and the first without the packing of slabs."""
-    up_to = "≤" if outgoing.complete else ""
+    most = f"≤{units.exact_bytes(outgoing.high_slab_bytes)}" if outgoing.complete else amount(outgoing)
     rows = (
-        ("next accepted", amount(accepted), " (server)"),
-        ("outgoing", up_to + amount(outgoing), " own port"),
+        ("next accepted", f"{'≈' if accepted.complete and accepted.is_range else ''}{amount(accepted)}", " (server)"),
+        ("outgoing", most, " own port"),
         ("objects", amount(accepted, slabs=False), " structs"),
     )
     lines: list[Line] = []

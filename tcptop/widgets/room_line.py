@@ -54,7 +54,7 @@ def room(ledger: Ledger, columns: int) -> Line:
 
 def _distance(wall: Wall) -> Line:
     """How far a wall is, in its own unit; nothing where it is not known."""
-    if wall.most is None or (wall.room_sockets is None and wall.unit != "bytes"):
+    if wall.most is None or (wall.used is None if wall.unit == "bytes" else wall.room_sockets is None):
         return ()
     if wall.unit == "bytes":
         text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
