@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from tcptop.accounting import account
+from tcptop.accounting.since_mark import since_mark
 from tcptop.columns import SORT_KEYS, column
 from tcptop.explanation import Page, page_named, page_of_label
 from tcptop.hangup import end_on_hangup, end_on_signals
@@ -25,8 +26,10 @@ from tcptop.interval import interval_s
 from tcptop.ledger import Ledger
 from tcptop.live_sampler import LiveSampler
 from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.settings import NO_SETTINGS, Settings, path, write
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.trends import advanced
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.choices import Choices
@@ -34,9 +37,10 @@ from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.room_line import RoomLine
 from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.trend_line import TrendLine
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -57,6 +61,24 @@ THEME = Theme(
     variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
 )
 """Orange and blue: apart for every kind of colour vision."""
+
+LIGHT_THEME = Theme(
+    name="tcptop-light",
+    primary="#af5f00",
+    secondary="#005f9f",
+    accent="#6b5900",
+    success="#3a6ea5",
+    warning="#a84300",
+    error="#a84300",
+    foreground="#262626",
+    background="#fafafa",
+    surface="#f0f0f0",
+    panel="#e2e4e8",
+    dark=False,
+    variables={"text-muted": "#6a6f78", "border-blurred": "#a0a6b0"},
+)
+
+THEMES = {"dark": THEME, "light": LIGHT_THEME}
 
 SORT_BINDINGS: list[BindingType] = [
     Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {column(column_id).title}; again reverses")
@@ -91,8 +113,13 @@ class TcptopApp(App[int]):
     Screen { layout: vertical; background: $background; overflow: hidden; }
     .-tall .box { border: round $border-blurred; padding: 0 1; }
     .-tall .box:focus { border: round $secondary; }
+    .-ascii .-tall .box, .-ascii.-tall .box { border: ascii $border-blurred; }
+    .-ascii .-tall .box:focus, .-ascii.-tall .box:focus { border: ascii $secondary; }
+    .-ascii ExplainPane, .-ascii HelpPane { border: ascii $secondary; }
     .-short .box, .-low .box { border-top: solid $border-blurred; }
     .-short .box:focus, .-low .box:focus { border-top: solid $secondary; }
+    .-ascii .-short .box, .-ascii .-low .box { border-top: ascii $border-blurred; }
+    .-ascii .-short .box:focus, .-ascii .-low .box:focus { border-top: ascii $secondary; }
     #top { height: 8; }
     .-short #top { height: 7; }
     .-low #top, .-tiny #top { height: 1fr; }
@@ -104,6 +131,7 @@ class TcptopApp(App[int]):
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
     .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #room, .-tiny #room { display: none; }
+    .-low #trends, .-tiny #trends, .-short #trends { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -126,14 +154,27 @@ class TcptopApp(App[int]):
         Binding("plus", "interval(1)", "longer interval"),
         Binding("minus", "interval(-1)", "shorter interval"),
         Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
+        Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
+        Binding("r", "switch_caches", "caches of TCP's, or all"),
+        Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
+        Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
         Binding("i", "explain", "explains: sockets by state, memory, room, the kernel's paths"),
         Binding("ctrl+l", "send_all", "draw everything again"),
     ]
 
     def __init__(
-        self, host: Host, every_s: float = 1.0, sort: str | None = None, measured: LabMeasurement | None = None
+        self,
+        host: Host,
+        every_s: float = 1.0,
+        sort: str | None = None,
+        measured: LabMeasurement | None = None,
+        settings: Settings = NO_SETTINGS,
+        wrong: Sequence[str] = (),
     ) -> None:
+        """Takes the host, the options, and what the settings file says besides, with what is wrong with it."""
         super().__init__()
+        self._settings, self._wrong = settings, tuple(wrong)
+        self.set_class(bool(settings.ascii), ASCII_CLASS)
         self._measured = measured
         self._with_layouts = False
         self.animation_level = "none"
@@ -142,6 +183,11 @@ class TcptopApp(App[int]):
         self._choices = Choices(interval_s=every_s)
         if sort is not None:
             self._choices = replace(self._choices, sort=SORT_KEYS[sort])
+        self._choices = replace(
+            self._choices,
+            extras=settings.extras is not False,
+            columns=settings.columns,
+        )
         self._live: LiveSampler | None = None
         self._following: asyncio.Task[None] | None = None
         self._node_chosen = False
@@ -153,14 +199,18 @@ class TcptopApp(App[int]):
             yield FigurePane(classes="box", id="figure")
             yield SocketsPane(classes="box", id="sockets")
         yield RoomLine(id="room")
+        yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
         """Starts to follow a live host, or looks once at a saved tree."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = THEMES[self._settings.theme or "dark"].name
+        for line in self._wrong:
+            self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
         if not self.is_headless and sys.__stdin__ is not None:
             loop = asyncio.get_running_loop()
@@ -191,12 +241,15 @@ class TcptopApp(App[int]):
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a look and draws it."""
         self._ledger = account(message.snapshot)
+        self._choices = replace(self._choices, trends=advanced(self._choices.trends, self._ledger))
         if not self._node_chosen and self._ledger.nodes:
             # The first node with memory: on a machine with one node that is the machine.
             self._node_chosen = True
             with_zones = [node.node for node in self._ledger.nodes if node.zones]
             first = with_zones[0] if with_zones else self._ledger.nodes[0].node
-            self._choices = replace(self._choices, node=first)
+            wanted = self._settings.node
+            known = [node.node for node in self._ledger.nodes]
+            self._choices = replace(self._choices, node=wanted if wanted in known else first)
         self._draw()
 
     async def _follow(self, live: LiveSampler) -> None:
@@ -220,6 +273,9 @@ class TcptopApp(App[int]):
     def _draw(self) -> None:
         if self._ledger is None:
             return
+        mark = self._choices.mark
+        if mark is not None:
+            self._choices = replace(self._choices, since=since_mark(mark, self._ledger))
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
@@ -268,6 +324,29 @@ class TcptopApp(App[int]):
         """Sorts by a column; by the same again, the other way round."""
         reverse = self._choices.sort == column_id and not self._choices.reverse
         self._choose(replace(self._choices, sort=column_id, reverse=reverse))
+
+    def action_ask_wanted(self) -> None:
+        """Asks for a part of a name; the table follows every character."""
+        from tcptop.widgets.prompt import Prompt
+
+        before = self._choices.wanted
+        self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
+
+    def _want(self, text: str) -> None:
+        self._choose(replace(self._choices, wanted=text))
+
+    def action_switch_caches(self) -> None:
+        """Caches of TCP's, or all."""
+        self._choose(replace(self._choices, all_caches=not self._choices.all_caches))
+
+    def action_switch_extras(self) -> None:
+        """Marks and graphs, on or off."""
+        self._choose(replace(self._choices, extras=not self._choices.extras))
+
+    def action_mark(self) -> None:
+        """Sets a mark at the figures of now, or takes it away."""
+        mark = self._ledger if self._choices.mark is None else None
+        self._choose(replace(self._choices, mark=mark, since=None))
 
     def action_switch_unit(self) -> None:
         """Free blocks or bytes in the buddy lists."""
@@ -353,8 +432,32 @@ class TcptopApp(App[int]):
             self._with_layouts = True
             self._look_at_saved()
 
+    def save_settings(self) -> None:
+        """Writes the settings file: the screen will start as it is now."""
+        sort = next(key for key, column_id in SORT_KEYS.items() if column_id == self._choices.sort)
+        settings = replace(
+            self._settings,
+            interval=self._choices.interval_s,
+            sort=sort,
+            node=self._choices.node,
+            theme="light" if self.theme == LIGHT_THEME.name else "dark",
+            extras=self._choices.extras,
+        )
+        try:
+            write(path(), settings)
+        except OSError as error:
+            self.notify(f"{path()}: {error.strerror}", severity="warning", markup=False)
+        else:
+            self.notify(f"written: {path()}", timeout=4, markup=False)
+
+    def switch_theme(self) -> None:
+        """The dark theme, or the light one."""
+        self.theme = (THEME if self.theme == LIGHT_THEME.name else LIGHT_THEME).name
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
-        """What the command palette offers: the same as the keys."""
+        """What the command palette offers: the same as the keys, and what has none."""
+        yield SystemCommand("dark or light", "", self.switch_theme)
+        yield SystemCommand("write these settings to the settings file", "", self.save_settings)
         for keys, meaning in bound_keys(self.BINDINGS):
             binding = next(each for each in self.BINDINGS if isinstance(each, Binding) and each.description == meaning)
             yield SystemCommand(f"{meaning} ({keys})", "", lambda action=binding.action: self.run_later(action))
@@ -396,6 +499,7 @@ class TcptopApp(App[int]):
 
 
 KEY_NAMES = {
+    "slash": "/",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "equals_sign": "=",
@@ -421,8 +525,8 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
     return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
-def run(host: Host, every_s: float, sort: str | None, mouse: bool, measured: LabMeasurement | None = None) -> int:
+def run(host: Host, settings: Settings, wrong: Sequence[str], measured: LabMeasurement | None = None) -> int:
     """Runs the screen until it is quit; gives the exit code."""
-    app = TcptopApp(host, every_s, sort, measured)
-    app.run(mouse=mouse)
+    app = TcptopApp(host, settings.interval or 1.0, settings.sort, measured, settings, wrong)
+    app.run(mouse=bool(settings.mouse))
     return app.return_code or 0

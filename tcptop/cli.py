@@ -144,6 +144,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="take the mouse; without it the terminal keeps it for selecting text",
     )
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII alone, as without UTF-8")
+    parser.add_argument("--theme", choices=("dark", "light"), help="for a dark terminal (dark), or a light one")
     parser.add_argument("-h", "--help", action="help", help="show this and end")
     parser.add_argument(
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
@@ -279,6 +281,18 @@ def run_screen(options: argparse.Namespace) -> None:
     if not all(stream is not None and stream.isatty() for stream in streams):
         fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
     host = opened(options.root)
-    from tcptop.app import run
+    from dataclasses import replace
 
-    sys.exit(run(host, options.delay or 1.0, options.sort, options.mouse, measured(options.lab)))
+    from tcptop.app import run
+    from tcptop.settings import path, read
+    from tcptop.widgets.plain_glyphs import needs_ascii
+
+    settings, wrong = read(path())
+    given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
+    settings = replace(
+        settings,
+        **{key: value for key, value in given.items() if value is not None},
+        mouse=options.mouse or settings.mouse,
+        ascii=options.ascii or settings.ascii or needs_ascii(encoding=sys.stdout.encoding),
+    )
+    sys.exit(run(host, settings, wrong, measured(options.lab)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tcptop import units
 from tcptop.ledger import CacheLine, NodeCount
+from tcptop.rates import difference
 
 Scope = Literal["machine", "node"]
 
@@ -21,6 +22,8 @@ class CacheRow:
     cache: CacheLine
     node: int | None
     """None for the whole machine."""
+    before: CacheRow | None = None
+    """The same at a mark that was set: then counts show what came since."""
 
     @property
     def here(self) -> NodeCount | None:
@@ -56,9 +59,9 @@ class Column:
     id: str
     title: str
     help: str
-    text: Callable[[CacheRow], str]
-    order: Callable[[CacheRow], float | str | None]
-    """What rows are sorted by; None sorts last."""
+    show: Callable[[CacheRow], str]
+    amount: Callable[[CacheRow], float | str | None]
+    """What is shown, as a number, or a text that rows can be sorted by; None where it is not known."""
     sort_key: str | None = None
     """slabtop's letter."""
     least_width: int = 0
@@ -66,6 +69,22 @@ class Column:
     importance: int = 0
     """When the terminal is narrow, the least important columns go first."""
     scopes: tuple[Scope, ...] = ("machine", "node")
+    change: Callable[[float], str] | None = None
+    """How a difference since a mark is shown; None for what is no count."""
+
+    def text(self, row: CacheRow) -> str:
+        """What stands in the row: the amount, or what came since the mark."""
+        if row.before is None or self.change is None:
+            return self.show(row)
+        came = self.order(row)
+        return units.UNKNOWN if not isinstance(came, (int, float)) else self.change(came)
+
+    def order(self, row: CacheRow) -> float | str | None:
+        """What rows are sorted by, which is what they show; None sorts last."""
+        now = self.amount(row)
+        if row.before is None or self.change is None:
+            return now
+        return difference(self.amount(row.before), now)
 
     @property
     def descending(self) -> bool:
@@ -91,7 +110,23 @@ def _object_bytes(row: CacheRow) -> str:
     return units.count(row.cache.object_bytes)
 
 
+def _changed(row: CacheRow) -> str:
+    """A mark on what grew or shrank between the last two readings."""
+    rate = row.here.objects_per_s if row.here else None
+    return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
+
+
 COLUMNS: tuple[Column, ...] = (
+    Column(
+        "changed",
+        "±",
+        "▴ grew, ▾ shrank since the reading before",
+        _changed,
+        lambda row: row.here.objects_per_s if row.here else None,
+        least_width=1,
+        left=True,
+        importance=35,
+    ),
     Column(
         "cache",
         "CACHE",
@@ -122,6 +157,7 @@ COLUMNS: tuple[Column, ...] = (
         "o",
         7,
         importance=90,
+        change=units.signed_count,
     ),
     Column(
         "active",
@@ -133,6 +169,7 @@ COLUMNS: tuple[Column, ...] = (
         7,
         importance=80,
         scopes=("machine",),
+        change=units.signed_count,
     ),
     Column(
         "use",
@@ -174,6 +211,7 @@ COLUMNS: tuple[Column, ...] = (
         "l",
         6,
         importance=50,
+        change=units.signed_count,
     ),
     Column(
         "objects_per_slab",
@@ -213,6 +251,7 @@ COLUMNS: tuple[Column, ...] = (
         "c",
         10,
         importance=95,
+        change=units.signed_size,
     ),
     Column(
         "tcp",
@@ -223,6 +262,7 @@ COLUMNS: tuple[Column, ...] = (
         "e",
         6,
         importance=85,
+        change=units.signed_size,
     ),
     Column(
         "per_second",
@@ -247,13 +287,42 @@ def column(column_id: str) -> Column:
     return next(each for each in COLUMNS if each.id == column_id)
 
 
-def rows(caches: Sequence[CacheLine], node: int | None, only_catalogue: bool = True) -> list[CacheRow]:
-    """The lines of the table: each row of slabinfo once, a merged cache only where its row is not known."""
+def rows(
+    caches: Sequence[CacheLine],
+    node: int | None,
+    only_catalogue: bool = True,
+    wanted: str = "",
+    before: Sequence[CacheLine] | None = None,
+) -> list[CacheRow]:
+    """The lines of the table: each row of slabinfo once, a merged cache only where its row is not known.
+
+    Args:
+        caches: those of a ledger.
+        node: the node whose part is shown; None for the machine.
+        only_catalogue: leaves out caches in which no object of TCP's lies.
+        wanted: a part of a name, of the cache or of one that shares its row, or of a struct; empty for all.
+        before: the caches at a mark; a cache that was not there then held nothing.
+
+    """
+    then = None if before is None else {cache.name: CacheRow(cache, node) for cache in before}
     return [
-        CacheRow(cache, node)
+        CacheRow(cache, node, None if then is None else then.get(cache.name, CacheRow(emptied(cache), node)))
         for cache in caches
-        if (cache.in_catalogue or not only_catalogue) and (cache.row == cache.name or cache.row is None)
+        if (cache.in_catalogue or not only_catalogue)
+        and (cache.row == cache.name or cache.row is None)
+        and is_wanted(cache, wanted)
     ]
+
+
+def emptied(cache: CacheLine) -> CacheLine:
+    """The cache without anything in it."""
+    return replace(cache, active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
+
+
+def is_wanted(cache: CacheLine, wanted: str) -> bool:
+    """Whether a text is part of one of the cache's names, in either case."""
+    text = wanted.lower()
+    return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
 def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:

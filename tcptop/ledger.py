@@ -270,6 +270,25 @@ class SlabMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveObjects:
+    """What objects in use take in the rows of a socket, and the sockets there were: from readings taken together."""
+
+    sockets: int
+    bytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class SinceMark:
+    """What came since a mark that the user set."""
+
+    elapsed_s: float | None
+    sockets: int | None
+    live_bytes: float | None
+    bytes_per_socket: float | None
+    unknown_because: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LabUse:
     """A lab result that was given."""
 
@@ -412,6 +431,7 @@ class Ledger:
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs, where BTF was read."""
+    live_objects: LiveObjects | None
     lab: LabUse | None
     """The result of a lab that the user gave."""
 

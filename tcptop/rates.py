@@ -17,6 +17,13 @@ def per_second(before: float | None, elapsed_s: float, after: float | None) -> f
     return (after - before) / elapsed_s
 
 
+def difference(before: object, after: object) -> float | None:
+    """What a figure grew by; None where one end is unknown or is no number."""
+    if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
+        return None
+    return after - before
+
+
 def elapsed_s(reading: Reading[Value]) -> float:
     """The time between the last two readings of a source; 0 where there are no two."""
     before = reading.before

@@ -104,6 +104,19 @@ def signed_rate(per_second: float | None) -> str:
     return f"{'+' if whole > 0 else '-' if whole < 0 else ''}{short_count(abs(whole), 6)}"
 
 
+def signed_count(change: float) -> str:
+    """A difference of counts with its sign: `+1 204`, `0`."""
+    whole = round(change)
+    return f"{'+' if whole > 0 else '-' if whole < 0 else ''}{grouped(abs(whole))}"
+
+
+def signed_size(change: float) -> str:
+    """A difference of memory with its sign, as slabtop writes sizes: `+2.31M`."""
+    if not round(change):
+        return "0"
+    return f"{'+' if change > 0 else '-'}{short_size(abs(change))}"
+
+
 def seconds(amount: float | None) -> str:
     """A time without needless decimals: `1 s`, `0.5 s`, `3 min`."""
     if amount is None:

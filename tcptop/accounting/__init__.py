@@ -7,6 +7,7 @@ from tcptop.accounting.connection import costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
 from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.since_mark import live_objects
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.sockets import socket_counts
@@ -44,6 +45,7 @@ def account(snapshot: Snapshot) -> Ledger:
         capacity=capacity(snapshot, sockets, nodes, socket_bytes, modes["full"].buffer_bytes_per_socket),
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
+        live_objects=live_objects(snapshot, table),
         lab=lab_use(snapshot),
     )
 

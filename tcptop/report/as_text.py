@@ -178,7 +178,11 @@ def _page(title: str, lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:
-    shown = [each for each in columns.COLUMNS if "machine" in each.scopes and (ledger.live or each.id != "per_second")]
+    shown = [
+        each
+        for each in columns.COLUMNS
+        if "machine" in each.scopes and each.id != "changed" and (ledger.live or each.id != "per_second")
+    ]
     lines = columns.in_order(columns.rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]

@@ -22,7 +22,11 @@ class CachesPane(CursorGrid):
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, and how old the figures are when they are older than the interval."""
-        title = f"TCP caches ─ {node_title(ledger, choices)}"
+        title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
+        if choices.wanted:
+            title += f" ─ /{choices.wanted}"
+        if choices.mark is not None:
+            title += " ─ since the mark"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
@@ -46,7 +50,13 @@ class CachesPane(CursorGrid):
 
     def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
         """The caches in the chosen order."""
-        lines = cache_columns.rows(ledger.caches, table_node(ledger, choices))
+        lines = cache_columns.rows(
+            ledger.caches,
+            table_node(ledger, choices),
+            only_catalogue=not choices.all_caches,
+            wanted=choices.wanted,
+            before=choices.mark.caches if choices.mark is not None else None,
+        )
         lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
         columns = shown(ledger, choices)
         return [
@@ -56,6 +66,8 @@ class CachesPane(CursorGrid):
     def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is nothing."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
+        if self._choices.wanted:
+            reason = f"no cache has {self._choices.wanted!r} in its name: / changes it, ESC ends it"
         return wrapped(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
@@ -71,7 +83,14 @@ class CachesPane(CursorGrid):
 def shown(ledger: Ledger, choices: Choices) -> list[Column]:
     """The columns that the scope has; a saved tree has no rates."""
     scope = "machine" if table_node(ledger, choices) is None else "node"
-    return [each for each in COLUMNS if scope in each.scopes and (ledger.live or each.id != "per_second")]
+    return [
+        each
+        for each in COLUMNS
+        if scope in each.scopes
+        and (ledger.live or each.id not in ("per_second", "changed"))
+        and (choices.extras or each.id != "changed")
+        and (choices.columns is None or each.id in choices.columns)
+    ]
 
 
 def _text(column: Column, row: CacheRow) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tcptop.columns import DEFAULT_SORT_KEY, SORT_KEYS
-from tcptop.ledger import AccountingMode, Ledger, NodeMemory
+from tcptop.ledger import AccountingMode, Ledger, NodeMemory, SinceMark
+from tcptop.trends import NO_TRENDS, Trends
 
 BlockUnit = Literal["blocks", "bytes"]
 
@@ -23,6 +24,20 @@ class Choices:
     block_unit: BlockUnit = "blocks"
     interval_s: float = 1.0
     paused: bool = False
+    wanted: str = ""
+    """Only caches whose names have this in them."""
+    all_caches: bool = False
+    """Also those in which no object of TCP's lies."""
+    columns: tuple[str, ...] | None = None
+    """The columns of the cache table to show, by their ids; None for all that fit."""
+    extras: bool = True
+    """Marks on what changed, and graphs."""
+    mark: Ledger | None = None
+    """What counts are compared with."""
+    since: SinceMark | None = None
+    """What came since then."""
+    trends: Trends = NO_TRENDS
+    """What the app kept of the samples before."""
 
 
 def chosen_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:

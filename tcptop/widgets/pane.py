@@ -17,6 +17,10 @@ from tcptop.ledger import Ledger
 from tcptop.text_line import EMPTY, Line, Role, text_of
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import cropped, width
+from tcptop.widgets.plain_glyphs import in_ascii
+
+ASCII_CLASS = "-ascii"
+"""Of an app whose terminal has no more than ASCII."""
 
 
 class Pane(Widget):
@@ -80,7 +84,7 @@ class Pane(Widget):
         """Changes the edges, as literal text, where they differ."""
         if (title, subtitle) != self._titles:
             self._titles = (title, subtitle)
-            self.border_title, self.border_subtitle = Content(title), Content(subtitle)
+            self.border_title, self.border_subtitle = Content(self._shown(title)), Content(self._shown(subtitle))
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Shows these lines, and refreshes those that differ from what is shown."""
@@ -99,7 +103,7 @@ class Pane(Widget):
         """One line as Textual wants it."""
         line = self._lines[y] if y < len(self._lines) else EMPTY
         columns = self.size.width
-        segments = [Segment(text, self._style(role)) for text, role in cropped(line, columns)]
+        segments = [Segment(self._shown(text), self._style(role)) for text, role in cropped(line, columns)]
         return Strip(segments, min(width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
 
     def plain_text(self) -> str:
@@ -116,6 +120,10 @@ class Pane(Widget):
         """Forgets the looks, since the theme may have changed."""
         super().notify_style_update()
         self._styles.clear()
+
+    def _shown(self, text: str) -> str:
+        """The text in what the terminal can show."""
+        return in_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
     def _style(self, role: Role) -> Style:
         style = self._styles.get(role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -23,15 +24,21 @@ class Prompt(ModalScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "call_off", "call off", show=False)]
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, text: str = "", changed: Callable[[str], None] | None = None) -> None:
+        """Takes the question, the text that stands there first, and who is told of every change to it."""
         super().__init__()
-        self._question = question
+        self._question, self._text, self._changed = question, text, changed
 
     def compose(self) -> ComposeResult:
         """The question and the line for the answer."""
         with Horizontal():
             yield Static(self._question, markup=False)
-            yield Input(compact=True)
+            yield Input(self._text, compact=True)
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Tells what stands there now."""
+        if self._changed is not None:
+            self._changed(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Answers."""

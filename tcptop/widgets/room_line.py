@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop import units
 from tcptop.explanation.room_page import room_number, room_sentence
-from tcptop.ledger import Ledger, Wall
+from tcptop.ledger import Ledger, SinceMark, Wall
 from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import width
@@ -25,8 +25,24 @@ class RoomLine(Pane):
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The sentence, and as many of the other walls as fit whole."""
-        return [room(ledger, columns)]
+        """The sentence, and as many of the other walls as fit whole; what came since a mark, where one is set."""
+        return [room(ledger, columns) if choices.since is None else since(choices.since, columns)]
+
+
+def since(found: SinceMark, columns: int) -> Line:
+    """What came since the mark."""
+    after = f" {units.seconds(round(found.elapsed_s))}" if found.elapsed_s is not None else ""
+    sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
+    each = found.unknown_because or ""
+    if found.bytes_per_socket is not None:
+        each = f"{units.exact_bytes(found.bytes_per_socket)} B each, measured"
+    grown = "" if found.live_bytes is None else f", live objects {units.signed_size(found.live_bytes)}"
+    line: Line = ()
+    for rest in (f" sockets: {each}{grown}", f" sockets: {each}", f": {each}"):
+        line = ((f"since the mark{after} ", "dim"), (sockets, "strong"), (rest, "text"))
+        if width(line) <= columns:
+            break
+    return line
 
 
 def room(ledger: Ledger, columns: int) -> Line:

@@ -1,0 +1,41 @@
+"""What sockets cost since a mark: the growth of live objects over the growth of sockets, as measured."""
+
+from __future__ import annotations
+
+from tcptop.accounting.connection import ENOUGH_SOCKETS_PER_CPU
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel_objects import KERNEL_OBJECTS
+from tcptop.ledger import Ledger, LiveObjects, SinceMark
+from tcptop.rates import difference
+from tcptop.snapshot import Snapshot
+
+
+def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
+    """What the objects in use take in all rows that a socket has objects in, by one reading of slabinfo.
+
+    Other programs' dentries and files are among them: a difference shows the sockets' only while those stay.
+    """
+    beside = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
+    if beside is None or beside.allocated is None:
+        return None
+    found = [table.find(item).line for item in KERNEL_OBJECTS if item.in_every_figure and item.caches]
+    rows = {line.row: table.get(line.row) for line in found if line is not None and line.row is not None}
+    total = 0.0
+    for row in rows.values():
+        if row is None or row.active_objects is None or row.slab_share_bytes is None:
+            return None
+        total += row.active_objects * row.slab_share_bytes
+    return LiveObjects(beside.allocated, total) if rows else None
+
+
+def since_mark(mark: Ledger, now: Ledger) -> SinceMark:
+    """What came since the mark, and for each socket; left open where too few came or went to tell."""
+    elapsed_s = difference(mark.taken_at_unix_s, now.taken_at_unix_s)
+    if mark.live_objects is None or now.live_objects is None:
+        return SinceMark(elapsed_s, None, None, None, "slabinfo is not readable")
+    sockets = now.live_objects.sockets - mark.live_objects.sockets
+    live_bytes = now.live_objects.bytes - mark.live_objects.bytes
+    least = ENOUGH_SOCKETS_PER_CPU * (now.host.cpus or 1)
+    if abs(sockets) < least:
+        return SinceMark(elapsed_s, sockets, live_bytes, None, f"needs {least} sockets more or fewer")
+    return SinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None)

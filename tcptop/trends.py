@@ -1,0 +1,58 @@
+"""What four figures were over the last minutes, one value for each ten seconds: a graph moves no more often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+
+from tcptop.ledger import Ledger
+
+STEP_S = 10
+MOST_STEPS = 90
+
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trends:
+    """The values of whole steps, the newest last; None where a figure was not known."""
+
+    step: int | None = None
+    """The number of the step that is under way, from the beginning of Unix time."""
+    latest: Ledger | None = None
+    bytes_per_connection: Values = field(default=())
+    sockets: Values = field(default=())
+    time_wait: Values = field(default=())
+    buffer_bytes: Values = field(default=())
+
+
+NO_TRENDS = Trends()
+
+
+def advanced(trends: Trends, ledger: Ledger) -> Trends:
+    """The trends with one more sample: the last of a step is what stands for it; steps without any are unknown."""
+    if ledger.taken_at_unix_s is None:
+        return trends
+    step = int(ledger.taken_at_unix_s // STEP_S)
+    if trends.step is None or trends.latest is None or step < trends.step:
+        return Trends(step, ledger)
+    if step == trends.step:
+        return replace(trends, latest=ledger)
+    missed = min(step - trends.step - 1, MOST_STEPS)
+    values = {
+        name: (*getattr(trends, name), value, *(None,) * missed)[-MOST_STEPS:]
+        for name, value in _of(trends.latest).items()
+    }
+    return Trends(step, ledger, **values)
+
+
+def _of(ledger: Ledger) -> dict[str, float | None]:
+    cost, sockets = ledger.costs["full"], ledger.sockets
+    figure = cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+    found = {
+        "bytes_per_connection": figure,
+        "sockets": sockets.allocated,
+        "time_wait": sockets.time_wait,
+        "buffer_bytes": sockets.buffer_bytes,
+    }
+    assert found.keys() <= {each.name for each in fields(Trends)}
+    return found
