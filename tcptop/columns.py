@@ -37,19 +37,12 @@ class CacheRow:
     @property
     def share_on_node(self) -> float | None:
         """The share of the machine's objects that the node holds, 0 to 1."""
-        here = self.here
-        if here is None or here.objects is None or not self.cache.objects:
-            return None
-        return min(1.0, here.objects / self.cache.objects)
+        return None if self.node is None else self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:
         """What of the cache is TCP's here: on a node, the machine's by where the cache's objects are."""
-        if self.node is None or self.cache.tcp_bytes is None:
-            return self.cache.tcp_bytes
-        if not self.cache.objects:
-            return 0.0
-        return None if self.share_on_node is None else self.cache.tcp_bytes * self.share_on_node
+        return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
 
 @dataclass(frozen=True, slots=True)

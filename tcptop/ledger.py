@@ -65,6 +65,23 @@ class CacheLine:
     tcp_bytes: int | None = None
     """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
 
+    def share_on(self, node: int) -> float | None:
+        """The share of the machine's objects that a node holds, 0 to 1."""
+        if self.nodes is None or not self.objects:
+            return None
+        here = self.nodes.get(node)
+        objects = here.objects if here is not None else 0
+        return None if objects is None else min(1.0, objects / self.objects)
+
+    def tcp_bytes_on(self, node: int) -> float | None:
+        """What of the cache is TCP's on a node: the machine's by where the cache's objects are."""
+        if self.tcp_bytes is None:
+            return None
+        if not self.objects:
+            return 0.0
+        share = self.share_on(node)
+        return None if share is None else self.tcp_bytes * share
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -357,6 +374,16 @@ class NodeMemory:
     zones: tuple[ZoneMemory, ...]
 
     @property
+    def free_pages(self) -> int | None:
+        """Of all its zones."""
+        return _sum_of_known([zone.free_pages for zone in self.zones])
+
+    @property
+    def tcp_slabs_free(self) -> int | None:
+        """How many slabs of the TCP cache its free blocks hold, of every type that can be taken."""
+        return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
+
+    @property
     def room_sockets(self) -> int | None:
         """How many more whole sockets the node's free blocks hold; None where a zone does not tell."""
         return _sum_of_known([zone.room_sockets for zone in self.zones])
@@ -439,3 +466,8 @@ class Ledger:
         """The cache of that name; of two rows of one name the larger."""
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
+
+    def tcp_bytes_on(self, node: int) -> float | None:
+        """What TCP has in slabs on a node; None where no cache tells by node."""
+        known = [cache.tcp_bytes_on(node) for cache in self.caches if cache.tcp_bytes is not None]
+        return sum(filter(None, known)) if any(each is not None for each in known) else None

@@ -9,9 +9,10 @@ from rich.cells import cell_len
 
 from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
-from tcptop.text_line import WARNING, Line, Piece, Role, wrapped
+from tcptop.text_line import EMPTY, WARNING, Line, Piece, Role, wrapped
 from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
 from tcptop.widgets.line import fitted
+from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
 LABEL_LEAST = 12
@@ -20,6 +21,7 @@ MOST_DIGITS = 9
 LEAST_DIGITS = 3
 ROOMY_WIDTH = 6
 UNMOVABLE = "Unmovable"
+BAR_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class BlockRow:
     capped: tuple[int, ...] = ()
     free_bytes: int | None = None
     is_zone: bool = False
+    texts: tuple[str, ...] = ()
+    """What stands in the columns of the orders, where that is no count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +84,24 @@ class BuddyPane(ScrollPane):
         """The size of a block of each order; the one that a TCP slab takes is marked."""
         rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
         self._table = Table.of(rows, ledger, choices.block_unit, columns) if rows else None
-        return [*notes(ledger, columns), *([self._table.head()] if self._table else [])]
+        head = [self._table.head()] if self._table and not self._several(ledger, choices) else []
+        return [*notes(ledger, columns), *head]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The counts, each zone's watermarks, and what could not be read."""
         lines: list[Line] = []
+        if self._several(ledger, choices):
+            lines += [*node_lines(ledger, columns), EMPTY, *([self._table.head()] if self._table else [])]
         for line in body_lines(ledger, choices):
             if isinstance(line, Sentence):
                 lines += line.lines(columns)
             elif self._table is not None:
                 lines.append(self._table.line(line))
         return lines
+
+    def _several(self, ledger: Ledger, choices: Choices) -> bool:
+        """Whether nodes stand one below the other: then a table of them comes first."""
+        return choices.node is None and len(ledger.nodes) > 1
 
 
 def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
@@ -133,8 +144,33 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
             own = sum(count << order for order, count in enumerate(blocks))
             own_bytes = own * page_bytes if page_bytes is not None and not capped.get(each) else None
             lines.append(BlockRow(f"  {each}", blocks, capped.get(each, ()), own_bytes))
+    if zone.unusable_index is not None and zone.free_pages:
+        lines.append(
+            BlockRow("  unusable", None, texts=tuple(f".{min(99, int(100 * each)):02}" for each in zone.unusable_index))
+        )
     lines.append(_watermarks(zone, none_free))
+    marks = watermark_bar(zone)
+    if marks:
+        lines.append(Sentence((marks,)))
+    if zone.pageblocks:
+        counts = ", ".join(f"{name} {units.count(count)}" for name, count in zone.pageblocks.items() if count)
+        lines.append(Sentence((f"  pageblocks: {counts}",)))
     return lines
+
+
+def watermark_bar(zone: ZoneMemory) -> str:
+    """Free pages against the watermarks: a bar up to twice the high one, with a mark at each."""
+    marks = (zone.min_pages, zone.low_pages, zone.high_pages)
+    known = [mark for mark in marks if mark is not None]
+    if zone.free_pages is None or len(known) < len(marks) or not known[-1]:
+        return ""
+    end = 2 * known[-1]
+    filled = min(BAR_WIDTH, round(BAR_WIDTH * zone.free_pages / end))
+    cells = ["█"] * filled + ["░"] * (BAR_WIDTH - filled)
+    for mark in known:
+        cells[min(BAR_WIDTH - 1, int(BAR_WIDTH * mark / end))] = "│"
+    times = zone.free_pages / known[-1]
+    return f"  {''.join(cells)} free is {times:.1f} × high; │ min, low, high"
 
 
 def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> Sentence:
@@ -214,7 +250,7 @@ class Table:
         for order in self.orders:
             cell = _cell(row, order, self.digits, self.text)
             pieces.append((f" {fitted(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text"))
-        if self.with_free:
+        if self.with_free and not row.texts:
             pieces.append((f" {units.compact_size(row.free_bytes):>{FREE_WIDTH}}", "strong" if row.is_zone else "dim"))
         return tuple(pieces)
 
@@ -231,6 +267,8 @@ def _orders_that_fit(widths: Sequence[int], slab_order: int, columns: int) -> tu
 
 
 def _cell(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:
+    if row.texts:
+        return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:
         return units.UNKNOWN
     if order >= len(row.blocks):

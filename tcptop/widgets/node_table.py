@@ -1,0 +1,70 @@
+"""All nodes, one below the other: where TCP's slabs are, and where the blocks are that more of them can be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptop import units
+from tcptop.ledger import Ledger, NodeMemory
+from tcptop.text_line import Line, Piece
+
+BAR = 10
+FILLED, REST = "█", "░"
+TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "ROOM", "")
+LEFT = (False, False, False, False, False, True, False, False, True)
+
+
+def node_lines(ledger: Ledger, columns: int) -> list[Line]:
+    """A line for each node, with a bar for what is uneven; a narrow table goes without bars."""
+    page_bytes = ledger.host.page_size_bytes
+    tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
+    room = [node.room_sockets for node in ledger.nodes]
+    rows = [_row(node, tcp[at], room[at], tcp, room, page_bytes) for at, node in enumerate(ledger.nodes)]
+    widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
+    kept = list(range(len(TITLES)))
+    for bar in (8, 5, 1):
+        if sum(widths[at] + 1 for at in kept) > columns:
+            kept.remove(bar)
+    title = " ".join(_aligned(TITLES[at], widths[at], LEFT[at]) for at in kept)
+    lines: list[Line] = [((title, "head"),)]
+    for row in rows:
+        pieces: list[Piece] = [
+            (_aligned(row[at], widths[at], LEFT[at]) + " ", "text" if TITLES[at] else "slice-2") for at in kept
+        ]
+        lines.append(tuple(pieces))
+    return lines
+
+
+def _row(
+    node: NodeMemory,
+    tcp: float | None,
+    room: int | None,
+    all_tcp: Sequence[float | None],
+    all_room: Sequence[int | None],
+    page_bytes: int | None,
+) -> tuple[str, ...]:
+    free = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
+    return (
+        str(node.node),
+        units.count(node.cpus),
+        units.compact_size(node.memory_bytes),
+        units.compact_size(free),
+        units.compact_size(tcp),
+        bar(tcp, all_tcp),
+        units.count(node.tcp_slabs_free),
+        units.count(room),
+        bar(room, all_room),
+    )
+
+
+def bar(amount: float | None, of_all: Sequence[float | None]) -> str:
+    """How much it is of the largest; empty where nothing is known."""
+    most = max((each for each in of_all if each is not None), default=0)
+    if amount is None or not most:
+        return ""
+    filled = round(BAR * amount / most)
+    return FILLED * filled + REST * (BAR - filled)
+
+
+def _aligned(text: str, width: int, left: bool) -> str:
+    return text.ljust(width) if left else text.rjust(width)
