@@ -37,7 +37,9 @@ class CacheRow:
     @property
     def share_on_node(self) -> float | None:
         """The share of the machine's objects that the node holds, 0 to 1."""
-        return None if self.node is None else self.cache.share_on(self.node)
+        if self.node is None:
+            return 1.0 if self.cache.objects else None
+        return self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:

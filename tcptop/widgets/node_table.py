@@ -11,25 +11,28 @@ from tcptop.text_line import Line, Piece
 BAR = 10
 FILLED, REST = "█", "░"
 TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "ROOM", "")
+SPARE = (8, 5, 1, 6, 2, 3)
+"""The columns that go first where there is no room."""
 LEFT = (False, False, False, False, False, True, False, False, True)
 
 
 def node_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A line for each node, with a bar for what is uneven; a narrow table goes without bars."""
+    """A line for each node, with a bar for what is uneven; a narrow table goes without bars, then without what matters least."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     room = [node.room_sockets for node in ledger.nodes]
     rows = [_row(node, tcp[at], room[at], tcp, room, page_bytes) for at, node in enumerate(ledger.nodes)]
     widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
     kept = list(range(len(TITLES)))
-    for bar in (8, 5, 1):
-        if sum(widths[at] + 1 for at in kept) > columns:
-            kept.remove(bar)
+    for at in SPARE:
+        if sum(widths[each] + 1 for each in kept) - 1 > columns:
+            kept.remove(at)
     title = " ".join(_aligned(TITLES[at], widths[at], LEFT[at]) for at in kept)
     lines: list[Line] = [((title, "head"),)]
     for row in rows:
         pieces: list[Piece] = [
-            (_aligned(row[at], widths[at], LEFT[at]) + " ", "text" if TITLES[at] else "slice-2") for at in kept
+            ((" " if place else "") + _aligned(row[at], widths[at], LEFT[at]), "text" if TITLES[at] else "slice-2")
+            for place, at in enumerate(kept)
         ]
         lines.append(tuple(pieces))
     return lines
