@@ -17,7 +17,7 @@ LEFT = (False, False, False, False, False, True, False, False, True)
 
 
 def node_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """A line for each node, with a bar for what is uneven; a narrow table goes without bars, then without what matters least."""
+    """A line for each node, with a bar for what is uneven; a narrow one goes without bars first."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     room = [node.room_sockets for node in ledger.nodes]
