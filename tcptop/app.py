@@ -408,6 +408,10 @@ class TcptopApp(App[int]):
         """Opens the pages that explain, at the first."""
         self._explain(lambda _: None)
 
+    def action_explain_page(self, name: str) -> None:
+        """Opens the pages that explain, at that one."""
+        self._explain(lambda ledger: page_named(ledger, name))
+
     def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
         """Explains the cache of a row."""
         self._explain(lambda ledger: page_named(ledger, message.key))

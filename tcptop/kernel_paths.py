@@ -317,7 +317,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "socket": Subject("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
     "accept": Subject("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
     "time_wait": Subject("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
-    "optional": Subject("What sockets have besides: epoll, data, MPTCP, TLS, tracked flows", (EPOLL, DATA, OPTIONS)),
+    "optional": Subject("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
 }
 """The pages of trees, by the name that the command line has for them."""
 

@@ -325,6 +325,13 @@ class MemoryPart:
     low_bytes: int
     high_bytes: int
     estimated: bool
+    count: int | None = None
+    """How many objects it is; None where that is not how it was found."""
+
+    @property
+    def text(self) -> str:
+        """The name with the number of objects."""
+        return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
 
 
 @dataclass(frozen=True, slots=True)

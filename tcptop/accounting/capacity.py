@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from tcptop.accounting.free_memory import SLAB_ZONES
 from tcptop.ledger import Capacity, NodeMemory, SocketCounts, Wall
 from tcptop.snapshot import Snapshot, SocketLimits
+from tcptop.units import grouped
 
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 WITHOUT_BOUND = 1 << 62
 """file-max is LONG_MAX where nobody lowered it: no wall."""
 
-MEMORY_NOTE = "free blocks above the low watermark, without page cache that could be given up; then another node's"
+MEMORY_NOTE = "free blocks above the low watermark; the kernel could give up page cache, or turn to another node"
 
 
 NO_MEMORY_WALL = Wall(
@@ -72,12 +73,12 @@ def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:
     if most is None:
         note = "tcp_mem or its unit is not known"
     elif per_socket is None:
-        note = "idle sockets take none of it; what others take on average is within the counter's error"
+        note = "not known: too little is charged, or too few sockets, for an average"
     elif not per_socket:
-        note = "idle sockets take none of it"
+        note = "nothing is charged now"
     else:
         room = max(0, int((most - (sockets.buffer_bytes or 0)) // per_socket))
-        note = f"at {round(per_socket)} bytes of buffers per socket, as now"
+        note = f"at {grouped(round(per_socket))} B of buffers per socket, as now"
     return Wall("tcp_mem", "every socket", sockets.buffer_bytes, most, "bytes", room, "machine", note)
 
 

@@ -30,6 +30,7 @@ from tcptop.ledger import (
     SocketCounts,
 )
 from tcptop.snapshot import Snapshot
+from tcptop.units import grouped
 
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""
@@ -297,7 +298,7 @@ def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -
         return "the number of CPUs is not known"
     least = max(ENOUGH_SOCKETS_PER_CPU, per_cpu) * cpus
     return (
-        f"an average needs {least} {what} here ({max(ENOUGH_SOCKETS_PER_CPU, per_cpu)} × CPUs)"
+        f"an average needs {grouped(least)} {what} here ({max(ENOUGH_SOCKETS_PER_CPU, per_cpu)} × CPUs)"
         if count < least
         else None
     )

@@ -24,6 +24,8 @@ from tcptop.units import grouped
 
 ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
 
+CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
+
 Sides = Literal["both", "accepted", "outgoing"]
 
 
@@ -115,7 +117,9 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
         State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or "active request socks, SYN_RECV too", True),
         State.ESTABLISHED: Count(
-            established, "here", "CurrEstab; on most kernels with CLOSE_WAIT" if snmp else "no /proc/net/snmp"
+            established,
+            "here",
+            "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT" if snmp else "no /proc/net/snmp",
         ),
         State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -23,7 +24,6 @@ from tcptop.kernel_objects import (
 )
 from tcptop.ledger import CacheLine, MemoryPart, Part, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
-from tcptop.units import grouped
 
 REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
 
@@ -92,7 +92,8 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
     return [
         MemoryPart(
-            name=f"vectors of its slabs, {row} × {grouped(number)}",
+            name=f"vectors of its slabs, {row}",
+            count=number,
             row=row,
             bytes=round(amount) if charged else 0,
             low_bytes=round(amount) if charged else 0,
@@ -132,7 +133,8 @@ def _shared_caches(
         line = table.get(part.cache)
         parts.append(
             MemoryPart(
-                name=f"{_in_words(part)} × {grouped(round(number * part.count))}",
+                name=_in_words(part),
+                count=math.ceil(number * part.count),
                 row=(line.row if line else None) or part.cache,
                 bytes=round(number * part.slab_bytes),
                 low_bytes=round(fewest * part.slab_bytes),

@@ -15,7 +15,7 @@ from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_page
 from tcptop.explanation.trees import tree_page
-from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject
+from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.kernel_paths import SUBJECTS
 from tcptop.ledger import Ledger
 from tcptop.text_line import Line
@@ -42,6 +42,15 @@ PAGES: tuple[Page, ...] = (
 """All pages that are not of one cache, by the names that `tcptop explain` takes."""
 
 
+OTHER_NAMES = {
+    **{text.lower(): "states" for state in State if state is not State.TIME_WAIT for text in (state.value, state.name)},
+    "connect": "socket",
+    "accept queue": "states",
+    "capacity": "room",
+}
+"""What people may call a page."""
+
+
 def page_of_cache(name: str) -> Page:
     """The page of a slab cache, or of a row of slabinfo."""
     return Page(name, name, partial(cache_page, name))
@@ -49,13 +58,16 @@ def page_of_cache(name: str) -> Page:
 
 def page_named(ledger: Ledger, name: str) -> Page | None:
     """The page that somebody asks for: of its own name, a cache's, a row's or a struct's; None where there is none."""
+    wanted = OTHER_NAMES.get(name.lower(), name.lower())
     for page in PAGES:
-        if page.name == name:
+        if page.name == wanted:
             return page
+    as_written = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
+    name = name if ledger.cache(name) is not None else as_written.get(name.lower(), name)
     if name in OBJECT_OF_CACHE or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
-        if name in (item.struct, item.struct.removeprefix("struct ")):
+        if name.lower() in (item.struct.lower(), item.struct.lower().removeprefix("struct ")):
             known = next((cache for cache in item.caches if ledger.cache(cache) is not None), None)
             return page_of_cache(known) if known is not None else _page_of(item.struct, [item])
     return None

@@ -62,10 +62,14 @@ def _row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
     """What the cache holds now, and with whom."""
     row = ledger.cache(line.row)
     if line.aliases:
-        where = line.row if line.row is not None else "a row that cannot be read"
-        yield from fact("counted in", f"row {where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns)
+        where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
+        yield from fact("counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns)
     if row is not None and row.objects is not None:
-        error = f", of which ≤ {units.count(row.idle_error_objects)} free on CPUs" if row.idle_error_objects else ""
+        error = (
+            f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
+            if row.idle_error_objects
+            else ""
+        )
         yield from fact(
             "now",
             f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
@@ -91,7 +95,7 @@ def _object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
     line = next((each for each in ledger.caches if each.name in item.caches), None)
     for text in sizes(item, size, line, layout):
         yield from fact("size", text, columns)
-    yield from fact("sure", how_sure(size), columns)
+    yield from fact("source", how_sure(size), columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
         trees = list(ways((item,), released))
         yield EMPTY

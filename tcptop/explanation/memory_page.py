@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tcptop import units
 from tcptop.explanation.table import TableRow, table
-from tcptop.ledger import Ledger, SlabMemory
+from tcptop.ledger import Ledger, MemoryPart, SlabMemory
 from tcptop.text_line import EMPTY, Line, wrapped
 
 LEFT = (True, False, False)
@@ -23,8 +23,8 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", "", ""), LEFT, [buffers(ledger)], columns), EMPTY]
     parts = [
         TableRow(
-            (part.name, units.size(part.bytes), ""),
-            units.size_range(part.low_bytes, part.high_bytes) if part.estimated else "read",
+            (part.text, units.size(part.bytes), ""),
+            _doubt(part),
         )
         for part in ledger.tcp_memory.parts
         if part.high_bytes and part.row is not None
@@ -36,6 +36,15 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     return [*lines, *wrapped(f" {SCOPE}", columns - 1, "dim")]
 
 
+def _doubt(part: MemoryPart) -> str:
+    """How far off a part may be."""
+    if not part.estimated:
+        return "as counted"
+    if units.size(part.low_bytes) == units.size(part.high_bytes):
+        return "by the number of sockets"
+    return f"from {units.size_range(part.low_bytes, part.high_bytes)}"
+
+
 def split_table(ledger: Ledger, columns: int) -> list[Line]:
     """TCP's own, TCP's share, everything else, and what no row explains."""
     return table(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(split(ledger.slab_memory)), columns)
@@ -44,10 +53,12 @@ def split_table(ledger: Ledger, columns: int) -> list[Line]:
 def split(memory: SlabMemory) -> Iterator[TableRow]:
     """The machine's slab memory by whose it is."""
     total = memory.total_bytes
-    idle_error = f"; up to {units.size(memory.idle_error_bytes)} more, free on CPUs" if memory.idle_error_bytes else ""
+    idle_error = (
+        f"; up to {units.size(memory.idle_error_bytes)} more, on CPUs' lists" if memory.idle_error_bytes else ""
+    )
     rows: tuple[tuple[str, int | None, str], ...] = (
         ("TCP's own caches", memory.own_bytes, "whole"),
-        ("  of it idle", memory.idle_bytes, f"free objects and ends of slabs{idle_error}"),
+        ("  of it idle", memory.idle_bytes, f"free objects' shares of slabs{idle_error}"),
         ("TCP's share of shared caches", memory.share_bytes, _range(memory)),
         ("everything else", memory.rest_bytes, "all other rows, and the others' share"),
         ("unexplained", memory.unexplained_bytes, "in meminfo's Slab, and in no row"),
@@ -82,5 +93,5 @@ def buffers(ledger: Ledger) -> TableRow:
 
 def _range(memory: SlabMemory) -> str:
     if memory.share_low_bytes is None or memory.share_high_bytes is None:
-        return "by TCP's own sockets"
-    return f"by TCP's sockets: {units.size_range(memory.share_low_bytes, memory.share_high_bytes)}"
+        return "by the number of TCP's sockets"
+    return f"by the number of TCP's sockets: {units.size_range(memory.share_low_bytes, memory.share_high_bytes)}"

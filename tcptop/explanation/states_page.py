@@ -7,7 +7,7 @@ from tcptop.explanation.table import TableRow, table
 from tcptop.ledger import Ledger, Side, StateCost
 from tcptop.text_line import EMPTY, Line, wrapped
 
-TITLES = ("STATE", "ACCEPTED", "OUTGOING", "SOCKETS", "OF", "HOLDS")
+TITLES = ("STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "OF", "HOLDS")
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
@@ -70,4 +70,4 @@ def holds(state: StateCost) -> str:
     """What is there of a socket, with the size of a waiting FIN."""
     if state.unread_fin_bytes is None:
         return state.holds
-    return f"{state.holds}: about {units.exact_bytes(state.unread_fin_bytes)} B"
+    return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

@@ -57,6 +57,7 @@ def as_object(ledger: Ledger) -> Json:
             "parts": [
                 {
                     "part": part.name,
+                    "count": part.count,
                     "bytes": part.bytes,
                     "low_bytes": part.low_bytes,
                     "high_bytes": part.high_bytes,

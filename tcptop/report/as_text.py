@@ -165,7 +165,7 @@ def _memory(ledger: Ledger) -> Iterator[str]:
             about = (
                 f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
             )
-            yield f"    {part.name:<30} {units.size(part.bytes):>10}{about}"
+            yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
     if memory.unexplained_bytes is not None:
         yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.cells import cell_len
+from textual.binding import Binding, BindingType
 
 from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
@@ -56,7 +58,9 @@ BodyLine = BlockRow | Sentence
 
 
 class BuddyPane(ScrollPane):
-    """The lists of the chosen node, or of all nodes one below the other."""
+    """The lists of the chosen node, or of all nodes one below the other. Enter explains what room they are for."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('room')", "explain", show=False)]
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)

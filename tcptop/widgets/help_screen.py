@@ -68,7 +68,7 @@ class HelpPane(ScrollPane):
         """Keys, figures, columns."""
         columns_help = [(each.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
-        for title, entries in (("Keys", (*self._keys, *OTHER_KEYS)), ("Figures", FIGURES), ("Columns", columns_help)):
+        for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
                 lines += entry(key, text, columns)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop import units
 from tcptop.explanation.room_page import room_number, room_sentence
-from tcptop.ledger import Ledger, SinceMark, Wall
+from tcptop.ledger import AccountingMode, Ledger, SinceMark, Wall
 from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import width
@@ -26,7 +26,7 @@ class RoomLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The sentence, and as many of the other walls as fit whole; what came since a mark, where one is set."""
-        return [room(ledger, columns) if choices.since is None else since(choices.since, columns)]
+        return [room(ledger, columns, choices.mode) if choices.since is None else since(choices.since, columns)]
 
 
 def since(found: SinceMark, columns: int) -> Line:
@@ -45,8 +45,8 @@ def since(found: SinceMark, columns: int) -> Line:
     return line
 
 
-def room(ledger: Ledger, columns: int) -> Line:
-    """The line for a width."""
+def room(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
+    """The line for a width; in TIME_WAIT accounting the wall of mini-sockets comes before the other walls."""
     first, number = ledger.capacity.first, room_number(ledger)
     nearest = first.name if first is not None else "not known"
     line: Line = ()
@@ -59,7 +59,7 @@ def room(ledger: Ledger, columns: int) -> Line:
         line = (("room for ", "dim"), (number, "strong"), (rest, "dim"))
         if width(line) <= columns:
             break
-    for wall in ledger.capacity.walls:
+    for wall in sorted(ledger.capacity.walls, key=lambda wall: (mode == "full") == (wall.concerns == "TIME_WAIT")):
         if wall is first or wall.scope == "node":
             continue
         distance = _distance(wall)

@@ -39,7 +39,7 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
     rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     orphans = f"orphans {units.count(counts.orphans)}"
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
-    busy = f", CPU {host.cpu_busy_percent:.0f} %" if host.cpu_busy_percent is not None else ""
+    busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
     memory_size = units.size(host.memory_bytes)
     rows: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
