@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,6 +28,7 @@ from tcptop.live_sampler import LiveSampler
 from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.terminal.cell_driver import CellDriver
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.choices import Choices
@@ -127,12 +130,13 @@ class TcptopApp(App[int]):
         Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
         Binding("i", "explain", "explains: sockets by state, memory, room, the kernel's paths"),
         Binding("ctrl+l", "send_all", "draw everything again"),
+        Binding("ctrl+z", "suspend_process", "suspend"),
     ]
 
     def __init__(
         self, host: Host, every_s: float = 1.0, sort: str | None = None, measured: LabMeasurement | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=CellDriver)
         self._measured = measured
         self.animation_level = "none"
         self._host = host
@@ -188,6 +192,8 @@ class TcptopApp(App[int]):
 
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a look and draws it."""
+        if self._ledger is None and isinstance(self._driver, CellDriver):
+            self.call_after_refresh(self._driver.show)
         self._ledger = account(message.snapshot)
         if not self._node_chosen and self._ledger.nodes:
             # The first node with memory: on a machine with one node that is the machine.
@@ -311,7 +317,15 @@ class TcptopApp(App[int]):
 
     def action_send_all(self) -> None:
         """Draws the whole screen again, for a terminal that lost it."""
+        if isinstance(self._driver, CellDriver):
+            self._driver.send_all()
         self.refresh(repaint=True, layout=True)
+
+    def action_suspend_process(self) -> None:
+        """Stops until the shell continues it, and with it what it was started by, a `sh -c` for one."""
+        if self._driver is not None and self._driver.can_suspend:
+            self._suspend_signal()
+            os.kill(0, signal.SIGTSTP)
 
     def action_help(self) -> None:
         """Explains the keys, the figures and the columns."""
@@ -399,6 +413,7 @@ KEY_NAMES = {
     "space": "SPACE",
     "ctrl+c": "Ctrl-C",
     "ctrl+l": "Ctrl-L",
+    "ctrl+z": "Ctrl-Z",
     "f1": "F1",
 }
 
