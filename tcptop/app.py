@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -29,6 +31,7 @@ from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.settings import NO_SETTINGS, Settings, path, write
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.terminal.cell_driver import CellDriver
 from tcptop.trends import advanced
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -160,6 +163,7 @@ class TcptopApp(App[int]):
         Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
         Binding("i", "explain", "explains: sockets by state, memory, room, the kernel's paths"),
         Binding("ctrl+l", "send_all", "draw everything again"),
+        Binding("ctrl+z", "suspend_process", "suspend"),
     ]
 
     def __init__(
@@ -172,7 +176,7 @@ class TcptopApp(App[int]):
         wrong: Sequence[str] = (),
     ) -> None:
         """Takes the host, the options, and what the settings file says besides, with what is wrong with it."""
-        super().__init__()
+        super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self._measured = measured
@@ -240,6 +244,8 @@ class TcptopApp(App[int]):
 
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a look and draws it."""
+        if self._ledger is None and isinstance(self._driver, CellDriver):
+            self.call_after_refresh(self._driver.show)
         self._ledger = account(message.snapshot)
         self._choices = replace(self._choices, trends=advanced(self._choices.trends, self._ledger))
         if not self._node_chosen and self._ledger.nodes:
@@ -394,7 +400,15 @@ class TcptopApp(App[int]):
 
     def action_send_all(self) -> None:
         """Draws the whole screen again, for a terminal that lost it."""
+        if isinstance(self._driver, CellDriver):
+            self._driver.send_all()
         self.refresh(repaint=True, layout=True)
+
+    def action_suspend_process(self) -> None:
+        """Stops until the shell continues it, and with it what it was started by, a `sh -c` for one."""
+        if self._driver is not None and self._driver.can_suspend:
+            self._suspend_signal()
+            os.kill(0, signal.SIGTSTP)
 
     def action_help(self) -> None:
         """Explains the keys, the figures and the columns."""
@@ -513,6 +527,7 @@ KEY_NAMES = {
     "space": "SPACE",
     "ctrl+c": "Ctrl-C",
     "ctrl+l": "Ctrl-L",
+    "ctrl+z": "Ctrl-Z",
     "f1": "F1",
 }
 

@@ -1,0 +1,203 @@
+"""Textual's driver for Linux, but light on the wire: a terminal is sent the cells that differ from what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import ParamSpec
+
+from textual import events
+from textual._ansi_sequences import SYNC_END, SYNC_START
+from textual.app import App
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+from textual.message import Message
+
+from tcptop.terminal.cell_screen import CellScreen
+from tcptop.terminal.output import TerminalOutput
+
+PLAIN_PEN = "\x1b[m"
+MOUSE_PIXELS_OFF = "\x1b[?1016l"
+DRAWS_NOTHING = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))*")
+"""Modes, questions, titles and bells."""
+Given = ParamSpec("Given")
+
+FIRST_FRAME_S = 0.5
+"""For a first frame that is worth sending, before what there is is sent."""
+PATIENCE_S = 0.3
+"""For a terminal that takes nothing while the program leaves it."""
+
+
+class CellDriver(LinuxDriver):
+    """Sends what changes, and one frame at a time: while the terminal takes one, others only change what is wanted.
+
+    So a slow terminal misses frames, and one that takes nothing holds up neither the program nor its end.
+    """
+
+    def __init__(
+        self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._cells = CellScreen(*self._get_terminal_size())
+        self._output: TerminalOutput | None = None
+        self._encoding = getattr(self._file, "encoding", None) or "utf-8"
+        self._drawing = False
+        """Whether the screen is the program's."""
+        self._first_frame: asyncio.TimerHandle | None = None
+        self._synchronized = False
+        self._last_words: list[str] | None = None
+        """What gives the terminal back, while it is being said."""
+        self._suspended = False
+        self._loop_thread = threading.get_ident()
+
+    def write(self, data: str) -> None:
+        """Takes a frame into the wanted cells, and sends anything else as it is."""
+        if threading.get_ident() != self._loop_thread:
+            # Textual's input thread answers what the terminal told.
+            self._in_loop(self.write, data)
+            return
+        if data == SYNC_START:
+            self._synchronized = True
+        elif data != SYNC_END and not self._cells.take(data):
+            if not DRAWS_NOTHING.fullmatch(data):
+                self._cells.lose()
+            self._send(data)
+
+    def flush(self) -> None:
+        """Sends what differs from the terminal's cells, unless it still takes what was sent before."""
+        if self._output is None or not self._drawing or not self._output.idle:
+            return
+        changes = self._cells.changes()
+        if changes:
+            self._send(f"{SYNC_START}{changes}{SYNC_END}" if self._synchronized else changes)
+
+    def send_all(self) -> None:
+        """Sends every cell again, to a terminal that may have lost them."""
+        self._cells.forget()
+        self.flush()
+
+    def show(self) -> None:
+        """Sends frames from now on; what is drawn before the first look at the host is not worth it."""
+        if self._first_frame is not None:
+            self._first_frame.cancel()
+            self._first_frame = None
+            self._drawing = True
+            self.flush()
+
+    def start_application_mode(self) -> None:
+        """Takes the terminal, and draws on it what was wanted before it was given back."""
+        assert self._file is not None
+        self._output = TerminalOutput(self._file.fileno(), self.flush)
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._writer_thread is None:
+            # Textual found that it is in the background, and was stopped: the next SIGCONT tries again.
+            self.close()
+            return
+        # Textual's own way out, to which nothing was written.
+        self._writer_thread.stop()
+        self._writer_thread = None
+        if self._suspended:
+            self._suspended = False
+            self._drawing = True
+        else:
+            self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.show)
+        signal.signal(signal.SIGWINCH, lambda *_: self._in_loop(self._window_changed))
+        self._resize(Size(*self._get_terminal_size()))
+
+    def stop_application_mode(self) -> None:
+        """Gives the terminal back as it was, and waits a moment for it to take that."""
+        until_s = time.monotonic() + PATIENCE_S
+        if self._first_frame is not None:
+            self._first_frame.cancel()
+            self._first_frame = None
+        self._drawing = False
+        self._last_words = [SYNC_END] if self._synchronized else []
+        self._last_words.append(PLAIN_PEN)
+        super().stop_application_mode()
+        if self._mouse_pixels:
+            self.write(MOUSE_PIXELS_OFF)
+        words, self._last_words = "".join(self._last_words), None
+        if self._output is not None:
+            self._output.leave(self._encoded(words), until_s)
+
+    def close(self) -> None:
+        """Lets go of the terminal."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def process_message(self, message: Message) -> None:
+        """Hears of sizes that the terminal tells by itself; called by the input thread."""
+        if isinstance(message, events.Resize):
+            self._in_loop(self._resize, message.size)
+        super().process_message(message)
+
+    def _sigtstp_application(self, *_: object) -> None:
+        # Not here: a signal comes in the midst of anything, a frame for one.
+        self._in_loop(self._suspend)
+
+    def _sigcont_application(self, *_: object) -> None:
+        self._in_loop(self._resume if self._suspended else self._take_again)
+
+    def _suspend(self) -> None:
+        """Gives the terminal back and stops until SIGCONT.
+
+        By the signal itself, not by SIGSTOP as Textual: where no shell could ever continue the program (below
+        `ssh -t host tcptop`), the kernel ignores it, and the screen comes back.
+        """
+        if self._auto_restart and not self._suspended:
+            self.suspend_application_mode()
+            self._must_signal_resume = self._suspended = True
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._suspended:
+            self.resume_application_mode()
+
+    def _take_again(self) -> None:
+        """After a stop that nobody announced: the shell has had the terminal since."""
+        if self._auto_restart and self._output is not None:
+            self.suspend_application_mode()
+            self._suspended = True
+            self._resume()
+
+    def _window_changed(self) -> None:
+        if not self._in_band_window_resize:
+            size = Size(*self._get_terminal_size())
+            self._resize(size)
+            self.send_message(events.Resize(size, size))
+
+    def _resize(self, size: Size) -> None:
+        """Sends everything again: what a terminal does to its cells is its own affair.
+
+        Also where it is the size of before: there may have been another in between, of which Textual heard nothing.
+        """
+        if size == self._cells.size:
+            self.send_all()
+        else:
+            self._cells.resize(size.width, size.height)
+            self._app.call_later(self._app.refresh)
+
+    def _in_loop(self, call: Callable[Given, object], *args: Given.args, **kwargs: Given.kwargs) -> None:
+        with suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(partial(call, *args, **kwargs))
+
+    def _send(self, data: str) -> None:
+        if self._last_words is not None:
+            self._last_words.append(data)
+        elif self._output is not None:
+            self._output.send(self._encoded(data))
+
+    def _encoded(self, data: str) -> bytes:
+        # One character for one, or the columns would move.
+        return data.encode(self._encoding, errors="replace")
