@@ -8,19 +8,41 @@ from collections.abc import Iterator
 import pytest
 
 from tcptop.kernel_objects import (
+    BIND2_BUCKET,
     BIND_BUCKET,
     CGROUP_VECTORS,
     DENTRY,
+    FCLONE,
     FILE,
     KERNEL_OBJECTS,
+    LSM_SOCKET_BLOB,
+    OBJECT_OF_CACHE,
+    REQUEST6_SOCK,
     REQUEST_SOCK,
+    SKB_HEAD,
+    SOCKET_ALLOC,
     SOCKET_WQ,
     TCP6_SOCK,
     TCP_SOCK,
     TW_SOCK,
     KernelObject,
 )
-from tcptop.kernel_paths import ACCEPT, CLOSE, CONNECT, SOCKET, SUBJECTS, TIME_WAIT, Call, only, ways
+from tcptop.kernel_paths import (
+    ACCEPT,
+    CLOSE,
+    CONNECT,
+    HANDSHAKE_ACK,
+    SHUTDOWN,
+    SOCKET,
+    SUBJECTS,
+    SYN,
+    TIME_WAIT,
+    Call,
+    only,
+    ways,
+)
+
+EPITEM = OBJECT_OF_CACHE["eventpoll_epi"]
 
 FREED_IN_NO_TREE = {
     "struct socket_wq": "before 5.3 only, with the inode",
@@ -136,10 +158,14 @@ def test_only_of_an_object_that_a_tree_does_not_have() -> None:
 @pytest.mark.parametrize(
     ("item", "allocating", "releasing"),
     [
-        (TCP_SOCK, ["socket(2)", "a SYN arrives"], ["close(2)"]),
-        (BIND_BUCKET, ["bind(2)", "connect(2)"], ["what remains"]),
+        (TCP_SOCK, ["socket(2)", "its ACK arrives"], ["close(2)"]),
+        (BIND_BUCKET, ["bind(2)", "connect(2)"], ["close(2)", "what remains"]),
+        (BIND2_BUCKET, ["bind(2)", "connect(2)"], ["close(2)", "what remains"]),
+        (FCLONE, ["connect(2)", "shutdown(2)", "data on its way"], ["data on its way"]),
+        (EPITEM, ["epoll_ctl(2)"], ["close(2)"]),
         (TW_SOCK, ["close(2)"], ["what remains"]),
         (REQUEST_SOCK, ["a SYN arrives"], ["accept(2)"]),
+        (REQUEST6_SOCK, ["a SYN arrives"], ["accept(2)"]),
     ],
     ids=lambda value: value.struct if isinstance(value, KernelObject) else None,
 )
@@ -150,6 +176,60 @@ def test_the_ways_to_an_object(item: KernelObject, allocating: list[str], releas
         for tree, start in zip(found, starts, strict=True):
             assert tree.function.startswith(start)
             assert {each for _, each, _ in ends(tree)} == {item}
+
+
+def names(tree: Call) -> list[str]:
+    """All functions of a tree in the order of its lines."""
+    return [*re.findall(r"\w+\(", tree.function), *(name for each in tree.calls for name in names(each))]
+
+
+def test_closing_goes_in_the_order_of_the_kernel() -> None:
+    """fs/file_table.c, __fput: epoll, f_op->release, dput, file_free; the inode goes with the dentry."""
+    order = ["__fput(", "eventpoll_release(", "sock_close(", "dput(", "iput(", "file_free("]
+    assert [name for name in names(CLOSE) if name in order] == order
+    freed = [item for _, item, released in ends(CLOSE) if released]
+    assert freed.index(EPITEM) < freed.index(TCP_SOCK) < freed.index(DENTRY) < freed.index(SOCKET_ALLOC)
+    assert freed.index(SOCKET_ALLOC) < freed.index(FILE)
+
+
+def test_the_inode_of_a_socket_waits_for_a_grace_period_and_its_dentry_does_not() -> None:
+    """The socket's dentry was never in sight of a lookup (fs/dcache.c, dentry_free); its inode is freed by RCU."""
+    [dentry], [inode] = ([each for each in calls(CLOSE) if item in each.frees] for item in (DENTRY, SOCKET_ALLOC))
+    assert (dentry.note, inode.note) == ("", "after a grace period")
+    assert inode in dentry.calls
+
+
+def test_a_port_that_is_not_taken_over_by_a_mini_socket_is_freed_at_close() -> None:
+    [call] = [each for each in calls(CLOSE) if BIND_BUCKET in each.frees]
+    assert call.function.endswith("inet_put_port()")
+    assert BIND2_BUCKET in call.frees
+
+
+def test_a_fin_is_allocated_by_who_sends_it() -> None:
+    """Over loopback the receiver holds the clone; tcp_fin() allocates nothing."""
+    [call] = [each for each in calls(SHUTDOWN) if each.allocates]
+    assert call.function.startswith("tcp_send_fin()")
+    assert call.allocates == (FCLONE, SKB_HEAD)
+
+
+def test_a_handshake_is_two_trees_since_two_packets_arrive() -> None:
+    accept = SUBJECTS["accept"].trees
+    assert accept.index(SYN) + 1 == accept.index(HANDSHAKE_ACK)
+    assert allocated_by(SYN) == {REQUEST_SOCK, REQUEST6_SOCK}
+    assert allocated_by(HANDSHAKE_ACK) == {TCP_SOCK, TCP6_SOCK, LSM_SOCKET_BLOB}
+    assert "tcp_v6_syn_recv_sock(" in names(HANDSHAKE_ACK)
+
+
+def test_the_request_socks_of_both_families_are_different_structs() -> None:
+    assert (REQUEST_SOCK.struct, REQUEST6_SOCK.struct) == ("struct tcp_request_sock", "struct tcp6_request_sock")
+    assert len({item.struct for item in KERNEL_OBJECTS}) == len(KERNEL_OBJECTS)
+
+
+def calls(tree: Call) -> Iterator[Call]:
+    """Every call of a tree."""
+    yield tree
+    for each in tree.calls:
+        yield from calls(each)
 
 
 def test_a_tree_that_stands_on_two_pages_is_one_way() -> None:

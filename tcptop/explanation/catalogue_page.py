@@ -26,7 +26,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
                 (
                     item.struct.removeprefix("struct "),
                     units.exact_bytes(size.object_bytes),
-                    units.exact_bytes(size.slab_bytes),
+                    size.slab_text,
                 ),
                 f"{cache}: {item.purpose} ({when(item)})",
                 role="dim" if size.how == "absent" else "text",

@@ -15,7 +15,7 @@ How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class LiveSize:
-    """What one object takes; None is not known."""
+    """What one object takes; None is not known. From 0 to `high_slab_bytes` where it may not be there at all."""
 
     how: How
     cache: str | None
@@ -32,7 +32,8 @@ class LiveSize:
         if self.how == "absent":
             return "not on this kernel"
         if self.object_bytes is None:
-            return "size not known"
+            most = f"none, or up to {units.exact_bytes(self.high_slab_bytes)} B of slab"
+            return most if self.high_slab_bytes else "size not known"
         size = f"{units.exact_bytes(self.object_bytes)} B"
         if self.slab_bytes is None:
             return f"{size} struct" if self.how == "struct" else size
@@ -40,6 +41,17 @@ class LiveSize:
         if self.high_slab_bytes is not None and round(self.high_slab_bytes) != round(self.slab_bytes):
             slab = f"{slab} to {units.exact_bytes(self.high_slab_bytes)}"
         return f"{size}, {slab} B of slab"
+
+    @property
+    def slab_text(self) -> str:
+        """The share of a slab: at most so much where it may be nothing, about the least where it may be more."""
+        if self.high_slab_bytes is None or round(self.high_slab_bytes) == round(self.slab_bytes or 0):
+            return units.exact_bytes(self.slab_bytes)
+        return (
+            f"≈ {units.exact_bytes(self.slab_bytes)}"
+            if self.slab_bytes
+            else f"≤ {units.exact_bytes(self.high_slab_bytes)}"
+        )
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
@@ -56,7 +68,7 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
             how,
             part.cache,
             part.cache,
-            part.object_bytes / count,
+            part.object_bytes / count or None,
             None if part.slab_bytes is None else part.slab_bytes / count,
             None if part.high_slab_bytes is None else part.high_slab_bytes / count,
         )

@@ -48,8 +48,9 @@ def room_sentence(ledger: Ledger) -> str:
     first, missing = ledger.capacity.first, ledger.capacity.missing
     wall = f"; first wall: {first.name}" if first is not None else ""
     nodes = [each.room_sockets for each in ledger.capacity.walls if each.scope == "node"]
-    if first is not None and first.scope == "node" and len(nodes) > 1:
-        wall += f" (all nodes: {units.count(sum(filter(None, nodes)))})"
+    known = [room for room in nodes if room is not None]
+    if first is not None and first.scope == "node" and len(known) == len(nodes) > 1:
+        wall += f" (all nodes: {units.count(sum(known))})"
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
     return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
 

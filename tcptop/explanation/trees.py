@@ -74,11 +74,11 @@ def _end(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int
 
 
 def _chain(function: str, columns: int) -> Sequence[str]:
-    """A chain of functions on as many lines as it takes, broken before an arrow."""
+    """A chain of functions on as many lines as it takes: broken before an arrow, else between words."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:
             lines[-1] += ARROW + text
         else:
-            lines.append(text if not lines else ARROW.lstrip() + text)
+            lines += broken(text if not lines else ARROW.lstrip() + text, max(20, columns))
     return lines

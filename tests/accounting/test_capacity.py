@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import copied, each_recording, ledger, ledger_of, snapshot, snapshot_of, text, written
+from recorded import RECORDINGS, copied, each_recording, ledger, ledger_of, snapshot, snapshot_of, text, written
 
 from tcptop.accounting import account
 from tcptop.ledger import Capacity, Ledger, Wall
@@ -28,6 +28,10 @@ LIMITS = SocketLimits(
 
 def with_limits(of: Snapshot, limits: SocketLimits) -> Ledger:
     return account(replace(of, socket_limits=Reading("ok", limits, None, 0.0, 1, None, None, None)))
+
+
+def without_limits(of: Snapshot) -> Ledger:
+    return account(replace(of, socket_limits=Reading("missing", None, "why", 0.0, 1, None, None, None)))
 
 
 def wall(capacity: Capacity, name: str) -> Wall:
@@ -123,22 +127,28 @@ def test_more_open_files_than_file_max_leave_none() -> None:
     assert wall(with_limits(snapshot("6.1-4n", "established"), over).capacity, "file-max").room_sockets == 0
 
 
-def test_a_file_max_that_nobody_set_is_no_wall() -> None:
-    unbounded = replace(LIMITS, most_open_files=LONG_MAX)
+@pytest.mark.parametrize("most", [LONG_MAX, 1 << 62])
+@pytest.mark.parametrize("used", [1_200, None])
+def test_a_file_max_that_nobody_set_is_no_wall(most: int, used: int | None) -> None:
+    unbounded = replace(LIMITS, open_files=used, most_open_files=most)
     capacity = with_limits(snapshot("6.1-4n", "established"), unbounded).capacity
-    found = wall(capacity, "file-max")
-    assert (found.used, found.most) == (1_200, None)
-    assert "no bound" in found.note
+    assert not [each for each in capacity.walls if each.name == "file-max"]
     first = capacity.first
     assert first is not None
     assert first.name.startswith("memory of node")
-    assert "file-max" not in capacity.missing
+    assert capacity.missing == ()
+
+
+def test_a_file_max_that_somebody_set_is_a_wall_however_far() -> None:
+    far = replace(LIMITS, most_open_files=(1 << 62) - 1)
+    found = wall(with_limits(snapshot("6.1-4n", "established"), far).capacity, "file-max")
+    assert found.room_sockets == (1 << 62) - 1 - 1_200
 
 
 @pytest.mark.parametrize("limits", [replace(LIMITS, most_open_files=None), replace(LIMITS, open_files=None), None])
 def test_a_file_max_that_cannot_be_read_is_missing(limits: SocketLimits | None) -> None:
     of = snapshot("6.1-4n", "established")
-    capacity = (account(of) if limits is None else with_limits(of, limits)).capacity
+    capacity = (without_limits(of) if limits is None else with_limits(of, limits)).capacity
     assert wall(capacity, "file-max").room_sockets is None
     if limits is None or limits.most_open_files is None:
         assert "file-max" in capacity.missing
@@ -179,11 +189,22 @@ def test_where_no_flow_is_tracked_there_is_no_such_wall() -> None:
 
 
 def test_walls_of_some_sockets_that_cannot_be_read_are_not_zero() -> None:
-    capacity = ledger("6.1-4n", "established").capacity
+    capacity = without_limits(snapshot("6.1-4n", "established")).capacity
     for name in ("ports", "tcp_max_tw_buckets", "tcp_max_orphans"):
         found = wall(capacity, name)
         assert (found.most, found.room_sockets) == (None, None)
         assert found.note == "not known"
+    assert "nf_conntrack_max" not in [each.name for each in capacity.walls]
+
+
+@pytest.mark.parametrize("kernel", [kernel for kernel in RECORDINGS if kernel != "6.18-1n"])
+def test_walls_of_files_and_ports_are_those_of_the_recorded_files(kernel: str) -> None:
+    capacity = ledger(kernel, "established").capacity
+    used, _, most = map(int, text(kernel, "established", "proc/sys/fs/file-nr").split())
+    found = wall(capacity, "file-max")
+    assert (found.used, found.most, found.room_sockets) == (used, most, most - used)
+    least, last = map(int, text(kernel, "established", "proc/sys/net/ipv4/ip_local_port_range").split())
+    assert wall(capacity, "ports").room_sockets == last - least + 1
 
 
 @pytest.mark.parametrize(("beyond", "first"), [(-1, "file-max"), (1, "memory of node")])
@@ -271,9 +292,22 @@ def test_a_node_holds_so_many_sockets_as_its_free_blocks_above_the_low_watermark
 
 @pytest.mark.parametrize("names", [("Movable",), ("Device",), ("Movable", "Device")], ids="+".join)
 def test_a_node_that_slabs_cannot_come_from_is_no_wall(tmp_path: Path, names: tuple[str, ...]) -> None:
-    figures = ledger_of(zoned(tmp_path, *names))
-    assert not [each for each in figures.capacity.walls if each.name.startswith("memory")]
-    assert figures.capacity.first is None
+    capacity = with_limits(snapshot_of(zoned(tmp_path, *names)), LIMITS).capacity
+    [found] = [each for each in capacity.walls if each.name.startswith("memory")]
+    assert (found.name, found.most, found.room_sockets) == ("memory", None, None)
+    assert capacity.missing == ("memory",)
+    assert capacity.first is wall(capacity, "file-max")
+
+
+def test_a_node_that_slabs_cannot_come_from_is_no_wall_beside_one_that_they_can(tmp_path: Path) -> None:
+    root = zoned(tmp_path, "Normal")
+    zone = ZONE.format(node=1, zone="Movable", free=18240, managed=100_000)
+    blocks = "Node 1, zone  Movable " + " 0" * 10 + " 10\n"
+    for path, more in (("proc/zoneinfo", zone), ("proc/buddyinfo", blocks)):
+        (root / path).write_text((root / path).read_text() + more)
+    capacity = ledger_of(root).capacity
+    assert [each.name for each in capacity.walls if each.name.startswith("memory")] == ["memory of node 0"]
+    assert capacity.missing == ()
 
 
 def test_a_node_without_zones_is_no_wall() -> None:
@@ -284,10 +318,66 @@ def test_a_node_without_zones_is_no_wall() -> None:
     ]
 
 
+def test_a_node_without_cpus_serves_others_and_is_no_wall(tmp_path: Path) -> None:
+    """As memory that is attached over CXL: nothing is allocated there first."""
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "sys/devices/system/node/node2/cpulist").write_text("\n")
+    before, after = ledger("6.1-4n", "established").capacity, ledger_of(root).capacity
+    assert [each for each in before.walls if each.name != "memory of node 2"] == list(after.walls)
+    assert after.missing == ()
+
+
+def test_a_node_of_which_no_cpus_are_known_is_a_wall_all_the_same(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "sys/devices/system/node/node2/cpulist").unlink()
+    assert ledger_of(root).capacity.walls == ledger("6.1-4n", "established").capacity.walls
+
+
+# Sockets with data.
+
+
+@pytest.mark.parametrize("units", [0, 1, RESERVES, RESERVES + 1, 16_000, 100_000])
+def test_memory_walls_are_nearer_by_what_the_buffers_of_a_socket_take(tmp_path: Path, units: int) -> None:
+    """Free blocks hold slabs and buffers in the proportion of now; what may be the counter's error is no buffer."""
+    idle = ledger("6.1-4n", "established")
+    slab = idle.costs["full"].figures["mix"].accepted.slab_bytes
+    assert slab is not None
+    buffers = units * 4096 / 16_000 if units > RESERVES else 0.0
+    capacity = account(set_mem(copied("6.1-4n", "established", tmp_path), units, 16_000)).capacity
+    for node in range(4):
+        before, after = (wall(each, f"memory of node {node}").room_sockets for each in (idle.capacity, capacity))
+        assert before is not None
+        assert after is not None
+        assert after == pytest.approx(before * slab / (slab + buffers), abs=1)
+        assert (after < before) == (units > RESERVES)
+
+
+@pytest.mark.parametrize(("sockets", "known"), [(799, False), (800, True)])
+def test_buffers_per_socket_need_100_sockets_for_each_cpu(tmp_path: Path, sockets: int, known: bool) -> None:
+    """With fewer, one socket with a full queue would be all of the average. The recording has 8 CPUs."""
+    figures = account(set_mem(copied("6.1-4n", "established", tmp_path), 40_000, sockets))
+    found = wall(figures.capacity, "tcp_mem")
+    cost = figures.costs["full"].buffer_bytes_per_socket
+    room = wall(figures.capacity, "memory of node 0").room_sockets
+    idle = wall(ledger("6.1-4n", "established").capacity, "memory of node 0").room_sockets
+    assert found.used == 40_000 * 4096
+    if known:
+        assert cost == pytest.approx(40_000 * 4096 / sockets, abs=0.01)
+        assert found.room_sockets == pytest.approx((TCP_MEM_MAX - 40_000) * sockets / 40_000, abs=1)
+        assert room != idle
+    else:
+        assert (cost, found.room_sockets, room) == (None, None, idle)
+        assert found.note
+    assert "tcp_mem" not in figures.capacity.missing
+
+
+# What is not known.
+
+
 def test_where_nothing_can_be_read_no_room_is_known(tmp_path: Path) -> None:
     capacity = ledger_of(written(tmp_path, {})).capacity
     assert capacity.first is None
-    assert set(capacity.missing) >= {"tcp_mem", "file-max"}
+    assert capacity.missing == ("memory", "tcp_mem", "file-max")
     for found in capacity.walls:
         assert (found.used, found.most, found.room_sockets) == (None, None, None), found.name
         assert found.note, found.name
@@ -298,7 +388,19 @@ def test_memory_that_is_not_known_may_be_the_nearer_wall(tmp_path: Path) -> None
     (root / "proc/zoneinfo").unlink()
     capacity = with_limits(snapshot_of(root), LIMITS).capacity
     assert capacity.first is wall(capacity, "file-max")
-    assert set(capacity.missing) == {f"memory of node {node}" for node in range(4)}
+    assert capacity.missing == ("memory of the nodes",)
+    assert [each.room_sockets for each in capacity.walls if each.scope == "node"] == [None] * 4
+
+
+def test_the_memory_of_one_node_that_is_not_known_goes_by_its_name(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    buddyinfo = root / "proc/buddyinfo"
+    lines = [line for line in buddyinfo.read_text().splitlines(keepends=True) if not line.startswith("Node 2,")]
+    buddyinfo.write_text("".join(lines))
+    capacity = ledger_of(root).capacity
+    assert capacity.missing == ("memory of node 2",)
+    assert capacity.first is not None
+    assert capacity.first.name in {f"memory of node {node}" for node in (0, 1, 3)}
 
 
 def test_memory_of_which_no_zone_is_known_is_missing_too(tmp_path: Path) -> None:
@@ -306,4 +408,6 @@ def test_memory_of_which_no_zone_is_known_is_missing_too(tmp_path: Path) -> None
     for name in ("zoneinfo", "buddyinfo", "pagetypeinfo"):
         (root / "proc" / name).unlink()
     capacity = with_limits(snapshot_of(root), LIMITS).capacity
-    assert any("memory" in name for name in capacity.missing)
+    assert capacity.missing == ("memory",)
+    assert wall(capacity, "memory").note == "no file tells of the nodes' free memory"
+    assert capacity.first is wall(capacity, "file-max")

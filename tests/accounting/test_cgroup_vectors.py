@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import RECORDINGS, row_of, slab_rows, snapshot, text
+from recorded import ALL, RECORDINGS, copied, counters, row_of, slab_rows, snapshot, snapshot_of, text
 
 from tcptop.accounting import account
 from tcptop.ledger import Ledger, Part, Side
-from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState, MemoryCgroups, Reading, Snapshot
+from tcptop.snapshot import (
+    Btf,
+    LabMeasurement,
+    MeasuredRow,
+    MeasuredState,
+    MemoryCgroups,
+    Reading,
+    SecurityModules,
+    Snapshot,
+    StructLayout,
+)
 
 WITH_FILE = ("TCP", "sock_inode_cache", "dentry", "filp")
 PORT = ("tcp_bind_bucket", "tcp_bind2_bucket")
@@ -170,9 +181,117 @@ def test_the_machines_memory_counts_a_vector_for_each_slab_of_tcps_own() -> None
     assert sum(slabs.values()) == sum(rows[name].slabs for name in own)
     memory = account(charged(snapshot("6.1-4n", "established"), True)).tcp_memory
     for row, number in slabs.items():
-        [part] = [part for part in memory.parts if part.name == f"vectors in {row} × {number}"]
+        name = f"vectors of its slabs, {row} × " + f"{number:,}".replace(",", " ")
+        [part] = [part for part in memory.parts if part.name == name]
         held = number * rows[row].share(4096)
         assert (part.bytes, part.low_bytes, part.high_bytes) == (held, held, held)
+
+
+def test_a_merged_cache_is_accounted_if_its_groups_name_says_so() -> None:
+    """The A of `:A-0000192` is SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
+    kernel = charged(snapshot("6.1-4n", "established"), True)
+    links = kernel.slab_links.value
+    assert links is not None
+    group = links.group_of["filp"]
+    assert group.startswith(":A-")
+    plain = group.replace(":A-", ":")
+    group_of = {name: plain if at == group else at for name, at in links.group_of.items()}
+    names_of = {plain if at == group else at: names for at, names in links.names_of.items()}
+    of = replace(
+        kernel, slab_links=replace(kernel.slab_links, value=replace(links, group_of=group_of, names_of=names_of))
+    )
+    whole, less = (low(vectors(side(account(each), "full", "accepted"))) for each in (kernel, of))
+    assert whole - less == pytest.approx(sum(by_hand("6.1-4n", ("filp",)).values()), abs=0.03)
+
+
+def without_kmallocs(tmp_path: Path) -> Snapshot:
+    """A slabinfo that is cut off before its kmalloc caches, which stand at its end."""
+    root = copied("6.1-4n", "established", tmp_path)
+    slabinfo = root / "proc/slabinfo"
+    whole = slabinfo.read_text()
+    slabinfo.write_text(whole[: whole.index("\nkmalloc-") + 4])
+    return snapshot_of(root)
+
+
+@pytest.mark.parametrize("value", [True, None])
+def test_vectors_of_which_the_kmalloc_cache_is_not_known_are_named_missing(tmp_path: Path, value: bool | None) -> None:
+    of = side(account(charged(without_kmallocs(tmp_path), value)), "full", "accepted")
+    assert vectors(of) == []
+    assert "obj_cgroup vectors (kmalloc)" in of.missing
+    assert not of.complete
+
+
+def test_vectors_that_there_are_none_of_are_not_missing(tmp_path: Path) -> None:
+    of = side(account(charged(without_kmallocs(tmp_path), False)), "full", "accepted")
+    assert not any("obj_cgroup" in name for name in of.missing)
+
+
+# What sockets have now.
+
+
+def with_a_file(kernel: str, phase: str) -> float:
+    """Of a socket: the share of sockets that have one, as no more inodes of sockets are in use."""
+    told = counters(kernel, phase)
+    inodes = slab_rows(text(kernel, phase, "proc/slabinfo"))["sock_inode_cache"].active
+    return min(told["alloc"] - told["orphan"], inodes) / told["alloc"]
+
+
+NOW = [(kernel, phase) for kernel, phase in ALL if phase in ("unaccepted", "established") and kernel in BEFORE_7]
+each_now = pytest.mark.parametrize(("kernel", "phase"), NOW, ids=[f"{kernel}/{phase}" for kernel, phase in NOW])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase"),
+    [each for each in NOW if each[0] not in ("6.1-4n-ipv6", "6.18-1n")],
+    ids=lambda value: value,
+)
+def test_now_each_slab_of_tcps_has_its_vector_idle_or_not(kernel: str, phase: str) -> None:
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    [now] = [
+        each.bytes
+        for each in account(charged(snapshot(kernel, phase), True)).costs["full"].now_slices
+        if each.label == "memcg"
+    ]
+    # All sockets are of IPv4, and the vectors of TCPv6's slabs go by the size of TCP's objects.
+    assert rows["TCPv6"].active == 0
+    page = page_bytes(kernel)
+    vector = sum(by_hand(kernel, ("TCP",)).values()) * rows["TCP"].per_slab
+    held = sum(rows[name].slabs * rows[name].pages * page for name in ("TCP", "TCPv6"))
+    own = held / (rows["TCP"].pages * page) * vector / counters(kernel, phase)["alloc"]
+    shared = sum(by_hand(kernel, WITH_FILE[1:]).values()) * with_a_file(kernel, phase)
+    assert now == pytest.approx(own + shared, abs=0.1)
+
+
+@each_now
+@pytest.mark.parametrize("value", [True, False, None])
+def test_now_is_no_less_than_the_next_but_for_what_sockets_in_accept_queues_lack(
+    kernel: str, phase: str, value: bool | None
+) -> None:
+    cost = account(charged(snapshot(kernel, phase), value)).costs["full"]
+    accepted = cost.figures["mix"].accepted
+    assert cost.now_bytes is not None
+    assert accepted.slab_bytes is not None
+    # A sock, the blob that security modules hang on it, and a vector of the sock's slab are there without a file.
+    own = [name for name in ("TCP", "TCPv6") if any(part.cache == name for part in accepted.parts)]
+    kept = sum(part.slab_bytes or 0 for part in accepted.parts if part.cache in own or part.object == "LSM socket blob")
+    vectors_kept = min(sum(by_hand(kernel, (name,)).values()) for name in own) if value else 0.0
+    lack = (1 - with_a_file(kernel, phase)) * (accepted.slab_bytes - kept - vectors_kept)
+    assert 0 <= lack <= accepted.slab_bytes / 2
+    assert cost.now_bytes >= accepted.slab_bytes - lack - 0.1
+    if phase == "unaccepted":
+        assert lack > 300
+    charges = [each for each in cost.now_slices if each.label == "memcg"]
+    assert bool(charges) == bool(value)
+
+
+@pytest.mark.parametrize("kernel", [kernel for kernel in BEFORE_7 if "timewait" in RECORDINGS[kernel]])
+def test_a_mini_socket_is_now_no_less_than_the_next(kernel: str) -> None:
+    cost = account(charged(snapshot(kernel, "timewait"), True)).costs["time_wait"]
+    accepted = cost.figures["mix"].accepted.slab_bytes
+    assert accepted is not None
+    if cost.now_bytes is not None:
+        assert cost.now_bytes >= accepted - 0.1
+        assert [each.label for each in cost.now_slices if each.label == "memcg"] == ["memcg"]
 
 
 # A lab result.
@@ -225,15 +344,81 @@ def test_the_blob_lies_where_each_socket_had_one_object_more(row: str) -> None:
     assert (guess.cache, guess.estimated) == ("kmalloc-16", True)
 
 
+def of_modules(*names: str, of: Snapshot | None = None) -> Snapshot:
+    """The recorded 6.1 with other security modules."""
+    reading = Reading("ok", SecurityModules(names), None, 0.0, 1, None, None, None)
+    return replace(of or built(snapshot("6.1-4n", "established"), BUILD), security_modules=reading)
+
+
+def unlisted(of: Snapshot | None = None) -> Snapshot:
+    """The recorded 6.1 where neither a list nor a trace tells of security modules."""
+    hidden: Reading[SecurityModules] = Reading("missing", None, "why", 0.0, 1, None, None, None)
+    return replace(of or built(snapshot("6.1-4n", "established"), BUILD), security_modules=hidden)
+
+
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
-def test_a_lab_that_saw_no_object_for_each_socket_says_that_there_is_no_blob(objects: float) -> None:
+def test_a_lab_that_saw_no_object_for_each_socket_does_not_remove_the_blob_of_a_listed_module(objects: float) -> None:
+    """A module may hang its blob on some sockets only, or on none that the lab made."""
     figures = measured(result(("TCP", 1.0), ("kmalloc-16", objects)))
+    assert blobs(figures) == blobs(measured(None))
+    [guess] = blobs(figures)
+    assert (guess.cache, guess.estimated) == ("kmalloc-16", True)
+
+
+@pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
+def test_where_no_module_is_listed_a_lab_that_saw_none_says_that_there_is_no_blob(objects: float) -> None:
+    figures = measured(result(("TCP", 1.0), ("kmalloc-16", objects)), unlisted())
+    assert blobs(figures) == []
+    assert side(figures, "full", "accepted").missing == ()
+    without = side(measured(None, unlisted()), "full", "accepted")
+    assert any(name.startswith("LSM socket blob") for name in without.missing)
+
+
+def test_where_no_module_is_listed_a_lab_that_saw_one_says_where_it_lies() -> None:
+    [part] = blobs(measured(result(("kmalloc-32", 1.01)), unlisted()))
+    assert (part.cache, part.estimated) == ("kmalloc-32", False)
+
+
+@pytest.mark.parametrize("names", [(), ("lockdown", "capability", "landlock", "yama", "bpf")])
+def test_modules_that_hang_nothing_on_a_socket_stand_against_a_lab(names: tuple[str, ...]) -> None:
+    """What the lab saw once for each socket is then something else's."""
+    figures = measured(result(("kmalloc-16", 1.0)), of_modules(*names))
     assert blobs(figures) == []
     assert side(figures, "full", "accepted").complete
 
 
+def test_btf_comes_before_a_lab() -> None:
+    layout = StructLayout("aa_sk_ctx", 24, (), has_free_pointer=False)
+    btf = Reading("ok", Btf({"aa_sk_ctx": layout}), None, 0.0, 1, None, None, None)
+    of = replace(of_modules("apparmor"), btf=btf)
+    [part] = blobs(measured(result(("kmalloc-96", 1.0)), of))
+    assert (part.cache, part.estimated) == ("kmalloc-32", False)
+    # Of two modules BTF must know both structs.
+    [other] = blobs(measured(result(("kmalloc-96", 1.0)), replace(of_modules("apparmor", "smack"), btf=btf)))
+    assert other.cache == "kmalloc-96"
+
+
+def test_of_several_rows_with_one_object_for_each_socket_the_smallest_has_the_blob() -> None:
+    rows = (("kmalloc-256", 1.0), ("kmalloc-8", 0.5), ("kmalloc-32", 1.2), ("kmalloc-64", 0.9))
+    assert [part.cache for part in blobs(measured(result(*rows)))] == ["kmalloc-32"]
+
+
+def test_a_kmalloc_row_that_has_objects_of_the_catalogue_is_passed_over() -> None:
+    """filp was merged into kmalloc-256 on old kernels: one object of it for each socket is the file."""
+    kernel = built(snapshot("6.1-4n", "established"), BUILD)
+    links = kernel.slab_links.value
+    assert links is not None
+    group_of = {**links.group_of, "filp": ":0000256", "kmalloc-256": ":0000256"}
+    names_of = {**links.names_of, ":0000256": ("filp", "kmalloc-256")}
+    merged = replace(links, group_of=group_of, names_of=names_of)
+    of = replace(kernel, slab_links=replace(kernel.slab_links, value=merged))
+    both = result(("kmalloc-256", 1.0), ("kmalloc-512", 1.0))
+    assert [part.cache for part in blobs(measured(both, of))] == ["kmalloc-512"]
+    assert [part.cache for part in blobs(measured(both, kernel))] == ["kmalloc-256"]
+
+
 def test_before_5_3_one_object_of_kmalloc_64_is_the_wait_queue() -> None:
-    of = released(built(snapshot("6.1-4n", "established"), BUILD), "5.2.21")
+    of = unlisted(released(built(snapshot("6.1-4n", "established"), BUILD), "5.2.21"))
     lab = result(("kmalloc-64", 1.0), kernel_release="5.2.21")
     assert blobs(measured(lab, of)) == []
     two = result(("kmalloc-64", 2.0), kernel_release="5.2.21")
@@ -242,18 +427,25 @@ def test_before_5_3_one_object_of_kmalloc_64_is_the_wait_queue() -> None:
 
 @pytest.mark.parametrize(("vector_bytes", "there"), [(0.0, False), (1.5, False), (34.0, True)])
 @pytest.mark.parametrize("cgroups", [True, False, None])
-def test_whether_there_are_vectors_is_as_measured(vector_bytes: float, there: bool, cgroups: bool | None) -> None:
+def test_whether_there_are_vectors_is_as_the_files_say_and_where_they_do_not_as_measured(
+    vector_bytes: float, there: bool, cgroups: bool | None
+) -> None:
     of = charged(built(snapshot("6.1-4n", "established"), BUILD), cgroups)
     parts = vectors(side(measured(result(("kmalloc-16", 1.0), vector_bytes=vector_bytes), of), "full", "accepted"))
-    wanted = sum(by_hand("6.1-4n", WITH_FILE).values()) if there else 0.0
+    wanted = sum(by_hand("6.1-4n", WITH_FILE).values()) if (there if cgroups is None else cgroups) else 0.0
     assert low(parts) == high(parts) == pytest.approx(wanted, abs=0.1)
 
 
-def test_on_7_x_a_measurement_says_what_the_files_cannot() -> None:
+@pytest.mark.parametrize(("vector_bytes", "there"), [(30.0, True), (0.0, False)])
+def test_on_7_x_a_measurement_says_what_the_files_cannot(vector_bytes: float, there: bool) -> None:
     of = charged(snapshot("7.3-4n", "established"), True)
-    lab = result(("kmalloc-32", 1.0), vector_bytes=30.0, kernel_release="7.3.4+deb13-amd64", build_id=None)
+    lab = result(("kmalloc-32", 1.0), vector_bytes=vector_bytes, kernel_release="7.3.4+deb13-amd64", build_id=None)
     parts = vectors(side(measured(lab, of), "full", "accepted"))
-    assert low(parts) == high(parts) > 0
+    wanted = sum(by_hand("7.3-4n", WITH_FILE).values()) if there else 0.0
+    assert low(parts) == high(parts) == pytest.approx(wanted, abs=0.1)
+    # What is not charged has no vectors wherever they lie.
+    none = vectors(side(measured(lab, charged(of, False)), "full", "accepted"))
+    assert none == []
 
 
 @pytest.mark.parametrize(
