@@ -9,9 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, text, tree, written
+from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, written
 from rich.cells import cell_len
 
+from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.room_page import room_number, room_sentence
@@ -19,7 +20,7 @@ from tcptop.explanation.states_page import side_amount
 from tcptop.kernel_objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.kernel_paths import SUBJECTS
 from tcptop.ledger import Ledger
-from tcptop.snapshot import StructLayout, StructMember
+from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text_line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
@@ -202,7 +203,7 @@ def test_what_a_tree_calls_absent_is(kernel: str, phase: str) -> None:
 def test_the_catalogue_has_every_object_with_the_size_of_its_row(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     head, *lines = drawn(named("catalogue"), ledger(kernel, phase), 120)
-    assert re.fullmatch(r" OBJECT +OBJECT B  SLAB B  CACHE, AND WHAT FOR", head)
+    assert re.fullmatch(r" OBJECT +OBJECT B +SLAB B  CACHE, AND WHAT FOR", head)
     # The words of a row go on below it, under their title.
     joined = re.sub(r"\n {30,}", " ", "\n".join(lines)).splitlines()
     assert len(joined) == len(KERNEL_OBJECTS)
@@ -216,7 +217,7 @@ def test_the_catalogue_has_every_object_with_the_size_of_its_row(kernel: str, ph
             if item.caches:
                 assert re.fullmatch(rf" {short} +– +–  {item.caches[0]}: .*", line), line
             else:
-                assert re.search(r"  kmalloc(-\d+)?: ", line), line
+                assert re.search(r"  kmalloc(-\d+)?(| to kmalloc-\d+k?): ", line), line
             continue
         place = re.escape(cache_name if row == cache_name else f"{cache_name} in {row}")
         share = round(rows[row].share(page_bytes(kernel)))
@@ -229,11 +230,39 @@ def test_vectors_of_which_it_is_not_known_whether_there_are_any_have_no_size_of_
     figures = ledger("6.1-4n", "established")
     vectors = live_size(figures, CGROUP_VECTORS)
     assert (vectors.object_bytes, vectors.slab_bytes) == (None, 0)
-    assert vectors.high_slab_bytes == pytest.approx(128, abs=0.1)
+    assert vectors.high_slab_bytes == 512
+    assert vector_line(figures, "– +≤ 512")
+    assert vector_end(figures, "none, or up to 512 B of slab")
+    assert fact(drawn(in_page("obj_cgroup vectors"), figures, 100), "size") == "none, or up to 512 B of slab"
+
+
+def in_page(name: str) -> Page:
+    page = page_named(ledger("6.1-4n", "established"), name)
+    assert page is not None
+    return page
+
+
+def vector_line(figures: Ledger, sizes: str) -> bool:
     [line] = [line for line in drawn(named("catalogue"), figures, 120) if line.startswith(" obj_cgroup vectors ")]
-    assert re.match(r" obj_cgroup vectors +– +≤ 128  kmalloc-128: ", line), line
+    return bool(re.match(rf" obj_cgroup vectors +{sizes}  kmalloc-128 to kmalloc-512: ", line))
+
+
+def vector_end(figures: Ledger, size: str) -> bool:
     trees = "\n".join(drawn(named("socket"), figures, 100))
-    assert re.search(r"\+ obj_cgroup vectors, kmalloc-128 +none, or up to 128 B of slab$", trees, re.MULTILINE)
+    end = rf"\+ obj_cgroup vectors, kmalloc-128 to kmalloc-512 +{size}$"
+    return bool(re.search(end, trees, re.MULTILINE))
+
+
+def test_vectors_are_of_as_many_sizes_as_slabs_hold_objects() -> None:
+    """8 bytes for each of 14 socks, or of 64 buckets of a page: from one of kmalloc-128 to one of kmalloc-512."""
+    told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
+    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    assert vector_line(figures, "– +≈ 128")
+    assert vector_end(figures, "128 to 512 B of slab")
+    for name in ("obj_cgroup vectors", "kmalloc-128", "kmalloc-256", "kmalloc-512"):
+        page = page_named(figures, name)
+        assert page is not None
+        assert fact(drawn(page, figures, 100), "size") == "128 to 512 B of slab"
 
 
 def test_a_size_that_is_one_of_two_is_about_the_smaller() -> None:
