@@ -84,19 +84,22 @@ def test_no_line_is_wider_where_nothing_is_known(unreadable: Ledger, columns: in
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"room": " " * 5 + "used ", "states": " " * 5 + "of "}
+MOVED = {"room": ("     used ", "     for "), "states": ("     of ",)}
 """How a note begins that holds the cells of columns for which there is no room."""
 
 
 def said(page: Page, figures: Ledger, columns: int) -> list[str]:
-    """Every character of a page but blanks, the lines of trees, the titles of tables, and those of moved columns."""
+    """Every character of a page but blanks, the lines of trees, the titles of tables, and those of moved columns.
+
+    The room page does not move what is not known, which is a dash.
+    """
     titles = heads(page, figures, columns)
     found: list[str] = []
     for line in drawn(page, figures, columns):
         is_moved = page.name in MOVED and line.startswith(MOVED[page.name])
         cells = re.sub(r"(?:^ {5}|, )(?:used|for|of) ", "", line) if is_moved else line
         if line not in titles:
-            found += re.sub(r"[│├└─\s]", "", cells)
+            found += re.sub(r"[│├└─\s–]" if page.name == "room" else r"[│├└─\s]", "", cells)
     return sorted(found)
 
 
@@ -136,9 +139,11 @@ def test_columns_for_which_there_is_no_room_are_told_below_their_row() -> None:
     assert [line.split() for line in heads(named("room"), figures, 60)] == [["WALL", "LIMIT", "ROOM", "OF"]]
     for wall in figures.capacity.walls:
         at = next(at for at, line in enumerate(lines) if line.startswith(f" {wall.name}  "))
-        used = "≤ 8.0 MiB" if wall.unit == "bytes" else "–" if wall.used is None else f"{wall.used:,}".replace(",", " ")
+        count = f"{wall.used or 0:,}".replace(",", " ")
+        used = "" if wall.used is None else f"used {'≤ 8.0 MiB' if wall.unit == 'bytes' else count}, "
         assert lines[at].endswith(f"  {wall.scope}")
-        assert lines[at + 1] == f"     used {used}, for {wall.concerns}"
+        assert lines[at + 1] == f"     {used}for {wall.concerns}"
+    assert not [line for line in drawn(named("room"), figures, 76) if "used –" in line]
     states = drawn(named("states"), figures, 50)
     scopes = [state.scope for state in figures.states if state.scope is not None]
     assert [line.strip() for line in states if line.startswith("     of ")] == [f"of {scope}" for scope in scopes]
@@ -439,6 +444,26 @@ def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
 
 
 # Ranges, and the room.
+
+
+@pytest.mark.parametrize("columns", [76, 100])
+def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) -> None:
+    told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
+    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    lines = drawn(named("memory"), figures, columns)
+    at = next(at for at, line in enumerate(lines) if line.startswith(" OF WHICH TCP'S "))
+    for part, line in zip(
+        (part for part in figures.tcp_memory.parts if part.row and part.high_bytes), lines[at + 1 :], strict=False
+    ):
+        size, words = re.split(r"  +", line.removeprefix(f" {part.name}").strip())
+        assert size.endswith("iB")
+        if not part.estimated:
+            assert words == "read"
+        elif part.low_bytes == part.high_bytes:
+            assert words == "computed"
+        else:
+            low, high = re.fullmatch(r"([\d.]+)(?: \w+)? to ([\d.]+) \w+", words).groups()  # type: ignore[union-attr] # else it fails
+            assert low != high
 
 
 def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
