@@ -176,7 +176,7 @@ async def test_m_switches_the_figure(kernel: str, figure: str) -> None:
         full = lines_of(app, FigurePane)
         await pilot.press("m")
         assert "TIME_WAIT" in title_of(app, FigurePane)
-        assert any(f" {figure} B" in line and "accepted" in line for line in lines_of(app, FigurePane))
+        assert any(f" ≈{figure} B" in line and "accepted" in line for line in lines_of(app, FigurePane))
         await pilot.press("m")
         assert lines_of(app, FigurePane) == full
         assert "full" in title_of(app, FigurePane)
