@@ -89,8 +89,8 @@ class Sampler:
 
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
-        if name not in self._asked_for:
-            self._asked_for.add(name)
+        self._asked_for.add(name)
+        if self._readings.get(name, NOT_READ).value is None:
             self._paces.forget(name)
 
     def want(self, name: str, wanted: bool) -> None:

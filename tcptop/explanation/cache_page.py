@@ -136,7 +136,7 @@ def sizes(item: KernelObject, size: LiveSize, line: CacheLine | None, layout: St
     if step is not None:
         more = f": {units.count(step - struct)} B of alignment and free pointer" if struct and step > struct else ""
         yield f"{units.count(step)} B from one object to the next{more}"
-    elif size.object_bytes is not None and struct is None:
+    elif struct is None and (size.object_bytes is not None or size.high_slab_bytes):
         yield size.text
     if line is not None and line.slab_share_bytes is not None and step is not None and line.pages_per_slab:
         waste = line.slab_share_bytes - step

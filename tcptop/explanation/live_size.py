@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tcptop import units
-from tcptop.kernel_objects import KernelObject
+from tcptop.kernel_objects import CGROUP_VECTORS, KernelObject
 from tcptop.ledger import CacheLine, Ledger, Part
 from tcptop.snapshot import StructLayout
 
@@ -32,8 +33,10 @@ class LiveSize:
         if self.how == "absent":
             return "not on this kernel"
         if self.object_bytes is None:
-            most = f"none, or up to {units.exact_bytes(self.high_slab_bytes)} B of slab"
-            return most if self.high_slab_bytes else "size not known"
+            if not self.high_slab_bytes:
+                return "size not known"
+            least = f"{units.exact_bytes(self.slab_bytes)} to" if self.slab_bytes else "none, or up to"
+            return f"{least} {units.exact_bytes(self.high_slab_bytes)} B of slab"
         size = f"{units.exact_bytes(self.object_bytes)} B"
         if self.slab_bytes is None:
             return f"{size} struct" if self.how == "struct" else size
@@ -60,18 +63,9 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
         line = ledger.cache(name)
         if line is not None:
             return _of_line(line)
-    part = _part_of(ledger, kernel_object)
-    if part is not None:
-        how: How = "computed" if part.computed else "estimated" if part.estimated else "read"
-        count = part.count or 1.0
-        return LiveSize(
-            how,
-            part.cache,
-            part.cache,
-            part.object_bytes / count or None,
-            None if part.slab_bytes is None else part.slab_bytes / count,
-            None if part.high_slab_bytes is None else part.high_slab_bytes / count,
-        )
+    parts = _parts_of(ledger, kernel_object)
+    if parts:
+        return _of_parts(ledger, parts)
     layout = struct_of(ledger, kernel_object)
     if layout is not None:
         return LiveSize("struct", None, None, layout.size_bytes, None, None)
@@ -95,11 +89,40 @@ def _of_line(line: CacheLine) -> LiveSize:
     return LiveSize(how, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
 
 
-def _part_of(ledger: Ledger, kernel_object: KernelObject) -> Part | None:
+def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
+    """One object, which may lie in kmalloc caches of several sizes, as vectors do."""
+    sizes = sorted((_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
+    least, most = sizes[0], sizes[-1]
+    if least.cache == most.cache:
+        return least
+    caches = f"{least.cache} to {most.cache}"
+    return replace(least, cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
+
+
+def _of_part(ledger: Ledger, part: Part) -> LiveSize:
+    how: How = "computed" if part.computed else "estimated" if part.estimated else "read"
+    line = ledger.cache(part.cache)
+    if part.object == CGROUP_VECTORS.struct and line is not None:
+        # Part of a vector for each object: the count is rounded, and the cache tells exactly.
+        size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
+        return LiveSize(how, part.cache, part.cache, size, share, line.slab_share_bytes)
+    count = part.count or 1.0
+    return LiveSize(
+        how,
+        part.cache,
+        part.cache,
+        part.object_bytes / count or None,
+        None if part.slab_bytes is None else part.slab_bytes / count,
+        None if part.high_slab_bytes is None else part.high_slab_bytes / count,
+    )
+
+
+def _parts_of(ledger: Ledger, kernel_object: KernelObject) -> list[Part]:
     if kernel_object.caches:
-        return None
-    for cost in ledger.costs.values():
-        for part in cost.figures["mix"].outgoing.parts:
-            if part.object == kernel_object.struct:
-                return part
-    return None
+        return []
+    return [
+        part
+        for cost in ledger.costs.values()
+        for part in cost.figures["mix"].outgoing.parts
+        if part.object == kernel_object.struct
+    ]

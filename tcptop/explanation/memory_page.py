@@ -20,29 +20,25 @@ SCOPE = (
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     """The split, the buffers, and the parts of what is TCP's."""
     lines = split_table(ledger, columns)
-    lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", "", ""), LEFT, [buffers(ledger)], columns), EMPTY]
+    lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers(ledger)], columns), EMPTY]
     parts = [
-        TableRow(
-            (part.text, units.size(part.bytes), ""),
-            _doubt(part),
-        )
+        TableRow((part.text, units.size(part.bytes)), how_sure(part))
         for part in ledger.tcp_memory.parts
         if part.high_bytes and part.row is not None
     ]
     if parts:
-        lines += [*table(("OF WHICH TCP'S", "SIZE", "", ""), LEFT, parts, columns), EMPTY]
+        lines += [*table(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY]
     if ledger.tcp_memory.missing:
         lines += wrapped(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
     return [*lines, *wrapped(f" {SCOPE}", columns - 1, "dim")]
 
 
-def _doubt(part: MemoryPart) -> str:
-    """How far off a part may be."""
+def how_sure(part: MemoryPart) -> str:
+    """Where an amount comes from: read, computed from counts, or from one end of a range to the other."""
     if not part.estimated:
-        return "as counted"
-    if units.size(part.low_bytes) == units.size(part.high_bytes):
-        return "by the number of sockets"
-    return f"from {units.size_range(part.low_bytes, part.high_bytes)}"
+        return "read"
+    low, high = units.size(part.low_bytes), units.size(part.high_bytes)
+    return "computed" if low == high else units.size_range(part.low_bytes, part.high_bytes)
 
 
 def split_table(ledger: Ledger, columns: int) -> list[Line]:
@@ -77,16 +73,16 @@ def buffers(ledger: Ledger) -> TableRow:
     """What is charged to sockets, with its error."""
     sockets = ledger.sockets
     if sockets.buffer_bytes is None:
-        return TableRow(("socket buffers", units.UNKNOWN, ""), "not known")
+        return TableRow(("socket buffers", units.UNKNOWN), "not known")
     error = sockets.buffer_error_bytes
     if sockets.buffers_within_error:
         return TableRow(
-            ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}", ""),
+            ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}"),
             "charged in whole pages; within the error of the counter",
         )
     doubt = f", ± {units.size(error)}" if error else ""
     return TableRow(
-        ("socket buffers", units.size(sockets.buffer_bytes), ""),
+        ("socket buffers", units.size(sockets.buffer_bytes)),
         f"charged in whole pages{doubt}; the slabs of queued segments are in it",
     )
 

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tcptop.text_line import Line, Piece, Role, broken
+from tcptop.units import UNKNOWN
 
 GAP = "  "
 LEAST_WORDS = 24
+"""Where there is less room beside the figures, longer words stand below them."""
+EMPTY_CELLS = ("", UNKNOWN)
+"""What no note is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ def table(
 ) -> list[Line]:
     """The lines of a table. `titles` has one title more than a row has cells: that of the words.
 
-    Where the cells are too wide, those of the `spare` columns go into the notes, one column after the other.
+    Where the cells are too wide, those of the `spare` columns go into the notes, one column after the other, but for
+    what is not known.
     """
     kept = list(range(len(left)))
     widths = [max(map(len, cells)) for cells in zip(titles[:-1], *(row.cells for row in rows), strict=True)]
@@ -37,17 +42,18 @@ def table(
             moved.append(at)
     used = _width(widths, kept)
     room = columns - used
-    beside_title = titles[-1] if room >= LEAST_WORDS else ""
+    is_wide = room >= min(LEAST_WORDS, max((len(row.words) for row in rows), default=0))
+    beside_title = titles[-1] if is_wide else ""
     lines: list[Line] = [((_cells(titles, widths, left, kept) + beside_title, "head"),)]
     for row in rows:
         # Words that have no room beside the figures stand below them, as a note does.
-        beside = broken(row.words, room) if room >= LEAST_WORDS and row.words else []
+        beside = broken(row.words, room) if is_wide and row.words else []
         first: list[Piece] = [(_cells(row.cells, widths, left, kept), row.role)]
         if beside:
             first.append((beside[0], "dim"))
         lines.append(tuple(first))
         lines += [((" " * used, "text"), (text, "dim")) for text in beside[1:]]
-        cells = ", ".join(f"{titles[at].lower()} {row.cells[at]}" for at in moved if row.cells[at])
+        cells = ", ".join(f"{titles[at].lower()} {row.cells[at]}" for at in moved if row.cells[at] not in EMPTY_CELLS)
         below = [cells, "" if beside else row.words, row.note]
         for text in filter(None, below):
             lines += [(("     ", "text"), (part, "dim")) for part in broken(text, max(20, columns - 5))]

@@ -9,9 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, text, tree, written
+from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, written
 from rich.cells import cell_len
 
+from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.room_page import room_number, room_sentence
@@ -19,7 +20,7 @@ from tcptop.explanation.states_page import side_amount
 from tcptop.kernel_objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.kernel_paths import SUBJECTS
 from tcptop.ledger import Ledger
-from tcptop.snapshot import StructLayout, StructMember
+from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
 from tcptop.text_line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
@@ -83,19 +84,22 @@ def test_no_line_is_wider_where_nothing_is_known(unreadable: Ledger, columns: in
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"room": " " * 5 + "used ", "states": " " * 5 + "of "}
+MOVED = {"room": ("     used ", "     for "), "states": ("     of ",)}
 """How a note begins that holds the cells of columns for which there is no room."""
 
 
 def said(page: Page, figures: Ledger, columns: int) -> list[str]:
-    """Every character of a page but blanks, the lines of trees, the titles of tables, and those of moved columns."""
+    """Every character of a page but blanks, the lines of trees, the titles of tables, and those of moved columns.
+
+    The room page does not move what is not known, which is a dash.
+    """
     titles = heads(page, figures, columns)
     found: list[str] = []
     for line in drawn(page, figures, columns):
         is_moved = page.name in MOVED and line.startswith(MOVED[page.name])
         cells = re.sub(r"(?:^ {5}|, )(?:used|for|of) ", "", line) if is_moved else line
         if line not in titles:
-            found += re.sub(r"[│├└─\s]", "", cells)
+            found += re.sub(r"[│├└─\s–]" if page.name == "room" else r"[│├└─\s]", "", cells)
     return sorted(found)
 
 
@@ -135,9 +139,11 @@ def test_columns_for_which_there_is_no_room_are_told_below_their_row() -> None:
     assert [line.split() for line in heads(named("room"), figures, 60)] == [["WALL", "LIMIT", "ROOM", "OF"]]
     for wall in figures.capacity.walls:
         at = next(at for at, line in enumerate(lines) if line.startswith(f" {wall.name}  "))
-        used = "≤ 8.0 MiB" if wall.unit == "bytes" else "–" if wall.used is None else f"{wall.used:,}".replace(",", " ")
+        count = f"{wall.used or 0:,}".replace(",", " ")
+        used = "" if wall.used is None else f"used {'≤ 8.0 MiB' if wall.unit == 'bytes' else count}, "
         assert lines[at].endswith(f"  {wall.scope}")
-        assert lines[at + 1] == f"     used {used}, for {wall.concerns}"
+        assert lines[at + 1] == f"     {used}for {wall.concerns}"
+    assert not [line for line in drawn(named("room"), figures, 76) if "used –" in line]
     states = drawn(named("states"), figures, 50)
     scopes = [state.scope for state in figures.states if state.scope is not None]
     assert [line.strip() for line in states if line.startswith("     of ")] == [f"of {scope}" for scope in scopes]
@@ -202,7 +208,7 @@ def test_what_a_tree_calls_absent_is(kernel: str, phase: str) -> None:
 def test_the_catalogue_has_every_object_with_the_size_of_its_row(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     head, *lines = drawn(named("catalogue"), ledger(kernel, phase), 120)
-    assert re.fullmatch(r" OBJECT +OBJECT B  SLAB B  CACHE, AND WHAT FOR", head)
+    assert re.fullmatch(r" OBJECT +OBJECT B +SLAB B  CACHE, AND WHAT FOR", head)
     # The words of a row go on below it, under their title.
     joined = re.sub(r"\n {30,}", " ", "\n".join(lines)).splitlines()
     assert len(joined) == len(KERNEL_OBJECTS)
@@ -216,7 +222,7 @@ def test_the_catalogue_has_every_object_with_the_size_of_its_row(kernel: str, ph
             if item.caches:
                 assert re.fullmatch(rf" {short} +– +–  {item.caches[0]}: .*", line), line
             else:
-                assert re.search(r"  kmalloc(-\d+)?: ", line), line
+                assert re.search(r"  kmalloc(-\d+)?(| to kmalloc-\d+k?): ", line), line
             continue
         place = re.escape(cache_name if row == cache_name else f"{cache_name} in {row}")
         share = round(rows[row].share(page_bytes(kernel)))
@@ -229,11 +235,39 @@ def test_vectors_of_which_it_is_not_known_whether_there_are_any_have_no_size_of_
     figures = ledger("6.1-4n", "established")
     vectors = live_size(figures, CGROUP_VECTORS)
     assert (vectors.object_bytes, vectors.slab_bytes) == (None, 0)
-    assert vectors.high_slab_bytes == pytest.approx(128, abs=0.1)
+    assert vectors.high_slab_bytes == 512
+    assert vector_line(figures, "– +≤ 512")
+    assert vector_end(figures, "none, or up to 512 B of slab")
+    assert fact(drawn(in_page("obj_cgroup vectors"), figures, 100), "size") == "none, or up to 512 B of slab"
+
+
+def in_page(name: str) -> Page:
+    page = page_named(ledger("6.1-4n", "established"), name)
+    assert page is not None
+    return page
+
+
+def vector_line(figures: Ledger, sizes: str) -> bool:
     [line] = [line for line in drawn(named("catalogue"), figures, 120) if line.startswith(" obj_cgroup vectors ")]
-    assert re.match(r" obj_cgroup vectors +– +≤ 128  kmalloc-128: ", line), line
+    return bool(re.match(rf" obj_cgroup vectors +{sizes}  kmalloc-128 to kmalloc-512: ", line))
+
+
+def vector_end(figures: Ledger, size: str) -> bool:
     trees = "\n".join(drawn(named("socket"), figures, 100))
-    assert re.search(r"\+ obj_cgroup vectors, kmalloc-128 +none, or up to 128 B of slab$", trees, re.MULTILINE)
+    end = rf"\+ obj_cgroup vectors, kmalloc-128 to kmalloc-512 +{size}$"
+    return bool(re.search(end, trees, re.MULTILINE))
+
+
+def test_vectors_are_of_as_many_sizes_as_slabs_hold_objects() -> None:
+    """8 bytes for each of 14 socks, or of 64 buckets of a page: from one of kmalloc-128 to one of kmalloc-512."""
+    told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
+    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    assert vector_line(figures, "– +≈ 128")
+    assert vector_end(figures, "128 to 512 B of slab")
+    for name in ("obj_cgroup vectors", "kmalloc-128", "kmalloc-256", "kmalloc-512"):
+        page = page_named(figures, name)
+        assert page is not None
+        assert fact(drawn(page, figures, 100), "size") == "128 to 512 B of slab"
 
 
 def test_a_size_that_is_one_of_two_is_about_the_smaller() -> None:
@@ -410,6 +444,26 @@ def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
 
 
 # Ranges, and the room.
+
+
+@pytest.mark.parametrize("columns", [76, 100])
+def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) -> None:
+    told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
+    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    lines = drawn(named("memory"), figures, columns)
+    at = next(at for at, line in enumerate(lines) if line.startswith(" OF WHICH TCP'S "))
+    for part, line in zip(
+        (part for part in figures.tcp_memory.parts if part.row and part.high_bytes), lines[at + 1 :], strict=False
+    ):
+        size, words = re.split(r"  +", line.removeprefix(f" {part.name}").strip())
+        assert size.endswith("iB")
+        if not part.estimated:
+            assert words == "read"
+        elif part.low_bytes == part.high_bytes:
+            assert words == "computed"
+        else:
+            low, high = re.fullmatch(r"([\d.]+)(?: \w+)? to ([\d.]+) \w+", words).groups()  # type: ignore[union-attr] # else it fails
+            assert low != high
 
 
 def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
