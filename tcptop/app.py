@@ -286,8 +286,8 @@ class TcptopApp(App[int]):
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
         if self._live is not None:
-            buddy = self.screen_stack[0].query_one(BuddyPane)
-            self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
+            for buddy in self.screen_stack[0].query(BuddyPane):
+                self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_leave(self) -> None:
         """Quits with 0."""

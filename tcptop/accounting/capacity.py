@@ -73,9 +73,9 @@ def _tcp_mem_wall(sockets: SocketCounts, per_socket: float | None) -> Wall:
     if most is None:
         note = "tcp_mem or its unit is not known"
     elif per_socket is None:
-        note = "not known: too little is charged, or too few sockets, for an average"
+        note = "not known: all that is charged may be the counter's error, or too few sockets have it"
     elif not per_socket:
-        note = "nothing is charged now"
+        note = "idle sockets are charged nothing"
     else:
         room = max(0, int((most - (sockets.buffer_bytes or 0)) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, as now"

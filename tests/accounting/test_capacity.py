@@ -67,7 +67,7 @@ def test_tcp_mem_ends_where_more_sockets_like_these_would_fill_it(tmp_path: Path
     assert found.room_sockets == pytest.approx(room, rel=1e-3)
     assert (found.used, found.most, found.unit) == (units * 4096, TCP_MEM_MAX * 4096, "bytes")
     assert (found.concerns, found.scope) == ("every socket", "machine")
-    assert f"{round(units * 4096 / 16_000)} bytes" in found.note
+    assert f"{round(units * 4096 / 16_000):,} B of buffers".replace(",", " ") in found.note
 
 
 @pytest.mark.parametrize("units", [0, 1, RESERVES])

@@ -97,7 +97,7 @@ def test_a_struct_of_this_machine_is_shown_with_its_members() -> None:
     assert "its largest members" in printed("TCP", root=None)
 
 
-@pytest.mark.parametrize("name", ["nothing", "tcp", "", "../../etc/passwd", "x\x1b[2J\nnext", "ü"])
+@pytest.mark.parametrize("name", ["nothing", "tcpx", "", "../../etc/passwd", "x\x1b[2J\nnext", "ü"])
 def test_a_name_of_nothing_is_one_line(name: str) -> None:
     ran = explain(name)
     assert_refused(ran, "explain")

@@ -390,7 +390,7 @@ def test_the_states_that_hold_an_object_are_all_named(item: object) -> None:
 
 def test_a_cache_that_this_kernel_does_not_have_says_so() -> None:
     lines = drawn(page_of_cache("skbuff_small_head"), ledger("6.1-4n", "established"), 100)
-    assert fact(lines, "sure") == "there is none on this kernel, as it is configured"
+    assert fact(lines, "source") == "there is none on this kernel, as it is configured"
     assert fact(lines, "kernels").startswith("since 6.3")
     assert not [line for line in lines if line.startswith((" now ", " size "))]
 
@@ -455,7 +455,7 @@ def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) ->
     for part, line in zip(
         (part for part in figures.tcp_memory.parts if part.row and part.high_bytes), lines[at + 1 :], strict=False
     ):
-        size, words = re.split(r"  +", line.removeprefix(f" {part.name}").strip())
+        size, words = re.split(r"  +", line.removeprefix(f" {part.text}").strip())
         assert size.endswith("iB")
         if not part.estimated:
             assert words == "read"
@@ -574,7 +574,7 @@ def test_a_page_by_its_name(name: str, page: str) -> None:
     assert found.name == page
 
 
-@pytest.mark.parametrize("name", ["", "tcp", "TCP ", "struct", "nothing", "--", "states\n", "*"])
+@pytest.mark.parametrize("name", ["", "tcpx", "TCP ", "struct", "nothing", "--", "states\n", "*"])
 def test_a_name_of_nothing(name: str) -> None:
     assert page_named(ledger("6.1-4n", "established"), name) is None
 

@@ -147,7 +147,10 @@ LAST_FIGURE = re.compile(r"(?:^|\s)(\d{1,3}(?: \d{3})*|–)$")
 
 def table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
     """The caches pane as its rows by cache and column; the figures of a column end where its title ends."""
-    head = next(line for line in lines if line.startswith("CACHE"))
+    head = next(line for line in lines if line.lstrip("± ").startswith("CACHE"))
+    if head.startswith("±"):  # the column of marks on what changed
+        lines = [line[head.index("CACHE") :] if line.startswith((*"±▴▾", "  ")) else line for line in lines]
+        head = head[head.index("CACHE") :]
     titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
     assert titles[0][0] == "CACHE", head
     rows: dict[str, dict[str, str]] = {}
