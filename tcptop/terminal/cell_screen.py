@@ -290,7 +290,8 @@ def cheap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     if end - start > GAP_BYTES:
         return False
     around = pens[start - 1 : end + 1]
-    if None in around or sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
+    # Cells to be left as they are have no pen, which makes two changes.
+    if sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     return len("".join(cells[start:end]).encode(errors="replace")) <= GAP_BYTES
 
