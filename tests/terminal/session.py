@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import select
@@ -51,7 +52,7 @@ class Session:
         self.screen = Emulator(columns, rows)
         self.seen = b""
         self._synchronized = synchronized
-        self._undecoded = b""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.master, self.slave = os.openpty()
         self._set_size(columns, rows)
         self.before = self.attributes()
@@ -86,9 +87,7 @@ class Session:
         self.seen += data
         if self._synchronized and b"\x1b[?2026$p" in data:
             self.type("\x1b[?2026;2$y")
-        text = (self._undecoded + data).decode(errors="ignore")
-        self._undecoded = (self._undecoded + data)[len(text.encode()) :]
-        self.screen.feed(text)
+        self.screen.feed(self._decoder.decode(data))
         return True
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
