@@ -77,7 +77,6 @@ class CellScreen:
         """The terminal may have lost every cell: all that is wanted is sent again."""
         self._shown_pens = [[None] * self._columns for _ in range(self._rows)]
         self._touched = set(range(self._rows))
-        self._shown_cursor = None
 
     def lose(self) -> None:
         """Something else was drawn: it stays until it is drawn over."""
@@ -270,23 +269,18 @@ def cut(cells: list[str], start: int, end: int) -> None:
 
 
 def spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
-    """The parts of a row to write: whole characters, and short gaps between them that cost no more than a move."""
+    """The parts of a row to write: what differs, and short gaps that cost no more than a move.
+
+    Both halves of a wide character differ where one does, as long as it is not the same character.
+    """
     start = end = -1
     for column in differ:
-        if column < end:
-            continue
-        first = column
-        while first and not cells[first]:
-            first -= 1
-        after = column + 1
-        while after < len(cells) and not cells[after]:
-            after += 1
         if start < 0:
-            start = first
-        elif first > end and not cheap(end, first, cells, pens):
+            start = column
+        elif column > end and not cheap(end, column, cells, pens):
             yield start, end
-            start = first
-        end = after
+            start = column
+        end = column + 1
     if start >= 0:
         yield start, end
 
@@ -296,7 +290,8 @@ def cheap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     if end - start > GAP_BYTES:
         return False
     around = pens[start - 1 : end + 1]
-    if None in around or sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
+    # Cells to be left as they are have no pen, which makes two changes.
+    if sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     return len("".join(cells[start:end]).encode(errors="replace")) <= GAP_BYTES
 

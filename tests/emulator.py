@@ -1,0 +1,82 @@
+"""A terminal emulator for tests, and what a person sees on it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pyte
+from pyte.screens import Char
+from wcwidth import wcwidth
+
+ALTERNATE_SCREEN = 1049
+
+
+class Emulator(pyte.Screen):
+    """pyte's, put right where it differs from xterm, VTE and the like.
+
+    pyte leaves half of a wide character standing when the other is written over, where terminals blank it; it puts
+    what combines with a wide character into its right half; it knows no alternate screen.
+    """
+
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__(columns, rows)
+        self.stream = pyte.Stream(self)
+        self.alternate = False
+        self.reset_mode(7, private=True)
+
+    def draw(self, data: str) -> None:
+        for character in data:
+            wide = wcwidth(character)
+            line = self.buffer[self.cursor.y]
+            if wide <= 0:
+                self._combine(line, character)
+                continue
+            if self.cursor.x + wide > self.columns:
+                self.cursor.x = self.columns - wide
+            x, after = self.cursor.x, self.cursor.x + wide
+            if x and not line[x].data:
+                line[x - 1] = line[x - 1]._replace(data=" ")
+            if after < self.columns and not line[after].data:
+                line[after] = line[after]._replace(data=" ")
+            line[x] = self.cursor.attrs._replace(data=character)
+            if wide == 2:
+                line[x + 1] = self.cursor.attrs._replace(data="")
+            self.cursor.x = after
+
+    def _combine(self, line: dict[int, Char], character: str) -> None:
+        x = self.cursor.x - 1
+        if x > 0 and not line[x].data:
+            x -= 1
+        if x >= 0:
+            line[x] = line[x]._replace(data=unicodedata.normalize("NFC", line[x].data + character))
+
+    def set_mode(self, *modes: int, **kwargs: bool) -> None:
+        super().set_mode(*modes, **kwargs)
+        if ALTERNATE_SCREEN in modes and kwargs.get("private"):
+            self.alternate = True
+            self.erase_in_display(2)
+
+    def reset_mode(self, *modes: int, **kwargs: bool) -> None:
+        super().reset_mode(*modes, **kwargs)
+        if ALTERNATE_SCREEN in modes and kwargs.get("private"):
+            self.alternate = False
+            self.erase_in_display(2)
+
+    def feed(self, text: str) -> None:
+        """Shows what a program wrote."""
+        self.stream.feed(text)
+
+    def text(self) -> str:
+        """The characters without their looks."""
+        return "\n".join("".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines))
+
+    def seen(self) -> list[list[Char]]:
+        """Every cell with its looks. Of a blank, only those that are seen."""
+        return [[as_seen(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
+
+
+def as_seen(cell: Char) -> Char:
+    """A cell without what nobody sees of it."""
+    if cell.data != " " or cell.underscore or cell.reverse or cell.strikethrough or cell.blink:
+        return cell
+    return Char(" ", bg=cell.bg)

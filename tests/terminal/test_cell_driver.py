@@ -1,0 +1,246 @@
+"""The program in a real pseudo-terminal: what it shows, what it sends, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from session import LONG, SHORT, Session, program
+
+Open = Callable[..., Session]
+
+
+@pytest.fixture
+def opened() -> Iterator[Open]:
+    """Opens sessions, and ends them after the test."""
+    sessions: list[Session] = []
+
+    def open_one(command: list[str], synchronized: bool = False) -> Session:
+        sessions.append(Session(command, synchronized))
+        return sessions[-1]
+
+    yield open_one
+    for session in sessions:
+        session.end()
+
+
+def ready(session: Session) -> Session:
+    """Once the table of caches is there."""
+    session.until_shown("sock_inode_cache")
+    session.until_quiet()
+    return session
+
+
+def given_back(session: Session) -> None:
+    """The terminal is as it was before the program."""
+    assert session.attributes() == session.before
+    assert not session.screen.alternate
+    assert session.screen.cursor.attrs == session.screen.default_char
+    sent = session.seen.decode(errors="replace")
+    for on, off in [("?1049h", "?1049l"), ("?25l", "?25h"), ("?7l", "?7h"), ("?2004h", "?2004l"), ("?1004h", "?1004l")]:
+        assert f"\x1b[{on}" in sent
+        assert sent.rindex(f"\x1b[{off}") > sent.rindex(f"\x1b[{on}"), off
+    assert sent.count("\x1b[>25u") == sent.count("\x1b[<u")
+
+
+def test_the_short_stream_of_the_real_screen_shows_what_the_long_one_shows(opened: Open) -> None:
+    long, short = ready(opened(LONG)), ready(opened(SHORT, synchronized=True))
+
+    def same(what: str) -> None:
+        def alike() -> bool:
+            long.until_quiet()
+            short.until_quiet()
+            return short.screen.seen() == long.screen.seen()
+
+        long.until(alike, f"the same after {what}\n{short.screen.text()}\n")
+
+    same("the start")
+    for key in ["m", "y", "=", "\x1b[B", "\x1b[B", "c", "\r", "\x1b[B", "\x1b", "?", "\x1b", "i", "\x1b", "9", "1"]:
+        for session in (long, short):
+            session.type(key)
+        same(f"{key!r}")
+    for columns, rows in [(80, 24), (100, 50), (60, 12), (200, 60), (119, 60), (120, 40)]:
+        for session in (long, short):
+            session.resize(columns, rows)
+        same(f"{columns}x{rows}")
+        assert "tcptop" in short.screen.text()
+    assert len(short.seen) < len(long.seen) / 2
+
+
+def test_the_first_screen_is_small(opened: Open) -> None:
+    assert len(ready(opened(SHORT)).seen) < 12_000
+
+
+def test_a_frame_of_a_terminal_that_can_is_synchronised(opened: Open) -> None:
+    session = ready(opened(SHORT, synchronized=True))
+    before = len(session.seen)
+    session.type("m")
+    session.until(lambda: len(session.seen) > before, "a frame")
+    session.until_quiet()
+    frames = session.seen[before:].decode()
+    assert re.fullmatch(r"(\x1b\[\?2026h[^?]+\x1b\[\?2026l)+", frames)
+
+
+def test_nothing_is_sent_where_nothing_changed(opened: Open) -> None:
+    session = ready(opened(SHORT, synchronized=True))
+    before = len(session.seen)
+    session.type(" ")  # looks again at a saved tree
+    session.until_quiet()
+    session.until_quiet()
+    assert len(session.seen) == before
+
+
+def test_ctrl_l_sends_everything_again(opened: Open) -> None:
+    session = ready(opened(SHORT))
+    shown = session.screen.seen()
+    session.screen.feed("\x1b[2J\x1b[5;5H\x1b[31mlost")
+    assert session.screen.seen() != shown
+    session.type("\x0c")
+    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+
+
+def test_a_window_that_comes_back_to_its_size_is_drawn_again(opened: Open) -> None:
+    session = ready(opened(SHORT))
+    shown = session.screen.seen()
+    session.resize(60, 20)
+    session.resize(120, 40)
+    assert session.screen.seen() != shown
+    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+
+
+def test_sigwinch_without_another_size_draws_again(opened: Open) -> None:
+    session = ready(opened(SHORT))
+    shown = session.screen.seen()
+    session.screen.feed("\x1b[2J")
+    session.process.send_signal(signal.SIGWINCH)
+    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "q",
+        "\x03",
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+    ],
+)
+def test_the_terminal_is_as_it_was_after_any_end(opened: Open, end: str | signal.Signals) -> None:
+    session = ready(opened(SHORT))
+    assert session.attributes() != session.before
+    if isinstance(end, str):
+        session.type(end)
+    else:
+        session.process.send_signal(end)
+    assert session.until_ended() == 0
+    given_back(session)
+
+
+def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
+    session = ready(opened(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken")))
+    session.type("?")
+    assert session.until_ended() == 1
+    given_back(session)
+    assert "RuntimeError" in session.screen.text()
+
+
+@pytest.mark.parametrize("end", ["q", signal.SIGTERM])
+def test_a_terminal_that_takes_nothing_gets_no_more_and_holds_up_nothing(
+    opened: Open, end: str | signal.Signals, tmp_path: Path
+) -> None:
+    drawn = tmp_path / "drawn"
+    drawn.touch()
+    note = f"note = open({str(drawn)!r}, 'ab', buffering=0)\napp.post_display_hook = lambda: note.write(b'.')"
+    session = ready(opened(program(note)))
+    before = len(session.seen)
+    for columns in [100, 120] * 20:  # and nobody reads
+        frames = drawn.stat().st_size
+        session.resize(columns, 40)
+        session.wait(lambda frames=frames: drawn.stat().st_size > frames, "it draws all the same")  # type: ignore[misc]
+    if isinstance(end, str):
+        session.type(end)
+    else:
+        session.process.send_signal(end)
+    session.wait(lambda: session.process.poll() is not None, "it ends")
+    assert session.process.returncode == 0
+    session.until_quiet()
+    given_back(session)
+    # One frame of the forty, of which the kernel held a part.
+    assert len(session.seen) - before < 12_000
+
+
+def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Open) -> None:
+    session = opened(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(SHORT) + "\n")
+    shown = ready(session).screen.seen()
+    for _ in range(2):
+        taken = session.attributes()
+        assert taken != shell
+        session.type("\x1a")
+        session.until_shown("Stopped")
+        session.until_quiet()
+        assert not session.screen.alternate
+        assert session.attributes() == shell
+        session.type("echo in the shell\n")
+        session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
+        session.type("fg\n")
+        session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
+        session.until_quiet()
+        assert session.attributes() == taken
+    session.type("m")
+    session.until(lambda: session.screen.seen() != shown, "keys work")
+    session.type("q")
+    session.until(lambda: not session.screen.alternate, "it ends")
+    session.until_shown("$")
+    session.type("echo code $?\n")
+    session.until_shown("code 0")
+    assert session.attributes() == shell
+
+
+def test_ctrl_z_where_no_shell_could_continue_it_is_only_a_flicker(opened: Open) -> None:
+    """As below `ssh -t host tcptop`: the program leads its session."""
+    session = ready(opened(SHORT))
+    shown, before = session.screen.seen(), len(session.seen)
+    session.type("\x1a")
+    session.until(lambda: b"\x1b[?1049h" in session.seen[before:] and session.screen.seen() == shown, "it is back")
+    session.type("q")
+    assert session.until_ended() == 0
+    given_back(session)
+
+
+def test_a_stop_that_nobody_announced_is_recovered_from(opened: Open) -> None:
+    session = ready(opened(SHORT))
+    shown = session.screen.seen()
+    session.process.send_signal(signal.SIGSTOP)
+    os.waitpid(session.process.pid, os.WUNTRACED)
+    session.screen.feed("\x1b[?1049l\x1b[?25h$ ")
+    session.process.send_signal(signal.SIGCONT)
+    session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
+    session.type("q")
+    assert session.until_ended() == 0
+    given_back(session)
+
+
+def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
+    """`bg` lets it run, until it asks for the terminal, which is the shell's; `fg` works then as ever."""
+    session = opened(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(SHORT) + "\n")
+    shown = ready(session).screen.seen()
+    session.type("\x1a")
+    session.until_shown("Stopped")
+    session.type("bg\n")
+    session.until_quiet()
+    session.type("echo in the shell\n")
+    session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
+    assert session.attributes() == shell
+    session.type("fg\n")
+    session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
