@@ -103,13 +103,16 @@ class CellDriver(LinuxDriver):
         # Textual's own way out, to which nothing was written.
         self._writer_thread.stop()
         self._writer_thread = None
+        size = Size(*self._get_terminal_size())
         if self._suspended:
             self._suspended = False
             self._drawing = True
+            self._resize(size)
         else:
+            self._cells.resize(*size)
             self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.show)
-        signal.signal(signal.SIGWINCH, lambda *_: self._in_loop(self._window_changed))
-        self._resize(Size(*self._get_terminal_size()))
+        # The loop's way also wakes the loop by the other signals, of which the kernel may tell another thread.
+        self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
         """Gives the terminal back as it was, and waits a moment for it to take that."""
@@ -180,13 +183,10 @@ class CellDriver(LinuxDriver):
     def _resize(self, size: Size) -> None:
         """Sends everything again: what a terminal does to its cells is its own affair.
 
-        Also where it is the size of before: there may have been another in between, of which Textual heard nothing.
+        Also where it is the size of before, of which Textual takes no notice: there may have been another in between.
         """
-        if size == self._cells.size:
-            self.send_all()
-        else:
-            self._cells.resize(size.width, size.height)
-            self._app.call_later(self._app.refresh)
+        self._cells.resize(*size)
+        self._app.call_later(self._app.refresh)
 
     def _in_loop(self, call: Callable[Given, object], *args: Given.args, **kwargs: Given.kwargs) -> None:
         with suppress(RuntimeError):  # the event loop has ended

@@ -47,6 +47,22 @@ def given_back(session: Session) -> None:
     assert sent.count("\x1b[>25u") == sent.count("\x1b[<u")
 
 
+def noting(opened: Open, folder: Path) -> tuple[Session, Path]:
+    """A program that adds a byte to a file for each frame."""
+    drawn = folder / "drawn"
+    drawn.touch()
+    note = f"note = open({str(drawn)!r}, 'ab', buffering=0)\napp.post_display_hook = lambda: note.write(b'.')"
+    return ready(opened(program(note))), drawn
+
+
+def draw_unread(session: Session, drawn: Path) -> None:
+    """Makes it draw forty whole screens, and reads nothing of them."""
+    for columns in [100, 120] * 20:
+        frames = drawn.stat().st_size
+        session.resize(columns, 40)
+        session.wait(lambda frames=frames: drawn.stat().st_size > frames, "it draws all the same")  # type: ignore[misc]
+
+
 def test_the_short_stream_of_the_real_screen_shows_what_the_long_one_shows(opened: Open) -> None:
     long, short = ready(opened(LONG)), ready(opened(SHORT, synchronized=True))
 
@@ -149,19 +165,23 @@ def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
     assert "RuntimeError" in session.screen.text()
 
 
+def test_a_terminal_that_goes_on_is_shown_what_is_now(opened: Open, tmp_path: Path) -> None:
+    session, drawn = noting(opened, tmp_path)
+    shown, before = session.screen.seen(), len(session.seen)
+    draw_unread(session, drawn)
+    session.until(lambda: session.screen.seen() == shown, "the last frame comes")
+    session.until_quiet()
+    # The one of the forty that was under way, and the last.
+    assert len(session.seen) - before < 24_000
+
+
 @pytest.mark.parametrize("end", ["q", signal.SIGTERM])
 def test_a_terminal_that_takes_nothing_gets_no_more_and_holds_up_nothing(
     opened: Open, end: str | signal.Signals, tmp_path: Path
 ) -> None:
-    drawn = tmp_path / "drawn"
-    drawn.touch()
-    note = f"note = open({str(drawn)!r}, 'ab', buffering=0)\napp.post_display_hook = lambda: note.write(b'.')"
-    session = ready(opened(program(note)))
+    session, drawn = noting(opened, tmp_path)
     before = len(session.seen)
-    for columns in [100, 120] * 20:  # and nobody reads
-        frames = drawn.stat().st_size
-        session.resize(columns, 40)
-        session.wait(lambda frames=frames: drawn.stat().st_size > frames, "it draws all the same")  # type: ignore[misc]
+    draw_unread(session, drawn)
     if isinstance(end, str):
         session.type(end)
     else:
