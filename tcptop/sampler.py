@@ -90,7 +90,7 @@ class Sampler:
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
         self._asked_for.add(name)
-        if self._readings.get(name, NOT_READ).value is None:
+        if name not in self._readings:
             self._paces.forget(name)
 
     def want(self, name: str, wanted: bool) -> None:

@@ -59,6 +59,8 @@ def with_memory(mebibytes: int) -> MemoryHost:
 def with_descriptors(monkeypatch: pytest.MonkeyPatch, hard: int) -> None:
     """A process that may open so many descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (min(1024, hard), hard))
+    # As in a container; without it, the test's own process would be left with these limits.
+    monkeypatch.setattr(resource, "setrlimit", refused)
 
 
 def test_without_root_one_line_says_so() -> None:
@@ -142,6 +144,10 @@ def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -
     assert checked_connections(None, with_memory(8192)) == 1028
     with_descriptors(monkeypatch, resource.RLIM_INFINITY)
     assert checked_connections(None, with_memory(64)) == 2048
+
+
+def refused(*_: object) -> None:
+    raise ValueError("not allowed to raise maximum limit")
 
 
 @pytest.mark.parametrize(
