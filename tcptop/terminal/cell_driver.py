@@ -116,6 +116,9 @@ class CellDriver(LinuxDriver):
 
     def stop_application_mode(self) -> None:
         """Gives the terminal back as it was, and waits a moment for it to take that."""
+        if self._output is None:
+            # Given back already; asked from the background, the kernel would stop the program.
+            return
         until_s = time.monotonic() + PATIENCE_S
         if self._first_frame is not None:
             self._first_frame.cancel()
@@ -127,8 +130,12 @@ class CellDriver(LinuxDriver):
         if self._mouse_pixels:
             self.write(MOUSE_PIXELS_OFF)
         words, self._last_words = "".join(self._last_words), None
+        self._output.leave(self._encoded(words), until_s)
+
+    def disable_input(self) -> None:
+        """Takes no more keys."""
         if self._output is not None:
-            self._output.leave(self._encoded(words), until_s)
+            super().disable_input()
 
     def close(self) -> None:
         """Lets go of the terminal."""
@@ -161,10 +168,11 @@ class CellDriver(LinuxDriver):
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
-        self._resume()
+        # Not at once: a signal that ends the program may have come with the one that continues it.
+        self._in_loop(self._resume)
 
     def _resume(self) -> None:
-        if self._suspended:
+        if self._suspended and not self._app._exit:
             self.resume_application_mode()
 
     def _take_again(self) -> None:
