@@ -377,15 +377,6 @@ async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
         assert app.focused is app.query_one(CachesPane)
 
 
-@pytest.mark.xfail(reason="the palette's key is one of the app's that come first")
-async def test_a_colon_closes_like_any_other_key() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i", "colon")
-        assert not isinstance(app.screen, CommandPalette)
-        assert explained(app) is None
-
-
 @pytest.mark.parametrize("keys", ["i x x", "i i", "i q q", "enter enter enter", "i right x left", "i escape escape"])
 async def test_keys_that_come_faster_than_the_screen(keys: str) -> None:
     """Sent at once, without waiting for what each does."""
