@@ -24,7 +24,6 @@ from drive import (
     tree,
     until,
 )
-from textual.command import CommandPalette
 from textual.geometry import Size
 
 from tcptop.app import TcptopApp
