@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+CANCEL = b"\x18"
+"""CAN: ends an escape sequence that was cut off."""
+
 MOST_KEPT = 64 * 1024
 """Bytes kept for a terminal that takes nothing; what is more is dropped. No frame adds to them."""
 
@@ -60,7 +63,7 @@ class TerminalOutput:
         if self._left:
             with suppress(termios.error):
                 termios.tcflush(self._descriptor, termios.TCOFLUSH)
-            self._left = data
+            self._left = CANCEL + data
             self._write()
         self._left = b""
 

@@ -1,0 +1,153 @@
+"""What tcptop costs beside slabtop, htop, btop and an empty Textual app: `benchmarks/against_peers.py [SECONDS]`.
+
+Each runs in a pseudo-terminal of one size, at one second, one after the other in one run; what is not installed is left
+out. It prints a table and the ratios. Only ratios of one run compare: the machine and its load are in every figure.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shutil
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+COLUMNS, ROWS = 120, 40
+WARM_S = 3.0
+EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
+TCPTOP = (sys.executable, "-m", "tcptop")
+
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "tcptop": TCPTOP,
+    "slabtop": ("slabtop", "-d", "1"),
+    "htop": ("htop", "-d", "10"),
+    "btop": ("btop", "-u", "1000"),
+    "empty Textual app": (sys.executable, "-c", EMPTY_APP),
+}
+ONCE: dict[str, tuple[str, ...]] = {
+    "tcptop -o": (*TCPTOP, "-o"),
+    "slabtop -o": ("slabtop", "-o"),
+    "tcptop --json": (*TCPTOP, "--json"),
+    "python -c pass": (sys.executable, "-c", "pass"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a program on a terminal took."""
+
+    first_screen_s: float
+    first_screen_bytes: int
+    bytes_per_s: float
+    cpu_percent: float
+    resident_mib: float
+
+
+class Session:
+    """A program in a pseudo-terminal whose output is read as it comes."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "xterm-256color"
+            os.execvp(command[0], list(command))
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self.process = psutil.Process(self.pid)
+        self.bytes = 0
+
+    def read_for(self, seconds: float) -> float:
+        """Reads for a time; gives when the last byte came, on the clock of time.monotonic()."""
+        end_s, last_s = time.monotonic() + seconds, time.monotonic()
+        while (left_s := end_s - time.monotonic()) > 0:
+            if select.select([self.terminal], [], [], left_s)[0]:
+                self.bytes += len(os.read(self.terminal, 65536))
+                last_s = time.monotonic()
+        return last_s
+
+    def cpu_s(self) -> float:
+        """The CPU time so far, with the kernel's for it."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def end(self) -> None:
+        """Kills the program and closes the terminal."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.terminal)
+
+
+def cost_of(command: Sequence[str], seconds: float) -> Cost:
+    """Runs a program for a time. Its first screen is what comes until it first falls silent for 0.3 s."""
+    started_s = time.monotonic()
+    session = Session(command)
+    try:
+        last_s = session.read_for(0.3)
+        while session.bytes == 0 or time.monotonic() - last_s < 0.3:
+            last_s = max(last_s, session.read_for(0.1))
+            if time.monotonic() - last_s >= 0.3 or time.monotonic() - started_s > 10:
+                break
+        first_bytes, first_s = session.bytes, last_s - started_s
+        session.read_for(WARM_S)
+        bytes_before, cpu_before, began_s = session.bytes, session.cpu_s(), time.monotonic()
+        session.read_for(seconds)
+        took_s = time.monotonic() - began_s
+        return Cost(
+            first_screen_s=first_s,
+            first_screen_bytes=first_bytes,
+            bytes_per_s=(session.bytes - bytes_before) / took_s,
+            cpu_percent=100 * (session.cpu_s() - cpu_before) / took_s,
+            resident_mib=session.process.memory_info().rss / 2**20,
+        )
+    finally:
+        session.end()
+
+
+def seconds_of(command: Sequence[str], times: int = 7) -> float:
+    """The median time that a program takes from its start to its end."""
+    taken: list[float] = []
+    for _ in range(times):
+        began_s = time.monotonic()
+        null = os.open(os.devnull, os.O_WRONLY)
+        pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, null, 1)])
+        os.waitpid(pid, 0)
+        os.close(null)
+        taken.append(time.monotonic() - began_s)
+    return sorted(taken)[times // 2]
+
+
+def main() -> None:
+    """Runs everything and prints it."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
+    costs = {name: cost_of(command, seconds) for name, command in PROGRAMS.items() if shutil.which(command[0])}
+    print(f"{COLUMNS}x{ROWS}, every second, {seconds:.0f} s each")
+    print(f"{'':<20}{'FIRST s':>9}{'FIRST B':>9}{'B/s':>9}{'CPU %':>8}{'MiB':>8}")
+    for name, cost in costs.items():
+        print(
+            f"{name:<20}{cost.first_screen_s:>9.2f}{cost.first_screen_bytes:>9}{cost.bytes_per_s:>9.0f}"
+            f"{cost.cpu_percent:>8.2f}{cost.resident_mib:>8.1f}"
+        )
+    own = costs["tcptop"]
+    for name, cost in costs.items():
+        if name != "tcptop":
+            print(
+                f"tcptop / {name}: bytes {own.bytes_per_s / max(1.0, cost.bytes_per_s):.2f},"
+                f" CPU {own.cpu_percent / max(0.01, cost.cpu_percent):.2f},"
+                f" memory {own.resident_mib / cost.resident_mib:.2f}, first screen"
+                f" {own.first_screen_s / cost.first_screen_s:.2f}"
+            )
+    once = {name: seconds_of(command) for name, command in ONCE.items() if shutil.which(command[0])}
+    for name, taken_s in once.items():
+        print(f"{name:<20}{1000 * taken_s:>9.1f} ms, {taken_s / once['python -c pass']:.1f} x python -c pass")
+
+
+if __name__ == "__main__":
+    main()
