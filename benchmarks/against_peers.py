@@ -23,6 +23,8 @@ import psutil
 
 COLUMNS, ROWS = 120, 40
 WARM_S = 3.0
+SILENCE_S = 0.3
+MOST_S = 10.0
 EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
 TCPTOP = (sys.executable, "-m", "tcptop")
 
@@ -63,15 +65,15 @@ class Session:
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.process = psutil.Process(self.pid)
         self.bytes = 0
+        self.last_byte_s = time.monotonic()
 
-    def read_for(self, seconds: float) -> float:
-        """Reads for a time; gives when the last byte came, on the clock of time.monotonic()."""
-        end_s, last_s = time.monotonic() + seconds, time.monotonic()
+    def read_for(self, seconds: float) -> None:
+        """Reads for a time."""
+        end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if select.select([self.terminal], [], [], left_s)[0]:
                 self.bytes += len(os.read(self.terminal, 65536))
-                last_s = time.monotonic()
-        return last_s
+                self.last_byte_s = time.monotonic()
 
     def cpu_s(self) -> float:
         """The CPU time so far, with the kernel's for it."""
@@ -86,16 +88,15 @@ class Session:
 
 
 def cost_of(command: Sequence[str], seconds: float) -> Cost:
-    """Runs a program for a time. Its first screen is what comes until it first falls silent for 0.3 s."""
+    """Runs a program for a time. Its first screen is what comes until it first falls silent."""
     started_s = time.monotonic()
     session = Session(command)
     try:
-        last_s = session.read_for(0.3)
-        while session.bytes == 0 or time.monotonic() - last_s < 0.3:
-            last_s = max(last_s, session.read_for(0.1))
-            if time.monotonic() - last_s >= 0.3 or time.monotonic() - started_s > 10:
+        while session.bytes == 0 or time.monotonic() - session.last_byte_s < SILENCE_S:
+            session.read_for(0.02)
+            if time.monotonic() - started_s > MOST_S:
                 break
-        first_bytes, first_s = session.bytes, last_s - started_s
+        first_bytes, first_s = session.bytes, session.last_byte_s - started_s
         session.read_for(WARM_S)
         bytes_before, cpu_before, began_s = session.bytes, session.cpu_s(), time.monotonic()
         session.read_for(seconds)

@@ -57,8 +57,7 @@ class TerminalOutput:
         self._left += data
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
-        while self._left and (rest_s := until_s - time.monotonic()) > 0:
-            poller.poll(rest_s * 1000)
+        while self._left and poller.poll(max(0.0, until_s - time.monotonic()) * 1000):
             self._write()
         if self._left:
             with suppress(termios.error):
