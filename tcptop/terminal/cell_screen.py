@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-TOKEN = re.compile(
-    r"(?P<text>[^\x00-\x1f\x7f-\x9f]+)|\x1b\[(?P<pen>[0-9;]*)m|\x1b\[(?P<y>[0-9]+);(?P<x>[0-9]+)H|(?P<newline>\n)"
-)
+TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([0-9]+)H|\n")
+"""Text, a pen, a move to a row and a column, or a line feed."""
 JOINER = "\u200d"
 MOST_COMBINED = 16
 """Characters in a cell: more than any script combines, so that no text makes a cell grow for ever."""
@@ -92,20 +91,20 @@ class CellScreen:
         pen = ""
         moved = False
         for token in TOKEN.finditer(frame):
-            kind = token.lastgroup
-            if token.start() != end or not (moved or kind == "x"):
+            start, after = token.span()
+            text, set_by, row, column = token.groups()
+            if start != end or not (moved or row):
                 return False
-            end = token.end()
-            if kind == "text":
+            end = after
+            if text:
                 if y < self._rows:
-                    x = self._put(x, y, token[0], pen)
-            elif kind == "pen":
-                set_by = token["pen"]
+                    x = self._put(x, y, text, pen)
+            elif set_by is not None:
                 # A pen adds to the pen before, though Textual takes each back before the next.
                 pen = "" if set_by in ("", "0") else intern(f"{pen};{set_by}" if pen else set_by)
-            elif kind == "x":
+            elif row:
                 moved = True
-                x, y = max(0, int(token["x"]) - 1), max(0, int(token["y"]) - 1)
+                x, y = max(0, int(column) - 1), max(0, int(row) - 1)
             else:
                 x, y = 0, y + 1
         if not moved or end != len(frame):
@@ -275,25 +274,25 @@ def spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple
     """
     start = end = -1
     for column in differ:
-        if start < 0:
-            start = column
-        elif column > end and not cheap(end, column, cells, pens):
-            yield start, end
-            start = column
+        if column != end:
+            if start < 0:
+                start = column
+            elif column - end > GAP_BYTES or not cheap(end, column, cells, pens):
+                yield start, end
+                start = column
         end = column + 1
     if start >= 0:
         yield start, end
 
 
 def cheap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
-    """Whether writing a gap costs no more than a move over it."""
-    if end - start > GAP_BYTES:
-        return False
+    """Whether writing a short gap costs no more than a move over it."""
     around = pens[start - 1 : end + 1]
     # Cells to be left as they are have no pen, which makes two changes.
-    if sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
+    if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
-    return len("".join(cells[start:end]).encode(errors="replace")) <= GAP_BYTES
+    gap = "".join(cells[start:end])
+    return gap.isascii() or len(gap.encode(errors="replace")) <= GAP_BYTES
 
 
 class Pen(NamedTuple):
