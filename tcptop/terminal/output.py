@@ -59,6 +59,8 @@ class TerminalOutput:
         poller.register(self._descriptor, select.POLLOUT)
         while self._left and poller.poll(max(0.0, until_s - time.monotonic()) * 1000):
             self._write()
+            if time.monotonic() > until_s:
+                break
         if self._left:
             with suppress(termios.error):
                 termios.tcflush(self._descriptor, termios.TCOFLUSH)
