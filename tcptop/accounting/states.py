@@ -119,7 +119,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
         State.ESTABLISHED: Count(
             established,
             "here",
-            "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT" if snmp else "no /proc/net/snmp",
+            CURR_ESTAB if snmp else "no /proc/net/snmp",
         ),
         State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
