@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop import units
 from tcptop.ledger import CacheLine, NodeCount
@@ -15,8 +14,7 @@ Scope = Literal["machine", "node"]
 NOTHING = NodeCount(0, 0, 0, None)
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRow:
+class CacheRow(NamedTuple):
     """One line of the table: a cache, seen for the machine or for one node of it."""
 
     cache: CacheLine
@@ -47,8 +45,7 @@ class CacheRow:
         return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One column: what it is called, what it shows, how it is sorted, and how much it is missed when space is short."""
 
     id: str
@@ -311,7 +308,7 @@ def rows(
 
 def emptied(cache: CacheLine) -> CacheLine:
     """The cache without anything in it."""
-    return replace(cache, active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
+    return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
 
 
 def is_wanted(cache: CacheLine, wanted: str) -> bool:

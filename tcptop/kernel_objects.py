@@ -7,9 +7,8 @@ where no file tells. The ways from a system call down to each allocation are in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class State(Enum):
@@ -40,8 +39,7 @@ ANY_STATE = frozenset(State)
 Per = Literal["socket", "local port", "slab", "destination"]
 
 
-@dataclass(frozen=True, slots=True)
-class KernelObject:
+class KernelObject(NamedTuple):
     """One kind of object that sockets make the kernel allocate."""
 
     struct: str

@@ -7,7 +7,7 @@ allocates or frees names the objects, so that the sizes of the running kernel ca
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.kernel_objects import (
     BIND2_BUCKET,
@@ -43,8 +43,7 @@ EPOLL_OBJECTS = tuple(BY_STRUCT[f"struct {name}"] for name in ("epitem", "eppoll
 MPTCP_SOCKS = (BY_STRUCT["struct mptcp_sock"], BY_STRUCT["struct mptcp6_sock"])
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One function, or a chain of them, and the calls in it that lead to an allocation or a release."""
 
     function: str
@@ -54,8 +53,7 @@ class Call:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """One page of trees."""
 
     title: str

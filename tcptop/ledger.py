@@ -1,4 +1,4 @@
-"""What the figures of one Snapshot are, computed once: frozen dataclasses that the screen and the reports show.
+"""What the figures of one Snapshot are, computed once: frozen named tuples that the screen and the reports show.
 
 None is unknown, never 0. Bytes of a share of a slab are fractional; they are rounded to hundredths here, so that every
 sum is the sum of the parts shown beside it.
@@ -7,8 +7,7 @@ sum is the sum of the parts shown beside it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.snapshot import StructLayout
 
@@ -16,8 +15,7 @@ AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 
 
-@dataclass(frozen=True, slots=True)
-class NodeCount:
+class NodeCount(NamedTuple):
     """What one node holds of a cache."""
 
     objects: int | None
@@ -26,8 +24,7 @@ class NodeCount:
     objects_per_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheLine:
+class CacheLine(NamedTuple):
     """A row of slabinfo, or a cache of the catalogue that is merged into another's row."""
 
     name: str
@@ -83,14 +80,13 @@ class CacheLine:
         return None if share is None else self.tcp_bytes * share
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One kind of object in a figure."""
 
     object: str
     label: str
     cache: str
-    count: float
+    count: float  # type: ignore[assignment]  # tuple.count gives way
     object_bytes: float
     slab_bytes: float | None
     high_slab_bytes: float | None
@@ -100,16 +96,14 @@ class Part:
     """Whether its sizes are computed from the struct's by SLUB's rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+class Slice(NamedTuple):
     """A labelled share of a figure, for a bar: parts of one label together."""
 
     label: str
     bytes: float
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """What one more socket of one side costs."""
 
     object_bytes: float | None
@@ -144,16 +138,14 @@ class Side:
         return not self.missing
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(NamedTuple):
     """Both sides of a connection: a server's socket, and one that owns its local port."""
 
     accepted: Side
     outgoing: Side
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionCost:
+class ConnectionCost(NamedTuple):
     """Bytes per connection in one accounting: what the next socket takes, and what sockets cost on average now."""
 
     figures: Mapping[Family, Figure]
@@ -165,8 +157,7 @@ class ConnectionCost:
     """What `now_bytes` is the sum of, idle slab among it; empty where that is unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketCounts:
+class SocketCounts(NamedTuple):
     """Sockets, with the scope of each count in its name or beside it."""
 
     inuse: int | None
@@ -196,8 +187,7 @@ class SocketCounts:
         return sum(known) if known else None
 
 
-@dataclass(frozen=True, slots=True)
-class StateCost:
+class StateCost(NamedTuple):
     """What one socket in a state costs, and how many there are."""
 
     state: str
@@ -209,7 +199,7 @@ class StateCost:
     """One that owns its local port; None for a state that only a server's sockets are in."""
     unread_fin_bytes: float | None
     """What a FIN keeps beside, until the program reads it; None where no FIN is waiting, or that is not known."""
-    count: int | None
+    count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_most: bool
     """Whether there are no more than `count`, rather than just so many."""
     scope: Literal["machine", "here"] | None
@@ -218,8 +208,7 @@ class StateCost:
     """What else is in the count, or why there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
+class Wall(NamedTuple):
     """One thing that there is only so much of."""
 
     name: str
@@ -234,8 +223,7 @@ class Wall:
     """How `room_sockets` follows, or why it does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(NamedTuple):
     """How many more sockets fit, and what ends first."""
 
     walls: tuple[Wall, ...]
@@ -264,8 +252,7 @@ class Capacity:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class SlabMemory:
+class SlabMemory(NamedTuple):
     """The machine's slab memory, split by whose it is; the three parts and `unexplained_bytes` are all of it."""
 
     total_bytes: int | None
@@ -286,16 +273,14 @@ class SlabMemory:
     """What is in no row: meminfo's Slab less the sum of all rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveObjects:
+class LiveObjects(NamedTuple):
     """What objects in use take in the rows of a socket, and the sockets there were: from readings taken together."""
 
     sockets: int
     bytes: float
 
 
-@dataclass(frozen=True, slots=True)
-class SinceMark:
+class SinceMark(NamedTuple):
     """What came since a mark that the user set."""
 
     elapsed_s: float | None
@@ -305,8 +290,7 @@ class SinceMark:
     unknown_because: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class LabUse:
+class LabUse(NamedTuple):
     """A lab result that was given."""
 
     path: str
@@ -314,8 +298,7 @@ class LabUse:
     """Why it is not used; None where it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryPart:
+class MemoryPart(NamedTuple):
     """One part of all the kernel memory in TCP."""
 
     name: str
@@ -325,7 +308,7 @@ class MemoryPart:
     low_bytes: int
     high_bytes: int
     estimated: bool
-    count: int | None = None
+    count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
     """How many objects it is; None where that is not how it was found."""
 
     @property
@@ -334,8 +317,7 @@ class MemoryPart:
         return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
 
 
-@dataclass(frozen=True, slots=True)
-class TcpMemory:
+class TcpMemory(NamedTuple):
     """All the kernel memory in TCP, machine-wide."""
 
     bytes: int | None
@@ -348,8 +330,7 @@ class TcpMemory:
     """The parts that are not known; with any, only `low_bytes` is sure."""
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneMemory:
+class ZoneMemory(NamedTuple):
     """The free memory of one zone, and what it holds in TCP slabs and sockets."""
 
     zone: str
@@ -370,8 +351,7 @@ class ZoneMemory:
     room_sockets_without_stealing: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeMemory:
+class NodeMemory(NamedTuple):
     """One NUMA node."""
 
     node: int
@@ -407,8 +387,7 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(amounts) else None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceHealth:
+class SourceHealth(NamedTuple):
     """How a source is doing."""
 
     name: str
@@ -430,8 +409,7 @@ class SourceHealth:
         return f"≤ {self.every_s:.0f} s old" if self.every_s > 1.5 * interval_s else ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(NamedTuple):
     """Which machine it is."""
 
     name: str | None
@@ -445,8 +423,7 @@ class HostFacts:
     cpu_busy_percent: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """Every figure of one Snapshot."""
 
     taken_at_unix_s: float | None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 REST_FACTOR = 200
 """After a read a source rests at least so many times what the read took: at most 0.5 % of one CPU for each."""
 
@@ -21,23 +19,25 @@ TICK_TOLERANCE = 0.1
 """A source is due a little early rather than a whole interval late, since ticks wander."""
 
 
-@dataclass(slots=True)
 class _Record:
-    next_s: float = 0.0
-    rested_s: float = 0.0
-    took_us: int = 0
-    was_read: bool = False
+    __slots__ = ("next_s", "rested_s", "took_us", "was_read")
+
+    def __init__(self) -> None:
+        self.next_s = 0.0
+        self.rested_s = 0.0
+        self.took_us = 0
+        self.was_read = False
 
 
-@dataclass(slots=True)
 class Paces:
     """The pace of each source, by name. All times are seconds on one monotonic clock of the caller's."""
 
-    records: dict[str, _Record] = field(default_factory=dict)
-    budget_us: float = START_BUDGET_US
-    """What may still be taken; below 0 after a dear read, until it is paid for."""
-    cheap_budget_us: float = START_BUDGET_US
-    refilled_s: float | None = None
+    def __init__(self) -> None:
+        self.records: dict[str, _Record] = {}
+        self.budget_us: float = START_BUDGET_US
+        """What may still be taken; below 0 after a dear read, until it is paid for."""
+        self.cheap_budget_us: float = START_BUDGET_US
+        self.refilled_s: float | None = None
 
     def due(self, names: list[str], now_s: float, interval_s: float) -> list[str]:
         """Those of the names that may be read now, the cheapest first."""

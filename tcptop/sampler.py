@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tcptop.hosts.driven import driven
@@ -12,7 +11,7 @@ from tcptop.hosts.host import Host
 from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
 from tcptop.printable import printable
-from tcptop.snapshot import NOT_READ, LabMeasurement, Reading, Snapshot, Sockstat
+from tcptop.snapshot import NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.meminfo import MeminfoSource
@@ -119,8 +118,7 @@ class Sampler:
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
-        self._readings[source.name] = replace(
-            reading,
+        self._readings[source.name] = reading._replace(
             taken_at_s=ended_s,
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
@@ -146,19 +144,19 @@ class Sampler:
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
         # A damaged reading stays one: what is late is the next.
         state = old.state if old.state in ("cut", "strange") else "late"
-        self._readings[source.name] = replace(old, state=state, reason=reason)
+        self._readings[source.name] = old._replace(state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
         """Says that reading a source ended in an error that no source should raise; the others go on."""
         reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
-        self._readings[source.name] = replace(NOT_READ, state="failed", reason=reason, taken_at_s=self._monotonic())
+        self._readings[source.name] = NOT_READ._replace(state="failed", reason=reason, taken_at_s=self._monotonic())
         now_s = self._monotonic()
         self._paces.read(source.name, now_s, now_s, 0, source.pace.retry_s)
 
     def snapshot(self) -> Snapshot:
         """What all sources last said, as of now."""
         identity = self.host.identity
-        readings = {name: self._reading(name) for name in Snapshot.__dataclass_fields__ if name in READING_NAMES}
+        readings = {name: self._reading(name) for name in Snapshot._fields if name in READING_NAMES}
         return Snapshot(
             taken_at_unix_s=self._unix_time() if identity.live else None,
             monotonic_s=self._monotonic(),
@@ -171,18 +169,18 @@ class Sampler:
         )
 
     def _reading(self, name: str) -> AnyReading:
-        reading = self._readings.get(name, NOT_READ)
+        reading: AnyReading = self._readings.get(name, NOT_READ)
         source = self._sources.get(name)
         reason = self._not_needed(source) or self._off_reason(source) if source is not None else None
         if reason is not None and reading.value is None:
-            return replace(NOT_READ, state="off", reason=reason)
+            return NOT_READ._replace(state="off", reason=reason)
         return reading
 
     def _before(self, source: AnySource) -> AnyReading | None:
         old = self._readings.get(source.name)
         if not source.makes_rates or old is None or old.value is None or not self.host.identity.live:
             return None
-        return replace(old, before=None)
+        return old._replace(before=None)
 
     def _is_allowed(self, name: str) -> bool:
         source = self._sources[name]
@@ -200,11 +198,6 @@ class Sampler:
             return None
         sysctls = self._readings.get("sysctls", NOT_READ).value
         return source.off_reason(sysctls.kernel_release if sysctls else None)
-
-
-READING_NAMES = frozenset(
-    name for name, field in Snapshot.__dataclass_fields__.items() if str(field.type).startswith("Reading")
-)
 
 
 def read_due(sampler: Sampler) -> None:

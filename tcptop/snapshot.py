@@ -6,8 +6,7 @@ Counts are as the kernel printed them. None means that the kernel did not say; i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
 """How a source's last reading went.
@@ -25,8 +24,7 @@ waiting  not read yet
 """
 
 
-@dataclass(frozen=True, slots=True)
-class SlabRow:
+class SlabRow(NamedTuple):
     """One line of /proc/slabinfo (mm/slab_common.c, cache_show)."""
 
     name: str
@@ -42,8 +40,7 @@ class SlabRow:
     """Above 0 on the SLAB allocator only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slabinfo:
+class Slabinfo(NamedTuple):
     """/proc/slabinfo. Several rows may have one name."""
 
     version: str
@@ -51,8 +48,7 @@ class Slabinfo:
     rows: tuple[SlabRow, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SlabLinks:
+class SlabLinks(NamedTuple):
     """/sys/kernel/slab: which names share one cache (mm/slub.c, sysfs_slab_alias)."""
 
     group_of: Mapping[str, str]
@@ -61,8 +57,7 @@ class SlabLinks:
     """Each such folder with the names that lead to it, sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlabSize:
+class SlabSize(NamedTuple):
     """The attribute files of one cache in /sys/kernel/slab that never change (mm/slub.c, SLAB_ATTR_RO)."""
 
     object_size_bytes: int | None
@@ -77,15 +72,13 @@ class SlabSize:
     """Objects in a sheaf; 0 where the cache has none, None on kernels before 6.18."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlabSizes:
+class SlabSizes(NamedTuple):
     """The sizes of those of the catalogue's caches that this kernel has, by name."""
 
     caches: Mapping[str, SlabSize]
 
 
-@dataclass(frozen=True, slots=True)
-class SlabCount:
+class SlabCount(NamedTuple):
     """The lock-free counters of one cache in /sys/kernel/slab (mm/slub.c, show_slab_objects)."""
 
     slabs: int | None
@@ -95,15 +88,13 @@ class SlabCount:
     objects_by_node: Mapping[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class SlabCounts:
+class SlabCounts(NamedTuple):
     """The counts of those of the catalogue's caches that this kernel has, by name."""
 
     caches: Mapping[str, SlabCount]
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(NamedTuple):
     """One zone of /proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print). All in pages."""
 
     node: int
@@ -123,15 +114,13 @@ class Zone:
     """How many CPUs have page lists here; None for an empty zone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Zoneinfo:
+class Zoneinfo(NamedTuple):
     """/proc/zoneinfo, with its empty zones where the kernel prints them."""
 
     zones: tuple[Zone, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FreeArea:
+class FreeArea(NamedTuple):
     """One line of /proc/buddyinfo (mm/vmstat.c, frag_show_print): free blocks by order, all types together."""
 
     node: int
@@ -139,15 +128,13 @@ class FreeArea:
     blocks: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Buddyinfo:
+class Buddyinfo(NamedTuple):
     """/proc/buddyinfo: populated zones only."""
 
     areas: tuple[FreeArea, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TypedFreeArea:
+class TypedFreeArea(NamedTuple):
     """One line of the first table of /proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_showfree_print)."""
 
     node: int
@@ -158,8 +145,7 @@ class TypedFreeArea:
     """Orders where the kernel stopped counting (`>100000`): the count is at least what stands here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pageblocks:
+class Pageblocks(NamedTuple):
     """One line of the second table of /proc/pagetypeinfo (mm/vmstat.c, pagetypeinfo_showblockcount_print)."""
 
     node: int
@@ -167,8 +153,7 @@ class Pageblocks:
     count_by_type: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Pagetypeinfo:
+class Pagetypeinfo(NamedTuple):
     """/proc/pagetypeinfo."""
 
     pageblock_order: int | None
@@ -176,8 +161,7 @@ class Pagetypeinfo:
     pageblocks: tuple[Pageblocks, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Sockstat:
+class Sockstat(NamedTuple):
     """The TCP line of /proc/net/sockstat (net/ipv4/proc.c, sockstat_seq_show).
 
     `inuse` and `time_wait` count one network namespace, the rest counts the machine.
@@ -191,15 +175,13 @@ class Sockstat:
     """`mem`: pages, except on kernels from 4.9 to 5.19, where the unit is 4096 bytes on every machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sockstat6:
+class Sockstat6(NamedTuple):
     """The TCP6 line of /proc/net/sockstat6 (net/ipv6/proc.c, sockstat6_seq_show)."""
 
     inuse: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(NamedTuple):
     """One line of /proc/net/protocols (net/core/sock.c, proto_seq_printf)."""
 
     name: str
@@ -207,15 +189,13 @@ class Protocol:
     sockets: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Protocols:
+class Protocols(NamedTuple):
     """/proc/net/protocols, by name."""
 
     by_name: Mapping[str, Protocol]
 
 
-@dataclass(frozen=True, slots=True)
-class Meminfo:
+class Meminfo(NamedTuple):
     """/proc/meminfo (fs/proc/meminfo.c). In bytes."""
 
     total_bytes: int | None
@@ -223,8 +203,7 @@ class Meminfo:
     slab_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(NamedTuple):
     """One folder /sys/devices/system/node/nodeK."""
 
     node: int
@@ -233,16 +212,14 @@ class NodeFacts:
     memory_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Topology:
+class Topology(NamedTuple):
     """/sys/devices/system/node and /sys/devices/system/cpu."""
 
     nodes: tuple[NodeFacts, ...]
     online_cpus: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sysctls:
+class Sysctls(NamedTuple):
     """The files below /proc/sys that a figure or a label needs."""
 
     host_name: str | None
@@ -257,16 +234,14 @@ class Sysctls:
     """The GNU build ID in /sys/kernel/notes, in hexadecimal: two kernels of one release differ in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Snmp:
+class Snmp(NamedTuple):
     """The Tcp line of /proc/net/snmp (net/ipv4/proc.c, snmp_seq_show); counts one network namespace."""
 
     established: int | None
     """CurrEstab: ESTABLISHED; on most kernels CLOSE_WAIT too (net/ipv4/tcp.c, tcp_set_state)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SocketLimits:
+class SocketLimits(NamedTuple):
     """What else bounds the number of sockets, and how much of it is used; None where the kernel does not tell."""
 
     open_files: int | None
@@ -283,23 +258,20 @@ class SocketLimits:
     most_conntrack_entries: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryCgroups:
+class MemoryCgroups(NamedTuple):
     """Whether kernel memory is charged to memory cgroups, so that accounted slabs carry vectors."""
 
     charged: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityModules:
+class SecurityModules(NamedTuple):
     """The Linux security modules that are active, from /sys/kernel/security/lsm or from what they leave elsewhere."""
 
     names: tuple[str, ...]
     """Where the list cannot be read: only those that hang something on a socket."""
 
 
-@dataclass(frozen=True, slots=True)
-class MachineLoad:
+class MachineLoad(NamedTuple):
     """What psutil says of the machine as a whole."""
 
     memory_available_bytes: int
@@ -307,8 +279,7 @@ class MachineLoad:
     """Since the reading before; None at the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class StructMember:
+class StructMember(NamedTuple):
     """One member of a struct, or of a struct embedded in it. A union and an array are one member."""
 
     name: str
@@ -319,8 +290,7 @@ class StructMember:
     """For a bit-field, how many."""
 
 
-@dataclass(frozen=True, slots=True)
-class StructLayout:
+class StructLayout(NamedTuple):
     """One struct as the running kernel was built with it."""
 
     name: str
@@ -330,15 +300,13 @@ class StructLayout:
     """Whether a member, at any depth, is the allocator's own (freeptr_t), so that none lies behind the object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Btf:
+class Btf(NamedTuple):
     """/sys/kernel/btf/vmlinux: the structs of the catalogue that the kernel has, by name."""
 
     structs: Mapping[str, StructLayout]
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredRow:
+class MeasuredRow(NamedTuple):
     """What one endpoint holds in one slabinfo row, as a lab measured it."""
 
     row: str
@@ -348,8 +316,7 @@ class MeasuredRow:
     """None where the catalogue knows of no such object."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredState:
+class MeasuredState(NamedTuple):
     """One state of a saved lab result."""
 
     rows: tuple[MeasuredRow, ...]
@@ -357,8 +324,7 @@ class MeasuredState:
     """Memory cgroups' vectors."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabMeasurement:
+class LabMeasurement(NamedTuple):
     """A saved result of `tcptop lab`."""
 
     path: str
@@ -373,12 +339,9 @@ class LabMeasurement:
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading(Generic[Value]):
-    """What a source gave when it was last asked, or why it gave nothing."""
-
+class _Reading(NamedTuple):
     state: ReadState
-    value: Value | None
+    value: Any
     reason: str | None
     """One line: what, where and what to do about it. None while all is well."""
     taken_at_s: float | None
@@ -387,17 +350,26 @@ class Reading(Generic[Value]):
     """What the kernel took to hand over the bytes."""
     every_s: float | None
     """The pace that the source keeps at present; None where it is read once."""
-    before: Reading[Value] | None
+    before: Any
     """The reading with a value before this one; only where two make a rate."""
     sockstat: Sockstat | None
     """sockstat as it was read right after this source, where a quotient joins the two."""
 
 
+class Reading(_Reading, Generic[Value]):
+    """What a source gave when it was last asked, or why it gave nothing."""
+
+    # Of two classes, because a NamedTuple cannot be generic before Python 3.11.
+    __slots__ = ()
+    if TYPE_CHECKING:
+        value: Value | None
+        before: Reading[Value] | None
+
+
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One look at one kernel."""
 
     taken_at_unix_s: float | None
@@ -429,3 +401,7 @@ class Snapshot:
     machine_load: Reading[MachineLoad]
     measured: LabMeasurement | None = None
     """A lab result that the user gave; whether it is of this kernel is for the accounting to see."""
+
+
+READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))
+"""The names of the sources that a Snapshot has a reading of."""

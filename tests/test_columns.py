@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,8 +35,7 @@ LINE = CacheLine(
     tcp_bytes=491_520,
 )
 
-UNKNOWN = replace(
-    LINE,
+UNKNOWN = LINE._replace(
     name="unknown",
     row="unknown",
     object_bytes=None,
@@ -84,7 +82,7 @@ def test_a_letter_sorts_by_slabtops_figure(key: str, figure: str) -> None:
         name = f"cache{at}"
         # The other figures run against this one, so that no other column gives the same order.
         figures: dict[str, Any] = dict.fromkeys(FIGURES, 10_000 - (number or 0)) | {figure: number}
-        caches.append(CacheRow(replace(LINE, name=name, row=name, object_size_bytes=None, **figures), None))
+        caches.append(CacheRow(LINE._replace(name=name, row=name, object_size_bytes=None, **figures), None))
     down = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key])]
     up = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key], reverse=True)]
     assert down == [4_000, 130, 12, 7, least, None]
@@ -106,7 +104,7 @@ FIGURES = (
 def test_u_sorts_by_the_share_in_use() -> None:
     caches = [
         CacheRow(
-            replace(LINE, name=str(active), active_objects=active, use=active / objects if objects else None), None
+            LINE._replace(name=str(active), active_objects=active, use=active / objects if objects else None), None
         )
         for active, objects in ((1, 2), (99, 100), (5, 50), (0, 0))
     ]
@@ -115,19 +113,19 @@ def test_u_sorts_by_the_share_in_use() -> None:
 
 
 def test_n_sorts_names_upwards_first() -> None:
-    caches = [CacheRow(replace(LINE, name=name, row=name), None) for name in ("filp", "TCP", "dentry")]
+    caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("filp", "TCP", "dentry")]
     assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"])] == ["TCP", "dentry", "filp"]
     assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"], reverse=True)] == ["filp", "dentry", "TCP"]
 
 
 def test_equals_stand_by_name_whatever_came_first() -> None:
-    caches = [CacheRow(replace(LINE, name=name, row=name), None) for name in ("c", "a", "b")]
+    caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("c", "a", "b")]
     for lines in (caches, caches[::-1]):
         assert [row.cache.name for row in in_order(lines, SORT_KEYS["c"])] == ["a", "b", "c"]
 
 
 def test_unknown_ones_stand_by_name_too() -> None:
-    caches = [CacheRow(replace(UNKNOWN, name=name, row=name), None) for name in ("c", "a", "b")]
+    caches = [CacheRow(UNKNOWN._replace(name=name, row=name), None) for name in ("c", "a", "b")]
     orders = {tuple(row.cache.name for row in in_order(lines, SORT_KEYS["c"])) for lines in (caches, caches[::-1])}
     assert orders == {("a", "b", "c")}
 
@@ -153,10 +151,10 @@ def test_what_slabinfo_tells_of_the_machine_only_is_not_shown_of_a_node() -> Non
 
 
 def test_a_merged_cache_is_a_line_only_where_its_row_is_not_known() -> None:
-    merged = replace(LINE, name="tcp_bind_bucket", row="eventpoll_epi")
-    orphan = replace(LINE, name="tcp_bind_bucket", row=None)
-    other = replace(LINE, name="eventpoll_epi", row="eventpoll_epi")
-    stranger = replace(LINE, name="radix_tree_node", row="radix_tree_node", in_catalogue=False)
+    merged = LINE._replace(name="tcp_bind_bucket", row="eventpoll_epi")
+    orphan = LINE._replace(name="tcp_bind_bucket", row=None)
+    other = LINE._replace(name="eventpoll_epi", row="eventpoll_epi")
+    stranger = LINE._replace(name="radix_tree_node", row="radix_tree_node", in_catalogue=False)
     assert [row.cache.name for row in rows([other, merged, stranger], None)] == ["eventpoll_epi"]
     assert [row.cache.name for row in rows([orphan], None)] == ["tcp_bind_bucket"]
     assert [row.cache.name for row in rows([other, stranger], None, only_catalogue=False)] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -268,7 +268,7 @@ def test_pagetypeinfo_waits_to_be_asked_for_where_its_walk_has_no_end(release: b
 
 def test_a_saved_old_tree_is_read_all_the_same() -> None:
     host = machine()
-    host.identity = replace(host.identity, live=False)
+    host.identity = host.identity._replace(live=False)
     host.files["proc/sys/kernel/osrelease"] = b"4.19.0\n"
     sampler = sampler_on(host)
     look(sampler)
@@ -354,7 +354,7 @@ def test_a_failure_between_two_readings_makes_no_rate() -> None:
 
 def test_a_saved_tree_has_no_reading_before_and_no_pace() -> None:
     host = machine()
-    host.identity = replace(host.identity, live=False)
+    host.identity = host.identity._replace(live=False)
     sampler = sampler_on(host)
     look(sampler)
     host.clock_s += 100

@@ -81,7 +81,7 @@ def _cpus(snapshot: Snapshot) -> int | None:
 
 def _health(snapshot: Snapshot) -> dict[str, SourceHealth]:
     found: dict[str, SourceHealth] = {}
-    for name in type(snapshot).__dataclass_fields__:
+    for name in type(snapshot)._fields:
         reading = getattr(snapshot, name)
         if isinstance(reading, Reading):
             age_s = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.accounting.parts import cgroup_vectors, parts_of
 from tcptop.accounting.slab_caches import CacheTable
@@ -45,8 +45,7 @@ FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyMix:
+class FamilyMix(NamedTuple):
     """How the machine's sockets are split between the families; the shares add up to 1."""
 
     ipv4: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from tcptop.accounting.measurement import measured_here, measured_socket_blob, measured_vectors
 from tcptop.accounting.slab_caches import CacheTable
@@ -105,8 +104,7 @@ def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part])
         vectors = part.count / line.objects_per_slab
         old = found.get(row.name) or _no_vectors(row)
         high = (old.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
-        found[row.name] = replace(
-            old,
+        found[row.name] = old._replace(
             count=old.count + vectors,
             object_bytes=old.object_bytes + vectors * row.object_bytes,
             slab_bytes=high,
@@ -148,8 +146,7 @@ def _no_vectors(row: CacheLine) -> Part:
 
 def _rounded(part: Part, sure: bool) -> Part:
     """Vectors as they are shown; of those that may not be there, the least is nothing."""
-    return replace(
-        part,
+    return part._replace(
         count=round(part.count, 4),
         object_bytes=round(part.object_bytes, 2) if sure else 0.0,
         slab_bytes=round(part.slab_bytes or 0.0, 2) if sure else 0.0,

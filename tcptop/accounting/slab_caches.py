@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
@@ -35,8 +34,7 @@ MEMCG_CHILDREN_UNTIL = (5, 9)
 """Before, caches had a child for each memory cgroup, which slabinfo adds up and sysfs does not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Where the objects of one kind are counted, if that can be told."""
 
     status: Literal["known", "absent", "unknown"]
@@ -71,6 +69,9 @@ class CacheTable:
                 lines.append(line)
         self.lines = tuple(lines)
         self._kmalloc_names = self._kmallocs_by_size()
+        self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
+        for line in lines:
+            self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
     def find(self, kernel_object: KernelObject) -> Found:
         """The cache that holds such objects.
@@ -112,7 +113,7 @@ class CacheTable:
 
     def kmalloc_in_use(self, line: CacheLine) -> int | None:
         """The most objects in use of a kmalloc cache and its copies together; None where that is not known."""
-        same = [each for each in self.lines if kmalloc_size_bytes(each.name) == kmalloc_size_bytes(line.name)]
+        same = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
         known = [each.most_in_use for each in same if each.most_in_use is not None]
         return sum(known) if known and len(known) == len(same) else None
 
@@ -129,8 +130,7 @@ class CacheTable:
         """A kmalloc cache by SLUB's rules, where slabinfo cannot be read."""
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
-        return replace(
-            _EMPTY,
+        return _EMPTY._replace(
             name=name,
             row=name,
             object_bytes=size_bytes,
@@ -262,8 +262,7 @@ class CacheTable:
         merged = len(names) > 1
         object_size = self._object_size(name, merged)
         if row is not None:
-            return replace(
-                row,
+            return row._replace(
                 name=name,
                 aliases=tuple(other for other in names if other != name),
                 objects_of=(OBJECT_OF_CACHE[name].struct,),
@@ -378,7 +377,7 @@ class CacheTable:
             return None
         if count.objects and not count.objects_by_node:
             # A kernel without NUMA prints totals only; all of it is node 0.
-            count = replace(count, objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
+            count = count._replace(objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
         found: dict[int, NodeCount] = {}
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
             objects = count.objects_by_node.get(node, 0) if count.objects is not None else None

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.accounting.connection import FamilyMix, most_in_use, side
 from tcptop.accounting.parts import parts_of
@@ -29,8 +28,7 @@ CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
 Sides = Literal["both", "accepted", "outgoing"]
 
 
-@dataclass(frozen=True, slots=True)
-class StateRow:
+class StateRow(NamedTuple):
     """How a state is shown."""
 
     holds: str
@@ -50,8 +48,7 @@ ROWS: Mapping[State, StateRow] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """How many sockets are in a state."""
 
     number: int | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
 from tcptop.accounting.parts import vector_row, vectors_are_charged
@@ -59,7 +58,7 @@ def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[Cach
         if part.row is not None:
             by_row[part.row] = by_row.get(part.row, 0) + part.bytes
     return tuple(
-        replace(cache, tcp_bytes=by_row[cache.name]) if cache.name == cache.row and cache.name in by_row else cache
+        cache._replace(tcp_bytes=by_row[cache.name]) if cache.name == cache.row and cache.name in by_row else cache
         for cache in caches
     )
 

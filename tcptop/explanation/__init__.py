@@ -6,8 +6,8 @@ The same on the screen and in text: lines of pieces, laid out for a number of co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.catalogue_page import catalogue_page
@@ -23,8 +23,7 @@ from tcptop.text_line import Line
 Drawn = Callable[[Ledger, int], list[Line]]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One page; what it says follows from a ledger and the columns that there are."""
 
     name: str

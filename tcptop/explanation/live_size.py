@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop import units
 from tcptop.kernel_objects import CGROUP_VECTORS, KernelObject
@@ -14,8 +13,7 @@ from tcptop.snapshot import StructLayout
 How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSize:
+class LiveSize(NamedTuple):
     """What one object takes; None is not known. From 0 to `high_slab_bytes` where it may not be there at all."""
 
     how: How
@@ -96,7 +94,7 @@ def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
     if least.cache == most.cache:
         return least
     caches = f"{least.cache} to {most.cache}"
-    return replace(least, cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
+    return least._replace(cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
 
 
 def _of_part(ledger: Ledger, part: Part) -> LiveSize:

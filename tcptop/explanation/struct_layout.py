@@ -6,13 +6,12 @@ A byte that a bit-field touches is used, even where bits of it are not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.snapshot import StructLayout, StructMember
 
 
-@dataclass(frozen=True, slots=True)
-class Hole:
+class Hole(NamedTuple):
     """Bytes between two members that belong to neither: what alignment costs."""
 
     offset_bytes: int

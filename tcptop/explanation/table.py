@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.text_line import Line, Piece, Role, broken
 from tcptop.units import UNKNOWN
@@ -15,8 +15,7 @@ EMPTY_CELLS = ("", UNKNOWN)
 """What no note is made of."""
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
+class TableRow(NamedTuple):
     """The cells of one row, its words, and a note below it."""
 
     cells: tuple[str, ...]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
-class FileRead:
+class FileRead(NamedTuple):
     """The bytes of one path, or the error that the kernel gave instead, and what asking took."""
 
     path: str
@@ -19,8 +17,7 @@ class FileRead:
     took_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class FolderRead:
+class FolderRead(NamedTuple):
     """The names in one folder with the targets of those that are links (None for the others), or the error."""
 
     path: str
@@ -29,8 +26,7 @@ class FolderRead:
     took_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a host knows about itself without reading a file of the kernel's."""
 
     live: bool

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
 from tcptop.printable import decoded, printable_name
@@ -84,8 +83,7 @@ class BtfSource(Source[Btf]):
         return reading(value, damage, PATH, took_us + file.took_us)
 
 
-@dataclass(slots=True)
-class _Types:
+class _Types(NamedTuple):
     data: bytes
     names: bytes
     order: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from tcptop.kernel_release import release_numbers
 from tcptop.printable import printable_name
@@ -46,16 +45,16 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         return parse(text)
 
 
-@dataclass(slots=True)
 class _Tables:
-    orders: int = 0
-    types: list[str] = field(default_factory=list)
-    in_free_table: bool = True
-    pageblock_order: int | None = None
-    areas: list[TypedFreeArea] = field(default_factory=list)
-    pageblocks: list[Pageblocks] = field(default_factory=list)
-    cut_lines: int = 0
-    cut_types: bool = False
+    def __init__(self) -> None:
+        self.orders = 0
+        self.types: list[str] = []
+        self.in_free_table = True
+        self.pageblock_order: int | None = None
+        self.areas: list[TypedFreeArea] = []
+        self.pageblocks: list[Pageblocks] = []
+        self.cut_lines = 0
+        self.cut_types = False
 
 
 def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:

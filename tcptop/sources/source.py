@@ -6,8 +6,7 @@ import errno
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.printable import decoded, printable
@@ -23,16 +22,14 @@ another program of the name.
 AS_ROOT = f"sudo {COMMAND}"
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """What is wrong with a file that could be read all the same."""
 
     state: Literal["cut", "strange"]
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(NamedTuple):
     """How often a source may be read. A source never rests less than its cost demands, whatever its pace."""
 
     at_least_s: float = 0.0

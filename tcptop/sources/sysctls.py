@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tcptop.hosts.host import Host
 from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import Reading, Sysctls
@@ -39,7 +37,7 @@ class SysctlsSource(Source[Sysctls]):
             state, reason = explained("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)
         value, damage = parse(*texts)
-        return reading(replace(value, build_id=kernel_build), damage, "proc/sys", took_us)
+        return reading(value._replace(build_id=kernel_build), damage, "proc/sys", took_us)
 
 
 def parse(

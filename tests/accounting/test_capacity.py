@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,11 @@ LIMITS = SocketLimits(
 
 
 def with_limits(of: Snapshot, limits: SocketLimits) -> Ledger:
-    return account(replace(of, socket_limits=Reading("ok", limits, None, 0.0, 1, None, None, None)))
+    return account(of._replace(socket_limits=Reading("ok", limits, None, 0.0, 1, None, None, None)))
 
 
 def without_limits(of: Snapshot) -> Ledger:
-    return account(replace(of, socket_limits=Reading("missing", None, "why", 0.0, 1, None, None, None)))
+    return account(of._replace(socket_limits=Reading("missing", None, "why", 0.0, 1, None, None, None)))
 
 
 def wall(capacity: Capacity, name: str) -> Wall:
@@ -123,14 +122,14 @@ def test_open_files_end_at_file_max() -> None:
 
 def test_more_open_files_than_file_max_leave_none() -> None:
     """Root may go beyond it (fs/file_table.c, alloc_empty_file)."""
-    over = replace(LIMITS, open_files=100_007)
+    over = LIMITS._replace(open_files=100_007)
     assert wall(with_limits(snapshot("6.1-4n", "established"), over).capacity, "file-max").room_sockets == 0
 
 
 @pytest.mark.parametrize("most", [LONG_MAX, 1 << 62])
 @pytest.mark.parametrize("used", [1_200, None])
 def test_a_file_max_that_nobody_set_is_no_wall(most: int, used: int | None) -> None:
-    unbounded = replace(LIMITS, open_files=used, most_open_files=most)
+    unbounded = LIMITS._replace(open_files=used, most_open_files=most)
     capacity = with_limits(snapshot("6.1-4n", "established"), unbounded).capacity
     assert not [each for each in capacity.walls if each.name == "file-max"]
     first = capacity.first
@@ -140,12 +139,12 @@ def test_a_file_max_that_nobody_set_is_no_wall(most: int, used: int | None) -> N
 
 
 def test_a_file_max_that_somebody_set_is_a_wall_however_far() -> None:
-    far = replace(LIMITS, most_open_files=(1 << 62) - 1)
+    far = LIMITS._replace(most_open_files=(1 << 62) - 1)
     found = wall(with_limits(snapshot("6.1-4n", "established"), far).capacity, "file-max")
     assert found.room_sockets == (1 << 62) - 1 - 1_200
 
 
-@pytest.mark.parametrize("limits", [replace(LIMITS, most_open_files=None), replace(LIMITS, open_files=None), None])
+@pytest.mark.parametrize("limits", [LIMITS._replace(most_open_files=None), LIMITS._replace(open_files=None), None])
 def test_a_file_max_that_cannot_be_read_is_missing(limits: SocketLimits | None) -> None:
     of = snapshot("6.1-4n", "established")
     capacity = (without_limits(of) if limits is None else with_limits(of, limits)).capacity
@@ -174,7 +173,7 @@ def test_walls_of_some_sockets(
 
 
 def test_walls_of_some_sockets_that_are_reached() -> None:
-    tight = replace(LIMITS, most_time_wait=100, conntrack_entries=70_000, local_ports=(1024, 1024))
+    tight = LIMITS._replace(most_time_wait=100, conntrack_entries=70_000, local_ports=(1024, 1024))
     capacity = with_limits(snapshot("6.1-4n", "timewait"), tight).capacity
     assert wall(capacity, "tcp_max_tw_buckets").room_sockets == 0
     assert wall(capacity, "nf_conntrack_max").room_sockets == 0
@@ -182,7 +181,7 @@ def test_walls_of_some_sockets_that_are_reached() -> None:
 
 
 def test_where_no_flow_is_tracked_there_is_no_such_wall() -> None:
-    none = replace(LIMITS, conntrack_entries=None, most_conntrack_entries=None)
+    none = LIMITS._replace(conntrack_entries=None, most_conntrack_entries=None)
     names = [each.name for each in with_limits(snapshot("6.1-4n", "established"), none).capacity.walls]
     assert "nf_conntrack_max" not in names
     assert "ports" in names
@@ -213,7 +212,7 @@ def test_the_first_wall_is_the_nearest_of_those_of_every_socket(beyond: int, fir
     rooms = [each.room_sockets or 0 for each in account(of).capacity.walls if each.name.startswith("memory")]
     assert min(rooms) > 100_000
     # Walls that only some sockets come to are nearer, and do not count.
-    limits = replace(LIMITS, open_files=0, most_open_files=min(rooms) + beyond, local_ports=(1, 2), most_orphans=0)
+    limits = LIMITS._replace(open_files=0, most_open_files=min(rooms) + beyond, local_ports=(1, 2), most_orphans=0)
     found = with_limits(of, limits).capacity.first
     assert found is not None
     assert found.name.startswith(first)

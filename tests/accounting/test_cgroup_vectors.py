@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,12 @@ def charged(of: Snapshot, value: bool | None) -> Snapshot:
     """Memory cgroups that are charged, are not, or of which nothing can be read."""
     told = None if value is None else MemoryCgroups(value)
     state: Any = "ok" if told else "missing"
-    return replace(of, memory_cgroups=Reading(state, told, None if told else "why", 0.0, 1, None, None, None))
+    return of._replace(memory_cgroups=Reading(state, told, None if told else "why", 0.0, 1, None, None, None))
 
 
 def released(of: Snapshot, release: str) -> Snapshot:
     assert of.sysctls.value is not None
-    return replace(of, sysctls=replace(of.sysctls, value=replace(of.sysctls.value, kernel_release=release)))
+    return of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
 
 
 def side(figures: Ledger, mode: str, end: str) -> Side:
@@ -197,8 +196,8 @@ def test_a_merged_cache_is_accounted_if_its_groups_name_says_so() -> None:
     plain = group.replace(":A-", ":")
     group_of = {name: plain if at == group else at for name, at in links.group_of.items()}
     names_of = {plain if at == group else at: names for at, names in links.names_of.items()}
-    of = replace(
-        kernel, slab_links=replace(kernel.slab_links, value=replace(links, group_of=group_of, names_of=names_of))
+    of = kernel._replace(
+        slab_links=kernel.slab_links._replace(value=links._replace(group_of=group_of, names_of=names_of))
     )
     whole, less = (low(vectors(side(account(each), "full", "accepted"))) for each in (kernel, of))
     assert whole - less == pytest.approx(sum(by_hand("6.1-4n", ("filp",)).values()), abs=0.03)
@@ -301,7 +300,7 @@ BUILD = "00112233445566778899aabbccddeeff00112233"
 
 def built(of: Snapshot, build_id: str | None) -> Snapshot:
     assert of.sysctls.value is not None
-    return replace(of, sysctls=replace(of.sysctls, value=replace(of.sysctls.value, build_id=build_id)))
+    return of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(build_id=build_id)))
 
 
 def result(
@@ -319,7 +318,7 @@ def result(
 
 
 def measured(lab: LabMeasurement | None, of: Snapshot | None = None) -> Ledger:
-    return account(replace(of or built(snapshot("6.1-4n", "established"), BUILD), measured=lab))
+    return account((of or built(snapshot("6.1-4n", "established"), BUILD))._replace(measured=lab))
 
 
 def blobs(figures: Ledger) -> list[Part]:
@@ -347,13 +346,13 @@ def test_the_blob_lies_where_each_socket_had_one_object_more(row: str) -> None:
 def of_modules(*names: str, of: Snapshot | None = None) -> Snapshot:
     """The recorded 6.1 with other security modules."""
     reading = Reading("ok", SecurityModules(names), None, 0.0, 1, None, None, None)
-    return replace(of or built(snapshot("6.1-4n", "established"), BUILD), security_modules=reading)
+    return (of or built(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=reading)
 
 
 def unlisted(of: Snapshot | None = None) -> Snapshot:
     """The recorded 6.1 where neither a list nor a trace tells of security modules."""
     hidden: Reading[SecurityModules] = Reading("missing", None, "why", 0.0, 1, None, None, None)
-    return replace(of or built(snapshot("6.1-4n", "established"), BUILD), security_modules=hidden)
+    return (of or built(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=hidden)
 
 
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
@@ -390,11 +389,11 @@ def test_modules_that_hang_nothing_on_a_socket_stand_against_a_lab(names: tuple[
 def test_btf_comes_before_a_lab() -> None:
     layout = StructLayout("aa_sk_ctx", 24, (), has_free_pointer=False)
     btf = Reading("ok", Btf({"aa_sk_ctx": layout}), None, 0.0, 1, None, None, None)
-    of = replace(of_modules("apparmor"), btf=btf)
+    of = of_modules("apparmor")._replace(btf=btf)
     [part] = blobs(measured(result(("kmalloc-96", 1.0)), of))
     assert (part.cache, part.estimated) == ("kmalloc-32", False)
     # Of two modules BTF must know both structs.
-    [other] = blobs(measured(result(("kmalloc-96", 1.0)), replace(of_modules("apparmor", "smack"), btf=btf)))
+    [other] = blobs(measured(result(("kmalloc-96", 1.0)), of_modules("apparmor", "smack")._replace(btf=btf)))
     assert other.cache == "kmalloc-96"
 
 
@@ -410,8 +409,8 @@ def test_a_kmalloc_row_that_has_objects_of_the_catalogue_is_passed_over() -> Non
     assert links is not None
     group_of = {**links.group_of, "filp": ":0000256", "kmalloc-256": ":0000256"}
     names_of = {**links.names_of, ":0000256": ("filp", "kmalloc-256")}
-    merged = replace(links, group_of=group_of, names_of=names_of)
-    of = replace(kernel, slab_links=replace(kernel.slab_links, value=merged))
+    merged = links._replace(group_of=group_of, names_of=names_of)
+    of = kernel._replace(slab_links=kernel.slab_links._replace(value=merged))
     both = result(("kmalloc-256", 1.0), ("kmalloc-512", 1.0))
     assert [part.cache for part in blobs(measured(both, of))] == ["kmalloc-512"]
     assert [part.cache for part in blobs(measured(both, kernel))] == ["kmalloc-256"]
@@ -480,7 +479,7 @@ def test_a_build_that_is_not_known_is_no_reason(here: str | None, there: str | N
 
 def test_a_release_that_cannot_be_read_here_is_a_reason() -> None:
     of = snapshot("6.1-4n", "established")
-    hidden = replace(of, sysctls=Reading("missing", None, "why", 0.0, 1, None, None, None))
+    hidden = of._replace(sysctls=Reading("missing", None, "why", 0.0, 1, None, None, None))
     figures = measured(result(("kmalloc-96", 1.0)), hidden)
     assert figures.lab is not None
     assert figures.lab.why_not

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -462,6 +461,6 @@ def test_on_a_kernel_whose_counter_is_exact_no_buffers_are_none_and_not_unknown(
 def test_an_average_takes_no_count_of_slabinfo_that_is_older_than_its_bytes() -> None:
     """Where slabinfo rests, the newer counts of sysfs bound what is in use: not 28 of old, but 16 001."""
     old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
-    resting = replace(new, slabinfo=replace(old, taken_at_s=1.0), slab_counts=replace(new.slab_counts, taken_at_s=9.0))
+    resting = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=9.0))
     cost = account(resting).costs["full"]
     assert cost.now_bytes == pytest.approx(known(account(new).costs["full"].now_bytes), rel=0.005)

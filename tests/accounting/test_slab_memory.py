@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,10 +161,10 @@ def test_without_meminfos_slab_only_the_whole_is_missing(tmp_path: Path) -> None
     meminfo.write_text(re.sub(r"^Slab:.*\n", "", meminfo.read_text(), flags=re.MULTILINE))
     memory, whole = ledger_of(root).slab_memory, ledger("6.1-4n", "established").slab_memory
     assert (memory.total_bytes, memory.unexplained_bytes) == (None, None)
-    assert memory == replace(whole, total_bytes=None, unexplained_bytes=None)
+    assert memory == whole._replace(total_bytes=None, unexplained_bytes=None)
 
 
 def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
     memory = ledger_of(written(tmp_path, {})).slab_memory
-    for name in type(memory).__dataclass_fields__:
+    for name in type(memory)._fields:
         assert getattr(memory, name) is None, name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,7 +205,7 @@ def test_the_release_tells_how_partial_lists_are_bounded(release: str, slabs: in
     """TCP of the recorded 6.1: 14 objects a slab, 24 on partial lists, 8 CPUs."""
     of = snapshot("6.1-4n", "established")
     assert of.sysctls.value is not None
-    older = replace(of, sysctls=replace(of.sysctls, value=replace(of.sysctls.value, kernel_release=release)))
+    older = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
     assert idle_error(account(older), "TCP") == 8 * 14 * slabs
 
 

@@ -118,6 +118,6 @@ def test_a_count_that_no_file_gives_is_unknown_and_not_zero(
     root = copied("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     sockets, whole = ledger_of(root).sockets, ledger("6.1-4n", "established").sockets
-    for name in type(sockets).__dataclass_fields__:
+    for name in type(sockets)._fields:
         expected = None if name in unknown else getattr(whole, name)
         assert getattr(sockets, name) == expected, name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,15 +260,15 @@ def reading(value: Snmp | None, state: str = "ok") -> Reading[Snmp]:
 
 
 def test_established_is_counted_by_snmp_in_this_namespace() -> None:
-    told = account(replace(snapshot("6.1-4n", "established"), snmp=reading(Snmp(16000))))
+    told = account(snapshot("6.1-4n", "established")._replace(snmp=reading(Snmp(16000))))
     state = states(told)["ESTABLISHED"]
     assert (state.count, state.scope, state.count_is_most) == (16000, "here", False)
     assert "CurrEstab" in state.note
     assert "CLOSE_WAIT" in state.note
-    untold = account(replace(snapshot("6.1-4n", "established"), snmp=reading(None, "missing")))
+    untold = account(snapshot("6.1-4n", "established")._replace(snmp=reading(None, "missing")))
     assert states(untold)["ESTABLISHED"].count is None
     assert "snmp" in states(untold)["ESTABLISHED"].note
-    none = account(replace(snapshot("6.1-4n", "established"), snmp=reading(Snmp(0))))
+    none = account(snapshot("6.1-4n", "established")._replace(snmp=reading(Snmp(0))))
     assert states(none)["ESTABLISHED"].count == 0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -261,7 +260,7 @@ def vector_end(figures: Ledger, size: str) -> bool:
 def test_vectors_are_of_as_many_sizes_as_slabs_hold_objects() -> None:
     """8 bytes for each of 14 socks, or of 64 buckets of a page: from one of kmalloc-128 to one of kmalloc-512."""
     told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
-    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    figures = account(snapshot("6.1-4n", "established")._replace(memory_cgroups=told))
     assert vector_line(figures, "– +≈ 128")
     assert vector_end(figures, "128 to 512 B of slab")
     for name in ("obj_cgroup vectors", "kmalloc-128", "kmalloc-256", "kmalloc-512"):
@@ -428,7 +427,7 @@ def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
         StructMember("last", 1048, 8, None),
     )
     layout = StructLayout("tcp_sock", 1088, members, has_free_pointer=False)
-    figures = replace(ledger("6.1-4n", "established"), structs={"tcp_sock": layout})
+    figures = ledger("6.1-4n", "established")._replace(structs={"tcp_sock": layout})
     lines = drawn(page_of_cache("TCP"), figures, 100)
     at = lines.index(" struct tcp_sock  1 088 B, its largest members")
     assert [line.split() for line in lines[at + 1 : at + 6]] == [
@@ -449,7 +448,7 @@ def test_a_struct_with_its_largest_members_its_holes_and_its_padding() -> None:
 @pytest.mark.parametrize("columns", [76, 100])
 def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) -> None:
     told: Reading[MemoryCgroups] = Reading("ok", MemoryCgroups(True), None, 0.0, 1, None, None, None)
-    figures = account(replace(snapshot("6.1-4n", "established"), memory_cgroups=told))
+    figures = account(snapshot("6.1-4n", "established")._replace(memory_cgroups=told))
     lines = drawn(named("memory"), figures, columns)
     at = next(at for at, line in enumerate(lines) if line.startswith(" OF WHICH TCP'S "))
     for part, line in zip(
@@ -485,12 +484,12 @@ def test_a_figure_that_is_none_says_what_it_is() -> None:
     figures = ledger("6.1-4n", "established")
     figure = figures.costs["full"].figures["mix"]
     sure = tuple(
-        replace(part, high_slab_bytes=part.slab_bytes) for part in figure.accepted.parts if part.slab_bytes is not None
+        part._replace(high_slab_bytes=part.slab_bytes) for part in figure.accepted.parts if part.slab_bytes is not None
     )
-    side = replace(figure.accepted, parts=sure)
+    side = figure.accepted._replace(parts=sure)
     assert not side.is_range
     assert side_amount(side) == f"{round(side.slab_bytes or 0):,}".replace(",", " ")
-    assert side_amount(replace(side, missing=("filp",))).startswith("≥ ")
+    assert side_amount(side._replace(missing=("filp",))).startswith("≥ ")
 
 
 @each_shown
@@ -511,9 +510,9 @@ def test_a_machine_of_one_node_has_no_other_nodes_to_tell_of() -> None:
 def test_where_a_wall_is_not_known_room_is_at_most() -> None:
     figures = ledger("6.1-4n", "established")
     walls = tuple(
-        replace(wall, room_sockets=None) if wall.name == "memory of node 2" else wall for wall in figures.capacity.walls
+        wall._replace(room_sockets=None) if wall.name == "memory of node 2" else wall for wall in figures.capacity.walls
     )
-    less = replace(figures, capacity=replace(figures.capacity, walls=walls))
+    less = figures._replace(capacity=figures.capacity._replace(walls=walls))
     assert room_number(less).startswith("≤ ")
     assert room_sentence(less).endswith("; not known: memory of node 2")
     # What all nodes hold is not known then.

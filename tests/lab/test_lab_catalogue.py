@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from recorded import snapshot_of, tree
 
@@ -37,7 +35,7 @@ BUCKETS = part("struct inet_bind_bucket", "tcp_bind_bucket", 1.0, 128.0)
 
 @pytest.fixture
 def catalogue() -> Catalogue:
-    return Catalogue(replace(snapshot_of(tree("6.18-1n", "base")), page_size_bytes=4096), ipv6=False)
+    return Catalogue(snapshot_of(tree("6.18-1n", "base"))._replace(page_size_bytes=4096), ipv6=False)
 
 
 def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -418,7 +417,7 @@ async def test_a_page_stays_where_it_was_scrolled_to_when_figures_come() -> None
         app = await shown(pilot)
         await pressed(pilot, "i", "left", "pagedown", "down")
         before = page_lines(app)
-        await feed(pilot, replace(snapshot_of(tree("6.1-4n")), monotonic_s=5.0))
+        await feed(pilot, snapshot_of(tree("6.1-4n"))._replace(monotonic_s=5.0))
         assert page_lines(app) == before
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ BUILD = "48dc540c8b76393804ca8088dbfa7d42911a9444"
 STRUCTS = ("tcp_sock", "sk_buff")
 LAYOUT = StructLayout("tcp_sock", 32, (StructMember("a", 0, 4, None), StructMember("b.c|...", 8, 1, 3)), True)
 FOUND = Btf({"tcp_sock": LAYOUT})
-LIVE = replace(SAVED, live=True, page_size_bytes=4096, proc_folder="/proc")
+LIVE = SAVED._replace(live=True, page_size_bytes=4096, proc_folder="/proc")
 
 
 def notes(build: str = BUILD) -> bytes:
@@ -55,7 +55,7 @@ class CountedHost(MemoryHost):
 
 def host(files: Mapping[str, bytes | OSError] | None = None, **identity: object) -> CountedHost:
     given_files = {PATH: nested(), kernel_notes.PATH: notes()} if files is None else files
-    return CountedHost(given_files, identity=replace(LIVE, **identity))  # type: ignore[arg-type] # by name
+    return CountedHost(given_files, identity=LIVE._replace(**identity))  # type: ignore[arg-type] # by name
 
 
 def read(host: CountedHost) -> Reading[Btf]:

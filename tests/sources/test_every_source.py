@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
 from tcptop.sampler import kernel_sources
-from tcptop.snapshot import Reading, Snapshot
+from tcptop.snapshot import READING_NAMES, Reading, Snapshot
 
 FILES = {
     "slabinfo": "proc/slabinfo",
@@ -46,7 +45,7 @@ FILES = {
     "snmp": "proc/net/snmp",
     "security_modules": "sys/kernel/security/lsm",
 }
-SOURCES = [name for name, field in Snapshot.__dataclass_fields__.items() if str(field.type).startswith("Reading")]
+SOURCES = sorted(READING_NAMES)
 IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
 BY_NEED = {"btf"}
 """Read only where slabinfo cannot be, or where a security module hangs something on a socket."""
@@ -183,11 +182,11 @@ class SlowHost(FolderHost):
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """As the folder, but every read took 20 ms."""
-        return [replace(file, took_us=20_000) for file in await super().read(paths)]
+        return [file._replace(took_us=20_000) for file in await super().read(paths)]
 
     async def folder(self, path: str) -> FolderRead:
         """As the folder, but it took 20 ms."""
-        return replace(await super().folder(path), took_us=20_000)
+        return (await super().folder(path))._replace(took_us=20_000)
 
 
 def test_a_report_from_a_slow_host_still_holds_every_source() -> None:

@@ -53,7 +53,7 @@ def test_a_file_cut_at_every_byte_gives_no_amount_that_the_whole_file_lacks() ->
         if beginning and not beginning.endswith("\n"):
             assert damage is not None, end
             assert damage.state == "cut", end
-        for name in Meminfo.__dataclass_fields__:
+        for name in Meminfo._fields:
             assert getattr(value, name, None) in (getattr(expected, name), None), end
 
 
@@ -62,7 +62,7 @@ def test_a_file_cut_at_every_byte_gives_no_amount_that_the_whole_file_lacks() ->
 def test_no_text_makes_it_raise_or_gives_a_negative_amount(file: str) -> None:
     for whole in (file, f"MemTotal:{file} kB\n"):
         value, _ = parse(whole)
-        for name in Meminfo.__dataclass_fields__:
+        for name in Meminfo._fields:
             assert (getattr(value, name, None) or 0) >= 0
 
 

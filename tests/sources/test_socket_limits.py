@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +41,7 @@ FIELDS = {
 
 
 def limits(files: Mapping[str, bytes | OSError], net_namespace: str | None = None) -> Reading[SocketLimits]:
-    identity = replace(SAVED, net_namespace=net_namespace)
+    identity = SAVED._replace(net_namespace=net_namespace)
     return driven(SocketLimitsSource().read(MemoryHost(files, identity=identity)))
 
 
@@ -72,7 +71,7 @@ def test_a_file_that_is_not_there_costs_only_its_own_figures(path: str, error: O
         left[path] = error
     reading = limits(left)
     assert reading.state == "ok"
-    assert reading.value == replace(WHOLE, **dict.fromkeys(FIELDS[path]))
+    assert reading.value == WHOLE._replace(**dict.fromkeys(FIELDS[path]))
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -83,7 +82,7 @@ def test_a_file_of_another_form_is_named_and_costs_only_its_own_figures(path: st
     assert reading.reason is not None
     assert reading.reason.isprintable()
     assert path.removeprefix("proc/sys/") in reading.reason
-    assert reading.value == replace(WHOLE, **dict.fromkeys(FIELDS[path]))
+    assert reading.value == WHOLE._replace(**dict.fromkeys(FIELDS[path]))
 
 
 @pytest.mark.parametrize("ports", [b"60999 32768\n", b"1 65536\n"])
@@ -114,6 +113,6 @@ def test_no_bytes_make_it_raise_or_give_a_negative_figure(files: dict[str, bytes
     if reading.value is None:
         assert reading.reason is not None
         return
-    for name in SocketLimits.__dataclass_fields__:
+    for name in SocketLimits._fields:
         figure = getattr(reading.value, name)
         assert figure is None or min(figure if isinstance(figure, tuple) else (figure,)) >= 0

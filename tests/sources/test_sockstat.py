@@ -115,7 +115,7 @@ def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[
     file = " ".join(words) + "\n"
     for value in (parse(file)[0], parse6(file)[0]):
         if value is not None:
-            known = [getattr(value, name) for name in type(value).__dataclass_fields__]
+            known = [getattr(value, name) for name in type(value)._fields]
             assert all(each is None or each >= 0 for each in known)
 
 

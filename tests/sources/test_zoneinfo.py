@@ -229,7 +229,7 @@ def test_a_file_cut_at_any_byte_gives_no_number_that_the_whole_file_lacks(step: 
             continue
         assert len(value.zones) <= len(zones), end
         for found, whole_zone in zip(value.zones, zones, strict=False):
-            for name in Zone.__dataclass_fields__:
+            for name in Zone._fields:
                 expected = getattr(whole_zone, name)
                 if name == "cpus":  # they are counted, so a zone that was cut has fewer
                     assert (found.cpus or 0) <= (expected or 0), end
@@ -250,7 +250,7 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
 def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     for found in value.zones if value is not None else ():
-        numbers = [getattr(found, name) for name in Zone.__dataclass_fields__]
+        numbers = [getattr(found, name) for name in Zone._fields]
         flat = [*found.protection_pages, *(each for each in numbers if isinstance(each, int))]
         assert all(each >= 0 for each in flat)
 
