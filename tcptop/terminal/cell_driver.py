@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
+from tcptop.terminal.input import TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
 PLAIN_PEN = "\x1b[m"
@@ -47,6 +47,7 @@ class CellDriver(LinuxDriver):
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._cells = CellScreen(*self._get_terminal_size())
         self._output: TerminalOutput | None = None
+        self._input: TerminalInput | None = None
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
         self._drawing = False
         """Whether the screen is the program's."""
@@ -55,14 +56,9 @@ class CellDriver(LinuxDriver):
         self._last_words: list[str] | None = None
         """What gives the terminal back, while it is being said."""
         self._suspended = False
-        self._loop_thread = threading.get_ident()
 
     def write(self, data: str) -> None:
         """Takes a frame into the wanted cells, and sends anything else as it is."""
-        if threading.get_ident() != self._loop_thread:
-            # Textual's input thread answers what the terminal told.
-            self._in_loop(self.write, data)
-            return
         if data == SYNC_START:
             self._synchronized = True
         elif data != SYNC_END and not self._cells.take(data):
@@ -103,6 +99,7 @@ class CellDriver(LinuxDriver):
         # Textual's own way out, to which nothing was written.
         self._writer_thread.stop()
         self._writer_thread = None
+        self._input = TerminalInput(self.fileno, self.process_message, self._debug)
         size = Size(*self._get_terminal_size())
         if self._suspended:
             self._suspended = False
@@ -132,8 +129,14 @@ class CellDriver(LinuxDriver):
         words, self._last_words = "".join(self._last_words), None
         self._output.leave(self._encoded(words), until_s)
 
+    def run_input_thread(self) -> None:
+        """Ends at once: the event loop reads the terminal."""
+
     def disable_input(self) -> None:
         """Takes no more keys."""
+        if self._input is not None:
+            self._input.close()
+            self._input = None
         if self._output is not None:
             super().disable_input()
 
@@ -144,9 +147,9 @@ class CellDriver(LinuxDriver):
             self._output = None
 
     def process_message(self, message: Message) -> None:
-        """Hears of sizes that the terminal tells by itself; called by the input thread."""
+        """Hears of sizes that the terminal tells by itself."""
         if isinstance(message, events.Resize):
-            self._in_loop(self._resize, message.size)
+            self._resize(message.size)
         super().process_message(message)
 
     def _sigtstp_application(self, *_: object) -> None:

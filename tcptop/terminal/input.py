@@ -1,0 +1,66 @@
+"""What the terminal sends, read by the event loop itself: no thread that looks for keys ten times a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+
+from textual import constants
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
+from textual.message import Message
+
+CHUNK_BYTES = 4096
+LATER_S = constants.ESCAPE_DELAY * 1.05
+"""After so long without a further byte an ESC is the key, and not the beginning of a sequence."""
+
+
+class TerminalInput:
+    """Hands on each key, and each answer of the terminal's, as Textual's message, until it is closed."""
+
+    def __init__(self, descriptor: int, take: Callable[[Message], None], debug: bool = False) -> None:
+        """Begins to read; to be called in the event loop that shall read."""
+        self._descriptor = descriptor
+        self._take = take
+        self._debug = debug
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+        self._parser = XTermParser(debug)
+        self._loop = asyncio.get_running_loop()
+        self._escape: asyncio.TimerHandle | None = None
+        self._loop.add_reader(descriptor, self._read)
+
+    def close(self) -> None:
+        """Reads no more."""
+        self._loop.remove_reader(self._descriptor)
+        self._forget_escape()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, CHUNK_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            data = b""
+        if not data:
+            # The terminal has gone; the watch for that ends the program.
+            self.close()
+            return
+        self._forget_escape()
+        try:
+            for message in self._parser.feed(self._decoder.decode(data)):
+                self._take(message)
+        except ParseError:
+            self._parser = XTermParser(self._debug)
+        self._escape = self._loop.call_later(LATER_S, self._pass_escape)
+
+    def _pass_escape(self) -> None:
+        self._escape = None
+        for message in self._parser.tick():
+            self._take(message)
+
+    def _forget_escape(self) -> None:
+        if self._escape is not None:
+            self._escape.cancel()
+            self._escape = None
