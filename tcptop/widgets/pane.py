@@ -84,7 +84,10 @@ class Pane(Widget):
         """Changes the edges, as literal text, where they differ."""
         if (title, subtitle) != self._titles:
             self._titles = (title, subtitle)
-            self.border_title, self.border_subtitle = Content(self._shown(title)), Content(self._shown(subtitle))
+            # By Textual's own setters the whole pane would be drawn again, and some figure in an edge changes always.
+            self._border_title, self._border_subtitle = Content(self._shown(title)), Content(self._shown(subtitle))
+            (columns, rows), edge = self.outer_size, self.gutter
+            self.refresh(Region(-edge.left, -edge.top, columns, 1), Region(-edge.left, rows - 1 - edge.top, columns, 1))
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Shows these lines, and refreshes those that differ from what is shown."""
