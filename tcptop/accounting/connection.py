@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from tcptop.accounting.parts import cgroup_vectors, parts_of
@@ -83,12 +84,31 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 
 def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> Side:
     """What one socket in a state holds, with or without a local port of its own."""
+    shares = [(each, mix.share(each)) for each in held_objects(state, owns_port)]
+    key = tuple((each.struct, share) for each, share in shares if share)
+    if key not in table.sides:
+        table.sides[key] = _side(snapshot, table, shares)
+    return table.sides[key]
+
+
+@cache
+def held_objects(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
+    """What a socket in a state may hold, with or without a local port of its own."""
+    return tuple(
+        each
+        for each in KERNEL_OBJECTS
+        if state in each.held_in
+        and each.in_every_figure
+        and each is not CGROUP_VECTORS
+        and (owns_port or each.per != "local port")
+    )
+
+
+def _side(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[KernelObject, float]]) -> Side:
     parts: list[Part] = []
     missing: list[str] = []
-    for kernel_object in KERNEL_OBJECTS:
-        share = mix.share(kernel_object)
-        held = state in kernel_object.held_in and kernel_object.in_every_figure and kernel_object is not CGROUP_VECTORS
-        if not held or not share or (kernel_object.per == "local port" and not owns_port):
+    for kernel_object, share in shares:
+        if not share:
             continue
         for found in parts_of(snapshot, table, kernel_object, share):
             if isinstance(found, Part):

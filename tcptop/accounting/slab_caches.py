@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel_release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount
+from tcptop.ledger import CacheLine, NodeCount, Side
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
@@ -68,6 +68,8 @@ class CacheTable:
                 self._by_name[name] = line
                 lines.append(line)
         self.lines = tuple(lines)
+        self.sides: dict[tuple[tuple[str, float], ...], Side] = {}
+        """What sockets hold of these caches, by struct and share, as it was added up."""
         self._kmalloc_names = self._kmallocs_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
@@ -197,7 +199,8 @@ class CacheTable:
     def _of_row(self, row: SlabRow) -> CacheLine:
         names = self._sharing(row.name)
         objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
-        count = next((self._counts[name] for name in names if name in self._counts), None)
+        # Only the catalogue's caches have counts in sysfs that are read, and most rows are of none of them.
+        count = next((self._counts[name] for name in names if name in self._counts), None) if objects_of else None
         objects, slabs, newer = row.objects, row.slabs, False
         if (
             count is not None
@@ -226,7 +229,9 @@ class CacheTable:
             slabs=slabs,
             bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
             active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
-            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
+            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab)
+            if objects_of
+            else None,
             most_in_use=objects if newer else row.active_objects,
             idle_error_objects=self._idle_error(row) if objects_of else None,
         )
@@ -410,12 +415,14 @@ def slab_bytes(
     slabs × objects per slab; only two orders occur, so the two counts give how many slabs are of each.
     """
     preferred = page_bytes * pages_per_slab
+    if objects >= slabs * objects_per_slab:
+        return slabs * preferred
     least_pages = 1
     while least_pages * page_bytes < object_bytes:
         least_pages *= 2
     fallback = page_bytes * least_pages
     per_fallback = fallback // object_bytes if object_bytes else objects_per_slab
-    if objects >= slabs * objects_per_slab or per_fallback >= objects_per_slab or fallback >= preferred:
+    if per_fallback >= objects_per_slab or fallback >= preferred:
         return slabs * preferred
     full = (objects - slabs * per_fallback) // (objects_per_slab - per_fallback)
     full = max(0, min(slabs, full))
