@@ -1,11 +1,13 @@
 """What tcptop costs beside slabtop, htop, btop and an empty Textual app: `benchmarks/against_peers.py [SECONDS]`.
 
-Each runs in a pseudo-terminal of one size, at one second, one after the other in one run; what is not installed is left
-out. It prints a table and the ratios. Only ratios of one run compare: the machine and its load are in every figure.
+Each runs in a pseudo-terminal of one size, at one second, one after the other in one run, under the same churn; what
+is not installed is left out. It prints a table and the ratios. Only ratios of one run compare: the machine and its load
+are in every figure. With `--sockets N` it runs tcptop alone, with and without N sockets more in the kernel.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
 import pty
@@ -14,25 +16,38 @@ import shutil
 import signal
 import struct
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+from churn import PER_SECOND, churn
+
+from tcptop.lab.holder import holding
+from tcptop.lab.limits import raise_descriptor_limit
 
 COLUMNS, ROWS = 120, 40
+SOCKETS_STEP = 10_000
 WARM_S = 3.0
 SILENCE_S = 0.3
 MOST_S = 10.0
 EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
 TCPTOP = (sys.executable, "-m", "tcptop")
 
+PLAIN = "tcptop, x pressed"
+"""Without marks and graphs."""
+KEYS = {PLAIN: b"x"}
+
 PROGRAMS: dict[str, tuple[str, ...]] = {
     "tcptop": TCPTOP,
+    PLAIN: TCPTOP,
     "slabtop": ("slabtop", "-d", "1"),
     "htop": ("htop", "-d", "10"),
-    "btop": ("btop", "-u", "1000"),
+    "btop": ("btop", "--utf-force"),
     "empty Textual app": (sys.executable, "-c", EMPTY_APP),
 }
 ONCE: dict[str, tuple[str, ...]] = {
@@ -61,8 +76,8 @@ class Session:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm-256color"
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
             os.execvp(command[0], list(command))
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.process = psutil.Process(self.pid)
         self.bytes = 0
         self.last_byte_s = time.monotonic()
@@ -74,6 +89,10 @@ class Session:
             if select.select([self.terminal], [], [], left_s)[0]:
                 self.bytes += len(os.read(self.terminal, 65536))
                 self.last_byte_s = time.monotonic()
+
+    def press(self, keys: bytes) -> None:
+        """Types."""
+        os.write(self.terminal, keys)
 
     def cpu_s(self) -> float:
         """The CPU time so far, with the kernel's for it."""
@@ -87,8 +106,8 @@ class Session:
         os.close(self.terminal)
 
 
-def cost_of(command: Sequence[str], seconds: float) -> Cost:
-    """Runs a program for a time. Its first screen is what comes until it first falls silent."""
+def cost_of(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
+    """Runs a program for a time. Its first screen is what comes until it first falls silent; then it gets the keys."""
     started_s = time.monotonic()
     session = Session(command)
     try:
@@ -97,6 +116,7 @@ def cost_of(command: Sequence[str], seconds: float) -> Cost:
             if time.monotonic() - started_s > MOST_S:
                 break
         first_bytes, first_s = session.bytes, session.last_byte_s - started_s
+        session.press(keys)
         session.read_for(WARM_S)
         bytes_before, cpu_before, began_s = session.bytes, session.cpu_s(), time.monotonic()
         session.read_for(seconds)
@@ -125,29 +145,72 @@ def seconds_of(command: Sequence[str], times: int = 7) -> float:
     return sorted(taken)[times // 2]
 
 
-def main() -> None:
-    """Runs everything and prints it."""
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20.0
-    costs = {name: cost_of(command, seconds) for name, command in PROGRAMS.items() if shutil.which(command[0])}
-    print(f"{COLUMNS}x{ROWS}, every second, {seconds:.0f} s each")
+def against_peers(seconds: float) -> None:
+    """Everything once, and the ratios."""
+    costs = {
+        name: cost_of(command, seconds, KEYS.get(name, b""))
+        for name, command in PROGRAMS.items()
+        if shutil.which(command[0])
+    }
     print(f"{'':<20}{'FIRST s':>9}{'FIRST B':>9}{'B/s':>9}{'CPU %':>8}{'MiB':>8}")
     for name, cost in costs.items():
         print(
             f"{name:<20}{cost.first_screen_s:>9.2f}{cost.first_screen_bytes:>9}{cost.bytes_per_s:>9.0f}"
             f"{cost.cpu_percent:>8.2f}{cost.resident_mib:>8.1f}"
         )
-    own = costs["tcptop"]
-    for name, cost in costs.items():
-        if name != "tcptop":
-            print(
-                f"tcptop / {name}: bytes {own.bytes_per_s / max(1.0, cost.bytes_per_s):.2f},"
-                f" CPU {own.cpu_percent / max(0.01, cost.cpu_percent):.2f},"
-                f" memory {own.resident_mib / cost.resident_mib:.2f}, first screen"
-                f" {own.first_screen_s / cost.first_screen_s:.2f}"
-            )
+    for own in ("tcptop", PLAIN):
+        for name, cost in costs.items():
+            if name not in ("tcptop", PLAIN):
+                print(f"{own} / {name}: {ratios(costs[own], cost)}")
     once = {name: seconds_of(command) for name, command in ONCE.items() if shutil.which(command[0])}
     for name, taken_s in once.items():
         print(f"{name:<20}{1000 * taken_s:>9.1f} ms, {taken_s / once['python -c pass']:.1f} x python -c pass")
+
+
+def ratios(own: Cost, other: Cost) -> str:
+    """One program's cost as a multiple of another's."""
+    return (
+        f"bytes {own.bytes_per_s / max(1.0, other.bytes_per_s):.2f},"
+        f" CPU {own.cpu_percent / max(0.01, other.cpu_percent):.2f},"
+        f" memory {own.resident_mib / other.resident_mib:.2f},"
+        f" first screen {own.first_screen_s / other.first_screen_s:.2f}"
+    )
+
+
+def against_sockets(seconds: float, sockets: int) -> None:
+    """Tcptop's CPU without the sockets, with them, and without them again."""
+    raise_descriptor_limit(sockets // 2)
+    before = cost_of(TCPTOP, seconds)
+    with holding(ipv6=False, connections=sockets // 2) as holder:
+        # In steps, since each command is bounded in time.
+        for _ in range(sockets // 2 // SOCKETS_STEP):
+            holder.ask("open_elsewhere", SOCKETS_STEP)
+        time.sleep(WARM_S)
+        loaded = cost_of(TCPTOP, seconds)
+    without = (before.cpu_percent + cost_of(TCPTOP, seconds).cpu_percent) / 2
+    print(f"CPU {without:.2f} % without, {loaded.cpu_percent:.2f} % with {sockets} sockets more:", end=" ")
+    print(f"ratio {loaded.cpu_percent / without:.2f}")
+
+
+def main() -> None:
+    """Runs what was asked for."""
+    parser = argparse.ArgumentParser(description="What tcptop costs beside its peers.")
+    parser.add_argument("seconds", nargs="?", type=float, default=20.0)
+    parser.add_argument("--sockets", type=int, default=0)
+    options = parser.parse_args()
+    print(f"{COLUMNS}x{ROWS}, every second, {options.seconds:.0f} s each")
+    if options.sockets:
+        against_sockets(options.seconds, options.sockets)
+        return
+    with ExitStack() as stack:
+        # Nobody's own settings, and one interval for all.
+        os.environ["XDG_CONFIG_HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
+        settings = Path(os.environ["XDG_CONFIG_HOME"], "btop", "btop.conf")
+        settings.parent.mkdir()
+        settings.write_text("update_ms = 1000\n", encoding="ascii")
+        churns = stack.enter_context(churn())
+        print(f"{PER_SECOND if churns else 'no'} connections a second of churn")
+        against_peers(options.seconds)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""Two hundred connections a second over loopback, in a network namespace of their own: opened, accepted, closed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+
+from tcptop.lab.load import bring_loopback_up, end_with, enter_namespace
+
+PER_SECOND = 200
+TICK_S = 0.05
+
+
+def open_and_close() -> None:
+    """Until it is killed."""
+    with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
+        next_s = time.monotonic()
+        while True:
+            for _ in range(int(PER_SECOND * TICK_S)):
+                with socket.create_connection(server.getsockname()):
+                    accepted, _ = server.accept()
+                    accepted.close()
+            next_s += TICK_S
+            time.sleep(max(0.0, next_s - time.monotonic()))
+
+
+@contextlib.contextmanager
+def churn() -> Iterator[bool]:
+    """Churns for as long as the block lasts; False where there is none, because only root may make a namespace."""
+    if os.geteuid() != 0:
+        yield False
+        return
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        end_with(parent)
+        enter_namespace()
+        bring_loopback_up()
+        open_and_close()
+    try:
+        yield True
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
