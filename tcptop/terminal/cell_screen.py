@@ -30,6 +30,9 @@ GAP_BYTES = 4
 ADDED = frozenset("12345789")
 """Attributes that leave each other as they are."""
 
+TAKES_BACK = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
+"""What ends an attribute; bold and faint end together. 8 is ended by no code that all terminals know."""
+
 SEEN_ON_BLANKS = frozenset("4579")
 """Underlined, blinking, reversed and struck out."""
 
@@ -339,12 +342,14 @@ def blank_alike(one: str | None, other: str) -> bool:
 
 @lru_cache(4096)
 def pen_change(before: str | None, after: str) -> str:
-    """The shorter way from one pen to another: by what is added and what differs, or anew."""
+    """The shorter way from one pen to another: by what ends, what is added and what differs, or anew."""
     anew = f"\x1b[0;{after}m" if after else "\x1b[m"
     old, new = None if before is None else pen_of(before), pen_of(after)
-    if old is None or new is None or not old.attributes <= new.attributes:
+    if old is None or new is None or not old.attributes - new.attributes <= TAKES_BACK.keys():
         return anew
-    parts = sorted(new.attributes - old.attributes)
+    ends = {TAKES_BACK[attribute] for attribute in old.attributes - new.attributes}
+    left = {attribute for attribute in old.attributes if TAKES_BACK.get(attribute) not in ends}
+    parts = sorted(ends) + sorted(new.attributes - left)
     if new.foreground != old.foreground:
         parts.append(new.foreground or "39")
     if new.background != old.background:

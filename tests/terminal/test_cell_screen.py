@@ -179,7 +179,7 @@ def test_the_other_half_of_a_wide_character_is_not_left_to_the_terminal(over: st
 def test_a_pen_is_changed_by_what_differs() -> None:
     cells = drawn()
     cells.take("\x1b[2;1H\x1b[31;44ma\x1b[0m\x1b[1;32;44mb\x1b[0m\x1b[32;44mc\x1b[0m\x1b[1;1H")
-    assert cells.changes() == "\x1b[0;31;44m\x1b[2Ha\x1b[1;32mb\x1b[0;32;44mc\x1b[m\x1b[H"
+    assert cells.changes() == "\x1b[0;31;44m\x1b[2Ha\x1b[1;32mb\x1b[22mc\x1b[m\x1b[H"
 
 
 def test_the_last_column_takes_all_that_comes_after_it() -> None:
