@@ -134,6 +134,9 @@ class TcptopApp(App[int]):
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
     .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #room, .-tiny #room { display: none; }
+    ToastRack { margin: 0; overflow: hidden; }
+    ToastHolder { align-horizontal: left; width: 100%; }
+    Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
@@ -544,8 +547,15 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
     return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
-def run(host: Host, settings: Settings, wrong: Sequence[str], measured: LabMeasurement | None = None) -> int:
-    """Runs the screen until it is quit; gives the exit code."""
+def run(
+    host: Host,
+    settings: Settings,
+    wrong: Sequence[str],
+    measured: LabMeasurement | None = None,
+    ascii_alone: bool = False,
+) -> int:
+    """Runs the screen until it is quit, drawn for a terminal that may have ASCII alone; gives the exit code."""
     app = TcptopApp(host, settings.interval or 1.0, settings.sort, measured, settings, wrong)
+    app.set_class(ascii_alone, ASCII_CLASS)
     app.run(mouse=bool(settings.mouse))
     return app.return_code or 0

@@ -15,6 +15,8 @@ from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.grid import GridColumn, GridRow
 
 OBJECT_WIDTH = 34
+SORTED = 98
+"""The importance of the column that the rows are sorted by: only the name matters more."""
 
 
 class CachesPane(CursorGrid):
@@ -41,7 +43,7 @@ class CachesPane(CursorGrid):
                 title=each.title,
                 least_width=each.least_width,
                 left=each.left,
-                importance=each.importance,
+                importance=each.importance if each.id != choices.sort else SORTED,
                 sorted="" if each.id != choices.sort else ("▾" if each.descending != choices.reverse else "▴"),
                 elastic=each.id == "object",
             )

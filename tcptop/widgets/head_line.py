@@ -46,15 +46,12 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
     if host.cpus is not None:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
-    while True:
-        left: list[Piece] = [
-            (" tcptop  ", "accent"),
-            (name, "strong"),
-            *((f" · {fact}", "text") for fact in facts),
-        ]
-        if width(tuple(left)) + width(tuple(right)) < columns or not facts:
-            return between(left, right, columns)
-        facts.pop()
+    left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
+    while len(left) > 2 and width(tuple(left)) + width(tuple(right)) >= columns:
+        left.pop()
+    if width(tuple(left)) + width(tuple(right)) >= columns:
+        left[0] = (" ", "text")  # which machine it is matters more than which program
+    return between(left, right, columns)
 
 
 def _pulse(ledger: Ledger, choices: Choices) -> str:
