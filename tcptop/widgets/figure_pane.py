@@ -109,10 +109,11 @@ def figure(
     sides = _sides(mix.accepted, mix.outgoing, columns)
     because = cost.now_unknown_because if cost.now_bytes is None else None
     caption = label if columns >= WIDE else label.partition(" ")[0].rstrip(",")
-    captions = [NO_AVERAGE if because else "", caption, "bytes"]
     lines: list[Line] = []
     side_width = max(width(each) for each in sides)
     room = min(columns - side_width - 1, len(digits[0]) + MOST_CAPTION)
+    fits = len(digits[0]) + 1 + len(NO_AVERAGE) <= room
+    captions = [NO_AVERAGE if because and fits else "", caption, "bytes"]
     for index in range(HEIGHT):
         left = fitted(f"{digits[index]} {captions[index]}", max(0, room))
         edge = min(len(digits[index]), len(left))

@@ -80,6 +80,7 @@ def _time_wait_notes(most: int | None, release: tuple[int, int] | None) -> tuple
         f"here, machine ≤ {units.count(most)}",
         f"machine ≤ {units.count(most)}",
         f"all ≤ {units.count(most)}",
+        f"≤ {units.count(most)}",
         f"≤ {units.short_count(most, 6)}",
         "here",
     )
