@@ -544,7 +544,7 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
             # Both cases of a letter are one key.
             names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
             found.setdefault(binding.description, []).extend(names)
-    return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
+    return [("0-9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
 def run(

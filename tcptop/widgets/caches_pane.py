@@ -79,7 +79,10 @@ class CachesPane(CursorGrid):
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
-        return [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        lines = [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        if self._choices.all_caches and table_node(ledger, self._choices) is not None:
+            lines += wrapped("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
+        return lines
 
 
 def shown(ledger: Ledger, choices: Choices) -> list[Column]:

@@ -16,7 +16,7 @@ from tcptop.widgets.big_number import HEIGHT, big
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.line import fitted, width
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import bar, legend
 
 MOST_CAPTION = 18
@@ -64,7 +64,14 @@ class FigurePane(Pane, can_focus=True):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The figure, its bar, and its parts."""
         chosen = self._chosen_label() if self.has_focus else None
-        return figure(ledger.costs[choices.mode], columns, rows, chosen, with_reason=not self.styles.border_bottom[0])
+        return figure(
+            ledger.costs[choices.mode],
+            columns,
+            rows,
+            chosen,
+            with_reason=not self.styles.border_bottom[0],
+            ascii_alone=self.app.has_class(ASCII_CLASS),
+        )
 
     def action_choose_part(self, step: int) -> None:
         """Moves to the next part of the bar."""
@@ -95,7 +102,12 @@ class FigurePane(Pane, can_focus=True):
 
 
 def figure(
-    cost: ConnectionCost, columns: int, rows: int, chosen: str | None = None, with_reason: bool = False
+    cost: ConnectionCost,
+    columns: int,
+    rows: int,
+    chosen: str | None = None,
+    with_reason: bool = False,
+    ascii_alone: bool = False,
 ) -> list[Line]:
     """The pane for a size. The large figure is that of now where it is known, else that of the next socket.
 
@@ -105,7 +117,7 @@ def figure(
     large, label, slices, missing = _large(cost)
     if rows < HEIGHT:
         return [((f"{large} B ", "accent"), (label, "text"))]
-    digits = big(large)
+    digits = big(large, ascii_alone)
     sides = _sides(mix.accepted, mix.outgoing, columns)
     because = cost.now_unknown_because if cost.now_bytes is None else None
     caption = label if columns >= WIDE else label.partition(" ")[0].rstrip(",")
