@@ -161,6 +161,7 @@ class TcptopApp(App[int]):
         Binding("minus", "interval(-1)", "shorter interval"),
         Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
         Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
+        Binding("escape", "end_wanted", "every name again", show=False),
         Binding("r", "switch_caches", "caches of TCP's, or all"),
         Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
         Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
@@ -344,6 +345,10 @@ class TcptopApp(App[int]):
     def _want(self, text: str) -> None:
         self._choose(replace(self._choices, wanted=text))
 
+    def action_end_wanted(self) -> None:
+        """Caches of every name."""
+        self._want("")
+
     def action_switch_caches(self) -> None:
         """Caches of TCP's, or all."""
         self._choose(replace(self._choices, all_caches=not self._choices.all_caches))
@@ -521,6 +526,7 @@ class TcptopApp(App[int]):
 
 KEY_NAMES = {
     "slash": "/",
+    "escape": "ESC",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "equals_sign": "=",

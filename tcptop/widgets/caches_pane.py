@@ -69,7 +69,10 @@ class CachesPane(CursorGrid):
         """Why there is nothing."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
         if self._choices.wanted:
-            reason = f"no cache has {self._choices.wanted!r} in its name: / changes it, ESC ends it"
+            which, elsewhere = (
+                ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
+            )
+            reason = f"{which} has {self._choices.wanted!r} in its name: {elsewhere}/ changes it, ESC ends it"
         return wrapped(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
@@ -94,7 +97,7 @@ def shown(ledger: Ledger, choices: Choices) -> list[Column]:
         if scope in each.scopes
         and (ledger.live or each.id not in ("per_second", "changed"))
         and (choices.extras or each.id != "changed")
-        and (choices.columns is None or each.id in choices.columns)
+        and (choices.columns is None or each.id in (*choices.columns, "cache"))
     ]
 
 

@@ -18,7 +18,7 @@ from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2
 NARROW_GAP = 1
-ENDS, GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?!\d)")
+ENDS, GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """What a number ends with, and what could be the next three digits of it."""
 
 

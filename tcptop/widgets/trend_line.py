@@ -67,7 +67,7 @@ class Graph:
 
     def pieces(self, columns: int) -> Line:
         """The graph of the last values in so many columns, filled up with spaces."""
-        text = spark(self.values[-(columns - self.beside) :])
+        text = spark(self.values)[-(columns - self.beside) :]  # by the same ends, whatever part is in sight
         rest = self.ends.ljust(columns - len(self.title) - len(text) - 2)
         return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
 

@@ -159,7 +159,7 @@ def lines_of(app: App[int], pane: type[Pane]) -> list[str]:
 
 def title_of(app: App[int], pane: type[Pane]) -> str:
     """What stands in the upper edge of a pane."""
-    return str(app.screen_stack[0].query_one(pane).border_title)
+    return str(app.screen_stack[0].query_one(pane).border_title).strip()
 
 
 TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP'S|Δ/s)[▾▴]?")
