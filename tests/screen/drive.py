@@ -163,7 +163,7 @@ def title_of(app: App[int], pane: type[Pane]) -> str:
 
 
 TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP'S|Δ/s)[▾▴]?")
-LAST_FIGURE = re.compile(r"(?:^|\s)(\d{1,3}(?: \d{3})*|–)$")
+LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
 def table(lines: Sequence[str]) -> dict[str, dict[str, str]]:

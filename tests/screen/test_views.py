@@ -35,7 +35,7 @@ from tcptop.widgets.sockets_pane import SocketsPane
 from tcptop.widgets.trend_line import LEVELS, TrendLine
 
 LARGE = (200, 70)
-ALL = (200, 220)
+ALL = (200, 500)
 """So tall that no pane scrolls."""
 
 
@@ -66,7 +66,7 @@ async def test_the_table_follows_what_is_typed() -> None:
             typed += letter.lower()
             names = list(caches(app))
             assert names, typed
-            assert set(names) < set(everything)
+            assert set(names) <= set(everything)
             by_name = {
                 name for name in everything if any(typed in each.lower() for each in merged_names("6.1-4n", name))
             }
@@ -115,7 +115,7 @@ async def test_markup_in_the_filter_is_text() -> None:
         app = await shown(pilot)
         await pilot.press("slash", "left_square_bracket", *"red", "right_square_bracket", "enter")
         await pilot.pause()
-        assert "/[red]" in title_of(app, CachesPane)
+        assert "─ /[red] ─" in grid(app)
         assert "'[red]'" in grid(app)
 
 
@@ -131,9 +131,8 @@ async def test_r_shows_every_row_of_slabinfo(kernel: str) -> None:
         await pilot.press("r")
         every = caches(app)
         rows = slabinfo_rows(tree(kernel))
-        found = re.search(r"of (\d+)$", title_of(app, CachesPane))
-        assert len(rows) == (int(found[1]) if found else len(every))
-        assert tcps.items() <= every.items()
+        assert every.keys() == rows.keys()
+        assert {name: every[name] for name in tcps} == tcps
         for name, cells in every.items():
             assert cells["OBJS"].replace(" ", "") == str(rows[name][1]), name
             assert cells["SLABS"].replace(" ", "") == str(rows[name][5]), name
@@ -215,8 +214,8 @@ async def test_graphs_and_marks_come_and_go() -> None:
         line = lines_of(app, TrendLine)[0]
         assert "sockets ▁▁██ 1 to 16 001" in line
         assert "TIME_WAIT █" in line
-        marks = {name: row[0] for row in lines_of(app, CachesPane)[1:] if (name := row[2:].split(" ")[0])}
-        assert (marks["TCP"], marks["tw_sock_TCP"]) == ("▾", "▴")
+        marked = {tuple(row.split()[:2]) for row in lines_of(app, CachesPane)}
+        assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
         await pilot.press("x")
         assert lines_of(app, TrendLine) == [""]
         assert not set(grid(app)) & {"▴", "±"}
@@ -350,7 +349,7 @@ async def write_by_palette(pilot: AppPilot) -> None:
     await pilot.pause()
     await pilot.press(*"write")
     await until(pilot, lambda: "settings file" in grid(pilot.app), "the palette has the command")
-    await pilot.press("down", "enter")
+    await pilot.press("enter")
     await pilot.pause()
 
 
@@ -390,7 +389,7 @@ def colours(svg: str) -> set[str]:
 
 def is_grey(colour: str) -> bool:
     red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
-    return max(red, green, blue) - min(red, green, blue) <= 1
+    return max(red, green, blue) - min(red, green, blue) <= 4
 
 
 def test_no_color_leaves_greys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
