@@ -249,6 +249,13 @@ async def shown(pilot: AppPilot) -> TcptopApp:
     return app
 
 
+async def resized(pilot: AppPilot, size: tuple[int, int]) -> None:
+    """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
+    await pilot.resize_terminal(*size)
+    await pilot.pause()
+    await pilot.pause()
+
+
 async def until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:
     """Waits for something that the app does in its own time; the bound is only there to end a test that failed."""
     for _ in range(3000):
