@@ -134,6 +134,9 @@ class TcptopApp(App[int]):
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
     .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #room, .-tiny #room { display: none; }
+    ToastRack { margin: 0; overflow: hidden; }
+    ToastHolder { align-horizontal: left; width: 100%; }
+    Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
@@ -158,6 +161,7 @@ class TcptopApp(App[int]):
         Binding("minus", "interval(-1)", "shorter interval"),
         Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
         Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
+        Binding("escape", "end_wanted", "every name again", show=False),
         Binding("r", "switch_caches", "caches of TCP's, or all"),
         Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
         Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
@@ -341,6 +345,10 @@ class TcptopApp(App[int]):
     def _want(self, text: str) -> None:
         self._choose(replace(self._choices, wanted=text))
 
+    def action_end_wanted(self) -> None:
+        """Caches of every name."""
+        self._want("")
+
     def action_switch_caches(self) -> None:
         """Caches of TCP's, or all."""
         self._choose(replace(self._choices, all_caches=not self._choices.all_caches))
@@ -518,6 +526,7 @@ class TcptopApp(App[int]):
 
 KEY_NAMES = {
     "slash": "/",
+    "escape": "ESC",
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "equals_sign": "=",
@@ -541,11 +550,18 @@ def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
             # Both cases of a letter are one key.
             names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
             found.setdefault(binding.description, []).extend(names)
-    return [("0 … 9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
+    return [("0-9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
 
 
-def run(host: Host, settings: Settings, wrong: Sequence[str], measured: LabMeasurement | None = None) -> int:
-    """Runs the screen until it is quit; gives the exit code."""
+def run(
+    host: Host,
+    settings: Settings,
+    wrong: Sequence[str],
+    measured: LabMeasurement | None = None,
+    ascii_alone: bool = False,
+) -> int:
+    """Runs the screen until it is quit, drawn for a terminal that may have ASCII alone; gives the exit code."""
     app = TcptopApp(host, settings.interval or 1.0, settings.sort, measured, settings, wrong)
+    app.set_class(ascii_alone, ASCII_CLASS)
     app.run(mouse=bool(settings.mouse))
     return app.return_code or 0

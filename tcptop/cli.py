@@ -293,6 +293,8 @@ def run_screen(options: argparse.Namespace) -> None:
         settings,
         **{key: value for key, value in given.items() if value is not None},
         mouse=options.mouse or settings.mouse,
-        ascii=options.ascii or settings.ascii or needs_ascii(encoding=sys.stdout.encoding),
+        ascii=options.ascii or settings.ascii,
     )
-    sys.exit(run(host, settings, wrong, measured(options.lab)))
+    # What this terminal needs is no wish, and so it is never written to the settings file.
+    ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
+    sys.exit(run(host, settings, wrong, measured(options.lab), ascii_alone))

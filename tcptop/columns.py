@@ -72,11 +72,17 @@ class Column(NamedTuple):
         return units.UNKNOWN if not isinstance(came, (int, float)) else self.change(came)
 
     def order(self, row: CacheRow) -> float | str | None:
-        """What rows are sorted by, which is what they show; None sorts last."""
+        """What a row shows, as a number; None is not known."""
         now = self.amount(row)
         if row.before is None or self.change is None:
             return now
         return difference(self.amount(row.before), now)
+
+    def weight(self, row: CacheRow) -> float | str | None:
+        """What rows are sorted by; None sorts last. Since a mark, what shrank weighs as much as what grew."""
+        amount = self.order(row)
+        by_size = row.before is not None and self.change is not None and isinstance(amount, (int, float))
+        return abs(amount) if by_size else amount  # type: ignore[arg-type]
 
     @property
     def descending(self) -> bool:
@@ -320,7 +326,7 @@ def is_wanted(cache: CacheLine, wanted: str) -> bool:
 def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
     """The lines sorted by a column, in its own direction or the other; unknown figures come last either way."""
     by = column(column_id)
-    known = [(by.order(line), line.cache.name, line) for line in lines]
+    known = [(by.weight(line), line.cache.name, line) for line in lines]
     descending = by.descending != reverse
     sure = [each for each in known if each[0] is not None]
     sure.sort(key=lambda each: each[1])

@@ -20,6 +20,8 @@ else:
 
 THEMES = ("dark", "light")
 MOST_LINES = 200
+MOST_TEXT = 240
+MOST_NODE = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,10 @@ def read(file: Path) -> tuple[Settings, list[str]]:
             for key, value in tomllib.loads(line).items():
                 settings = replace(settings, **{key: checked(key, value)})
         except (ValueError, RecursionError) as error:
-            what = "not TOML" if isinstance(error, tomllib.TOMLDecodeError) else str(error)
-            wrong.append(f"{file}:{number}: {printable(what)}; the line is passed over")
+            what = "not TOML" if isinstance(error, tomllib.TOMLDecodeError) else printable(str(error))
+            wrong.append(f"{file}:{number}: {shortened(what)}; the line is passed over")
+    if len(lines) > MOST_LINES:
+        wrong.append(f"{file}:{MOST_LINES + 1}: no more than {MOST_LINES} lines are read; the rest is passed over")
     return settings, wrong
 
 
@@ -80,6 +84,7 @@ def checked(key: str, value: Any) -> Any:  # noqa: ANN401 (what TOML holds)
 def write(file: Path, settings: Settings) -> None:
     """Writes the settings, whole or not at all; raises OSError."""
     texts = [f"{key} = {_toml(value)}" for key, value in _known(settings).items()]
+    file = Path(os.path.realpath(file))  # a link to where somebody keeps such files stays one
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     passing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -100,7 +105,12 @@ def _toml(value: Any) -> str:  # noqa: ANN401 (what Settings holds)
         return "true" if value else "false"
     if isinstance(value, tuple):
         return f"[{', '.join(_toml(each) for each in value)}]"
-    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def shortened(text: str) -> str:
+    """A text of one line, which a value of any length may be part of."""
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 
 def _is_true(value: object) -> bool:
@@ -110,7 +120,7 @@ def _is_true(value: object) -> bool:
 
 
 def _node(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_NODE:
         raise ValueError(f"the number of a node, not {value!r:.40}")
     return value
 
@@ -126,8 +136,11 @@ def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
 
 def _columns(value: object) -> tuple[str, ...]:
     known = [each.id for each in COLUMNS]
-    if not isinstance(value, list) or not value or any(each not in known for each in value):
+    if not isinstance(value, list) or not value:
         raise ValueError(f"a list of some of {', '.join(known)}")
+    strange = next((each for each in value if each not in known), None)
+    if strange is not None:
+        raise ValueError(f"no column is called {strange!r:.40}; there are: {', '.join(known)}")
     return tuple(value)
 
 

@@ -96,6 +96,11 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{int(share * 100 + ROUNDING_ERROR)}%"
 
 
+def hundredths(share: float) -> str:
+    """A share from 0 to 1 in three characters, rounded down, so that `1.0` is all: `.07`."""
+    return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
+
+
 def signed_rate(per_second: float | None) -> str:
     """A change in a second with its sign: `+120`; a still figure is `0`."""
     if per_second is None:

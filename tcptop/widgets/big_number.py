@@ -17,10 +17,27 @@ GLYPHS: dict[str, tuple[str, str, str]] = {
     "≥": ("  ", "≥ ", "  "),
     " ": (" ", " ", " "),
 }
+PLAIN_GLYPHS: dict[str, tuple[str, str, str]] = {
+    "0": (" _ ", "| |", "|_|"),
+    "1": ("   ", "  |", "  |"),
+    "2": (" _ ", " _|", "|_ "),
+    "3": (" _ ", " _|", " _|"),
+    "4": ("   ", "|_|", "  |"),
+    "5": (" _ ", "|_ ", " _|"),
+    "6": (" _ ", "|_ ", "|_|"),
+    "7": (" _ ", "  |", "  |"),
+    "8": (" _ ", "|_|", "|_|"),
+    "9": (" _ ", "|_|", " _|"),
+    "–": ("   ", " _ ", "   "),
+    "≥": ("  ", "> ", "  "),
+    " ": (" ", " ", " "),
+}
+"""The same in ASCII, each as wide as its twin."""
 HEIGHT = 3
 
 
-def big(text: str) -> list[str]:
+def big(text: str, ascii_alone: bool = False) -> list[str]:
     """The text in three lines of one width; characters without a glyph are left out."""
-    glyphs = [GLYPHS[character] for character in text if character in GLYPHS]
+    glyphs_of = PLAIN_GLYPHS if ascii_alone else GLYPHS
+    glyphs = [glyphs_of[character] for character in text if character in glyphs_of]
     return ["".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]

@@ -149,9 +149,7 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
             own_bytes = own * page_bytes if page_bytes is not None and not capped.get(each) else None
             lines.append(BlockRow(f"  {each}", blocks, capped.get(each, ()), own_bytes))
     if zone.unusable_index is not None and zone.free_pages:
-        lines.append(
-            BlockRow("  unusable", None, texts=tuple(f".{min(99, int(100 * each)):02}" for each in zone.unusable_index))
-        )
+        lines.append(BlockRow("  unusable", None, texts=tuple(map(units.hundredths, zone.unusable_index))))
     lines.append(_watermarks(zone, none_free))
     marks = watermark_bar(zone)
     if marks:

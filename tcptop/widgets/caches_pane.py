@@ -15,6 +15,8 @@ from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.grid import GridColumn, GridRow
 
 OBJECT_WIDTH = 34
+SORTED = 98
+"""The importance of the column that the rows are sorted by: only the name matters more."""
 
 
 class CachesPane(CursorGrid):
@@ -41,7 +43,7 @@ class CachesPane(CursorGrid):
                 title=each.title,
                 least_width=each.least_width,
                 left=each.left,
-                importance=each.importance,
+                importance=each.importance if each.id != choices.sort else SORTED,
                 sorted="" if each.id != choices.sort else ("▾" if each.descending != choices.reverse else "▴"),
                 elastic=each.id == "object",
             )
@@ -67,7 +69,10 @@ class CachesPane(CursorGrid):
         """Why there is nothing."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
         if self._choices.wanted:
-            reason = f"no cache has {self._choices.wanted!r} in its name: / changes it, ESC ends it"
+            which, elsewhere = (
+                ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
+            )
+            reason = f"{which} has {self._choices.wanted!r} in its name: {elsewhere}/ changes it, ESC ends it"
         return wrapped(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
@@ -77,7 +82,10 @@ class CachesPane(CursorGrid):
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
-        return [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        lines = [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        if self._choices.all_caches and table_node(ledger, self._choices) is not None:
+            lines += wrapped("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
+        return lines
 
 
 def shown(ledger: Ledger, choices: Choices) -> list[Column]:
@@ -89,7 +97,7 @@ def shown(ledger: Ledger, choices: Choices) -> list[Column]:
         if scope in each.scopes
         and (ledger.live or each.id not in ("per_second", "changed"))
         and (choices.extras or each.id != "changed")
-        and (choices.columns is None or each.id in choices.columns)
+        and (choices.columns is None or each.id in (*choices.columns, "cache"))
     ]
 
 

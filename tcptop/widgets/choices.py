@@ -56,4 +56,7 @@ def node_title(ledger: Ledger, choices: Choices) -> str:
         return "no node is known"
     if choices.node is None:
         return f"all {len(ledger.nodes)} nodes" if len(ledger.nodes) != 1 else "the only node"
-    return f"node {choices.node} of {len(ledger.nodes)}" if len(ledger.nodes) > 1 else f"node {choices.node}"
+    if len(ledger.nodes) <= 1:
+        return f"node {choices.node}"
+    sparse = choices.node >= len(ledger.nodes)
+    return f"node {choices.node}{', one' if sparse else ''} of {len(ledger.nodes)}"

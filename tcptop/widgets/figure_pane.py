@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop import units
 from tcptop.ledger import ConnectionCost, Ledger, Side, Slice
-from tcptop.text_line import Line, Piece
+from tcptop.text_line import Line, Piece, wrapped
 from tcptop.widgets.big_number import HEIGHT, big
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.line import fitted, width
-from tcptop.widgets.pane import Pane
+from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import bar, legend
 
 MOST_CAPTION = 18
+NO_AVERAGE = "no average"
 WIDE = 54
 ROOMY = 64
 
@@ -50,7 +52,7 @@ class FigurePane(Pane, can_focus=True):
         if cost.figures["mix"].accepted.computed:
             subtitle = "computed: sizes of structs, rounded as SLUB rounds"
         elif cost.now_bytes is None and cost.now_unknown_because:
-            subtitle = f"no average yet: {cost.now_unknown_because}"
+            subtitle = _reason(cost.now_unknown_because, self.title_columns)
         if ledger.lab is not None:
             subtitle = (
                 "with a lab result of this kernel"
@@ -61,7 +63,15 @@ class FigurePane(Pane, can_focus=True):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The figure, its bar, and its parts."""
-        return figure(ledger.costs[choices.mode], columns, rows, self._chosen_label() if self.has_focus else None)
+        chosen = self._chosen_label() if self.has_focus else None
+        return figure(
+            ledger.costs[choices.mode],
+            columns,
+            rows,
+            chosen,
+            with_reason=not self.styles.border_bottom[0],
+            ascii_alone=self.app.has_class(ASCII_CLASS),
+        )
 
     def action_choose_part(self, step: int) -> None:
         """Moves to the next part of the bar."""
@@ -91,25 +101,48 @@ class FigurePane(Pane, can_focus=True):
         return labels[min(self._part, len(labels) - 1)] if labels else None
 
 
-def figure(cost: ConnectionCost, columns: int, rows: int, chosen: str | None = None) -> list[Line]:
-    """The pane for a size. The large figure is that of now where it is known, else that of the next socket."""
+def figure(
+    cost: ConnectionCost,
+    columns: int,
+    rows: int,
+    chosen: str | None = None,
+    with_reason: bool = False,
+    ascii_alone: bool = False,
+) -> list[Line]:
+    """The pane for a size. The large figure is that of now where it is known, else that of the next socket.
+
+    With a reason, why there is no average comes last where there is room; a bar of one part makes room for it.
+    """
     mix = cost.figures["mix"]
     large, label, slices, missing = _large(cost)
     if rows < HEIGHT:
         return [((f"{large} B ", "accent"), (label, "text"))]
-    digits = big(large)
+    digits = big(large, ascii_alone)
     sides = _sides(mix.accepted, mix.outgoing, columns)
-    captions = ["", label, "bytes"] if columns >= WIDE else ["", label.partition(" ")[0].rstrip(","), "bytes"]
+    because = cost.now_unknown_because if cost.now_bytes is None else None
+    caption = label if columns >= WIDE else label.partition(" ")[0].rstrip(",")
     lines: list[Line] = []
     side_width = max(width(each) for each in sides)
     room = min(columns - side_width - 1, len(digits[0]) + MOST_CAPTION)
+    fits = len(digits[0]) + 1 + len(NO_AVERAGE) <= room
+    captions = [NO_AVERAGE if because and fits else "", caption, "bytes"]
     for index in range(HEIGHT):
         left = fitted(f"{digits[index]} {captions[index]}", max(0, room))
         edge = min(len(digits[index]), len(left))
         lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *sides[index]))
-    if rows > HEIGHT:
+    parts = legend(slices, missing, columns, chosen)
+    reason = wrapped(because, columns, "dim") if because and with_reason else []
+    room_left = rows - len(lines) - len(parts) - len(reason)
+    if rows > HEIGHT and not (reason and room_left == 0 and len(slices) == 1):
         lines.append(bar(slices, columns))
-    return lines + legend(slices, missing, columns, chosen)
+        room_left -= 1
+    return [*lines, *parts, *(reason if room_left >= 0 else [])]
+
+
+def _reason(text: str, columns: int) -> str:
+    """Why there is no average, without what stands in brackets where that does not fit."""
+    whole = f"{NO_AVERAGE} yet: {text.removeprefix('an average ')}"
+    return whole if cell_len(whole) <= columns else whole.partition(" (")[0]
 
 
 def _large(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:

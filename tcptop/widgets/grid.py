@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.cells import cell_len
 
@@ -16,6 +18,8 @@ from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2
 NARROW_GAP = 1
+ENDS, GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
+"""What a number ends with, and what could be the next three digits of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +120,31 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
     # A column in which nothing is known takes no room.
     chosen = [at for at in range(len(layout)) if not rows or any(row.cells[at] != UNKNOWN for row in rows)]
     while True:
-        for gap in (GAP, NARROW_GAP):
-            over = sum(widths[at] for at in chosen) + gap * (len(chosen) - 1) - columns
-            if over <= 0:
-                return chosen, widths, gap
+        if sum(widths[at] for at in chosen) + GAP * (len(chosen) - 1) <= columns:
+            return chosen, widths, GAP
+        narrow = apart(rows, widths, chosen)
+        over = sum(narrow[at] for at in chosen) + NARROW_GAP * (len(chosen) - 1) - columns
+        if over <= 0:
+            return chosen, narrow, NARROW_GAP
         for at in chosen:
-            if layout[at].elastic and widths[at] > layout[at].least_width:
-                cut = min(over, widths[at] - layout[at].least_width)
-                if over - cut <= 0:
-                    narrower = [*widths]
-                    narrower[at] -= cut
-                    return chosen, narrower, NARROW_GAP
+            if layout[at].elastic and over <= narrow[at] - layout[at].least_width:
+                narrow[at] -= over
+                return chosen, narrow, NARROW_GAP
         if len(chosen) == 1:
             widths[chosen[0]] = columns
             return chosen, widths, NARROW_GAP
         chosen.remove(min(chosen, key=lambda at: layout[at].importance))
+
+
+def apart(rows: Sequence[GridRow], widths: Sequence[int], chosen: Sequence[int]) -> list[int]:
+    """The widths with a space more where, one space apart, two numbers would read as one: `2 304 101`."""
+    wider = [*widths]
+    for left, right in pairwise(chosen):
+        if any(
+            cell_len(row.cells[right]) == widths[right]
+            and ENDS.search(row.cells[left])
+            and GROUP.match(row.cells[right])
+            for row in rows
+        ):
+            wider[right] += 1
+    return wider

@@ -37,24 +37,27 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
     right: list[Piece] = [(_pulse(ledger, choices), "warning" if choices.paused else "text")]
     node = "all nodes" if choices.node is None else f"node {choices.node}"
     right.append((f" · {MODE_NAMES[choices.mode]} · {node}", "text"))
+    clock: list[Piece] = []
     if ledger.taken_at_unix_s is not None:
-        right.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
-    right.append((" ", "text"))
+        clock.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
     if ledger.nodes:
         facts.append(f"{len(ledger.nodes)} node{'' if len(ledger.nodes) == 1 else 's'}")
     if host.cpus is not None:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
-    while True:
-        left: list[Piece] = [
-            (" tcptop  ", "accent"),
-            (name, "strong"),
-            *((f" · {fact}", "text") for fact in facts),
-        ]
-        if width(tuple(left)) + width(tuple(right)) < columns or not facts:
-            return between(left, right, columns)
-        facts.pop()
+    left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
+    while len(left) > 2 and not _fit(left, [*right, *clock], columns):
+        left.pop()
+    if not _fit(left, [*right, *clock], columns):
+        left[0] = (" ", "text")  # which machine it is matters more than which program
+    if _fit(left, [*right, *clock], columns):
+        right += clock  # and more than what time it is
+    return between(left, [*right, (" ", "text")], columns)
+
+
+def _fit(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
+    return width(tuple(left)) + width(tuple(right)) + len("  ") <= columns
 
 
 def _pulse(ledger: Ledger, choices: Choices) -> str:

@@ -10,20 +10,26 @@ from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import width
 from tcptop.widgets.pane import Pane
 
-KEYS: tuple[tuple[str, str], ...] = (
-    ("?", "help"),
-    ("q", "quit"),
-    ("m", "full/TIME_WAIT"),
-    ("0-9 [ ] =", "node"),
-    ("ENTER i", "explain"),
-    ("z", "pause"),
-    ("c o a n …", "sort"),
-    ("SPACE", "sample"),
-    ("+ -", "interval"),
-    ("y", "blocks/bytes"),
-    ("Tab ↑ ↓", "scroll"),
+KEYS: tuple[tuple[str, str, str], ...] = (
+    ("?", "help", "help"),
+    ("q", "quit", "quit"),
+    ("m", "full/TIME_WAIT", "mode"),
+    ("0-9[]=", "node", "node"),
+    ("i", "explain", "info"),
+    ("/", "find", "find"),
+    ("c n …", "sort", "sort"),
+    ("r", "all caches", "all"),
+    ("k", "mark", "mark"),
+    ("z", "pause", "pause"),
+    ("SPACE", "sample", "sample"),
+    ("x", "graphs", "graphs"),
+    ("y", "blocks/bytes", "unit"),
+    ("+-", "interval", "interval"),
+    ("Tab↑↓", "scroll", "scroll"),
+    ("ENTER", "explain", "explain"),
+    (":", "more", "more"),
 )
-"""The most wanted first: the line is cut where it ends."""
+"""Each key with what it does, in full and in one word. The most wanted come first: the line is cut where it ends."""
 
 
 class KeyLine(Pane):
@@ -43,11 +49,17 @@ class KeyLine(Pane):
 
 
 def keys(columns: int) -> Line:
-    """The keys that fit whole into the width."""
+    """The keys that fit whole into the width; in few words where not all fit in full."""
+    full = _line([(key, meaning) for key, meaning, _ in KEYS])
+    if width(full) <= columns:
+        return full
+    entries = [(key, word) for key, _, word in KEYS]
+    fits = (_line(entries[:end]) for end in range(len(entries), 0, -1))
+    return next((line for line in fits if width(line) <= columns), ())
+
+
+def _line(entries: Sequence[tuple[str, str]]) -> Line:
     pieces: list[Piece] = []
-    for key, meaning in KEYS:
-        entry: list[Piece] = [(f" {key}", "accent"), (f" {meaning} ", "text")]
-        if width(tuple(pieces + entry)) > columns:
-            break
-        pieces += entry
+    for key, meaning in entries:
+        pieces += [(f"{'  ' if pieces else ' '}{key}", "accent"), (f" {meaning}", "text")]
     return tuple(pieces)

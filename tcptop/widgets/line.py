@@ -42,5 +42,7 @@ def between(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line
     """Two ends of one line; the left one gives way where both do not fit."""
     right = cropped(tuple(right), columns)
     room = columns - width(right)
-    start = cropped(tuple(left), max(0, room - 1))
+    start = (
+        tuple(left) if width(tuple(left)) < room else (*cropped(tuple(left), max(0, room - 2)), ("… "[:room], "text"))
+    )
     return (*start, (" " * (room - width(start)), "text"), *right)

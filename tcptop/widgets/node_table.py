@@ -10,6 +10,8 @@ from tcptop.text_line import Line, Piece
 
 BAR = 10
 FILLED, REST = "█", "░"
+GAP = "  "
+"""Two spaces, since one stands between the groups of a number."""
 TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "ROOM", "")
 SPARE = (8, 5, 1, 6, 2, 3)
 """The columns that go first where there is no room."""
@@ -25,13 +27,13 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
     widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
     kept = list(range(len(TITLES)))
     for at in SPARE:
-        if sum(widths[each] + 1 for each in kept) - 1 > columns:
+        if sum(widths[each] + len(GAP) for each in kept) - len(GAP) > columns:
             kept.remove(at)
-    title = " ".join(_aligned(TITLES[at], widths[at], LEFT[at]) for at in kept)
+    title = GAP.join(_aligned(TITLES[at], widths[at], LEFT[at]) for at in kept)
     lines: list[Line] = [((title, "head"),)]
     for row in rows:
         pieces: list[Piece] = [
-            ((" " if place else "") + _aligned(row[at], widths[at], LEFT[at]), "text" if TITLES[at] else "slice-2")
+            ((GAP if place else "") + _aligned(row[at], widths[at], LEFT[at]), "text" if TITLES[at] else "slice-2")
             for place, at in enumerate(kept)
         ]
         lines.append(tuple(pieces))

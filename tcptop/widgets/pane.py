@@ -80,8 +80,15 @@ class Pane(Widget):
         """The lines for a size; missing ones are blank, and more than `rows` are not shown."""
         raise NotImplementedError
 
+    @property
+    def title_columns(self) -> int:
+        """The columns that a title may take: without corners, the spaces beside it, and a piece of line at each end."""
+        return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
+
     def set_titles(self, title: str, subtitle: str) -> None:
         """Changes the edges, as literal text, where they differ."""
+        if title and not self.styles.border_left[0]:
+            title = f" {title} "  # Textual sets a title off from corners only
         if (title, subtitle) != self._titles:
             self._titles = (title, subtitle)
             # By Textual's own setters the whole pane would be drawn again, and some figure in an edge changes always.

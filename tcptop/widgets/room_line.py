@@ -31,15 +31,15 @@ class RoomLine(Pane):
 
 def since(found: SinceMark, columns: int) -> Line:
     """What came since the mark."""
-    after = f" {units.seconds(round(found.elapsed_s))}" if found.elapsed_s is not None else ""
+    ago = f", {units.seconds(round(found.elapsed_s))} ago" if found.elapsed_s is not None else ""
     sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
     each = found.unknown_because or ""
     if found.bytes_per_socket is not None:
         each = f"{units.exact_bytes(found.bytes_per_socket)} B each, measured"
     grown = "" if found.live_bytes is None else f", live objects {units.signed_size(found.live_bytes)}"
     line: Line = ()
-    for rest in (f" sockets: {each}{grown}", f" sockets: {each}", f": {each}"):
-        line = ((f"since the mark{after} ", "dim"), (sockets, "strong"), (rest, "text"))
+    for rest in (f" sockets, {each}{grown}", f" sockets, {each}", f", {each}"):
+        line = ((f"since the mark{ago}: ", "dim"), (sockets, "strong"), (rest, "text"))
         if width(line) <= columns:
             break
     return line

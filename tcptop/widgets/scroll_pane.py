@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
 from tcptop.text_line import Line
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.pane import Pane
+
+BETWEEN = " ─ "
+"""What stands between the parts of a title."""
+
+
+def shortened(title: str, place: str, columns: int) -> str:
+    """A title that fits and keeps its last part, the place: its name is cut to a word, then its later parts go."""
+    parts = title.split(BETWEEN)
+    word = parts[0].partition(" ")[0]
+    tried = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if place else [parts]
+    texts = [BETWEEN.join([*each, place] if place else each) for each in tried]
+    return next((text for text in texts if cell_len(text) <= columns), texts[-1])
 
 
 class ScrollPane(Pane, can_focus=True):
@@ -45,11 +58,11 @@ class ScrollPane(Pane, can_focus=True):
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, with what part of the body is in sight where not all is."""
-        title = self.title(ledger, choices)
+        place = ""
         if self._body_length > self._body_height > 0:
             last = min(self._first + self._body_height, self._body_length)
-            title += f" ─ {self._first + 1}–{last} of {self._body_length}"
-        return title, ""
+            place = f"{self._first + 1}–{last} of {self._body_length}"
+        return shortened(self.title(ledger, choices), place, self.title_columns), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head, and the part of the body that is scrolled to."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tcptop import units
-from tcptop.ledger import Ledger
-from tcptop.text_line import EMPTY, Line, Piece
+from tcptop.ledger import AccountingMode, Ledger
+from tcptop.text_line import EMPTY, Line
 from tcptop.trends import Values
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.pane import Pane
@@ -14,6 +15,9 @@ from tcptop.widgets.pane import Pane
 LEVELS = "▁▂▃▄▅▆▇█"
 NOT_KNOWN = " "
 LEAST_GRAPH = 6
+GAP = 2
+MOST_WANTED: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
+"""The graph that comes first, and so is there in the narrowest terminal."""
 
 
 class TrendLine(Pane):
@@ -33,26 +37,61 @@ class TrendLine(Pane):
         if not choices.extras or not trends.sockets:
             return [EMPTY]
         graphs = (
-            ("B/conn", trends.bytes_per_connection, units.exact_bytes),
-            ("sockets", trends.sockets, lambda value: units.short_count(round(value), 7)),
-            ("TIME_WAIT", trends.time_wait, lambda value: units.short_count(round(value), 7)),
-            ("buffers", trends.buffer_bytes, units.compact_size),
+            Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
+            Graph.of("sockets", trends.sockets, _count),
+            Graph.of("TIME_WAIT", trends.time_wait, _count),
+            Graph.of("buffers", trends.buffer_bytes, units.compact_size),
         )
-        each = columns // len(graphs)
-        pieces: list[Piece] = []
-        for title, values, shown in graphs:
-            known = [value for value in values if value is not None]
-            low, high = (shown(min(known)), shown(max(known))) if known else (units.UNKNOWN, units.UNKNOWN)
-            ends = low if low == high else f"{low} to {high}"
-            room = each - len(title) - len(ends) - 4
-            graph = spark(values[-room:]) if room >= LEAST_GRAPH else ""
-            text = f"{title} {graph} {ends}"
-            pieces += [
-                (f"{title} ", "dim"),
-                (f"{graph} ", "slice-2"),
-                (ends.ljust(max(len(ends), each - len(text) + len(ends))), "dim"),
-            ]
-        return [tuple(pieces)]
+        return [side_by_side(sorted(graphs, key=lambda graph: graph.title != MOST_WANTED[choices.mode]), columns)]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One figure over time, with the lowest and the highest that it was."""
+
+    title: str
+    values: Values
+    ends: str
+
+    @classmethod
+    def of(cls, title: str, values: Values, shown: Callable[[float], str]) -> Graph:
+        """The graph of values, whose ends are shown as numbers."""
+        known = [value for value in values if value is not None]
+        low, high = (shown(min(known)), shown(max(known))) if known else (units.UNKNOWN, units.UNKNOWN)
+        return cls(title, values, low if low == high else f"{low} to {high}")
+
+    @property
+    def beside(self) -> int:
+        """The columns of what stands beside the graph."""
+        return len(self.title) + len(self.ends) + 2
+
+    def pieces(self, columns: int) -> Line:
+        """The graph of the last values in so many columns, filled up with spaces."""
+        text = spark(self.values)[-(columns - self.beside) :]  # by the same ends, whatever part is in sight
+        rest = self.ends.ljust(columns - len(self.title) - len(text) - 2)
+        return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
+
+
+def side_by_side(graphs: Sequence[Graph], columns: int) -> Line:
+    """As many graphs as fit, with an equal share of what the first ones leave of the width."""
+    shown: list[Graph] = []
+    for graph in graphs:
+        if sum(each.beside + LEAST_GRAPH + GAP for each in (*shown, graph)) - GAP > columns:
+            break
+        shown.append(graph)
+    if not shown:
+        return EMPTY
+    spare = columns + GAP - sum(each.beside + LEAST_GRAPH + GAP for each in shown)
+    line: Line = ()
+    for at, graph in enumerate(shown):
+        own = graph.beside + LEAST_GRAPH + spare // len(shown)
+        line = (*line, *graph.pieces(own), *(((" " * GAP, "text"),) if at + 1 < len(shown) else ()))
+    return line
+
+
+def _count(value: float) -> str:
+    """A count in full below a million, else shortened."""
+    return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
 def spark(values: Values) -> str:

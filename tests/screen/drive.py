@@ -65,6 +65,23 @@ def snapshot_of(folder: Path) -> Snapshot:
     return sampler.snapshot()
 
 
+def story(kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
+    """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases."""
+    clock = [100.0]
+    host = ChangedHost(tree(kernel, phases[0]), live=True)
+    sampler = Sampler(host, kernel_sources(), monotonic=lambda: clock[0], unix_time=lambda: 1795348800.4 + clock[0])
+    looks: list[Snapshot] = []
+    for phase in phases:
+        host.turn_to(tree(kernel, phase))
+        sampler.forget_rests()
+        for _ in range(2):
+            for source in sampler.due():
+                driven(sampler.read(source))
+        looks.append(sampler.snapshot())
+        clock[0] += every_s
+    return looks
+
+
 class ChangedHost:
     """A host on a recorded tree whose answers a test changes: other bytes, an error, or none for as long as wanted."""
 
@@ -91,6 +108,10 @@ class ChangedHost:
 
     def close(self) -> None:
         self.let_go()
+
+    def turn_to(self, folder: Path) -> None:
+        """Answers from another tree from now on."""
+        self._folder = opened(folder)
 
     def let_go(self) -> None:
         """Ends every read that hangs."""
@@ -138,11 +159,11 @@ def lines_of(app: App[int], pane: type[Pane]) -> list[str]:
 
 def title_of(app: App[int], pane: type[Pane]) -> str:
     """What stands in the upper edge of a pane."""
-    return str(app.screen_stack[0].query_one(pane).border_title)
+    return str(app.screen_stack[0].query_one(pane).border_title).strip()
 
 
 TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SLABS|O/S|P/S|ORDER|TCP'S|Δ/s)[▾▴]?")
-LAST_FIGURE = re.compile(r"(?:^|\s)(\d{1,3}(?: \d{3})*|–)$")
+LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
 def table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -226,6 +247,13 @@ async def shown(pilot: AppPilot) -> TcptopApp:
     await pilot.pause()
     await pilot.pause()
     return app
+
+
+async def resized(pilot: AppPilot, size: tuple[int, int]) -> None:
+    """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
+    await pilot.resize_terminal(*size)
+    await pilot.pause()
+    await pilot.pause()
 
 
 async def until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:

@@ -17,6 +17,7 @@ from drive import (
     grid,
     grouped,
     lines_of,
+    resized,
     root_only,
     shown,
     sizes,
@@ -515,13 +516,6 @@ PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, SocketsPane, CachesPane, 
 ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(75, 17), Size(120, 40), Size(80, 24)]
 """Both sides of every breakpoint, the usual terminals and the extremes."""
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
-
-
-async def resized(pilot: AppPilot, size: tuple[int, int]) -> None:
-    """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
-    await pilot.resize_terminal(*size)
-    await pilot.pause()
-    await pilot.pause()
 
 
 def too_wide(app: TcptopApp) -> list[str]:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import pytest
 from conftest import TextTwin
-from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, root_only, tree
+from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, opened, root_only, story, tree
+from made_machine import MACHINES, made
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
@@ -20,12 +21,14 @@ from textual.widgets import Input
 from tcptop.app import TcptopApp
 from tcptop.hosts.driven import driven
 from tcptop.sampler import Sampler, kernel_sources
+from tcptop.settings import Settings
 from tcptop.snapshot import Snapshot
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 SIZES = [SMALL, MIDDLE, LARGE]
 USUAL = [SMALL, MIDDLE]
 TINY = [(60, 20), (40, 12), (40, 5)]
+HUGE = (240, 70)
 
 
 def size_name(size: object) -> str | None:
@@ -203,8 +206,175 @@ def test_a_panes_end(look: Look) -> None:
 
 def named(keys: str) -> list[str]:
     """Characters as Textual names their keys."""
-    names = {"[": "left_square_bracket", "]": "right_square_bracket", "=": "equals_sign"}
+    names = {
+        "[": "left_square_bracket",
+        "]": "right_square_bracket",
+        "=": "equals_sign",
+        "?": "question_mark",
+    }
     return [names.get(key, key) for key in keys]
+
+
+# Machines of other shapes
+
+
+@pytest.mark.parametrize("keys", ["", "="])
+@pytest.mark.parametrize("machine", MACHINES)
+def test_machines(look: Look, tmp_path: Path, machine: str, keys: str) -> None:
+    look(app_on(made(machine, tmp_path / "web-17")), SMALL, named(keys), svg=False)
+
+
+@pytest.mark.parametrize("machine", ["64 nodes", "counts that are capped", "14 orders"])
+def test_machines_in_larger_terminals(look: Look, tmp_path: Path, machine: str) -> None:
+    keys = named("=") if machine == "64 nodes" else []
+    look(app_on(made(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
+
+
+def test_the_last_of_64_nodes(look: Look, tmp_path: Path) -> None:
+    look(app_on(made("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
+
+
+def test_a_node_of_a_number_far_away(look: Look, tmp_path: Path) -> None:
+    look(app_on(made("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False)
+
+
+@pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "5.10-4n", "6.1-1n"])
+def test_all_nodes_of_other_kernels(look: Look, kernel: str) -> None:
+    look(app_on(tree(kernel)), SMALL, named("="), svg=False)
+
+
+@pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "6.1-4n-ipv6", "6.1-1n"])
+def test_time_wait_on_other_kernels(look: Look, kernel: str) -> None:
+    look(app_on(tree(kernel, "timewait")), MIDDLE, ["m"], svg=False)
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=size_name)
+def test_time_wait_without_any(look: Look, size: tuple[int, int]) -> None:
+    """Why there is no average is said in any terminal."""
+    look(app_on(tree("6.1-4n", "base")), size, ["m"], svg=False)
+
+
+# What is looked for
+
+
+@at_usual_sizes
+def test_the_question_for_a_part_of_a_name(look: Look, size: tuple[int, int]) -> None:
+    async def ask(pilot: AppPilot) -> None:
+        await pilot.press("slash")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).cursor_blink = False
+        await pilot.press("b", "i", "n", "d")
+
+    look(app_on(tree("6.1-4n")), size, act=ask, svg=size == SMALL)
+
+
+@pytest.mark.parametrize("text", ["bind", "nosuchcache"])
+def test_a_part_of_a_name_that_stays(look: Look, text: str) -> None:
+    look(app_on(tree("6.1-4n")), SMALL, ["slash", *text, "enter"], svg=False)
+
+
+@at_usual_sizes
+@pytest.mark.parametrize("keys", ["r", "r="])
+def test_all_caches(look: Look, keys: str, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n")), size, named(keys), svg=False)
+
+
+@pytest.mark.parametrize("columns", [("cache", "bytes"), ("objects", "active", "use")], ids=" ".join)
+def test_columns_of_the_settings(look: Look, columns: tuple[str, ...]) -> None:
+    app = TcptopApp(opened(tree("6.1-4n")), settings=Settings(columns=columns))
+    look(app, SMALL, named("="), svg=False)
+
+
+# The mark, and time on the screen
+
+UP_AND_DOWN = ["base"] * 3 + ["established"] * 4 + ["halfclosed"] * 2 + ["timewait"] * 3
+
+
+def told(phases: Sequence[str], keys_after: dict[int, str]) -> Act:
+    """Goes through phases ten seconds apart, with keys after some of them."""
+
+    async def tell(pilot: AppPilot) -> None:
+        for number, snapshot in enumerate(story("6.1-4n", phases)):
+            await feed(pilot, snapshot)
+            for key in named(keys_after.get(number, "")):
+                await pilot.press(key)
+                await pilot.pause()
+
+    return tell
+
+
+@pytest.mark.parametrize("size", [*SIZES, *TINY], ids=size_name)
+def test_the_mark(look: Look, size: tuple[int, int]) -> None:
+    act = told(["base", "established"], {0: "k"})
+    look(app_on(tree("6.1-4n", "base")), size, act=act, svg=size in USUAL)
+
+
+def test_the_mark_for_all_nodes(look: Look) -> None:
+    look(app_on(tree("6.1-4n", "base")), MIDDLE, act=told(["base", "established"], {0: "=k"}), svg=False)
+
+
+def test_the_mark_when_sockets_went(look: Look) -> None:
+    look(app_on(tree("6.1-4n")), SMALL, act=told(["established", "timewait"], {0: "=k"}), svg=False)
+
+
+def test_the_mark_after_too_few_sockets(look: Look) -> None:
+    look(app_on(tree("6.1-4n", "base")), SMALL, act=told(["base", "timewait"], {0: "=k", 1: "m"}), svg=False)
+
+
+def test_the_mark_taken_away(look: Look) -> None:
+    look(app_on(tree("6.1-4n", "base")), SMALL, act=told(["base", "established"], {0: "k", 1: "k"}), svg=False)
+
+
+@pytest.mark.parametrize("size", [(60, 33), (80, 33), MIDDLE, LARGE], ids=size_name)
+def test_the_last_minutes(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n", "base")), size, act=told(UP_AND_DOWN, {}), svg=size == MIDDLE)
+
+
+def test_the_last_minutes_in_time_wait(look: Look) -> None:
+    look(app_on(tree("6.1-4n", "base")), (80, 33), act=told(UP_AND_DOWN, {11: "m"}), svg=False)
+
+
+def test_without_marks_and_graphs(look: Look) -> None:
+    look(app_on(tree("6.1-4n", "base")), MIDDLE, act=told(UP_AND_DOWN, {11: "x"}), svg=False)
+
+
+# Terminals
+
+
+@at_usual_sizes
+def test_no_color(look: Look, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    look(app_on(tree("6.1-4n")), size)
+
+
+@at_usual_sizes
+def test_light(look: Look, size: tuple[int, int]) -> None:
+    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(theme="light")), size)
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE, *TINY], ids=size_name)
+def test_ascii(look: Look, size: tuple[int, int]) -> None:
+    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
+
+
+@pytest.mark.parametrize("keys", ["=", "?", "i"])
+def test_views_in_ascii(look: Look, keys: str) -> None:
+    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, named(keys), svg=False)
+
+
+@pytest.mark.parametrize("keys", ["", "="])
+def test_a_huge_terminal(look: Look, keys: str) -> None:
+    look(app_on(tree("6.1-8n")), HUGE, named(keys), svg=False)
+
+
+@pytest.mark.parametrize("size", [SMALL, (40, 12), (40, 5)], ids=size_name)
+def test_a_message_covers_no_figure(look: Look, size: tuple[int, int]) -> None:
+    look(app_on(tree("6.1-4n")), size, ["9"], svg=size == SMALL)
+
+
+def test_lines_of_the_settings_that_are_bad(look: Look) -> None:
+    wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
+    look(TcptopApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
 
 
 # Live
@@ -249,6 +419,29 @@ def test_live(look: Look, keys: str, size: tuple[int, int]) -> None:
         await feed(pilot, snapshot)
 
     look(app_on(tree("6.1-4n")), size, named(keys), act=show)
+
+
+def test_every_source_is_late(look: Look) -> None:
+    """A kernel that answers nothing any more: the figures stand, and each pane says since when."""
+    clock = [100.0]
+    sampler = Sampler(
+        ChangedHost(tree("6.1-4n"), live=True),
+        kernel_sources(),
+        monotonic=lambda: clock[0],
+        unix_time=lambda: 1795348800.4 + clock[0],
+    )
+    for _ in range(2):
+        for source in sampler.due():
+            driven(sampler.read(source))
+    clock[0] += 30
+    for source in kernel_sources():
+        sampler.mark_late(source, 28.0)
+    snapshot = sampler.snapshot()
+
+    async def show(pilot: AppPilot) -> None:
+        await feed(pilot, snapshot)
+
+    look(app_on(tree("6.1-4n")), MIDDLE, act=show, svg=False)
 
 
 # Kernels that say less: what is new there is text, so larger screens are kept as text only

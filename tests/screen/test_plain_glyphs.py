@@ -1,0 +1,128 @@
+"""The screen in ASCII: the same figures at the same places, on every view, and when it is needed."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from drive import AppPilot, ChangedHost, feed, grid, opened, root_only, shown, story, tree
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tcptop.app import TcptopApp
+from tcptop.hosts.host import Host
+from tcptop.settings import Settings
+from tcptop.widgets.big_number import GLYPHS as BIG_GLYPHS
+from tcptop.widgets.big_number import PLAIN_GLYPHS
+from tcptop.widgets.plain_glyphs import GLYPHS, in_ascii, needs_ascii
+
+VIEWS = {
+    "start": [],
+    "all nodes": ["equals_sign"],
+    "TIME_WAIT in bytes": ["m", "y"],
+    "all caches": ["r", "n"],
+    "explained": ["i"],
+    "a cache explained": ["down", "enter"],
+    "memory": ["i", "right"],
+    "room": ["i", "right", "right"],
+    "paths": ["i", "right", "right", "right"],
+    "help": ["question_mark"],
+    "the end of help": ["question_mark", "end"],
+}
+OF_THE_BOXES = set("─│╭╮╰╯")
+"""What CSS draws; it has borders of its own for ASCII."""
+
+
+def test_each_glyph_is_as_wide_as_its_twin() -> None:
+    for glyph, twin in GLYPHS.items():
+        assert twin.isascii(), glyph
+        assert twin.isprintable(), glyph
+        assert len(glyph) == len(twin) == cell_len(glyph), glyph
+
+
+def test_the_large_digits_are_as_wide_as_their_twins() -> None:
+    assert BIG_GLYPHS.keys() == PLAIN_GLYPHS.keys()
+    for character, glyph in PLAIN_GLYPHS.items():
+        assert list(map(len, glyph)) == list(map(len, BIG_GLYPHS[character]))
+        assert "".join(glyph).isascii()
+    digits = [glyph for character, glyph in PLAIN_GLYPHS.items() if character.isdigit()]
+    assert len(set(digits)) == 10, "no two digits look the same"
+
+
+@given(st.text())
+def test_any_text_keeps_its_width(text: str) -> None:
+    plain = in_ascii(text)
+    assert plain.isascii()
+    if not any(unicodedata.combining(each) or unicodedata.category(each) in ("Cf", "Mn", "Me", "Mc") for each in text):
+        assert cell_len(plain) == cell_len(text)
+
+
+def test_wide_characters_leave_two_marks() -> None:
+    assert in_ascii("主机 ≤ 3") == "???? < 3"
+
+
+async def view(host: Host, ascii_alone: bool, keys: list[str], size: tuple[int, int]) -> str:
+    app = TcptopApp(host, settings=Settings(ascii=ascii_alone))
+    async with app.run_test(size=size) as pilot:
+        await shown(pilot)
+        await pilot.press(*keys)
+        await pilot.pause()
+        return grid(app)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+@pytest.mark.parametrize("keys", VIEWS.values(), ids=VIEWS)
+async def test_every_view_is_the_same_in_ascii(keys: list[str], size: tuple[int, int]) -> None:
+    rich = await view(opened(tree("6.1-4n")), False, keys, size)
+    plain = await view(opened(tree("6.1-4n")), True, keys, size)
+    assert plain.isascii()
+    assert not rich.isascii()
+    assert plain.count("?") == rich.count("?"), "every character that the screen draws has a twin"
+    for line, twin in zip(rich.splitlines(), plain.splitlines(), strict=True):
+        kept = [at for at, character in enumerate(line) if character.isalnum() and character.isascii()]
+        assert [line[at] for at in kept] == [twin.ljust(len(line))[at] for at in kept], twin
+
+
+async def test_a_refused_host_in_ascii() -> None:
+    host = ChangedHost(tree("6.1-4n"))
+    host.refused = root_only
+    plain = await view(host, True, [], (120, 40))
+    assert plain.isascii()
+    assert "/proc/slabinfo is for root only" in plain
+
+
+async def test_graphs_and_marks_in_ascii() -> None:
+    app = TcptopApp(opened(tree("6.1-4n", "base")), settings=Settings(ascii=True))
+
+    async def drive(pilot: AppPilot) -> None:
+        await shown(pilot)
+        for look in story("6.1-4n", ["base", "base", "established", "established", "timewait"]):
+            await feed(pilot, look)
+
+    async with app.run_test(size=(120, 40)) as pilot:
+        await drive(pilot)
+        text = grid(app)
+    assert text.isascii()
+    assert "^ tw_sock_TCP" in text
+    assert "v TCP " in text
+    assert "sockets __##" in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "encoding", "needed"),
+    [
+        ({"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}, "utf-8", False),
+        ({"TERM": "xterm-256color"}, "UTF-8", False),
+        ({"TERM": "screen"}, "UTF8", False),
+        ({"TERM": "xterm-256color"}, "iso8859-1", True),
+        ({"TERM": "xterm-256color"}, "ascii", True),
+        ({"TERM": "xterm-256color"}, None, True),
+        ({"TERM": "linux"}, "utf-8", True),
+        ({"TERM": "xterm", "LC_ALL": "C"}, "utf-8", True),
+        ({"TERM": "xterm", "LC_ALL": "POSIX"}, "utf-8", True),
+        ({"TERM": "xterm", "LC_ALL": "C.UTF-8"}, "utf-8", False),
+    ],
+)
+def test_when_it_is_needed(environment: dict[str, str], encoding: str | None, needed: bool) -> None:
+    assert needs_ascii(environment, encoding) is needed

@@ -1,0 +1,426 @@
+"""What the keys for looking closer do: the filter, all caches, the mark, the graphs, and the settings file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from drive import (
+    AppPilot,
+    ChangedHost,
+    app_on,
+    feed,
+    grid,
+    lines_of,
+    opened,
+    resized,
+    shown,
+    slabinfo_rows,
+    story,
+    table,
+    title_of,
+    tree,
+    until,
+)
+from textual._doc import take_svg_screenshot
+
+from tcptop.app import LIGHT_THEME, THEME, TcptopApp
+from tcptop.settings import Settings, path, read
+from tcptop.snapshot import Snapshot
+from tcptop.widgets.buddy_pane import BuddyPane
+from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.key_line import KEYS, KeyLine
+from tcptop.widgets.room_line import RoomLine
+from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.trend_line import LEVELS, TrendLine
+
+LARGE = (200, 70)
+ALL = (200, 500)
+"""So tall that no pane scrolls."""
+
+
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
+    return table(lines_of(app, CachesPane))
+
+
+def merged_names(kernel: str, row: str) -> set[str]:
+    """The caches that a row of slabinfo counts, by the links of the recording."""
+    slab = tree(kernel) / "sys/kernel/slab"
+    if not (slab / row).is_symlink():
+        return {row}
+    return {link.name for link in slab.iterdir() if link.is_symlink() and link.readlink() == (slab / row).readlink()}
+
+
+# The filter
+
+
+async def test_the_table_follows_what_is_typed() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        everything = list(caches(app))
+        await pilot.press("slash")
+        typed = ""
+        for letter in "TCP_b":
+            await pilot.press(letter if letter != "_" else "underscore")
+            await pilot.pause()
+            typed += letter.lower()
+            names = list(caches(app))
+            assert names, typed
+            assert set(names) <= set(everything)
+            by_name = {
+                name for name in everything if any(typed in each.lower() for each in merged_names("6.1-4n", name))
+            }
+            # A struct's name counts, too: `pid` has inet_bind_bucket.
+            assert by_name <= set(names)
+            assert f"/{typed}" in title_of(app, CachesPane).lower()
+        assert names == ["pid", "anon_vma_chain"], "the rows that bind buckets are counted in"
+        await pilot.press("backspace", "backspace", "backspace", "backspace")
+        await pilot.pause()
+        assert len(caches(app)) > len(names)
+
+
+async def test_enter_keeps_the_filter_and_esc_ends_it() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        everything = list(caches(app))
+        await pilot.press("slash", *"filp", "enter")
+        await pilot.pause()
+        assert list(caches(app)) == ["filp"]
+        await pilot.press("n", "m", "equals_sign", "space")
+        assert list(caches(app)) == ["filp"], "other keys leave it alone"
+        await pilot.press("escape")
+        assert sorted(caches(app)) == sorted(everything)
+        await pilot.press("slash", *"filp", "escape")
+        await pilot.pause()
+        assert sorted(caches(app)) == sorted(everything)
+        assert "/" not in title_of(app, CachesPane)
+
+
+async def test_a_filter_that_nothing_passes_says_how_it_ends() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        await pilot.press("slash", *"kmalloc", "enter")
+        await pilot.pause()
+        text = " ".join(" ".join(lines_of(app, CachesPane)).split())
+        assert "'kmalloc'" in text
+        assert "ESC ends it" in text
+        assert "r looks in all" in text
+        await pilot.press("r")
+        assert set(caches(app)) <= {name for name in slabinfo_rows(tree("6.1-4n")) if "kmalloc" in name}
+        assert caches(app)
+
+
+async def test_markup_in_the_filter_is_text() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pilot.press("slash", "left_square_bracket", *"red", "right_square_bracket", "enter")
+        await pilot.pause()
+        assert "─ /[red] ─" in grid(app)
+        assert "'[red]'" in grid(app)
+
+
+# All caches
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "5.10-4n", "7.3-4n"])
+async def test_r_shows_every_row_of_slabinfo(kernel: str) -> None:
+    async with app_on(tree(kernel)).run_test(size=ALL) as pilot:
+        app = await shown(pilot)
+        await pilot.press("equals_sign")
+        tcps = caches(app)
+        await pilot.press("r")
+        every = caches(app)
+        rows = slabinfo_rows(tree(kernel))
+        assert every.keys() == rows.keys()
+        assert {name: every[name] for name in tcps} == tcps
+        for name, cells in every.items():
+            assert cells["OBJS"].replace(" ", "") == str(rows[name][1]), name
+            assert cells["SLABS"].replace(" ", "") == str(rows[name][5]), name
+        await pilot.press("r")
+        assert caches(app) == tcps
+
+
+async def test_what_is_not_read_by_node_is_not_zero_there() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=ALL) as pilot:
+        app = await shown(pilot)
+        await pilot.press("r", "2")
+        rows = caches(app)
+        assert rows["TCP"]["OBJS"] == "4 004"
+        assert rows["task_struct"]["OBJS"] == "–"
+        assert "TCP's caches only" in lines_of(app, CachesPane)[0]
+
+
+# The mark
+
+
+async def test_after_k_counts_are_differences() -> None:
+    async with app_on(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        before, after = story("6.1-4n", ["base", "established"])
+        await feed(pilot, before)
+        await pilot.press("equals_sign", "k")
+        assert {cells["OBJS"] for cells in caches(app).values()} == {"0"}
+        await feed(pilot, after)
+        old, new = slabinfo_rows(tree("6.1-4n", "base")), slabinfo_rows(tree("6.1-4n"))
+        for name, cells in caches(app).items():
+            for title, at in (("ACTIVE", 0), ("OBJS", 1), ("SLABS", 5)):
+                change = new[name][at] - old[name][at]
+                assert int(cells[title].replace(" ", "")) == change, (name, title)
+                assert cells[title].startswith("+") == (change > 0)
+            assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "what is no count stays what it is"
+        assert "+16 000 sockets" in lines_of(app, RoomLine)[0]
+        assert "10 s ago" in lines_of(app, RoomLine)[0]
+        assert "since the mark" in title_of(app, CachesPane)
+        await pilot.press("k")
+        assert caches(app)["TCP"]["OBJS"] == "16 016"
+        assert "room for" in lines_of(app, RoomLine)[0]
+
+
+async def test_what_went_most_stands_first_too() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        before, after = story("6.1-4n", ["established", "timewait"])
+        await feed(pilot, before)
+        await pilot.press("equals_sign", "k", "o")
+        await feed(pilot, after)
+        changes = [abs(int(cells["OBJS"].replace(" ", ""))) for cells in caches(app).values()]
+        assert changes == sorted(changes, reverse=True)
+        assert any(cells["OBJS"].startswith("-") for cells in list(caches(app).values())[:2])
+        await pilot.press("o")
+        changes = [abs(int(cells["OBJS"].replace(" ", ""))) for cells in caches(app).values()]
+        assert changes == sorted(changes)
+
+
+async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        await pilot.press("k", "space")
+        await pilot.pause()
+        assert lines_of(app, RoomLine)[0].strip().startswith("since the mark: 0 sockets")
+
+
+# Time on the screen
+
+
+def minutes() -> list[Snapshot]:
+    return story("6.1-4n", ["base", "base", "established", "established", "timewait"])
+
+
+async def test_graphs_and_marks_come_and_go() -> None:
+    async with app_on(tree("6.1-4n", "base")).run_test(size=(160, 40)) as pilot:
+        app = await shown(pilot)
+        for look in minutes():
+            await feed(pilot, look)
+        line = lines_of(app, TrendLine)[0]
+        assert "sockets ▁▁██ 1 to 16 001" in line
+        assert "TIME_WAIT █" in line
+        marked = {tuple(row.split()[:2]) for row in lines_of(app, CachesPane)}
+        assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
+        await pilot.press("x")
+        assert lines_of(app, TrendLine) == [""]
+        assert not set(grid(app)) & {"▴", "±"}
+        await pilot.press("x")
+        assert lines_of(app, TrendLine)[0] == line
+
+
+async def test_graphs_never_run_into_one_another() -> None:
+    async with app_on(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
+        app = await shown(pilot)
+        for look in minutes():
+            await feed(pilot, look)
+        for columns in range(20, 241, 3):
+            await resized(pilot, (columns, 40))
+            line = lines_of(app, TrendLine)[0]
+            assert len(line) <= columns - 2
+            for title in ("B/conn", "sockets", "TIME_WAIT", "buffers"):
+                if title in line:
+                    assert re.search(rf"(^|  ){title} [{LEVELS}]{{4}} \S+( to \S+| \d\d\d)*( |$)", line), line
+            assert ("B/conn" in line) == (columns >= 30)
+
+
+# Titles, messages, keys
+
+
+@pytest.mark.parametrize("keys", ["", "=", "m", "/tcp", "y"])
+async def test_a_title_keeps_the_place_it_tells(keys: str) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(120, 24)) as pilot:
+        app = await shown(pilot)
+        if keys.startswith("/"):
+            await pilot.press("slash", *keys[1:], "enter")
+        elif keys:
+            await pilot.press({"=": "equals_sign"}.get(keys, keys))
+        for columns in range(40, 130, 3):
+            await resized(pilot, (columns, 24))
+            for pane in (CachesPane, BuddyPane):
+                title = title_of(app, pane)
+                assert re.search(r"─ 1–\d+ of \d+$", title), (columns, title)
+                assert f"─ {title} ─" in grid(app), "the edge has room for all of it"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 20), (40, 12)], ids=str)
+async def test_a_message_covers_the_key_line_alone(size: tuple[int, int]) -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=size, notifications=True) as pilot:
+        app = await shown(pilot)
+        before = grid(app).splitlines()
+        await pilot.press("7")
+        await until(pilot, lambda: "no node 7" in grid(app), "the message is there")
+        after = grid(app).splitlines()
+        assert after[:-1] == before[:-1]
+        assert after[-1] == " no node 7; there are: 0, 1, 2, 3"
+
+
+async def test_no_key_is_cut() -> None:
+    async with app_on(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        both = [(f"{key} {long}", f"{key} {short}") for key, long, short in KEYS]
+        for columns in range(20, 241, 3):
+            await resized(pilot, (columns, 24))
+            [line] = lines_of(app, KeyLine)
+            assert len(line) <= columns
+            entries = line.strip().split("  ")
+            assert all(entry in texts for entry, texts in zip(entries, both, strict=False)), line
+            assert "? help" in entries
+            assert len(entries) == len(KEYS) or len(line) > columns - 20, "what has room is there"
+
+
+async def test_80_columns_name_the_keys_for_every_view() -> None:
+    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await shown(pilot)
+        shown_keys = {entry.split(" ")[0] for entry in lines_of(app, KeyLine)[0].strip().split("  ")}
+        assert {"?", "q", "m", "0-9[]=", "i", "/", "c", "r", "k"} <= shown_keys
+
+
+# Scopes
+
+
+@pytest.mark.parametrize(
+    ("release", "whose"),
+    [
+        ("3.10.0-1160.el7.x86_64", "machine"),
+        ("4.8.15", "machine"),
+        ("4.10.17", "machine or here"),
+        ("4.13.9", "here, machine ≤ 30"),
+        ("6.1.0-56-amd64", "here, machine ≤ 30"),
+        ("", "here, machine ≤ 30"),
+    ],
+)
+async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> None:
+    """`tw` of sockstat became a count of the network namespace between 4.8 and 4.13."""
+    host = ChangedHost(tree("6.1-4n"))
+    host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
+    host.texts["proc/version"] = b"\n"
+    async with TcptopApp(host).run_test(size=(120, 40)) as pilot:
+        app = await shown(pilot)
+        [line] = [line for line in lines_of(app, SocketsPane) if line.startswith("TIME_WAIT")]
+        assert line.split(maxsplit=2)[2] == whose
+
+
+# Settings
+
+
+async def test_the_screen_starts_as_the_settings_say() -> None:
+    settings = Settings(sort="n", theme="light", node=2, columns=("objects", "bytes"), extras=False)
+    app = TcptopApp(opened(tree("6.1-4n")), sort=settings.sort, settings=settings)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(pilot)
+        assert app.theme == LIGHT_THEME.name
+        assert "node 2 of 4" in title_of(app, CachesPane)
+        head, first, *_ = lines_of(app, CachesPane)
+        assert head.split() == ["CACHE▴", "OBJS", "CACHE", "SIZE"], "without names nobody could read the table"
+        assert first.startswith("MPTCP ")
+
+
+async def test_a_node_of_the_settings_that_is_gone() -> None:
+    app = TcptopApp(opened(tree("6.1-4n")), settings=Settings(node=9))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(pilot)
+        assert "node 0 of 4" in title_of(app, CachesPane)
+
+
+async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
+    wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
+    app = TcptopApp(opened(tree("6.1-4n")), wrong=wrong)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shown(pilot)
+        await until(pilot, lambda: all(line in grid(app) for line in wrong), "both lines are named as they are")
+        assert "allocated      16 001" in grid(app)
+
+
+async def write_by_palette(pilot: AppPilot) -> None:
+    await pilot.press("colon")
+    await pilot.pause()
+    await pilot.press(*"write")
+    await until(pilot, lambda: "settings file" in grid(pilot.app), "the palette has the command")
+    await pilot.press("enter")
+    await pilot.pause()
+
+
+async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    kept = Settings(interval=3.0, columns=("objects",), mouse=True)
+    app = TcptopApp(opened(tree("6.1-4n")), every_s=3.0, settings=kept)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await shown(pilot)
+        await pilot.press("c", "2", "x", "m")
+        assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
+        await write_by_palette(pilot)
+        await until(pilot, path().exists, "the file is written")
+        await until(pilot, lambda: "written: " in grid(app), "it says so")
+    expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
+    assert read(path()) == (expected, []), "what the screen does not choose stays as it was"
+
+
+async def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "tcptop").write_text("a file where the folder should be")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    app = app_on(tree("6.1-4n"))
+    async with app.run_test(size=(160, 40), notifications=True) as pilot:
+        await shown(pilot)
+        await write_by_palette(pilot)
+        await until(pilot, lambda: "config.toml: " in grid(app), "the error is said")
+        await pilot.press("m")
+        assert "TIME_WAIT" in grid(app).splitlines()[0], "and the screen goes on"
+
+
+# Looks
+
+
+def colours(svg: str) -> set[str]:
+    return set(re.findall(r"#[0-9a-f]{6}", svg.split("</style>")[-1] + "".join(re.findall(r"\{ fill: [^}]*\}", svg))))
+
+
+def is_grey(colour: str) -> bool:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return max(red, green, blue) - min(red, green, blue) <= 4
+
+
+def test_no_color_leaves_greys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def picture() -> str:
+        return str(take_svg_screenshot(app=app_on(tree("6.1-4n")), terminal_size=(120, 40)))
+
+    # The frame of the picture has three buttons, which are no part of the screen.
+    of_the_frame = {"#ff5f57", "#febc2e", "#28c840"}
+    assert not all(map(is_grey, colours(picture()) - of_the_frame))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert [each for each in colours(picture()) - of_the_frame if not is_grey(each)] == []
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", [THEME, LIGHT_THEME], ids=lambda theme: theme.name)
+def test_every_text_stands_out_from_its_ground(theme: object) -> None:
+    assert theme in (THEME, LIGHT_THEME)
+    chosen = THEME if theme is THEME else LIGHT_THEME
+    ground = chosen.background
+    assert ground is not None
+    texts = [chosen.primary, chosen.secondary, chosen.accent, chosen.success, chosen.warning, chosen.foreground]
+    for colour in [*texts, chosen.variables["text-muted"]]:
+        assert colour is not None
+        light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, colour
