@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ NOON = 1_795_348_800.0
 
 def at(seconds: float, phase: str = "established") -> Ledger:
     """What a recording says, as if it had been read so many seconds after noon."""
-    return replace(ledger("6.1-4n", phase), taken_at_unix_s=NOON + seconds)
+    return ledger("6.1-4n", phase)._replace(taken_at_unix_s=NOON + seconds)
 
 
 def after(*looks: Ledger) -> Trends:
@@ -65,8 +65,8 @@ def test_steps_that_nobody_saw_are_not_known() -> None:
 
 
 def test_a_figure_that_is_not_known_stays_so() -> None:
-    nothing = replace(at(0).sockets, allocated=None, time_wait=None, buffer_bytes=None)
-    trends = after(replace(at(0), sockets=nothing), at(10))
+    nothing = at(0).sockets._replace(allocated=None, time_wait=None, buffer_bytes=None)
+    trends = after(at(0)._replace(sockets=nothing), at(10))
     assert (trends.sockets, trends.time_wait, trends.buffer_bytes) == ((None,), (None,), (None,))
 
 
