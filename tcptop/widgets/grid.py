@@ -140,10 +140,9 @@ def apart(rows: Sequence[GridRow], widths: Sequence[int], chosen: Sequence[int])
     """The widths with a space more where, one space apart, two numbers would read as one: `2 304 101`."""
     wider = [*widths]
     for left, right in pairwise(chosen):
+        full = widths[right]
         if any(
-            cell_len(row.cells[right]) == widths[right]
-            and ENDS.search(row.cells[left])
-            and GROUP.match(row.cells[right])
+            len(row.cells[right]) == full and ENDS.search(row.cells[left]) and GROUP.match(row.cells[right])
             for row in rows
         ):
             wider[right] += 1

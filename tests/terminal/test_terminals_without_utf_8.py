@@ -1,0 +1,42 @@
+"""tcptop where the locale has no UTF-8, and on the Linux console: it draws in ASCII, and keeps that to itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from session import SHORT, Session
+
+from tcptop.settings import path, read
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name, value in request.param.items():
+        monkeypatch.setenv(name, value)
+    made = Session(["env", *(f"{name}={value}" for name, value in request.param.items()), *SHORT])
+    yield made
+    made.end()
+
+
+@pytest.mark.parametrize(
+    "session", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"TERM": "linux"}, {"PYTHONIOENCODING": "latin-1"}], indirect=True
+)
+def test_everything_is_drawn_in_ascii_and_the_settings_do_not_know(session: Session) -> None:
+    session.until_shown("sock_inode_cache")
+    session.until_quiet()
+    text = session.screen.text()
+    assert text.isascii()
+    assert "+- TCP caches - node 0 of 4 - 1-11 of 18 -" in text
+    session.type(":")
+    session.until_shown("Search for commands")
+    session.type("write")
+    session.until_shown("write these settings")
+    session.type("\r")
+    session.until(path().exists, "the settings are written")
+    assert read(path())[0].ascii is None, "another terminal has UTF-8"
+    session.until_shown("written: ")
+    session.type("q")
+    assert session.until_ended() == 0
