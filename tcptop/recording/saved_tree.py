@@ -1,0 +1,46 @@
+"""A folder that holds `proc` and `sys`, as a recording of one sample without a time."""
+
+from __future__ import annotations
+
+from tcptop.hosts.folder import FolderHost
+from tcptop.recording.recording import NO_SUMMARY, Summary
+from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+
+
+class SavedTree:
+    """One sample: the files below a folder, read when they are asked for."""
+
+    def __init__(self, root: str) -> None:
+        """Takes the folder that holds `proc` and `sys`; raises OSError where it cannot be entered."""
+        self.path = root
+        self._host = FolderHost(root)
+        self._snapshot: Snapshot | None = None
+
+    def __len__(self) -> int:
+        return 1
+
+    def taken_at_unix_s(self, index: int) -> float | None:  # noqa: ARG002 (there is one)
+        """A tree does not tell when it was saved."""
+        return None
+
+    def summary(self, index: int) -> Summary:
+        """What sockstat says."""
+        value = self.snapshot(index).sockstat.value
+        return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+
+    def snapshot(self, index: int) -> Snapshot:  # noqa: ARG002 (there is one)
+        """What the sources say of the tree, as with `--root`."""
+        if self._snapshot is None:
+            sampler = Sampler(self._host, kernel_sources())
+            read_due(sampler)
+            self._snapshot = sampler.snapshot()
+        return self._snapshot
+
+    def damaged(self, index: int) -> str | None:  # noqa: ARG002 (there is one)
+        """A tree is what it is: each source says by itself what is wrong."""
+        return None
+
+    def close(self) -> None:
+        """Closes the folder."""
+        self._host.close()
