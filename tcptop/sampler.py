@@ -170,7 +170,8 @@ class Sampler:
         if source is None:
             return None, NO_ANSWERS
         reading, answers = self._readings.get("sockstat", NOT_READ), self._sockstat_answers
-        if reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S:
+        old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
+        if old or (self._kept is not None and not answers):
             # Not kept as a reading of its own: a rate over so short a time would be noise.
             host = Tap(self.host)
             reading = await source.read(host)

@@ -7,6 +7,8 @@ import stat
 
 from tcptop.printable import printable
 from tcptop.recording.errors import RecordingError
+from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
+from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
 
@@ -41,5 +43,9 @@ def _opened_folder(path: str) -> Recording:
 
 
 def _opened_file(path: str) -> Recording:
+    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        header = file.read(HEADER_BYTES)
+    if is_sqlite(header):
+        return FileRecording(path)
     # A tar archive of a saved tree is told by its content here, and opened as one sample.
     raise RecordingError(f"{printable(path)}: not a recording; give {KNOWN}")
