@@ -14,8 +14,8 @@ from tcptop.recording.bounded_cache import BoundedCache
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.file_format import opened_file, reason, told
 from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
-from tcptop.recording.recording import Summary
-from tcptop.recording.replay import Replay, Replayed, lost
+from tcptop.recording.recording import KeptSample, Summary
+from tcptop.recording.replay import Replay, Replayed
 from tcptop.recording.sample_record import SampleRecord, parsed_record
 from tcptop.snapshot import Snapshot
 
@@ -75,7 +75,11 @@ class FileRecording:
 
     def snapshot(self, index: int) -> Snapshot:
         """The sample as it was live."""
-        return self._replayed(index).snapshot
+        return self._replayed(index).kept.snapshot
+
+    def kept(self, index: int) -> KeptSample:
+        """The same with what was read."""
+        return self._replayed(index).kept
 
     def damaged(self, index: int) -> str | None:
         """What of a sample is damaged."""
@@ -99,9 +103,7 @@ class FileRecording:
         number = self._numbers[index]
         found = self._samples.get(number)
         if found is None:
-            found = self._replay.replayed(number)
-            if found.damaged is None and found.snapshot.taken_at_unix_s != self.taken_at_unix_s(index):
-                found = lost("this sample is damaged: its time is another than the list says")
+            found = self._replay.replayed(number, self.taken_at_unix_s(index))
             while len(self._samples) >= MOST_KEPT_SAMPLES:
                 del self._samples[next(iter(self._samples))]
             self._samples[number] = found
