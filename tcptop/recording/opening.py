@@ -7,6 +7,8 @@ import stat
 
 from tcptop.printable import printable
 from tcptop.recording.errors import RecordingError
+from tcptop.recording.export import LIST_NAME
+from tcptop.recording.exported_folder import ExportedFolder
 from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
 from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
@@ -39,6 +41,8 @@ def opened(path: str) -> Recording:
 def _opened_folder(path: str) -> Recording:
     if os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
         return SavedTree(path)
+    if os.path.isfile(os.path.join(path, LIST_NAME)):  # noqa: PTH113, PTH118
+        return ExportedFolder(path)
     raise RecordingError(f"{printable(path)}: holds no recording; give {KNOWN}")
 
 
