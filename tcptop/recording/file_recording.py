@@ -12,7 +12,7 @@ from typing import Any
 from tcptop.printable import printable
 from tcptop.recording.bounded_cache import BoundedCache
 from tcptop.recording.errors import RecordingError
-from tcptop.recording.file_format import opened_file, reason, told
+from tcptop.recording.file_format import SQLITE_ERRORS, opened_file, reason, told
 from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
 from tcptop.recording.recording import KeptSample, Summary
 from tcptop.recording.replay import Replay, Replayed
@@ -124,7 +124,7 @@ class FileRecording:
         )
         try:
             row = self._connection.execute(query, (MOST_UNPACKED_BYTES, value)).fetchone()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise DamagedError(reason(error)) from None
         if row is None:
             raise DamagedError("it is not in the file")
@@ -163,9 +163,9 @@ class FileRecording:
         """What a query gives, up to damage."""
         try:
             yield from self._connection.execute(f"{query} LIMIT {MOST_SAMPLES + 1}")
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
+        except sqlite3.OperationalError:
+            raise
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._is_cut = True
 
 

@@ -27,15 +27,18 @@ def opened(path: str) -> Recording:
     where = printable(path)
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
-        if stat.S_ISDIR(mode):
-            return _opened_folder(path)
-        if not stat.S_ISREG(mode):
-            raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
-        return _opened_file(path)
     except OSError as error:
         raise RecordingError(f"{where}: {error.strerror}") from None
     except ValueError:
         raise RecordingError(f"{where}: no file can have such a name") from None
+    try:
+        if stat.S_ISDIR(mode):
+            return _opened_folder(path)
+        if stat.S_ISREG(mode):
+            return _opened_file(path)
+    except OSError as error:
+        raise RecordingError(f"{where}: {error.strerror}") from None
+    raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
 
 
 def _opened_folder(path: str) -> Recording:
