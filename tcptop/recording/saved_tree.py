@@ -1,0 +1,51 @@
+"""A folder that holds `proc` and `sys`, as a recording of one sample without a time."""
+
+from __future__ import annotations
+
+from tcptop.hosts.folder import FolderHost
+from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary
+from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+
+
+class SavedTree:
+    """One sample: the files below a folder, read when they are asked for."""
+
+    def __init__(self, root: str) -> None:
+        """Takes the folder that holds `proc` and `sys`; raises OSError where it cannot be entered."""
+        self.path = root
+        self._host = FolderHost(root)
+        self._kept: KeptSample | None = None
+
+    def __len__(self) -> int:
+        return 1
+
+    def taken_at_unix_s(self, index: int) -> float | None:  # noqa: ARG002 (there is one)
+        """A tree does not tell when it was saved."""
+        return None
+
+    def summary(self, index: int) -> Summary:
+        """What sockstat says."""
+        value = self.snapshot(index).sockstat.value
+        return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+
+    def snapshot(self, index: int) -> Snapshot:
+        """What the sources say of the tree, as with `--root`."""
+        return self.kept(index).snapshot
+
+    def kept(self, index: int) -> KeptSample:  # noqa: ARG002 (there is one)
+        """The same with the files."""
+        if self._kept is None:
+            reads: list[SourceRead] = []
+            sampler = Sampler(self._host, kernel_sources(), kept=reads.append)
+            read_due(sampler)
+            self._kept = KeptSample(sampler.snapshot(), tuple(reads))
+        return self._kept
+
+    def damaged(self, index: int) -> str | None:  # noqa: ARG002 (there is one)
+        """A tree is what it is: each source says by itself what is wrong."""
+        return None
+
+    def close(self) -> None:
+        """Closes the folder."""
+        self._host.close()
