@@ -164,9 +164,9 @@ class RecordWriter:
 
     def _read_of(self, source: str, reading: AnyReading) -> SourceRead | None:
         """The read that a reading was made of; None where it was made of none that was kept."""
-        reads: Sequence[SourceRead] = self._reads.get(source, ())
-        for read in reversed(reads):
-            if read.reading.taken_at_s == reading.taken_at_s and read.reading.value is reading.value:
+        for read in reversed(self._reads.get(source, ())):
+            its = read.reading
+            if its.taken_at_s == reading.taken_at_s and its.value is reading.value:
                 return read
         return None
 

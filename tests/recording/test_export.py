@@ -15,6 +15,7 @@ from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.recording.bundle import Bundle
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import export
 from tcptop.recording.opening import opened
@@ -127,7 +128,7 @@ def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> 
         0,
     )
     reading_ = shown[0].slabinfo
-    answers: tuple[FileRead | FolderRead, ...] = (links, *(FileRead(path, path.encode(), None, 0) for path in PATHS))
+    answers: Bundle = (links, *(FileRead(path, path.encode(), None, 0) for path in PATHS))
     sample = KeptSample(shown[0], (SourceRead("slabinfo", reading_, answers, ()),))
 
     class Hostile:
