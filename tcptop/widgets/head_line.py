@@ -57,7 +57,7 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
 
 
 def _fit(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
-    return width(tuple(left)) + width(tuple(right)) + len("  ") <= columns
+    return width(tuple(left)) + width(tuple(right)) + len("   ") <= columns
 
 
 def _pulse(ledger: Ledger, choices: Choices) -> str:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from tcptop import units
 from tcptop.kernel_release import release_numbers
 from tcptop.ledger import Ledger, SocketCounts
-from tcptop.text_line import Line, Piece
+from tcptop.text_line import WARNING, Line, Piece, wrapped
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.pane import Pane
 
@@ -31,7 +31,7 @@ class SocketsPane(Pane):
         """Five lines; a wide pane has room for the scopes and the limits."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
-            return [(("–  ", "warning"), (reason, "text"))]
+            return wrapped(reason, columns, "text", WARNING)
         return sockets(ledger, columns)
 
 
