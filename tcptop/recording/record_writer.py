@@ -164,11 +164,13 @@ class RecordWriter:
 
     def _read_of(self, source: str, reading: AnyReading) -> SourceRead | None:
         """The read that a reading was made of; None where it was made of none that was kept."""
-        for read in reversed(self._reads.get(source, ())):
-            its = read.reading
-            if its.taken_at_s == reading.taken_at_s and its.value is reading.value:
-                return read
-        return None
+        kept = self._reads.get(source, [])
+        same = (
+            read
+            for read in reversed(kept)
+            if (read.reading.taken_at_s, id(read.reading.value)) == (reading.taken_at_s, id(reading.value))
+        )
+        return next(same, None)
 
     def _forget_reads(self, snapshot: Snapshot) -> None:
         """Keeps, of each source, the reads that its reading and the one before it are made of."""
