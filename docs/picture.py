@@ -6,13 +6,13 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tcptop.app import TcptopApp
 from tcptop.hosts.folder import FolderHost
+from tcptop.recording_app import RecordingApp
 
 
 async def picture(tree: str, keys: list[str]) -> str:
     """The screen on a saved tree after those keys, as SVG."""
-    app = TcptopApp(FolderHost(tree))
+    app = RecordingApp(FolderHost(tree))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press(*keys)

@@ -1,4 +1,7 @@
-"""The Textual app: lays out the panes, binds the keys, and hands every ledger to the panes."""
+"""The screen, whatever it shows: the layout, the keys that it always has, and the way of a ledger to the panes.
+
+`live_app.py` shows a host, `replay_app.py` a recording.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +18,17 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import Theme
 
-from tcptop.accounting import account
 from tcptop.accounting.since_mark import since_mark
 from tcptop.columns import SORT_KEYS, column
 from tcptop.explanation import Page, page_named, page_of_label
 from tcptop.hangup import end_on_hangup, end_on_signals
-from tcptop.hosts.daemon_threads import DaemonThreadHost
-from tcptop.hosts.host import Host
-from tcptop.interval import interval_s
+from tcptop.key_names import bound_keys
 from tcptop.ledger import Ledger
-from tcptop.live_sampler import LiveSampler
-from tcptop.sampler import Sampler, kernel_sources, read_due
 from tcptop.settings import NO_SETTINGS, Settings, path, write
-from tcptop.snapshot import LabMeasurement, Snapshot
-from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.cell_driver import CellDriver
-from tcptop.trends import advanced
+from tcptop.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.choices import Choices
@@ -43,45 +39,11 @@ from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.room_line import RoomLine
 from tcptop.widgets.sockets_pane import SocketsPane
+from tcptop.widgets.time_line_pane import TimeLinePane
 from tcptop.widgets.trend_line import TrendLine
 
-INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
-
-THEME = Theme(
-    name="tcptop",
-    primary="#ffaf5f",
-    secondary="#5fafff",
-    accent="#d7d787",
-    success="#87afd7",
-    warning="#ff8700",
-    error="#ff8700",
-    foreground="#d0d0d0",
-    background="#121418",
-    surface="#181b20",
-    panel="#262a31",
-    boost="#303640",
-    dark=True,
-    variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
-)
-"""Orange and blue: apart for every kind of colour vision."""
-
-LIGHT_THEME = Theme(
-    name="tcptop-light",
-    primary="#af5f00",
-    secondary="#005f9f",
-    accent="#6b5900",
-    success="#3a6ea5",
-    warning="#a84300",
-    error="#a84300",
-    foreground="#262626",
-    background="#fafafa",
-    surface="#f0f0f0",
-    panel="#e2e4e8",
-    dark=False,
-    variables={"text-muted": "#6a6f78", "border-blurred": "#a0a6b0"},
-)
-
-THEMES = {"dark": THEME, "light": LIGHT_THEME}
+REPLAY_CLASS = "-replay"
+"""Of an app that shows a sample of a recording."""
 
 SORT_BINDINGS: list[BindingType] = [
     Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {column(column_id).title}; again reverses")
@@ -89,20 +51,8 @@ SORT_BINDINGS: list[BindingType] = [
 ]
 
 
-class Sampled(Message):
-    """A new look at the kernel. A newer one takes the place of one that is not drawn yet."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        super().__init__()
-        self.snapshot = snapshot
-
-    def can_replace(self, message: Message) -> bool:
-        """Whether it makes a waiting message needless."""
-        return isinstance(message, Sampled)
-
-
 class Stopped(Message):
-    """Following the host ended in an error."""
+    """Getting samples ended in an error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -138,6 +88,9 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends { display: none; }
+    #time-line { display: none; }
+    .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
+    .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -154,12 +107,6 @@ class TcptopApp(App[int]):
         Binding("g", "ask_node", "a node by its number"),
         *SORT_BINDINGS,
         Binding("y", "switch_unit", "free blocks or bytes"),
-        Binding("space", "sample", "sample now; keeps everything"),
-        Binding("z", "pause", "pause, and go on"),
-        Binding("d", "ask_interval", "set the interval"),
-        Binding("plus", "interval(1)", "longer interval"),
-        Binding("minus", "interval(-1)", "shorter interval"),
-        Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
         Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
         Binding("escape", "end_wanted", "every name again", show=False),
         Binding("r", "switch_caches", "caches of TCP's, or all"),
@@ -172,21 +119,18 @@ class TcptopApp(App[int]):
 
     def __init__(
         self,
-        host: Host,
         every_s: float = 1.0,
         sort: str | None = None,
         measured: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
-        """Takes the host, the options, and what the settings file says besides, with what is wrong with it."""
+        """Takes the options, and what the settings file says besides, with what is wrong with it."""
         super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self._measured = measured
-        self._with_layouts = False
         self.animation_level = "none"
-        self._host = host
         self._ledger: Ledger | None = None
         self._choices = Choices(interval_s=every_s)
         if sort is not None:
@@ -196,8 +140,6 @@ class TcptopApp(App[int]):
             extras=settings.extras is not False,
             columns=settings.columns,
         )
-        self._live: LiveSampler | None = None
-        self._following: asyncio.Task[None] | None = None
         self._node_chosen = False
 
     def compose(self) -> ComposeResult:
@@ -210,10 +152,11 @@ class TcptopApp(App[int]):
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
+        yield TimeLinePane(id="time-line")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Starts to follow a live host, or looks once at a saved tree."""
+        """Takes the terminal's looks, and says what is wrong with the settings; where samples come from, begins."""
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self._settings.theme or "dark"].name
@@ -228,53 +171,30 @@ class TcptopApp(App[int]):
 
             end_on_signals(leave)
             end_on_hangup(sys.__stdin__.fileno(), leave)
-        if self._host.identity.live:
-            sources = [*kernel_sources(), MachineLoadSource()]
-            self._live = LiveSampler(
-                Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s, measured=self._measured)
-            )
-            self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
-        else:
-            self._look_at_saved()
+        self.begin()
 
-    def on_unmount(self) -> None:
-        """Stops following; a read that hangs is left to its daemon thread."""
-        if self._following is not None:
-            self._following.cancel()
+    def begin(self) -> None:
+        """Starts to show samples, on the event loop."""
+        raise NotImplementedError
 
     def on_stopped(self, message: Stopped) -> None:
         """Ends the program as any error does: Textual gives the terminal back and prints it."""
         raise message.error
 
-    def on_sampled(self, message: Sampled) -> None:
-        """Accounts for a look and draws it."""
+    def show(self, ledger: Ledger, choices: Choices) -> None:
+        """Draws a ledger as the user chose; the first one chooses a node."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.show)
-        self._ledger = account(message.snapshot)
-        self._choices = replace(self._choices, trends=advanced(self._choices.trends, self._ledger))
-        if not self._node_chosen and self._ledger.nodes:
+        self._ledger, self._choices = ledger, choices
+        if not self._node_chosen and ledger.nodes:
             # The first node with memory: on a machine with one node that is the machine.
             self._node_chosen = True
-            with_zones = [node.node for node in self._ledger.nodes if node.zones]
-            first = with_zones[0] if with_zones else self._ledger.nodes[0].node
+            with_zones = [node.node for node in ledger.nodes if node.zones]
+            first = with_zones[0] if with_zones else ledger.nodes[0].node
             wanted = self._settings.node
-            known = [node.node for node in self._ledger.nodes]
+            known = [node.node for node in ledger.nodes]
             self._choices = replace(self._choices, node=wanted if wanted in known else first)
         self._draw()
-
-    async def _follow(self, live: LiveSampler) -> None:
-        try:
-            async for snapshot in live.snapshots():
-                self.post_message(Sampled(snapshot))
-        except Exception as error:
-            self.post_message(Stopped(error))
-
-    def _look_at_saved(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
-        if self._with_layouts:
-            sampler.ask_for("btf")
-        read_due(sampler)
-        self.post_message(Sampled(sampler.snapshot()))
 
     def _choose(self, choices: Choices) -> None:
         self._choices = choices
@@ -289,9 +209,6 @@ class TcptopApp(App[int]):
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
-        if self._live is not None:
-            for buddy in self.screen_stack[0].query(BuddyPane):
-                self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_leave(self) -> None:
         """Quits with 0."""
@@ -367,45 +284,6 @@ class TcptopApp(App[int]):
         unit = "bytes" if self._choices.block_unit == "blocks" else "blocks"
         self._choose(replace(self._choices, block_unit=unit))  # type: ignore[arg-type]
 
-    def action_sample(self) -> None:
-        """Reads everything once."""
-        if self._live is not None:
-            self._live.look_now()
-        else:
-            self._look_at_saved()
-
-    def action_pause(self) -> None:
-        """Stops reading, or goes on."""
-        if self._live is not None:
-            self._choose(replace(self._choices, paused=not self._choices.paused))
-            self._live.pause(self._choices.paused)
-        else:
-            self._say_saved()
-
-    def action_ask_interval(self) -> None:
-        """Asks for the seconds from one sample to the next."""
-        if self._live is None:
-            self._say_saved()
-            return
-        self._ask("seconds from one sample to the next:", self._answer_interval)
-
-    def action_interval(self, step: int) -> None:
-        """The next longer or shorter interval."""
-        now = self._choices.interval_s
-        if step > 0:
-            self._set_interval(next((each for each in INTERVALS_S if each > now), now))
-        else:
-            self._set_interval(next((each for each in reversed(INTERVALS_S) if each < now), now))
-
-    def action_read_pagetypeinfo(self) -> None:
-        """Reads pagetypeinfo from now on, whatever it costs."""
-        off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
-        if self._live is not None and off:
-            self._live.sampler.ask_for("pagetypeinfo")
-            self._live.look_now()
-        else:
-            self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
-
     def action_send_all(self) -> None:
         """Draws the whole screen again, for a terminal that lost it."""
         if isinstance(self._driver, CellDriver):
@@ -447,16 +325,11 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.explain_screen import ExplainScreen
 
-        self._ask_for_layouts()
+        self.ask_for_layouts()
         self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self._choices))
 
-    def _ask_for_layouts(self) -> None:
-        """Has the kernel's struct layouts read, which nothing else on the screen needs."""
-        if self._live is not None:
-            self._live.sampler.ask_for("btf")
-        elif not self._with_layouts:
-            self._with_layouts = True
-            self._look_at_saved()
+    def ask_for_layouts(self) -> None:
+        """Has the kernel's struct layouts read, which nothing else on the screen needs; a recording has them or not."""
 
     def save_settings(self) -> None:
         """Writes the settings file: the screen will start as it is now."""
@@ -505,63 +378,9 @@ class TcptopApp(App[int]):
         else:
             self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
 
-    def _answer_interval(self, answer: str | None) -> None:
-        if not answer:
-            return
-        try:
-            self._set_interval(interval_s(answer))
-        except ValueError as error:
-            self.notify(str(error), timeout=3, markup=False)
 
-    def _set_interval(self, every_s: float) -> None:
-        if self._live is not None:
-            self._choose(replace(self._choices, interval_s=every_s))
-            self._live.set_interval(every_s)
-        else:
-            self._say_saved()
-
-    def _say_saved(self) -> None:
-        self.notify("saved: there is one sample, and no interval", timeout=3, markup=False)
-
-
-KEY_NAMES = {
-    "slash": "/",
-    "escape": "ESC",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "equals_sign": "=",
-    "question_mark": "?",
-    "plus": "+",
-    "minus": "-",
-    "space": "SPACE",
-    "ctrl+c": "Ctrl-C",
-    "ctrl+l": "Ctrl-L",
-    "ctrl+z": "Ctrl-Z",
-    "f1": "F1",
-}
-
-
-def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
-    """Each meaning with its keys, made from the bindings themselves; keys of one meaning stand together."""
-    found: dict[str, list[str]] = {}
-    for binding in bindings:
-        if isinstance(binding, Binding):
-            names = [KEY_NAMES.get(key, key) for key in binding.key.split(",")]
-            # Both cases of a letter are one key.
-            names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
-            found.setdefault(binding.description, []).extend(names)
-    return [("0-9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]
-
-
-def run(
-    host: Host,
-    settings: Settings,
-    wrong: Sequence[str],
-    measured: LabMeasurement | None = None,
-    ascii_alone: bool = False,
-) -> int:
+def run(app: TcptopApp, settings: Settings, ascii_alone: bool = False) -> int:
     """Runs the screen until it is quit, drawn for a terminal that may have ASCII alone; gives the exit code."""
-    app = TcptopApp(host, settings.interval or 1.0, settings.sort, measured, settings, wrong)
     app.set_class(ascii_alone, ASCII_CLASS)
     app.run(mouse=bool(settings.mouse))
     return app.return_code or 0

@@ -13,9 +13,11 @@ from tcptop import __version__
 from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
+    from tcptop.app import TcptopApp
     from tcptop.hosts.folder import FolderHost
     from tcptop.ledger import Ledger
     from tcptop.sampler import Sampler
+    from tcptop.settings import Settings
     from tcptop.snapshot import LabMeasurement
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
@@ -23,7 +25,7 @@ EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
-tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it again.
+tcptop record -w FILE: keeps what is read; tcptop -r FILE shows it again.
 tcptop export -r FILE DIR, tcptop import DIR -w FILE: samples as folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
 Root sees more: sudo "$(command -v tcptop)".
@@ -61,12 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             run_explain(given[1:])
         else:
             options = parsed(given)
-            if options.replay is not None:
-                run_replay(options)
-            elif options.once or options.json:
-                run_reports(options)
-            else:
+            if not (options.once or options.json):
                 run_screen(options)
+            elif options.replay is not None:
+                run_replay(options)
+            else:
+                run_reports(options)
     except BrokenPipeError:
         # Nobody reads any more; the interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -179,7 +181,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds"
     )
     add_root(parser)
-    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: each sample (--json), or the last (-o)")
+    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
     choice.add_choice(parser)
     add_lab_result(parser)
     parser.add_argument(
@@ -207,6 +209,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         fail("--at, --from and --to choose samples of a recording: -r FILE")
     if options.replay is not None and (options.root != "/" or options.count is not None):
         fail("-r is a recording; it goes without --root and -n")
+    if options.replay is not None and options.delay is not None:
+        fail("-d is the time between samples, which a recording has already; in the screen + and - change the speed")
     if options.once and options.delay is not None and options.count is None:
         fail("cannot combine -d and -o without -n COUNT: once is once")
     if options.json and options.delay is not None and options.count is None:
@@ -313,8 +317,6 @@ def run_replay(options: argparse.Namespace) -> None:
     from tcptop.recording.errors import RecordingError
     from tcptop.report.replayed import form_of, reports
 
-    if not (options.once or options.json):
-        fail("-r goes with -o or --json")
     form = form_of(options.json, options.sort)
     choice = Choice(options.at, options.first, options.last)
     try:
@@ -340,14 +342,12 @@ def printed(text: str) -> None:
 
 
 def run_screen(options: argparse.Namespace) -> None:
-    """Runs the live screen until it is quit."""
+    """Runs the screen, on a host or on a recording, until it is quit."""
     streams = (sys.stdin, sys.stdout, sys.stderr)
     if not all(stream is not None and stream.isatty() for stream in streams):
         fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
-    host = opened(options.root)
     from dataclasses import replace
 
-    from tcptop.app import run
     from tcptop.settings import path, read
     from tcptop.widgets.plain_glyphs import needs_ascii
 
@@ -361,4 +361,32 @@ def run_screen(options: argparse.Namespace) -> None:
     )
     # What this terminal needs is no wish, and so it is never written to the settings file.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
-    sys.exit(run(host, settings, wrong, measured(options.lab), ascii_alone))
+    app = replay_app(options, settings, wrong) if options.replay is not None else live_app(options, settings, wrong)
+    from tcptop.app import run
+
+    sys.exit(run(app, settings, ascii_alone))
+
+
+def live_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
+    """The screen on a host."""
+    host, found = opened(options.root), measured(options.lab)
+    from tcptop.recording_app import RecordingApp
+
+    return RecordingApp(host, settings.interval or 1.0, settings.sort, found, settings, wrong)
+
+
+def replay_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
+    """The screen on a recording; one line and the end where it is none."""
+    from tcptop.recording.choice import Choice
+    from tcptop.recording.errors import RecordingError
+    from tcptop.recording.opening import opened
+    from tcptop.viewer import held_samples
+
+    found = measured(options.lab)
+    try:
+        held, start = held_samples(opened(options.replay), Choice(options.at, options.first, options.last))
+    except RecordingError as error:
+        fail(str(error))
+    from tcptop.replay_app import ReplayApp
+
+    return ReplayApp(held, start, settings.sort, found, settings, wrong)

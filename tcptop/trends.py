@@ -45,11 +45,16 @@ def advanced(trends: Trends, ledger: Ledger) -> Trends:
     return Trends(step, ledger, **values)
 
 
+def figure_bytes(ledger: Ledger) -> float | None:
+    """What graphs draw as the cost of a connection: what one costs now, or where that is open, what the next takes."""
+    cost = ledger.costs["full"]
+    return cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+
+
 def _of(ledger: Ledger) -> dict[str, float | None]:
-    cost, sockets = ledger.costs["full"], ledger.sockets
-    figure = cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+    sockets = ledger.sockets
     found = {
-        "bytes_per_connection": figure,
+        "bytes_per_connection": figure_bytes(ledger),
         "sockets": sockets.allocated,
         "time_wait": sockets.time_wait,
         "buffer_bytes": sockets.buffer_bytes,

@@ -115,7 +115,7 @@ def test_accounting_imports_neither_sources_nor_hosts(module: str) -> None:
 
 def test_the_screen_is_what_imports_textual() -> None:
     """So that the tests above can fail."""
-    assert set(SCREEN) <= packages(imported("import tcptop.app"))
+    assert set(SCREEN) <= packages(imported("import tcptop.recording_app"))
 
 
 WATCHED = """

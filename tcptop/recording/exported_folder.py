@@ -16,7 +16,7 @@ from tcptop.recording.bundle import MOST_ANSWERS, MOST_FILE_BYTES, Bundle
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import LIST_NAME, SAMPLE_NAME, SCHEMA, SCHEMA_KEY
 from tcptop.recording.record_writer import NOT_KEPT
-from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary
+from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
 from tcptop.recording.replay import failed
 from tcptop.recording.replay_host import ReplayHost
 from tcptop.sampler import AnyReading, SourceRead, kernel_sources
@@ -56,9 +56,19 @@ class ExportedFolder:
         return self._times[index]
 
     def summary(self, index: int) -> Summary:
-        """What sockstat says."""
-        value = self.snapshot(index).sockstat.value
+        """What sockstat says; nothing else of the sample is read."""
+        name = self._names[index]
+        try:
+            found = self._json(f"{name}/{SAMPLE_NAME}")
+            own = found.get("sources", {}).get("sockstat")
+            value = self._reading(name, "sockstat", own, _identity(found), []).value
+        except (OSError, ValueError, AttributeError, RecursionError):
+            return NO_SUMMARY  # what is damaged is told where the sample is shown
         return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+
+    def largest(self, indices: range) -> Summary:
+        """The largest of each count in a range."""
+        return largest_of(self.summary(index) for index in indices)
 
     def snapshot(self, index: int) -> Snapshot:
         """The sample as it was live."""
@@ -109,14 +119,7 @@ class ExportedFolder:
             found = self._json(f"{name}/{SAMPLE_NAME}")
         except (OSError, ValueError) as error:
             damages.append(f"{SAMPLE_NAME}: {printable(str(error))}")
-        identity = Identity(
-            live=found.get("live") is True,
-            page_size_bytes=_count(found.get("page_size_bytes")),
-            place=_text(found.get("place")),
-            net_namespace=_text(found.get("net_namespace")),
-            proc_folder=None,
-            bytes_are_kept=True,
-        )
+        identity = _identity(found)
         stored = found.get("sources")
         for source in KEPT_NAMES:
             try:
@@ -223,6 +226,17 @@ def _number(found: object) -> float | None:
     if isinstance(found, bool) or not isinstance(found, (int, float)):
         return None
     return float(found) if math.isfinite(found) and abs(found) < 1e15 else None
+
+
+def _identity(found: Json) -> Identity:
+    return Identity(
+        live=found.get("live") is True,
+        page_size_bytes=_count(found.get("page_size_bytes")),
+        place=_text(found.get("place")),
+        net_namespace=_text(found.get("net_namespace")),
+        proc_folder=None,
+        bytes_are_kept=True,
+    )
 
 
 def _count(found: object) -> int | None:

@@ -45,6 +45,7 @@ class FileRecording:
         self._times = array("d")
         self._allocated = array("q")
         self._time_wait = array("q")
+        self._counts = (self._allocated, self._time_wait)
         self._records: BoundedCache[int, SampleRecord] = BoundedCache(MOST_KEPT_BYTES)
         self._contents: dict[bytes, bytes] = {}
         self._is_cut = False
@@ -72,6 +73,11 @@ class FileRecording:
             None if allocated == NO_COUNT else allocated,
             None if time_wait == NO_COUNT else time_wait,
         )
+
+    def largest(self, indices: range) -> Summary:
+        """The largest of each count in a range."""
+        most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
+        return Summary(*(None if count == NO_COUNT else count for count in most))
 
     def snapshot(self, index: int) -> Snapshot:
         """The sample as it was live."""

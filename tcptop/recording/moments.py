@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
 from tcptop.printable import printable
@@ -26,6 +27,7 @@ NEAR_S = 1.0
 """So far outside a recording a moment may lie: people type whole seconds."""
 
 DAY = timedelta(days=1)
+HALF_DAY_S = 43_200.0
 
 
 def chosen(recording: Recording, choice: Choice) -> range:
@@ -39,9 +41,9 @@ def chosen(recording: Recording, choice: Choice) -> range:
         return range(len(recording))
     if choice.at is not None and (choice.first is not None or choice.last is not None):
         raise RecordingError("--at is one sample; it goes without --from and --to")
-    times = _times(recording)
+    times = times_in_order(recording)
     if choice.at is not None:
-        index = _nearest(times, _moment(choice.at, "--at", times), recording.path)
+        index = nearest(times, _moment(choice.at, "--at", times), recording.path)
         return range(index, index + 1)
     start = 0 if choice.first is None else bisect_left(times, _moment(choice.first, "--from", times))
     end = len(times) if choice.last is None else bisect_right(times, _moment(choice.last, "--to", times))
@@ -75,6 +77,15 @@ def moment_unix_s(text: str, first_unix_s: float, last_unix_s: float) -> float:
         raise wrong from None
 
 
+def moment_near_unix_s(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
+    """As `moment_unix_s`, but a clock time alone is the one nearest to a moment, where the recording reaches it."""
+    if text[:1] not in ("+", "-"):
+        found = moment_unix_s(text, near_unix_s - HALF_DAY_S, last_unix_s)
+        if first_unix_s - NEAR_S <= found <= last_unix_s + NEAR_S:
+            return found
+    return moment_unix_s(text, first_unix_s, last_unix_s)
+
+
 def _of_match(match: re.Match[str], first_unix_s: float) -> float:
     zone = _zone(match["zone"])
     if match["year"] is not None:
@@ -105,8 +116,13 @@ def _zone(text: str | None) -> timezone | None:
     return timezone(-away if text[0] == "-" else away)
 
 
-def _times(recording: Recording) -> list[float]:
-    """The time of every sample, in order; one that is lost has that of the sample before."""
+def times_in_order(recording: Recording) -> list[float]:
+    """The time of every sample, in order; one that is lost has that of the sample before.
+
+    Raises:
+        RecordingError: where no sample has one.
+
+    """
     found: list[float] = []
     known = [
         time_s for time_s in (recording.taken_at_unix_s(index) for index in range(len(recording))) if time_s is not None
@@ -129,7 +145,8 @@ def _moment(text: str, option: str, times: list[float]) -> float:
         raise RecordingError(f"{option}: {error}") from None
 
 
-def _nearest(times: list[float], moment_s: float, path: str) -> int:
+def nearest(times: Sequence[float], moment_s: float, path: str) -> int:
+    """The number of the sample nearest to a moment; raises RecordingError where the recording does not reach it."""
     if not times[0] - NEAR_S <= moment_s <= times[-1] + NEAR_S:
         raise RecordingError(f"{printable(path)}: no sample then; {_span(times)}")
     after = min(bisect_left(times, moment_s), len(times) - 1)
@@ -137,7 +154,7 @@ def _nearest(times: list[float], moment_s: float, path: str) -> int:
     return before if abs(times[before] - moment_s) <= abs(times[after] - moment_s) else after
 
 
-def _span(times: list[float]) -> str:
+def _span(times: Sequence[float]) -> str:
     return f"it holds {local_time(times[0])} to {local_time(times[-1])}, local time"
 
 

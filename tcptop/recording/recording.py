@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from tcptop.sampler import SourceRead
@@ -28,6 +29,15 @@ class KeptSample(NamedTuple):
 NO_SUMMARY = Summary(None, None)
 
 
+def largest_of(summaries: Iterable[Summary]) -> Summary:
+    """The largest of each count."""
+    found = list(summaries)
+    return Summary(
+        max((each.allocated for each in found if each.allocated is not None), default=None),
+        max((each.time_wait for each in found if each.time_wait is not None), default=None),
+    )
+
+
 class Recording(Protocol):
     """Samples in the order of their times, numbered from 0. None of the methods raises for what a file holds."""
 
@@ -46,6 +56,10 @@ class Recording(Protocol):
 
     def summary(self, index: int) -> Summary:
         """What a time line shows of a sample; opens none."""
+        ...
+
+    def largest(self, indices: range) -> Summary:
+        """The largest of each count that the samples of a range have; None where none of them tells."""
         ...
 
     def snapshot(self, index: int) -> Snapshot:

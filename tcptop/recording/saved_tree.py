@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary
+from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
 from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -28,6 +28,10 @@ class SavedTree:
         """What sockstat says."""
         value = self.snapshot(index).sockstat.value
         return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+
+    def largest(self, indices: range) -> Summary:
+        """The largest of each count in a range."""
+        return largest_of(self.summary(index) for index in indices)
 
     def snapshot(self, index: int) -> Snapshot:
         """What the sources say of the tree, as with `--root`."""

@@ -7,6 +7,8 @@ from typing import Literal
 
 from tcptop.columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.ledger import AccountingMode, Ledger, NodeMemory, SinceMark
+from tcptop.player import Player
+from tcptop.time_line import NO_TIME_LINE, TimeLine
 from tcptop.trends import NO_TRENDS, Trends
 
 BlockUnit = Literal["blocks", "bytes"]
@@ -38,6 +40,14 @@ class Choices:
     """What came since then."""
     trends: Trends = NO_TRENDS
     """What the app kept of the samples before."""
+    recording_into: str | None = None
+    """The file that a live screen records into."""
+    player: Player | None = None
+    """Where in a recording the ledger is from."""
+    looking_back: bool = False
+    """Whether a live screen shows an earlier sample."""
+    time_line: TimeLine = NO_TIME_LINE
+    """The whole of the recording."""
 
 
 def chosen_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:

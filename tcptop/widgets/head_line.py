@@ -7,10 +7,13 @@ from time import localtime, strftime
 
 from tcptop import units
 from tcptop.ledger import AccountingMode, Ledger
-from tcptop.text_line import Line, Piece
+from tcptop.player import Player
+from tcptop.text_line import Line, Piece, Role
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import between, width
 from tcptop.widgets.pane import Pane
+
+PLAYING = "▶"
 
 MODE_NAMES: dict[AccountingMode, str] = {"full": "full", "time_wait": "TIME_WAIT"}
 
@@ -34,11 +37,9 @@ class HeadLine(Pane):
 def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
     """The machine at the left, the choices at the right; facts of the machine give way one by one."""
     host = ledger.host
-    right: list[Piece] = [(_pulse(ledger, choices), "warning" if choices.paused else "text")]
-    node = "all nodes" if choices.node is None else f"node {choices.node}"
-    right.append((f" · {MODE_NAMES[choices.mode]} · {node}", "text"))
+    chosen = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
     clock: list[Piece] = []
-    if ledger.taken_at_unix_s is not None:
+    if ledger.taken_at_unix_s is not None and choices.player is None:
         clock.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
     if ledger.nodes:
@@ -47,10 +48,16 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
     left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
+    pulses = _pulses(ledger, choices)
+    role: Role = "warning" if choices.paused and choices.player is None else "text"
+    right: list[Piece] = [(pulses[0], role), (chosen, "text")]
     while len(left) > 2 and not _fit(left, [*right, *clock], columns):
         left.pop()
     if not _fit(left, [*right, *clock], columns):
         left[0] = (" ", "text")  # which machine it is matters more than which program
+    while len(pulses) > 1 and not _fit(left, right, columns):
+        pulses.pop(0)
+        right[0] = (pulses[0], role)
     if _fit(left, [*right, *clock], columns):
         right += clock  # and more than what time it is
     return between(left, [*right, (" ", "text")], columns)
@@ -60,7 +67,26 @@ def _fit(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
     return width(tuple(left)) + width(tuple(right)) + len("   ") <= columns
 
 
-def _pulse(ledger: Ledger, choices: Choices) -> str:
+def _pulses(ledger: Ledger, choices: Choices) -> list[str]:
+    """How the screen lives, in fewer and fewer words."""
+    if choices.player is not None:
+        return _recorded(ledger, choices, choices.player)
     if not ledger.live:
-        return "saved"
-    return "paused" if choices.paused else f"live {units.seconds(choices.interval_s)}"
+        return ["saved"]
+    pulse = "paused" if choices.paused else f"live {units.seconds(choices.interval_s)}"
+    if choices.recording_into is None:
+        return [pulse]
+    name = choices.recording_into.rpartition("/")[2]
+    return [f"{pulse} · recording {shown}" for shown in (choices.recording_into, name)] + [f"{pulse} · recording"]
+
+
+def _recorded(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
+    number, last = units.grouped(player.index + 1), units.grouped(player.last + 1)
+    ending = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
+    places = [f" · {number} of {last}{ending}", f" · {number}{ending}"]
+    time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
+    if time_s is None:
+        return [f"recorded{place}" for place in places]
+    date, clock = strftime("%Y-%m-%d ", time_s), strftime("%H:%M:%S", time_s)
+    long, short = places
+    return [f"recorded · {date}{clock}{long}", f"recorded · {clock}{long}", f"recorded · {clock}{short}", clock]

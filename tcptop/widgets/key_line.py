@@ -10,7 +10,9 @@ from tcptop.widgets.choices import Choices
 from tcptop.widgets.line import width
 from tcptop.widgets.pane import Pane
 
-KEYS: tuple[tuple[str, str, str], ...] = (
+Shown = tuple[str, str, str]
+
+KEYS: tuple[Shown, ...] = (
     ("?", "help", "help"),
     ("q", "quit", "quit"),
     ("m", "full/TIME_WAIT", "mode"),
@@ -22,6 +24,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("k", "mark", "mark"),
     ("z", "pause", "pause"),
     ("SPACE", "sample", "sample"),
+    ("w", "record", "record"),
     ("x", "graphs", "graphs"),
     ("y", "blocks/bytes", "unit"),
     ("+-", "interval", "interval"),
@@ -30,6 +33,25 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     (":", "more", "more"),
 )
 """Each key with what it does, in full and in one word. The most wanted come first: the line is cut where it ends."""
+
+OF_TIME = ("+-", "SPACE", "z", "w")
+"""Keys that do something else, or nothing, in a recording."""
+STILL_THERE = tuple(each for each in KEYS if each[0] not in OF_TIME)
+
+REPLAY_KEYS: tuple[Shown, ...] = (
+    ("t T", "next/before", "step"),
+    ("j", "jump", "jump"),
+    ("SPACE", "play", "play"),
+    ("+-", "speed", "speed"),
+    ("< >", "first/last", "ends"),
+    *STILL_THERE,
+)
+LOOKING_BACK_KEYS: tuple[Shown, ...] = (
+    ("t T", "next/before", "step"),
+    ("j", "jump", "jump"),
+    ("Z", "live", "live"),
+    *STILL_THERE,
+)
 
 
 class KeyLine(Pane):
@@ -45,15 +67,17 @@ class KeyLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """As many keys as fit whole."""
-        return [keys(columns)]
+        if choices.looking_back:
+            return [keys(columns, LOOKING_BACK_KEYS)]
+        return [keys(columns, KEYS if choices.player is None else REPLAY_KEYS)]
 
 
-def keys(columns: int) -> Line:
+def keys(columns: int, shown: Sequence[Shown] = KEYS) -> Line:
     """The keys that fit whole into the width; in few words where not all fit in full."""
-    full = _line([(key, meaning) for key, meaning, _ in KEYS])
+    full = _line([(key, meaning) for key, meaning, _ in shown])
     if width(full) <= columns:
         return full
-    entries = [(key, word) for key, _, word in KEYS]
+    entries = [(key, word) for key, _, word in shown]
     fits = (_line(entries[:end]) for end in range(len(entries), 0, -1))
     return next((line for line in fits if width(line) <= columns), ())
 

@@ -38,8 +38,8 @@ class TrendLine(Pane):
             return [EMPTY]
         graphs = (
             Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
-            Graph.of("sockets", trends.sockets, _count),
-            Graph.of("TIME_WAIT", trends.time_wait, _count),
+            Graph.of("sockets", trends.sockets, count_text),
+            Graph.of("TIME_WAIT", trends.time_wait, count_text),
             Graph.of("buffers", trends.buffer_bytes, units.compact_size),
         )
         return [side_by_side(sorted(graphs, key=lambda graph: graph.title != MOST_WANTED[choices.mode]), columns)]
@@ -89,7 +89,7 @@ def side_by_side(graphs: Sequence[Graph], columns: int) -> Line:
     return line
 
 
-def _count(value: float) -> str:
+def count_text(value: float) -> str:
     """A count in full below a million, else shortened."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 

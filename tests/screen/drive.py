@@ -15,10 +15,11 @@ from textual.app import App
 from textual.geometry import Size
 from textual.pilot import Pilot
 
-from tcptop.app import Sampled, TcptopApp
 from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.live_app import Sampled
+from tcptop.recording_app import RecordingApp
 from tcptop.sampler import Sampler, kernel_sources
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.pane import Pane
@@ -45,9 +46,9 @@ def opened(folder: Path) -> FolderHost:
     return OPENED[-1]
 
 
-def app_on(folder: Path, sort: str | None = None) -> TcptopApp:
+def app_on(folder: Path, sort: str | None = None) -> RecordingApp:
     """The app on a saved tree."""
-    return TcptopApp(opened(folder), sort=sort)
+    return RecordingApp(opened(folder), sort=sort)
 
 
 def copied(folder: Path, into: Path) -> Path:
@@ -240,10 +241,10 @@ def sizes(widths: Iterable[int], heights: Iterable[int]) -> Iterator[Size]:
             yield Size(width, height)
 
 
-async def shown(pilot: AppPilot) -> TcptopApp:
+async def shown(pilot: AppPilot) -> RecordingApp:
     """The app, once its first look at a saved tree is drawn."""
     app = pilot.app
-    assert isinstance(app, TcptopApp)
+    assert isinstance(app, RecordingApp)
     await pilot.pause()
     await pilot.pause()
     return app

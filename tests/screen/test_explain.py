@@ -25,8 +25,8 @@ from drive import (
 )
 from textual.geometry import Size
 
-from tcptop.app import TcptopApp
 from tcptop.explanation import PAGES
+from tcptop.recording_app import RecordingApp
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
@@ -35,18 +35,18 @@ LARGE = (120, 40)
 TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
 
 
-def explained(app: TcptopApp) -> str | None:
+def explained(app: RecordingApp) -> str | None:
     """The name in the title of the page that is open; None where none is."""
     if not isinstance(app.screen, ExplainScreen):
         return None
     return str(app.screen.query_one(ExplainPane).border_title).partition(" ─ ")[0]
 
 
-def page_lines(app: TcptopApp) -> list[str]:
+def page_lines(app: RecordingApp) -> list[str]:
     return [line.rstrip() for line in app.screen.query_one(ExplainPane).plain_text().split("\n")]
 
 
-def order(app: TcptopApp) -> list[str]:
+def order(app: RecordingApp) -> list[str]:
     return list(table(lines_of(app, CachesPane)))
 
 
@@ -97,7 +97,7 @@ async def test_the_cursor_follows_its_row_to_another_node_and_through_new_figure
         assert explained(app) == name
 
 
-def marked_rows(app: TcptopApp) -> list[str]:
+def marked_rows(app: RecordingApp) -> list[str]:
     lines = app.query_one(CachesPane)._lines
     return [line[0][0].split()[0] for line in lines if any(role == "cursor" for _, role in line)]
 
@@ -194,7 +194,7 @@ PART_OF = {
 }
 
 
-def chosen(app: TcptopApp) -> str:
+def chosen(app: RecordingApp) -> str:
     """The part that is marked in the legend."""
     lines = app.query_one(FigurePane)._lines
     [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
@@ -440,9 +440,9 @@ async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
 
 async def test_space_and_z_do_on_a_page_what_they_do_elsewhere() -> None:
     host = ChangedHost(tree("6.1-4n"), live=True)
-    async with TcptopApp(host, 60.0).run_test(size=LARGE) as pilot:
+    async with RecordingApp(host, 60.0).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, TcptopApp)
+        assert isinstance(app, RecordingApp)
         await until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first look")
         await pressed(pilot, "i")
         reads = host.asked.count("proc/slabinfo")
@@ -467,9 +467,9 @@ async def test_opening_pages_reads_btf_once_more_at_most() -> None:
     """Once because sizes are wanted, once because the first page asks for it; no other page reads it."""
     host = ChangedHost(tree("6.1-4n"), live=True)
     host.refused = root_only
-    async with TcptopApp(host, 0.1).run_test(size=LARGE) as pilot:
+    async with RecordingApp(host, 0.1).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, TcptopApp)
+        assert isinstance(app, RecordingApp)
         await until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
         read: list[int] = []
         for _ in range(4):

@@ -33,8 +33,9 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.widgets import Input
 
-from tcptop.app import TcptopApp, bound_keys
 from tcptop.columns import SORT_KEYS
+from tcptop.key_names import bound_keys
+from tcptop.recording_app import RecordingApp
 from tcptop.widgets.big_number import GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -53,11 +54,11 @@ OWN_ROWS = ("TCP", "sock_inode_cache", "dentry", "request_sock_TCP", "tw_sock_TC
 """Caches of the recordings that are merged with no other."""
 
 
-def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
+def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
     return table(lines_of(app, CachesPane))
 
 
-def order_of(app: TcptopApp) -> list[str]:
+def order_of(app: RecordingApp) -> list[str]:
     return list(caches(app))
 
 
@@ -207,7 +208,7 @@ async def test_the_large_figure_is_the_sum_of_what_stands_below_it(
     """But for the rounding of each part to a whole byte."""
     host = ChangedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
-    async with TcptopApp(host).run_test(size=LARGE) as pilot:
+    async with RecordingApp(host).run_test(size=LARGE) as pilot:
         app = await shown(pilot)
         if mode == "time_wait":
             await pilot.press("m")
@@ -478,10 +479,10 @@ async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
             lines += [line for line in pane.plain_text().split("\n") if line not in lines]
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
-        for binding in TcptopApp.BINDINGS:
+        for binding in RecordingApp.BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.description in text
-        for keys, meaning in bound_keys(TcptopApp.BINDINGS):
+        for keys, meaning in bound_keys(RecordingApp.BINDINGS):
             assert f"{keys} {meaning}" in text
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
@@ -518,7 +519,7 @@ ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
 
 
-def too_wide(app: TcptopApp) -> list[str]:
+def too_wide(app: RecordingApp) -> list[str]:
     """The lines of all panes that a terminal would cut off."""
     found = []
     for kind in PANES:
@@ -560,7 +561,7 @@ async def test_what_is_refused_is_said_whole() -> None:
     """The reason and the command that helps are worth nothing cut off."""
     host = ChangedHost(tree("6.1-4n"))
     host.refused = root_only
-    async with TcptopApp(host).run_test(size=(80, 24)) as pilot:
+    async with RecordingApp(host).run_test(size=(80, 24)) as pilot:
         app = await shown(pilot)
         for size in sizes((80, 120), (24, 40)):
             await resized(pilot, size)

@@ -23,8 +23,9 @@ from drive import (
 )
 
 from tcptop import live_sampler
-from tcptop.app import INTERVALS_S, TcptopApp
 from tcptop.ledger import Ledger
+from tcptop.live_app import INTERVALS_S
+from tcptop.recording_app import RecordingApp
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.head_line import HeadLine
@@ -47,9 +48,9 @@ def host() -> Iterator[ChangedHost]:
 
 
 @asynccontextmanager
-async def running(host: ChangedHost, every_s: float = 0.1) -> AsyncIterator[tuple[TcptopApp, AppPilot]]:
+async def running(host: ChangedHost, every_s: float = 0.1) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
     """The app once its first look is drawn; its end is waited for, and an end that never comes fails the test."""
-    app = TcptopApp(host, every_s)
+    app = RecordingApp(host, every_s)
     test = asyncio.current_task()
     assert test is not None
     async with app.run_test(size=LARGE, notifications=True) as pilot:
@@ -60,12 +61,12 @@ async def running(host: ChangedHost, every_s: float = 0.1) -> AsyncIterator[tupl
     guard.cancel()
 
 
-def ledger(app: TcptopApp) -> Ledger:
+def ledger(app: RecordingApp) -> Ledger:
     assert app._ledger is not None
     return app._ledger
 
 
-def allocated(app: TcptopApp) -> str:
+def allocated(app: RecordingApp) -> str:
     return next(line for line in lines_of(app, SocketsPane) if line.startswith("allocated"))
 
 
@@ -133,7 +134,7 @@ async def test_a_source_that_hangs(host: ChangedHost, path: str) -> None:
         await until(pilot, lambda: ledger(app).sources[name].state == "ok", f"{name} answers again")
 
 
-def host_value(app: TcptopApp) -> object:
+def host_value(app: RecordingApp) -> object:
     """The last readings' values, by the names of their sources."""
     assert app._live is not None
     return app._live.sampler.snapshot()
@@ -158,7 +159,7 @@ async def test_a_host_that_never_answered(monkeypatch: pytest.MonkeyPatch, host:
     monkeypatch.setattr(live_sampler, "PATIENCE_S", 0.02)
     answers = host.asked
     host.hanging |= {"proc/sys/kernel/hostname", "proc/slabinfo", "proc/buddyinfo", SOCKSTAT, "proc/zoneinfo"}
-    app = TcptopApp(host, 0.1)
+    app = RecordingApp(host, 0.1)
     async with app.run_test(size=LARGE) as pilot:
         await until(pilot, lambda: app._ledger is not None, "a look without what hangs")
         await pilot.press("m", "question_mark", "escape", "equals_sign")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tcptop.app import TcptopApp
 from tcptop.hosts.host import Host
+from tcptop.recording_app import RecordingApp
 from tcptop.settings import Settings
 from tcptop.widgets.big_number import GLYPHS as BIG_GLYPHS
 from tcptop.widgets.big_number import PLAIN_GLYPHS
@@ -63,7 +63,7 @@ def test_wide_characters_leave_two_marks() -> None:
 
 
 async def view(host: Host, ascii_alone: bool, keys: list[str], size: tuple[int, int]) -> str:
-    app = TcptopApp(host, settings=Settings(ascii=ascii_alone))
+    app = RecordingApp(host, settings=Settings(ascii=ascii_alone))
     async with app.run_test(size=size) as pilot:
         await shown(pilot)
         await pilot.press(*keys)
@@ -93,7 +93,7 @@ async def test_a_refused_host_in_ascii() -> None:
 
 
 async def test_graphs_and_marks_in_ascii() -> None:
-    app = TcptopApp(opened(tree("6.1-4n", "base")), settings=Settings(ascii=True))
+    app = RecordingApp(opened(tree("6.1-4n", "base")), settings=Settings(ascii=True))
 
     async def drive(pilot: AppPilot) -> None:
         await shown(pilot)

@@ -18,8 +18,8 @@ from textual._doc import take_svg_screenshot
 from textual.app import App
 from textual.widgets import Input
 
-from tcptop.app import TcptopApp
 from tcptop.hosts.driven import driven
+from tcptop.recording_app import RecordingApp
 from tcptop.sampler import Sampler, kernel_sources
 from tcptop.settings import Settings
 from tcptop.snapshot import Snapshot
@@ -281,7 +281,7 @@ def test_all_caches(look: Look, keys: str, size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("columns", [("cache", "bytes"), ("objects", "active", "use")], ids=" ".join)
 def test_columns_of_the_settings(look: Look, columns: tuple[str, ...]) -> None:
-    app = TcptopApp(opened(tree("6.1-4n")), settings=Settings(columns=columns))
+    app = RecordingApp(opened(tree("6.1-4n")), settings=Settings(columns=columns))
     look(app, SMALL, named("="), svg=False)
 
 
@@ -349,17 +349,17 @@ def test_no_color(look: Look, monkeypatch: pytest.MonkeyPatch, size: tuple[int, 
 
 @at_usual_sizes
 def test_light(look: Look, size: tuple[int, int]) -> None:
-    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(theme="light")), size)
+    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(theme="light")), size)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, *TINY], ids=size_name)
 def test_ascii(look: Look, size: tuple[int, int]) -> None:
-    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
+    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
 
 
 @pytest.mark.parametrize("keys", ["=", "?", "i"])
 def test_views_in_ascii(look: Look, keys: str) -> None:
-    look(TcptopApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, named(keys), svg=False)
+    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, named(keys), svg=False)
 
 
 @pytest.mark.parametrize("keys", ["", "="])
@@ -374,7 +374,7 @@ def test_a_message_covers_no_figure(look: Look, size: tuple[int, int]) -> None:
 
 def test_lines_of_the_settings_that_are_bad(look: Look) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    look(TcptopApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
+    look(RecordingApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
 
 
 # Live
@@ -452,7 +452,7 @@ def test_every_source_is_late(look: Look) -> None:
 def test_as_a_plain_user(look: Look, keys: str, size: tuple[int, int]) -> None:
     host = ChangedHost(tree("6.1-4n"))
     host.refused = root_only
-    look(TcptopApp(host), size, named(keys), svg=size == SMALL)
+    look(RecordingApp(host), size, named(keys), svg=size == SMALL)
 
 
 @at_usual_sizes
@@ -460,14 +460,14 @@ def test_as_a_plain_user(look: Look, keys: str, size: tuple[int, int]) -> None:
 def test_one_file_refused(look: Look, files: list[str], size: tuple[int, int]) -> None:
     host = ChangedHost(tree("6.1-4n"))
     host.refused = lambda path: path in files
-    look(TcptopApp(host), size, svg=size == SMALL)
+    look(RecordingApp(host), size, svg=size == SMALL)
 
 
 @at_usual_sizes
 def test_sysfs_refused(look: Look, size: tuple[int, int]) -> None:
     host = ChangedHost(tree("6.1-4n"))
     host.refused = lambda path: path.startswith("sys/kernel/slab/")
-    look(TcptopApp(host), size, svg=size == SMALL)
+    look(RecordingApp(host), size, svg=size == SMALL)
 
 
 def without(folder: Path, paths: Sequence[str]) -> Path:
@@ -568,7 +568,7 @@ def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
             await pilot.pause()
             texts.append(grid(pilot.app))
 
-    app: TcptopApp = app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree")))
+    app: RecordingApp = app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree")))
     picture: Any = take_svg_screenshot(app=app, terminal_size=LARGE, run_before=drive)
     for text in [*texts, picture]:
         assert not set(text) & set("\x1b\x07\x9b\u202e")

@@ -25,9 +25,10 @@ from drive import (
 )
 from textual._doc import take_svg_screenshot
 
-from tcptop.app import LIGHT_THEME, THEME, TcptopApp
+from tcptop.recording_app import RecordingApp
 from tcptop.settings import Settings, path, read
 from tcptop.snapshot import Snapshot
+from tcptop.themes import LIGHT_THEME, THEME
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.key_line import KEYS, KeyLine
@@ -40,7 +41,7 @@ ALL = (200, 500)
 """So tall that no pane scrolls."""
 
 
-def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
+def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
     return table(lines_of(app, CachesPane))
 
 
@@ -310,7 +311,7 @@ async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> 
     host = ChangedHost(tree("6.1-4n"))
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
-    async with TcptopApp(host).run_test(size=(120, 40)) as pilot:
+    async with RecordingApp(host).run_test(size=(120, 40)) as pilot:
         app = await shown(pilot)
         [line] = [line for line in lines_of(app, SocketsPane) if line.startswith("TIME_WAIT")]
         assert line.split(maxsplit=2)[2] == whose
@@ -321,7 +322,7 @@ async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> 
 
 async def test_the_screen_starts_as_the_settings_say() -> None:
     settings = Settings(sort="n", theme="light", node=2, columns=("objects", "bytes"), extras=False)
-    app = TcptopApp(opened(tree("6.1-4n")), sort=settings.sort, settings=settings)
+    app = RecordingApp(opened(tree("6.1-4n")), sort=settings.sort, settings=settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await shown(pilot)
         assert app.theme == LIGHT_THEME.name
@@ -332,7 +333,7 @@ async def test_the_screen_starts_as_the_settings_say() -> None:
 
 
 async def test_a_node_of_the_settings_that_is_gone() -> None:
-    app = TcptopApp(opened(tree("6.1-4n")), settings=Settings(node=9))
+    app = RecordingApp(opened(tree("6.1-4n")), settings=Settings(node=9))
     async with app.run_test(size=(120, 40)) as pilot:
         await shown(pilot)
         assert "node 0 of 4" in title_of(app, CachesPane)
@@ -340,7 +341,7 @@ async def test_a_node_of_the_settings_that_is_gone() -> None:
 
 async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = TcptopApp(opened(tree("6.1-4n")), wrong=wrong)
+    app = RecordingApp(opened(tree("6.1-4n")), wrong=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await shown(pilot)
         await until(pilot, lambda: all(line in grid(app) for line in wrong), "both lines are named as they are")
@@ -359,7 +360,7 @@ async def write_by_palette(pilot: AppPilot) -> None:
 async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     kept = Settings(interval=3.0, columns=("objects",), mouse=True)
-    app = TcptopApp(opened(tree("6.1-4n")), every_s=3.0, settings=kept)
+    app = RecordingApp(opened(tree("6.1-4n")), every_s=3.0, settings=kept)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await shown(pilot)
         await pilot.press("c", "2", "x", "m")

@@ -30,9 +30,9 @@ def program(code: str) -> list[str]:
     """tcptop on a recording, with `app` changed by some code before it runs."""
     lines = [
         "import sys",
-        "from tcptop.app import TcptopApp",
+        "from tcptop.recording_app import RecordingApp",
         "from tcptop.hosts.folder import FolderHost",
-        f"app = TcptopApp(FolderHost({str(RECORDING)!r}))",
+        f"app = RecordingApp(FolderHost({str(RECORDING)!r}))",
         code,
         "app.run(mouse=False)",
         "sys.exit(app.return_code or 0)",
