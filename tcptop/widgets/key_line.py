@@ -24,13 +24,13 @@ KEYS: tuple[Shown, ...] = (
     ("k", "mark", "mark"),
     ("z", "pause", "pause"),
     ("SPACE", "sample", "sample"),
-    ("w", "record", "record"),
     ("x", "graphs", "graphs"),
     ("y", "blocks/bytes", "unit"),
     ("+-", "interval", "interval"),
     ("Tab↑↓", "scroll", "scroll"),
     ("ENTER", "explain", "explain"),
     (":", "more", "more"),
+    ("w", "record", "record"),
 )
 """Each key with what it does, in full and in one word. The most wanted come first: the line is cut where it ends."""
 
