@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -46,6 +47,13 @@ class ReplayApp(ViewingApp):
     def begin(self) -> None:
         """Shows the first sample."""
         self.view(self._held, self._start, CallThread("tcptop replay"))
+        if not self.is_headless:  # else the interpreter is not this program's own
+            from tcptop.quiet_collection import collect_quietly
+
+            self._collecting = asyncio.create_task(collect_quietly(self._quiet_s), name="collect garbage")
+
+    def _quiet_s(self) -> float:
+        return 0.0 if self._viewer is None else self._viewer.quiet_s
 
     def action_play(self) -> None:
         """Plays, or stands still."""

@@ -99,6 +99,11 @@ class Viewer:
         """The player, at the sample that is shown and not yet at the one that is being read."""
         return self.player.at(self._shown_index)
 
+    @property
+    def quiet_s(self) -> float:
+        """For how long nobody has asked for a sample."""
+        return time.monotonic() - self._asked_at_s
+
     def begin(self) -> None:
         """Shows the sample that the player stands at, and begins with the time line."""
         self._tasks = [
@@ -179,5 +184,5 @@ class Viewer:
             self.time_line = found
             self._changed()
             await asyncio.sleep(REST_S)
-            while (quiet_s := time.monotonic() - self._asked_at_s) < QUIET_S:
+            while (quiet_s := self.quiet_s) < QUIET_S:
                 await asyncio.sleep(QUIET_S - quiet_s)
