@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -36,10 +36,11 @@ def stretches(times_s: Sequence[float]) -> list[range]:
     for number in range(STRETCHES):
         begins_s = start_s + length_s * number / STRETCHES
         ends_s = start_s + length_s * (number + 1) / STRETCHES
-        first = max(0, bisect_right(times_s, begins_s) - 1)
-        if times_s[first] + HELD_STEPS * step_s <= begins_s:
-            first += 1
-        found.append(range(first, bisect_left(times_s, ends_s)))
+        first, end = bisect_left(times_s, begins_s), bisect_left(times_s, ends_s)
+        is_new = first < len(times_s) and times_s[first] == begins_s
+        if first and not is_new and times_s[first - 1] + HELD_STEPS * step_s > begins_s:
+            first -= 1  # the sample before still stands
+        found.append(range(first, end))
     return found
 
 
