@@ -19,9 +19,15 @@ from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.live_app import Sampled
+from tcptop.recording.choice import ALL, Choice
+from tcptop.recording.opening import opened as opened_recording
+from tcptop.recording.recorder import Recorder
 from tcptop.recording_app import RecordingApp
+from tcptop.replay_app import ReplayApp
 from tcptop.sampler import Sampler, kernel_sources
+from tcptop.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
+from tcptop.viewer import held_samples
 from tcptop.widgets.pane import Pane
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
@@ -66,11 +72,19 @@ def snapshot_of(folder: Path) -> Snapshot:
     return sampler.snapshot()
 
 
-def story(kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
-    """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases."""
+def story(
+    kernel: str, phases: Sequence[str], every_s: float = 10.0, recorder: Recorder | None = None
+) -> list[Snapshot]:
+    """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases; may record that."""
     clock = [100.0]
     host = ChangedHost(tree(kernel, phases[0]), live=True)
-    sampler = Sampler(host, kernel_sources(), monotonic=lambda: clock[0], unix_time=lambda: 1795348800.4 + clock[0])
+    sampler = Sampler(
+        host,
+        kernel_sources(),
+        monotonic=lambda: clock[0],
+        unix_time=lambda: 1795348800.4 + clock[0],
+        kept=recorder.keep if recorder is not None else None,
+    )
     looks: list[Snapshot] = []
     for phase in phases:
         host.turn_to(tree(kernel, phase))
@@ -79,8 +93,41 @@ def story(kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Sna
             for source in sampler.due():
                 driven(sampler.read(source))
         looks.append(sampler.snapshot())
+        if recorder is not None:
+            recorder.write(looks[-1])
         clock[0] += every_s
     return looks
+
+
+def recorded_story(file: Path, kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
+    """The same, recorded into a file."""
+    recorder = Recorder(str(file))
+    try:
+        return story(kernel, phases, every_s, recorder)
+    finally:
+        recorder.close()
+
+
+def replay_on(path: Path, choice: Choice = ALL, settings: Settings = NO_SETTINGS) -> ReplayApp:
+    """The app on a recording."""
+    held, start = held_samples(opened_recording(str(path)), choice)
+    return ReplayApp(held, start, settings=settings)
+
+
+async def settled(pilot: AppPilot) -> ReplayApp:
+    """The app on a recording, once the sample that is wanted is drawn, and the whole time line."""
+    app = pilot.app
+    assert isinstance(app, ReplayApp)
+
+    def done() -> bool:
+        viewer = app._viewer
+        if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
+            return False
+        return app._choices.player.index == viewer.player.index
+
+    await until(pilot, done, "the sample is drawn")
+    await pilot.pause()
+    return app
 
 
 class ChangedHost:
