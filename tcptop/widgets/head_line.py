@@ -83,10 +83,14 @@ def _pulses(ledger: Ledger, choices: Choices) -> list[str]:
 def _recorded(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
     number, last = units.grouped(player.index + 1), units.grouped(player.last + 1)
     ending = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
-    places = [f" · {number} of {last}{ending}", f" · {number}{ending}"]
+    places = [f" · {number} of {last}{ending}", f" · {number}{ending}", ending]
     time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
     if time_s is None:
         return [f"recorded{place}" for place in places]
     date, clock = strftime("%Y-%m-%d ", time_s), strftime("%H:%M:%S", time_s)
-    long, short = places
-    return [f"recorded · {date}{clock}{long}", f"recorded · {clock}{long}", f"recorded · {clock}{short}", clock]
+    return [
+        f"recorded · {date}{clock}{places[0]}",
+        *(f"recorded · {clock}{place}" for place in places),
+        f"recorded · {clock}",
+        clock,
+    ]

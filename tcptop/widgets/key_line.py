@@ -30,11 +30,10 @@ KEYS: tuple[Shown, ...] = (
     ("Tab↑↓", "scroll", "scroll"),
     ("ENTER", "explain", "explain"),
     (":", "more", "more"),
-    ("w", "record", "record"),
 )
 """Each key with what it does, in full and in one word. The most wanted come first: the line is cut where it ends."""
 
-OF_TIME = ("+-", "SPACE", "z", "w")
+OF_TIME = ("+-", "SPACE", "z")
 """Keys that do something else, or nothing, in a recording."""
 STILL_THERE = tuple(each for each in KEYS if each[0] not in OF_TIME)
 

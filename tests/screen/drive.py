@@ -73,10 +73,10 @@ def snapshot_of(folder: Path) -> Snapshot:
 
 
 def story(
-    kernel: str, phases: Sequence[str], every_s: float = 10.0, recorder: Recorder | None = None
+    kernel: str, phases: Sequence[str], every_s: float = 10.0, recorder: Recorder | None = None, start_s: float = 100.0
 ) -> list[Snapshot]:
     """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases; may record that."""
-    clock = [100.0]
+    clock = [start_s]
     host = ChangedHost(tree(kernel, phases[0]), live=True)
     sampler = Sampler(
         host,

@@ -21,7 +21,7 @@ from drive import (
     tree,
     until,
 )
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.binding import Binding
 
@@ -113,7 +113,7 @@ async def test_each_sample_looks_as_it_did_live(file: Path, looks: list[Snapshot
 
 @pytest.mark.parametrize(
     ("typed", "number"),
-    [("+10", 2), ("+24", 3), ("-10", 4), ("12:02:00", 3), ("12:02:21", 5), ("2026-11-22T12:01:50Z", 2)],
+    [("+24", 3), ("-10", 4), ("12:02:21", 5), ("2026-11-22T12:01:50Z", 2)],
 )
 async def test_j_jumps_to_a_time(file: Path, typed: str, number: int) -> None:
     """The story begins at 12:01:40.4, and has a sample every ten seconds."""
@@ -124,14 +124,12 @@ async def test_j_jumps_to_a_time(file: Path, typed: str, number: int) -> None:
         assert place(app) == number
 
 
-@pytest.mark.parametrize(
-    ("typed", "said"), [("noon", "noon"), ("2001-01-01", "no sample then; it holds"), ("+9h", "no sample then")]
-)
-async def test_a_time_that_cannot_be_is_told(file: Path, typed: str, said: str) -> None:
+async def test_a_time_that_cannot_be_is_told(file: Path) -> None:
     async with replay_on(file).run_test(size=MIDDLE, notifications=True) as pilot:
         app = await pressed(pilot, "t")
-        await pilot.press("j", *typed, "enter")
-        await until(pilot, lambda: said in grid(app), "it is told")
+        for typed, said in (("noon", "not 'noon'"), ("2001-1", "not '2001-1'"), ("+9h", "no sample then; it holds")):
+            await pilot.press("j", *typed, "enter")
+            await until(pilot, lambda said=said: said in grid(app), "it is told")  # type: ignore[misc]
         assert place(app) == 2
 
 
@@ -235,24 +233,10 @@ async def test_the_help_and_the_key_line_tell_of_time(file: Path) -> None:
             assert binding.description in text
 
 
-KEYS = (
-    "t",
-    "T",
-    "space",
-    "plus",
-    "minus",
-    "less_than_sign",
-    "greater_than_sign",
-    "m",
-    "x",
-    "k",
-    "j",
-    "escape",
-    "enter",
-)
+KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign", "m", "k", "j", "escape", "enter")
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(KEYS), min_size=8, max_size=20))
 def test_no_keys_lead_out_of_the_recording(file: Path, keys: list[str]) -> None:
     async def drive() -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 from conftest import TextTwin
-from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, opened, root_only, story, tree
+from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, opened, replay_on, root_only, settled, story, tree
 from made_machine import MACHINES, made
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
@@ -19,6 +19,7 @@ from textual.app import App
 from textual.widgets import Input
 
 from tcptop.hosts.driven import driven
+from tcptop.recording.recorder import Recorder
 from tcptop.recording_app import RecordingApp
 from tcptop.sampler import Sampler, kernel_sources
 from tcptop.settings import Settings
@@ -442,6 +443,53 @@ def test_every_source_is_late(look: Look) -> None:
         await feed(pilot, snapshot)
 
     look(app_on(tree("6.1-4n")), MIDDLE, act=show, svg=False)
+
+
+# Recordings
+
+
+@pytest.fixture(scope="module")
+def story_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half an hour of which the ten minutes in the middle are missing."""
+    file = tmp_path_factory.mktemp("recording") / "story.tcptop"
+    phases = ["base", "established", "established", "halfclosed", "timewait", "timewait", "base"]
+    recorder = Recorder(str(file))
+    try:
+        story("6.1-4n", phases, 90.0, recorder)
+        story("6.1-4n", phases[:0:-1], 90.0, recorder, start_s=1300.0)
+    finally:
+        recorder.close()
+    return file
+
+
+async def wait_for_time_line(pilot: AppPilot) -> None:
+    await settled(pilot)
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 20), (40, 12)], ids=size_name)
+def test_a_recording(look: Look, story_file: Path, size: tuple[int, int]) -> None:
+    look(replay_on(story_file), size, ["t", "t"], act=wait_for_time_line, svg=size == MIDDLE)
+
+
+@pytest.mark.parametrize("size", [(60, 20), MIDDLE], ids=size_name)
+def test_a_recording_in_ascii(look: Look, story_file: Path, size: tuple[int, int]) -> None:
+    app = replay_on(story_file, settings=Settings(ascii=True))
+    look(app, size, ["greater_than_sign", "m"], act=wait_for_time_line, svg=False)
+
+
+def test_help_in_a_recording(look: Look, story_file: Path) -> None:
+    look(replay_on(story_file), SMALL, ["question_mark"], act=wait_for_time_line, svg=False)
+
+
+def test_the_question_for_a_time(look: Look, story_file: Path) -> None:
+    async def ask(pilot: AppPilot) -> None:
+        await settled(pilot)
+        await pilot.press("j")
+        await pilot.pause()
+        pilot.app.screen.query_one(Input).cursor_blink = False
+        await pilot.press(*"+20m")
+
+    look(replay_on(story_file), SMALL, act=ask, svg=False)
 
 
 # Kernels that say less: what is new there is text, so larger screens are kept as text only
