@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from drive import AppPilot, ChangedHost, app_on, grid, lines_of, shown, tree, until
 
+from tcptop import live_recording
 from tcptop.recording.opening import opened
 from tcptop.recording_app import RecordingApp
 from tcptop.widgets.head_line import HeadLine
@@ -171,6 +173,22 @@ async def test_a_file_that_goes_bad_ends_the_recording(host: ChangedHost, tmp_pa
         await until(pilot, lambda: "recording ended" in grid(app), "it is told")
         assert "recording" not in head(app)
         await changed_to(pilot, host, app, 702)
+
+
+async def test_a_disk_that_hangs_holds_up_no_key(host: ChangedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_recording, "MOST_WAITING", 3)
+    free = threading.Event()
+    async with running(host) as (app, pilot):
+        await begun(pilot, app)
+        app._disk.tell(lambda: free.wait(60))
+        await pilot.press("T")  # asks the disk too
+        await pilot.press("m")
+        assert "TIME_WAIT" in head(app)
+        await until(pilot, lambda: "the disk has not taken" in grid(app), "it is told")
+        assert "recording" not in head(app)
+        await changed_to(pilot, host, app, 705)
+        free.set()
+        await until(pilot, lambda: "recorded · " in head(app), "what was recorded before can be looked at")
 
 
 async def test_a_saved_tree_has_nothing_to_record() -> None:
