@@ -43,17 +43,17 @@ class RecordingApp(LiveApp, ViewingApp):
     _recorded_path: str | None = None
     _latest: Ledger | None = None
     _opening = False
-    _work: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Follows the host; what is recorded is written, and read again, by a thread of its own."""
         self._disk = CallThread("tcptop recorder")
+        self._works: set[asyncio.Task[None]] = set()
         super().begin()
 
     def on_unmount(self) -> None:
         """Ends the recording; waits for the disk, but not for one that hangs."""
-        if self._work is not None:
-            self._work.cancel()
+        for task in self._works:
+            task.cancel()
         if self._recording is not None:
             from concurrent.futures import wait
 
@@ -127,7 +127,9 @@ class RecordingApp(LiveApp, ViewingApp):
             except Exception as error:
                 self.post_message(Stopped(error))
 
-        self._work = asyncio.create_task(guarded(), name="record")
+        task = asyncio.create_task(guarded(), name="record")
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
 
     def _answer_record(self, answer: str | None) -> None:
         if answer:

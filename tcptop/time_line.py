@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from tcptop.trends import Values
 
@@ -54,8 +53,8 @@ def usual_step_s(times_s: Sequence[float]) -> float:
     """The time from one sample to the next, as it mostly is."""
     every = max(1, len(times_s) // MOST_STEPS_LOOKED_AT)
     steps_s = [times_s[at + 1] - times_s[at] for at in range(0, len(times_s) - 1, every)]
-    known_s = [step_s for step_s in steps_s if step_s > 0]
-    return median(known_s) if known_s else 1.0
+    known_s = sorted(step_s for step_s in steps_s if step_s > 0)
+    return known_s[len(known_s) // 2] if known_s else 1.0
 
 
 def in_columns(values: Values, columns: int) -> Values:

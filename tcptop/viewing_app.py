@@ -9,6 +9,8 @@ from tcptop.accounting import account
 from tcptop.app import REPLAY_CLASS, Stopped, TcptopApp
 from tcptop.call_thread import CallThread
 from tcptop.trends import advanced
+from tcptop.widgets.head_line import HeadLine
+from tcptop.widgets.time_line_pane import TimeLinePane
 
 if TYPE_CHECKING:
     from tcptop.viewer import Held, Shown, Viewer
@@ -82,5 +84,9 @@ class ViewingApp(TcptopApp):
 
     def _show_progress(self) -> None:
         """Draws what changed beside the sample: whether it plays, how fast, and more of the time line."""
-        if self._viewer is not None:
-            self._choose(replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line))
+        if self._viewer is None:
+            return
+        self._choices = replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line)
+        if self._ledger is not None:
+            for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimeLinePane)):
+                pane.show(self._ledger, self._choices)

@@ -118,6 +118,17 @@ def test_the_screen_is_what_imports_textual() -> None:
     assert set(SCREEN) <= packages(imported("import tcptop.recording_app"))
 
 
+def test_a_live_screen_needs_nothing_of_a_replay() -> None:
+    """Until somebody records, or looks back."""
+    modules = imported("import tcptop.recording_app")
+    assert not modules & {"tcptop.replay_app", "tcptop.viewer", "tcptop.recording.opening", "sqlite3"}
+
+
+def test_a_replay_needs_nothing_of_a_live_screen() -> None:
+    modules = imported("import tcptop.replay_app")
+    assert not modules & {"tcptop.live_app", "tcptop.live_sampler", "tcptop.hosts.daemon_threads", "psutil"}
+
+
 WATCHED = """
 import sys
 seen = []
