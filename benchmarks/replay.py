@@ -1,0 +1,94 @@
+"""What a day's recording costs to look at: `python benchmarks/replay.py TREE… [FILE]`.
+
+It records a day, a sample a second, from saved trees in turn (an hour each) into FILE, unless it is there already; then
+it opens it and measures, in milliseconds, from a key to the drawn screen: steps, and jumps to any sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tcptop.hosts.folder import FolderHost
+from tcptop.quiet_collection import collect_quietly
+from tcptop.recording.choice import ALL
+from tcptop.recording.opening import opened
+from tcptop.recording.recorder import Recorder
+from tcptop.replay_app import ReplayApp
+from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.viewer import held_samples
+
+SAMPLES = 86_400
+HOUR = 3600
+LOOKS = 100
+
+
+def make(file: str, trees: list[str]) -> None:
+    """Records the trees as though they were a live machine."""
+    hosts = [FolderHost(tree) for tree in trees]
+    for host in hosts:
+        host.identity = host.identity._replace(live=True, page_size_bytes=4096)
+    recorder, clock_s = Recorder(file), 0.0
+    sampler = Sampler(
+        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.keep
+    )
+    for number in range(SAMPLES):
+        sampler.host = hosts[number // HOUR % len(hosts)]
+        read_due(sampler)
+        recorder.write(sampler.snapshot())
+        clock_s += 1.0
+    recorder.close()
+
+
+async def drawn(app: ReplayApp, index: int) -> float:
+    """Goes to a sample, and gives the milliseconds until it is drawn."""
+    viewer = app._viewer
+    assert viewer is not None
+    ended = asyncio.Event()
+    started_s = time.perf_counter()
+    viewer.go(viewer.player.at(index))
+    while app._choices.player is None or app._choices.player.index != index:
+        await asyncio.sleep(0)
+    app.call_after_refresh(ended.set)
+    await ended.wait()
+    return (time.perf_counter() - started_s) * 1000
+
+
+async def measure(file: str) -> None:
+    """Prints what opening and looking takes."""
+    started_s = time.perf_counter()
+    held, _ = held_samples(opened(file), ALL)
+    print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(held.samples)} samples")
+    app = ReplayApp(held)
+    chosen = random.Random(1)
+    async with app.run_test(size=(120, 40)) as pilot:
+        while app._viewer is None or not app._viewer._tasks[1].done():
+            await pilot.pause(0.1)
+        print(f"time line filled {(time.perf_counter() - started_s):.1f} s after the start")
+        collecting = asyncio.create_task(collect_quietly(lambda: 0.0))  # as the program does
+        last = len(held.samples) - 1
+        for name, indices in (
+            ("step", list(range(1, LOOKS + 1))),
+            ("jump", [chosen.randrange(last) for _ in range(LOOKS)]),
+        ):
+            took_ms = []
+            for index in indices:
+                took_ms.append(await drawn(app, index))
+                await pilot.pause(0.02)
+            took_ms.sort()
+            middle_ms, most_ms, worst_ms = took_ms[LOOKS // 2], took_ms[LOOKS * 95 // 100 - 1], took_ms[-1]
+            print(f"{name}: median {middle_ms:.0f} ms, 95 % within {most_ms:.0f} ms, the worst {worst_ms:.0f} ms")
+        collecting.cancel()
+
+
+if __name__ == "__main__":
+    folders = [argument for argument in sys.argv[1:] if Path(argument, "proc").is_dir()]
+    files = [argument for argument in sys.argv[1:] if argument not in folders]
+    place = files[0] if files else str(Path(tempfile.mkdtemp()) / "day.tcptop")
+    if not Path(place).exists():
+        make(place, folders)
+    asyncio.run(measure(place))
