@@ -9,6 +9,8 @@ from tcptop.ledger import Ledger, LiveObjects, SinceMark
 from tcptop.rates import difference
 from tcptop.snapshot import Snapshot
 
+UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
+
 
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
     """What the objects in use take in all rows that a socket has objects in, by one reading of slabinfo.
@@ -32,7 +34,8 @@ def since_mark(mark: Ledger, now: Ledger) -> SinceMark:
     """What came since the mark, and for each socket; left open where too few came or went to tell."""
     elapsed_s = difference(mark.taken_at_unix_s, now.taken_at_unix_s)
     if mark.live_objects is None or now.live_objects is None:
-        return SinceMark(elapsed_s, None, None, None, "slabinfo is not readable")
+        unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")
+        return SinceMark(elapsed_s, None, None, None, f"{unread} is not readable")
     sockets = now.live_objects.sockets - mark.live_objects.sockets
     live_bytes = now.live_objects.bytes - mark.live_objects.bytes
     least = ENOUGH_SOCKETS_PER_CPU * (now.host.cpus or 1)
