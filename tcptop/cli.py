@@ -13,7 +13,7 @@ from tcptop import __version__
 from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
-    from tcptop.hosts.folder import FolderHost
+    from tcptop.hosts.host import Host
     from tcptop.ledger import Ledger
     from tcptop.sampler import Sampler
     from tcptop.snapshot import LabMeasurement
@@ -103,7 +103,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
         "--root",
         metavar="DIR",
         default="/",
-        help="read the files below DIR: a saved tree, or a container's /host",
+        help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
     )
 
 
@@ -192,20 +192,17 @@ def sort_key(text: str) -> str:
     return key
 
 
-def opened(root: str) -> FolderHost:
+def opened(root: str) -> Host:
     """The host below a root; one line and the end where there is none."""
-    from tcptop.hosts.folder import FolderHost
+    from tcptop.hosts.opening import host_of
 
     try:
-        host = FolderHost(root)
-    except OSError as error:
-        fail(f"--root {root}: {error.strerror}")
-    if not os.path.isdir(os.path.join(root, "proc")):  # noqa: PTH112, PTH118
-        fail(f"--root {root}: there is no proc folder in it; give the folder that holds proc and sys")
-    return host
+        return host_of(root)
+    except (OSError, ValueError) as error:
+        fail(f"--root {root}: {getattr(error, 'strerror', None) or error}")
 
 
-def sampler_of(host: FolderHost, period_s: float, lab_result: str | None) -> Sampler:
+def sampler_of(host: Host, period_s: float, lab_result: str | None) -> Sampler:
     """Follows a host without a thread or an event loop."""
     from tcptop.sampler import Sampler, kernel_sources
 

@@ -43,6 +43,12 @@ class Identity:
     """Whose network namespace the files in proc/net show, where it is not the reader's own."""
     proc_folder: str | None
     """A live procfs on this machine's own file system, for libraries that read one themselves."""
+    taken_at_unix_s: float | None = None
+    """When a saved tree was saved, where it tells."""
+
+
+class NotHeldError(FileNotFoundError):
+    """A file that is not there for a reason that the host knows: its `strerror` is for a person."""
 
 
 class Host(Protocol):
