@@ -82,10 +82,10 @@ class Kind:
 
 
 SOCKS = Kind("socks")
-FILES = Kind("files", "inode, dentry, file: not in accept queues, not orphans")
-PORTS = Kind("local ports", "up to one for each socket")
-REQUESTS = Kind("request socks", "active: SYN_RECV, accept queues")
-MINI_SOCKETS = Kind("mini-sockets", "TIME_WAIT, FIN_WAIT2 after close")
+FILES = Kind("files", "with inode, dentry")
+PORTS = Kind("local ports", "at most")
+REQUESTS = Kind("request socks", "active")
+MINI_SOCKETS = Kind("mini-sockets", "TIME_WAIT")
 KINDS = (SOCKS, FILES, PORTS, REQUESTS, MINI_SOCKETS)
 
 
