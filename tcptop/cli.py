@@ -24,6 +24,7 @@ EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
 tcptop lab (root): measures what each TCP state costs this kernel.
+tcptop diff A B: what changed between two saved trees, or from one to now.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(run_lab(given[1:]))
         if given[:1] == ["explain"]:
             run_explain(given[1:])
+        elif given[:1] == ["diff"]:
+            run_diff(given[1:])
         else:
             options = parsed(given)
             if options.once or options.json:
@@ -94,6 +97,26 @@ def run_explain(arguments: Sequence[str]) -> None:
     text = overview(ledger) if options.what is None else explained(ledger, options.what)
     if text is None:
         fail(f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them")
+    printed(text)
+
+
+def run_diff(arguments: Sequence[str]) -> None:
+    """Runs `tcptop diff`."""
+    from tcptop import diff_command
+    from tcptop.evidence import EvidenceError
+
+    parser = Parser(
+        prog="tcptop diff",
+        description=diff_command.DESCRIPTION,
+        epilog=diff_command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    diff_command.add_arguments(parser)
+    try:
+        text = diff_command.compared_text(parser.parse_args(arguments))
+    except EvidenceError as error:
+        fail(str(error))
     printed(text)
 
 
@@ -151,7 +174,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
     options, others = parser.parse_known_args(arguments)
-    for subcommand in ("lab", "explain"):
+    for subcommand in ("lab", "explain", "diff"):
         if subcommand in others:
             fail(f"{subcommand} comes first: tcptop {subcommand}")
     if others:

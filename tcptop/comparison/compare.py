@@ -20,7 +20,7 @@ GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
 """The screen's alone."""
 
-TITLES: dict[AccountingMode, str] = {"full": "next", "time_wait": "next TIME_WAIT"}
+TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
 def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Difference:
@@ -34,7 +34,9 @@ def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Differen
         sockets=_sockets(before, after),
         connection=_connection(before, after),
         tcp_memory=_tcp_memory(before, after),
-        slab_memory=Change("slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes),
+        slab_memory=Change(
+            "slab_memory_bytes", "slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes
+        ),
         states=_states(before, after),
         caches=cache_rows(before, after),
         nodes=node_rows(before, after),
@@ -79,23 +81,16 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
 
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
-    changes = (
-        Change("allocated", "count", one.allocated, two.allocated, note="machine"),
-        Change("in use, IPv4", "count", one.inuse, two.inuse, note="here"),
-        Change("in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
-        Change("orphans", "count", one.orphans, two.orphans, note="machine"),
-        Change("TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
-        Change(
-            "TIME_WAIT, at most",
-            "count",
-            one.time_wait_machine_max,
-            two.time_wait_machine_max,
-            *_both("at most", one.time_wait_machine_max, two.time_wait_machine_max),
-            note="machine",
-        ),
-        Change("buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
+    most = (one.time_wait_machine_max, two.time_wait_machine_max)
+    return (
+        Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
+        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="here"),
+        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
+        Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
+        Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
+        Change("time_wait_machine_max", "TIME_WAIT", "count", *most, *_both("at most", *most), note="machine"),
+        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
     )
-    return tuple(change for change in changes if change.changed)
 
 
 def _both(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
@@ -107,22 +102,26 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     changes: list[Change] = []
     for mode, title in TITLES.items():
         one, two = before.costs[mode], after.costs[mode]
+        mixes = (one.figures["mix"], two.figures["mix"])
+        now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
         changes += [
-            _cost(f"{title}, accepted", one.figures["mix"].accepted, two.figures["mix"].accepted),
-            _cost(f"{title}, outgoing", one.figures["mix"].outgoing, two.figures["mix"].outgoing, at_most=True),
-            Change(title.replace("next", "now"), "bytes", one.now_bytes, two.now_bytes, note="on average"),
-            Change(title.replace("next", "idle slab"), "bytes", one.idle_bytes_per_socket, two.idle_bytes_per_socket),
+            _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
+            _cost(
+                f"{mode}_outgoing_bytes", f"next{title}, outgoing", mixes[0].outgoing, mixes[1].outgoing, at_most=True
+            ),
+            Change(f"{mode}_now_bytes", f"now{title}", "bytes", *now, note="on average"),
+            Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle),
         ]
     one, two = before.costs["full"], after.costs["full"]
-    changes.append(Change("buffers", "bytes", one.buffer_bytes_per_socket, two.buffer_bytes_per_socket))
-    return tuple(change for change in changes if change.changed)
+    buffers = (one.buffer_bytes_per_socket, two.buffer_bytes_per_socket)
+    return (*changes, Change("full_buffer_bytes_per_socket", "buffers", "bytes", *buffers))
 
 
-def _cost(name: str, before: Side | None, after: Side | None, at_most: bool = False) -> Change:
+def _cost(key: str, name: str, before: Side | None, after: Side | None, at_most: bool = False) -> Change:
     """Shares of full slabs; of an outgoing socket the most, as everywhere."""
     figures = [_side_bytes(side, at_most) for side in (before, after)]
     bounds = [_bound(side, at_most) for side in (before, after)]
-    return Change(name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
+    return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
 
 
 def _side_bytes(side: Side | None, at_most: bool) -> float | None:
@@ -144,7 +143,7 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
     bounds: list[Bound] = [
         "at least" if memory.missing and memory.bytes is not None else "exact" for memory in (one, two)
     ]
-    return Change("kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
+    return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
 
 
 def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
@@ -158,9 +157,15 @@ def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
         changes.append(
             StateChange(
                 state=one.state,
-                accepted_bytes=None if one.accepted is None else _cost("accepted", one.accepted, two.accepted),
-                outgoing_bytes=None if one.outgoing is None else _cost("outgoing", one.outgoing, two.outgoing, True),
-                count=Change("sockets", "count", one.count, two.count, bounds[0], bounds[1], two.scope or ""),
+                accepted_bytes=None
+                if one.accepted is None
+                else _cost("accepted_bytes", "accepted", one.accepted, two.accepted),
+                outgoing_bytes=None
+                if one.outgoing is None
+                else _cost("outgoing_bytes", "outgoing", one.outgoing, two.outgoing, True),
+                count=Change(
+                    "sockets", "sockets", "count", one.count, two.count, bounds[0], bounds[1], two.scope or ""
+                ),
             )
         )
     return ordered(changes, lambda change: change.count)

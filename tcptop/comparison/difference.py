@@ -16,6 +16,8 @@ Unit = Literal["bytes", "count"]
 class Change:
     """One figure on both sides."""
 
+    key: str
+    """Its name in the JSON, with its unit where that is bytes."""
     name: str
     unit: Unit
     before: float | None
@@ -233,6 +235,7 @@ class Difference:
     unlike: tuple[str, ...]
     """In which way the two are not one kernel on one machine: `kernel`, `page size`, `machine`."""
     sockets: tuple[Change, ...]
+    """All of them, changed or not; so too the next."""
     connection: tuple[Change, ...]
     tcp_memory: Change
     slab_memory: Change

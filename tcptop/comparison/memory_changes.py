@@ -22,6 +22,7 @@ def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
                 **{
                     field: Change(
                         field,
+                        field.replace("_", " "),
                         "bytes" if field.endswith("bytes") else "count",
                         # A row that a kernel does not have holds nothing; on a side without slabinfo it is unknown.
                         _figure(one, field, known[0]),
@@ -67,8 +68,8 @@ def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
         changes.append(
             NodeChange(
                 node=number,
-                free_bytes=Change("free", "bytes", free[0], free[1]),
-                room_sockets=Change("room", "count", room[0], room[1]),
+                free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
+                room_sockets=Change("room_sockets", "room", "count", room[0], room[1]),
             )
         )
     return ordered(changes, lambda change: change.free_bytes)
@@ -110,9 +111,14 @@ def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
                         migrate_type=migrate_type,
                         order=order,
                         blocks=Change(
-                            "free blocks", "count", blocks[0], blocks[1], *_capped(one, two, migrate_type, order)
+                            "blocks",
+                            "free blocks",
+                            "count",
+                            blocks[0],
+                            blocks[1],
+                            *_capped(one, two, migrate_type, order),
                         ),
-                        bytes=Change("free", "bytes", sizes[0], sizes[1]),
+                        bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1]),
                     )
                 )
     return ordered(changes, lambda change: change.bytes)

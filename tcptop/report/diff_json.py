@@ -29,17 +29,17 @@ def diff_as_json(difference: Difference) -> str:
 
 
 def diff_as_object(difference: Difference) -> Json:
-    """The same as Python objects. Every list holds what changed alone, the largest change first."""
+    """The same as Python objects. The lists hold what changed alone, the largest change first."""
     return {
         "schema": SCHEMA,
         "version": __version__,
         "before": _subject(difference.before),
         "after": _subject(difference.after),
         "unlike": list(difference.unlike),
-        "sockets": [_change(change) for change in difference.sockets],
-        "bytes_per_connection": [_change(change) for change in difference.connection],
-        "slab_memory": _change(difference.slab_memory),
-        "tcp_memory": _change(difference.tcp_memory),
+        "sockets": {change.key: _bounded(change) for change in difference.sockets},
+        "bytes_per_connection": {change.key: _bounded(change) for change in difference.connection},
+        difference.slab_memory.key: _bounded(difference.slab_memory),
+        difference.tcp_memory.key: _bounded(difference.tcp_memory),
         "slab_growth": _growth(difference.growth),
         "no_slab_growth_because": difference.no_growth_because,
         "caches": [_cache(row) for row in difference.caches.changed],
@@ -68,15 +68,9 @@ def _subject(subject: Subject) -> Json:
     }
 
 
-def _change(change: Change) -> Json:
-    return {
-        "figure": change.name,
-        "unit": change.unit,
-        "of": change.note or None,
-        **_sides(change),
-        "before_is": change.before_bound,
-        "after_is": change.after_bound,
-    }
+def _bounded(change: Change) -> Json:
+    """Both sides, and whether each is exact, or the figure is `at least` or `at most` that."""
+    return {**_sides(change), "before_is": change.before_bound, "after_is": change.after_bound}
 
 
 def _sides(change: Change) -> Json:
@@ -116,15 +110,15 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
 
 
 def _cache(row: CacheChange) -> Json:
-    return {"cache": row.name, **{change.name: _sides(change) for change in row.changes}}
+    return {"cache": row.name, **{change.key: _sides(change) for change in row.changes}}
 
 
 def _state(row: StateChange) -> Json:
     return {
         "state": row.state,
-        "accepted_bytes": None if row.accepted_bytes is None else _sides(row.accepted_bytes),
-        "outgoing_bytes": None if row.outgoing_bytes is None else _sides(row.outgoing_bytes),
-        "sockets": _sides(row.count),
+        "accepted_bytes": None if row.accepted_bytes is None else _bounded(row.accepted_bytes),
+        "outgoing_bytes": None if row.outgoing_bytes is None else _bounded(row.outgoing_bytes),
+        "sockets": _bounded(row.count),
     }
 
 

@@ -34,7 +34,7 @@ def diff_as_text(difference: Difference) -> str:
         _head(difference),
         _figures("Sockets", difference.sockets),
         _figures("Bytes per connection, in slabs", difference.connection),
-        _figures("Memory", [each for each in (difference.slab_memory, difference.tcp_memory) if each.changed]),
+        _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),
         _rows("Slab caches", difference.caches, CACHE_TITLES, _cache_cells, lambda row: row.bytes, "caches"),
         _state_counts(difference.states),
@@ -84,7 +84,8 @@ def _facts(subject: Subject) -> str:
     return f"{subject.label}: {', '.join(facts)}"
 
 
-def _figures(title: str, changes: Sequence[Change]) -> Iterator[str]:
+def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
+    changes = [change for change in figures if change.changed]
     if not changes:
         return
     lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]

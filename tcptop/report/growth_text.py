@@ -23,6 +23,9 @@ def growth_lines(difference: Difference) -> Iterator[str]:
     if growth is None:
         yield from wrapped(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
         return
+    if not growth.bytes and not difference.caches.changed:
+        yield "  slab memory did not change"
+        return
     grew = f"grew by {units.size(growth.bytes)}" if growth.bytes >= 0 else f"shrank by {units.size(-growth.bytes)}"
     least = "at least " if growth.missing else ""
     shares = growth.shares
