@@ -23,6 +23,7 @@ EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
+tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it again.
 tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
 Root sees more: sudo "$(command -v tcptop)".
@@ -52,13 +53,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         if given[:1] == ["lab"]:
             sys.exit(run_lab(given[1:]))
+        if given[:1] == ["record"]:
+            sys.exit(run_record(given[1:]))
         if given[:1] == ["explain"]:
             run_explain(given[1:])
         elif given[:1] == ["diff"]:
             run_diff(given[1:])
         else:
             options = parsed(given)
-            if options.once or options.json:
+            if options.replay is not None:
+                run_replay(options)
+            elif options.once or options.json:
                 run_reports(options)
             else:
                 run_screen(options)
@@ -78,6 +83,24 @@ def run_lab(arguments: Sequence[str]) -> int:
     parser = Parser(prog="tcptop lab", description=command.DESCRIPTION, allow_abbrev=False)
     command.add_arguments(parser)
     return command.run(parser.parse_args(arguments))
+
+
+def run_record(arguments: Sequence[str]) -> int:
+    """Runs `tcptop record`; gives its exit code."""
+    from tcptop.recording import command
+
+    parser = Parser(prog="tcptop record", description=command.DESCRIPTION, allow_abbrev=False)
+    command.add_arguments(parser)
+    add_root(parser)
+    options = parser.parse_args(arguments)
+    host = opened(options.root)
+    if not options.json:
+        return command.run(options, host, None)
+    from tcptop.accounting import account
+    from tcptop.report.replayed import form_of
+
+    form = form_of(json=True)
+    return command.run(options, host, lambda snapshot: printed(form(account(snapshot))))
 
 
 def run_explain(arguments: Sequence[str]) -> None:
@@ -139,6 +162,8 @@ def add_lab_result(parser: argparse.ArgumentParser) -> None:
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, checked."""
+    from tcptop.recording import choice
+
     parser = Parser(
         prog="tcptop",
         description=DESCRIPTION,
@@ -161,6 +186,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds"
     )
     add_root(parser)
+    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: each sample (--json), or the last (-o)")
+    choice.add_choice(parser)
     add_lab_result(parser)
     parser.add_argument(
         "--mouse",
@@ -173,8 +200,8 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
-    options, others = parser.parse_known_args(arguments)
-    for subcommand in ("lab", "explain", "diff"):
+    options, others = parser.parse_known_args(choice.with_offsets(arguments))
+    for subcommand in ("lab", "explain", "record", "export", "import", "diff"):
         if subcommand in others:
             fail(f"{subcommand} comes first: tcptop {subcommand}")
     if others:
@@ -183,6 +210,10 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         fail("-o and --json cannot be combined: choose one form")
     if options.count is not None and not (options.once or options.json):
         fail("-n goes with -o or --json")
+    if options.replay is None and (options.at or options.first or options.last):
+        fail("--at, --from and --to choose samples of a recording: -r FILE")
+    if options.replay is not None and (options.root != "/" or options.count is not None):
+        fail("-r is a recording; it goes without --root and -n")
     if options.once and options.delay is not None and options.count is None:
         fail("cannot combine -d and -o without -n COUNT: once is once")
     if options.json and options.delay is not None and options.count is None:
@@ -278,6 +309,23 @@ def run_reports(options: argparse.Namespace) -> None:
         if number + 1 < count:
             next_s = max(next_s + period_s, time.monotonic())
             time.sleep(max(0.0, next_s - time.monotonic()))
+
+
+def run_replay(options: argparse.Namespace) -> None:
+    """Prints the reports of a recording."""
+    from tcptop.recording.choice import Choice
+    from tcptop.recording.errors import RecordingError
+    from tcptop.report.replayed import form_of, reports
+
+    if not (options.once or options.json):
+        fail("-r goes with -o or --json")
+    form = form_of(options.json, options.sort)
+    choice = Choice(options.at, options.first, options.last)
+    try:
+        for text in reports(options.replay, choice, measured(options.lab), form, last_only=options.once):
+            printed(text)
+    except RecordingError as error:
+        fail(str(error))
 
 
 def printed(text: str) -> None:

@@ -14,9 +14,12 @@ slab memory's growth the sockets explain."""
 
 EPILOG = """\
 A and B are each one of
-  live     this machine now (a file of that name: ./live)
-  DIR      a saved tree: a folder that holds proc and sys, or a sosreport
-  ARCHIVE  a tar of one, plain or packed with gzip, bzip2 or xz
+  live      this machine now (a file of that name: ./live)
+  FILE      a recording of tcptop record, and of that the last sample; else
+  FILE@TIME the sample nearest to a time: web.tcptop@12:04:31, web.tcptop@+90s
+            (from the start), web.tcptop@-5m (from the end)
+  DIR       a saved tree: a folder that holds proc and sys, or a sosreport
+  ARCHIVE   a tar of one, plain or packed with gzip, bzip2 or xz
 or both are results of tcptop lab -w FILE: then what each state costs, and the
 caches that it holds its bytes in, are compared.
 

@@ -1,4 +1,4 @@
-"""What a user names on a command line, as figures: this machine, a saved tree in any wrapping, a result of the lab."""
+"""What a user names on a command line, as figures: this machine, a recording, a saved tree, a result of the lab."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from tcptop.accounting import account
-from tcptop.hosts.opening import host_of
+from tcptop.hosts.folder import FolderHost
 from tcptop.ledger import Ledger
 from tcptop.printable import printable
 from tcptop.sampler import Sampler, kernel_sources, read_due
@@ -48,15 +48,38 @@ def lab_result_of(name: str, command: str) -> Json:
 
 
 def ledger_of(name: str, command: str) -> Ledger:
-    """One look at what the name stands for: `live`, or a path that `host_of` takes.
+    """The figures of what the name stands for: `live`, a path, or `PATH@MOMENT` of a recording; its last sample else.
 
     Raises:
         EvidenceError: in one line that names the command.
     """
+    if name == LIVE:
+        return _ledger_of_this_machine()
+    path, moment = split_moment(name)
+    from tcptop.recording.choice import ALL, Choice
+    from tcptop.recording.errors import RecordingError
+    from tcptop.recording.moments import chosen
+    from tcptop.recording.opening import opened
+
     try:
-        host = host_of("/" if name == LIVE else name)
-    except (OSError, ValueError) as error:
-        raise EvidenceError(f"{command} {printable(name)}: {getattr(error, 'strerror', None) or error}") from None
+        recording = opened(path)
+        try:
+            index = chosen(recording, ALL if moment is None else Choice(at=moment))[-1]
+            return account(recording.snapshot(index))
+        finally:
+            recording.close()
+    except RecordingError as error:
+        raise EvidenceError(f"{command}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
+
+
+def split_moment(name: str) -> tuple[str, str | None]:
+    """A path, and the moment behind its last `@`; a file that has such a name goes before."""
+    path, at, moment = name.rpartition("@")
+    return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)
+
+
+def _ledger_of_this_machine() -> Ledger:
+    host = FolderHost()
     try:
         sampler = Sampler(host, kernel_sources())
         read_due(sampler)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
+from tcptop.hosts.tap import HostAnswer, Tap
 from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.pace import Paces
 from tcptop.printable import printable
@@ -32,6 +33,8 @@ from tcptop.sources.zoneinfo import ZoneinfoSource
 
 BESIDE_S = 0.05
 """Two readings no further apart than this are taken together."""
+
+NO_ANSWERS: tuple[HostAnswer, ...] = ()
 
 AnySource = Source[Any]
 AnyReading = Reading[Any]
@@ -61,6 +64,17 @@ def kernel_sources() -> list[AnySource]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class SourceRead:
+    """One read of a source: what the host answered, and the reading that it gave."""
+
+    source: str
+    reading: AnyReading
+    answers: tuple[HostAnswer, ...]
+    sockstat_answers: tuple[HostAnswer, ...]
+    """What the sockstat beside was read from; empty where there is none."""
+
+
 class Sampler:
     """The last reading of each source of one host, and when each may be read again.
 
@@ -75,7 +89,9 @@ class Sampler:
         monotonic: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
         measured: LabMeasurement | None = None,
+        kept: Callable[[SourceRead], None] | None = None,
     ) -> None:
+        """Hands every read to `kept`, where that is given; it must be quick."""
         self.host = host
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
@@ -86,6 +102,14 @@ class Sampler:
         self._asked_for: set[str] = set()
         self._unwanted: set[str] = set()
         self._measured = measured
+        self._kept = kept
+        self._sockstat_answers: tuple[HostAnswer, ...] = ()
+
+    def keep(self, kept: Callable[[SourceRead], None] | None) -> None:
+        """Hands every read to `kept` from now on, or to nobody; everything is due at once, so that all is kept."""
+        self._kept = kept
+        if kept is not None:
+            self.forget_rests()
 
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
@@ -113,32 +137,48 @@ class Sampler:
     async def read(self, source: AnySource) -> None:
         """Reads one source and keeps what it said."""
         started_s = self._monotonic()
-        reading: AnyReading = await source.read(self.host)
+        host = self.host if self._kept is None else Tap(self.host)
+        reading: AnyReading = await source.read(host)
         ended_s = self._monotonic()
         took_us = reading.read_us or 0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
-        self._readings[source.name] = replace(
+        answers = tuple(host.answers) if isinstance(host, Tap) else ()
+        beside, beside_answers = None, NO_ANSWERS
+        if source.beside_sockstat and reading.value is not None:
+            beside, beside_answers = await self._sockstat_beside()
+        whole = replace(
             reading,
             taken_at_s=ended_s,
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
-            sockstat=await self._sockstat_beside() if source.beside_sockstat and reading.value is not None else None,
+            sockstat=beside,
         )
+        self._readings[source.name] = whole
+        if source.name == "sockstat":
+            self._sockstat_answers = answers
+        if self._kept is not None and isinstance(host, Tap):
+            self._kept(SourceRead(source.name, whole, answers, beside_answers))
 
-    async def _sockstat_beside(self) -> Sockstat | None:
-        """What sockstat says now: the reading of this look, or a new one where that is older than a quotient allows."""
+    async def _sockstat_beside(self) -> tuple[Sockstat | None, tuple[HostAnswer, ...]]:
+        """What sockstat says now: the reading of this look, or a new one where that is older than a quotient allows.
+
+        And what it was read from, where that is kept.
+        """
         source = self._sources.get("sockstat")
         if source is None:
-            return None
-        reading = self._readings.get("sockstat", NOT_READ)
-        if reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S:
+            return None, NO_ANSWERS
+        reading, answers = self._readings.get("sockstat", NOT_READ), self._sockstat_answers
+        old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
+        if old or (self._kept is not None and not answers):
             # Not kept as a reading of its own: a rate over so short a time would be noise.
-            reading = await source.read(self.host)
+            host = Tap(self.host)
+            reading = await source.read(host)
+            answers = tuple(host.answers)
             self._paces.charge(reading.read_us or 0)
         value: Sockstat | None = reading.value
-        return value
+        return value, answers
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
         """Says that a source has not answered yet; what it said before stands."""

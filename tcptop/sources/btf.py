@@ -66,7 +66,8 @@ class BtfSource(Source[Btf]):
         """Reads and parses the file, or what was kept of it for this build of the kernel."""
         build: str | None = None
         took_us = 0
-        if host.identity.live and host.identity.place is None:
+        identity = host.identity
+        if identity.live and identity.place is None and not identity.bytes_are_kept:
             [notes] = await host.read([kernel_notes.PATH])
             build, took_us = kernel_notes.build_id(notes.data or b""), notes.took_us
         if build is not None:

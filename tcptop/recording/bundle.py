@@ -1,0 +1,141 @@
+"""What a host answered while one source was read, as bytes: whole, or as the difference from an earlier bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.tap import HostAnswer
+from tcptop.recording.number_delta import delta, patched
+from tcptop.recording.varints import Reader, put, put_bytes, put_signed
+
+MOST_FILE_BYTES = 16 << 20
+"""As a host reads at most (tcptop/hosts/folder.py)."""
+MOST_ANSWERS = 20_000
+
+FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
+SAME, NUMBERS, OTHER = range(3)
+
+Bundle = tuple[HostAnswer, ...]
+
+
+DigestOf = Callable[[bytes], "bytes | None"]
+"""Keeps a large file's bytes once and gives their digest; None for one that is to stand where it is used."""
+
+ContentOf = Callable[[bytes], bytes]
+"""The bytes of a digest; raises ValueError where they are lost or damaged."""
+
+
+def put_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
+    """Appends a bundle whole."""
+    put(out, len(bundle))
+    for answer in bundle:
+        put_bytes(out, _path_bytes(answer.path))
+        _put_answer(out, answer, digest_of)
+
+
+def taken_bundle(reader: Reader, content_of: ContentOf) -> Bundle:
+    """The bundle that `put_bundle` wrote; raises ValueError for anything else."""
+    return tuple(_taken_answer(reader, reader.text(), content_of) for _ in range(_count(reader)))
+
+
+def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
+    """Appends what makes `new` of `old`; False, with nothing appended, where they are not of the same paths."""
+    if [(type(answer), answer.path) for answer in old] != [(type(answer), answer.path) for answer in new]:
+        return False
+    changed = bytearray()
+    count = 0
+    last = -1
+    for index, (before, after) in enumerate(zip(old, new, strict=True)):
+        if _same(before, after):
+            continue
+        put(changed, index - last - 1)
+        last = index
+        count += 1
+        if isinstance(before, FileRead) and isinstance(after, FileRead) and before.data and after.data:
+            put(changed, NUMBERS)
+            put_bytes(changed, delta(before.data, after.data))
+        else:
+            put(changed, OTHER)
+            _put_answer(changed, after, digest_of)
+    put(out, count)
+    out += changed
+    return True
+
+
+def taken_difference(reader: Reader, old: Bundle, content_of: ContentOf) -> Bundle:
+    """The bundle that `put_difference` was given as `new`; raises ValueError for anything else."""
+    found = list(old)
+    index = -1
+    for _ in range(_count(reader)):
+        index += 1 + reader.number()
+        if index >= len(found):
+            raise ValueError("a difference from other files")
+        before = found[index]
+        form = reader.number()
+        if form == OTHER:
+            found[index] = _taken_answer(reader, before.path, content_of)
+        elif form == NUMBERS and isinstance(before, FileRead) and before.data is not None:
+            found[index] = FileRead(before.path, patched(before.data, reader.bytes(), MOST_FILE_BYTES), None, 0)
+        else:
+            raise ValueError("a difference from other files")
+    return tuple(found)
+
+
+def _put_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
+    if answer.error is not None:
+        put(out, FILE_ERROR if isinstance(answer, FileRead) else FOLDER_ERROR)
+        put_signed(out, answer.error.errno or 0)
+        put_bytes(out, _path_bytes(answer.error.strerror or str(answer.error)))
+    elif isinstance(answer, FileRead):
+        data = answer.data or b""
+        digest = digest_of(data)
+        put(out, FILE if digest is None else SHARED_FILE)
+        put_bytes(out, data if digest is None else digest)
+    else:
+        put(out, FOLDER)
+        entries = answer.entries or {}
+        put(out, len(entries))
+        for name, target in entries.items():
+            put_bytes(out, _path_bytes(name))
+            put(out, 0 if target is None else 1)
+            if target is not None:
+                put_bytes(out, _path_bytes(target))
+
+
+def _taken_answer(reader: Reader, path: str, content_of: ContentOf) -> HostAnswer:
+    kind = reader.number()
+    if kind in (FILE_ERROR, FOLDER_ERROR):
+        error = OSError(reader.signed(), reader.text())
+        return FileRead(path, None, error, 0) if kind == FILE_ERROR else FolderRead(path, None, error, 0)
+    if kind == FILE:
+        return FileRead(path, reader.bytes(), None, 0)
+    if kind == SHARED_FILE:
+        return FileRead(path, content_of(reader.bytes()), None, 0)
+    if kind == FOLDER:
+        entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_count(reader))}
+        return FolderRead(path, entries, None, 0)
+    raise ValueError("an answer of an unknown kind")
+
+
+def _same(one: HostAnswer, other: HostAnswer) -> bool:
+    if isinstance(one, FileRead) and isinstance(other, FileRead) and one.data != other.data:
+        return False
+    if isinstance(one, FolderRead) and isinstance(other, FolderRead) and one.entries != other.entries:
+        return False
+    return _error(one) == _error(other)
+
+
+def _error(answer: HostAnswer) -> tuple[int | None, str] | None:
+    return None if answer.error is None else (answer.error.errno, answer.error.strerror or str(answer.error))
+
+
+def _path_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _count(reader: Reader) -> int:
+    count = reader.number()
+    if count > MOST_ANSWERS:
+        raise ValueError("more files than a source reads")
+    return count

@@ -1,0 +1,173 @@
+"""The SQLite file of a recording: what marks it as one, its tables, and the way it is opened.
+
+A rollback journal (journal_mode=DELETE), so that between two samples the one file holds everything: a write-ahead log
+would keep the last minutes in a second file. What was being written when a recorder was killed is rolled back by the
+journal beside the file when it is opened next.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import quote
+
+from tcptop.printable import printable
+from tcptop.recording.errors import RecordingError
+
+APPLICATION_ID = 0x54435054
+"""`TCPT`, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
+SCHEMA = 1
+
+MAGIC = b"SQLite format 3\0"
+HEADER_BYTES = 100
+ROLLBACK_FORMAT = b"\1\1"
+"""At byte 18: neither reader nor writer needs a write-ahead log."""
+
+SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""At the end of a journal that names another file: none of ours does."""
+
+TABLES = (
+    "CREATE TABLE sample (number INTEGER PRIMARY KEY, begins_block INTEGER, taken_at_unix_s REAL, "
+    "allocated INTEGER, time_wait INTEGER)",
+    "CREATE TABLE record (number INTEGER PRIMARY KEY, data BLOB)",
+    "CREATE TABLE content (digest BLOB PRIMARY KEY, data BLOB)",
+    "CREATE TABLE content_use (block INTEGER, digest BLOB, PRIMARY KEY (block, digest))",
+)
+"""`sample` is small, so that a day opens at once; `record` has what each holds. A block goes by its first sample."""
+
+EXPECTED = {(sql.split()[2], sql) for sql in TABLES}
+LOCKED_S = 5.0
+
+
+def new_file(path: str) -> sqlite3.Connection:
+    """Makes an empty recording; raises RecordingError where the file is there already or cannot be made."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = _connected(path, "rw")
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        with connection:
+            connection.execute("BEGIN")
+            for table in TABLES:
+                connection.execute(table)
+        return connection
+    except OSError as error:
+        raise RecordingError(f"{printable(path)}: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise RecordingError(f"{printable(path)}: {reason(error)}") from None
+
+
+def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
+    """Opens a recording.
+
+    Raises:
+        RecordingError: where it is none, is of a newer schema, or is damaged so far that nothing of it can be read.
+        OSError: where it cannot be read at all.
+
+    """
+    where = printable(path)
+    check_header(path)
+    with told(where):
+        _roll_back(path)
+        connection = _connected(path, "rw" if write else "ro")
+        try:
+            # Nothing in the file may run anything: not a view, not a trigger, not a function in a table.
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            if not write:
+                connection.execute("PRAGMA query_only = ON")
+            _check_tables(connection, where)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def check_header(path: str) -> None:
+    """Looks at the file's first bytes before SQLite does; raises as `opened_file`."""
+    where = printable(path)
+    with open(path, "rb") as file:  # noqa: PTH123 (its OSError is for the caller)
+        header = file.read(HEADER_BYTES)
+    if not is_sqlite(header):
+        raise RecordingError(f"{where}: not a recording")
+    application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
+    if application != APPLICATION_ID:
+        raise RecordingError(f"{where}: an SQLite file of another program, not a recording")
+    if schema != SCHEMA:
+        newer = schema > SCHEMA
+        advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop wrote such a file"
+        raise RecordingError(f"{where}: its schema is {schema}, and only {SCHEMA} is known here; {advice}")
+    if header[18:20] != ROLLBACK_FORMAT:
+        raise RecordingError(f"{where}: damaged: it claims a write-ahead log, which a recording never has")
+
+
+def is_sqlite(header: bytes) -> bool:
+    """Whether a file that begins so is one of SQLite's."""
+    return len(header) >= HEADER_BYTES and header.startswith(MAGIC)
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Makes one line of what SQLite raises within."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise RecordingError(f"{where}: {reason(error)}") from None
+
+
+def reason(error: sqlite3.Error) -> str:
+    """What an error of SQLite's means to a person."""
+    text = str(error)
+    if "full" in text:
+        return "the disk is full; what was recorded until now can be read"
+    if "locked" in text:
+        return "another program is writing into it; is tcptop recording there already?"
+    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
+        return "damaged, and nothing in it can be read"
+    return printable(text)
+
+
+def _connected(path: str, mode: str) -> sqlite3.Connection:
+    # The path is quoted whole: a `?` in a name must not become an option.
+    uri = f"file:{quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA mmap_size = 0")
+    connection.text_factory = bytes
+    return connection
+
+
+def _check_tables(connection: sqlite3.Connection, where: str) -> None:
+    found = set()
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master LIMIT 100"):
+        if kind == b"index" and sql is None:
+            continue  # SQLite's own, of a primary key
+        if kind != b"table" or not isinstance(name, bytes) or not isinstance(sql, bytes):
+            raise RecordingError(f"{where}: its tables are not those of a recording")
+        found.add((name.decode("utf-8", "replace"), sql.decode("utf-8", "replace")))
+    if found != EXPECTED:
+        raise RecordingError(f"{where}: its tables are not those of a recording")
+
+
+def _roll_back(path: str) -> None:
+    """Undoes the sample that was being written when a recorder was killed, if one was.
+
+    A reader may not, so that the file is opened for writing once. Only a journal of ours is followed.
+    """
+    journal = f"{path}-journal"
+    with suppress(FileNotFoundError):
+        with open(journal, "rb") as file:  # noqa: PTH123 (as above)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
+            if size and file.read() == SUPER_JOURNAL_MAGIC:
+                raise RecordingError(f"{printable(journal)}: not the journal of a recording; take it away")
+        if size == 0 or not os.access(path, os.W_OK):
+            return
+        connection = _connected(path, "rw")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        finally:
+            connection.close()

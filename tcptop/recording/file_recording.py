@@ -1,0 +1,175 @@
+"""A recording's file as samples: its times at once, each sample when it is asked for."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from tcptop.printable import printable
+from tcptop.recording.bounded_cache import BoundedCache
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.file_format import opened_file, reason, told
+from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
+from tcptop.recording.recording import Summary
+from tcptop.recording.replay import Replay, Replayed, lost
+from tcptop.recording.sample_record import SampleRecord, parsed_record
+from tcptop.snapshot import Snapshot
+
+MOST_SAMPLES = 5_000_000
+"""Two months at one a second; what is listed of each takes 32 bytes."""
+MOST_KEPT_BYTES = 32 << 20
+"""Of records, unpacked."""
+RECORD_BYTES = 1 << 12
+"""What a record takes at least."""
+MOST_KEPT_SAMPLES = 4
+
+NO_COUNT = -1
+MOST_COUNT = 1 << 62
+MOST_UNIX_S = 1e11
+
+Row = tuple[Any, ...]
+
+
+class FileRecording:
+    """The samples of one file; another tcptop may still be adding to it, and what it adds is not seen."""
+
+    def __init__(self, path: str) -> None:
+        """Opens a file of `tcptop record`; raises RecordingError or OSError as `opened_file` does."""
+        self.path = path
+        self._connection = opened_file(path)
+        self._numbers = array("q")
+        self._times = array("d")
+        self._allocated = array("q")
+        self._time_wait = array("q")
+        self._records: BoundedCache[int, SampleRecord] = BoundedCache(MOST_KEPT_BYTES)
+        self._contents: dict[bytes, bytes] = {}
+        self._is_cut = False
+        self._samples: dict[int, Replayed] = {}
+        self._replay = Replay(self._record, self._content)
+        try:
+            with told(printable(path)):
+                self._list()
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def taken_at_unix_s(self, index: int) -> float | None:
+        """When a sample was taken."""
+        time_s = self._times[index]
+        return None if math.isnan(time_s) else time_s
+
+    def summary(self, index: int) -> Summary:
+        """What a time line shows of a sample."""
+        allocated, time_wait = self._allocated[index], self._time_wait[index]
+        return Summary(
+            None if allocated == NO_COUNT else allocated,
+            None if time_wait == NO_COUNT else time_wait,
+        )
+
+    def snapshot(self, index: int) -> Snapshot:
+        """The sample as it was live."""
+        return self._replayed(index).snapshot
+
+    def damaged(self, index: int) -> str | None:
+        """What of a sample is damaged."""
+        return self._replayed(index).damaged
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._connection.close()
+
+    def _content(self, digest: bytes) -> bytes:
+        """The bytes of a large file; raises ValueError where they are lost or damaged."""
+        kept = self._contents.get(digest)
+        if kept is None:
+            kept = unpacked(self._blob("content", "digest", digest), 0)
+            if sha256(kept).digest() != digest:
+                raise DamagedError("a large file that it refers to is another")
+            self._contents = {digest: kept}
+        return kept
+
+    def _replayed(self, index: int) -> Replayed:
+        number = self._numbers[index]
+        found = self._samples.get(number)
+        if found is None:
+            found = self._replay.replayed(number)
+            if found.damaged is None and found.snapshot.taken_at_unix_s != self.taken_at_unix_s(index):
+                found = lost("this sample is damaged: its time is another than the list says")
+            while len(self._samples) >= MOST_KEPT_SAMPLES:
+                del self._samples[next(iter(self._samples))]
+            self._samples[number] = found
+        return found
+
+    def _record(self, number: int) -> SampleRecord:
+        """The record of a number; raises ValueError where it is damaged or gone."""
+        found = self._records.get(number)
+        if found is None:
+            data = unpacked(self._blob("record", "number", number), number)
+            found = parsed_record(data, self._content)
+            self._records.put(number, found, RECORD_BYTES + len(data))
+        return found
+
+    def _blob(self, table: str, key: str, value: int | bytes) -> bytes:
+        query = (
+            f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
+        )
+        try:
+            row = self._connection.execute(query, (MOST_UNPACKED_BYTES, value)).fetchone()
+        except sqlite3.Error as error:
+            raise DamagedError(reason(error)) from None
+        if row is None:
+            raise DamagedError("it is not in the file")
+        if not isinstance(row[0], bytes):
+            raise DamagedError("it is no record")
+        return row[0]
+
+    def _list(self) -> None:
+        """Lists the samples. Where the list is damaged, those that only the records know of have no time there."""
+        listed = list(self._rows("SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number"))
+        if self._is_cut:
+            listed = self._listed_around_damage(listed)
+        if not listed:
+            raise RecordingError(f"{printable(self.path)}: {'damaged: ' if self._is_cut else ''}it holds no sample")
+        if len(listed) > MOST_SAMPLES:
+            raise RecordingError(
+                f"{printable(self.path)}: holds more than {MOST_SAMPLES} samples; no recorder keeps so many"
+            )
+        for number, taken_at_unix_s, allocated, time_wait in listed:
+            self._numbers.append(number)
+            self._times.append(_time(taken_at_unix_s))
+            self._allocated.append(_count(allocated))
+            self._time_wait.append(_count(time_wait))
+
+    def _listed_around_damage(self, listed: list[Row]) -> list[Row]:
+        """The list from its other end too, and what only the records themselves tell."""
+        found: dict[int, Row] = {}
+        for order in ("", " DESC"):
+            for (number,) in self._rows(f"SELECT number FROM record ORDER BY number{order}"):
+                found.setdefault(number, (number, None, None, None))
+        listed += self._rows("SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number DESC")
+        found.update((row[0], row) for row in listed)
+        return [found[number] for number in sorted(found)]
+
+    def _rows(self, query: str) -> Iterator[Row]:
+        """What a query gives, up to damage."""
+        try:
+            yield from self._connection.execute(f"{query} LIMIT {MOST_SAMPLES + 1}")
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self._is_cut = True
+
+
+def _time(found: object) -> float:
+    return found if isinstance(found, float) and abs(found) < MOST_UNIX_S else math.nan
+
+
+def _count(found: object) -> int:
+    return found if isinstance(found, int) and 0 <= found < MOST_COUNT else NO_COUNT

@@ -1,0 +1,44 @@
+"""Times in few bytes, without the loss of a bit: as a whole number of nanoseconds where that tells all."""
+
+from __future__ import annotations
+
+import struct
+
+from tcptop.recording.varints import Reader, put, put_signed
+
+NANOSECONDS = 1e9
+
+NOTHING, RAW, COUNTED = range(3)
+
+
+def put_time(out: bytearray, time_s: float | None, base_ns: int = 0) -> None:
+    """Appends seconds, or None; few bytes where they are near the base."""
+    if time_s is None:
+        put(out, NOTHING)
+        return
+    if abs(time_s) < 1e10:
+        count_ns = round(time_s * NANOSECONDS)
+        if count_ns / NANOSECONDS == time_s:
+            put(out, COUNTED)
+            put_signed(out, base_ns - count_ns)
+            return
+    put(out, RAW)
+    out += struct.pack("<d", time_s)
+
+
+def taken_time(reader: Reader, base_ns: int = 0) -> float | None:
+    """The seconds that `put_time` wrote with the same base; raises ValueError for anything else."""
+    form = reader.number()
+    if form == NOTHING:
+        return None
+    if form == COUNTED:
+        return (base_ns - reader.signed()) / NANOSECONDS
+    if form == RAW:
+        (time_s,) = struct.unpack("<d", reader.taken(8))
+        return float(time_s)
+    raise ValueError("a time of an unknown form")
+
+
+def base_ns(time_s: float) -> int:
+    """The base for times near this one."""
+    return round(time_s * NANOSECONDS) if abs(time_s) < 1e10 else 0

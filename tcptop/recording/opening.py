@@ -1,0 +1,50 @@
+"""Opens whatever is a recording, by what it holds and not by its name."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tcptop.printable import printable
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
+from tcptop.recording.file_recording import FileRecording
+from tcptop.recording.recording import Recording
+from tcptop.recording.saved_tree import SavedTree
+
+KNOWN = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
+
+
+def opened(path: str) -> Recording:
+    """The recording at a path.
+
+    Raises:
+        RecordingError: where there is none, it may not be read, or it is something else.
+
+    """
+    where = printable(path)
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
+        if stat.S_ISDIR(mode):
+            return _opened_folder(path)
+        if not stat.S_ISREG(mode):
+            raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
+        return _opened_file(path)
+    except OSError as error:
+        raise RecordingError(f"{where}: {error.strerror}") from None
+    except ValueError:
+        raise RecordingError(f"{where}: no file can have such a name") from None
+
+
+def _opened_folder(path: str) -> Recording:
+    if os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
+        return SavedTree(path)
+    raise RecordingError(f"{printable(path)}: holds no recording; give {KNOWN}")
+
+
+def _opened_file(path: str) -> Recording:
+    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+        header = file.read(HEADER_BYTES)
+    if is_sqlite(header):
+        return FileRecording(path)
+    return SavedTree(path)

@@ -1,0 +1,174 @@
+"""Makes records, block after block: what is new of each source, as its difference from the block's whole copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcptop.recording.bundle import Bundle, DigestOf, put_bundle, put_difference
+from tcptop.recording.floats import base_ns, put_time
+from tcptop.recording.sample_record import (
+    AS_BEFORE,
+    BLOCK_SAMPLES,
+    DIFFERENCE,
+    LONE,
+    NEW,
+    NO_FILES,
+    WHOLE,
+    Identity,
+    put_head,
+)
+from tcptop.recording.source_numbers import NUMBER_OF
+from tcptop.recording.varints import put, put_bytes
+from tcptop.sampler import AnyReading, SourceRead
+from tcptop.snapshot import NOT_READ, Snapshot
+
+NOT_KEPT = "machine_load"
+"""psutil's: it reads no file through a host."""
+
+LARGE_DIFFERENCE = 4
+"""A difference larger than one part in so many of the whole makes a new whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the sample before showed of a source, and in which record it stands."""
+
+    reading: AnyReading
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The last read of a source that stands in a record of this block, and the number of that record."""
+
+    read: SourceRead
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    bundle: Bundle
+    number: int
+    size_bytes: int
+
+
+class RecordWriter:
+    """Follows a sampler's reads; makes a record of each snapshot."""
+
+    def __init__(self, digest_of: DigestOf) -> None:
+        self._digest_of = digest_of
+        self._reads: dict[str, list[SourceRead]] = {}
+        self._shown: dict[str, _Shown] = {}
+        self._standing: dict[str, _Standing] = {}
+        self._wholes: dict[str, _Reference] = {}
+        self._first_number: int | None = None
+
+    def keep(self, read: SourceRead) -> None:
+        """Takes what a sampler hands on of each read."""
+        self._reads.setdefault(read.source, []).append(read)
+
+    def begins_block(self, number: int) -> bool:
+        """Whether the record of that number has to be a whole one."""
+        return self._first_number is None or number - self._first_number >= BLOCK_SAMPLES
+
+    def forget_block(self) -> None:
+        """Makes the next record a whole one: the one before may not have been kept."""
+        self._first_number = None
+
+    def record(self, snapshot: Snapshot, number: int) -> bytes:
+        """What is to be kept of a snapshot, the number of which is one above that of the one before."""
+        if self.begins_block(number):
+            self._first_number = number
+            self._shown = {}
+            self._standing = {}
+            self._wholes = {}
+        out = bytearray()
+        identity = Identity(snapshot.live, snapshot.place, snapshot.net_namespace, snapshot.page_size_bytes)
+        put_head(out, snapshot.taken_at_unix_s, snapshot.monotonic_s, identity)
+        ages: list[tuple[int, int]] = []
+        new: list[tuple[str, AnyReading]] = []
+        for source in NUMBER_OF:
+            reading: AnyReading = getattr(snapshot, source)
+            shown = self._shown.get(source)
+            if shown is not None and (shown.reading is reading or (reading.value is None and shown.reading == reading)):
+                ages.append((NUMBER_OF[source], number - shown.number))
+            else:
+                new.append((source, reading))
+        put(out, len(ages))
+        for source_number, age in ages:
+            put(out, source_number)
+            put(out, age)
+        put(out, len(new))
+        base = base_ns(snapshot.monotonic_s)
+        # The sockstat that stands beside others is a difference from its own source's files, so those come first.
+        for source, reading in sorted(new, key=lambda each: each[0] != "sockstat"):
+            put(out, NUMBER_OF[source])
+            self._put_reading(out, source, reading, number, base)
+            self._shown[source] = _Shown(reading, number)
+        self._forget_reads(snapshot)
+        return bytes(out)
+
+    def _put_reading(
+        self, out: bytearray, source: str, reading: AnyReading, number: int, base: int, nested: bool = False
+    ) -> None:
+        read = self._read_of(source, reading)
+        if read is None and reading.value is not None:
+            reading = NOT_READ  # it was read before anybody kept what was read
+        if read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason):
+            put(out, 1)
+            put_bytes(out, reading.state.encode())
+            put_bytes(out, b"" if reading.reason is None else b"+" + reading.reason.encode("utf-8", "surrogateescape"))
+        else:
+            put(out, 0)
+        standing = self._standing.get(source)
+        if standing is not None and standing.read is read:
+            put(out, AS_BEFORE)
+            put(out, number - standing.number)
+            return
+        put(out, NEW)
+        put_time(out, reading.taken_at_s, base)
+        put(out, 0 if reading.read_us is None else reading.read_us + 1)
+        put_time(out, reading.every_s)
+        self._put_files(out, source, read.answers if read else (), number, may_be_whole=not nested)
+        self._put_files(out, "sockstat", read.sockstat_answers if read else (), number, may_be_whole=False)
+        put(out, 0 if reading.before is None else 1)
+        if reading.before is not None:
+            self._put_reading(out, source, reading.before, number, base, nested=True)
+        if read is not None and not nested:
+            self._standing[source] = _Standing(read, number)
+
+    def _put_files(self, out: bytearray, source: str, files: Bundle, number: int, may_be_whole: bool) -> None:
+        if not files:
+            put(out, NO_FILES)
+            return
+        reference = self._wholes.get(source)
+        if reference is not None:
+            difference = bytearray()
+            if put_difference(difference, reference.bundle, files, self._digest_of) and (
+                len(difference) * LARGE_DIFFERENCE < reference.size_bytes or not may_be_whole
+            ):
+                put(out, DIFFERENCE)
+                put(out, number - reference.number)
+                put_bytes(out, bytes(difference))
+                return
+        before_bytes = len(out)
+        put(out, WHOLE if may_be_whole else LONE)
+        put_bundle(out, files, self._digest_of)
+        if may_be_whole:
+            self._wholes[source] = _Reference(files, number, len(out) - before_bytes)
+
+    def _read_of(self, source: str, reading: AnyReading) -> SourceRead | None:
+        """The read that a reading was made of; None where it was made of none that was kept."""
+        for read in reversed(self._reads.get(source, ())):
+            if read.reading.taken_at_s == reading.taken_at_s and read.reading.value is reading.value:
+                return read
+        return None
+
+    def _forget_reads(self, snapshot: Snapshot) -> None:
+        """Keeps, of each source, the reads that its reading and the one before it are made of."""
+        for source, reads in self._reads.items():
+            shown: AnyReading = getattr(snapshot, source)
+            wanted = [each for each in (shown, shown.before) if each is not None]
+            self._reads[source] = [
+                read for read in reads if any(self._read_of(source, each) is read for each in wanted)
+            ]

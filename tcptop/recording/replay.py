@@ -1,0 +1,207 @@
+"""From records to Snapshots: each source parses again what was read, with the times that it was read at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+from tcptop.hosts import host as hosts
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import FileRead
+from tcptop.printable import printable
+from tcptop.recording.bounded_cache import BoundedCache
+from tcptop.recording.bundle import Bundle, ContentOf, taken_difference
+from tcptop.recording.replay_host import ReplayHost
+from tcptop.recording.sample_record import (
+    BLOCK_SAMPLES,
+    Difference,
+    Identity,
+    SampleRecord,
+    StoredFiles,
+    StoredRead,
+    StoredReading,
+)
+from tcptop.recording.varints import Reader
+from tcptop.sampler import READING_NAMES, AnyReading, AnySource, kernel_sources
+from tcptop.snapshot import NOT_READ, ReadState, Snapshot, Sockstat
+
+STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
+
+MOST_KEPT_BYTES = 32 << 20
+"""Of files whose readings are kept, so that a step to the next sample parses only what is new."""
+READING_BYTES = 1 << 14
+"""What a reading takes at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A sample, and what of it is damaged."""
+
+    snapshot: Snapshot
+    damaged: str | None
+
+
+class Replay:
+    """Makes Snapshots of the records that `record_of` gives by number; it raises ValueError for a damaged one."""
+
+    def __init__(self, record_of: Callable[[int], SampleRecord], content_of: ContentOf) -> None:
+        self._record_of = record_of
+        self._content_of = content_of
+        self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
+        self._kept: BoundedCache[tuple[str, int], AnyReading] = BoundedCache(MOST_KEPT_BYTES)
+        self._made_of_bytes = 0
+
+    def replayed(self, number: int) -> Replayed:
+        """The sample of a number. Raises nothing for what a record holds."""
+        try:
+            record = self._record_of(number)
+        except ValueError as error:
+            return lost(f"this sample is damaged: {error}")
+        readings: dict[str, AnyReading] = {}
+        damages: list[str] = []
+        for source in self._sources:
+            try:
+                readings[source] = self._reading(source, number, record)
+            except (ValueError, RecursionError) as error:
+                damages.append(f"{source}: {printable(str(error))}")
+                readings[source] = failed(f"{source}: damaged in the recording: {printable(str(error))}")
+        identity = record.identity
+        snapshot = _snapshot(record.taken_at_unix_s, record.monotonic_s, identity, readings)
+        return Replayed(snapshot, "; ".join(damages) or None)
+
+    def files(self, number: int) -> dict[str, Bundle]:
+        """What was read of each source as of a sample, by name; raises ValueError where that is damaged."""
+        record = self._record_of(number)
+        found: dict[str, Bundle] = {}
+        for source in (*record.readings, *record.ages):
+            stored, at, holder = self._stored(source, number, record)
+            read, at, holder = self._read(source, stored, at, holder)
+            found[source] = self._bundle(read.files, at, holder)
+        return found
+
+    def _stored(self, source: str, number: int, record: SampleRecord) -> tuple[StoredReading, int, SampleRecord]:
+        """What stands for a source in a sample, with the record that holds it and its number."""
+        if source not in record.readings:
+            if source not in record.ages:
+                raise ValueError("nothing of it was kept")
+            number, record = self._earlier(number, record.ages[source])
+        if source not in record.readings:
+            raise ValueError("the sample that it refers to does not have it")
+        return record.readings[source], number, record
+
+    def _reading(self, source: str, number: int, record: SampleRecord) -> AnyReading:
+        if source not in record.readings and source not in record.ages:
+            return NOT_READ
+        stored, at, holder = self._stored(source, number, record)
+        kept = self._kept.get((source, at))
+        if kept is None:
+            self._made_of_bytes = READING_BYTES
+            kept = self._made(source, stored, at, holder)
+            self._kept.put((source, at), kept, self._made_of_bytes)
+        return kept
+
+    def _made(
+        self, source: str, stored: StoredReading, number: int, record: SampleRecord, nested: bool = False
+    ) -> AnyReading:
+        read, number, record = self._read(source, stored, number, record)
+        files = self._bundle(read.files, number, record)
+        reading: AnyReading = self._parsed(source, files, record.identity) if files else NOT_READ
+        before = None
+        if read.before is not None and not nested:
+            before = self._made(source, read.before, number, record, nested=True)
+        reading = replace(
+            reading,
+            taken_at_s=read.taken_at_s,
+            read_us=read.read_us,
+            every_s=read.every_s,
+            before=before,
+            sockstat=self._sockstat(self._bundle(read.sockstat_files, number, record), record.identity),
+        )
+        if stored.said is not None:
+            state, reason = stored.said
+            if state not in STATES:
+                raise ValueError("a state that there is not")
+            reading = replace(reading, state=STATES[state], reason=None if reason is None else printable(reason))
+        return reading
+
+    def _read(
+        self, source: str, stored: StoredReading, number: int, record: SampleRecord
+    ) -> tuple[StoredRead, int, SampleRecord]:
+        """The read that a reading stands on, with the record that holds it and its number."""
+        if isinstance(stored.read, StoredRead):
+            return stored.read, number, record
+        number, record = self._earlier(number, stored.read)
+        found = record.readings.get(source)
+        if found is None or not isinstance(found.read, StoredRead):
+            raise ValueError("the sample that it refers to does not have it")
+        return found.read, number, record
+
+    def _bundle(self, files: StoredFiles, number: int, record: SampleRecord) -> Bundle:
+        if not isinstance(files, Difference):
+            return files or ()
+        if files.age:
+            number, record = self._earlier(number, files.age)
+        whole = record.wholes.get(files.source)
+        if whole is None:
+            raise ValueError("the whole copy that it differs from is not there")
+        reader = Reader(files.data)
+        found = taken_difference(reader, whole, self._content_of)
+        if not reader.ended:
+            raise ValueError("more than a difference")
+        return found
+
+    def _earlier(self, number: int, age: int) -> tuple[int, SampleRecord]:
+        if not 0 < age < BLOCK_SAMPLES:
+            raise ValueError("it refers to another block")
+        try:
+            return number - age, self._record_of(number - age)
+        except ValueError as error:
+            raise ValueError(f"it was read {age} samples before, and that sample is damaged: {error}") from None
+
+    def _parsed(self, source: str, files: Bundle, identity: Identity) -> AnyReading:
+        self._made_of_bytes += sum(len(file.data or b"") for file in files if isinstance(file, FileRead))
+        host = ReplayHost(files, _host_identity(identity))
+        reading: AnyReading = driven(self._sources[source].read(host))
+        return reading
+
+    def _sockstat(self, files: Bundle, identity: Identity) -> Sockstat | None:
+        value: Sockstat | None = self._parsed("sockstat", files, identity).value if files else None
+        return value
+
+
+def lost(reason: str) -> Replayed:
+    """A sample of which nothing is left, or that cannot be told."""
+    readings = {name: failed(reason) for name in READING_NAMES}
+    return Replayed(_snapshot(None, 0.0, Identity(True, None, None, None), readings), reason)
+
+
+def failed(reason: str) -> AnyReading:
+    """The reading of a source that is damaged."""
+    return replace(NOT_READ, state="failed", reason=reason)
+
+
+def _snapshot(
+    taken_at_unix_s: float | None, monotonic_s: float, identity: Identity, readings: dict[str, AnyReading]
+) -> Snapshot:
+    every: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
+    return Snapshot(
+        taken_at_unix_s=taken_at_unix_s,
+        monotonic_s=monotonic_s,
+        live=identity.live,
+        place=identity.place,
+        net_namespace=identity.net_namespace,
+        page_size_bytes=identity.page_size_bytes,
+        **every,
+    )
+
+
+def _host_identity(identity: Identity) -> hosts.Identity:
+    return hosts.Identity(
+        live=identity.live,
+        page_size_bytes=identity.page_size_bytes,
+        place=identity.place,
+        net_namespace=identity.net_namespace,
+        proc_folder=None,
+        bytes_are_kept=True,
+    )

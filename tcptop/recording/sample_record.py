@@ -1,0 +1,176 @@
+"""One sample as bytes: its times, and what is new of each source since the sample before.
+
+A record refers only to records of its own block, the first of which (the whole one) refers to none. How many samples
+back a record lies is its age; the age of what stands in the same record is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tcptop.recording.bundle import Bundle, ContentOf, taken_bundle
+from tcptop.recording.floats import base_ns, put_time, taken_time
+from tcptop.recording.source_numbers import MOST_SOURCES, source_name
+from tcptop.recording.varints import Reader, put, put_bytes
+
+BLOCK_SAMPLES = 60
+"""So often a whole copy: one damaged record costs no more."""
+
+MOST_NESTED = 4
+"""A reading, the one before it, and what each of them stands on."""
+
+NO_FILES, WHOLE, LONE, DIFFERENCE = range(4)
+"""How files stand in a record: none; whole, and what later ones differ from; whole; as a difference."""
+
+NEW, AS_BEFORE = range(2)
+"""A read of its own, or the NEW one of the source in an earlier record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the host knew of itself."""
+
+    live: bool
+    place: str | None
+    net_namespace: str | None
+    page_size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Files as what differs from the whole ones of a source, so many samples back."""
+
+    source: str
+    age: int
+    data: bytes
+
+
+StoredFiles = Bundle | Difference | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRead:
+    """One read of a source."""
+
+    files: StoredFiles
+    taken_at_s: float | None
+    read_us: int | None
+    every_s: float | None
+    sockstat_files: StoredFiles
+    before: StoredReading | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReading:
+    """What a source said: a read, or the age of the record where it stands; and what was said of it instead."""
+
+    read: StoredRead | int
+    said: tuple[str, str | None] | None
+    """State and reason, where they are not those that the files give (late, failed, off)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """One sample. Ages and differences are still to be resolved."""
+
+    taken_at_unix_s: float | None
+    monotonic_s: float
+    identity: Identity
+    readings: Mapping[str, StoredReading]
+    """What is new."""
+    ages: Mapping[str, int]
+    """Of the sources of which nothing is new, how many samples ago it was."""
+    wholes: Mapping[str, Bundle]
+    """What later records of the block may differ from."""
+
+
+def put_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
+    """Appends what a record begins with."""
+    put_time(out, taken_at_unix_s)
+    put_time(out, monotonic_s)
+    put(out, 1 if identity.live else 0)
+    for text in (identity.place, identity.net_namespace):
+        put_bytes(out, b"" if text is None else b"+" + text.encode("utf-8", "surrogateescape"))
+    put(out, identity.page_size_bytes or 0)
+
+
+def parsed_record(data: bytes, content_of: ContentOf) -> SampleRecord:
+    """Takes a record apart.
+
+    Raises:
+        ValueError: for anything that no recorder wrote.
+
+    """
+    return _Parser(data, content_of).record()
+
+
+class _Parser:
+    def __init__(self, data: bytes, content_of: ContentOf) -> None:
+        self._reader = Reader(data)
+        self._content_of = content_of
+        self._wholes: dict[str, Bundle] = {}
+        self._base_ns = 0
+
+    def record(self) -> SampleRecord:
+        reader = self._reader
+        taken_at_unix_s, monotonic_s = taken_time(reader), taken_time(reader)
+        if monotonic_s is None:
+            raise ValueError("a sample without a time")
+        self._base_ns = base_ns(monotonic_s)
+        live = reader.number() == 1
+        place, net_namespace = self._optional_text(), self._optional_text()
+        identity = Identity(live, place, net_namespace, reader.number() or None)
+        ages = {self._source(): reader.number() for _ in range(self._count())}
+        readings: dict[str, StoredReading] = {}
+        for _ in range(self._count()):
+            source = self._source()
+            readings[source] = self._reading(source, 0)
+        if not reader.ended:
+            raise ValueError("more than a sample")
+        return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages, self._wholes)
+
+    def _reading(self, source: str, depth: int) -> StoredReading:
+        if depth > MOST_NESTED:
+            raise ValueError("readings that lead nowhere")
+        reader = self._reader
+        said = None
+        if reader.number():
+            state, reason = reader.text(), self._optional_text()
+            said = (state, reason)
+        if reader.number() == AS_BEFORE:
+            return StoredReading(reader.number(), said)
+        taken_at_s = taken_time(reader, self._base_ns)
+        read_us = reader.number()
+        every_s = taken_time(reader)
+        files = self._files(source)
+        sockstat_files = self._files("sockstat")
+        before = self._reading(source, depth + 1) if reader.number() else None
+        read = StoredRead(files, taken_at_s, read_us - 1 if read_us else None, every_s, sockstat_files, before)
+        return StoredReading(read, said)
+
+    def _files(self, source: str) -> StoredFiles:
+        form = self._reader.number()
+        if form == NO_FILES:
+            return None
+        if form == DIFFERENCE:
+            return Difference(source, self._reader.number(), self._reader.bytes())
+        if form not in (WHOLE, LONE):
+            raise ValueError("files of an unknown form")
+        bundle = taken_bundle(self._reader, self._content_of)
+        if form == WHOLE:
+            self._wholes[source] = bundle
+        return bundle
+
+    def _source(self) -> str:
+        return source_name(self._reader.number())
+
+    def _count(self) -> int:
+        count = self._reader.number()
+        if count > MOST_SOURCES:
+            raise ValueError("more sources than there are")
+        return count
+
+    def _optional_text(self) -> str | None:
+        text = self._reader.text()
+        return text[1:] if text else None

@@ -1,0 +1,54 @@
+"""The reports of a recording, one for each sample that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tcptop.accounting import account
+from tcptop.ledger import Ledger
+from tcptop.printable import printable
+from tcptop.recording.choice import Choice
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.moments import chosen
+from tcptop.recording.opening import opened
+from tcptop.snapshot import LabMeasurement
+
+Form = Callable[[Ledger], str]
+
+
+def form_of(json: bool, sort_key: str | None = None) -> Form:
+    """A report as one line of JSON, or as text."""
+    if json:
+        from tcptop.report.as_json import as_json
+
+        return lambda ledger: f"{as_json(ledger)}\n"
+    from tcptop.columns import DEFAULT_SORT_KEY
+    from tcptop.report.as_text import as_text
+
+    return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY)
+
+
+def reports(
+    path: str, choice: Choice, measured: LabMeasurement | None, form: Form, last_only: bool = False
+) -> Iterator[str]:
+    """The report of each sample, or of the last.
+
+    Raises:
+        RecordingError: where the recording cannot be read; at the end too, where samples were damaged.
+
+    """
+    recording = opened(path)
+    damages: list[str] = []
+    try:
+        indices = chosen(recording, choice)
+        for index in indices[-1:] if last_only else indices:
+            yield form(account(replace(recording.snapshot(index), measured=measured)))
+            damaged = recording.damaged(index)
+            if damaged is not None:
+                damages.append(damaged)
+    finally:
+        recording.close()
+    if damages:
+        samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
+        raise RecordingError(f"{printable(path)}: {samples}: {damages[0]}")
