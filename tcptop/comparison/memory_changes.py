@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tcptop.comparison.difference import Bound, CacheChange, Change, FreeBlocksChange, NodeChange, Rows, ordered
-from tcptop.comparison.slab_growth import rows
+from tcptop.comparison.slab_growth import rows, tells_all_rows
 from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
     """Row for row; of two rows of one name, in their order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
-    known = [bool(side) for side in sides]
+    known = [tells_all_rows(ledger) for ledger in (before, after)]
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
@@ -24,7 +24,7 @@ def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field.endswith("bytes") else "count",
-                        # A row that a kernel does not have holds nothing; on a side without slabinfo it is unknown.
+                        # A row that a kernel does not have holds nothing; without a whole slabinfo it is unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )

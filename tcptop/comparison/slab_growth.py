@@ -171,10 +171,10 @@ def _rows_of_sockets(ledger: Ledger) -> set[str]:
 
 
 def _grown_rows(before: Ledger, after: Ledger) -> dict[str, int] | None:
-    """What each row grew by; a row of one side only by all it holds. None where a side has no slabinfo."""
-    one, two = ({line.name: 0 for line in rows(ledger)} for ledger in (before, after))
-    if not one or not two:
+    """What each row grew by; a row of one side only by all it holds. None where a side has no whole slabinfo."""
+    if not tells_all_rows(before) or not tells_all_rows(after):
         return None
+    one, two = ({line.name: 0 for line in rows(ledger)} for ledger in (before, after))
     for found, ledger in ((one, before), (two, after)):
         for line in rows(ledger):
             if line.bytes is None:
@@ -188,6 +188,11 @@ def rows(ledger: Ledger) -> list[CacheLine]:
     if ledger.sources["slabinfo"].state not in ("ok", "cut", "strange", "late"):
         return []
     return [line for line in ledger.caches if line.row == line.name]
+
+
+def tells_all_rows(ledger: Ledger) -> bool:
+    """Whether a row that is not there is not there in the kernel either."""
+    return ledger.sources["slabinfo"].state in ("ok", "late") and bool(rows(ledger))
 
 
 def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
