@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Host
@@ -15,8 +16,11 @@ def host_of(path: str) -> Host:
     Raises:
         OSError: with one line in its `strerror`, where there is no such thing.
     """
-    if not os.path.isdir(path):  # noqa: PTH112
+    mode = os.stat(path).st_mode  # noqa: PTH116
+    if stat.S_ISREG(mode):
         return _in_archive(path)
+    if not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "neither a folder nor a file")
     folder = FolderHost(path)
     if not os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
         folder.close()

@@ -9,7 +9,7 @@ from tcptop.lab.runs import TITLES
 from tcptop.lab.saved import PLACES, Json, figure, state_at
 from tcptop.printable import printable_name
 
-TITLES_OF_COLUMNS = ("STATE", "ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
+TITLES_OF_COLUMNS = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 STILL_BYTES = 0.05
 """Less than this is the same on both sides: a lab's bytes are told to a tenth."""
 
@@ -32,7 +32,7 @@ def compared_parts(first: Json, second: Json) -> Json:
 
 
 def parts_text(first: Json, second: Json, columns: int | None) -> str:
-    """The rows that differ, as a table; ASCII, ending in a line break."""
+    """The rows that differ, state by state; ASCII, ending in a line break."""
     text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
@@ -40,20 +40,26 @@ def parts_text(first: Json, second: Json, columns: int | None) -> str:
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     yield "Where it is: slabinfo rows, for each endpoint; what differs, the most first"
     lines = [list(TITLES_OF_COLUMNS)]
+    headings: dict[int, str] = {}
     same = 0
     for key, place in PLACES.items():
         if state_at(first, place) is None or state_at(second, place) is None:
             continue
+        headings[len(lines)] = TITLES[key]
         for row, sides in _rows(first, second, place):
             if abs(_change(sides)) < STILL_BYTES:
                 same += 1
                 continue
             (objects_a, bytes_a), (objects_b, bytes_b) = sides
             amounts = (_amount(objects_a, 2), _amount(objects_b, 2), _amount(bytes_a, 1), _amount(bytes_b, 1))
-            lines.append([TITLES[key], row, *amounts, f"{_change(sides):+.1f}"])
+            lines.append([row, *amounts, f"{_change(sides):+.1f}"])
     if len(lines) > 1:
-        yield from fitted(lines, [True, True], columns, ())
-    yield f"  the same in both: {same} rows"
+        for number, line in enumerate(fitted(lines, [True], columns, ())):
+            if number in headings:
+                yield f"  {headings[number]}"
+            yield line
+    if same:
+        yield f"  the same in both: {same} {'row' if same == 1 else 'rows'}"
 
 
 Sides = tuple[tuple[float, float], tuple[float, float]]

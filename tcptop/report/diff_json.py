@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from time import gmtime, strftime
 from typing import Any
 
 from tcptop import __version__
@@ -17,6 +16,7 @@ from tcptop.comparison.difference import (
     StateChange,
     Subject,
 )
+from tcptop.report.as_json import utc
 
 SCHEMA = 1
 
@@ -54,7 +54,6 @@ def diff_as_object(difference: Difference) -> Json:
 
 
 def _subject(subject: Subject) -> Json:
-    at = subject.taken_at_unix_s
     return {
         "name": subject.label,
         "host": subject.host_name,
@@ -62,7 +61,7 @@ def _subject(subject: Subject) -> Json:
         "page_size": subject.page_size_bytes,
         "cpus": subject.cpus,
         "memory_bytes": subject.memory_bytes,
-        "taken_at": None if at is None else strftime("%Y-%m-%dT%H:%M:%S", gmtime(at)) + f".{int(at % 1 * 1000):03}Z",
+        "taken_at": utc(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
     }
