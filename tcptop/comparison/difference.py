@@ -29,8 +29,8 @@ class Change:
 
     @property
     def more(self) -> float | None:
-        """What it grew by; None where a side is not known."""
-        more = difference(self.before, self.after)
+        """What it grew by; None where a side is not known, or only one side is a bound."""
+        more = difference(self.before, self.after) if self.before_bound == self.after_bound else None
         return None if more is None else round(more, 2)
 
     @property
@@ -57,8 +57,8 @@ class CacheChange:
 
     @property
     def changed(self) -> bool:
-        """Whether any figure did."""
-        return any(change.changed for change in self.changes)
+        """Whether any figure of the row itself did; what of it is TCP's follows from other rows."""
+        return any(change.changed for change in self.changes if change is not self.tcp_bytes)
 
 
 @dataclass(frozen=True, slots=True)
