@@ -121,10 +121,12 @@ def _with_file(ledger: Ledger, requests: int | None) -> Between:
 
     There are no more files than objects in use that every socket of the machine has one of, for its inode.
     """
-    owned = max(0, (ledger.sockets.allocated or 0) - (ledger.sockets.orphans or 0))
+    allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
+    owned = max(0, allocated - (orphans or 0))
     inodes = ledger.cache(SOCKET_ALLOC.caches[0])
     most = owned if inodes is None or inodes.most_in_use is None else min(owned, inodes.most_in_use)
-    return Between(min(most, max(0, owned - (owned if requests is None else requests))), most)
+    without = owned if requests is None or orphans is None else requests
+    return Between(min(most, max(0, owned - without)), most)
 
 
 def _mini_sockets(ledger: Ledger) -> Between | None:

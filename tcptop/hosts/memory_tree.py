@@ -19,6 +19,7 @@ class MemoryTree:
         self._links: dict[str, str] = {}
         self._names: dict[str, set[str]] = {"": set()}
         self.size_bytes = 0
+        """Of the files, the names and the links, at most."""
         self.entries = 0
         self.rest_is_unknown: str | None = None
         """Why what is not here may have been there all the same."""
@@ -95,6 +96,7 @@ class MemoryTree:
     def _name(self, path: str) -> None:
         """Makes the folders that lead to a path."""
         self.entries += 1
+        self.size_bytes += len(path)
         folder, _, name = path.rpartition("/")
         while name:
             known = folder in self._names

@@ -35,7 +35,9 @@ def growth_lines(difference: Difference) -> Iterator[str]:
     if growth.missing:
         yield from wrapped(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
     rest = list(_rest(growth))
-    if rest:
+    if not rest:
+        yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
+    else:
         yield "  not explained by sockets:"
         yield from table(rest, [True])
         yield from wrapped(LEGEND, "    ")

@@ -6,6 +6,8 @@ import errno
 import io
 import lzma
 import os
+import shutil
+import sys
 import tarfile
 import tracemalloc
 from pathlib import Path
@@ -165,6 +167,58 @@ def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) 
     assert driven(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
 
 
+PLACES = (
+    "proc/slabinfo",
+    "proc/net",
+    "proc/self",
+    "proc/1/net",
+    "proc/1/net/snmp",
+    "proc/net/snmp",
+    "sys/kernel/slab/a",
+)
+TARGETS = (
+    "slabinfo",
+    "self/net",
+    "1",
+    "net",
+    "..",
+    "../proc/slabinfo",
+    "../../proc/slabinfo",
+    "/proc/slabinfo",
+    ".",
+    "",
+)
+ASKED = (*PLACES, "proc/self/net/snmp", "proc/../../x", "sys/kernel/slab/a/order", "proc")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(links=st.dictionaries(st.sampled_from(PLACES), st.sampled_from([None, *TARGETS]), min_size=1))
+def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tmp_path: Path) -> None:
+    """Files (None) and links, in a folder and packed: the same bytes, or an error of the same kind."""
+    root = tmp_path / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "proc").mkdir(parents=True)
+    (root / "proc/version").write_text("Linux\n")
+    for path, target in links.items():
+        place = root / path
+        above = [each for each in place.parents if each.is_symlink() or each.is_file()]
+        if above or place.exists() or place.is_symlink():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if target:
+            place.symlink_to(target)
+        else:
+            place.write_text(path)
+    folder, archive = FolderHost(str(root)), ArchiveHost(str(archive_of(root, tmp_path / "tree.tar", "w")))
+    for path in ASKED:
+        one, two = read(folder, path), read(archive, path)
+        assert two.data == one.data, path
+        if one.error is not None and one.error.errno in (errno.EXDEV, errno.ELOOP):
+            assert two.error is not None
+            assert two.error.errno == one.error.errno, path
+    folder.close()
+
+
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Z"])
 def test_devices_and_pipes_are_no_files(kind: bytes, tmp_path: Path) -> None:
     members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/meminfo", {"type": kind})]
@@ -251,6 +305,11 @@ def test_an_xz_file_that_wants_a_huge_dictionary_is_refused(tmp_path: Path) -> N
     plain = archive_with(tmp_path / "tree.tar", [("proc/slabinfo", b"s\n")]).read_bytes()
     (tmp_path / "tree.tar.xz").write_bytes(lzma.compress(plain, filters=filters))
     assert "emory" in refused(tmp_path / "tree.tar.xz")
+
+
+def test_zstd_is_unpacked_where_python_can_and_else_named(tmp_path: Path) -> None:
+    (tmp_path / "tree.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+    assert ("zstd -d" if sys.version_info < (3, 14) else "damaged") in refused(tmp_path / "tree.tar.zst")
 
 
 def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(tmp_path: Path) -> None:
