@@ -15,6 +15,9 @@ SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
 DATE = "Sun Nov 22 12:04:31 UTC 2026"
 DATE_UNIX_S = 1795349071.0
 
+PID = "17215"
+"""Of the process that wrote the report."""
+
 SYSCTLS = (
     "fs/file-nr",
     "kernel/osrelease",
@@ -64,6 +67,11 @@ def sosreport_of(kernel: str, phase: str, destination: Path, *, sysctl_files: bo
     source = tree(kernel, phase)
     report = destination / SOSREPORT
     shutil.copytree(source / "proc", report / "proc", ignore=None if sysctl_files else shutil.ignore_patterns("sys"))
+    # sos follows /proc/net, which is a link to self/net, and keeps the links.
+    (report / "proc" / PID).mkdir()
+    (report / "proc/net").rename(report / "proc" / PID / "net")
+    (report / "proc/net").symlink_to("self/net")
+    (report / "proc/self").symlink_to(PID)
     nodes = sorted((source / "sys/devices/system/node").glob("node*"))
     shutil.copytree(source / "sys/devices/system/node", report / "sys/devices/system/node")
     release = (source / "proc/sys/kernel/osrelease").read_text().strip()
