@@ -72,20 +72,20 @@ def _facts(subject: Subject) -> str:
     if subject.taken_at_unix_s is not None:
         when = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(subject.taken_at_unix_s))
     else:
-        when = "saved"
+        when = "live" if subject.live else "saved"
     facts = [
         *(() if subject.host_name is None else (subject.host_name,)),
         f"Linux {subject.kernel or units.UNKNOWN}",
         f"{subject.cpus if subject.cpus is not None else units.UNKNOWN} CPUs",
         f"{units.size(subject.page_size_bytes)} pages",
         f"{units.size(subject.memory_bytes)} memory",
-        "live" if subject.live else when,
+        when,
     ]
     return f"{subject.label}: {', '.join(facts)}"
 
 
 def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
-    changes = [change for change in figures if change.changed]
+    changes = [change for change in figures if _shows(change)]
     if not changes:
         return
     lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]
@@ -95,6 +95,11 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
     ]
     yield title
     yield from table([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
+
+
+def _shows(change: Change) -> bool:
+    """Whether a change is one in whole bytes or sockets: shares of slabs and of families move by less."""
+    return change.changed and (change.more is None or round(change.more) != 0)
 
 
 def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequence[str]:
@@ -138,7 +143,7 @@ def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
             row.count.note,
         ]
         for row in rows.changed
-        if row.count.changed
+        if _shows(row.count)
     ]
     if lines:
         yield "TCP states, sockets in each"
@@ -153,7 +158,7 @@ def _state_costs(rows: Rows[StateChange]) -> Iterator[str]:
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
-        if any(cost is not None and cost.changed for cost in costs):
+        if any(cost is not None and _shows(cost) for cost in costs):
             lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
