@@ -11,14 +11,16 @@ import re
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tcptop.hosts.driven import driven
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, NotHeldError
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
 
 COMMANDS = "sos_commands"
 NAME_START = "sosreport-"
 NOT_HELD = "the sosreport does not hold it"
+MOST_OUTPUT_BYTES = 4 << 20
+"""`sysctl -a` on a machine of hundreds of interfaces prints a quarter of it."""
 
 Entries = Mapping[str, str | None]
 
@@ -127,7 +129,14 @@ class SosreportHost:
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._outputs: tuple[str, ...] | None = None
-        self.identity = replace(tree.identity, live=False, taken_at_unix_s=self._taken_at_unix_s())
+        self.identity = Identity(
+            live=False,
+            page_size_bytes=None,
+            place=tree.identity.place,
+            net_namespace=None,
+            proc_folder=None,
+            taken_at_unix_s=self._taken_at_unix_s(),
+        )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads each path, or what stands for it."""
@@ -143,7 +152,7 @@ class SosreportHost:
                 entries = substitute.extracted(text)
                 if entries:
                     return FolderRead(path, entries, None, read.took_us)
-        return replace(read, error=NotHeldError(errno.ENOENT, NOT_HELD))
+        return FolderRead(path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
 
     async def ask(self, call: Callable[[], Answer]) -> Answer:
         """As the tree."""
@@ -162,7 +171,9 @@ class SosreportHost:
                 told = substitute.extracted(text, read.path)
                 if told is not None:
                     return FileRead(read.path, f"{told}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
-        return replace(read, error=NotHeldError(errno.ENOENT, NOT_HELD)) if read.error is not None else read
+        if read.error is None:
+            return read
+        return FileRead(read.path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
 
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
         """The outputs that may tell what was in a path."""
@@ -175,7 +186,7 @@ class SosreportHost:
         """What a command printed; empty where it cannot be read."""
         if output not in self._texts:
             [read] = driven(self._tree.read([f"{COMMANDS}/{output}"]))
-            self._texts[output] = (read.data or b"").decode("utf-8", "surrogateescape")
+            self._texts[output] = (read.data or b"")[:MOST_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
         return self._texts[output]
 
     def _all_outputs(self) -> tuple[str, ...]:
