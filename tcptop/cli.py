@@ -24,6 +24,7 @@ EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
 tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it again.
+tcptop export -r FILE DIR, tcptop import DIR -w FILE: samples as folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
 Root sees more: sudo "$(command -v tcptop)".
@@ -55,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(run_lab(given[1:]))
         if given[:1] == ["record"]:
             sys.exit(run_record(given[1:]))
+        if given[:1] in (["export"], ["import"]):
+            sys.exit(run_transfer(given[0], given[1:]))
         if given[:1] == ["explain"]:
             run_explain(given[1:])
         elif given[:1] == ["diff"]:
@@ -101,6 +104,19 @@ def run_record(arguments: Sequence[str]) -> int:
 
     form = form_of(json=True)
     return command.run(options, host, lambda snapshot: printed(form(account(snapshot))))
+
+
+def run_transfer(direction: str, arguments: Sequence[str]) -> int:
+    """Runs `tcptop export` or `tcptop import`; gives its exit code."""
+    from tcptop.recording import transfer
+    from tcptop.recording.choice import with_offsets
+
+    export = direction == "export"
+    description = transfer.EXPORT_DESCRIPTION if export else transfer.IMPORT_DESCRIPTION
+    parser = Parser(prog=f"tcptop {direction}", description=description, allow_abbrev=False)
+    (transfer.add_export_arguments if export else transfer.add_import_arguments)(parser)
+    options = parser.parse_args(with_offsets(arguments))
+    return (transfer.run_export if export else transfer.run_import)(options)
 
 
 def run_explain(arguments: Sequence[str]) -> None:

@@ -115,19 +115,23 @@ def told(where: str) -> Iterator[None]:
     """Makes one line of what SQLite raises within."""
     try:
         yield
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise RecordingError(f"{where}: {reason(error)}") from None
 
 
-def reason(error: sqlite3.Error) -> str:
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises; the second where its own message quotes bytes of a damaged file."""
+
+
+def reason(error: Exception) -> str:
     """What an error of SQLite's means to a person."""
-    text = str(error)
+    text = str(error) if isinstance(error, sqlite3.Error) else "malformed"
     if "full" in text:
         return "the disk is full; what was recorded until now can be read"
     if "locked" in text:
         return "another program is writing into it; is tcptop recording there already?"
-    if isinstance(error, sqlite3.DatabaseError) and ("malformed" in text or "not a database" in text):
-        return "damaged, and nothing in it can be read"
+    if "malformed" in text or "not a database" in text:
+        return "damaged: SQLite cannot read it"
     return printable(text)
 
 

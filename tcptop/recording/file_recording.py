@@ -12,10 +12,10 @@ from typing import Any
 from tcptop.printable import printable
 from tcptop.recording.bounded_cache import BoundedCache
 from tcptop.recording.errors import RecordingError
-from tcptop.recording.file_format import opened_file, reason, told
+from tcptop.recording.file_format import SQLITE_ERRORS, opened_file, reason, told
 from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
-from tcptop.recording.recording import Summary
-from tcptop.recording.replay import Replay, Replayed, lost
+from tcptop.recording.recording import KeptSample, Summary
+from tcptop.recording.replay import Replay, Replayed
 from tcptop.recording.sample_record import SampleRecord, parsed_record
 from tcptop.snapshot import Snapshot
 
@@ -75,7 +75,11 @@ class FileRecording:
 
     def snapshot(self, index: int) -> Snapshot:
         """The sample as it was live."""
-        return self._replayed(index).snapshot
+        return self._replayed(index).kept.snapshot
+
+    def kept(self, index: int) -> KeptSample:
+        """The same with what was read."""
+        return self._replayed(index).kept
 
     def damaged(self, index: int) -> str | None:
         """What of a sample is damaged."""
@@ -99,9 +103,7 @@ class FileRecording:
         number = self._numbers[index]
         found = self._samples.get(number)
         if found is None:
-            found = self._replay.replayed(number)
-            if found.damaged is None and found.snapshot.taken_at_unix_s != self.taken_at_unix_s(index):
-                found = lost("this sample is damaged: its time is another than the list says")
+            found = self._replay.replayed(number, self.taken_at_unix_s(index))
             while len(self._samples) >= MOST_KEPT_SAMPLES:
                 del self._samples[next(iter(self._samples))]
             self._samples[number] = found
@@ -122,7 +124,7 @@ class FileRecording:
         )
         try:
             row = self._connection.execute(query, (MOST_UNPACKED_BYTES, value)).fetchone()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise DamagedError(reason(error)) from None
         if row is None:
             raise DamagedError("it is not in the file")
@@ -161,9 +163,9 @@ class FileRecording:
         """What a query gives, up to damage."""
         try:
             yield from self._connection.execute(f"{query} LIMIT {MOST_SAMPLES + 1}")
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
+        except sqlite3.OperationalError:
+            raise
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._is_cut = True
 
 

@@ -7,6 +7,8 @@ import stat
 
 from tcptop.printable import printable
 from tcptop.recording.errors import RecordingError
+from tcptop.recording.export import LIST_NAME
+from tcptop.recording.exported_folder import ExportedFolder
 from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
 from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
@@ -25,20 +27,25 @@ def opened(path: str) -> Recording:
     where = printable(path)
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
-        if stat.S_ISDIR(mode):
-            return _opened_folder(path)
-        if not stat.S_ISREG(mode):
-            raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
-        return _opened_file(path)
     except OSError as error:
         raise RecordingError(f"{where}: {error.strerror}") from None
     except ValueError:
         raise RecordingError(f"{where}: no file can have such a name") from None
+    try:
+        if stat.S_ISDIR(mode):
+            return _opened_folder(path)
+        if stat.S_ISREG(mode):
+            return _opened_file(path)
+    except OSError as error:
+        raise RecordingError(f"{where}: {error.strerror}") from None
+    raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
 
 
 def _opened_folder(path: str) -> Recording:
     if os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
         return SavedTree(path)
+    if os.path.isfile(os.path.join(path, LIST_NAME)):  # noqa: PTH113, PTH118
+        return ExportedFolder(path)
     raise RecordingError(f"{printable(path)}: holds no recording; give {KNOWN}")
 
 

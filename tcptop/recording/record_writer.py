@@ -10,9 +10,9 @@ from tcptop.recording.sample_record import (
     AS_BEFORE,
     BLOCK_SAMPLES,
     DIFFERENCE,
-    LONE,
     NEW,
     NO_FILES,
+    STEP_SAMPLES,
     WHOLE,
     Identity,
     put_head,
@@ -46,10 +46,12 @@ class _Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reference:
-    bundle: Bundle
+class _Base:
+    """Files that later ones may differ from, and the number of the record where they stand."""
+
+    files: Bundle
     number: int
-    size_bytes: int
+    whole_bytes: int
 
 
 class RecordWriter:
@@ -60,7 +62,8 @@ class RecordWriter:
         self._reads: dict[str, list[SourceRead]] = {}
         self._shown: dict[str, _Shown] = {}
         self._standing: dict[str, _Standing] = {}
-        self._wholes: dict[str, _Reference] = {}
+        self._wholes: dict[str, _Base] = {}
+        self._steps: dict[str, _Base] = {}
         self._first_number: int | None = None
 
     def keep(self, read: SourceRead) -> None:
@@ -82,6 +85,7 @@ class RecordWriter:
             self._shown = {}
             self._standing = {}
             self._wholes = {}
+            self._steps = {}
         out = bytearray()
         identity = Identity(snapshot.live, snapshot.place, snapshot.net_namespace, snapshot.page_size_bytes)
         put_head(out, snapshot.taken_at_unix_s, snapshot.monotonic_s, identity)
@@ -121,7 +125,7 @@ class RecordWriter:
         else:
             put(out, 0)
         standing = self._standing.get(source)
-        if standing is not None and standing.read is read:
+        if standing is not None and read is not None and _is_same(standing.read, read):
             put(out, AS_BEFORE)
             put(out, number - standing.number)
             return
@@ -129,33 +133,37 @@ class RecordWriter:
         put_time(out, reading.taken_at_s, base)
         put(out, 0 if reading.read_us is None else reading.read_us + 1)
         put_time(out, reading.every_s)
-        self._put_files(out, source, read.answers if read else (), number, may_be_whole=not nested)
-        self._put_files(out, "sockstat", read.sockstat_answers if read else (), number, may_be_whole=False)
+        self._put_files(out, source, read.answers if read else (), number, is_base=not nested)
+        self._put_files(out, "sockstat", read.sockstat_answers if read else (), number, is_base=False)
         put(out, 0 if reading.before is None else 1)
         if reading.before is not None:
             self._put_reading(out, source, reading.before, number, base, nested=True)
         if read is not None and not nested:
             self._standing[source] = _Standing(read, number)
 
-    def _put_files(self, out: bytearray, source: str, files: Bundle, number: int, may_be_whole: bool) -> None:
+    def _put_files(self, out: bytearray, source: str, files: Bundle, number: int, is_base: bool) -> None:
         if not files:
             put(out, NO_FILES)
             return
-        reference = self._wholes.get(source)
-        if reference is not None:
+        is_step = is_base and (number - (self._first_number or 0)) % STEP_SAMPLES == 0
+        base = self._wholes.get(source) if is_step else self._steps.get(source) or self._wholes.get(source)
+        if base is not None:
             difference = bytearray()
-            if put_difference(difference, reference.bundle, files, self._digest_of) and (
-                len(difference) * LARGE_DIFFERENCE < reference.size_bytes or not may_be_whole
+            if put_difference(difference, base.files, files, self._digest_of) and (
+                len(difference) * LARGE_DIFFERENCE < base.whole_bytes or not is_base
             ):
                 put(out, DIFFERENCE)
-                put(out, number - reference.number)
+                put(out, number - base.number)
                 put_bytes(out, bytes(difference))
+                if is_step:
+                    self._steps[source] = _Base(files, number, base.whole_bytes)
                 return
         before_bytes = len(out)
-        put(out, WHOLE if may_be_whole else LONE)
+        put(out, WHOLE)
         put_bundle(out, files, self._digest_of)
-        if may_be_whole:
-            self._wholes[source] = _Reference(files, number, len(out) - before_bytes)
+        if is_base:
+            self._wholes[source] = _Base(files, number, len(out) - before_bytes)
+            self._steps.pop(source, None)
 
     def _read_of(self, source: str, reading: AnyReading) -> SourceRead | None:
         """The read that a reading was made of; None where it was made of none that was kept."""
@@ -172,3 +180,12 @@ class RecordWriter:
             self._reads[source] = [
                 read for read in reads if any(self._read_of(source, each) is read for each in wanted)
             ]
+
+
+def _is_same(one: SourceRead, other: SourceRead) -> bool:
+    """Whether two are one read; what was replayed from a recording is not one object."""
+    return one is other or (
+        one.reading.taken_at_s == other.reading.taken_at_s
+        and one.answers == other.answers
+        and one.sockstat_answers == other.sockstat_answers
+    )

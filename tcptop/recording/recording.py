@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from tcptop.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 
 
@@ -16,6 +17,15 @@ class Summary:
     """TCP sockets of the machine."""
     time_wait: int | None
     """TIME_WAIT sockets of one network namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSample:
+    """A sample with every byte that it was made of."""
+
+    snapshot: Snapshot
+    reads: tuple[SourceRead, ...]
+    """Of each source the read that its reading was made of, and that of the reading before, where they are known."""
 
 
 NO_SUMMARY = Summary(None, None)
@@ -47,6 +57,10 @@ class Recording(Protocol):
 
     def damaged(self, index: int) -> str | None:
         """What of a sample is damaged, in one line; None where nothing is."""
+        ...
+
+    def kept(self, index: int) -> KeptSample:
+        """The sample with what was read of the kernel; what is damaged is left out."""
         ...
 
     def close(self) -> None:

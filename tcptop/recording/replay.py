@@ -12,9 +12,11 @@ from tcptop.hosts.host import FileRead
 from tcptop.printable import printable
 from tcptop.recording.bounded_cache import BoundedCache
 from tcptop.recording.bundle import Bundle, ContentOf, taken_difference
+from tcptop.recording.recording import KeptSample
 from tcptop.recording.replay_host import ReplayHost
 from tcptop.recording.sample_record import (
     BLOCK_SAMPLES,
+    MOST_NESTED,
     Difference,
     Identity,
     SampleRecord,
@@ -23,7 +25,7 @@ from tcptop.recording.sample_record import (
     StoredReading,
 )
 from tcptop.recording.varints import Reader
-from tcptop.sampler import READING_NAMES, AnyReading, AnySource, kernel_sources
+from tcptop.sampler import READING_NAMES, AnyReading, AnySource, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, ReadState, Snapshot, Sockstat
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -38,8 +40,16 @@ READING_BYTES = 1 << 14
 class Replayed:
     """A sample, and what of it is damaged."""
 
-    snapshot: Snapshot
+    kept: KeptSample
     damaged: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A reading, and the reads that it and the one before it were made of."""
+
+    reading: AnyReading
+    reads: tuple[SourceRead, ...]
 
 
 class Replay:
@@ -49,36 +59,31 @@ class Replay:
         self._record_of = record_of
         self._content_of = content_of
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
-        self._kept: BoundedCache[tuple[str, int], AnyReading] = BoundedCache(MOST_KEPT_BYTES)
+        self._kept: BoundedCache[tuple[str, int], _Made] = BoundedCache(MOST_KEPT_BYTES)
         self._made_of_bytes = 0
 
-    def replayed(self, number: int) -> Replayed:
-        """The sample of a number. Raises nothing for what a record holds."""
+    def replayed(self, number: int, taken_at_unix_s: float | None) -> Replayed:
+        """The sample of a number and, where the list of samples tells, of that time. Never raises."""
         try:
             record = self._record_of(number)
         except ValueError as error:
-            return lost(f"this sample is damaged: {error}")
+            return lost(f"this sample is damaged: {error}", taken_at_unix_s)
+        if taken_at_unix_s not in (None, record.taken_at_unix_s):
+            return lost("this sample is damaged: its time is another than the list says", taken_at_unix_s)
         readings: dict[str, AnyReading] = {}
+        reads: list[SourceRead] = []
         damages: list[str] = []
         for source in self._sources:
             try:
-                readings[source] = self._reading(source, number, record)
+                made = self._reading(source, number, record)
+                readings[source] = made.reading
+                reads += made.reads
             except (ValueError, RecursionError) as error:
                 damages.append(f"{source}: {printable(str(error))}")
                 readings[source] = failed(f"{source}: damaged in the recording: {printable(str(error))}")
         identity = record.identity
         snapshot = _snapshot(record.taken_at_unix_s, record.monotonic_s, identity, readings)
-        return Replayed(snapshot, "; ".join(damages) or None)
-
-    def files(self, number: int) -> dict[str, Bundle]:
-        """What was read of each source as of a sample, by name; raises ValueError where that is damaged."""
-        record = self._record_of(number)
-        found: dict[str, Bundle] = {}
-        for source in (*record.readings, *record.ages):
-            stored, at, holder = self._stored(source, number, record)
-            read, at, holder = self._read(source, stored, at, holder)
-            found[source] = self._bundle(read.files, at, holder)
-        return found
+        return Replayed(KeptSample(snapshot, tuple(reads)), "; ".join(damages) or None)
 
     def _stored(self, source: str, number: int, record: SampleRecord) -> tuple[StoredReading, int, SampleRecord]:
         """What stands for a source in a sample, with the record that holds it and its number."""
@@ -90,9 +95,9 @@ class Replay:
             raise ValueError("the sample that it refers to does not have it")
         return record.readings[source], number, record
 
-    def _reading(self, source: str, number: int, record: SampleRecord) -> AnyReading:
+    def _reading(self, source: str, number: int, record: SampleRecord) -> _Made:
         if source not in record.readings and source not in record.ages:
-            return NOT_READ
+            return _Made(NOT_READ, ())
         stored, at, holder = self._stored(source, number, record)
         kept = self._kept.get((source, at))
         if kept is None:
@@ -103,11 +108,12 @@ class Replay:
 
     def _made(
         self, source: str, stored: StoredReading, number: int, record: SampleRecord, nested: bool = False
-    ) -> AnyReading:
+    ) -> _Made:
         read, number, record = self._read(source, stored, number, record)
         files = self._bundle(read.files, number, record)
+        sockstat_files = self._bundle(read.sockstat_files, number, record)
         reading: AnyReading = self._parsed(source, files, record.identity) if files else NOT_READ
-        before = None
+        before: _Made | None = None
         if read.before is not None and not nested:
             before = self._made(source, read.before, number, record, nested=True)
         reading = replace(
@@ -115,15 +121,16 @@ class Replay:
             taken_at_s=read.taken_at_s,
             read_us=read.read_us,
             every_s=read.every_s,
-            before=before,
-            sockstat=self._sockstat(self._bundle(read.sockstat_files, number, record), record.identity),
+            before=before.reading if before else None,
+            sockstat=self._sockstat(sockstat_files, record.identity),
         )
+        own = (SourceRead(source, reading, files, sockstat_files),) if files else ()
         if stored.said is not None:
             state, reason = stored.said
             if state not in STATES:
                 raise ValueError("a state that there is not")
             reading = replace(reading, state=STATES[state], reason=None if reason is None else printable(reason))
-        return reading
+        return _Made(reading, own + (before.reads if before else ()))
 
     def _read(
         self, source: str, stored: StoredReading, number: int, record: SampleRecord
@@ -137,16 +144,18 @@ class Replay:
             raise ValueError("the sample that it refers to does not have it")
         return found.read, number, record
 
-    def _bundle(self, files: StoredFiles, number: int, record: SampleRecord) -> Bundle:
+    def _bundle(self, files: StoredFiles, number: int, record: SampleRecord, depth: int = 0) -> Bundle:
         if not isinstance(files, Difference):
             return files or ()
+        if depth > MOST_NESTED:
+            raise ValueError("differences that lead nowhere")
         if files.age:
             number, record = self._earlier(number, files.age)
-        whole = record.wholes.get(files.source)
-        if whole is None:
-            raise ValueError("the whole copy that it differs from is not there")
+        base = record.readings.get(files.source)
+        if base is None or not isinstance(base.read, StoredRead):
+            raise ValueError("what it differs from is not there")
         reader = Reader(files.data)
-        found = taken_difference(reader, whole, self._content_of)
+        found = taken_difference(reader, self._bundle(base.read.files, number, record, depth + 1), self._content_of)
         if not reader.ended:
             raise ValueError("more than a difference")
         return found
@@ -170,10 +179,11 @@ class Replay:
         return value
 
 
-def lost(reason: str) -> Replayed:
+def lost(reason: str, taken_at_unix_s: float | None = None) -> Replayed:
     """A sample of which nothing is left, or that cannot be told."""
     readings = {name: failed(reason) for name in READING_NAMES}
-    return Replayed(_snapshot(None, 0.0, Identity(True, None, None, None), readings), reason)
+    snapshot = _snapshot(taken_at_unix_s, 0.0, Identity(True, None, None, None), readings)
+    return Replayed(KeptSample(snapshot, ()), reason)
 
 
 def failed(reason: str) -> AnyReading:

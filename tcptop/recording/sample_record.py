@@ -17,11 +17,14 @@ from tcptop.recording.varints import Reader, put, put_bytes
 BLOCK_SAMPLES = 60
 """So often a whole copy: one damaged record costs no more."""
 
-MOST_NESTED = 4
-"""A reading, the one before it, and what each of them stands on."""
+STEP_SAMPLES = 8
+"""So often a record differs from the whole copy alone; those between differ from that one, which is more like them."""
 
-NO_FILES, WHOLE, LONE, DIFFERENCE = range(4)
-"""How files stand in a record: none; whole, and what later ones differ from; whole; as a difference."""
+MOST_NESTED = 4
+"""A reading and the one before it; files and what they differ from."""
+
+NO_FILES, WHOLE, DIFFERENCE = range(3)
+"""How files stand in a record."""
 
 NEW, AS_BEFORE = range(2)
 """A read of its own, or the NEW one of the source in an earlier record."""
@@ -39,7 +42,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Files as what differs from the whole ones of a source, so many samples back."""
+    """Files as what differs from those of a source that were read so many samples back."""
 
     source: str
     age: int
@@ -81,8 +84,6 @@ class SampleRecord:
     """What is new."""
     ages: Mapping[str, int]
     """Of the sources of which nothing is new, how many samples ago it was."""
-    wholes: Mapping[str, Bundle]
-    """What later records of the block may differ from."""
 
 
 def put_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
@@ -109,7 +110,6 @@ class _Parser:
     def __init__(self, data: bytes, content_of: ContentOf) -> None:
         self._reader = Reader(data)
         self._content_of = content_of
-        self._wholes: dict[str, Bundle] = {}
         self._base_ns = 0
 
     def record(self) -> SampleRecord:
@@ -128,7 +128,7 @@ class _Parser:
             readings[source] = self._reading(source, 0)
         if not reader.ended:
             raise ValueError("more than a sample")
-        return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages, self._wholes)
+        return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages)
 
     def _reading(self, source: str, depth: int) -> StoredReading:
         if depth > MOST_NESTED:
@@ -155,12 +155,9 @@ class _Parser:
             return None
         if form == DIFFERENCE:
             return Difference(source, self._reader.number(), self._reader.bytes())
-        if form not in (WHOLE, LONE):
+        if form != WHOLE:
             raise ValueError("files of an unknown form")
-        bundle = taken_bundle(self._reader, self._content_of)
-        if form == WHOLE:
-            self._wholes[source] = bundle
-        return bundle
+        return taken_bundle(self._reader, self._content_of)
 
     def _source(self) -> str:
         return source_name(self._reader.number())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tcptop.hosts.opening import host_of
-from tcptop.recording.recording import NO_SUMMARY, Summary
-from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary
+from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 
@@ -15,7 +15,7 @@ class SavedTree:
         """Takes what `host_of` takes; raises OSError as that does."""
         self.path = root
         self._host = host_of(root)
-        self._snapshot: Snapshot | None = None
+        self._kept: KeptSample | None = None
 
     def __len__(self) -> int:
         return 1
@@ -29,13 +29,18 @@ class SavedTree:
         value = self.snapshot(index).sockstat.value
         return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
 
-    def snapshot(self, index: int) -> Snapshot:  # noqa: ARG002 (there is one)
+    def snapshot(self, index: int) -> Snapshot:
         """What the sources say of the tree, as with `--root`."""
-        if self._snapshot is None:
-            sampler = Sampler(self._host, kernel_sources())
+        return self.kept(index).snapshot
+
+    def kept(self, index: int) -> KeptSample:  # noqa: ARG002 (there is one)
+        """The same with the files."""
+        if self._kept is None:
+            reads: list[SourceRead] = []
+            sampler = Sampler(self._host, kernel_sources(), kept=reads.append)
             read_due(sampler)
-            self._snapshot = sampler.snapshot()
-        return self._snapshot
+            self._kept = KeptSample(sampler.snapshot(), tuple(reads))
+        return self._kept
 
     def damaged(self, index: int) -> str | None:  # noqa: ARG002 (there is one)
         """A tree is what it is: each source says by itself what is wrong."""

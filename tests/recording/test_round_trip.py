@@ -1,0 +1,119 @@
+"""What was shown live is what is shown again: every recorded kernel, every sample, in any order."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import RECORDINGS, counters, each_kernel, each_recording, snapshot_of, tree
+from samples import STARTED_UNIX_S, phases, reading, record
+
+from tcptop.recording.bundle import put_bundle, taken_bundle
+from tcptop.recording.floats import base_ns, put_time, taken_time
+from tcptop.recording.opening import opened
+from tcptop.recording.sample_record import BLOCK_SAMPLES
+from tcptop.recording.source_numbers import SOURCES
+from tcptop.recording.varints import Reader
+from tcptop.sampler import kernel_sources
+
+
+@each_kernel
+def test_every_sample_comes_back(kernel: str, tmp_path: Path) -> None:
+    file = tmp_path / "recording"
+    shown = record(file, phases(kernel), 2 * BLOCK_SAMPLES + 5)
+    with reading(file) as recording:
+        assert len(recording) == len(shown)
+        order = list(range(len(shown)))
+        random.Random(kernel).shuffle(order)
+        for index in order:
+            assert recording.damaged(index) is None
+            assert recording.snapshot(index) == shown[index]
+            assert recording.taken_at_unix_s(index) == shown[index].taken_at_unix_s
+
+
+def test_samples_differ(tmp_path: Path) -> None:
+    """The test above would hold for a recording of one and the same sample, too."""
+    shown = record(tmp_path / "recording", phases("6.1-4n"), 4)
+    assert len({each.slabinfo.value for each in shown}) == 4
+    assert len({each.buddyinfo.value for each in shown}) == 4
+    assert shown[3].slabinfo.before is not None
+
+
+@each_recording
+def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> None:
+    recording = opened(str(tree(kernel, phase)))
+    try:
+        assert len(recording) == 1
+        assert recording.taken_at_unix_s(0) is None
+        live = snapshot_of(tree(kernel, phase))
+        assert recording.snapshot(0).slabinfo.value == live.slabinfo.value
+        assert recording.snapshot(0).zoneinfo.value == live.zoneinfo.value
+        assert recording.summary(0).allocated == (live.sockstat.value.allocated if live.sockstat.value else None)
+    finally:
+        recording.close()
+
+
+def test_the_time_line(tmp_path: Path) -> None:
+    file = tmp_path / "recording"
+    record(file, phases("6.1-4n"), 5)
+    with reading(file) as recording:
+        found = [recording.summary(index) for index in range(5)]
+    told = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
+    assert [(each.allocated, each.time_wait) for each in found] == [(each["alloc"], each["tw"]) for each in told]
+
+
+def test_a_recording_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    file = tmp_path / "recording"
+    first = record(file, phases("6.1-1n"), 7)
+    second = record(file, phases("6.12-4n"), 3)
+    with reading(file) as recording:
+        assert [recording.snapshot(index) for index in range(10)] == first + second
+
+
+def test_times(tmp_path: Path) -> None:
+    file = tmp_path / "recording"
+    record(file, phases("6.1-1n"), 2)
+    with reading(file) as recording:
+        assert recording.taken_at_unix_s(0) == STARTED_UNIX_S
+        assert recording.taken_at_unix_s(1) == STARTED_UNIX_S + 1.000244140625
+
+
+def test_every_source_has_a_number() -> None:
+    assert sorted(source.name for source in kernel_sources()) == sorted(SOURCES)
+
+
+@given(st.none() | st.floats(allow_nan=False), st.integers(0, 1 << 60))
+def test_a_time_comes_back_to_the_bit(time_s: float | None, base: int) -> None:
+    out = bytearray()
+    put_time(out, time_s, base)
+    assert taken_time(Reader(bytes(out)), base) == time_s
+
+
+@given(st.floats(1, 1e8))
+def test_a_time_near_its_base_is_short(time_s: float) -> None:
+    counted = round(time_s * 1e9) / 1e9
+    out = bytearray()
+    put_time(out, counted, base_ns(counted))
+    assert len(out) <= 2
+
+
+@pytest.mark.parametrize("put_in", [b"", b"\x00", b"\xff" * 40, b"\x01\x03abc\x09"])
+def test_what_is_no_bundle(put_in: bytes) -> None:
+    reader = Reader(put_in)
+    with pytest.raises(ValueError, match=r"."):
+        taken_bundle(reader, lambda digest: digest) or Reader(b"").number()
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_bundle_or_a_value_error(data: bytes) -> None:
+    try:
+        bundle = taken_bundle(Reader(data), lambda digest: digest)
+    except ValueError:
+        return
+    out = bytearray()
+    put_bundle(out, bundle, lambda _: None)
+    assert len(taken_bundle(Reader(bytes(out)), lambda digest: digest)) == len(bundle)
