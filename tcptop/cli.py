@@ -24,7 +24,7 @@ EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
 tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it again.
-tcptop export -r FILE DIR, tcptop import DIR -w FILE: samples as folders, and back.
+tcptop export -r FILE DIR, tcptop import DIR -w FILE: to folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
 Root sees more: sudo "$(command -v tcptop)".
