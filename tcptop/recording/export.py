@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,8 +31,10 @@ ROOTS = ("proc", "sys")
 Json = dict[str, Any]
 
 
-def export(recording: Recording, indices: range, folder: str) -> None:
+def export(recording: Recording, indices: Sequence[int], folder: str) -> list[str]:
     """Writes the samples into a folder that is not there yet; nothing is ever written outside of it.
+
+    Gives what of them is damaged, in lines.
 
     Raises:
         RecordingError: in one line, where that cannot be done.
@@ -41,12 +44,15 @@ def export(recording: Recording, indices: range, folder: str) -> None:
     try:
         where.mkdir()
         names: list[str] = []
+        damages: list[str] = []
         for number, index in enumerate(indices, 1):
             name = f"{number:06}"
             (where / name).mkdir()
             _SampleFolder(where / name).write(recording.kept(index))
             names.append(name)
+            damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
+        return damages
     except FileExistsError:
         raise RecordingError(f"{printable(folder)}: is there already; name a folder that is not") from None
     except OSError as error:

@@ -176,7 +176,7 @@ class ExportedFolder:
             reads += [SourceRead(source, reading, files, sockstat_files), *own_before]
         state, reason = stored.get("state"), stored.get("reason")
         if state is not None:
-            if state not in STATES:
+            if not isinstance(state, str) or state not in STATES:
                 raise ValueError("a state that there is not")
             shown = _text(reason)
             reading = replace(reading, state=STATES[state], reason=None if shown is None else printable(shown))

@@ -21,7 +21,7 @@ from tcptop.snapshot import Snapshot
 
 MOST_SAMPLES = 5_000_000
 """Two months at one a second; what is listed of each takes 32 bytes."""
-MOST_KEPT_BYTES = 32 << 20
+MOST_KEPT_BYTES = 8 << 20
 """Of records, unpacked."""
 RECORD_BYTES = 1 << 12
 """What a record takes at least."""

@@ -30,7 +30,7 @@ from tcptop.snapshot import NOT_READ, ReadState, Snapshot, Sockstat
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
 
-MOST_KEPT_BYTES = 32 << 20
+MOST_KEPT_BYTES = 8 << 20
 """Of files whose readings are kept, so that a step to the next sample parses only what is new."""
 READING_BYTES = 1 << 14
 """What a reading takes at least."""

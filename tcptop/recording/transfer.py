@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from tcptop.printable import printable
 from tcptop.recording.choice import Choice, add_choice
-from tcptop.recording.errors import RecordingError
+from tcptop.recording.errors import RecordingError, check_damages
 from tcptop.recording.export import export
 from tcptop.recording.moments import chosen
 from tcptop.recording.opening import opened
@@ -46,9 +46,8 @@ def run_export(options: argparse.Namespace) -> int:
     try:
         recording = opened(options.replay)
         try:
-            indices = chosen(recording, _choice(options))
-            export(recording, indices, options.folder)
-            _tell_damage(recording, indices)
+            damages = export(recording, chosen(recording, _choice(options)), options.folder)
+            check_damages(recording.path, damages)
         finally:
             recording.close()
     except RecordingError as error:
@@ -66,14 +65,14 @@ def run_import(options: argparse.Namespace) -> int:
             indices = chosen(recording, _choice(options))
             recorder = Recorder(options.write, scrubbed=scrubbed if options.scrub else None)
             try:
-                copied(recording, indices, recorder)
+                damages = copied(recording, indices, recorder)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(options.write)  # noqa: PTH108 (it is this program's own, and not whole)
                 raise
             finally:
                 recorder.close()
-            _tell_damage(recording, indices)
+            check_damages(recording.path, damages)
         finally:
             recording.close()
     except RecordingError as error:
@@ -81,25 +80,25 @@ def run_import(options: argparse.Namespace) -> int:
     return 0
 
 
-def copied(recording: Recording, indices: Sequence[int], recorder: Recorder) -> None:
-    """Adds samples of a recording to a file; raises RecordingError where they cannot be written."""
+def copied(recording: Recording, indices: Sequence[int], recorder: Recorder) -> list[str]:
+    """Adds samples of a recording to a file; gives what of them is damaged, in lines.
+
+    Raises:
+        RecordingError: where they cannot be written.
+
+    """
+    damages: list[str] = []
     for index in indices:
         sample = recording.kept(index)
         for read in sample.reads:
             recorder.keep(read)
         recorder.write(sample.snapshot)
+        damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
+    return damages
 
 
 def _choice(options: argparse.Namespace) -> Choice:
     return Choice(options.at, options.first, options.last)
-
-
-def _tell_damage(recording: Recording, indices: Sequence[int]) -> None:
-    """Says what could not be taken over, after everything else was."""
-    damages = [damaged for damaged in map(recording.damaged, indices) if damaged is not None]
-    if damages:
-        samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
-        raise RecordingError(f"{printable(recording.path)}: {samples}: {damages[0]}")
 
 
 def _failed(error: RecordingError) -> int:

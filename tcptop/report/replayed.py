@@ -7,9 +7,8 @@ from dataclasses import replace
 
 from tcptop.accounting import account
 from tcptop.ledger import Ledger
-from tcptop.printable import printable
 from tcptop.recording.choice import Choice
-from tcptop.recording.errors import RecordingError
+from tcptop.recording.errors import check_damages
 from tcptop.recording.moments import chosen
 from tcptop.recording.opening import opened
 from tcptop.snapshot import LabMeasurement
@@ -49,6 +48,4 @@ def reports(
                 damages.append(damaged)
     finally:
         recording.close()
-    if damages:
-        samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
-        raise RecordingError(f"{printable(path)}: {samples}: {damages[0]}")
+    check_damages(path, damages)

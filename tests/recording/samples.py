@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recorded import RECORDINGS, tree
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.printable import printable
 from tcptop.recording.opening import opened
 from tcptop.recording.recorder import NO_BOUNDS, Bounds, Recorder
 from tcptop.recording.recording import Recording
@@ -19,6 +20,14 @@ from tcptop.snapshot import Snapshot
 
 STARTED_UNIX_S = 1_795_348_800.25
 """2026-11-22 12:00:00.25 UTC."""
+
+
+@dataclass(frozen=True, repr=False)
+class Whole:
+    """A recording that nothing is wrong with, and what was shown live."""
+
+    path: Path
+    shown: list[Snapshot]
 
 
 class PlayedHost:
@@ -87,3 +96,8 @@ def reading(path: Path) -> Iterator[Recording]:
         yield recording
     finally:
         recording.close()
+
+
+def one_line(text: str) -> bool:
+    """Whether a text is one line that can be printed."""
+    return bool(text) and printable(text) == text

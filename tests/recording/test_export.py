@@ -1,0 +1,230 @@
+"""Samples as folders, and back without a changed byte; and folders from anywhere."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recorded import RECORDINGS, snapshot_of, tree
+from samples import Whole, one_line, phases, reading, record
+
+from tcptop.accounting import account
+from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.recording.bundle import Bundle
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.export import export
+from tcptop.recording.opening import opened
+from tcptop.recording.recorder import Recorder
+from tcptop.recording.recording import KeptSample
+from tcptop.recording.transfer import copied
+from tcptop.report.as_json import as_json
+from tcptop.sampler import SourceRead
+
+SAMPLES = 7
+
+
+@pytest.fixture(scope="module")
+def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    file = tmp_path_factory.mktemp("whole") / "recording"
+    return Whole(file, record(file, phases("6.1-4n"), SAMPLES))
+
+
+def imported(source: Path, file: Path) -> None:
+    recorder = Recorder(str(file))
+    try:
+        with reading(source) as recording:
+            copied(recording, range(len(recording)), recorder)
+    finally:
+        recorder.close()
+
+
+def same_trees(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same names, links and bytes."""
+    names = [{path.relative_to(root) for path in root.rglob("*")} for root in (one, other)]
+    if names[0] != names[1]:
+        return False
+    for name in names[0]:
+        first, second = one / name, other / name
+        if first.is_symlink() != second.is_symlink():
+            return False
+        if first.is_symlink() and first.readlink() != second.readlink():
+            return False
+        if first.is_file() and not filecmp.cmp(first, second, shallow=False):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("kernel", ["5.10-4n", "6.1-4n", "6.12-arm64-16k-4n", "7.3-4n"])
+def test_out_and_back(kernel: str, tmp_path: Path) -> None:
+    file, folder = tmp_path / "recording", tmp_path / "folder"
+    shown = record(file, phases(kernel), SAMPLES)
+    with reading(file) as recording:
+        export(recording, range(SAMPLES), str(folder))
+    with reading(folder) as recording:
+        assert [recording.snapshot(index) for index in range(SAMPLES)] == shown
+        assert recording.taken_at_unix_s(3) == shown[3].taken_at_unix_s
+    imported(folder, tmp_path / "back")
+    with reading(tmp_path / "back") as recording:
+        assert [recording.snapshot(index) for index in range(SAMPLES)] == shown
+        export(recording, range(SAMPLES), str(tmp_path / "again"))
+    assert same_trees(folder, tmp_path / "again")
+
+
+@pytest.mark.parametrize("kernel", RECORDINGS)
+def test_a_sample_is_a_saved_tree(kernel: str, tmp_path: Path) -> None:
+    """What --root makes of an exported sample is what it makes of the tree that was recorded."""
+    file, folder = tmp_path / "recording", tmp_path / "folder"
+    phase = RECORDINGS[kernel][-1]
+    record(file, [tree(kernel, phase)], 1)
+    with reading(file) as recording:
+        export(recording, range(1), str(folder))
+    was, found = snapshot_of(tree(kernel, phase)), snapshot_of(folder / "000001")
+    for name in ("slabinfo", "slab_counts", "slab_sizes", "zoneinfo", "buddyinfo", "sockstat", "topology", "meminfo"):
+        assert getattr(found, name).value == getattr(was, name).value, name
+    assert found.slab_links.value is not None
+    assert was.slab_links.value is not None
+    assert found.slab_links.value.group_of == was.slab_links.value.group_of
+
+
+def test_a_saved_tree_becomes_a_recording(tmp_path: Path) -> None:
+    root = tree("6.1-4n", "established")
+    imported(root, tmp_path / "recording")
+    with reading(tmp_path / "recording") as recording:
+        found = recording.snapshot(0)
+    assert found.slabinfo.value == snapshot_of(root).slabinfo.value
+    assert (found.live, found.place, found.taken_at_unix_s) == (False, str(root), None)
+
+
+PATHS = (
+    "../../outside",
+    "/tmp/outside",
+    "proc/../../outside",
+    "proc//slabinfo",
+    "proc/./slabinfo",
+    "proc",
+    "etc/passwd",
+    "proc/a\0b",
+    "sys/kernel/slab/link/file",
+    "sys/kernel/slab/self/file",
+    "proc/" + "x" * 300,
+    "proc/\x1b[2Jname",
+    "",
+)
+
+
+def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> None:
+    shown = recorded_file.shown
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    links = FolderRead(
+        "sys/kernel/slab",
+        {"link": str(outside), "up": "../..", "self": "self", "..": "x", "a/b": "c", "dots": "..", "ok": ":0000064"},
+        None,
+        0,
+    )
+    reading_ = shown[0].slabinfo
+    answers: Bundle = (links, *(FileRead(path, path.encode(), None, 0) for path in PATHS))
+    sample = KeptSample(shown[0], (SourceRead("slabinfo", reading_, answers, ()),))
+
+    class Hostile:
+        def kept(self, _: int) -> KeptSample:
+            return sample
+
+    export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # all that an export asks for
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
+    assert not list(outside.iterdir())
+    folder = tmp_path / "folder/000001"
+    for path in folder.rglob("*"):
+        assert path.resolve().is_relative_to(folder) or path.name == "self"
+        if path.is_symlink():
+            assert "/" not in str(path.readlink())
+    assert (folder / "sys/kernel/slab/ok").readlink() == Path(":0000064")
+    with reading(tmp_path / "folder") as recording:
+        kept = recording.kept(0)
+        [read] = [each for each in kept.reads if each.source == "slabinfo"]
+        assert [(each.path, each.data) for each in read.answers if isinstance(each, FileRead)] == [
+            (path, path.encode()) for path in PATHS
+        ]
+
+
+def test_an_export_is_not_written_into_a_folder_that_is_there(recorded_file: Whole, tmp_path: Path) -> None:
+    with reading(recorded_file.path) as recording, pytest.raises(RecordingError, match="is there already"):
+        export(recording, range(1), str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"samples": []},
+        {"samples": ["../x"]},
+        {"samples": "000001"},
+        {"tcptop_export": 2},
+        {"tcptop_export": None},
+    ],
+)
+def test_an_export_whose_list_is_no_list(change: dict[str, object], recorded_file: Whole, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    with reading(recorded_file.path) as recording:
+        export(recording, range(1), str(folder))
+    found = json.loads((folder / "recording.json").read_text())
+    (folder / "recording.json").write_text(json.dumps(found | change))
+    with pytest.raises(RecordingError) as raised:
+        opened(str(folder))
+    assert one_line(str(raised.value))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(
+    field=st.sampled_from(["taken_at_s", "answers", "state", "before", "sockstat_answers", "every_s", "read_us"]),
+    source=st.sampled_from(["slabinfo", "sockstat", "btf", "slab_links"]),
+    value=json_values,
+)
+def test_an_export_with_anything_in_a_sample(
+    field: str,
+    source: str,
+    value: object,
+    recorded_file: Whole,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "exported"
+    if not folder.exists():
+        with reading(recorded_file.path) as recording:
+            export(recording, range(1), str(folder))
+        shutil.copy(folder / "000001/sample.json", folder / "as_it_was")
+    found = json.loads((folder / "as_it_was").read_text())
+    found["sources"][source][field] = value
+    (folder / "000001/sample.json").write_text(json.dumps(found))
+    with reading(folder) as recording:
+        damaged = recording.damaged(0)
+        assert damaged is None or one_line(damaged)
+        json.loads(as_json(account(recording.snapshot(0))))
+
+
+def test_an_export_that_leads_out_of_its_folder(recorded_file: Whole, tmp_path: Path) -> None:
+    folder, secret = tmp_path / "folder", tmp_path / "secret"
+    secret.write_text("slabinfo - version: 2.1\n")
+    with reading(recorded_file.path) as recording:
+        export(recording, range(1), str(folder))
+    sample = folder / "000001/sample.json"
+    for place in ("../../secret", "link", str(secret)):
+        (folder / "000001/link").unlink(missing_ok=True)
+        (folder / "000001/link").symlink_to(secret)
+        found = json.loads(sample.read_text())
+        found["sources"]["slabinfo"]["answers"] = [{"path": "proc/slabinfo", "file": place}]
+        sample.write_text(json.dumps(found))
+        with reading(folder) as recording:
+            assert recording.snapshot(0).slabinfo.value is None
+            assert "slabinfo" in (recording.damaged(0) or "")

@@ -1,0 +1,260 @@
+"""Recordings from anywhere: whatever is in them, it is one clear line or a sample that is marked damaged."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import sqlite3
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import Whole, one_line, phases, reading, record
+
+from tcptop.accounting import account
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.file_format import EXPECTED
+from tcptop.recording.opening import opened
+from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, packed, unpacked
+from tcptop.recording.sample_record import BLOCK_SAMPLES, parsed_record
+from tcptop.report.as_json import as_json
+from tcptop.snapshot import Snapshot
+
+SAMPLES = BLOCK_SAMPLES + 10
+
+
+@pytest.fixture(scope="module")
+def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    file = tmp_path_factory.mktemp("whole") / "recording"
+    return Whole(file, record(file, phases("6.1-4n"), SAMPLES))
+
+
+@pytest.fixture
+def changed(recorded_file: Whole, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copy(recorded_file.path, tmp_path / "recording"))
+
+
+def assert_told_or_true(file: Path, shown: list[Snapshot], indices: int, rng: random.Random) -> None:
+    """Opening is one line, or every sample is what was shown live or marked damaged; each gives its figures."""
+    try:
+        recording = opened(str(file))
+    except RecordingError as error:
+        told = str(error)
+    else:
+        told = "opened"
+    assert one_line(told)
+    if told != "opened":
+        return
+    try:
+        for index in rng.sample(range(len(recording)), min(indices, len(recording))):
+            snapshot, damaged = recording.snapshot(index), recording.damaged(index)
+            if damaged is None:
+                assert snapshot in shown
+            else:
+                assert one_line(damaged)
+                json.loads(as_json(account(snapshot)))
+    finally:
+        recording.close()
+
+
+def test_flipped_anywhere(recorded_file: Whole, tmp_path: Path) -> None:
+    file, shown = recorded_file.path, recorded_file.shown
+    whole = file.read_bytes()
+    rng = random.Random(5)
+    copy = tmp_path / "copy"
+    for turn in range(150):
+        data = bytearray(whole)
+        # Every other one in the pages that the rest hangs on.
+        at = rng.randrange(len(data) if turn % 2 else 4096)
+        data[at] ^= 1 << rng.randrange(8)
+        copy.write_bytes(data)
+        assert_told_or_true(copy, shown, 6, rng)
+
+
+def test_cut_anywhere(recorded_file: Whole, tmp_path: Path) -> None:
+    file, shown = recorded_file.path, recorded_file.shown
+    whole = file.read_bytes()
+    rng = random.Random(6)
+    copy = tmp_path / "copy"
+    for end in [0, 1, 15, 16, 99, 100, 101, *(rng.randrange(len(whole)) for _ in range(60))]:
+        copy.write_bytes(whole[:end])
+        assert_told_or_true(copy, shown, 6, rng)
+
+
+def test_the_page_that_names_the_tables_hit_by_a_letter(changed: Path) -> None:
+    """SQLite quotes the bytes in its message, which Python then cannot decode."""
+    data = bytearray(changed.read_bytes())
+    at = data.index(b"CREATE TABLE record")
+    data[at + 3] ^= 0xFF
+    changed.write_bytes(data)
+    with pytest.raises(RecordingError) as raised:
+        opened(str(changed))
+    assert one_line(str(raised.value))
+
+
+def test_one_damaged_record_costs_a_few_samples(recorded_file: Whole, changed: Path) -> None:
+    shown = recorded_file.shown
+    with sqlite3.connect(changed) as connection:
+        connection.execute("UPDATE record SET data = substr(data, 1, 40) || zeroblob(100) WHERE number = 33")
+    connection.close()
+    with reading(changed) as recording:
+        assert "33" not in (recording.damaged(32) or "")
+        assert "damaged" in (recording.damaged(33) or "")
+        for index in (*range(33), *range(BLOCK_SAMPLES, SAMPLES)):
+            assert recording.damaged(index) is None
+            assert recording.snapshot(index) == shown[index]
+
+
+def test_a_damaged_whole_copy_costs_a_block(recorded_file: Whole, changed: Path) -> None:
+    shown = recorded_file.shown
+    with sqlite3.connect(changed) as connection:
+        connection.execute("DELETE FROM record WHERE number = 0")
+    connection.close()
+    with reading(changed) as recording:
+        assert len(recording) == SAMPLES
+        assert all(recording.damaged(index) for index in range(BLOCK_SAMPLES))
+        assert recording.snapshot(BLOCK_SAMPLES) == shown[BLOCK_SAMPLES]
+
+
+def test_a_list_that_lies(changed: Path) -> None:
+    with sqlite3.connect(changed) as connection:
+        connection.execute("UPDATE sample SET taken_at_unix_s = 1.5 WHERE number = 3")
+        connection.execute("UPDATE sample SET taken_at_unix_s = 'x', allocated = -7, time_wait = 'y' WHERE number = 4")
+        connection.execute("INSERT INTO sample VALUES (-9223372036854775808, 1, 1e308, 1, 1), (99999, 0, 2.0, 3, 4)")
+    connection.close()
+    with reading(changed) as recording:
+        assert recording.damaged(0)
+        assert recording.taken_at_unix_s(0) is None
+        assert "time" in (recording.damaged(4) or "")
+        assert recording.summary(5).allocated is None
+        assert recording.summary(5).time_wait is None
+        assert recording.damaged(5) is None
+        assert recording.damaged(len(recording) - 1)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE VIEW extra AS SELECT 1",
+        "CREATE TABLE extra (a)",
+        "CREATE TRIGGER extra AFTER INSERT ON sample BEGIN DELETE FROM record; END",
+        "CREATE INDEX extra ON sample (taken_at_unix_s)",
+        "ALTER TABLE record ADD COLUMN extra AS (zeroblob(1000000000))",
+        "ALTER TABLE sample RENAME TO other",
+        "DROP TABLE content",
+        "DROP TABLE record; CREATE VIEW record AS WITH RECURSIVE n(number) AS (SELECT 1 UNION ALL SELECT number + 1 "
+        "FROM n) SELECT number, zeroblob(100) AS data FROM n",
+    ],
+)
+def test_other_tables_are_refused(sql: str, changed: Path) -> None:
+    connection = sqlite3.connect(changed)
+    connection.executescript(sql)
+    connection.close()
+    with pytest.raises(RecordingError, match="tables are not those of a recording"):
+        opened(str(changed))
+
+
+def test_the_tables_are_those_that_are_expected(changed: Path) -> None:
+    connection = sqlite3.connect(changed)
+    found = set(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"))
+    connection.close()
+    assert found == EXPECTED
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("PRAGMA user_version = 2", "schema is 2"),
+        ("PRAGMA user_version = 0", "schema is 0"),
+        ("PRAGMA application_id = 7", "another program"),
+        ("PRAGMA journal_mode = WAL", "damaged"),
+        ("DELETE FROM sample", "no sample"),
+    ],
+)
+def test_another_kind_of_file(sql: str, words: str, changed: Path) -> None:
+    connection = sqlite3.connect(changed)
+    connection.executescript(sql)
+    connection.close()
+    with pytest.raises(RecordingError, match=words):
+        opened(str(changed))
+    assert {path.name for path in changed.parent.iterdir()} == {"recording"}
+
+
+def test_a_journal_that_names_another_file_is_not_followed(changed: Path) -> None:
+    journal = Path(f"{changed}-journal")
+    journal.write_bytes(b"\0" * 100 + bytes.fromhex("d9d505f920a163d7"))
+    before = changed.read_bytes()
+    with pytest.raises(RecordingError, match="not the journal of a recording"):
+        opened(str(changed))
+    assert changed.read_bytes() == before
+    assert journal.exists()
+
+
+def test_a_bomb_is_not_unpacked(changed: Path) -> None:
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+    body = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(64)) + compressor.flush()
+    check = zlib.crc32(body, zlib.crc32((3).to_bytes(8, "little", signed=True))).to_bytes(4, "little")
+    with sqlite3.connect(changed) as connection:
+        connection.execute("UPDATE record SET data = ? WHERE number = 3", (check + body,))
+        connection.execute("UPDATE record SET data = zeroblob(100000000) WHERE number = 5")
+        connection.execute("UPDATE record SET data = 'text' WHERE number = 6")
+    connection.close()
+    with reading(changed) as recording:
+        assert "16 MiB" in (recording.damaged(3) or "")
+        assert "no record" in (recording.damaged(5) or "")
+        assert "no record" in (recording.damaged(6) or "")
+
+
+def test_more_than_may_be_unpacked_is_not_packed() -> None:
+    with pytest.raises(ValueError, match="16 MiB"):
+        packed(bytes(MOST_UNPACKED_BYTES + 1), 0)
+
+
+@given(st.binary(max_size=300), st.integers(0, 1 << 40))
+def test_what_was_packed_comes_back_under_its_own_number_only(data: bytes, number: int) -> None:
+    assert unpacked(packed(data, number), number) == data
+    with pytest.raises(DamagedError, match="checksum"):
+        unpacked(packed(data, number), number + 1)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_record_with_a_right_checksum_and_anything_in_it(
+    recorded_file: Whole, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whoever makes a hostile record makes its checksum too."""
+    file = recorded_file.path
+    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
+    number = data.draw(st.sampled_from([0, 1, 8, 9, 60, 61]))
+    [(stored,)] = connection.execute("SELECT data FROM record WHERE number = ?", (number,))
+    connection.close()
+    record_bytes = bytearray(unpacked(stored, number))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, min(len(record_bytes) - 1, 400)))
+        record_bytes[at] = data.draw(st.integers(0, 255))
+    hostile = tmp_path_factory.getbasetemp() / "hostile"
+    shutil.copy(file, hostile)
+    connection = sqlite3.connect(hostile)
+    with connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("UPDATE record SET data = ? WHERE number = ?", (packed(bytes(record_bytes), number), number))
+    connection.close()
+    with reading(hostile) as recording:
+        for index in (number, number + 1, number + 8):
+            damaged = recording.damaged(index)
+            assert damaged is None or one_line(damaged)
+            json.loads(as_json(account(recording.snapshot(index))))
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_record_or_a_value_error(data: bytes) -> None:
+    try:
+        found = parsed_record(data, lambda _: b"")
+    except ValueError:
+        return
+    assert len(found.readings) <= 64
