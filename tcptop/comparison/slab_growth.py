@@ -5,7 +5,7 @@ Where a count is known only within bounds, so are the bytes. What the sockets do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel_objects import SOCKET_ALLOC, State
@@ -13,8 +13,7 @@ from tcptop.ledger import CacheLine, Ledger, Side, StateCost
 from tcptop.rates import difference
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
+class Between(NamedTuple):
     """An amount that is known only to lie between two."""
 
     low: float
@@ -73,8 +72,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of thing that sockets hold."""
 
     name: str

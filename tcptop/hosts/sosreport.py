@@ -11,7 +11,7 @@ import re
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
@@ -25,8 +25,7 @@ MOST_OUTPUT_BYTES = 4 << 20
 Entries = Mapping[str, str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Substitute:
+class Substitute(NamedTuple):
     """An output that tells what a file of the kernel held."""
 
     path: str
@@ -37,8 +36,7 @@ class Substitute:
     """The file's text, from the output's text and the file's path; None where that does not tell it."""
 
 
-@dataclass(frozen=True, slots=True)
-class FolderSubstitute:
+class FolderSubstitute(NamedTuple):
     """An output that tells the names in a folder of the kernel."""
 
     path: str

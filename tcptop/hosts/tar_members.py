@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcptop.hosts.unpacked_stream import CutArchiveError, DamagedArchiveError, UnpackedStream
 
@@ -35,8 +34,7 @@ KINDS: dict[bytes, Kind] = {
 WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One entry of an archive; names are as the archive has them."""
 
     name: str

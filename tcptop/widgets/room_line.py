@@ -75,5 +75,5 @@ def _distance(wall: Wall) -> Line:
     if wall.unit == "bytes":
         text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
     else:
-        text = units.count(wall.room_sockets)
+        text = units.rough_count(wall.room_sockets)
     return (("  │ ", "dim"), (f"{wall.name} ", "dim"), (text, "text"))
