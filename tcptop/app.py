@@ -137,7 +137,7 @@ class TcptopApp(App[int]):
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
-    .-low #trends, .-tiny #trends, .-short #trends { display: none; }
+    .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -183,6 +183,7 @@ class TcptopApp(App[int]):
         super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
+        self.set_class(not host.identity.live, "-saved")
         self._measured = measured
         self._with_layouts = False
         self.animation_level = "none"
