@@ -183,7 +183,6 @@ class TcptopApp(App[int]):
         super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
-        self.set_class(not host.identity.live, "-saved")
         self._measured = measured
         self._with_layouts = False
         self.animation_level = "none"
@@ -252,6 +251,7 @@ class TcptopApp(App[int]):
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.show)
         self._ledger = account(message.snapshot)
+        self.set_class(not self._ledger.live, "-saved")
         self._choices = replace(self._choices, trends=advanced(self._choices.trends, self._ledger))
         if not self._node_chosen and self._ledger.nodes:
             # The first node with memory: on a machine with one node that is the machine.
