@@ -12,6 +12,8 @@ from tcptop.recording.varints import Reader, put, put_bytes, put_signed
 
 MOST_FILE_BYTES = 16 << 20
 """As a host reads at most (tcptop/hosts/folder.py)."""
+MOST_SHARED_BYTES = 64 << 20
+"""Of the large files of one read: a record of a few bytes may name many."""
 MOST_ANSWERS = 20_000
 
 FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
@@ -95,11 +97,19 @@ def taken_difference(reader: Reader, old: Bundle) -> StoredBundle:
 
 
 def resolved(stored: StoredBundle, content_of: ContentOf) -> Bundle:
-    """The bundle with its large files; raises ValueError where one is lost or damaged."""
-    return tuple(
-        FileRead(answer.path, content_of(answer.digest), None, 0) if isinstance(answer, SharedFile) else answer
-        for answer in stored
-    )
+    """The bundle with its large files; raises ValueError where one is lost or damaged, or they are too much."""
+    found: list[HostAnswer] = []
+    left_bytes = MOST_SHARED_BYTES
+    for answer in stored:
+        if not isinstance(answer, SharedFile):
+            found.append(answer)
+            continue
+        data = content_of(answer.digest)
+        left_bytes -= len(data)
+        if left_bytes < 0:
+            raise ValueError("more large files than a source reads")
+        found.append(FileRead(answer.path, data, None, 0))
+    return tuple(found)
 
 
 def _put_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
