@@ -23,7 +23,7 @@ EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
-tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it again.
+tcptop record -w FILE: keeps what is read; tcptop --json -r FILE shows it.
 tcptop export -r FILE DIR, tcptop import DIR -w FILE: to folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.

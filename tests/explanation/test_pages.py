@@ -497,7 +497,9 @@ def test_the_sentence_of_room_tells_of_all_nodes_where_a_node_is_the_first_wall(
     figures = ledger(kernel, phase)
     rooms = [wall.room_sockets or 0 for wall in figures.capacity.walls if wall.scope == "node"]
     assert len(rooms) == 4
-    least, whole = (f"{number:,}".replace(",", " ") for number in (min(rooms), sum(rooms)))
+    # To three digits, and never more than there is room for.
+    least, whole = (f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}" for number in (min(rooms), sum(rooms)))
+    least, whole = least.replace(",", " "), whole.replace(",", " ")
     assert room_sentence(figures) == (
         f"room for {least} more sockets; first wall: memory of node {rooms.index(min(rooms))} (all nodes: {whole})"
     )
