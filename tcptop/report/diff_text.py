@@ -106,12 +106,16 @@ def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequ
     return cells if any(each[-1] for each in lines[1:]) else cells[:-1]
 
 
+TOLD_TO_THE_BYTE = 10_000
+
+
 def _side(change: Change, after: bool) -> str:
     amount, bound = (change.after, change.after_bound) if after else (change.before, change.before_bound)
     if amount is None:
         return units.UNKNOWN
     # Figures of a connection are told to the byte, as everywhere.
-    text = units.grouped(round(amount)) if change.unit == "count" or amount < 100_000 else units.size(amount)
+    exact = change.unit == "count" or amount < TOLD_TO_THE_BYTE
+    text = units.grouped(round(amount)) if exact else units.size(amount)
     return f"{SIGNS[bound]} {text}".strip()
 
 
