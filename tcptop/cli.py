@@ -303,8 +303,6 @@ def measured(path: str | None) -> LabMeasurement | None:
 
 def run_reports(options: argparse.Namespace) -> None:
     """Prints reports without a screen, an event loop or a thread."""
-    from tcptop.columns import DEFAULT_SORT_KEY
-
     period_s = options.delay or 1.0
     sampler = sampler_of(opened(options.root), period_s, options.lab)
     count = options.count or 1
@@ -316,6 +314,7 @@ def run_reports(options: argparse.Namespace) -> None:
 
             text = f"{as_json(ledger)}\n"
         else:
+            from tcptop.columns import DEFAULT_SORT_KEY
             from tcptop.report.as_text import as_text
 
             text = as_text(ledger, options.sort or DEFAULT_SORT_KEY)

@@ -8,6 +8,7 @@ import stat
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Host
+from tcptop.hosts.saved_by_sos import is_sosreport
 
 
 def host_of(path: str) -> Host:
@@ -27,16 +28,19 @@ def host_of(path: str) -> Host:
         raise OSError(errno.ENOENT, "there is no proc folder in it; give the folder that holds proc and sys")
     if folder.identity.live:
         return folder
-    from tcptop.hosts.sosreport import SosreportHost, is_sosreport
-
     name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119
-    return SosreportHost(folder) if is_sosreport(name, folder) else folder
+    return _as_sosreport(folder) if is_sosreport(name, folder) else folder
 
 
 def _in_archive(path: str) -> Host:
     """Imported only where it is needed: what unpacks costs more than a look at this machine's own files."""
     from tcptop.hosts.archive import ArchiveHost
-    from tcptop.hosts.sosreport import SosreportHost, is_sosreport
 
     archive = ArchiveHost(path)
-    return SosreportHost(archive) if is_sosreport(archive.top, archive) else archive
+    return _as_sosreport(archive) if is_sosreport(archive.top, archive) else archive
+
+
+def _as_sosreport(tree: Host) -> Host:
+    from tcptop.hosts.sosreport import SosreportHost
+
+    return SosreportHost(tree)

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
+from tcptop.hosts.saved_by_sos import COMMANDS
 
-COMMANDS = "sos_commands"
-NAME_START = "sosreport-"
 NOT_HELD = "the sosreport does not hold it"
 MOST_OUTPUT_BYTES = 4 << 20
 """`sysctl -a` on a machine of hundreds of interfaces prints a quarter of it."""
@@ -112,11 +111,6 @@ FOLDERS = (
 
 DATES = ("date/date_--utc", "date/date")
 DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UTC|GMT) (\d{4})\s*$", re.MULTILINE)
-
-
-def is_sosreport(name: str, host: Host) -> bool:
-    """Whether a saved tree is a sosreport, by the name of its folder and by what it holds."""
-    return name.startswith(NAME_START) or driven(host.folder(COMMANDS)).entries is not None
 
 
 class SosreportHost:
