@@ -131,9 +131,11 @@ def signed_size(change: float) -> str:
 
 
 def seconds(amount: float | None) -> str:
-    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`."""
+    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`, `8.5 h`."""
     if amount is None:
         return UNKNOWN
+    if amount >= 7200:
+        return f"{amount / 3600:.1f} h"
     if amount >= 120:
         return f"{amount / 60:.0f} min"
     return f"{amount:g} s"

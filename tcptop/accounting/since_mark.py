@@ -8,6 +8,7 @@ from tcptop.kernel_objects import KERNEL_OBJECTS
 from tcptop.ledger import Ledger, LiveObjects, SinceMark
 from tcptop.rates import difference
 from tcptop.snapshot import Snapshot
+from tcptop.units import grouped
 
 UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 
@@ -40,5 +41,5 @@ def since_mark(mark: Ledger, now: Ledger) -> SinceMark:
     live_bytes = now.live_objects.bytes - mark.live_objects.bytes
     least = ENOUGH_SOCKETS_PER_CPU * (now.host.cpus or 1)
     if abs(sockets) < least:
-        return SinceMark(elapsed_s, sockets, live_bytes, None, f"needs {least} sockets more or fewer")
+        return SinceMark(elapsed_s, sockets, live_bytes, None, f"too few to measure (needs {grouped(least)})")
     return SinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None)

@@ -91,7 +91,7 @@ def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     error = counts.buffer_error_bytes
     if counts.buffers_within_error:
         most = counts.buffer_bytes + (error or 0)
-        return f"≤ {units.size(most)}", (f"{limit}, within the error", limit, "error")
+        return f"≤ {units.size(most)}", (f"{limit}, within the error" if limit else "within the error", limit, "error")
     doubt = f"± {units.size(error)}" if error else ""
     return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
 
