@@ -87,7 +87,7 @@ class TcptopApp(App[int]):
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
-    .-low #trends, .-tiny #trends, .-short #trends { display: none; }
+    .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
     #time-line { display: none; }
     .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
     .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
@@ -186,6 +186,7 @@ class TcptopApp(App[int]):
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.show)
         self._ledger, self._choices = ledger, choices
+        self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
             # The first node with memory: on a machine with one node that is the machine.
             self._node_chosen = True

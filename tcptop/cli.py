@@ -14,7 +14,7 @@ from tcptop.interval import interval_s
 
 if TYPE_CHECKING:
     from tcptop.app import TcptopApp
-    from tcptop.hosts.folder import FolderHost
+    from tcptop.hosts.host import Host
     from tcptop.ledger import Ledger
     from tcptop.sampler import Sampler
     from tcptop.settings import Settings
@@ -26,8 +26,9 @@ EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
 tcptop record -w FILE: keeps what is read; tcptop -r FILE shows it again.
-tcptop export -r FILE DIR, tcptop import DIR -w FILE: samples as folders, and back.
+tcptop export -r FILE DIR, tcptop import DIR -w FILE: to folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
+tcptop diff A B: what changed between two saved trees, or from one to now.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(run_transfer(given[0], given[1:]))
         if given[:1] == ["explain"]:
             run_explain(given[1:])
+        elif given[:1] == ["diff"]:
+            run_diff(given[1:])
         else:
             options = parsed(given)
             if not (options.once or options.json):
@@ -138,13 +141,33 @@ def run_explain(arguments: Sequence[str]) -> None:
     printed(text)
 
 
+def run_diff(arguments: Sequence[str]) -> None:
+    """Runs `tcptop diff`."""
+    from tcptop import diff_command
+    from tcptop.evidence import EvidenceError
+
+    parser = Parser(
+        prog="tcptop diff",
+        description=diff_command.DESCRIPTION,
+        epilog=diff_command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    diff_command.add_arguments(parser)
+    try:
+        text = diff_command.compared_text(parser.parse_args(arguments))
+    except EvidenceError as error:
+        fail(str(error))
+    printed(text)
+
+
 def add_root(parser: argparse.ArgumentParser) -> None:
     """The option that says whose files are read."""
     parser.add_argument(
         "--root",
         metavar="DIR",
         default="/",
-        help="read the files below DIR: a saved tree, or a container's /host",
+        help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
     )
 
 
@@ -196,7 +219,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
     options, others = parser.parse_known_args(choice.with_offsets(arguments))
-    for subcommand in ("lab", "explain", "record", "export", "import"):
+    for subcommand in ("lab", "explain", "record", "export", "import", "diff"):
         if subcommand in others:
             fail(f"{subcommand} comes first: tcptop {subcommand}")
     if others:
@@ -243,20 +266,17 @@ def sort_key(text: str) -> str:
     return key
 
 
-def opened(root: str) -> FolderHost:
+def opened(root: str) -> Host:
     """The host below a root; one line and the end where there is none."""
-    from tcptop.hosts.folder import FolderHost
+    from tcptop.hosts.opening import host_of
 
     try:
-        host = FolderHost(root)
-    except OSError as error:
-        fail(f"--root {root}: {error.strerror}")
-    if not os.path.isdir(os.path.join(root, "proc")):  # noqa: PTH112, PTH118
-        fail(f"--root {root}: there is no proc folder in it; give the folder that holds proc and sys")
-    return host
+        return host_of(root)
+    except (OSError, ValueError) as error:
+        fail(f"--root {root}: {getattr(error, 'strerror', None) or error}")
 
 
-def sampler_of(host: FolderHost, period_s: float, lab_result: str | None) -> Sampler:
+def sampler_of(host: Host, period_s: float, lab_result: str | None) -> Sampler:
     """Follows a host without a thread or an event loop."""
     from tcptop.sampler import Sampler, kernel_sources
 
@@ -287,8 +307,6 @@ def measured(path: str | None) -> LabMeasurement | None:
 
 def run_reports(options: argparse.Namespace) -> None:
     """Prints reports without a screen, an event loop or a thread."""
-    from tcptop.columns import DEFAULT_SORT_KEY
-
     period_s = options.delay or 1.0
     sampler = sampler_of(opened(options.root), period_s, options.lab)
     count = options.count or 1
@@ -300,6 +318,7 @@ def run_reports(options: argparse.Namespace) -> None:
 
             text = f"{as_json(ledger)}\n"
         else:
+            from tcptop.columns import DEFAULT_SORT_KEY
             from tcptop.report.as_text import as_text
 
             text = as_text(ledger, options.sort or DEFAULT_SORT_KEY)

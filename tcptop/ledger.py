@@ -13,6 +13,8 @@ from tcptop.snapshot import StructLayout
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
+Scope = Literal["machine", "here", "machine or here"]
+"""Whose sockets a count counts: all, or those of one network namespace, where the release tells."""
 
 
 class NodeCount(NamedTuple):
@@ -164,6 +166,7 @@ class SocketCounts(NamedTuple):
     inuse6: int | None
     orphans: int | None
     time_wait: int | None
+    time_wait_scope: Scope
     time_wait_machine_max: int | None
     allocated: int | None
     allocated_per_s: float | None
@@ -202,7 +205,7 @@ class StateCost(NamedTuple):
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_most: bool
     """Whether there are no more than `count`, rather than just so many."""
-    scope: Literal["machine", "here"] | None
+    scope: Scope | None
     """Whose sockets are counted; None where none are."""
     note: str
     """What else is in the count, or why there is none."""

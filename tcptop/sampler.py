@@ -197,7 +197,7 @@ class Sampler:
         identity = self.host.identity
         readings = {name: self._reading(name) for name in Snapshot._fields if name in READING_NAMES}
         return Snapshot(
-            taken_at_unix_s=self._unix_time() if identity.live else None,
+            taken_at_unix_s=self._unix_time() if identity.live else identity.taken_at_unix_s,
             monotonic_s=self._monotonic(),
             live=identity.live,
             place=identity.place,

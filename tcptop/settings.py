@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,11 +11,6 @@ from typing import Any
 from tcptop.columns import COLUMNS, SORT_KEYS
 from tcptop.interval import interval_s
 from tcptop.printable import printable
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 THEMES = ("dark", "light")
 MOST_LINES = 200
@@ -61,14 +55,15 @@ def read(file: Path) -> tuple[Settings, list[str]]:
         return Settings(), []
     except (OSError, UnicodeDecodeError) as error:
         return Settings(), [f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}"]
+    from tcptop.toml_line import values
+
     settings, wrong = Settings(), []
     for number, line in enumerate(lines[:MOST_LINES], 1):
         try:
-            for key, value in tomllib.loads(line).items():
+            for key, value in values(line).items():
                 settings = replace(settings, **{key: checked(key, value)})
         except (ValueError, RecursionError) as error:
-            what = "not TOML" if isinstance(error, tomllib.TOMLDecodeError) else printable(str(error))
-            wrong.append(f"{file}:{number}: {shortened(what)}; the line is passed over")
+            wrong.append(f"{file}:{number}: {shortened(printable(str(error)))}; the line is passed over")
     if len(lines) > MOST_LINES:
         wrong.append(f"{file}:{MOST_LINES + 1}: no more than {MOST_LINES} lines are read; the rest is passed over")
     return settings, wrong

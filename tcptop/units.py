@@ -22,6 +22,14 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else grouped(number)
 
 
+def rough_count(number: int | None) -> str:
+    """An estimate to three digits, never more than it is: more would only flicker."""
+    if number is None:
+        return UNKNOWN
+    step = 10 ** max(0, len(str(abs(number))) - 3)
+    return grouped(number // step * step)
+
+
 def short_count(number: int | None, width: int) -> str:
     """A count in full where it fits into the width, else in thousands or millions, rounded down: `351k`."""
     if number is None:
@@ -123,9 +131,11 @@ def signed_size(change: float) -> str:
 
 
 def seconds(amount: float | None) -> str:
-    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`."""
+    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`, `8.5 h`."""
     if amount is None:
         return UNKNOWN
+    if amount >= 7200:
+        return f"{amount / 3600:.1f} h"
     if amount >= 120:
         return f"{amount / 60:.0f} min"
     return f"{amount:g} s"

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 import pytest
 from emulator import Emulator
+from wrapped_trees import archive_of
 
 from tcptop import __version__
 
@@ -280,6 +281,16 @@ def test_a_root_that_is_not_there() -> None:
 
 def test_a_root_without_proc(tmp_path: Path) -> None:
     assert_refused(tcptop("-o", "--root", str(tmp_path)), str(tmp_path), "proc")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_root_that_is_an_archive(mode: str, tmp_path: Path) -> None:
+    archive = str(archive_of(Path(TREE), tmp_path / "tree", mode))
+    report, expected = (json.loads(tcptop("--json", "--root", root).stdout) for root in (archive, TREE))
+    for each in (report, expected):
+        del each["sources"]
+    assert report == expected
+    assert archive in tcptop("-o", "--root", archive).stdout.splitlines()[0]
 
 
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from tcptop.kernel_objects import KERNEL_OBJECTS
 from tcptop.ledger import Ledger, LiveObjects, SinceMark
 from tcptop.rates import difference
 from tcptop.snapshot import Snapshot
+from tcptop.units import grouped
+
+UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 
 
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
@@ -32,10 +35,11 @@ def since_mark(mark: Ledger, now: Ledger) -> SinceMark:
     """What came since the mark, and for each socket; left open where too few came or went to tell."""
     elapsed_s = difference(mark.taken_at_unix_s, now.taken_at_unix_s)
     if mark.live_objects is None or now.live_objects is None:
-        return SinceMark(elapsed_s, None, None, None, "slabinfo is not readable")
+        unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")
+        return SinceMark(elapsed_s, None, None, None, f"{unread} is not readable")
     sockets = now.live_objects.sockets - mark.live_objects.sockets
     live_bytes = now.live_objects.bytes - mark.live_objects.bytes
     least = ENOUGH_SOCKETS_PER_CPU * (now.host.cpus or 1)
     if abs(sockets) < least:
-        return SinceMark(elapsed_s, sockets, live_bytes, None, f"needs {least} sockets more or fewer")
+        return SinceMark(elapsed_s, sockets, live_bytes, None, f"too few to measure (needs {grouped(least)})")
     return SinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None)

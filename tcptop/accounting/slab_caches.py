@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel_release import release_numbers
@@ -139,7 +141,7 @@ class CacheTable:
             objects_per_slab=per_slab,
             pages_per_slab=pages,
             order=order,
-            slab_share_bytes=self._share(pages, per_slab),
+            slab_share_bytes=slab_share_bytes(pages, per_slab, self._page_bytes),
             computed=True,
         )
 
@@ -198,9 +200,11 @@ class CacheTable:
 
     def _of_row(self, row: SlabRow) -> CacheLine:
         names = self._sharing(row.name)
-        objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
-        # Only the catalogue's caches have counts in sysfs that are read, and most rows are of none of them.
-        count = next((self._counts[name] for name in names if name in self._counts), None) if objects_of else None
+        active_per_s = per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects)
+        line = _line_of(row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes)
+        if not line.in_catalogue:
+            return line
+        count = next((self._counts[name] for name in names if name in self._counts), None)
         objects, slabs, newer = row.objects, row.slabs, False
         if (
             count is not None
@@ -210,30 +214,15 @@ class CacheTable:
         ):
             objects, slabs = count.objects, count.slabs
             newer = True
-        return CacheLine(
-            name=row.name,
-            row=row.name,
-            aliases=tuple(name for name in names if name != row.name),
-            objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
-            in_catalogue=bool(objects_of),
-            shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
-            object_bytes=row.object_bytes,
-            object_size_bytes=self._object_size(row.name, len(names) > 1),
-            objects_per_slab=row.objects_per_slab,
-            pages_per_slab=row.pages_per_slab,
-            order=max(0, row.pages_per_slab - 1).bit_length(),
-            slab_share_bytes=self._share(row.pages_per_slab, row.objects_per_slab),
-            active_objects=row.active_objects,
-            use=row.active_objects / row.objects if row.objects else None,
+        return line._replace(
             objects=objects,
             slabs=slabs,
-            bytes=self._bytes(objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
-            active_per_s=per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects),
-            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab)
-            if objects_of
-            else None,
+            bytes=known_slab_bytes(
+                objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, self._page_bytes
+            ),
+            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
             most_in_use=objects if newer else row.active_objects,
-            idle_error_objects=self._idle_error(row) if objects_of else None,
+            idle_error_objects=self._idle_error(row),
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
@@ -305,12 +294,12 @@ class CacheTable:
             objects_per_slab=per_slab,
             pages_per_slab=pages,
             order=order,
-            slab_share_bytes=self._share(pages, per_slab),
+            slab_share_bytes=slab_share_bytes(pages, per_slab, self._page_bytes),
             active_objects=None,
             use=None,
             objects=objects,
             slabs=slabs,
-            bytes=self._bytes(objects, slabs, object_bytes, per_slab, pages),
+            bytes=known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes),
             active_per_s=None,
             nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
             most_in_use=objects,
@@ -356,23 +345,6 @@ class CacheTable:
         order = slab_order(object_bytes, self._page_bytes, topology.online_cpus)
         return order, (self._page_bytes << order) // object_bytes
 
-    def _share(self, pages: int | None, per_slab: int | None) -> float | None:
-        if self._page_bytes is None or not pages or not per_slab:
-            return None
-        return self._page_bytes * pages / per_slab
-
-    def _bytes(
-        self,
-        objects: int | None,
-        slabs: int | None,
-        object_bytes: int | None,
-        per_slab: int | None,
-        pages: int | None,
-    ) -> int | None:
-        if self._page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
-            return None
-        return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, self._page_bytes)
-
     def _nodes(
         self, names: tuple[str, ...], object_bytes: int | None, per_slab: int | None, pages: int | None
     ) -> Mapping[int, NodeCount] | None:
@@ -387,7 +359,7 @@ class CacheTable:
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
             objects = count.objects_by_node.get(node, 0) if count.objects is not None else None
             slabs = count.slabs_by_node.get(node, 0) if count.slabs is not None else None
-            held = self._bytes(objects, slabs, object_bytes, per_slab, pages)
+            held = known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes)
             found[node] = NodeCount(objects, slabs, held, self._node_rate(names, node))
         return found
 
@@ -405,28 +377,42 @@ def kmalloc_size_bytes(name: str) -> int | None:
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
-def slab_bytes(
-    objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
-) -> int:
-    """The bytes of a cache's slabs, order fallback repaired.
-
-    Where a block of the preferred order is not to be had, SLUB takes the smallest order that holds one object
-    (mm/slub.c, allocate_slab). slabinfo prints the preferred size all the same, but then there are fewer objects than
-    slabs × objects per slab; only two orders occur, so the two counts give how many slabs are of each.
-    """
-    preferred = page_bytes * pages_per_slab
-    if objects >= slabs * objects_per_slab:
-        return slabs * preferred
-    least_pages = 1
-    while least_pages * page_bytes < object_bytes:
-        least_pages *= 2
-    fallback = page_bytes * least_pages
-    per_fallback = fallback // object_bytes if object_bytes else objects_per_slab
-    if per_fallback >= objects_per_slab or fallback >= preferred:
-        return slabs * preferred
-    full = (objects - slabs * per_fallback) // (objects_per_slab - per_fallback)
-    full = max(0, min(slabs, full))
-    return full * preferred + (slabs - full) * fallback
+# Most rows are none of TCP's, and as they were a second ago.
+@lru_cache(512)
+def _line_of(
+    row: SlabRow,
+    names: tuple[str, ...],
+    object_size_bytes: int | None,
+    active_per_s: float | None,
+    page_bytes: int | None,
+) -> CacheLine:
+    """A cache by what slabinfo alone says of it."""
+    objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
+    return CacheLine(
+        name=row.name,
+        row=row.name,
+        aliases=tuple(name for name in names if name != row.name),
+        objects_of=tuple(dict.fromkeys(item.struct for item in objects_of)),
+        in_catalogue=bool(objects_of),
+        shared=len(names) > 1 or not all(item.tcp_only for item in objects_of) or not objects_of,
+        object_bytes=row.object_bytes,
+        object_size_bytes=object_size_bytes,
+        objects_per_slab=row.objects_per_slab,
+        pages_per_slab=row.pages_per_slab,
+        order=max(0, row.pages_per_slab - 1).bit_length(),
+        slab_share_bytes=slab_share_bytes(row.pages_per_slab, row.objects_per_slab, page_bytes),
+        active_objects=row.active_objects,
+        use=row.active_objects / row.objects if row.objects else None,
+        objects=row.objects,
+        slabs=row.slabs,
+        bytes=known_slab_bytes(
+            row.objects, row.slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, page_bytes
+        ),
+        active_per_s=active_per_s,
+        nodes=None,
+        most_in_use=row.active_objects,
+        idle_error_objects=None,
+    )
 
 
 _EMPTY = CacheLine(

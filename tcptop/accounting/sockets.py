@@ -5,13 +5,16 @@ from __future__ import annotations
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel_objects import TW6_SOCK, TW_SOCK
 from tcptop.kernel_release import release_numbers
-from tcptop.ledger import CacheLine, SocketCounts
+from tcptop.ledger import CacheLine, Scope, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
 """From the first of these up to the second, `mem` counts SK_MEM_QUANTUM (include/net/sock.h), 4096 bytes everywhere."""
 FIXED_UNIT_BYTES = 4096
+
+NAMESPACES_COUNT = ((4, 9), (4, 13))
+"""From when on TIME_WAIT sockets may be counted by network namespace, and from when on they certainly are."""
 
 PER_CPU_RESERVE_SINCE = (6, 0)
 """Since then each CPU holds back up to 1 MiB from the counter (3cd3399dd7a8)."""
@@ -32,6 +35,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         inuse6=sockstat6.inuse if sockstat6 else None,
         orphans=sockstat.orphans if sockstat else None,
         time_wait=sockstat.time_wait if sockstat else None,
+        time_wait_scope=_time_wait_scope(release),
         time_wait_machine_max=None if len(active) < len(found) or None in active else sum(filter(None, active)),
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=rate(snapshot.sockstat, lambda value: value.allocated),
@@ -46,6 +50,14 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 def _in_use(line: CacheLine) -> int | None:
     """The most that are in use; None without slabinfo, since all objects of a cache say nothing of those in use."""
     return line.most_in_use if line.active_objects is not None else None
+
+
+def _time_wait_scope(release: tuple[int, int] | None) -> Scope:
+    """Sockstat's `tw` is the machine's up to 4.8, and a network namespace's in 4.13 and later."""
+    may_be_here, is_here = NAMESPACES_COUNT
+    if release is None or release >= is_here:
+        return "here"
+    return "machine" if release < may_be_here else "machine or here"
 
 
 def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int | None:

@@ -17,7 +17,7 @@ from tcptop.kernel_objects import (
     UNREAD_FIN_HEAD_BYTES,
     State,
 )
-from tcptop.ledger import AccountingMode, Part, SocketCounts, StateCost
+from tcptop.ledger import AccountingMode, Part, Scope, SocketCounts, StateCost
 from tcptop.snapshot import Snapshot
 from tcptop.units import grouped
 
@@ -52,7 +52,7 @@ class Count(NamedTuple):
     """How many sockets are in a state."""
 
     number: int | None
-    scope: Literal["machine", "here"] | None
+    scope: Scope | None
     note: str
     is_most: bool = False
 
@@ -122,7 +122,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
         State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2_CLOSED: Count(None, None, "counted in TIME_WAIT"),
         State.ORPHAN: Count(sockets.orphans, "machine", "" if sockets.orphans is not None else "no sockstat"),
-        State.TIME_WAIT: Count(sockets.time_wait, "here", _time_wait_note(sockets)),
+        State.TIME_WAIT: Count(sockets.time_wait, sockets.time_wait_scope, _time_wait_note(sockets)),
     }
 
 

@@ -40,7 +40,7 @@ def room_number(ledger: Ledger) -> str:
     first = ledger.capacity.first
     if first is None:
         return units.UNKNOWN
-    return f"{'≤ ' if ledger.capacity.missing else ''}{units.count(first.room_sockets)}"
+    return f"{'≤ ' if ledger.capacity.missing else ''}{units.rough_count(first.room_sockets)}"
 
 
 def room_sentence(ledger: Ledger) -> str:
@@ -50,7 +50,7 @@ def room_sentence(ledger: Ledger) -> str:
     nodes = [each.room_sockets for each in ledger.capacity.walls if each.scope == "node"]
     known = [room for room in nodes if room is not None]
     if first is not None and first.scope == "node" and len(known) == len(nodes) > 1:
-        wall += f" (all nodes: {units.count(sum(known))})"
+        wall += f" (all nodes: {units.rough_count(sum(known))})"
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
     return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
 

@@ -30,7 +30,7 @@ def table(
     """The lines of a table. `titles` has one title more than a row has cells: that of the words.
 
     Where the cells are too wide, those of the `spare` columns go into the notes, one column after the other, but for
-    what is not known.
+    what is not known. Where that is not enough, a row's name stands above its figures.
     """
     kept = list(range(len(left)))
     widths = [max(map(len, cells)) for cells in zip(titles[:-1], *(row.cells for row in rows), strict=True)]
@@ -39,14 +39,20 @@ def table(
         if _width(widths, kept) > columns:
             kept.remove(at)
             moved.append(at)
+    is_stacked = _width(widths, kept) > columns
+    if is_stacked:
+        kept = kept[1:]
     used = _width(widths, kept)
     room = columns - used
-    is_wide = room >= min(LEAST_WORDS, max((len(row.words) for row in rows), default=0))
+    is_wide = not is_stacked and room >= min(LEAST_WORDS, max((len(row.words) for row in rows), default=0))
     beside_title = titles[-1] if is_wide else ""
-    lines: list[Line] = [((_cells(titles, widths, left, kept) + beside_title, "head"),)]
+    lines: list[Line] = [((f" {titles[0]}", "head"),)] if is_stacked else []
+    lines.append(((_cells(titles, widths, left, kept) + beside_title, "head"),))
     for row in rows:
         # Words that have no room beside the figures stand below them, as a note does.
         beside = broken(row.words, room) if is_wide and row.words else []
+        if is_stacked:
+            lines += [((f" {name}", row.role),) for name in broken(row.cells[0], columns - 1)]
         first: list[Piece] = [(_cells(row.cells, widths, left, kept), row.role)]
         if beside:
             first.append((beside[0], "dim"))

@@ -70,7 +70,8 @@ def _end(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        yield ((start, "dim"), (f"  {size.text}", "text"))
+        # The figure is whole, also where the branches leave it no room.
+        yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
 def _chain(function: str, columns: int) -> Sequence[str]:

@@ -41,6 +41,12 @@ class Identity(NamedTuple):
     """A live procfs on this machine's own file system, for libraries that read one themselves."""
     bytes_are_kept: bool = False
     """Whether somebody keeps the bytes of every file: then nothing that was found before may stand for one."""
+    taken_at_unix_s: float | None = None
+    """When a saved tree was saved, where it tells."""
+
+
+class NotHeldError(FileNotFoundError):
+    """A file that is not there for a reason that the host knows: its `strerror` is for a person."""
 
 
 class Host(Protocol):

@@ -18,9 +18,9 @@ TITLES_OF_COLUMNS = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M"
 AT_A_MILLION = TITLES_OF_COLUMNS.index("A AT 1 M")
 
 
-def loaded(path: str) -> Json:
+def loaded(path: str, option: str = "--compare") -> Json:
     """A result that `tcptop lab -w` wrote; raises LabError in one line where it is something else."""
-    return contents(path, "--compare")
+    return contents(path, option)
 
 
 def bytes_at(result: Json, place: tuple[str, ...]) -> float | None:

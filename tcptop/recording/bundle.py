@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.hosts.tap import HostAnswer
@@ -11,12 +12,25 @@ from tcptop.recording.varints import Reader, put, put_bytes, put_signed
 
 MOST_FILE_BYTES = 16 << 20
 """As a host reads at most (tcptop/hosts/folder.py)."""
+MOST_SHARED_BYTES = 64 << 20
+"""Of the large files of one read: a record of a few bytes may name many."""
 MOST_ANSWERS = 20_000
 
 FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
 SAME, NUMBERS, OTHER = range(3)
 
 Bundle = tuple[HostAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A large file that stands elsewhere in the recording."""
+
+    path: str
+    digest: bytes
+
+
+StoredBundle = tuple[HostAnswer | SharedFile, ...]
 
 
 DigestOf = Callable[[bytes], "bytes | None"]
@@ -34,9 +48,9 @@ def put_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
         _put_answer(out, answer, digest_of)
 
 
-def taken_bundle(reader: Reader, content_of: ContentOf) -> Bundle:
+def taken_bundle(reader: Reader) -> StoredBundle:
     """The bundle that `put_bundle` wrote; raises ValueError for anything else."""
-    return tuple(_taken_answer(reader, reader.text(), content_of) for _ in range(_count(reader)))
+    return tuple(_taken_answer(reader, reader.text()) for _ in range(_count(reader)))
 
 
 def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
@@ -63,9 +77,9 @@ def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf
     return True
 
 
-def taken_difference(reader: Reader, old: Bundle, content_of: ContentOf) -> Bundle:
+def taken_difference(reader: Reader, old: Bundle) -> StoredBundle:
     """The bundle that `put_difference` was given as `new`; raises ValueError for anything else."""
-    found = list(old)
+    found: list[HostAnswer | SharedFile] = list(old)
     index = -1
     for _ in range(_count(reader)):
         index += 1 + reader.number()
@@ -74,11 +88,27 @@ def taken_difference(reader: Reader, old: Bundle, content_of: ContentOf) -> Bund
         before = found[index]
         form = reader.number()
         if form == OTHER:
-            found[index] = _taken_answer(reader, before.path, content_of)
+            found[index] = _taken_answer(reader, before.path)
         elif form == NUMBERS and isinstance(before, FileRead) and before.data is not None:
             found[index] = FileRead(before.path, patched(before.data, reader.bytes(), MOST_FILE_BYTES), None, 0)
         else:
             raise ValueError("a difference from other files")
+    return tuple(found)
+
+
+def resolved(stored: StoredBundle, content_of: ContentOf) -> Bundle:
+    """The bundle with its large files; raises ValueError where one is lost or damaged, or they are too much."""
+    found: list[HostAnswer] = []
+    left_bytes = MOST_SHARED_BYTES
+    for answer in stored:
+        if not isinstance(answer, SharedFile):
+            found.append(answer)
+            continue
+        data = content_of(answer.digest)
+        left_bytes -= len(data)
+        if left_bytes < 0:
+            raise ValueError("more large files than a source reads")
+        found.append(FileRead(answer.path, data, None, 0))
     return tuple(found)
 
 
@@ -103,7 +133,7 @@ def _put_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None
                 put_bytes(out, _path_bytes(target))
 
 
-def _taken_answer(reader: Reader, path: str, content_of: ContentOf) -> HostAnswer:
+def _taken_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     kind = reader.number()
     if kind in (FILE_ERROR, FOLDER_ERROR):
         error = OSError(reader.signed(), reader.text())
@@ -111,7 +141,7 @@ def _taken_answer(reader: Reader, path: str, content_of: ContentOf) -> HostAnswe
     if kind == FILE:
         return FileRead(path, reader.bytes(), None, 0)
     if kind == SHARED_FILE:
-        return FileRead(path, content_of(reader.bytes()), None, 0)
+        return SharedFile(path, reader.bytes())
     if kind == FOLDER:
         entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_count(reader))}
         return FolderRead(path, entries, None, 0)

@@ -130,6 +130,8 @@ def reason(error: Exception) -> str:
         return "the disk is full; what was recorded until now can be read"
     if "locked" in text:
         return "another program is writing into it; is tcptop recording there already?"
+    if "readonly" in text:
+        return "a recorder was killed while it wrote here; open it once as its owner, with its -journal beside it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable(text)

@@ -120,7 +120,7 @@ class FileRecording:
         found = self._records.get(number)
         if found is None:
             data = unpacked(self._blob("record", "number", number), number)
-            found = parsed_record(data, self._content)
+            found = parsed_record(data)
             self._records.put(number, found, RECORD_BYTES + len(data))
         return found
 

@@ -14,7 +14,7 @@ from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
 
-KNOWN = "a file of tcptop record, a folder that holds proc and sys, or an export of tcptop"
+KNOWN = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
 
 
 def opened(path: str) -> Recording:
@@ -54,5 +54,4 @@ def _opened_file(path: str) -> Recording:
         header = file.read(HEADER_BYTES)
     if is_sqlite(header):
         return FileRecording(path)
-    # A tar archive of a saved tree is told by its content here, and opened as one sample.
-    raise RecordingError(f"{printable(path)}: not a recording; give {KNOWN}")
+    return SavedTree(path)

@@ -10,7 +10,7 @@ from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead
 from tcptop.printable import printable
 from tcptop.recording.bounded_cache import BoundedCache
-from tcptop.recording.bundle import Bundle, ContentOf, taken_difference
+from tcptop.recording.bundle import Bundle, ContentOf, resolved, taken_difference
 from tcptop.recording.recording import KeptSample
 from tcptop.recording.replay_host import ReplayHost
 from tcptop.recording.sample_record import (
@@ -142,7 +142,7 @@ class Replay:
 
     def _bundle(self, files: StoredFiles, number: int, record: SampleRecord, depth: int = 0) -> Bundle:
         if not isinstance(files, Difference):
-            return files or ()
+            return resolved(files or (), self._content_of)
         if depth > MOST_NESTED:
             raise ValueError("differences that lead nowhere")
         if files.age:
@@ -151,10 +151,10 @@ class Replay:
         if base is None or not isinstance(base.read, StoredRead):
             raise ValueError("what it differs from is not there")
         reader = Reader(files.data)
-        found = taken_difference(reader, self._bundle(base.read.files, number, record, depth + 1), self._content_of)
+        found = taken_difference(reader, self._bundle(base.read.files, number, record, depth + 1))
         if not reader.ended:
             raise ValueError("more than a difference")
-        return found
+        return resolved(found, self._content_of)
 
     def _earlier(self, number: int, age: int) -> tuple[int, SampleRecord]:
         if not 0 < age < BLOCK_SAMPLES:

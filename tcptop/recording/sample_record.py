@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tcptop.recording.bundle import Bundle, ContentOf, taken_bundle
+from tcptop.recording.bundle import StoredBundle, taken_bundle
 from tcptop.recording.floats import base_ns, put_time, taken_time
 from tcptop.recording.source_numbers import MOST_SOURCES, source_name
 from tcptop.recording.varints import Reader, put, put_bytes
@@ -47,7 +47,7 @@ class Difference(NamedTuple):
     data: bytes
 
 
-StoredFiles = Bundle | Difference | None
+StoredFiles = StoredBundle | Difference | None
 
 
 class StoredRead(NamedTuple):
@@ -91,20 +91,19 @@ def put_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, 
     put(out, identity.page_size_bytes or 0)
 
 
-def parsed_record(data: bytes, content_of: ContentOf) -> SampleRecord:
+def parsed_record(data: bytes) -> SampleRecord:
     """Takes a record apart.
 
     Raises:
         ValueError: for anything that no recorder wrote.
 
     """
-    return _Parser(data, content_of).record()
+    return _Parser(data).record()
 
 
 class _Parser:
-    def __init__(self, data: bytes, content_of: ContentOf) -> None:
+    def __init__(self, data: bytes) -> None:
         self._reader = Reader(data)
-        self._content_of = content_of
         self._base_ns = 0
 
     def record(self) -> SampleRecord:
@@ -152,7 +151,7 @@ class _Parser:
             return Difference(source, self._reader.number(), self._reader.bytes())
         if form != WHOLE:
             raise ValueError("files of an unknown form")
-        return taken_bundle(self._reader, self._content_of)
+        return taken_bundle(self._reader)
 
     def _source(self) -> str:
         return source_name(self._reader.number())

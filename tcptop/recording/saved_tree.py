@@ -1,28 +1,28 @@
-"""A folder that holds `proc` and `sys`, as a recording of one sample without a time."""
+"""A saved tree in any wrapping (a folder, an archive, a sosreport) as a recording of one sample."""
 
 from __future__ import annotations
 
-from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.opening import host_of
 from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
 from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 
 class SavedTree:
-    """One sample: the files below a folder, read when they are asked for."""
+    """One sample: the files of a tree, read when they are asked for."""
 
     def __init__(self, root: str) -> None:
-        """Takes the folder that holds `proc` and `sys`; raises OSError where it cannot be entered."""
+        """Takes what `host_of` takes; raises OSError as that does."""
         self.path = root
-        self._host = FolderHost(root)
+        self._host = host_of(root)
         self._kept: KeptSample | None = None
 
     def __len__(self) -> int:
         return 1
 
     def taken_at_unix_s(self, index: int) -> float | None:  # noqa: ARG002 (there is one)
-        """A tree does not tell when it was saved."""
-        return None
+        """Of trees, only a sosreport tells when it was made."""
+        return self._host.identity.taken_at_unix_s
 
     def summary(self, index: int) -> Summary:
         """What sockstat says."""
@@ -51,5 +51,5 @@ class SavedTree:
         return None
 
     def close(self) -> None:
-        """Closes the folder."""
+        """Closes the tree."""
         self._host.close()

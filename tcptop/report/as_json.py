@@ -35,7 +35,7 @@ def as_object(ledger: Ledger) -> Json:
     return {
         "schema": SCHEMA,
         "version": __version__,
-        "taken_at": _utc(ledger.taken_at_unix_s),
+        "taken_at": utc(ledger.taken_at_unix_s),
         "live": ledger.live,
         "host": {
             "name": host.name,
@@ -247,7 +247,8 @@ def _number(amount: float | None) -> float | None:
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 
-def _utc(unix_s: float | None) -> str | None:
+def utc(unix_s: float | None) -> str | None:
+    """A time as ISO 8601 in UTC, with milliseconds; None where it is not known."""
     if unix_s is None:
         return None
     from time import gmtime, strftime

@@ -126,6 +126,7 @@ def amount(side: Side, slabs: bool) -> str:
 def _sockets(ledger: Ledger) -> Iterator[str]:
     sockets = ledger.sockets
     families = f"IPv4 {units.count(sockets.inuse)}, IPv6 {units.count(sockets.inuse6)}"
+    scope = sockets.time_wait_scope.replace("here", "this network namespace")
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     doubt = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
@@ -136,13 +137,13 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
-        ("TIME_WAIT", units.count(sockets.time_wait), "this network namespace, with FIN_WAIT2 after close"),
+        ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
         ("buffers", charged, f"machine: charged to sockets, in whole pages{doubt}"),
     )
     yield "Sockets"
-    for title, value, scope in rows:
-        yield f"  {title:<11} {value:>12}  {scope}"
+    for title, value, note in rows:
+        yield f"  {title:<11} {value:>12}  {note}"
     if sockets.tcp_mem_pages and sockets.tcp_mem_unit_bytes:
         low, pressure, high = (units.size(pages * sockets.tcp_mem_unit_bytes) for pages in sockets.tcp_mem_pages)
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high}"

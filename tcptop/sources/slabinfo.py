@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tcptop.printable import printable_name
 from tcptop.snapshot import Slabinfo, SlabRow
 from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
@@ -50,6 +52,8 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     return Slabinfo(version, "statistics" in rest, tuple(rows)), damage
 
 
+# Most rows are as they were a second ago.
+@lru_cache(512)
 def _row(line: str) -> SlabRow:
     """One cache: `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; a name may hold anything.
 

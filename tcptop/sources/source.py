@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tcptop.hosts.host import FileRead, Host
+from tcptop.hosts.host import FileRead, Host, NotHeldError
 from tcptop.printable import decoded, printable
 from tcptop.snapshot import Reading, ReadState
 
@@ -113,6 +113,8 @@ def explained(path: str, error: OSError) -> tuple[ReadState, str]:
     """What an error of the kernel means to a person: a state, and one line with what to do about it."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return "refused", f"{shown(path)} is for root only: {AS_ROOT}"
+    if isinstance(error, NotHeldError):
+        return "missing", f"{shown(path)}: {printable(error.strerror or '')}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return "missing", f"there is no {shown(path)} here"
     return "failed", f"{shown(path)}: {printable(error.strerror or str(error))}"

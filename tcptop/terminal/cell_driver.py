@@ -70,6 +70,9 @@ class CellDriver(LinuxDriver):
         """Sends what differs from the terminal's cells, unless it still takes what was sent before."""
         if self._output is None or not self._drawing or not self._output.idle:
             return
+        if self._get_terminal_size() != self._cells.size:
+            # Below `su -c`, for one, the kernel tells another process group of a change.
+            self._window_changed()
         changes = self._cells.changes()
         if changes:
             self._send(f"{SYNC_START}{changes}{SYNC_END}" if self._synchronized else changes)

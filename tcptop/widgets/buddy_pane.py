@@ -74,7 +74,7 @@ class BuddyPane(ScrollPane):
         room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
         if room:
             most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
-            title += f" ─ room: {most}{units.count(sum(room))} sockets"
+            title += f" ─ room: {most}{units.rough_count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
             stale

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rich.cells import cell_len
-
 from tcptop.ledger import Ledger
 from tcptop.text_line import Line
 from tcptop.units import UNKNOWN
 from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import fitted
+from tcptop.widgets.line import fitted, text_width
 from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2
@@ -111,8 +109,8 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
     widths = [
         max(
             each.least_width,
-            cell_len(each.title) + bool(each.sorted),
-            *(cell_len(row.cells[at]) for row in rows),
+            text_width(each.title) + bool(each.sorted),
+            *(text_width(row.cells[at]) for row in rows),
             1,
         )
         for at, each in enumerate(layout)

@@ -34,7 +34,10 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ("outgoing", "a client's: up to a bind and a bind2 bucket more, for a local port of its own"),
     ("objects", "the same without the packing of slabs"),
     ("TIME_WAIT", "the mini-socket that remains; also FIN_WAIT2 after close()"),
-    ("≥  ≤  –", "at least: parts are missing · at most · not known, which never means 0"),
+    (
+        "≥  ≤  ≈  –",
+        "at least: parts are missing · at most · the low end of an estimate · not known, which never means 0",
+    ),
     (
         "machine, here",
         "slabs, allocated, orphans and buffers count the machine; in use and TIME_WAIT a namespace",

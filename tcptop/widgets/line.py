@@ -9,9 +9,14 @@ from rich.cells import cell_len, set_cell_size
 from tcptop.text_line import Line, Piece
 
 
+def text_width(text: str) -> int:
+    """The columns that a text takes on a terminal; most are plain, and then this is all there is to ask."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
 def width(line: Line) -> int:
     """The columns that a line takes on a terminal."""
-    return sum(cell_len(text) for text, _ in line)
+    return sum(text_width(text) for text, _ in line)
 
 
 def cropped(line: Line, columns: int) -> Line:
@@ -19,7 +24,7 @@ def cropped(line: Line, columns: int) -> Line:
     pieces: list[Piece] = []
     left = columns
     for text, role in line:
-        size = cell_len(text)
+        size = text_width(text)
         if size > left:
             if left > 0:
                 pieces.append((set_cell_size(text, left), role))
@@ -31,7 +36,7 @@ def cropped(line: Line, columns: int) -> Line:
 
 def fitted(text: str, columns: int, left: bool = True) -> str:
     """A text at exactly a width: cut off with an ellipsis, or filled up on one side."""
-    size = cell_len(text)
+    size = text_width(text)
     if size > columns:
         return f"{set_cell_size(text, columns - 1)}…" if columns > 1 else set_cell_size(text, columns)
     space = " " * (columns - size)

@@ -30,16 +30,23 @@ class RoomLine(Pane):
 
 
 def since(found: SinceMark, columns: int) -> Line:
-    """What came since the mark."""
+    """What came since the mark: the measured bytes stay longest where the line is short."""
     ago = f", {units.seconds(round(found.elapsed_s))} ago" if found.elapsed_s is not None else ""
     sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
     each = found.unknown_because or ""
     if found.bytes_per_socket is not None:
         each = f"{units.exact_bytes(found.bytes_per_socket)} B each, measured"
+    brief = each.partition(" (")[0]
     grown = "" if found.live_bytes is None else f", live objects {units.signed_size(found.live_bytes)}"
     line: Line = ()
-    for rest in (f" sockets, {each}{grown}", f" sockets, {each}", f", {each}"):
-        line = ((f"since the mark{ago}: ", "dim"), (sockets, "strong"), (rest, "text"))
+    for when, rest in (
+        (ago, f" sockets, {each}{grown}"),
+        (ago, f" sockets, {each}"),
+        (ago, f", {each}"),
+        (ago, f", {brief}"),
+        ("", f", {brief}"),
+    ):
+        line = ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text"))
         if width(line) <= columns:
             break
     return line
@@ -75,5 +82,5 @@ def _distance(wall: Wall) -> Line:
     if wall.unit == "bytes":
         text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
     else:
-        text = units.count(wall.room_sockets)
+        text = units.rough_count(wall.room_sockets)
     return (("  │ ", "dim"), (f"{wall.name} ", "dim"), (text, "text"))

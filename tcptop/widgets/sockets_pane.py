@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from tcptop import units
-from tcptop.kernel_release import release_numbers
-from tcptop.ledger import Ledger, SocketCounts
+from tcptop.ledger import Ledger, Scope, SocketCounts
 from tcptop.text_line import WARNING, Line, Piece, wrapped
 from tcptop.widgets.choices import Choices
 from tcptop.widgets.pane import Pane
 
 TITLE_WIDTH = 10
 VALUE_WIDTH = 11
-NAMESPACES_MAY_COUNT, NAMESPACES_COUNT = (4, 9), (4, 13)
-"""From when on TIME_WAIT sockets may be counted by network namespace, and from when on they certainly are."""
 
 
 class SocketsPane(Pane):
@@ -51,7 +48,7 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
             (f"machine{rate}, {orphans}", f"machine, {orphans}", orphans, "machine"),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"here: {families}", families, "here")),
-        ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(most, release_numbers(host.kernel))),
+        ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(most, counts.time_wait_scope)),
         ("buffers", *buffers(counts)),
         ("all TCP", *memory(ledger)),
         (
@@ -70,10 +67,10 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-def _time_wait_notes(most: int | None, release: tuple[int, int] | None) -> tuple[str, ...]:
-    """Whose the count is: `tw` of sockstat is the machine's up to 4.8, and a namespace's in 4.13 and later."""
-    if release is not None and release < NAMESPACES_COUNT:
-        return ("machine",) if release < NAMESPACES_MAY_COUNT else ("machine or here", "")
+def _time_wait_notes(most: int | None, scope: Scope) -> tuple[str, ...]:
+    """Whose the count is, and the machine's where it is another."""
+    if scope != "here":
+        return scope, ""
     if most is None:
         return ("here",)
     return (
@@ -94,7 +91,7 @@ def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     error = counts.buffer_error_bytes
     if counts.buffers_within_error:
         most = counts.buffer_bytes + (error or 0)
-        return f"≤ {units.size(most)}", (f"{limit}, within the error", limit, "error")
+        return f"≤ {units.size(most)}", (f"{limit}, within the error" if limit else "within the error", limit, "error")
     doubt = f"± {units.size(error)}" if error else ""
     return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
 

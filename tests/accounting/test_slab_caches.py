@@ -23,7 +23,7 @@ from recorded import (
     written,
 )
 
-from tcptop.accounting.slab_caches import slab_bytes
+from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.ledger import CacheLine, Ledger
 
 PAGE = 4096

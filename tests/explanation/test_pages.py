@@ -76,6 +76,18 @@ def test_no_line_is_wider_than_the_columns(kernel: str, phase: str, columns: int
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
+@each_shown
+def test_on_40_columns_no_figure_of_a_table_is_cut(kernel: str, phase: str) -> None:
+    """Inside the box 36 columns are left: a row's name stands above its figures, which are those of a wide table."""
+    figures = ledger(kernel, phase)
+    for name in ("states", "memory", "room", "catalogue"):
+        lines = drawn(named(name), figures, 36)
+        widest = max(lines, key=cell_len)
+        assert cell_len(widest) <= 36, (name, widest)
+        wide = " ".join(drawn(named(name), figures, 120))
+        assert set(numbers(wide)) <= set(numbers(" ".join(lines))), name
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_no_line_is_wider_where_nothing_is_known(unreadable: Ledger, columns: int) -> None:
     for page in all_pages(unreadable):
@@ -497,7 +509,9 @@ def test_the_sentence_of_room_tells_of_all_nodes_where_a_node_is_the_first_wall(
     figures = ledger(kernel, phase)
     rooms = [wall.room_sockets or 0 for wall in figures.capacity.walls if wall.scope == "node"]
     assert len(rooms) == 4
-    least, whole = (f"{number:,}".replace(",", " ") for number in (min(rooms), sum(rooms)))
+    # To three digits, and never more than there is room for.
+    least, whole = (f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}" for number in (min(rooms), sum(rooms)))
+    least, whole = least.replace(",", " "), whole.replace(",", " ")
     assert room_sentence(figures) == (
         f"room for {least} more sockets; first wall: memory of node {rooms.index(min(rooms))} (all nodes: {whole})"
     )

@@ -135,6 +135,9 @@ def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> 
         def kept(self, _: int) -> KeptSample:
             return sample
 
+        def damaged(self, _: int) -> str | None:
+            return None
+
     export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # all that an export asks for
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
     assert not list(outside.iterdir())

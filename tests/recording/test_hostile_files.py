@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
+from tcptop.recording.bundle import SharedFile, resolved
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.file_format import EXPECTED
 from tcptop.recording.opening import opened
@@ -254,7 +255,13 @@ def test_a_record_with_a_right_checksum_and_anything_in_it(
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_record_or_a_value_error(data: bytes) -> None:
     try:
-        found = parsed_record(data, lambda _: b"")
+        found = parsed_record(data)
     except ValueError:
         return
     assert len(found.readings) <= 64
+
+
+def test_a_record_cannot_name_a_large_file_many_times() -> None:
+    names = tuple(SharedFile(f"proc/{number}", b"digest") for number in range(20_000))
+    with pytest.raises(ValueError, match="more large files"):
+        resolved(names, lambda _: bytes(1 << 20))

@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -21,6 +22,9 @@ from typing import Any
 import pytest
 from recorded import tree
 from samples import reading
+
+from tcptop.recording.errors import RecordingError
+from tcptop.recording.opening import opened
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUARD_S = 60
@@ -171,23 +175,43 @@ def test_a_kill_loses_no_more_than_the_sample_that_was_being_written(tmp_path: P
         assert len(kept) - len(printed) <= 1
 
 
-def test_a_journal_that_was_left_is_rolled_back(tmp_path: Path) -> None:
-    """As after a kill in the middle of a write: the pages are half written, and the journal has what they were."""
-    file = tmp_path / "recording"
-    assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1").returncode == 0
-    before = tcptop("--json", "-r", file).stdout
+def killed_within_a_write(file: Path, copy: Path) -> None:
+    """Copies a recording as a kill leaves it: some pages are written, and the journal has what they were."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
     connection.execute("BEGIN")
     connection.execute("UPDATE record SET data = zeroblob(5000)")
-    copy = tmp_path / "copy"
     copy.write_bytes(file.read_bytes())
     shutil.copy(f"{file}-journal", f"{copy}-journal")
     connection.execute("ROLLBACK")
     connection.close()
     assert copy.read_bytes() != file.read_bytes()
+
+
+def test_a_journal_that_was_left_is_rolled_back(tmp_path: Path) -> None:
+    file, copy = tmp_path / "recording", tmp_path / "copy"
+    assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1").returncode == 0
+    before = tcptop("--json", "-r", file).stdout
+    killed_within_a_write(file, copy)
     assert tcptop("--json", "-r", copy).stdout == before
     assert not Path(f"{copy}-journal").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_journal_that_a_reader_may_not_follow() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        file, copy = Path(folder) / "recording", Path(folder) / "copy"
+        assert tcptop("record", "-w", file, "--root", tree("6.1-1n", "base")).returncode == 0
+        killed_within_a_write(file, copy)
+        copy.chmod(0o644)
+        Path(f"{copy}-journal").chmod(0o644)
+        try:
+            os.seteuid(65534)
+            with pytest.raises(RecordingError, match="as its owner"):
+                opened(str(copy))
+        finally:
+            os.seteuid(0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small tmpfs")
@@ -311,7 +335,7 @@ def test_no_screen_is_imported(tmp_path: Path) -> None:
         (["-r", "x", "--root", "/", "-n", "2", "--json"], ["-r"]),
         (["--json", "-r", "/nowhere"], ["/nowhere", "No such file"]),
         (["--json", "-r", "/dev/null"], ["neither a file nor a folder"]),
-        (["--json", "-r", "README.md"], ["not a recording"]),
+        (["--json", "-r", "README.md"], ["README.md", "archive"]),
         (["--json", "-r", "tests"], ["holds no recording"]),
         (["export", "-r", "/nowhere", "x"], ["/nowhere"]),
         (["import", "/nowhere", "-w", "/nowhere/x"], ["/nowhere"]),

@@ -10,6 +10,7 @@ from drive import (
     AppPilot,
     ChangedHost,
     app_on,
+    copied,
     feed,
     grid,
     lines_of,
@@ -199,6 +200,27 @@ async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
         await pilot.press("k", "space")
         await pilot.pause()
         assert lines_of(app, RoomLine)[0].strip().startswith("since the mark: 0 sockets")
+
+
+async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
+    """No word is cut: 800 sockets are 100 for each of the eight CPUs."""
+    async with app_on(tree("6.1-4n")).run_test(size=(60, 20)) as pilot:
+        app = await shown(pilot)
+        before, after = story("6.1-4n", ["established", "established"], every_s=7200.0)
+        await feed(pilot, before)
+        await pilot.press("k")
+        await feed(pilot, after)
+        assert lines_of(app, RoomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
+
+
+async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:
+    """Network namespaces but the first have no tcp_mem."""
+    root = copied(tree("6.1-4n"), tmp_path / "tree")
+    (root / "proc/sys/net/ipv4/tcp_mem").unlink()
+    async with app_on(root).run_test(size=LARGE) as pilot:
+        app = await shown(pilot)
+        [line] = [line for line in lines_of(app, SocketsPane) if line.strip().startswith("buffers")]
+        assert line.split("MiB")[1].strip() == "within the error"
 
 
 # Time on the screen

@@ -128,6 +128,19 @@ def test_a_window_that_comes_back_to_its_size_is_drawn_again(opened: Open) -> No
     session.until(lambda: session.screen.seen() == shown, "the screen comes back")
 
 
+def test_a_window_whose_change_nobody_is_told_of_is_drawn_at_the_next_frame(opened: Open) -> None:
+    # Not the terminal's own session, as below `su -c`: the kernel sends no SIGWINCH.
+    session = opened(["setsid", "--wait", *SHORT])
+    session.until_shown("Buddy free_area")
+    session.until_quiet()
+    session.resize(60, 20)
+    session.type("m")
+    session.until(lambda: "TIME_WAIT" in session.screen.text().splitlines()[0], "the head line in 60 columns")
+    session.until_quiet()
+    assert max(len(line.rstrip()) for line in session.screen.text().splitlines()) <= 60
+    assert session.screen.text().splitlines()[19].strip(), "the key line in the last of 20 rows"
+
+
 def test_sigwinch_without_another_size_draws_again(opened: Open) -> None:
     session = ready(opened(SHORT))
     shown = session.screen.seen()

@@ -1,0 +1,1 @@
+"""What changed between two looks at kernels: two ledgers in, a frozen Difference out."""

@@ -1,0 +1,171 @@
+"""Two ledgers, figure by figure."""
+
+from __future__ import annotations
+
+from tcptop.comparison.difference import (
+    Bound,
+    Change,
+    Difference,
+    Rows,
+    SlabGrowth,
+    StateChange,
+    Subject,
+    ordered,
+)
+from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
+from tcptop.comparison.slab_growth import slab_growth
+from tcptop.ledger import AccountingMode, Ledger, Side
+
+GOOD_STATES = ("ok", "off", "waiting")
+NOT_COMPARED = ("machine_load",)
+"""The screen's alone."""
+
+TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
+
+
+def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Difference:
+    """What changed from one ledger to another; the labels are what the user calls them."""
+    unlike = _unlike(before, after)
+    growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
+    return Difference(
+        before=_subject(before, labels[0]),
+        after=_subject(after, labels[1]),
+        unlike=unlike,
+        sockets=_sockets(before, after),
+        connection=_connection(before, after),
+        tcp_memory=_tcp_memory(before, after),
+        slab_memory=Change(
+            "slab_memory_bytes", "slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes
+        ),
+        states=_states(before, after),
+        caches=cache_rows(before, after),
+        nodes=node_rows(before, after),
+        free_blocks=free_block_rows(before, after),
+        growth=growth if isinstance(growth, SlabGrowth) else None,
+        no_growth_because=growth if isinstance(growth, str) else None,
+    )
+
+
+def _subject(ledger: Ledger, label: str) -> Subject:
+    host = ledger.host
+    return Subject(
+        label=label,
+        host_name=host.name,
+        kernel=host.kernel,
+        page_size_bytes=host.page_size_bytes,
+        cpus=host.cpus,
+        memory_bytes=host.memory_bytes,
+        taken_at_unix_s=ledger.taken_at_unix_s,
+        live=ledger.live,
+        not_read={
+            name: source.reason or source.state
+            for name, source in ledger.sources.items()
+            if source.state not in GOOD_STATES and name not in NOT_COMPARED
+        },
+    )
+
+
+def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
+    """What sets the two apart for good: sizes are of one kernel, and growth is of one machine."""
+    one, two = before.host, after.host
+    pairs = {
+        "kernel": (one.kernel, two.kernel),
+        "page size": (one.page_size_bytes, two.page_size_bytes),
+        "machine": (one.name, two.name),
+    }
+    found = [name for name, (left, right) in pairs.items() if None not in (left, right) and left != right]
+    if "machine" not in found and None not in (one.cpus, two.cpus) and one.cpus != two.cpus:
+        found.append("number of CPUs")
+    return tuple(found)
+
+
+def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
+    one, two = before.sockets, after.sockets
+    most = (one.time_wait_machine_max, two.time_wait_machine_max)
+    return (
+        Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
+        Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="here"),
+        Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
+        Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
+        Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
+        Change("time_wait_machine_max", "TIME_WAIT", "count", *most, *_both("at most", *most), note="machine"),
+        Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
+    )
+
+
+def _both(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
+    one, two = ("exact" if figure is None else bound for figure in figures)
+    return one, two
+
+
+def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
+    changes: list[Change] = []
+    for mode, title in TITLES.items():
+        one, two = before.costs[mode], after.costs[mode]
+        mixes = (one.figures["mix"], two.figures["mix"])
+        now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
+        changes += [
+            _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
+            _cost(
+                f"{mode}_outgoing_bytes", f"next{title}, outgoing", mixes[0].outgoing, mixes[1].outgoing, at_most=True
+            ),
+            Change(f"{mode}_now_bytes", f"now{title}", "bytes", *now, note="on average"),
+            Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle),
+        ]
+    one, two = before.costs["full"], after.costs["full"]
+    buffers = (one.buffer_bytes_per_socket, two.buffer_bytes_per_socket)
+    return (*changes, Change("full_buffer_bytes_per_socket", "buffers", "bytes", *buffers))
+
+
+def _cost(key: str, name: str, before: Side | None, after: Side | None, at_most: bool = False) -> Change:
+    """Shares of full slabs; of an outgoing socket the most, as everywhere."""
+    figures = [_side_bytes(side, at_most) for side in (before, after)]
+    bounds = [_bound(side, at_most) for side in (before, after)]
+    return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
+
+
+def _side_bytes(side: Side | None, at_most: bool) -> float | None:
+    if side is None:
+        return None
+    return side.high_slab_bytes if at_most and side.complete else side.slab_bytes
+
+
+def _bound(side: Side | None, at_most: bool) -> Bound:
+    if side is None or side.slab_bytes is None:
+        return "exact"
+    if not side.complete:
+        return "at least"
+    return "at most" if at_most else "exact"
+
+
+def _tcp_memory(before: Ledger, after: Ledger) -> Change:
+    one, two = before.tcp_memory, after.tcp_memory
+    bounds: list[Bound] = [
+        "at least" if memory.missing and memory.bytes is not None else "exact" for memory in (one, two)
+    ]
+    return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
+
+
+def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
+    others = {state.state: state for state in after.states}
+    changes = []
+    for one in before.states:
+        two = others[one.state]
+        bounds: list[Bound] = [
+            "at most" if each.count_is_most and each.count is not None else "exact" for each in (one, two)
+        ]
+        changes.append(
+            StateChange(
+                state=one.state,
+                accepted_bytes=None
+                if one.accepted is None
+                else _cost("accepted_bytes", "accepted", one.accepted, two.accepted),
+                outgoing_bytes=None
+                if one.outgoing is None
+                else _cost("outgoing_bytes", "outgoing", one.outgoing, two.outgoing, True),
+                count=Change(
+                    "sockets", "sockets", "count", one.count, two.count, bounds[0], bounds[1], two.scope or ""
+                ),
+            )
+        )
+    return ordered(changes, lambda change: change.count)

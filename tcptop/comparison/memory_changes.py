@@ -1,0 +1,143 @@
+"""Where memory went between two ledgers: the slabs of each cache, the free memory of each node, the free blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tcptop.comparison.difference import Bound, CacheChange, Change, FreeBlocksChange, NodeChange, Rows, ordered
+from tcptop.comparison.slab_growth import rows, tells_all_rows
+from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
+
+
+def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
+    """Row for row; of two rows of one name, in their order."""
+    sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
+    known = [tells_all_rows(ledger) for ledger in (before, after)]
+    changes = []
+    for key in {**sides[0], **sides[1]}:
+        one, two = (side.get(key) for side in sides)
+        changes.append(
+            CacheChange(
+                name=key[0],
+                **{
+                    field: Change(
+                        field,
+                        field.replace("_", " "),
+                        "bytes" if field.endswith("bytes") else "count",
+                        # A row that a kernel does not have holds nothing; without a whole slabinfo it is unknown.
+                        _figure(one, field, known[0]),
+                        _figure(two, field, known[1]),
+                    )
+                    for field in ("objects", "active_objects", "slabs", "bytes", "tcp_bytes")
+                },
+            )
+        )
+    return ordered(changes, lambda change: change.bytes)
+
+
+def _counted_lines(ledger: Ledger) -> list[CacheLine]:
+    """The rows of slabinfo; where that cannot be read, the caches that sysfs counts."""
+    return rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
+
+
+def _by_name(lines: Iterable[CacheLine]) -> dict[tuple[str, int], CacheLine]:
+    found: dict[tuple[str, int], CacheLine] = {}
+    for line in lines:
+        number = 0
+        while (line.name, number) in found:
+            number += 1
+        found[line.name, number] = line
+    return found
+
+
+def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
+    if line is None:
+        return 0 if known and field != "tcp_bytes" else None
+    found: float | None = getattr(line, field)
+    return found
+
+
+def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
+    """Node for node."""
+    sides = [{node.node: node for node in ledger.nodes} for ledger in (before, after)]
+    changes = []
+    for number in sorted(sides[0].keys() | sides[1].keys()):
+        one, two = (side.get(number) for side in sides)
+        free = [_free_bytes(node, ledger) for node, ledger in ((one, before), (two, after))]
+        room = [node.room_sockets if node else None for node in (one, two)]
+        changes.append(
+            NodeChange(
+                node=number,
+                free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
+                room_sockets=Change("room_sockets", "room", "count", room[0], room[1]),
+            )
+        )
+    return ordered(changes, lambda change: change.free_bytes)
+
+
+def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
+    page_bytes = ledger.host.page_size_bytes
+    return None if node is None or node.free_pages is None or page_bytes is None else node.free_pages * page_bytes
+
+
+def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
+    """By order; by migrate type too in the zones of which both sides tell the types.
+
+    None where the page sizes differ: then no order of the one is that of the other.
+    """
+    page_bytes = [ledger.host.page_size_bytes for ledger in (before, after)]
+    if None not in page_bytes and page_bytes[0] != page_bytes[1]:
+        return Rows((), 0)
+    sides = [
+        {(node.node, zone.zone): zone for node in ledger.nodes for zone in node.zones} for ledger in (before, after)
+    ]
+    changes = []
+    for node, name in sorted(sides[0].keys() | sides[1].keys()):
+        one, two = (side.get((node, name)) for side in sides)
+        typed = all(zone is None or zone.migrate_types is not None for zone in (one, two))
+        lists = [_lists(zone, typed) for zone in (one, two)]
+        for migrate_type in {**lists[0], **lists[1]}:
+            counts = [each.get(migrate_type) for each in lists]
+            for order in range(max(len(each or ()) for each in counts)):
+                blocks = [each[order] if each is not None and order < len(each) else None for each in counts]
+                sizes = [
+                    None if count is None or page is None else count * (page << order)
+                    for count, page in zip(blocks, page_bytes, strict=True)
+                ]
+                changes.append(
+                    FreeBlocksChange(
+                        node=node,
+                        zone=name,
+                        migrate_type=migrate_type,
+                        order=order,
+                        blocks=Change(
+                            "blocks",
+                            "free blocks",
+                            "count",
+                            blocks[0],
+                            blocks[1],
+                            *_capped(one, two, migrate_type, order),
+                        ),
+                        bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1]),
+                    )
+                )
+    return ordered(changes, lambda change: change.bytes)
+
+
+def _lists(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tuple[int, ...]]:
+    if zone is None:
+        return {}
+    if typed and zone.migrate_types is not None:
+        return {name: blocks for name, blocks in zone.migrate_types.items()}  # noqa: C416 (wider keys)
+    return {} if zone.free_area is None else {None: zone.free_area}
+
+
+def _capped(
+    one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
+) -> tuple[Bound, Bound]:
+    """Whether the kernel stopped counting there."""
+    bounds: list[Bound] = [
+        "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
+        for zone in (one, two)
+    ]
+    return bounds[0], bounds[1]

@@ -1,0 +1,14 @@
+"""Whether a saved tree is a sosreport: apart from what reads one, which most trees do not need."""
+
+from __future__ import annotations
+
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import Host
+
+COMMANDS = "sos_commands"
+NAME_START = "sosreport-"
+
+
+def is_sosreport(name: str, host: Host) -> bool:
+    """Whether it is one, by the name of its folder and by what it holds."""
+    return name.startswith(NAME_START) or driven(host.folder(COMMANDS)).entries is not None

@@ -1,0 +1,203 @@
+"""A sosreport as a host: files of the kernel where it holds them, else what a command it ran printed of them.
+
+Which plugin keeps what: sos/report/plugins, kernel.py, host.py, processor.py, system.py, numa.py, networking.py and
+date.py. A command's output is in sos_commands/PLUGIN, under the command with `_` for spaces and `.` for slashes.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from calendar import timegm
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tcptop.hosts.driven import driven
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
+from tcptop.hosts.saved_by_sos import COMMANDS
+
+NOT_HELD = "the sosreport does not hold it"
+MOST_OUTPUT_BYTES = 4 << 20
+"""`sysctl -a` on a machine of hundreds of interfaces prints a quarter of it."""
+
+Entries = Mapping[str, str | None]
+
+
+class Substitute(NamedTuple):
+    """An output that tells what a file of the kernel held."""
+
+    path: str
+    """The kernel's file: a pattern."""
+    output: str
+    """The command's output: a pattern below `sos_commands`."""
+    extracted: Callable[[str, str], str | None]
+    """The file's text, from the output's text and the file's path; None where that does not tell it."""
+
+
+class FolderSubstitute(NamedTuple):
+    """An output that tells the names in a folder of the kernel."""
+
+    path: str
+    output: str
+    extracted: Callable[[str], Entries]
+
+
+def sysctl_value(text: str, path: str) -> str | None:
+    """The value on the line `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, which is what the file held."""
+    key = path.removeprefix("proc/sys/").replace("/", ".")
+    found = re.search(rf"^{re.escape(key)} = (.*)$", text, re.MULTILINE)
+    return found[1] if found else None
+
+
+def release_in_uname(text: str, _: str) -> str | None:
+    """The third word of `uname -a`."""
+    words = text.split()
+    return words[2] if len(words) > 3 and words[0] == "Linux" else None
+
+
+def one_word(text: str, _: str) -> str | None:
+    """The output, where it is a single word."""
+    words = text.split()
+    return words[0] if len(words) == 1 else None
+
+
+def cpus_in_lscpu(text: str, path: str) -> str | None:
+    """A list of CPUs as `lscpu` copies it from the kernel: those online, or those of the node in the path."""
+    node = re.search(r"/node(\d+)/", path)
+    title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
+    found = re.search(rf"^\s*{title}:[ \t]*(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def nodes_in_lscpu(text: str) -> Entries:
+    """The nodes that `lscpu` names, as folders."""
+    return {f"node{number}": None for number in re.findall(r"^\s*NUMA node(\d+) CPU\(s\):", text, re.MULTILINE)}
+
+
+LISTED_ENTRY = re.compile(
+    r"^(?P<kind>[dl])[rwxsStT-]{9}\S?\s+\d+\s.*?\s"
+    r"(?:[A-Z][a-z]{2}\s+\d+\s+[\d:]+|\d{4}-\d\d-\d\d\s+[\d:.]+(?:\s+[+-]\d{4})?)\s"
+    r"(?P<name>.+?)(?: -> (?P<target>.+))?$",
+    re.MULTILINE,
+)
+
+
+def listed_in_ls(text: str) -> Entries:
+    """The folders and links that `ls -l` lists; links with what they lead to."""
+    return {
+        found["name"]: found["target"] if found["kind"] == "l" else None
+        for found in LISTED_ENTRY.finditer(text)
+        if found["name"] not in (".", "..")
+    }
+
+
+SYSCTL = "kernel/sysctl_-a"
+LSCPU = "processor/lscpu"
+
+FILES = (
+    Substitute("proc/sys/kernel/hostname", "(host|general|kernel)/hostname", one_word),
+    Substitute("proc/sys/kernel/osrelease", "kernel/uname_-a", release_in_uname),
+    Substitute("proc/sys/.*", SYSCTL, sysctl_value),
+    Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
+    Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
+)
+"""In the order in which they are tried; all copy the kernel's own text, none is of a format of its own."""
+
+FOLDERS = (
+    FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", listed_in_ls),
+    FolderSubstitute("sys/devices/system/node", LSCPU, nodes_in_lscpu),
+)
+
+DATES = ("date/date_--utc", "date/date")
+DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UTC|GMT) (\d{4})\s*$", re.MULTILINE)
+
+
+class SosreportHost:
+    """Answers as the tree behind it; what that lacks, from the outputs."""
+
+    def __init__(self, tree: Host) -> None:
+        """Takes the report's tree, a host that never waits; closes it with itself."""
+        self._tree = tree
+        self._texts: dict[str, str] = {}
+        self._outputs: tuple[str, ...] | None = None
+        self.identity = Identity(
+            live=False,
+            page_size_bytes=None,
+            place=tree.identity.place,
+            net_namespace=None,
+            proc_folder=None,
+            taken_at_unix_s=self._taken_at_unix_s(),
+        )
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Reads each path, or what stands for it."""
+        return [self._or_substitute(read) for read in await self._tree.read(paths)]
+
+    async def folder(self, path: str) -> FolderRead:
+        """Lists a folder, or what stands for it."""
+        read = await self._tree.folder(path)
+        if not isinstance(read.error, FileNotFoundError):
+            return read
+        for substitute in FOLDERS:
+            for text in self._outputs_for(substitute, path):
+                entries = substitute.extracted(text)
+                if entries:
+                    return FolderRead(path, entries, None, read.took_us)
+        return FolderRead(path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        """As the tree."""
+        return await self._tree.ask(call)
+
+    def close(self) -> None:
+        """Closes the tree."""
+        self._tree.close()
+
+    def _or_substitute(self, read: FileRead) -> FileRead:
+        # sos keeps an empty file where it could not read the kernel's.
+        if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
+            return read
+        for substitute in FILES:
+            for text in self._outputs_for(substitute, read.path):
+                told = substitute.extracted(text, read.path)
+                if told is not None:
+                    return FileRead(read.path, f"{told}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
+        if read.error is None:
+            return read
+        return FileRead(read.path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
+
+    def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
+        """The outputs that may tell what was in a path."""
+        if re.fullmatch(substitute.path, path):
+            for output in self._all_outputs():
+                if re.fullmatch(substitute.output, output):
+                    yield self._text(output)
+
+    def _text(self, output: str) -> str:
+        """What a command printed; empty where it cannot be read."""
+        if output not in self._texts:
+            [read] = driven(self._tree.read([f"{COMMANDS}/{output}"]))
+            self._texts[output] = (read.data or b"")[:MOST_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
+        return self._texts[output]
+
+    def _all_outputs(self) -> tuple[str, ...]:
+        """The outputs of the plugins that matter here, below `sos_commands`."""
+        if self._outputs is None:
+            plugins = ("kernel", "host", "general", "processor", "date")
+            folders = {plugin: driven(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in plugins}
+            self._outputs = tuple(
+                f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())
+            )
+        return self._outputs
+
+    def _taken_at_unix_s(self) -> float | None:
+        """When `date` ran, where it says so in UTC; a name of another time zone does not tell the time."""
+        for output in DATES:
+            found = DATE.search(self._text(output))
+            if found is not None:
+                try:
+                    return float(timegm(time.strptime(f"{found[1]} {found[2]}", "%b %d %H:%M:%S %Y")))
+                except ValueError:
+                    continue
+        return None

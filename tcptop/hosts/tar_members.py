@@ -1,0 +1,139 @@
+"""The members of a tar archive, one after another, in bounded memory.
+
+tarfile's own loop will not do: it keeps every member, reads extended headers of any size into memory, and takes an
+archive that was cut between two members for whole. Its reading of a header block is used.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from tcptop.hosts.unpacked_stream import CutArchiveError, DamagedArchiveError, UnpackedStream
+
+BLOCK_BYTES = tarfile.BLOCKSIZE
+MOST_MEMBERS = 1_000_000
+MOST_HEADER_BYTES = 1 << 20
+"""Of an extended header; a path of Linux is no longer than 4096 bytes."""
+SPARSE_GOES_ON_AT = 482
+SPARSE_MORE_GOES_ON_AT = 504
+
+Kind = Literal["file", "hard link", "link", "folder", "other"]
+
+KINDS: dict[bytes, Kind] = {
+    tarfile.REGTYPE: "file",
+    tarfile.AREGTYPE: "file",
+    tarfile.CONTTYPE: "file",
+    tarfile.LNKTYPE: "hard link",
+    tarfile.SYMTYPE: "link",
+    tarfile.DIRTYPE: "folder",
+}
+"""Everything else is a device, a pipe or what nobody knows."""
+
+WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
+
+
+class Member(NamedTuple):
+    """One entry of an archive; names are as the archive has them."""
+
+    name: str
+    kind: Kind
+    link_target: str
+    size_bytes: int
+
+
+class TarMembers:
+    """Goes through an archive once."""
+
+    def __init__(self, stream: UnpackedStream) -> None:
+        self._stream = stream
+        self._unread_bytes = 0
+        self._padding_bytes = 0
+
+    def __iter__(self) -> Iterator[Member]:
+        """Every member in the order of the archive.
+
+        Raises:
+            CutArchiveError: where the archive ends before its end.
+            DamagedArchiveError: where it is no tar archive, is damaged, or holds too much.
+        """
+        extended: dict[str, str] = {}
+        entries = 0
+        while (block := self._header_block(entries)) is not None:
+            entries += 1
+            if entries > MOST_MEMBERS:
+                raise DamagedArchiveError(f"it holds more than {MOST_MEMBERS} files")
+            try:
+                header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            except tarfile.TarError as error:
+                what = f"it is damaged after {entries - 1} of its files" if entries > 1 else "it is not a tar archive"
+                raise DamagedArchiveError(f"{what}: {error}") from None
+            if header.type == tarfile.GNUTYPE_SPARSE:
+                self._skip_sparse_map(block)
+            size_bytes = 0 if header.type in WITHOUT_DATA else header.size
+            if size_bytes < 0:
+                raise DamagedArchiveError("it is damaged: a file of a size below 0")
+            self._unread_bytes, self._padding_bytes = size_bytes, -size_bytes % BLOCK_BYTES
+            if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK):
+                key = "path" if header.type == tarfile.GNUTYPE_LONGNAME else "linkpath"
+                extended[key] = self._header_data().partition(b"\0")[0].decode("utf-8", "surrogateescape")
+            elif header.type in (tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
+                extended.update(_pax_fields(self._header_data()))
+            elif header.type != tarfile.XGLTYPE:
+                if extended.get("size", "").isdecimal() and size_bytes:
+                    size_bytes = int(extended["size"][:20])
+                    self._unread_bytes, self._padding_bytes = size_bytes, -size_bytes % BLOCK_BYTES
+                name, target = extended.get("path", header.name), extended.get("linkpath", header.linkname)
+                extended = {}
+                yield Member(name, KINDS.get(header.type, "other"), target, size_bytes)
+            self._stream.skip(self._unread_bytes)
+            self._stream.skip(self._padding_bytes)
+
+    def data(self) -> bytes:
+        """The bytes of the member at hand, which the caller has found small enough; raises as the iteration does."""
+        data = self._stream.read(self._unread_bytes)
+        if len(data) < self._unread_bytes:
+            raise CutArchiveError
+        self._unread_bytes = 0
+        return data
+
+    def _header_data(self) -> bytes:
+        if self._unread_bytes > MOST_HEADER_BYTES:
+            raise DamagedArchiveError("it is damaged: a name of more than a megabyte")
+        return self.data()
+
+    def _header_block(self, entries: int) -> bytes | None:
+        """The next header; None where the archive's own end is. What lies behind it is read for its checksums."""
+        block = self._stream.read(BLOCK_BYTES)
+        if len(block) < BLOCK_BYTES and not entries:
+            raise DamagedArchiveError("it is not a tar archive" if block else "it is empty")
+        if len(block) < BLOCK_BYTES:
+            raise CutArchiveError
+        if any(block):
+            return block
+        self._stream.drain()
+        return None
+
+    def _skip_sparse_map(self, block: bytes) -> None:
+        goes_on = block[SPARSE_GOES_ON_AT]
+        while goes_on:
+            more = self._stream.read(BLOCK_BYTES)
+            if len(more) < BLOCK_BYTES:
+                raise CutArchiveError
+            goes_on = more[SPARSE_MORE_GOES_ON_AT]
+
+
+def _pax_fields(data: bytes) -> dict[str, str]:
+    """The fields of a pax header (`30 path=...` and a line break) that matter here; what is no field ends them."""
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(data):
+        digits, space, _ = data[at : at + 10].partition(b" ")
+        if not space or not digits.isdigit() or not int(digits):
+            break
+        key, _, value = data[at + len(digits) + 1 : at + int(digits)].rstrip(b"\n").partition(b"=")
+        if key in (b"path", b"linkpath", b"size"):
+            found[key.decode("ascii")] = value.decode("utf-8", "surrogateescape")
+        at += int(digits)
+    return found

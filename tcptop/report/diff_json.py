@@ -1,0 +1,136 @@
+"""A difference of two ledgers as JSON. The schema is a contract, as that of `tcptop --json`; unknown is null."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tcptop import __version__
+from tcptop.comparison.difference import (
+    CacheChange,
+    Change,
+    Difference,
+    FreeBlocksChange,
+    NodeChange,
+    SlabGrowth,
+    StateChange,
+    Subject,
+)
+from tcptop.report.as_json import utc
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+
+def diff_as_json(difference: Difference) -> str:
+    """One object on one line."""
+    return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
+
+
+def diff_as_object(difference: Difference) -> Json:
+    """The same as Python objects. The lists hold what changed alone, the largest change first."""
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "before": _subject(difference.before),
+        "after": _subject(difference.after),
+        "unlike": list(difference.unlike),
+        "sockets": {change.key: _bounded(change) for change in difference.sockets},
+        "bytes_per_connection": {change.key: _bounded(change) for change in difference.connection},
+        difference.slab_memory.key: _bounded(difference.slab_memory),
+        difference.tcp_memory.key: _bounded(difference.tcp_memory),
+        "slab_growth": _growth(difference.growth),
+        "no_slab_growth_because": difference.no_growth_because,
+        "caches": [_cache(row) for row in difference.caches.changed],
+        "unchanged_caches": difference.caches.unchanged,
+        "states": [_state(row) for row in difference.states.changed],
+        "unchanged_states": difference.states.unchanged,
+        "nodes": [_node(row) for row in difference.nodes.changed],
+        "unchanged_nodes": difference.nodes.unchanged,
+        "free_blocks": [_free_blocks(row) for row in difference.free_blocks.changed],
+        "unchanged_free_blocks": difference.free_blocks.unchanged,
+    }
+
+
+def _subject(subject: Subject) -> Json:
+    return {
+        "name": subject.label,
+        "host": subject.host_name,
+        "kernel": subject.kernel,
+        "page_size": subject.page_size_bytes,
+        "cpus": subject.cpus,
+        "memory_bytes": subject.memory_bytes,
+        "taken_at": utc(subject.taken_at_unix_s),
+        "live": subject.live,
+        "not_read": dict(subject.not_read),
+    }
+
+
+def _bounded(change: Change) -> Json:
+    """Both sides, and whether each is exact, or the figure is `at least` or `at most` that."""
+    return {**_sides(change), "before_is": change.before_bound, "after_is": change.after_bound}
+
+
+def _sides(change: Change) -> Json:
+    return {"before": change.before, "after": change.after, "change": change.more}
+
+
+def _growth(growth: SlabGrowth | None) -> Json | None:
+    if growth is None:
+        return None
+    shares, others = growth.shares, growth.others_bytes
+    return {
+        "bytes": growth.bytes,
+        "sockets_low_bytes": growth.low_bytes,
+        "sockets_high_bytes": growth.high_bytes,
+        "sockets_low_share": None if shares is None else round(shares[0], 5),
+        "sockets_high_share": None if shares is None else round(shares[1], 5),
+        "complete": not growth.missing,
+        "missing": list(growth.missing),
+        "parts": [
+            {
+                "part": part.name,
+                "low_count": part.low_count,
+                "high_count": part.high_count,
+                "low_bytes": part.low_bytes,
+                "high_bytes": part.high_bytes,
+            }
+            for part in growth.sockets
+        ],
+        "idle_bytes": growth.idle_bytes,
+        "others_low_bytes": None if others is None else others[0],
+        "others_high_bytes": None if others is None else others[1],
+        "other_caches": None
+        if growth.other_rows is None
+        else [{"cache": row.name, "bytes": row.bytes} for row in growth.other_rows],
+        "no_cache_bytes": growth.no_row_bytes,
+    }
+
+
+def _cache(row: CacheChange) -> Json:
+    return {"cache": row.name, **{change.key: _sides(change) for change in row.changes}}
+
+
+def _state(row: StateChange) -> Json:
+    return {
+        "state": row.state,
+        "accepted_bytes": None if row.accepted_bytes is None else _bounded(row.accepted_bytes),
+        "outgoing_bytes": None if row.outgoing_bytes is None else _bounded(row.outgoing_bytes),
+        "sockets": _bounded(row.count),
+    }
+
+
+def _node(row: NodeChange) -> Json:
+    return {"node": row.node, "free_bytes": _sides(row.free_bytes), "room_sockets": _sides(row.room_sockets)}
+
+
+def _free_blocks(row: FreeBlocksChange) -> Json:
+    return {
+        "node": row.node,
+        "zone": row.zone,
+        "migrate_type": row.migrate_type,
+        "order": row.order,
+        "blocks": _sides(row.blocks),
+        "bytes": _sides(row.bytes),
+    }

@@ -1,0 +1,96 @@
+"""How much of the slab memory's growth the sockets explain, as text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from tcptop import units
+from tcptop.comparison.difference import Difference, GrowthPart, SlabGrowth
+from tcptop.report.as_text import table
+
+COLUMNS = 80
+MOST_OTHER_ROWS = 5
+MOST_NAME = 30
+
+TITLE = "Slab growth, and how much of it the sockets explain"
+
+
+def growth_lines(difference: Difference) -> Iterator[str]:
+    """The section; where nothing can be said, why."""
+    growth = difference.growth
+    yield TITLE
+    if growth is None:
+        yield from wrapped(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
+        return
+    if not growth.bytes and not difference.caches.changed:
+        yield "  slab memory did not change"
+        return
+    grew = f"grew by {units.size(growth.bytes)}" if growth.bytes >= 0 else f"shrank by {units.size(-growth.bytes)}"
+    least = "at least " if growth.missing else ""
+    shares = growth.shares
+    explained = f"; sockets explain {least}{_percents(*shares)} of it" if shares is not None else ""
+    yield from wrapped(f"  slab memory {grew}{explained}", "  ")
+    yield from table(list(_parts(growth)), [True])
+    if growth.missing:
+        yield from wrapped(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
+    rest = list(_rest(growth))
+    if not rest:
+        yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
+    else:
+        yield "  not explained by sockets:"
+        yield from table(rest, [True])
+        yield from wrapped(LEGEND, "    ")
+
+
+LEGEND = (
+    "  idle: free objects in the caches of the sockets' objects; others: other users of those caches, and free objects"
+    " that lie on CPUs; below them: caches that hold no object of a socket"
+)
+
+
+def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
+    yield ["WHAT", "COUNT", "BYTES"]
+    for part in growth.sockets:
+        yield [
+            f"{part.name}{f' ({part.note})' if part.note else ''}",
+            _counts(part),
+            _sizes(part.low_bytes, part.high_bytes),
+        ]
+    yield ["all of the sockets", "", _sizes(growth.low_bytes, growth.high_bytes)]
+
+
+def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
+    if growth.idle_bytes is not None:
+        yield ["idle", units.signed_size(growth.idle_bytes)]
+    if growth.others_bytes is not None:
+        yield ["others", _sizes(*growth.others_bytes)]
+    rows = growth.other_rows or ()
+    for row in rows[:MOST_OTHER_ROWS]:
+        yield [row.name[:MOST_NAME], units.signed_size(row.bytes)]
+    if rows[MOST_OTHER_ROWS:]:
+        rest = rows[MOST_OTHER_ROWS:]
+        more = "1 more cache" if len(rest) == 1 else f"{len(rest)} more caches"
+        yield [more, units.signed_size(sum(row.bytes for row in rest))]
+    if growth.no_row_bytes:
+        yield ["in no cache's row", units.signed_size(growth.no_row_bytes)]
+
+
+def _counts(part: GrowthPart) -> str:
+    low, high = units.signed_count(part.low_count), units.signed_count(part.high_count)
+    return low if low == high else f"{low} to {high}"
+
+
+def _sizes(low: float, high: float) -> str:
+    one, two = units.signed_size(low), units.signed_size(high)
+    return one if one == two else f"{one} to {two}"
+
+
+def _percents(low: float, high: float) -> str:
+    one, two = (f"{share * 100:.0f}" for share in (low, high))
+    return f"{one} %" if one == two else f"{one} to {two} %"
+
+
+def wrapped(text: str, indent: str = "") -> Iterator[str]:
+    """A note on as many lines as it takes."""
+    yield from textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)

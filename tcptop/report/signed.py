@@ -1,0 +1,25 @@
+"""Changes of counts and bytes with their signs, no wider than a column of a report."""
+
+from __future__ import annotations
+
+from tcptop import units
+from tcptop.comparison.difference import Change
+
+WIDEST_COUNT = 7
+
+
+def signed_count(more: float | None) -> str:
+    """`+16 042`, `+1604k`; a figure that stayed is `0`."""
+    if more is None:
+        return units.UNKNOWN
+    whole = round(more)
+    sign = "+" if whole > 0 else "-" if whole < 0 else ""
+    text = units.grouped(abs(whole))
+    return f"{sign}{text if len(text) <= WIDEST_COUNT else units.short_count(abs(whole), WIDEST_COUNT - 1)}"
+
+
+def signed_amount(change: Change) -> str:
+    """A count, or bytes as slabtop writes them: `+2.31M`."""
+    if change.more is None:
+        return units.UNKNOWN
+    return units.signed_size(change.more) if change.unit == "bytes" else signed_count(change.more)

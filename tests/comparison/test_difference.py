@@ -1,0 +1,277 @@
+"""Every figure of a difference against the files it is from, read by the tests' own few lines."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from recorded import PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, looked_at, slab_rows, text, tree
+from wrapped_trees import sosreport_of
+
+from tcptop.accounting import account
+from tcptop.comparison.compare import compared
+from tcptop.comparison.difference import Change, Difference
+from tcptop.hosts.opening import host_of
+from tcptop.report.diff_json import diff_as_json, diff_as_object
+from tcptop.report.diff_text import diff_as_text
+
+STEPS = [(kernel, *step) for kernel, phases in RECORDINGS.items() for step in pairwise(phases)]
+each_step = pytest.mark.parametrize(("kernel", "before", "after"), STEPS, ids=["/".join(step) for step in STEPS])
+
+PAIRS = [("6.1-4n", "6.12-4n"), ("6.1-4n", "6.12-arm64-16k-4n"), ("5.10-4n", "7.3-4n"), ("6.1-1n", "6.1-8n")]
+
+TEXTS = [(f"{kernel}/{before}", f"{kernel}/{after}") for kernel, before, after in STEPS]
+TEXTS += [(f"{one}/base", f"{two}/established") for one, two in PAIRS]
+
+
+def difference(kernel: str, before: str, after: str) -> Difference:
+    return compared(ledger(kernel, before), ledger(kernel, after), (before, after))
+
+
+def by_key(changes: tuple[Change, ...]) -> dict[str, Change]:
+    return {change.key: change for change in changes}
+
+
+def free_blocks(kernel: str, phase: str) -> dict[tuple[int, str, str, int], int]:
+    """The first table of /proc/pagetypeinfo."""
+    found: dict[tuple[int, str, str, int], int] = {}
+    for line in text(kernel, phase, "proc/pagetypeinfo").splitlines():
+        match = re.fullmatch(r"Node +(\d+), zone +(\S+), type +(\S+) ([ >\d]+)", line)
+        if match:
+            for order, blocks in enumerate(match[4].split()):
+                found[int(match[1]), match[2], match[3], order] = int(blocks.lstrip(">"))
+    return found
+
+
+# Against the kernel's files.
+
+
+@each_step
+def test_caches_changed_by_what_their_rows_say(kernel: str, before: str, after: str) -> None:
+    one, two = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in (before, after))
+    found = difference(kernel, before, after).caches
+    assert len(found.changed) + found.unchanged == len(one.keys() | two.keys())
+    same = [name for name in one.keys() & two.keys() if one[name] == two[name]]
+    assert {row.name for row in found.changed} == (one.keys() | two.keys()) - set(same)
+    for row in found.changed:
+        sides = (one.get(row.name), two.get(row.name))
+        page = PAGE_BYTES[kernel]
+        assert (row.objects.before, row.objects.after) == tuple(each.objects if each else 0 for each in sides)
+        assert (row.active_objects.before, row.active_objects.after) == tuple(
+            each.active if each else 0 for each in sides
+        )
+        assert (row.slabs.before, row.slabs.after) == tuple(each.slabs if each else 0 for each in sides)
+        assert row.bytes.more == sum(
+            sign * each.slabs * each.pages * page for sign, each in zip((-1, 1), sides, strict=True) if each
+        )
+    sizes = [abs(row.bytes.more or 0) for row in found.changed]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+@each_step
+def test_sockets_changed_by_what_sockstat_says(kernel: str, before: str, after: str) -> None:
+    one, two = counters(kernel, before), counters(kernel, after)
+    found = by_key(difference(kernel, before, after).sockets)
+    for key, word in (("allocated", "alloc"), ("inuse", "inuse"), ("orphans", "orphan"), ("time_wait", "tw")):
+        assert (found[key].before, found[key].after, found[key].more) == (one[word], two[word], two[word] - one[word])
+
+
+@each_step
+def test_free_blocks_changed_by_what_pagetypeinfo_says(kernel: str, before: str, after: str) -> None:
+    one, two = free_blocks(kernel, before), free_blocks(kernel, after)
+    assert one.keys() == two.keys()
+    found = difference(kernel, before, after).free_blocks
+    assert {
+        (row.node, row.zone, row.migrate_type, row.order): (row.blocks.before, row.blocks.after)
+        for row in found.changed
+    } == {place: (one[place], two[place]) for place in one if one[place] != two[place]}
+    assert found.unchanged == sum(one[place] == two[place] for place in one)
+    for row in found.changed:
+        assert row.bytes.more == (row.blocks.more or 0) * (PAGE_BYTES[kernel] << row.order)
+    sizes = [abs(row.bytes.more or 0) for row in found.changed]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_without_migrate_types_on_one_side_the_blocks_of_all_types_are_compared(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/pagetypeinfo").unlink()
+    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).free_blocks
+    assert {row.migrate_type for row in found.changed} == {None}
+    orders = re.findall(r"Node 0, zone +DMA32 +([\d ]+)", text("6.1-4n", "base", "proc/buddyinfo"))[0].split()
+    assert [row.blocks.before for row in found.changed if (row.node, row.zone, row.order) == (0, "DMA32", 10)] == [
+        int(orders[10])
+    ]
+
+
+def test_states_changed_by_their_counters() -> None:
+    changed = {row.state: row for row in difference("6.1-4n", "established", "halfclosed").states.changed}
+    assert (changed["ESTABLISHED"].count.before, changed["ESTABLISHED"].count.after) == (16_000, 8_000)
+    assert (changed["TIME_WAIT"].count.before, changed["TIME_WAIT"].count.after) == (0, 8_000)
+    assert "LISTEN" not in changed
+
+
+# Two machines.
+
+
+@pytest.mark.parametrize(("one", "two"), PAIRS)
+def test_what_is_not_the_same_is_said_first_and_figures_are_compared_all_the_same(one: str, two: str) -> None:
+    found = compared(ledger(one, "established"), ledger(two, "established"), (one, two))
+    assert found.unlike
+    head = diff_as_text(found).splitlines()[0]
+    assert all(name in head for name in found.unlike)
+    accepted = by_key(found.connection)["full_accepted_bytes"]
+    assert accepted.before == ledger(one, "established").costs["full"].figures["mix"].accepted.slab_bytes
+    assert accepted.after == ledger(two, "established").costs["full"].figures["mix"].accepted.slab_bytes
+
+
+def test_orders_of_two_page_sizes_are_not_held_against_each_other() -> None:
+    found = compared(ledger("6.12-4n", "base"), ledger("6.12-arm64-16k-4n", "base"), ("A", "B"))
+    assert "page size" in found.unlike
+    assert (found.free_blocks.changed, found.free_blocks.unchanged) == ((), 0)
+
+
+def test_two_machines_of_one_kernel_are_told_by_their_names(tmp_path: Path) -> None:
+    names = ("web1", "web2")
+    ledgers = []
+    for name in names:
+        root = copied("6.1-4n", "base", tmp_path / name)
+        (root / "proc/sys/kernel/hostname").write_text(f"{name}\n")
+        ledgers.append(ledger_of(root))
+    assert compared(ledgers[0], ledgers[1], names).unlike == ("machine",)
+
+
+# What is missing.
+
+
+def test_what_a_side_lacks_is_open_and_the_reason_stands_below(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
+    rows = {row.name: row for row in found.caches.changed}
+    # The rows of the catalogue's caches are counted in /sys/kernel/slab too; of others nothing is known.
+    assert (rows["TCP"].slabs.after, rows["TCP"].active_objects.after) == (1144, None)
+    assert [change.after for change in rows["ext4_inode_cache"].changes] == [None] * 5
+    shutil.rmtree(root / "sys/kernel/slab")
+    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
+    assert found.tcp_memory.before is not None
+    assert (found.tcp_memory.after, found.tcp_memory.more) == (None, None)
+    lines = diff_as_text(found).splitlines()
+    assert next(line for line in lines if line.startswith("  kernel memory in TCP")).split()[-1] == "-"
+    assert any(line.startswith("  B ") and "/proc/slabinfo" in line for line in lines)
+
+
+def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    whole = (root / "proc/slabinfo").read_text()
+    (root / "proc/slabinfo").write_text(whole[: len(whole) // 2])
+    found = compared(ledger("6.1-4n", "established"), ledger_of(root), ("A", "B"))
+    lost = slab_rows(whole).keys() - slab_rows(whole[: whole.rindex("\n", 0, len(whole) // 2) + 1]).keys()
+    assert len(lost) > 50
+    sides = {row.name: (row.slabs.before is not None, row.slabs.after) for row in found.caches.changed}
+    others = [name for name in lost if name in sides and sides[name][1] is None]
+    assert len(others) > 50
+    assert 0 not in {sides[name][1] for name in lost if name in sides}
+
+
+def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_path: Path) -> None:
+    report = account(looked_at(host_of(str(sosreport_of("6.1-4n", "established", tmp_path)))))
+    found = compared(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
+    assert found.unlike == ()
+    assert [change.key for change in found.sockets if change.changed] == []
+    assert found.free_blocks.changed == ()
+    assert found.growth is not None
+    assert found.growth.bytes == 0
+
+
+# The reports.
+
+
+@pytest.mark.parametrize(("one", "two"), TEXTS)
+def test_the_text_fits_80_columns_in_ascii(one: str, two: str) -> None:
+    (kernel1, phase1), (kernel2, phase2) = one.split("/"), two.split("/")
+    shown = diff_as_text(compared(ledger(kernel1, phase1), ledger(kernel2, phase2), (one, two)))
+    assert shown.isascii()
+    assert shown.endswith("\n")
+    assert max(map(len, shown.splitlines())) <= 80
+    assert not [line for line in shown.splitlines() if line != line.rstrip()]
+
+
+def test_a_ledger_beside_itself_shows_no_change() -> None:
+    found = difference("6.1-4n", "established", "established")
+    assert (found.caches.changed, found.states.changed, found.nodes.changed, found.free_blocks.changed) == ((),) * 4
+    shown = diff_as_text(found)
+    assert "slab memory did not change" in shown
+    assert not re.search(r" [+-]\d", shown)
+
+
+def test_a_long_list_ends_with_what_is_left_of_it() -> None:
+    found = difference("6.1-8n", "base", "established")
+    shown = diff_as_text(found).split("Slab caches\n")[1].split("\n\n")[0].splitlines()
+    names = [line.split()[0] for line in shown[1:-2]]
+    assert names == [row.name for row in found.caches.changed[: len(names)]]
+    rest = found.caches.changed[len(names) :]
+    assert shown[-2].startswith(f"  and {len(rest)} more")
+    assert shown[-1] == f"  unchanged: {found.caches.unchanged} caches"
+
+
+def test_text_of_a_host_is_made_printable(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/sys/kernel/hostname").write_text("web\x1b[2J\u202e\n")
+    shown = diff_as_text(compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")))
+    assert "\x1b" not in shown
+    assert "web" in shown
+
+
+@each_step
+def test_the_json_holds_every_figure_and_null_where_there_is_none(kernel: str, before: str, after: str) -> None:
+    found = difference(kernel, before, after)
+    read = json.loads(diff_as_json(found))
+    assert read == json.loads(json.dumps(diff_as_object(found)))
+    assert set(read["sockets"]) == {change.key for change in found.sockets}
+    assert (
+        read["sockets"]["allocated"]["change"] == counters(kernel, after)["alloc"] - counters(kernel, before)["alloc"]
+    )
+    assert len(read["caches"]) == len(found.caches.changed)
+    assert len(read["free_blocks"]) == len(found.free_blocks.changed)
+    assert found.growth is not None
+    assert read["slab_growth"]["bytes"] == found.growth.bytes
+    assert read["before"]["taken_at"] is None
+    assert read["before"]["kernel"] == (tree(kernel, before) / "proc/sys/kernel/osrelease").read_text().strip()
+
+
+KEYS = {
+    "": "schema version before after unlike sockets bytes_per_connection slab_memory_bytes tcp_memory_bytes slab_growth"
+    " no_slab_growth_because caches unchanged_caches states unchanged_states nodes unchanged_nodes free_blocks"
+    " unchanged_free_blocks",
+    "before": "name host kernel page_size cpus memory_bytes taken_at live not_read",
+    "sockets": "allocated inuse inuse6 orphans time_wait time_wait_machine_max buffer_bytes",
+    "slab_growth": "bytes sockets_low_bytes sockets_high_bytes sockets_low_share sockets_high_share complete missing"
+    " parts idle_bytes others_low_bytes others_high_bytes other_caches no_cache_bytes",
+}
+
+
+@pytest.mark.parametrize("place", KEYS)
+def test_names_in_the_json_are_a_contract(place: str) -> None:
+    found = diff_as_object(difference("6.1-4n", "base", "established"))
+    assert set(found[place] if place else found) == set(KEYS[place].split())
+
+
+def test_no_key_is_missing_where_nothing_is_known(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    nothing = ledger_of(tmp_path)
+    found = diff_as_object(compared(nothing, nothing, ("A", "B")))
+    assert set(found) == set(KEYS[""].split())
+    assert found["slab_growth"] is None
+    assert found["sockets"]["allocated"] == {
+        "before": None,
+        "after": None,
+        "change": None,
+        "before_is": "exact",
+        "after_is": "exact",
+    }
+    shown = diff_as_text(compared(nothing, ledger("6.1-4n", "established"), ("A", "B")))
+    assert "-" in shown

@@ -1,0 +1,196 @@
+"""How much of the slab growth the sockets explain, on kernels whose connections were opened and closed on purpose.
+
+The growth is meminfo's own, the rows are slabinfo's, both read here by the tests' own few lines.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from recorded import PAGE_BYTES, RECORDINGS, Row, copied, counters, ledger, ledger_of, row_of, slab_rows, text
+
+from tcptop.comparison.compare import compared
+from tcptop.comparison.difference import Difference, SlabGrowth
+
+MIDDLE = 0.025
+"""How far the middle of what sockets explain may be off the growth: half of the sockets have a port of their own."""
+
+SPARE_KERNELS = [kernel for kernel in RECORDINGS if kernel != "6.18-1n"]
+"""Nothing but the connections changed there; the other machine was in use."""
+
+each_spare_kernel = pytest.mark.parametrize("kernel", SPARE_KERNELS)
+
+STEPS = [(kernel, *step) for kernel, phases in RECORDINGS.items() for step in pairwise(phases)]
+each_step = pytest.mark.parametrize(("kernel", "before", "after"), STEPS, ids=["/".join(step) for step in STEPS])
+
+
+def difference(kernel: str, before: str, after: str) -> Difference:
+    return compared(ledger(kernel, before), ledger(kernel, after), (before, after))
+
+
+def growth(kernel: str, before: str, after: str) -> SlabGrowth:
+    found = difference(kernel, before, after).growth
+    assert found is not None
+    return found
+
+
+def slab_bytes(kernel: str, phase: str) -> int:
+    """Slab of /proc/meminfo."""
+    found = re.search(r"^Slab: +(\d+) kB$", text(kernel, phase, "proc/meminfo"), re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+def rows(kernel: str, phase: str) -> dict[str, Row]:
+    return slab_rows(text(kernel, phase, "proc/slabinfo"))
+
+
+def held(kernel: str, row: Row | None) -> int:
+    return 0 if row is None else row.slabs * row.pages * PAGE_BYTES[kernel]
+
+
+@each_spare_kernel
+def test_connections_that_were_opened_explain_the_growth(kernel: str) -> None:
+    found = growth(kernel, "base", "established")
+    assert found.bytes == slab_bytes(kernel, "established") - slab_bytes(kernel, "base")
+    assert found.shares is not None
+    low, high = found.shares
+    assert low <= 1 <= high
+    assert (low + high) / 2 == pytest.approx(1, abs=MIDDLE)
+    assert high - low < 0.15
+    assert found.missing == ()
+
+
+def test_connections_in_accept_queues_explain_the_growth_too() -> None:
+    """Half of the sockets have no file yet, and a request sock each."""
+    found = growth("6.1-4n", "base", "unaccepted")
+    assert found.shares is not None
+    assert found.shares[0] <= 1 <= found.shares[1]
+    assert sum(found.shares) / 2 == pytest.approx(1, abs=MIDDLE)
+    [files] = [part for part in found.sockets if part.name == "files"]
+    assert files.low_count <= 8000 <= files.high_count
+
+
+@each_step
+def test_the_growth_is_the_sum_of_what_it_is_said_to_be(kernel: str, before: str, after: str) -> None:
+    found = growth(kernel, before, after)
+    assert found.bytes == slab_bytes(kernel, after) - slab_bytes(kernel, before)
+    assert found.others_bytes is not None
+    assert found.idle_bytes is not None
+    assert found.other_rows is not None
+    assert found.no_row_bytes is not None
+    rest = found.idle_bytes + sum(row.bytes for row in found.other_rows) + found.no_row_bytes
+    assert found.low_bytes + found.others_bytes[1] + rest == pytest.approx(found.bytes, abs=0.1)
+    assert found.high_bytes + found.others_bytes[0] + rest == pytest.approx(found.bytes, abs=0.1)
+    grown = sum(held(kernel, row) for row in rows(kernel, after).values()) - sum(
+        held(kernel, row) for row in rows(kernel, before).values()
+    )
+    assert found.no_row_bytes == found.bytes - grown
+
+
+@each_step
+def test_other_caches_are_those_that_grew_without_the_sockets(kernel: str, before: str, after: str) -> None:
+    found = growth(kernel, before, after)
+    assert found.other_rows is not None
+    one, two = rows(kernel, before), rows(kernel, after)
+    for row in found.other_rows:
+        assert row.bytes == held(kernel, two.get(row.name)) - held(kernel, one.get(row.name)) != 0
+    sizes = [abs(row.bytes) for row in found.other_rows]
+    assert sizes == sorted(sizes, reverse=True)
+    names = {row.name for row in found.other_rows}
+    for cache in ("TCP", "TCPv6", "tw_sock_TCP", "dentry", "filp", "sock_inode_cache", "tcp_bind_bucket"):
+        assert row_of(kernel, before, cache) not in names
+
+
+@each_step
+def test_counts_of_the_parts_hold_what_happened(kernel: str, before: str, after: str) -> None:
+    one, two = counters(kernel, before), counters(kernel, after)
+    parts = {part.name: part for part in growth(kernel, before, after).sockets}
+    socks = two["alloc"] - one["alloc"]
+    assert ("socks" in parts) == bool(socks)
+    if socks:
+        assert parts["socks"].low_count == parts["socks"].high_count == socks
+    more_time_wait = two["tw"] - one["tw"]
+    if "mini-sockets" in parts:
+        assert parts["mini-sockets"].low_count <= more_time_wait <= parts["mini-sockets"].high_count
+    else:
+        assert more_time_wait == 0
+
+
+@pytest.mark.parametrize("kernel", [kernel for kernel in SPARE_KERNELS if "halfclosed" in RECORDINGS[kernel]])
+def test_what_closed_sockets_leave_is_named_as_idle_and_queued_fins_by_their_caches(kernel: str) -> None:
+    """The sockets went, the slabs stayed: what is left of them is idle, and the FINs lie in the caches of sk_buffs."""
+    found = growth(kernel, "established", "halfclosed")
+    assert found.shares is None, "they do not explain that it grew"
+    assert found.high_bytes < 0 < found.bytes
+    name = "TCPv6" if "ipv6" in kernel else "TCP"
+    closed = 8000 * rows(kernel, "halfclosed")[name].share(PAGE_BYTES[kernel])
+    assert found.idle_bytes is not None
+    assert found.idle_bytes > 0.9 * closed
+    assert found.other_rows is not None
+    fclone = row_of(kernel, "base", "skbuff_fclone_cache")
+    small = row_of(kernel, "base", "skbuff_small_head")
+    assert {row.name for row in found.other_rows[:2]} == {fclone, "kmalloc-1k" if small is None else small}
+
+
+def test_what_an_observer_left_is_named_and_not_explained_away() -> None:
+    """Something walked /proc/PID/fd meanwhile."""
+    found = growth("6.18-1n", "base", "established")
+    assert found.other_rows is not None
+    assert found.other_rows[0].name == "proc_inode_cache"
+    assert found.shares is not None
+    assert found.shares[1] < 0.9
+
+
+@each_spare_kernel
+def test_the_other_way_round_is_the_same_with_the_other_sign(kernel: str) -> None:
+    there, back = growth(kernel, "base", "established"), growth(kernel, "established", "base")
+    assert back.bytes == -there.bytes
+    assert (back.low_bytes, back.high_bytes) == (-there.high_bytes, -there.low_bytes)
+    assert back.shares == there.shares
+
+
+def test_nothing_is_said_of_two_kernels() -> None:
+    found = compared(ledger("6.1-4n", "base"), ledger("6.12-4n", "established"), ("A", "B"))
+    assert found.unlike == ("kernel",)
+    assert found.growth is None
+    assert found.no_growth_because is not None
+    assert "kernel" in found.no_growth_because
+
+
+@pytest.mark.parametrize(("path", "word"), [("proc/meminfo", "meminfo"), ("proc/net/sockstat", "sockstat")])
+def test_nothing_is_said_without_the_counters(path: str, word: str, tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / path).unlink()
+    for pair in ((ledger("6.1-4n", "base"), ledger_of(root)), (ledger_of(root), ledger("6.1-4n", "base"))):
+        found = compared(*pair, ("A", "B"))
+        assert found.growth is None
+        assert found.no_growth_because is not None
+        assert word in found.no_growth_because
+
+
+def test_without_slabinfo_the_rest_is_not_known_and_the_sockets_still_are(tmp_path: Path) -> None:
+    root = copied("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).growth
+    assert found is not None
+    assert (found.idle_bytes, found.others_bytes, found.other_rows, found.no_row_bytes) == (None,) * 4
+    assert {"request socks", "mini-sockets"} <= set(found.missing)
+    [socks] = [part for part in found.sockets if part.name == "socks"]
+    assert socks.high_count == 16_000
+
+
+def test_where_a_part_of_a_socket_is_not_known_it_is_named(tmp_path: Path) -> None:
+    roots = []
+    for phase in ("base", "established"):
+        root = copied("6.1-4n", phase, tmp_path)
+        shutil.rmtree(root / "sys/kernel/security")
+        (root / "proc/filesystems").unlink()
+        roots.append(ledger_of(root))
+    found = compared(roots[0], roots[1], ("A", "B")).growth
+    assert found is not None
+    assert found.missing

@@ -1,0 +1,407 @@
+"""An archive as a host: the answers of the tree that it was made of, whatever else is in it."""
+
+from __future__ import annotations
+
+import errno
+import io
+import lzma
+import os
+import shutil
+import sys
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from recorded import ALL, SAVED, looked_at, snapshot, tree, written
+from wrapped_trees import archive_of, archive_with
+
+from tcptop.accounting import account
+from tcptop.hosts import archive as archive_module
+from tcptop.hosts import unpacked_stream
+from tcptop.hosts.archive import ArchiveHost
+from tcptop.hosts.driven import driven
+from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
+from tcptop.hosts.host import FileRead, FolderRead, Host
+from tcptop.hosts.kept_paths import is_kept, listed_name
+from tcptop.hosts.opening import host_of
+
+FIGURES = ("slabinfo", "slab_links", "slab_sizes", "slab_counts", "zoneinfo", "buddyinfo", "pagetypeinfo", "sockstat")
+
+
+def read(host: Host, path: str) -> FileRead:
+    [answer] = driven(host.read([path]))
+    return answer
+
+
+def refused(path: Path) -> str:
+    """The line that an archive is refused with."""
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (what it says is looked at)
+        host_of(str(path))
+    assert caught.value.strerror
+    assert "\n" not in caught.value.strerror
+    return caught.value.strerror
+
+
+def opened_or_line(path: Path) -> Host | str:
+    """The host, or the line that the archive is refused with."""
+    try:
+        return host_of(str(path))
+    except OSError as error:
+        return error.strerror or ""
+
+
+# The same answers as the folder.
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+@pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
+def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
+    found = looked_at(host_of(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
+    expected = snapshot("6.1-4n", "established")
+    for name in FIGURES:
+        of_archive, of_folder = getattr(found, name), getattr(expected, name)
+        assert (of_archive.state, of_archive.value) == (of_folder.state, of_folder.value), name
+
+
+@pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
+def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
+    found = account(looked_at(host_of(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
+    expected = account(snapshot(kernel, phase))
+    for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "capacity", "slab_memory"):
+        assert getattr(found, name) == getattr(expected, name), name
+
+
+class Asked:
+    """Writes down what is asked of a host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.identity = SAVED
+        self.paths: set[str] = set()
+        self.folders: set[str] = set()
+
+    async def read(self, paths: list[str]) -> list[FileRead]:
+        self.paths.update(paths)
+        return await self._host.read(paths)
+
+    async def folder(self, path: str) -> FolderRead:
+        self.folders.add(path)
+        return await self._host.folder(path)
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n"])
+def test_every_path_that_a_source_asks_for_is_kept(kernel: str) -> None:
+    asked = Asked(FolderHost(str(tree(kernel, "established"))))
+    looked_at(asked)  # type: ignore[arg-type]
+    assert len(asked.paths) > 100
+    assert {path for path in asked.paths if not is_kept(path)} == set()
+    assert {folder for folder in asked.folders if listed_name(f"{folder}/name") is None} == set()
+
+
+def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
+    members = [
+        ("proc/slabinfo", b"kept\n"),
+        ("proc/kallsyms", b"x" * 5000),
+        ("proc/1/environ", b"PASSWORD=x"),
+        ("etc/shadow", b"root:x"),
+    ]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    assert read(host, "proc/slabinfo").data == b"kept\n"
+    for name, _ in members[1:]:
+        assert isinstance(read(host, name).error, FileNotFoundError)
+
+
+def test_the_last_of_two_members_of_one_name_counts_as_tar_has_it(tmp_path: Path) -> None:
+    members = [("proc/slabinfo", b"old, and longer\n"), ("./proc/meminfo", b"m\n"), ("./proc//slabinfo", b"new\n")]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    assert read(host, "proc/slabinfo").data == b"new\n"
+
+
+def test_a_hard_link_is_the_file_that_it_names(tmp_path: Path) -> None:
+    members: list[tuple[str, bytes | dict[str, object]]] = [
+        ("a/proc/slabinfo", b"rows\n"),
+        ("a/proc/buddyinfo", {"type": tarfile.LNKTYPE, "linkname": "a/proc/slabinfo"}),
+        ("a/proc/meminfo", {"type": tarfile.LNKTYPE, "linkname": "/etc/shadow"}),
+        ("a/proc/zoneinfo", {"type": tarfile.LNKTYPE, "linkname": "a/proc/../../etc/shadow"}),
+    ]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    assert read(host, "proc/buddyinfo").data == b"rows\n"
+    for name in ("meminfo", "zoneinfo"):
+        error = read(host, f"proc/{name}").error
+        assert error is not None
+        assert error.errno == errno.EXDEV
+
+
+def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
+    top = "x" * 180
+    for format_ in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        path = tmp_path / f"{format_}.tar"
+        with tarfile.open(path, "w", format=format_) as archive:
+            archive.add(tree("6.1-4n", "base"), arcname=top)
+        assert looked_at(ArchiveHost(str(path))).slab_links.value == snapshot("6.1-4n", "base").slab_links.value
+
+
+# Links, and what is no file.
+
+
+def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) -> None:
+    links = {
+        "proc/net": "self/net",
+        "proc/self": "17",
+        "proc/meminfo": "/etc/passwd",
+        "proc/zoneinfo": "../../etc/passwd",
+        "proc/buddyinfo": "slabinfo",
+        "sys/kernel/slab/a": "b",
+        "sys/kernel/slab/b": "a",
+    }
+    members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/17/net/sockstat", b"n\n")]
+    members += [(name, {"type": tarfile.SYMTYPE, "linkname": target}) for name, target in links.items()]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    assert read(host, "proc/net/sockstat").data == b"n\n"
+    assert read(host, "proc/buddyinfo").data == b"s\n"
+    errors = [read(host, path).error for path in ("proc/meminfo", "proc/zoneinfo", "sys/kernel/slab/a/order")]
+    assert [error.errno for error in errors if error is not None] == [errno.EXDEV, errno.EXDEV, errno.ELOOP]
+    assert driven(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
+
+
+PLACES = (
+    "proc/slabinfo",
+    "proc/net",
+    "proc/self",
+    "proc/1/net",
+    "proc/1/net/snmp",
+    "proc/net/snmp",
+    "sys/kernel/slab/a",
+)
+TARGETS = (
+    "slabinfo",
+    "self/net",
+    "1",
+    "net",
+    "..",
+    "../proc/slabinfo",
+    "../../proc/slabinfo",
+    "/proc/slabinfo",
+    ".",
+    "",
+)
+ASKED = (*PLACES, "proc/self/net/snmp", "proc/../../x", "sys/kernel/slab/a/order", "proc")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(links=st.dictionaries(st.sampled_from(PLACES), st.sampled_from([None, *TARGETS]), min_size=1))
+def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tmp_path: Path) -> None:
+    """Files (None) and links, in a folder and packed: the same bytes, or an error of the same kind."""
+    root = tmp_path / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    (root / "proc").mkdir(parents=True)
+    (root / "proc/version").write_text("Linux\n")
+    for path, target in links.items():
+        place = root / path
+        above = [each for each in place.parents if each.is_symlink() or each.is_file()]
+        if above or place.exists() or place.is_symlink():
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if target:
+            place.symlink_to(target)
+        else:
+            place.write_text(path)
+    folder, archive = FolderHost(str(root)), ArchiveHost(str(archive_of(root, tmp_path / "tree.tar", "w")))
+    for path in ASKED:
+        one, two = read(folder, path), read(archive, path)
+        assert two.data == one.data, path
+        if one.error is not None and one.error.errno in (errno.EXDEV, errno.ELOOP):
+            assert two.error is not None
+            assert two.error.errno == one.error.errno, path
+    folder.close()
+
+
+@pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Z"])
+def test_devices_and_pipes_are_no_files(kind: bytes, tmp_path: Path) -> None:
+    members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/meminfo", {"type": kind})]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    error = read(host, "proc/meminfo").error
+    assert error is not None
+    assert error.errno == errno.EINVAL
+
+
+def test_members_that_lead_out_are_passed_over(tmp_path: Path) -> None:
+    members = [
+        ("../proc/slabinfo", b"outside\n"),
+        ("proc/../proc/slabinfo", b"outside\n"),
+        ("proc/net/../../../proc/slabinfo", b"outside\n"),
+        ("proc/meminfo", b"m\n"),
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    assert isinstance(read(host, "proc/slabinfo").error, FileNotFoundError)
+    assert sorted(tmp_path.rglob("*")) == [*before, tmp_path / "tree.tar"]
+
+
+def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path: Path) -> None:
+    evil = "\x1b[2J[red]\u202ex"
+    members: list[tuple[str, bytes | dict[str, object]]] = [
+        (f"{evil}/proc/slabinfo", b"slabinfo - version: 2.1\n"),
+        (f"{evil}/sys/kernel/slab/{evil}", {"type": tarfile.SYMTYPE, "linkname": f":{evil}"}),
+    ]
+    found = looked_at(host_of(str(archive_with(tmp_path / "tree.tar", members))))
+    assert found.slab_links.value is not None
+    [(name, group)] = found.slab_links.value.group_of.items()
+    assert "\x1b" not in name + group
+    assert "\u202e" not in name + group
+
+
+# Refused, in one line.
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    for name, data in {"text": b"hello\n", "zeros": bytes(10), "noise": os.urandom(5000), "empty": b""}.items():
+        (tmp_path / name).write_bytes(data)
+        assert "archive" in refused(tmp_path / name)
+    assert refused(tmp_path / "none") == "No such file or directory"
+    os.mkfifo(tmp_path / "pipe")
+    assert "neither" in refused(tmp_path / "pipe")
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
+    assert "/proc" in refused(archive_with(tmp_path / "etc.tar", [("etc/passwd", b"x")]))
+    assert "/proc" in refused(archive_with(tmp_path / "nothing.tar", []))
+
+
+def test_an_archive_of_two_trees_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    line = refused(archive_with(tmp_path / "two.tar", [("a/proc/slabinfo", b"1"), ("b/proc/slabinfo", b"2")]))
+    assert "a and b" in line
+
+
+@pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
+def test_a_bomb_is_stopped_in_little_memory(packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(unpacked_stream, "FREE_UNPACKED_BYTES", 64 << 20)
+    path = tmp_path / "bomb"
+    header = tarfile.TarInfo("var/log/big")
+    header.size = 128 << 20
+    with tarfile.open(path, f"w:{packer}") as archive:  # type: ignore[call-overload]
+        archive.addfile(header, _Zeros())
+    assert path.stat().st_size < header.size // 100
+    tracemalloc.start()
+    try:
+        assert "unpacks to more than 64 MiB" in refused(path)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+
+
+class _Zeros(io.RawIOBase):
+    """As many zeros as are wanted."""
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(size)
+
+
+def test_an_xz_file_that_wants_a_huge_dictionary_is_refused(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MOST_DICTIONARY_BYTES}]
+    plain = archive_with(tmp_path / "tree.tar", [("proc/slabinfo", b"s\n")]).read_bytes()
+    (tmp_path / "tree.tar.xz").write_bytes(lzma.compress(plain, filters=filters))
+    assert "emory" in refused(tmp_path / "tree.tar.xz")
+
+
+def test_zstd_is_unpacked_where_python_can_and_else_named(tmp_path: Path) -> None:
+    (tmp_path / "tree.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+    assert ("zstd -d" if sys.version_info < (3, 14) else "damaged") in refused(tmp_path / "tree.tar.zst")
+
+
+def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(tmp_path: Path) -> None:
+    members = [("proc/slabinfo", bytes(MAX_FILE_BYTES + 1)), ("proc/meminfo", b"m\n")]
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    error = read(host, "proc/slabinfo").error
+    assert error is not None
+    assert error.errno == errno.EFBIG
+    assert read(host, "proc/meminfo").data == b"m\n"
+
+
+def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    members = [("proc/slabinfo", b"s\n"), *((f"sys/kernel/slab/c{number}/order", b"1\n") for number in range(60))]
+    path = archive_with(tmp_path / "tree.tar", members)
+    host_of(str(path)).close()
+    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 50)
+    assert "more than any kernel" in refused(path)
+    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 1000)
+    monkeypatch.setattr(archive_module, "MOST_KEPT_BYTES", 50)
+    assert "more than any kernel" in refused(path)
+
+
+def test_a_name_of_megabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tree.tar"
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("proc/" + "x" * (2 << 20)))
+    assert "megabyte" in refused(path)
+
+
+# Cut and damaged.
+
+
+@pytest.fixture(scope="module")
+def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of a few small files."""
+    files = {"proc/slabinfo": "slabinfo - version: 2.1\n", "proc/meminfo": "MemTotal: 8 kB\n", "proc/version": "Linux"}
+    return written(tmp_path_factory.mktemp("small"), files)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
+    mode: str, small_tree: Path, tmp_path: Path
+) -> None:
+    whole = archive_of(small_tree, tmp_path / "whole", mode).read_bytes()
+    step = 37 if mode == "w" else 1
+    refusals = 0
+    # The last block of zeros, and what tar fills up with behind it, may be gone.
+    for end in range(0, len(whole) if mode != "w" else 4096, step):
+        (tmp_path / "cut").write_bytes(whole[:end])
+        host = opened_or_line(tmp_path / "cut")
+        if isinstance(host, str):
+            assert host
+            refusals += 1
+            continue
+        for name in ("slabinfo", "meminfo", "version"):
+            answer, kept = read(host, f"proc/{name}"), (small_tree / "proc" / name).read_bytes()
+            assert answer.data in (kept, None)
+            if answer.data is None:
+                assert answer.error is not None
+                assert "cut off" in str(answer.error.strerror)
+        nowhere = read(host, "proc/buddyinfo").error
+        assert nowhere is not None
+        assert "cut off" in str(nowhere.strerror)
+    assert refusals
+
+
+def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
+    path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
+    path.write_bytes(path.read_bytes()[:-30_000])
+    states = {name: getattr(looked_at(host_of(str(path))), name).state for name in FIGURES}
+    assert "missing" not in states.values()
+    assert set(states.values()) == {"ok", "failed"}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_raises_anything_but_a_line(data: st.DataObject, small_tree: Path, tmp_path: Path) -> None:
+    mode = data.draw(st.sampled_from(["w", "w:gz", "w:bz2", "w:xz"]))
+    whole = bytearray(archive_of(small_tree, tmp_path / "whole", mode).read_bytes()[:8192])
+    for _ in range(data.draw(st.integers(1, 4))):
+        whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "damaged").write_bytes(whole)
+    host = opened_or_line(tmp_path / "damaged")
+    if isinstance(host, str):
+        assert host
+        assert "\n" not in host
+    else:
+        looked_at(host)
+
+
+def test_a_wrong_checksum_is_refused(small_tree: Path, tmp_path: Path) -> None:
+    packed = bytearray(archive_of(small_tree, tmp_path / "tree.tgz").read_bytes())
+    packed[-6] ^= 1
+    (tmp_path / "tree.tgz").write_bytes(packed)
+    assert "damaged" in refused(tmp_path / "tree.tgz")

@@ -1,0 +1,168 @@
+"""A sosreport as a host: what it holds is found, wherever sos keeps it, and what it does not hold is not made up."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded import ledger, looked_at, snapshot, text, tree
+from wrapped_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, sosreport_of
+
+from tcptop.accounting import account
+from tcptop.hosts.opening import host_of
+from tcptop.hosts.sosreport import cpus_in_lscpu, listed_in_ls, sysctl_value
+from tcptop.ledger import Ledger
+
+KERNELS = ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-arm64-16k-4n", "7.3-4n")
+
+
+@pytest.fixture(params=["folder", "tar.xz"])
+def form(request: pytest.FixtureRequest) -> str:
+    """How the report is handed over."""
+    form: str = request.param
+    return form
+
+
+def report(kernel: str, folder: Path, form: str = "folder") -> Path:
+    """A sosreport of a recording, as a folder or an archive of it."""
+    found = sosreport_of(kernel, "established", folder)
+    return found if form == "folder" else archive_of(found, folder / "report.tar.xz", "w:xz", SOSREPORT)
+
+
+def figures(root: Path) -> Ledger:
+    return account(looked_at(host_of(str(root))))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, form: str, tmp_path: Path) -> None:
+    """The counts and sizes are slabinfo's, the merging is from what ls printed of /sys/kernel/slab."""
+    found, expected = figures(report(kernel, tmp_path, form)), ledger(kernel, "established")
+    for mode in ("full", "time_wait"):
+        for family in ("ipv4", "ipv6", "mix"):
+            side, whole = (each.costs[mode].figures[family].accepted for each in (found, expected))
+            sizes, sizes_of_whole = ({part.object: part.slab_bytes for part in each.parts} for each in (side, whole))
+            # /sys/kernel/security/lsm is not in it, so that what security modules hang on a socket is not known.
+            assert sizes == {name: size for name, size in sizes_of_whole.items() if name in sizes}
+            assert set(sizes_of_whole) - set(sizes) <= {"LSM socket blob"} | set(side.missing)
+    assert found.sockets == expected.sockets
+    assert [(each.name, each.row, each.bytes) for each in found.caches if each.name == each.row] == [
+        (each.name, each.row, each.bytes) for each in expected.caches if each.name == each.row
+    ]
+    assert [
+        (zone.free_area, zone.migrate_types, zone.low_pages, zone.tcp_slabs_free)
+        for node in found.nodes
+        for zone in node.zones
+    ] == [
+        (zone.free_area, zone.migrate_types, zone.low_pages, zone.tcp_slabs_free)
+        for node in expected.nodes
+        for zone in node.zones
+    ]
+    assert [(node.cpu_list, node.memory_bytes) for node in found.nodes] == [
+        (node.cpu_list, node.memory_bytes) for node in expected.nodes
+    ]
+
+
+def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> None:
+    found = looked_at(host_of(str(report("6.1-4n", tmp_path, form))))
+    sysctls, limits, topology = found.sysctls.value, found.socket_limits.value, found.topology.value
+    assert sysctls is not None
+    assert sysctls.host_name == "web17"
+    assert sysctls.kernel_release == "6.1.0-56-amd64"
+    assert sysctls.tcp_mem == tuple(map(int, text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()))
+    assert limits is not None
+    assert limits.most_orphans == int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_max_orphans"))
+    assert topology is not None
+    assert topology.online_cpus == 8
+    assert found.taken_at_unix_s == DATE_UNIX_S
+    assert not found.live
+
+
+def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_path: Path) -> None:
+    root = report("6.1-4n", tmp_path)
+    subprocess.run(["rm", "-r", str(root / "sys")], check=True)
+    topology = looked_at(host_of(str(root))).topology.value
+    assert topology is not None
+    expected = snapshot("6.1-4n", "established").topology.value
+    assert expected is not None
+    assert [(node.node, node.cpu_list) for node in topology.nodes] == [
+        (node.node, node.cpu_list) for node in expected.nodes
+    ]
+    assert [node.memory_bytes for node in topology.nodes] == [None] * 4
+
+
+@pytest.mark.parametrize("options", ["-lt", "-la", "-alZ", "-l --time-style=long-iso", "-l --time-style=full-iso"])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_links_are_read_from_what_ls_prints_in_every_form_that_sos_asks_for(kernel: str, options: str) -> None:
+    slab = tree(kernel, "base") / "sys/kernel/slab"
+    assert listed_in_ls(listing(slab, *options.split())) == {
+        path.name: str(path.readlink()) if path.is_symlink() else None for path in slab.iterdir()
+    }
+
+
+def test_what_the_report_does_not_hold_is_missing_and_says_so(form: str, tmp_path: Path) -> None:
+    found = looked_at(host_of(str(report("6.1-4n", tmp_path, form))))
+    for name in ("slab_counts", "slab_sizes", "security_modules"):
+        reading = getattr(found, name)
+        assert (reading.state, reading.value) == ("missing", None), name
+        assert "the sosreport does not hold it" in reading.reason
+
+
+@pytest.mark.parametrize("path", ["proc/slabinfo", "proc/net/sockstat", "proc/zoneinfo"])
+def test_a_file_that_is_not_in_it_leaves_its_figures_open(path: str, tmp_path: Path) -> None:
+    root = report("6.1-4n", tmp_path)
+    (root / path).unlink()
+    found = figures(root)
+    reason = found.sources[path.rpartition("/")[2]].reason
+    assert reason is not None
+    assert "the sosreport does not hold it" in reason
+    if path == "proc/slabinfo":
+        assert found.tcp_memory.bytes is None
+    elif path == "proc/net/sockstat":
+        assert (found.sockets.allocated, found.sockets.time_wait) == (None, None)
+    else:
+        assert {zone.low_pages for node in found.nodes for zone in node.zones} <= {None}
+
+
+def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
+    root = report("6.1-4n", tmp_path)
+    (root / "sos_commands/kernel/uname_-a").write_text("sh: 1: uname: not found\n")
+    (root / "sos_commands/kernel/sysctl_-a").write_text("")
+    (root / "sos_commands/host/hostname").write_text("hostname: you must be root\n")
+    (root / "sos_commands/date/date").write_text("Sun Nov 22 14:04:31 CET 2026\n")
+    (root / "proc/version").unlink()
+    found = looked_at(host_of(str(root)))
+    assert found.taken_at_unix_s is None, "a name of a time zone is no offset"
+    sysctls = found.sysctls.value
+    assert sysctls is None or (sysctls.host_name, sysctls.kernel_release, sysctls.tcp_mem) == (None, None, None)
+
+
+def test_files_of_the_kernel_go_before_outputs(tmp_path: Path) -> None:
+    root = sosreport_of("6.1-4n", "established", tmp_path, sysctl_files=True)
+    (root / "sos_commands/kernel/sysctl_-a").write_text("net.ipv4.tcp_mem = 1 2 3\n")
+    sysctls, expected = looked_at(host_of(str(root))).sysctls.value, snapshot("6.1-4n", "established").sysctls.value
+    assert sysctls is not None
+    assert expected is not None
+    assert sysctls.tcp_mem == expected.tcp_mem
+
+
+def test_values_are_those_of_their_own_lines() -> None:
+    sysctl = "net.ipv4.tcp_mem = 88\t117\t176\nnet.ipv4.tcp_mem_other = 1\nxnet.ipv4.tcp_mem = 2\n"
+    assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_mem") == "88\t117\t176"
+    assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_me") is None
+    lscpu = "On-line CPU(s) list: 0-3\nNUMA node1 CPU(s): 2,3\nNUMA node11 CPU(s): 7\nNUMA node2 CPU(s):\n"
+    node = "sys/devices/system/node/node{}/cpulist"
+    assert [cpus_in_lscpu(lscpu, node.format(number)) for number in (1, 11, 2, 3)] == ["2,3", "7", "", None]
+
+
+def test_the_reports_of_the_command_take_one(form: str, tmp_path: Path) -> None:
+    root = report("6.1-4n", tmp_path, form)
+    ran = subprocess.run(
+        [sys.executable, "-m", "tcptop", "--json", "--root", str(root)], capture_output=True, text=True, check=True
+    )
+    found = json.loads(ran.stdout)
+    assert found["host"]["name"] == "web17"
+    assert found["taken_at"] == "2026-11-22T12:04:31.000Z"
+    assert not found["live"]

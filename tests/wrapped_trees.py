@@ -1,0 +1,100 @@
+"""Saved trees in the forms in which other people hand them over: archives, and sosreports as sos lays them out."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from recorded import CPUS, tree, written
+
+SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
+DATE = "Sun Nov 22 12:04:31 UTC 2026"
+DATE_UNIX_S = 1795349071.0
+
+PID = "17215"
+"""Of the process that wrote the report."""
+
+SYSCTLS = (
+    "fs/file-nr",
+    "kernel/osrelease",
+    "net/core/mem_pcpu_rsv",
+    "net/ipv4/tcp_mem",
+    "net/ipv4/tcp_max_orphans",
+    "net/ipv4/tcp_max_tw_buckets",
+    "net/ipv4/ip_local_port_range",
+)
+
+
+def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> Path:
+    """An archive of a tree, in whose name below `top` every file is."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        archive.add(folder, arcname=top)
+    return path
+
+
+def archive_with(path: Path, members: Iterable[tuple[str, bytes | dict[str, object]]], mode: str = "w") -> Path:
+    """An archive of members made by hand: names with bytes, or with the fields of their headers."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                header.size = len(content)
+                archive.addfile(header, io.BytesIO(content))
+            else:
+                for field, value in content.items():
+                    setattr(header, field, value)
+                archive.addfile(header)
+    return path
+
+
+def listing(folder: Path, *options: str) -> str:
+    """What ls prints of a folder, with its links."""
+    return subprocess.run(
+        ["ls", *options, str(folder)], capture_output=True, text=True, check=True, env={"LC_ALL": "C"}
+    ).stdout
+
+
+def sosreport_of(kernel: str, phase: str, destination: Path, *, sysctl_files: bool = False) -> Path:
+    """A sosreport of a recording's machine: what sos copies, and the outputs of what it runs.
+
+    sos copies no /sys/kernel/slab, but lists it. Where `sysctl_files` is false there is no /proc/sys, as without its
+    plugin `system`, and `sysctl -a` is all there is.
+    """
+    source = tree(kernel, phase)
+    report = destination / SOSREPORT
+    shutil.copytree(source / "proc", report / "proc", ignore=None if sysctl_files else shutil.ignore_patterns("sys"))
+    # sos follows /proc/net, which is a link to self/net, and keeps the links.
+    (report / "proc" / PID).mkdir()
+    (report / "proc/net").rename(report / "proc" / PID / "net")
+    (report / "proc/net").symlink_to("self/net")
+    (report / "proc/self").symlink_to(PID)
+    nodes = sorted((source / "sys/devices/system/node").glob("node*"))
+    shutil.copytree(source / "sys/devices/system/node", report / "sys/devices/system/node")
+    release = (source / "proc/sys/kernel/osrelease").read_text().strip()
+    values = [(name, source / "proc/sys" / name) for name in SYSCTLS if (source / "proc/sys" / name).exists()]
+    lscpu = ["Architecture:            x86_64", f"CPU(s):                  {CPUS[kernel]}"]
+    lscpu += [f"  On-line CPU(s) list:   0-{CPUS[kernel] - 1}"]
+    lscpu += [f"NUMA node{node.name[4:]} CPU(s):       {(node / 'cpulist').read_text().strip()}" for node in nodes]
+    written(
+        report,
+        {
+            "sos_commands/kernel/uname_-a": f"Linux web17 {release} #1 SMP Debian x86_64 GNU/Linux\n",
+            "sos_commands/kernel/sysctl_-a": "".join(
+                f"{name.replace('/', '.')} = {path.read_text().strip()}\n" for name, path in values
+            ),
+            "sos_commands/kernel/ls_-lt_.sys.kernel.slab": listing(source / "sys/kernel/slab", "-lt"),
+            "sos_commands/host/hostname": "web17\n",
+            "sos_commands/date/date": f"{DATE}\n",
+            "sos_commands/processor/lscpu": "\n".join(lscpu) + "\n",
+            "sos_commands/memory/free": "Mem: 1 2 3\n",
+            "proc/kallsyms": "ffffffff81000000 T startup_64\n",
+            "proc/1/status": "Name:\tsystemd\n",
+            "var/log/messages": "proc/slabinfo\n" * 50,
+            "version.txt": "sosreport: 4.8.0\n",
+        },
+    )
+    return report
