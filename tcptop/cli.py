@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -10,18 +11,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tcptop import __version__
+from tcptop.console import Parser, add_lab_result, add_root, fail, looked_at, measured, opened, printed, sampler_of
 from tcptop.interval import interval_s
+from tcptop.subcommands import SUBCOMMANDS
 
 if TYPE_CHECKING:
     from tcptop.app import TcptopApp
-    from tcptop.hosts.host import Host
-    from tcptop.ledger import Ledger
-    from tcptop.sampler import Sampler
     from tcptop.settings import Settings
-    from tcptop.snapshot import LabMeasurement
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
-EXPLAIN_DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
 EPILOG = """\
 Without an option: the live screen; ? there explains the keys.
 tcptop explain [CACHE]: what it is for, who allocates and frees it, its size.
@@ -34,44 +32,19 @@ This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
 
 
-class Parser(argparse.ArgumentParser):
-    """Answers a wrong call with one line and exit code 1, as slabtop does."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program."""
-        fail(f"{message} ({self.prog} --help lists the options)")
-
-
-def fail(message: str) -> NoReturn:
-    """Says in one line what is wrong, and ends with 1."""
-    from tcptop.printable import printable
-
-    print(f"tcptop: {printable(message)}", file=sys.stderr)
-    sys.exit(1)
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs tcptop and ends the program with its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if given[:1] == ["lab"]:
-            sys.exit(run_lab(given[1:]))
-        if given[:1] == ["record"]:
-            sys.exit(run_record(given[1:]))
-        if given[:1] in (["export"], ["import"]):
-            sys.exit(run_transfer(given[0], given[1:]))
-        if given[:1] == ["explain"]:
-            run_explain(given[1:])
-        elif given[:1] == ["diff"]:
-            run_diff(given[1:])
+        if given and given[0] in SUBCOMMANDS:
+            sys.exit(SUBCOMMANDS[given[0]](given[1:]))
+        options = parsed(given)
+        if not (options.once or options.json):
+            run_screen(options)
+        elif options.replay is not None:
+            run_replay(options)
         else:
-            options = parsed(given)
-            if not (options.once or options.json):
-                run_screen(options)
-            elif options.replay is not None:
-                run_replay(options)
-            else:
-                run_reports(options)
+            run_reports(options)
     except BrokenPipeError:
         # Nobody reads any more; the interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -79,103 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(0)
     sys.exit(0)
-
-
-def run_lab(arguments: Sequence[str]) -> int:
-    """Runs `tcptop lab`; gives its exit code."""
-    from tcptop.lab import command
-
-    parser = Parser(prog="tcptop lab", description=command.DESCRIPTION, allow_abbrev=False)
-    command.add_arguments(parser)
-    return command.run(parser.parse_args(arguments))
-
-
-def run_record(arguments: Sequence[str]) -> int:
-    """Runs `tcptop record`; gives its exit code."""
-    from tcptop.recording import command
-
-    parser = Parser(prog="tcptop record", description=command.DESCRIPTION, allow_abbrev=False)
-    command.add_arguments(parser)
-    add_root(parser)
-    options = parser.parse_args(arguments)
-    host = opened(options.root)
-    if not options.json:
-        return command.run(options, host, None)
-    from tcptop.accounting import account
-    from tcptop.report.replayed import form_of
-
-    form = form_of(json=True)
-    return command.run(options, host, lambda snapshot: printed(form(account(snapshot))))
-
-
-def run_transfer(direction: str, arguments: Sequence[str]) -> int:
-    """Runs `tcptop export` or `tcptop import`; gives its exit code."""
-    from tcptop.recording import transfer
-    from tcptop.recording.choice import with_offsets
-
-    export = direction == "export"
-    description = transfer.EXPORT_DESCRIPTION if export else transfer.IMPORT_DESCRIPTION
-    parser = Parser(prog=f"tcptop {direction}", description=description, allow_abbrev=False)
-    (transfer.add_export_arguments if export else transfer.add_import_arguments)(parser)
-    options = parser.parse_args(with_offsets(arguments))
-    return (transfer.run_export if export else transfer.run_import)(options)
-
-
-def run_explain(arguments: Sequence[str]) -> None:
-    """Runs `tcptop explain`."""
-    from tcptop.report.explained import explained, overview
-
-    parser = Parser(prog="tcptop explain", description=EXPLAIN_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument(
-        "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"
-    )
-    add_root(parser)
-    add_lab_result(parser)
-    options = parser.parse_args(arguments)
-    sampler = sampler_of(opened(options.root), 1.0, options.lab)
-    sampler.ask_for("btf")
-    ledger = looked_at(sampler)
-    text = overview(ledger) if options.what is None else explained(ledger, options.what)
-    if text is None:
-        fail(f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them")
-    printed(text)
-
-
-def run_diff(arguments: Sequence[str]) -> None:
-    """Runs `tcptop diff`."""
-    from tcptop import diff_command
-    from tcptop.evidence import EvidenceError
-
-    parser = Parser(
-        prog="tcptop diff",
-        description=diff_command.DESCRIPTION,
-        epilog=diff_command.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    diff_command.add_arguments(parser)
-    try:
-        text = diff_command.compared_text(parser.parse_args(arguments))
-    except EvidenceError as error:
-        fail(str(error))
-    printed(text)
-
-
-def add_root(parser: argparse.ArgumentParser) -> None:
-    """The option that says whose files are read."""
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        default="/",
-        help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
-    )
-
-
-def add_lab_result(parser: argparse.ArgumentParser) -> None:
-    """The option that takes what a lab measured."""
-    parser.add_argument(
-        "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
-    )
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -219,7 +95,7 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
     options, others = parser.parse_known_args(choice.with_offsets(arguments))
-    for subcommand in ("lab", "explain", "record", "export", "import", "diff"):
+    for subcommand in SUBCOMMANDS:
         if subcommand in others:
             fail(f"{subcommand} comes first: tcptop {subcommand}")
     if others:
@@ -266,47 +142,10 @@ def sort_key(text: str) -> str:
     return key
 
 
-def opened(root: str) -> Host:
-    """The host below a root; one line and the end where there is none."""
-    from tcptop.hosts.opening import host_of
-
-    try:
-        return host_of(root)
-    except (OSError, ValueError) as error:
-        fail(f"--root {root}: {getattr(error, 'strerror', None) or error}")
-
-
-def sampler_of(host: Host, period_s: float, lab_result: str | None) -> Sampler:
-    """Follows a host without a thread or an event loop."""
-    from tcptop.sampler import Sampler, kernel_sources
-
-    return Sampler(host, kernel_sources(), period_s, measured=measured(lab_result))
-
-
-def looked_at(sampler: Sampler) -> Ledger:
-    """The figures of one look."""
-    from tcptop.accounting import account
-    from tcptop.sampler import read_due
-
-    read_due(sampler)
-    return account(sampler.snapshot())
-
-
-def measured(path: str | None) -> LabMeasurement | None:
-    """The lab result in a file; one line and the end where it is none."""
-    if path is None:
-        return None
-    from tcptop.lab.errors import LabError
-    from tcptop.lab.saved import measurement
-
-    try:
-        return measurement(path)
-    except LabError as error:
-        fail(str(error))
-
-
 def run_reports(options: argparse.Namespace) -> None:
     """Prints reports without a screen, an event loop or a thread."""
+    # One report leaves too little to look for garbage in.
+    gc.disable()
     period_s = options.delay or 1.0
     sampler = sampler_of(opened(options.root), period_s, options.lab)
     count = options.count or 1
@@ -325,6 +164,7 @@ def run_reports(options: argparse.Namespace) -> None:
             if number + 1 < count:
                 text += "\n"
         printed(text)
+        gc.enable()
         if number + 1 < count:
             next_s = max(next_s + period_s, time.monotonic())
             time.sleep(max(0.0, next_s - time.monotonic()))
@@ -345,26 +185,15 @@ def run_replay(options: argparse.Namespace) -> None:
         fail(str(error))
 
 
-def printed(text: str) -> None:
-    """Writes and flushes; a full disk is one line."""
-    if sys.stdout is None:  # as Python leaves it where the descriptor is closed
-        fail("standard output is closed; nothing to write to")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        message = f"write error: {error.strerror}"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        fail(message)
-
-
 def run_screen(options: argparse.Namespace) -> None:
     """Runs the screen, on a host or on a recording, until it is quit."""
     streams = (sys.stdin, sys.stdout, sys.stderr)
     if not all(stream is not None and stream.isatty() for stream in streams):
         fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
+    if os.environ.get("TERM") == "dumb":
+        fail("this terminal can only be written line by line (TERM=dumb); use -o for a text report or --json for JSON")
+    # What is imported stays; to look through it for garbage again and again would take a tenth of the start.
+    gc.disable()
     from dataclasses import replace
 
     from tcptop.settings import path, read
@@ -383,6 +212,8 @@ def run_screen(options: argparse.Namespace) -> None:
     app = replay_app(options, settings, wrong) if options.replay is not None else live_app(options, settings, wrong)
     from tcptop.app import run
 
+    gc.freeze()
+    gc.enable()
     sys.exit(run(app, settings, ascii_alone))
 
 
