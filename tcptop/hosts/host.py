@@ -9,7 +9,11 @@ Answer = TypeVar("Answer")
 
 
 class FileRead(NamedTuple):
-    """The bytes of one path, or the error that the kernel gave instead, and what asking took."""
+    """The bytes of one path, or the error that the kernel gave instead, and what asking took.
+
+    By the CPU time of the thread that asked: what it waits for its turn, in the interpreter or on a busy machine, harms
+    nobody, and would count as much again as a long walk below a lock.
+    """
 
     path: str
     data: bytes | None

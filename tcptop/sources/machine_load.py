@@ -33,7 +33,7 @@ class MachineLoadSource(Source[MachineLoad]):
         return reading(load, None, "proc/meminfo", took_us)
 
     def _timed(self, proc_folder: str) -> tuple[MachineLoad, int]:
-        started_ns = time.perf_counter_ns()
+        started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available
         # psutil's own cpu_percent() remembers the times before by thread, and the thread may change.
@@ -43,4 +43,4 @@ class MachineLoadSource(Source[MachineLoad]):
         if self._before is not None and total > self._before[0]:
             busy = 100 * (1 - (idle - self._before[1]) / (total - self._before[0]))
         self._before = (total, idle)
-        return MachineLoad(available, busy), (time.perf_counter_ns() - started_ns) // 1000
+        return MachineLoad(available, busy), (time.thread_time_ns() - started_ns) // 1000

@@ -52,6 +52,8 @@ class Grid(ScrollPane):
         self._head: Line = ()
         self._rows: list[Line] = []
         self._keys: list[str] = []
+        self._shape: tuple[int, int, tuple[int, ...]] | None = None
+        self._widths: list[int] = []
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
         """All the columns there are; those that do not fit are dropped, the least important first."""
@@ -84,6 +86,7 @@ class Grid(ScrollPane):
         layout = self.grid_columns(ledger, choices)
         rows = self.grid_rows(ledger, choices)
         chosen, widths, gap = fitting(layout, rows, columns)
+        widths = self._steady(chosen, widths, gap, columns)
         texts = [layout[at].title + layout[at].sorted for at in chosen]
         head = (" " * gap).join(
             fitted(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
@@ -99,6 +102,15 @@ class Grid(ScrollPane):
             )
             for row in rows
         ]
+
+    def _steady(self, chosen: list[int], widths: list[int], gap: int, columns: int) -> list[int]:
+        """The widths of before where they still do, so that a figure with a digit less moves nothing."""
+        shape = (columns, gap, tuple(chosen))
+        kept = self._widths if shape == self._shape and len(self._widths) == len(widths) else widths
+        widest = list(map(max, kept, widths))
+        fits = sum(widest[at] for at in chosen) + gap * (len(chosen) - 1) <= columns
+        self._shape, self._widths = shape, widest if fits else widths
+        return self._widths
 
 
 def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int) -> tuple[list[int], list[int], int]:
