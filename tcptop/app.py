@@ -273,23 +273,19 @@ class TcptopApp(App[int]):
 
     def action_switch_extras(self) -> None:
         """Marks and graphs, on or off."""
-        if self._is_saved():
-            return
+        self._say_if_saved()
         self._choose(replace(self._choices, extras=not self._choices.extras))
 
     def action_mark(self) -> None:
         """Sets a mark at the figures of now, or takes it away."""
-        if self._is_saved():
-            return
+        self._say_if_saved()
         mark = self._ledger if self._choices.mark is None else None
         self._choose(replace(self._choices, mark=mark, since=None))
 
-    def _is_saved(self) -> bool:
-        """Whether there is but one sample, and so nothing that changes; then it is said."""
-        saved = self._ledger is not None and not self._ledger.live
-        if saved:
+    def _say_if_saved(self) -> None:
+        """Says that nothing will come of it where there is but one sample."""
+        if self._ledger is not None and not self._ledger.live:
             self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)
-        return saved
 
     def action_switch_unit(self) -> None:
         """Free blocks or bytes in the buddy lists."""
