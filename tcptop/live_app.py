@@ -115,8 +115,11 @@ class LiveApp(TcptopApp):
 
     def _draw(self) -> None:
         super()._draw()
-        if self._live is not None:
-            for buddy in self.screen_stack[0].query(BuddyPane):
+        if self._live is None:
+            return
+        # A look may come while the app ends, and has no screen any more.
+        for screen in self.screen_stack[:1]:
+            for buddy in screen.query(BuddyPane):
                 self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_sample(self) -> None:
