@@ -87,6 +87,6 @@ class ViewingApp(TcptopApp):
         if self._viewer is None:
             return
         self._choices = replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line)
-        if self._ledger is not None:
+        if self._ledger is not None and self.screen_stack:
             for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimeLinePane)):
                 pane.show(self._ledger, self._choices)
