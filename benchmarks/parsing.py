@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
-from tcptop.sampler import kernel_sources
+from tcptop.hosts.run_sync import driven
+from tcptop.sampling.sampler import kernel_sources
 
 TIMES = 25
 

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.quiet_collection import collect_quietly
 from tcptop.recording.choice import ALL
 from tcptop.recording.opening import opened
 from tcptop.recording.recorder import Recorder
-from tcptop.replay_app import ReplayApp
-from tcptop.sampler import Sampler, kernel_sources, read_due
-from tcptop.viewer import held_samples
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.idle_gc import collect_quietly
+from tcptop.screen.playback import held_samples
+from tcptop.screen.replay_app import ReplayApp
 
 SAMPLES = 86_400
 HOUR = 3600

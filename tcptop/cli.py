@@ -11,13 +11,23 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tcptop import __version__
-from tcptop.console import Parser, add_lab_result, add_root, fail, looked_at, measured, opened, printed, sampler_of
-from tcptop.interval import interval_s
-from tcptop.subcommands import SUBCOMMANDS
+from tcptop.commands.common import (
+    Parser,
+    add_lab_result,
+    add_root,
+    fail,
+    looked_at,
+    measured,
+    opened,
+    printed,
+    sampler_of,
+)
+from tcptop.commands.subcommands import SUBCOMMANDS
+from tcptop.text.interval import interval_s
 
 if TYPE_CHECKING:
-    from tcptop.app import TcptopApp
-    from tcptop.settings import Settings
+    from tcptop.screen.app import TcptopApp
+    from tcptop.screen.settings import Settings
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
 EPILOG = """\
@@ -134,7 +144,7 @@ def times(text: str) -> int:
 
 def sort_key(text: str) -> str:
     """One of slabtop's letters, in either case."""
-    from tcptop.columns import SORT_KEYS
+    from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
     if key not in SORT_KEYS:
@@ -157,8 +167,8 @@ def run_reports(options: argparse.Namespace) -> None:
 
             text = f"{as_json(ledger)}\n"
         else:
-            from tcptop.columns import DEFAULT_SORT_KEY
             from tcptop.report.as_text import as_text
+            from tcptop.text.cache_columns import DEFAULT_SORT_KEY
 
             text = as_text(ledger, options.sort or DEFAULT_SORT_KEY)
             if number + 1 < count:
@@ -196,8 +206,8 @@ def run_screen(options: argparse.Namespace) -> None:
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.settings import path, read
-    from tcptop.widgets.plain_glyphs import needs_ascii
+    from tcptop.screen.settings import path, read
+    from tcptop.text.ascii import needs_ascii
 
     settings, wrong = read(path())
     given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
@@ -210,7 +220,7 @@ def run_screen(options: argparse.Namespace) -> None:
     # What this terminal needs is no wish, and so it is never written to the settings file.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     app = replay_app(options, settings, wrong) if options.replay is not None else live_app(options, settings, wrong)
-    from tcptop.app import run
+    from tcptop.screen.app import run
 
     gc.freeze()
     gc.enable()
@@ -220,7 +230,7 @@ def run_screen(options: argparse.Namespace) -> None:
 def live_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
     """The screen on a host."""
     host, found = opened(options.root), measured(options.lab)
-    from tcptop.recording_app import RecordingApp
+    from tcptop.screen.recording_app import RecordingApp
 
     return RecordingApp(host, settings.interval or 1.0, settings.sort, found, settings, wrong)
 
@@ -230,13 +240,13 @@ def replay_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[
     from tcptop.recording.choice import Choice
     from tcptop.recording.errors import RecordingError
     from tcptop.recording.opening import opened
-    from tcptop.viewer import held_samples
+    from tcptop.screen.playback import held_samples
 
     found = measured(options.lab)
     try:
         held, start = held_samples(opened(options.replay), Choice(options.at, options.first, options.last))
     except RecordingError as error:
         fail(str(error))
-    from tcptop.replay_app import ReplayApp
+    from tcptop.screen.replay_app import ReplayApp
 
     return ReplayApp(held, start, settings.sort, found, settings, wrong)

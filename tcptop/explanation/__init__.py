@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.catalogue_page import catalogue_page
+from tcptop.explanation.headroom_page import room_page
 from tcptop.explanation.memory_page import memory_page
-from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_page
 from tcptop.explanation.trees import tree_page
-from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
-from tcptop.kernel_paths import SUBJECTS
+from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
+from tcptop.text.line import Line
 
 Drawn = Callable[[Ledger, int], list[Line]]
 

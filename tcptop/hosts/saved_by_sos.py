@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import driven
 
 COMMANDS = "sos_commands"
 NAME_START = "sosreport-"

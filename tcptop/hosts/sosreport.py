@@ -13,8 +13,8 @@ from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
+from tcptop.hosts.run_sync import driven
 from tcptop.hosts.saved_by_sos import COMMANDS
 
 NOT_HELD = "the sosreport does not hold it"

@@ -6,8 +6,8 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import driven
 from tcptop.lab.errors import LabError
 from tcptop.sources.slabinfo import SlabinfoSource
 from tcptop.sources.sockstat import SockstatSource

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tcptop.lab.errors import LabError
-from tcptop.printable import printable, printable_name
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
+from tcptop.text.printable import printable, printable_name
 
 SCHEMA = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.printable import printable
+from tcptop.text.printable import printable
 
 
 class RecordingError(Exception):

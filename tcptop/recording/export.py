@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from tcptop.hosts.host import FolderRead
-from tcptop.hosts.tap import HostAnswer
-from tcptop.printable import printable
+from tcptop.hosts.recording_host import HostAnswer
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.record_writer import NOT_KEPT
 from tcptop.recording.recording import KeptSample, Recording
-from tcptop.sampler import AnyReading, SourceRead
+from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import READING_NAMES
+from tcptop.text.printable import printable
 
 SCHEMA = 1
 SCHEMA_KEY = "tcptop_export"

@@ -8,10 +8,9 @@ import os
 from typing import Any, get_args
 
 from tcptop.hosts.confined_tree import ConfinedTree
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead, FolderRead, Identity
-from tcptop.hosts.tap import HostAnswer
-from tcptop.printable import printable
+from tcptop.hosts.recording_host import HostAnswer
+from tcptop.hosts.run_sync import driven
 from tcptop.recording.bundle import MOST_ANSWERS, MOST_FILE_BYTES, Bundle
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import LIST_NAME, SAMPLE_NAME, SCHEMA, SCHEMA_KEY
@@ -19,8 +18,9 @@ from tcptop.recording.record_writer import NOT_KEPT
 from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
 from tcptop.recording.replay import failed
 from tcptop.recording.replay_host import ReplayHost
-from tcptop.sampler import AnyReading, SourceRead, kernel_sources
+from tcptop.sampling.sampler import AnyReading, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot, Sockstat
+from tcptop.text.printable import printable
 
 MOST_SAMPLES = 100_000
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
-from tcptop.printable import printable
 from tcptop.recording.errors import RecordingError
+from tcptop.text.printable import printable
 
 APPLICATION_ID = 0x54435054
 """`TCPT`, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from tcptop.printable import printable
 from tcptop.recording.bounded_cache import BoundedCache
+from tcptop.recording.checksum import MOST_UNPACKED_BYTES, DamagedError, unpacked
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.file_format import SQLITE_ERRORS, opened_file, reason, told
-from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
 from tcptop.recording.recording import KeptSample, Summary
 from tcptop.recording.replay import Replay, Replayed
 from tcptop.recording.sample_record import SampleRecord, parsed_record
 from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
 
 MOST_SAMPLES = 5_000_000
 """Two months at one a second; what is listed of each takes 32 bytes."""

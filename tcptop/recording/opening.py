@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 
-from tcptop.printable import printable
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import LIST_NAME
 from tcptop.recording.exported_folder import ExportedFolder
@@ -13,6 +12,7 @@ from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
 from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
+from tcptop.text.printable import printable
 
 KNOWN = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
 

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import NamedTuple
 
-from tcptop.printable import printable
+from tcptop.recording.checksum import packed
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.file_format import new_file, opened_file, reason
-from tcptop.recording.packing import packed
 from tcptop.recording.record_writer import RecordWriter
-from tcptop.sampler import SourceRead
+from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
 
 SHARED_BYTES = 1 << 20
 """A file that is larger (BTF) is kept once and not with every whole copy."""

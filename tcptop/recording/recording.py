@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from tcptop.sampler import SourceRead
+from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 
 

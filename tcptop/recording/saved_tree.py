@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.hosts.opening import host_of
 from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
-from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 

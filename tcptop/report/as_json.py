@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tcptop import __version__
-from tcptop.kernel_objects import OBJECT_OF_CACHE
+from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import (
     CacheLine,
     ConnectionCost,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tcptop import columns, units
+from tcptop.explanation.headroom_page import room_page
 from tcptop.explanation.memory_page import split_table
-from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_table
 from tcptop.ledger import AccountingMode, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
-from tcptop.text_line import Line, text_of
+from tcptop.text import cache_columns as columns
+from tcptop.text import units
+from tcptop.text.line import Line, text_of
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection (full: one socket with its inode, dentry and file)",

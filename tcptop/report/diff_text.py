@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from time import gmtime, strftime
 
-from tcptop import units
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
@@ -20,6 +19,7 @@ from tcptop.comparison.difference import (
 from tcptop.report.as_text import IN_ASCII, table
 from tcptop.report.growth_text import growth_lines, wrapped
 from tcptop.report.signed import signed_amount, signed_count
+from tcptop.text import units
 
 MOST_ROWS = 15
 """Of a list; the others are counted, and are in the JSON."""

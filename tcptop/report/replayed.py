@@ -8,8 +8,8 @@ from tcptop.accounting import account
 from tcptop.ledger import Ledger
 from tcptop.recording.choice import Choice
 from tcptop.recording.errors import check_damages
-from tcptop.recording.moments import chosen
 from tcptop.recording.opening import opened
+from tcptop.recording.time_spec import chosen
 from tcptop.snapshot import LabMeasurement
 
 Form = Callable[[Ledger], str]
@@ -21,8 +21,8 @@ def form_of(json: bool, sort_key: str | None = None) -> Form:
         from tcptop.report.as_json import as_json
 
         return lambda ledger: f"{as_json(ledger)}\n"
-    from tcptop.columns import DEFAULT_SORT_KEY
     from tcptop.report.as_text import as_text
+    from tcptop.text.cache_columns import DEFAULT_SORT_KEY
 
     return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY)
 

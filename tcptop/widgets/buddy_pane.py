@@ -9,11 +9,11 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
-from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
-from tcptop.text_line import EMPTY, WARNING, Line, Piece, Role, wrapped
-from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
-from tcptop.widgets.line import fitted
+from tcptop.text import units
+from tcptop.text.line import EMPTY, WARNING, Line, Piece, Role, wrapped
+from tcptop.view.choices import BlockUnit, Choices, chosen_nodes, node_title
+from tcptop.widgets.cell_width import fitted
 from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory
-from tcptop.text_line import Line, Piece
+from tcptop.text import units
+from tcptop.text.line import Line, Piece
 
 BAR = 10
 FILLED, REST = "█", "░"

@@ -13,14 +13,14 @@ from rich.cells import cell_len
 
 from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
+from tcptop.explanation.headroom_page import room_number, room_sentence
 from tcptop.explanation.live_size import live_size
-from tcptop.explanation.room_page import room_number, room_sentence
 from tcptop.explanation.states_page import side_amount
-from tcptop.kernel_objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
-from tcptop.kernel_paths import SUBJECTS
+from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import Ledger
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
-from tcptop.text_line import text_of
+from tcptop.text.line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
 """Those of a pipe and of terminals, and those inside the box on terminals of 80 and 120 columns."""

@@ -20,13 +20,13 @@ from wrapped_trees import archive_of, archive_with
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
-from tcptop.hosts import unpacked_stream
+from tcptop.hosts import decompress as unpacked_stream
 from tcptop.hosts.archive import ArchiveHost
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
 from tcptop.hosts.host import FileRead, FolderRead, Host
 from tcptop.hosts.kept_paths import is_kept, listed_name
 from tcptop.hosts.opening import host_of
+from tcptop.hosts.run_sync import driven
 
 FIGURES = ("slabinfo", "slab_links", "slab_sizes", "slab_counts", "zoneinfo", "buddyinfo", "pagetypeinfo", "sockstat")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import MAX_FILE_BYTES, MAX_FOLDER_NAMES, FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.run_sync import driven
 
 
 def read(root: Path, path: str) -> FileRead:

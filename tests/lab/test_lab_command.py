@@ -14,15 +14,18 @@ import pytest
 from recorded import MemoryHost
 from test_lab_report import result
 
-from tcptop.lab import command, limits
+from tcptop.commands import lab as command
+from tcptop.lab import preconditions as limits
 from tcptop.lab.as_json import as_object
 from tcptop.lab.errors import LabError
-from tcptop.lab.limits import checked_connections
+from tcptop.lab.preconditions import checked_connections
 from tcptop.lab.saved import measurement
 
 LAB = """
 import argparse, os, sys
-from tcptop.lab import command, experiment, limits, progress
+from tcptop.lab import experiment, progress
+from tcptop.commands import lab as command
+from tcptop.lab import preconditions as limits
 from tcptop.hosts import folder
 parser = argparse.ArgumentParser(prog="tcptop lab")
 command.add_arguments(parser)

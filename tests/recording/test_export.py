@@ -14,6 +14,7 @@ from recorded import RECORDINGS, snapshot_of, tree
 from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
+from tcptop.commands.export import copied
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.recording.bundle import Bundle
 from tcptop.recording.errors import RecordingError
@@ -21,9 +22,8 @@ from tcptop.recording.export import export
 from tcptop.recording.opening import opened
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import KeptSample
-from tcptop.recording.transfer import copied
 from tcptop.report.as_json import as_json
-from tcptop.sampler import SourceRead
+from tcptop.sampling.sampler import SourceRead
 
 SAMPLES = 7
 

@@ -16,10 +16,10 @@ from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
 from tcptop.recording.bundle import SharedFile, resolved
+from tcptop.recording.checksum import MOST_UNPACKED_BYTES, DamagedError, packed, unpacked
 from tcptop.recording.errors import RecordingError
 from tcptop.recording.file_format import EXPECTED
 from tcptop.recording.opening import opened
-from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, packed, unpacked
 from tcptop.recording.sample_record import BLOCK_SAMPLES, parsed_record
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot

@@ -14,7 +14,7 @@ from samples import PlayedHost, phases, reading
 from tcptop.hosts.host import Identity
 from tcptop.recording.recorder import Bounds, Recorder
 from tcptop.recording.sample_record import BLOCK_SAMPLES
-from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace="/host/proc/1/net", proc_folder=None)

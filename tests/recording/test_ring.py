@@ -8,9 +8,9 @@ import pytest
 from samples import phases, reading, record
 
 from tcptop.recording.errors import RecordingError
-from tcptop.recording.quantities import size_bytes
 from tcptop.recording.recorder import Bounds
 from tcptop.recording.sample_record import BLOCK_SAMPLES
+from tcptop.text.quantities import size_bytes
 
 
 def test_a_ring_by_size(tmp_path: Path) -> None:

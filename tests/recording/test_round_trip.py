@@ -17,7 +17,7 @@ from tcptop.recording.opening import opened
 from tcptop.recording.sample_record import BLOCK_SAMPLES
 from tcptop.recording.source_numbers import SOURCES
 from tcptop.recording.varints import Reader
-from tcptop.sampler import kernel_sources
+from tcptop.sampling.sampler import kernel_sources
 
 
 @each_kernel

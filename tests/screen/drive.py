@@ -15,19 +15,19 @@ from textual.app import App
 from textual.geometry import Size
 from textual.pilot import Pilot
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.live_app import Sampled
+from tcptop.hosts.run_sync import driven
 from tcptop.recording.choice import ALL, Choice
 from tcptop.recording.opening import opened as opened_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording_app import RecordingApp
-from tcptop.replay_app import ReplayApp
-from tcptop.sampler import Sampler, kernel_sources
-from tcptop.settings import NO_SETTINGS, Settings
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.screen.live_app import Sampled
+from tcptop.screen.playback import held_samples
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
-from tcptop.viewer import held_samples
 from tcptop.widgets.pane import Pane
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"

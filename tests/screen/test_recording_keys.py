@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from drive import AppPilot, ChangedHost, app_on, grid, lines_of, shown, tree, until
 
-from tcptop import live_recording
 from tcptop.recording.opening import opened
-from tcptop.recording_app import RecordingApp
+from tcptop.screen import live_recording
+from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.time_line_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import HERE, TimeLinePane
 
 SOCKSTAT = "proc/net/sockstat"
 SIZE = (160, 40)

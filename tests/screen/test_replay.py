@@ -26,13 +26,13 @@ from hypothesis import strategies as st
 from textual.binding import Binding
 
 from tcptop.recording.choice import Choice
-from tcptop.replay_app import ReplayApp
+from tcptop.screen.replay_app import ReplayApp
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.time_line_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import HERE, TimeLinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
 ROWS_OF_TIME_LINE = 3

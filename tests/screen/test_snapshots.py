@@ -18,11 +18,11 @@ from textual._doc import take_svg_screenshot
 from textual.app import App
 from textual.widgets import Input
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import driven
 from tcptop.recording.recorder import Recorder
-from tcptop.recording_app import RecordingApp
-from tcptop.sampler import Sampler, kernel_sources
-from tcptop.settings import Settings
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.settings import Settings
 from tcptop.snapshot import Snapshot
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)

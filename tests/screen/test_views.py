@@ -26,16 +26,16 @@ from drive import (
 )
 from textual._doc import take_svg_screenshot
 
-from tcptop.recording_app import RecordingApp
-from tcptop.settings import Settings, path, read
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.settings import Settings, path, read
+from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
-from tcptop.themes import LIGHT_THEME, THEME
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.headroom_line import RoomLine
 from tcptop.widgets.key_line import KEYS, KeyLine
-from tcptop.widgets.room_line import RoomLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.trend_line import LEVELS, TrendLine
+from tcptop.widgets.trend_pane import LEVELS, TrendLine
 
 LARGE = (200, 70)
 ALL = (200, 500)

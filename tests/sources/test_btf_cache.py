@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from recorded import SAVED, MemoryHost
 from test_btf import blob, nested
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead
+from tcptop.hosts.run_sync import driven
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources import btf_cache, kernel_notes
 from tcptop.sources.btf import PATH, BtfSource

@@ -25,12 +25,12 @@ from recorded import (
 from trim_recording import trim
 
 from tcptop.accounting import account
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.run_sync import driven
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
-from tcptop.sampler import kernel_sources
+from tcptop.sampling.sampler import kernel_sources
 from tcptop.snapshot import READING_NAMES, Reading, Snapshot
 
 FILES = {

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.run_sync import driven
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.memory_cgroups import (
     CGROUPS,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, tree
 
-from tcptop.hosts.driven import driven
-from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.hosts.run_sync import driven
+from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.snapshot import Reading, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource, parse_counts
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, text, tree
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.run_sync import driven
 from tcptop.snapshot import Reading, SecurityModules, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import build_id

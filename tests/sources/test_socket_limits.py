@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import ALL, SAVED, MemoryHost, snapshot, text
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import driven
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.socket_limits import (
     CONNTRACK_COUNT,

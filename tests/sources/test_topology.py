@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, copied, each_recording, snapshot, snapshot_of, text, tree
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import driven
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.topology import TopologySource, cpu_count
 
