@@ -11,7 +11,7 @@ from recorded import RECORDINGS, tree
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.recording.opening import opened
+from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import NO_BOUNDS, Bounds, Recorder
 from tcptop.recording.recording import Recording
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -91,7 +91,7 @@ def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_
 @contextmanager
 def reading(path: Path) -> Iterator[Recording]:
     """A recording, closed at the end."""
-    recording = opened(str(path))
+    recording = open_recording(str(path))
     try:
         yield recording
     finally:

@@ -18,10 +18,6 @@ LIVE = "live"
 FIRST_OF_JSON = b"{"
 
 
-class EvidenceError(Exception):
-    """One line for a person: what cannot be opened, and why."""
-
-
 def is_lab_result(name: str) -> bool:
     """Whether the name is that of a file that begins as JSON does."""
     try:
@@ -37,39 +33,34 @@ def is_lab_result(name: str) -> bool:
 
 
 def lab_result_of(name: str, command: str) -> Json:
-    """What `tcptop lab -w` wrote; raises EvidenceError in one line that names the command."""
+    """What `tcptop lab -w` wrote; raises TcptopError in one line that names the command."""
     from tcptop.lab.compare import loaded
-    from tcptop.lab.errors import LabError
 
-    try:
-        return loaded(name, command)
-    except LabError as error:
-        raise EvidenceError(str(error)) from None
+    return loaded(name, command)
 
 
 def ledger_of(name: str, command: str) -> Ledger:
     """The figures of what the name stands for: `live`, a path, or `PATH@MOMENT` of a recording; its last sample else.
 
     Raises:
-        EvidenceError: in one line that names the command.
+        TcptopError: in one line that names the command.
     """
     if name == LIVE:
         return _ledger_of_this_machine()
     path, moment = split_moment(name)
-    from tcptop.recording.choice import ALL, Choice
-    from tcptop.recording.errors import RecordingError
-    from tcptop.recording.opening import opened
-    from tcptop.recording.time_spec import chosen
+    from tcptop.errors import TcptopError
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.time_spec import ALL, TimeRange, select_samples
 
     try:
-        recording = opened(path)
+        recording = open_recording(path)
         try:
-            index = chosen(recording, ALL if moment is None else Choice(at=moment))[-1]
+            index = select_samples(recording, ALL if moment is None else TimeRange(at=moment))[-1]
             return account(recording.snapshot(index))
         finally:
             recording.close()
-    except RecordingError as error:
-        raise EvidenceError(f"{command}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
+    except TcptopError as error:
+        raise TcptopError(f"{command}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
 
 
 def split_moment(name: str) -> tuple[str, str | None]:

@@ -1,11 +1,14 @@
-"""`tcptop diff`: its options, and which of its forms two pieces of evidence take."""
+"""`tcptop diff`: the difference of two ledgers, or of two lab results, as text or JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
-from tcptop.commands.comparison_input import LIVE, EvidenceError, is_lab_result, lab_result_of, ledger_of
+from tcptop.commands.common import Parser, write_stdout
+from tcptop.commands.comparison_input import LIVE, is_lab_result, lab_result_of, ledger_of
+from tcptop.errors import TcptopError
 
 DESCRIPTION = """\
 What changed from A to B: sockets, bytes per connection, slab caches, TCP
@@ -29,23 +32,30 @@ The exit code is 0 also where they differ.
 COMMAND = "diff"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the subcommand."""
+def run(arguments: Sequence[str]) -> int:
+    """Prints the difference; gives the exit code."""
+    parser = Parser(
+        prog="tcptop diff",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     parser.add_argument("before", metavar="A", help="what it was before")
     parser.add_argument("after", metavar="B", help="what it is after")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    write_stdout(_diff_text((options.before, options.after), options.json))
+    return 0
 
 
-def compared_text(options: argparse.Namespace) -> str:
-    """What the command prints; raises EvidenceError in one line where A or B cannot be opened."""
-    names: tuple[str, str] = (options.before, options.after)
+def _diff_text(names: tuple[str, str], as_json: bool) -> str:
     labs = [name != LIVE and is_lab_result(name) for name in names]
     if all(labs):
-        return _labs_text(names, options.json)
+        return _labs_text(names, as_json)
     if any(labs):
-        lab = names[labs.index(True)]
-        raise EvidenceError(f"{COMMAND} {lab}: a lab result is compared with another one only")
-    return _ledgers_text(names, options.json)
+        raise TcptopError(f"{COMMAND} {names[labs.index(True)]}: a lab result is compared with another one only")
+    return _ledgers_text(names, as_json)
 
 
 def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:

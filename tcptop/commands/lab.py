@@ -1,42 +1,51 @@
-"""`tcptop lab`: its options, and what happens with its result."""
+"""`tcptop lab`: measures the cost of each TCP state, prints the result, writes it to a file, compares two."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from tcptop.commands.common import Parser, parse_positive, write_stdout
+from tcptop.errors import TcptopError
 from tcptop.lab.as_json import as_object
 from tcptop.lab.as_text import as_text
 from tcptop.lab.compare import compare_text, compared, loaded
-from tcptop.lab.errors import LabError
 from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.runs import STATES
 from tcptop.lab.saved import Json
 from tcptop.lab.terminal_table import terminal_columns
-from tcptop.text.printable import printable
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the subcommand."""
+def run(arguments: Sequence[str]) -> int:
+    """Measures, or compares results; gives the exit code."""
+    try:
+        _run(_parse_options(arguments))
+    except KeyboardInterrupt:
+        raise TcptopError("lab interrupted; its sockets and its namespace are gone") from None
+    return 0
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="tcptop lab", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
         "-c",
         "--connections",
         metavar="N",
-        type=connections,
+        type=parse_positive,
         help=f"connections of each run ({DEFAULT_CONNECTIONS}, or what the limits allow)",
     )
     parser.add_argument(
         "--states",
         metavar="LIST",
-        type=states,
+        type=_parse_states,
         default=STATES,
         help=f"which of {','.join(STATES)} (all)",
     )
@@ -51,16 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="set the kernel of FILE (from -w) beside this one; with two files, those two, and nothing is opened",
     )
+    return parser.parse_args(arguments)
 
 
-def connections(text: str) -> int:
-    """A positive whole number."""
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def states(text: str) -> tuple[str, ...]:
+def _parse_states(text: str) -> tuple[str, ...]:
     """Names of states, in the lab's own order."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
@@ -69,43 +72,30 @@ def states(text: str) -> tuple[str, ...]:
     return tuple(name for name in STATES if name in asked)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Does what was asked; gives the exit code. Errors are one line on standard error."""
-    try:
-        _run(options)
-    except LabError as error:
-        print(f"tcptop: {printable(str(error))}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("tcptop: lab interrupted; its sockets and its namespace are gone", file=sys.stderr)
-        return 1
-    return 0
-
-
 def _run(options: argparse.Namespace) -> None:
     beside = [loaded(path) for path in options.compare or ()]
     if len(beside) > 2:
-        raise LabError("--compare takes one file, or two")
+        raise TcptopError("--compare takes one file, or two")
     if len(beside) == 2:
         if options.write:
-            raise LabError("-w goes with a measurement; --compare with two files makes none")
+            raise TcptopError("-w goes with a measurement; --compare with two files makes none")
         _print_comparison(options.json, beside[0], beside[1])
         return
-    result = _measured(options)
+    result = _measure(options)
     found = as_object(result)
     refused = _written(options.write, f"{_one_line(found)}\n") if options.write else None
     if beside:
         _print_comparison(options.json, beside[0], found)
     elif options.json:
-        _print(f"{_one_line(found)}\n")
+        write_stdout(f"{_one_line(found)}\n")
     else:
-        _print(as_text(result, terminal_columns(), options.write if refused is None else None))
+        write_stdout(as_text(result, terminal_columns(), options.write if refused is None else None))
     if refused is not None:
         raise refused
 
 
-def _measured(options: argparse.Namespace) -> LabResult:
-    """Makes the lab."""
+def _measure(options: argparse.Namespace) -> LabResult:
+    """Runs the lab on this machine."""
     from tcptop.hosts.folder import FolderHost
     from tcptop.lab.experiment import Plan, experiment
     from tcptop.lab.preconditions import check_root, checked_connections
@@ -126,40 +116,28 @@ def _measured(options: argparse.Namespace) -> LabResult:
 
 
 def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
-    _print(f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second, terminal_columns()))
+    write_stdout(
+        f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second, terminal_columns())
+    )
 
 
 def _one_line(found: Json) -> str:
     return json.dumps(found, ensure_ascii=True, separators=(", ", ": "))
 
 
-def _print(text: str) -> None:
-    if sys.stdout is None:  # as Python leaves it where the descriptor is closed
-        raise LabError("standard output is closed; nothing to write to")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # The interpreter's own flush at exit must not complain about the same text again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise LabError(f"write error: {error.strerror}") from None
-
-
 def _check_writable(path: str) -> None:
     """Finds out before the measurement, and without making the file, that its result could not be written."""
     target = Path(path)
     if target.is_dir():
-        raise LabError(f"-w {path}: is a folder")
+        raise TcptopError(f"-w {path}: is a folder")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise LabError(f"-w {path}: cannot be written there")
+        raise TcptopError(f"-w {path}: cannot be written there")
 
 
-def _written(path: str, text: str) -> LabError | None:
+def _written(path: str, text: str) -> TcptopError | None:
     """Writes; gives what went wrong, so that a result that cannot be kept is at least printed."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:
-        return LabError(f"-w {path}: {error.strerror}")
+        return TcptopError(f"-w {path}: {error.strerror}")
     return None

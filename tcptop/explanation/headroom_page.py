@@ -1,70 +1,70 @@
-"""The page of room: how many more sockets fit, and what ends first."""
+"""The headroom page: how many more sockets fit, and each limit with its use."""
 
 from __future__ import annotations
 
-from tcptop.ledger import Ledger, Wall
+from tcptop.ledger import Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import EMPTY, Line, wrapped
 from tcptop.text.table import TableRow, table
 
-TITLES = ("WALL", "FOR", "USED", "LIMIT", "ROOM", "OF", "")
+TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
 LEFT = (True, True, False, False, False, True)
 
 
-def room_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The answer in a sentence, and every wall."""
+def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
+    """The nearest limit in a sentence, and a table of all limits."""
     rows = [
         TableRow(
             (
-                wall.name,
-                wall.concerns,
-                used(ledger, wall),
-                quantity(wall, wall.most),
-                units.count(wall.room_sockets),
-                wall.scope,
+                limit.name,
+                limit.concerns,
+                used(ledger, limit),
+                quantity(limit, limit.most),
+                units.count(limit.headroom_sockets),
+                limit.scope,
             ),
-            note=wall.note,
-            role="strong" if wall is ledger.capacity.first else "text",
+            note=limit.note,
+            role="strong" if limit is ledger.limits.first else "text",
         )
-        for wall in ledger.capacity.walls
+        for limit in ledger.limits.rows
     ]
     return [
-        *wrapped(f" {room_sentence(ledger)}", columns - 1, "strong"),
+        *wrapped(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
         EMPTY,
         *table(TITLES, LEFT, rows, columns, spare=(2, 1, 5)),
     ]
 
 
-def room_number(ledger: Ledger) -> str:
-    """`381 254`; at most so many where a wall is not known, since the first may be nearer."""
-    first = ledger.capacity.first
+def headroom_number(ledger: Ledger) -> str:
+    """`381 254`; an upper bound where a limit is unknown, since that one may be nearer."""
+    first = ledger.limits.first
     if first is None:
         return units.UNKNOWN
-    return f"{'≤ ' if ledger.capacity.missing else ''}{units.rough_count(first.room_sockets)}"
+    return f"{'≤ ' if ledger.limits.missing else ''}{units.rough_count(first.headroom_sockets)}"
 
 
-def room_sentence(ledger: Ledger) -> str:
-    """`room for 381 254 more sockets; first wall: memory of node 3`, and which walls are not known."""
-    first, missing = ledger.capacity.first, ledger.capacity.missing
-    wall = f"; first wall: {first.name}" if first is not None else ""
-    nodes = [each.room_sockets for each in ledger.capacity.walls if each.scope == "node"]
-    known = [room for room in nodes if room is not None]
+def headroom_sentence(ledger: Ledger) -> str:
+    """`headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
+    first, missing = ledger.limits.first, ledger.limits.missing
+    limit = f"; first limit: {first.name}" if first is not None else ""
+    nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
+    known = [sockets for sockets in nodes if sockets is not None]
     if first is not None and first.scope == "node" and len(known) == len(nodes) > 1:
-        wall += f" (all nodes: {units.rough_count(sum(known))})"
+        limit += f" (all nodes: {units.rough_count(sum(known))})"
     unknown = f"; not known: {', '.join(missing)}" if missing else ""
-    return f"room for {room_number(ledger)} more sockets{wall}{unknown}"
+    return f"headroom {headroom_number(ledger)} sockets{limit}{unknown}"
 
 
-def used(ledger: Ledger, wall: Wall) -> str:
+def used(ledger: Ledger, limit: Limit) -> str:
     """What is used; of tcp_mem no more is known than the counter's error allows."""
     sockets = ledger.sockets
-    if wall.unit == "bytes" and sockets.buffers_within_error:
+    if limit.unit == "bytes" and sockets.buffers_within_error:
         return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
-    return quantity(wall, wall.used)
+    return quantity(limit, limit.used)
 
 
-def quantity(wall: Wall, amount: int | None) -> str:
-    """An amount of what the wall is made of."""
+def quantity(limit: Limit, amount: int | None) -> str:
+    """An amount in the unit of the limit."""
     if amount is None:
         return units.UNKNOWN
-    return units.size(amount) if wall.unit == "bytes" else units.count(amount)
+    return units.size(amount) if limit.unit == "bytes" else units.count(amount)

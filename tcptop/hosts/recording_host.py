@@ -9,7 +9,7 @@ from tcptop.hosts.host import Answer, FileRead, FolderRead, Host
 HostAnswer = FileRead | FolderRead
 
 
-class Tap:
+class RecordingHost:
     """Answers as `host` does, and keeps every answer in the order in which it was asked for."""
 
     def __init__(self, host: Host) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from tcptop.hosts.host import Answer
 
 
-def driven(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
+def run_sync(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
     """Runs a coroutine that never waits to its end, without an event loop.
 
     Raises:

@@ -19,7 +19,7 @@ AT_A_MILLION = TITLES_OF_COLUMNS.index("A AT 1 M")
 
 
 def loaded(path: str, option: str = "--compare") -> Json:
-    """A result that `tcptop lab -w` wrote; raises LabError in one line where it is something else."""
+    """A result that `tcptop lab -w` wrote; raises TcptopError in one line where it is something else."""
     return contents(path, option)
 
 

@@ -64,7 +64,7 @@ WHOLE_SOCKETS = ("established/", "close_wait/")
 
 
 def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
-    """Measures the states of a plan; raises LabError where the kernel refuses a part of it."""
+    """Measures the states of a plan; raises TcptopError where the kernel refuses a part of it."""
     started_s, began_unix_s = time.monotonic(), time.time()
     catalogue = catalogue_of(host, plan.ipv6)
     runs = runs_of(plan.states)

@@ -6,9 +6,9 @@ import os
 import resource
 from contextlib import suppress
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
-from tcptop.hosts.run_sync import driven
-from tcptop.lab.errors import LabError
+from tcptop.hosts.run_sync import run_sync
 from tcptop.lab.load import LISTENERS
 from tcptop.lab.runs import STEPS, WARM_UP
 from tcptop.sources.meminfo import MeminfoSource
@@ -28,9 +28,9 @@ BYTES_PER_CONNECTION = 16_384
 
 
 def check_root() -> None:
-    """Raises LabError where the user is not root."""
+    """Raises TcptopError where the user is not root."""
     if os.geteuid() != 0:
-        raise LabError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
+        raise TcptopError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
 
 
 def checked_connections(asked: int | None, host: Host) -> int:
@@ -39,18 +39,18 @@ def checked_connections(asked: int | None, host: Host) -> int:
     Without a wish, as many as the limits allow up to the default.
 
     Raises:
-        LabError: in one line, where a wish is more than the limits allow, or they allow too few.
+        TcptopError: in one line, where a wish is more than the limits allow, or they allow too few.
 
     """
     raise_descriptor_limit(min(asked or DEFAULT_CONNECTIONS, MOST_CONNECTIONS))
     most, because = most_connections(host)
     if most < LEAST_CONNECTIONS:
-        raise LabError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
+        raise TcptopError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
     wanted = min(DEFAULT_CONNECTIONS, most) if asked is None else asked
     if wanted < LEAST_CONNECTIONS:
-        raise LabError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
+        raise TcptopError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
     if wanted > most:
-        raise LabError(f"--connections {wanted}: at most {most} here: {because}")
+        raise TcptopError(f"--connections {wanted}: at most {most} here: {because}")
     return wanted // STEPS * STEPS
 
 
@@ -78,7 +78,7 @@ def most_connections(host: Host) -> tuple[int, str]:
         to_begin_with = descriptors(0)
         because = f"two file descriptors each and {grouped(to_begin_with)} to begin with, of {grouped(hard)}"
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
-    meminfo = driven(MeminfoSource().read(host)).value
+    meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
         # Half of what is available stays with the machine.
         memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION

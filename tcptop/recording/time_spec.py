@@ -9,9 +9,9 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
-from tcptop.recording.choice import ALL, Choice
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.text.printable import printable
 from tcptop.text.quantities import length_s
@@ -26,21 +26,32 @@ MOMENT = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only
 NEAR_S = 1.0
 """So far outside a recording a moment may lie: people type whole seconds."""
 
+
+class TimeRange(NamedTuple):
+    """The values of --at, --from and --to as typed; None where the option is absent."""
+
+    at: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+
+ALL = TimeRange()
+
 DAY = timedelta(days=1)
 HALF_DAY_S = 43_200.0
 
 
-def chosen(recording: Recording, choice: Choice) -> range:
+def select_samples(recording: Recording, choice: TimeRange) -> range:
     """The numbers of the samples that were asked for.
 
     Raises:
-        RecordingError: where a moment cannot be understood, or there is no sample.
+        TcptopError: where a moment cannot be understood, or there is no sample.
 
     """
     if choice == ALL:
         return range(len(recording))
     if choice.at is not None and (choice.first is not None or choice.last is not None):
-        raise RecordingError("--at is one sample; it goes without --from and --to")
+        raise TcptopError("--at is one sample; it goes without --from and --to")
     times = times_in_order(recording)
     if choice.at is not None:
         index = nearest(times, _moment(choice.at, "--at", times), recording.path)
@@ -48,7 +59,7 @@ def chosen(recording: Recording, choice: Choice) -> range:
     start = 0 if choice.first is None else bisect_left(times, _moment(choice.first, "--from", times))
     end = len(times) if choice.last is None else bisect_right(times, _moment(choice.last, "--to", times))
     if start >= end:
-        raise RecordingError(f"{printable(recording.path)}: no sample then; {_span(times)}")
+        raise TcptopError(f"{printable(recording.path)}: no sample then; {_span(times)}")
     return range(start, end)
 
 
@@ -120,7 +131,7 @@ def times_in_order(recording: Recording) -> list[float]:
     """The time of every sample, in order; one that is lost has that of the sample before.
 
     Raises:
-        RecordingError: where no sample has one.
+        TcptopError: where no sample has one.
 
     """
     found: list[float] = []
@@ -128,7 +139,7 @@ def times_in_order(recording: Recording) -> list[float]:
         time_s for time_s in (recording.taken_at_unix_s(index) for index in range(len(recording))) if time_s is not None
     ]
     if not known:
-        raise RecordingError(f"{printable(recording.path)}: its samples have no times, so none can be chosen by one")
+        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be chosen by one")
     last_s = known[0]
     for index in range(len(recording)):
         time_s = recording.taken_at_unix_s(index)
@@ -142,13 +153,13 @@ def _moment(text: str, option: str, times: list[float]) -> float:
     try:
         return moment_unix_s(text, times[0], times[-1])
     except ValueError as error:
-        raise RecordingError(f"{option}: {error}") from None
+        raise TcptopError(f"{option}: {error}") from None
 
 
 def nearest(times: Sequence[float], moment_s: float, path: str) -> int:
-    """The number of the sample nearest to a moment; raises RecordingError where the recording does not reach it."""
+    """The number of the sample nearest to a moment; raises TcptopError where the recording does not reach it."""
     if not times[0] - NEAR_S <= moment_s <= times[-1] + NEAR_S:
-        raise RecordingError(f"{printable(path)}: no sample then; {_span(times)}")
+        raise TcptopError(f"{printable(path)}: no sample then; {_span(times)}")
     after = min(bisect_left(times, moment_s), len(times) - 1)
     before = max(0, after - 1)
     return before if abs(times[before] - moment_s) <= abs(times[after] - moment_s) else after

@@ -40,7 +40,7 @@ def diff_as_text(difference: Difference) -> str:
         _state_counts(difference.states),
         _state_costs(difference.states),
         _rows(
-            "Free memory of the nodes, and room for more sockets",
+            "Free memory of the nodes, and headroom for more sockets",
             difference.nodes,
             NODE_TITLES,
             _node_cells,
@@ -184,9 +184,9 @@ def _node_cells(row: NodeChange) -> list[str]:
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
         signed_amount(row.free_bytes),
-        _side(row.room_sockets, after=False),
-        _side(row.room_sockets, after=True),
-        signed_count(row.room_sockets.more),
+        _side(row.headroom_sockets, after=False),
+        _side(row.headroom_sockets, after=True),
+        signed_count(row.headroom_sockets.more),
     ]
 
 

@@ -51,7 +51,7 @@ class LiveSampler:
             if not self._paused or self._now:
                 if self._now:
                     self._now = False
-                    self._sampler.forget_rests()
+                    self._sampler.make_due()
                 await self._look()
                 yield self._sampler.snapshot()
             await self._wait_until(started_s + self._sampler.interval_s, loop.time())

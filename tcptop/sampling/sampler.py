@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
-from tcptop.hosts.recording_host import HostAnswer, Tap
-from tcptop.hosts.run_sync import driven
+from tcptop.hosts.recording_host import HostAnswer, RecordingHost
+from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.sampling.pace import Paces
 from tcptop.snapshot import NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
@@ -107,7 +107,7 @@ class Sampler:
         """Hands every read to `kept` from now on, or to nobody; everything is due at once, so that all is kept."""
         self._kept = kept
         if kept is not None:
-            self.forget_rests()
+            self.make_due()
 
     def ask_for(self, name: str) -> None:
         """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
@@ -127,7 +127,7 @@ class Sampler:
         names = [name for name in self._sources if name not in self._unwanted and self._is_allowed(name)]
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
-    def forget_rests(self) -> None:
+    def make_due(self) -> None:
         """Makes every source due, rests or not: somebody asked for a look now."""
         for name in self._sources:
             self._paces.forget(name)
@@ -135,14 +135,14 @@ class Sampler:
     async def read(self, source: AnySource) -> None:
         """Reads one source and keeps what it said."""
         started_s = self._monotonic()
-        host = self.host if self._kept is None else Tap(self.host)
+        host = self.host if self._kept is None else RecordingHost(self.host)
         reading: AnyReading = await source.read(host)
         ended_s = self._monotonic()
         took_us = reading.read_us or 0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
-        answers = tuple(host.answers) if isinstance(host, Tap) else ()
+        answers = tuple(host.answers) if isinstance(host, RecordingHost) else ()
         beside, beside_answers = None, NO_ANSWERS
         if source.beside_sockstat and reading.value is not None:
             beside, beside_answers = await self._sockstat_beside()
@@ -155,7 +155,7 @@ class Sampler:
         self._readings[source.name] = whole
         if source.name == "sockstat":
             self._sockstat_answers = answers
-        if self._kept is not None and isinstance(host, Tap):
+        if self._kept is not None and isinstance(host, RecordingHost):
             self._kept(SourceRead(source.name, whole, answers, beside_answers))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, tuple[HostAnswer, ...]]:
@@ -170,7 +170,7 @@ class Sampler:
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
         if old or (self._kept is not None and not answers):
             # Not kept as a reading of its own: a rate over so short a time would be noise.
-            host = Tap(self.host)
+            host = RecordingHost(self.host)
             reading = await source.read(host)
             answers = tuple(host.answers)
             self._paces.charge(reading.read_us or 0)
@@ -246,4 +246,4 @@ def read_due(sampler: Sampler) -> None:
     """
     for _ in range(2):
         for source in sampler.due():
-            driven(sampler.read(source))
+            run_sync(sampler.read(source))

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
-from tcptop.hosts.run_sync import driven
+from tcptop.hosts.run_sync import run_sync
 
 STUCK_S = 0.2
 """A reader that has not come back for so long is left alone, and another takes its place."""
@@ -27,7 +27,7 @@ class _Call:
     loop: asyncio.AbstractEventLoop
 
 
-class DaemonThreadHost:
+class ThreadedHost:
     """Answers as `host` does, in a daemon thread. `host` must be one that never waits by itself.
 
     One thread reads for all: several at once would only wait for each other's turn in the interpreter, and the times
@@ -43,11 +43,11 @@ class DaemonThreadHost:
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """As the host behind it."""
-        return await self.ask(lambda: driven(self._host.read(paths)))
+        return await self.ask(lambda: run_sync(self._host.read(paths)))
 
     async def folder(self, path: str) -> FolderRead:
         """As the host behind it."""
-        return await self.ask(lambda: driven(self._host.folder(path)))
+        return await self.ask(lambda: run_sync(self._host.folder(path)))
 
     async def ask(self, call: Callable[[], Answer]) -> Answer:
         """Makes the call in the thread; what it raises is raised here."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 Answer = TypeVar("Answer")
 
 
-class CallThread:
+class Worker:
     """One thread; it starts with the first call."""
 
     def __init__(self, name: str) -> None:

@@ -35,7 +35,7 @@ from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.headroom_line import RoomLine
+from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
@@ -83,7 +83,7 @@ class TcptopApp(App[int]):
     .-slim #sockets { display: none; }
     #caches { height: 1fr; }
     #buddy { height: 1fr; }
-    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #room, .-tiny #room { display: none; }
+    .-low #buddy, .-tiny #buddy, .-tiny #caches, .-tiny #keys, .-low #headroom, .-tiny #headroom { display: none; }
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
@@ -112,7 +112,7 @@ class TcptopApp(App[int]):
         Binding("r", "switch_caches", "caches of TCP's, or all"),
         Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
         Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
-        Binding("i", "explain", "explains: sockets by state, memory, room, the kernel's paths"),
+        Binding("i", "explain", "explains: sockets by state, memory, headroom, the kernel's paths"),
         Binding("ctrl+l", "send_all", "draw everything again"),
         Binding("ctrl+z", "suspend_process", "suspend"),
     ]
@@ -148,7 +148,7 @@ class TcptopApp(App[int]):
         with Horizontal(id="top"):
             yield FigurePane(classes="box", id="figure")
             yield SocketsPane(classes="box", id="sockets")
-        yield RoomLine(id="room")
+        yield HeadroomLine(id="headroom")
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")

@@ -14,7 +14,7 @@ MANY_OBJECTS = 50_000
 """Made since the last time, about; then it is worth it."""
 
 
-async def collect_quietly(quiet_s: Callable[[], float]) -> None:
+async def run_idle_gc(quiet_s: Callable[[], float]) -> None:
     """Takes whole collections out of the interpreter's hands, and makes one when it has been quiet for long enough.
 
     The short ones, which find nearly all, stay where they are. What is there already is looked at no more.

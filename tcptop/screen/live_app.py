@@ -15,12 +15,12 @@ from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
-from tcptop.sampling.threaded_host import DaemonThreadHost
+from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.screen.app import Stopped, TcptopApp
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.interval import interval_s
+from tcptop.text.quantities import interval_s
 from tcptop.view.trends import NO_TRENDS, advanced
 from tcptop.widgets.buddy_pane import BuddyPane
 
@@ -76,7 +76,7 @@ class LiveApp(TcptopApp):
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(DaemonThreadHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
         )
         self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, SourceRead
-from tcptop.sampling.worker import CallThread
+from tcptop.sampling.worker import Worker
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
@@ -20,7 +20,7 @@ MOST_WAITING = 60
 class LiveRecording:
     """A file that every sample of a sampler is added to, until it is stopped or cannot go on."""
 
-    def __init__(self, recorder: Recorder, sampler: Sampler, thread: CallThread, ended: Callable[[str], None]) -> None:
+    def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
         """Takes a recorder, which only the thread may ask; tells `ended` in one line why it could not go on."""
         self._recorder = recorder
         self._sampler = sampler
@@ -68,7 +68,7 @@ class LiveRecording:
             for read in reads:
                 self._recorder.keep(read)
             self._recorder.write(snapshot)
-        except RecordingError as error:
+        except TcptopError as error:
             self._tell(f"{error}; recording ended")
         except Exception as error:
             self._tell(f"{printable(self.path)}: {type(error).__name__}: {printable(str(error))}; please report it")

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple
 
-from tcptop.recording.choice import Choice
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
-from tcptop.recording.time_spec import chosen, moment_near_unix_s, nearest, times_in_order
-from tcptop.sampling.worker import CallThread
+from tcptop.recording.time_spec import TimeRange, moment_near_unix_s, nearest, select_samples, times_in_order
+from tcptop.sampling.worker import Worker
 from tcptop.screen.timeline_fill import filling, within
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
@@ -27,7 +26,7 @@ QUIET_S = 0.3
 """So long nobody may have asked for a sample before the time line is filled further."""
 
 
-class Held(NamedTuple):
+class OpenRecording(NamedTuple):
     """The samples of a recording that are looked at, and their times."""
 
     recording: Recording
@@ -37,7 +36,7 @@ class Held(NamedTuple):
     timed: bool
 
 
-class Shown(NamedTuple):
+class Frame(NamedTuple):
     """A sample of a recording, and where the player stood when it was read."""
 
     snapshot: Snapshot
@@ -46,36 +45,36 @@ class Shown(NamedTuple):
     """What of it is damaged, in one line."""
 
 
-def held_samples(recording: Recording, choice: Choice) -> tuple[Held, int]:
+def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecording, int]:
     """The samples that were asked for, and the number among them of the one to start with.
 
     Raises:
-        RecordingError: where a moment cannot be understood, or there is no sample.
+        TcptopError: where a moment cannot be understood, or there is no sample.
 
     """
-    samples = chosen(recording, choice._replace(at=None))
+    samples = select_samples(recording, choice._replace(at=None))
     start = 0
     if choice.at is not None:
-        [index] = chosen(recording, Choice(at=choice.at))
+        [index] = select_samples(recording, TimeRange(at=choice.at))
         if index not in samples:
-            raise RecordingError(f"{printable(recording.path)}: --at is not between --from and --to")
+            raise TcptopError(f"{printable(recording.path)}: --at is not between --from and --to")
         start = samples.index(index)
     try:
         times_s, timed = times_in_order(recording)[samples.start : samples.stop], True
-    except RecordingError:
+    except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
-    return Held(recording, samples, times_s, timed), start
+    return OpenRecording(recording, samples, times_s, timed), start
 
 
-class Viewer:
+class Playback:
     """Follows a player through the samples that are held; tells who draws of each sample and of the time line."""
 
     def __init__(
         self,
-        held: Held,
-        thread: CallThread,
+        held: OpenRecording,
+        thread: Worker,
         start: int,
-        show: Callable[[Shown], None],
+        show: Callable[[Frame], None],
         changed: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
@@ -135,7 +134,7 @@ class Viewer:
 
         Raises:
             ValueError: with a line for a person, where it means none.
-            RecordingError: in one line, where there is no sample then.
+            TcptopError: in one line, where there is no sample then.
 
         """
         times_s = self._held.times_s
@@ -160,7 +159,7 @@ class Viewer:
                 lambda number=number: (recording.snapshot(number), recording.damaged(number))  # type: ignore[misc]
             )
             self._shown_index = samples.index(number)
-            self._show(Shown(snapshot, self.shown_player, damaged))
+            self._show(Frame(snapshot, self.shown_player, damaged))
 
     async def _play(self) -> None:
         before_s = time.monotonic()

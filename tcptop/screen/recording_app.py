@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
-from tcptop.sampling.worker import CallThread
+from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped
 from tcptop.screen.live_app import LiveApp
 from tcptop.screen.viewing_app import ViewingApp
@@ -46,7 +46,7 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def begin(self) -> None:
         """Follows the host; what is recorded is written, and read again, by a thread of its own."""
-        self._disk = CallThread("tcptop recorder")
+        self._disk = Worker("tcptop recorder")
         self._works: set[asyncio.Task[None]] = set()
         super().begin()
 
@@ -136,13 +136,13 @@ class RecordingApp(LiveApp, ViewingApp):
             self._start(self._begin_recording(os.path.expanduser(answer)))  # noqa: PTH111 (it may be anything)
 
     async def _begin_recording(self, path: str) -> None:
-        from tcptop.recording.errors import RecordingError
+        from tcptop.errors import TcptopError
         from tcptop.recording.recorder import Recorder
         from tcptop.screen.live_recording import LiveRecording
 
         try:
             recorder = await self._disk.ask(lambda: Recorder(path))
-        except RecordingError as error:
+        except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         if self._live is None or self._recording is not None:
@@ -172,14 +172,14 @@ class RecordingApp(LiveApp, ViewingApp):
             self._start(self._opened(self._recorded_path, start, then))
 
     async def _opened(self, path: str, start: Callable[[int], int | None], then: Callable[[], None] | None) -> None:
-        from tcptop.recording.choice import ALL
-        from tcptop.recording.errors import RecordingError
-        from tcptop.recording.opening import opened
-        from tcptop.screen.playback import held_samples
+        from tcptop.errors import TcptopError
+        from tcptop.recording.opening import open_recording
+        from tcptop.recording.time_spec import ALL
+        from tcptop.screen.playback import select_and_start
 
         try:
-            held, _ = await self._disk.ask(lambda: held_samples(opened(path), ALL))
-        except RecordingError as error:
+            held, _ = await self._disk.ask(lambda: select_and_start(open_recording(path), ALL))
+        except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         finally:

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from tcptop.sampling.worker import CallThread
-from tcptop.screen.playback import Held
+from tcptop.sampling.worker import Worker
+from tcptop.screen.playback import OpenRecording
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.screen.viewing_app import ViewingApp
 from tcptop.snapshot import LabMeasurement
@@ -32,7 +32,7 @@ class ReplayApp(ViewingApp):
 
     def __init__(
         self,
-        held: Held,
+        held: OpenRecording,
         start: int = 0,
         sort: str | None = None,
         measured: LabMeasurement | None = None,
@@ -46,11 +46,11 @@ class ReplayApp(ViewingApp):
 
     def begin(self) -> None:
         """Shows the first sample."""
-        self.view(self._held, self._start, CallThread("tcptop replay"))
+        self.view(self._held, self._start, Worker("tcptop replay"))
         if not self.is_headless:  # else the interpreter is not this program's own
-            from tcptop.screen.idle_gc import collect_quietly
+            from tcptop.screen.idle_gc import run_idle_gc
 
-            self._collecting = asyncio.create_task(collect_quietly(self._quiet_s), name="collect garbage")
+            self._collecting = asyncio.create_task(run_idle_gc(self._quiet_s), name="collect garbage")
 
     def _quiet_s(self) -> float:
         return 0.0 if self._viewer is None else self._viewer.quiet_s

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
-from tcptop.text.interval import interval_s
 from tcptop.text.printable import printable
+from tcptop.text.quantities import interval_s
 
 THEMES = ("dark", "light")
 MOST_LINES = 200

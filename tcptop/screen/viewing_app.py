@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tcptop.accounting import account
-from tcptop.sampling.worker import CallThread
+from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped, TcptopApp
 from tcptop.view.trends import advanced
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.timeline_pane import TimeLinePane
 
 if TYPE_CHECKING:
-    from tcptop.screen.playback import Held, Shown, Viewer
+    from tcptop.screen.playback import Frame, OpenRecording, Playback
 
 DAMAGE_SHOWN_S = 5.0
 
@@ -21,14 +21,14 @@ DAMAGE_SHOWN_S = 5.0
 class ViewingApp(TcptopApp):
     """A screen with a viewer, while there is one."""
 
-    _viewer: Viewer | None = None
+    _viewer: Playback | None = None
 
-    def view(self, held: Held, start: int, thread: CallThread) -> None:
+    def view(self, held: OpenRecording, start: int, thread: Worker) -> None:
         """Shows a sample of a recording, from which the keys lead on; in place of another that is shown."""
-        from tcptop.screen.playback import Viewer
+        from tcptop.screen.playback import Playback
 
         self.end_viewing()
-        self._viewer = Viewer(
+        self._viewer = Playback(
             held,
             thread,
             start,
@@ -60,19 +60,19 @@ class ViewingApp(TcptopApp):
             self._ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str | None) -> None:
-        from tcptop.recording.errors import RecordingError
+        from tcptop.errors import TcptopError
 
         if not answer or self._viewer is None:
             return
         try:
             self._viewer.jump(answer)
-        except (ValueError, RecordingError) as error:
+        except (ValueError, TcptopError) as error:
             self.notify(str(error), timeout=5, markup=False)
 
     def _viewing_failed(self, error: Exception) -> None:
         self.post_message(Stopped(error))
 
-    def _show_recorded(self, shown: Shown) -> None:
+    def _show_recorded(self, shown: Frame) -> None:
         if self._viewer is None:
             return
         ledger = account(shown.snapshot._replace(measured=self._measured))

@@ -1,4 +1,4 @@
-"""Sizes and lengths of time as people type them: `200M`, `90`, `15m`."""
+"""Parsers of typed quantities: sizes (`200M`), lengths of time (`90`, `15m`), intervals (`0.5`)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ LENGTHS_S: Mapping[str, int] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]?)")
 MOST_LENGTH_S = 100 * 366 * 86_400
+
+LEAST_INTERVAL_S = 0.1
+MOST_INTERVAL_S = 86_400.0
 
 
 def size_bytes(text: str) -> int:
@@ -32,6 +35,21 @@ def length_s(text: str) -> float:
     if found is None or not 0 < found <= MOST_LENGTH_S:
         raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {text!r}")
     return found
+
+
+def interval_s(text: str) -> float:
+    """The seconds from one sample to the next, fractions allowed.
+
+    Raises:
+        ValueError: with what is wanted, for anything else.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not LEAST_INTERVAL_S <= seconds <= MOST_INTERVAL_S:
+        raise ValueError(f"a number of seconds from {LEAST_INTERVAL_S} to {MOST_INTERVAL_S:.0f}, not {text!r}")
+    return seconds
 
 
 def _quantity(text: str, units: Mapping[str, int]) -> float | None:

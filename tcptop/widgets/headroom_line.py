@@ -1,11 +1,11 @@
-"""One line: how many more sockets fit, which wall is the first, and how far the others are."""
+"""The headroom line: how many more sockets fit, the first limit, and the distance to the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.headroom_page import room_number, room_sentence
-from tcptop.ledger import AccountingMode, Ledger, SinceMark, Wall
+from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
+from tcptop.ledger import AccountingMode, Ledger, Limit, SinceMark
 from tcptop.text import units
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
@@ -13,11 +13,11 @@ from tcptop.widgets.cell_width import width
 from tcptop.widgets.pane import Pane
 
 
-class RoomLine(Pane):
+class HeadroomLine(Pane):
     """One line without a box."""
 
     DEFAULT_CSS = """
-    RoomLine { height: 1; padding: 0 1; }
+    HeadroomLine { height: 1; padding: 0 1; }
     """
 
     def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
@@ -25,8 +25,8 @@ class RoomLine(Pane):
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The sentence, and as many of the other walls as fit whole; what came since a mark, where one is set."""
-        return [room(ledger, columns, choices.mode) if choices.since is None else since(choices.since, columns)]
+        """The headroom and the other limits that fit whole; with a mark set, the change since the mark."""
+        return [headroom(ledger, columns, choices.mode) if choices.since is None else since(choices.since, columns)]
 
 
 def since(found: SinceMark, columns: int) -> Line:
@@ -52,35 +52,35 @@ def since(found: SinceMark, columns: int) -> Line:
     return line
 
 
-def room(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
-    """The line for a width; in TIME_WAIT accounting the wall of mini-sockets comes before the other walls."""
-    first, number = ledger.capacity.first, room_number(ledger)
+def headroom(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
+    """The line at a width; in TIME_WAIT accounting the limit on mini-sockets comes before the others."""
+    first, number = ledger.limits.first, headroom_number(ledger)
     nearest = first.name if first is not None else "not known"
     line: Line = ()
     for rest in (
-        room_sentence(ledger).removeprefix(f"room for {number}"),
-        f" more sockets; first wall: {nearest}",
-        f" sockets, first wall: {nearest}",
+        headroom_sentence(ledger).removeprefix(f"headroom {number}"),
+        f" sockets; first limit: {nearest}",
+        f", first limit: {nearest}",
         f": {nearest}",
     ):
-        line = (("room for ", "dim"), (number, "strong"), (rest, "dim"))
+        line = (("headroom ", "dim"), (number, "strong"), (rest, "dim"))
         if width(line) <= columns:
             break
-    for wall in sorted(ledger.capacity.walls, key=lambda wall: (mode == "full") == (wall.concerns == "TIME_WAIT")):
-        if wall is first or wall.scope == "node":
+    for limit in sorted(ledger.limits.rows, key=lambda limit: (mode == "full") == (limit.concerns == "TIME_WAIT")):
+        if limit is first or limit.scope == "node":
             continue
-        distance = _distance(wall)
+        distance = _distance(limit)
         if width((*line, *distance)) <= columns:
             line = (*line, *distance)
     return line
 
 
-def _distance(wall: Wall) -> Line:
-    """How far a wall is, in its own unit; nothing where it is not known."""
-    if wall.most is None or (wall.used is None if wall.unit == "bytes" else wall.room_sockets is None):
+def _distance(limit: Limit) -> Line:
+    """The distance to a limit in its own unit; empty where it is unknown."""
+    if limit.most is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
         return ()
-    if wall.unit == "bytes":
-        text = f"{units.short_size(max(0, wall.most - (wall.used or 0)))} left"
+    if limit.unit == "bytes":
+        text = f"{units.short_size(max(0, limit.most - (limit.used or 0)))} left"
     else:
-        text = units.rough_count(wall.room_sockets)
-    return (("  │ ", "dim"), (f"{wall.name} ", "dim"), (text, "text"))
+        text = units.rough_count(limit.headroom_sockets)
+    return (("  │ ", "dim"), (f"{limit.name} ", "dim"), (text, "text"))

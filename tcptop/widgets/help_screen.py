@@ -44,7 +44,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ),
     ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
     ("▸", "the order of the blocks that TCP's slabs are made of"),
-    ("room", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
+    ("headroom", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
 )
 
 

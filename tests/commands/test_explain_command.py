@@ -136,7 +136,9 @@ def test_help_where_the_output_takes_ascii_only() -> None:
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("what", [[], ["states"], ["room"], ["memory"], ["pid"], ["optional"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "what", [[], ["states"], ["room"], ["headroom"], ["memory"], ["pid"], ["optional"]], ids=" ".join
+)
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_where_the_output_takes_ascii_only_it_is_ascii(what: list[str], encoding: str) -> None:
     ran = explain(*what, env={"PYTHONIOENCODING": encoding})

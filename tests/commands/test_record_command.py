@@ -23,8 +23,8 @@ import pytest
 from recorded import tree
 from samples import reading
 
-from tcptop.recording.errors import RecordingError
-from tcptop.recording.opening import opened
+from tcptop.errors import TcptopError
+from tcptop.recording.opening import open_recording
 
 PROJECT = Path(__file__).resolve().parents[2]
 GUARD_S = 60
@@ -208,8 +208,8 @@ def test_a_journal_that_a_reader_may_not_follow() -> None:
         Path(f"{copy}-journal").chmod(0o644)
         try:
             os.seteuid(65534)
-            with pytest.raises(RecordingError, match="as its owner"):
-                opened(str(copy))
+            with pytest.raises(TcptopError, match="as its owner"):
+                open_recording(str(copy))
         finally:
             os.seteuid(0)
 

@@ -147,7 +147,7 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     for turn in range(4 * BLOCK_SAMPLES):
         if turn == 20:  # as after an update of the kernel
             with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
-            sampler.forget_rests()
+            sampler.make_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1

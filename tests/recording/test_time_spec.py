@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import phases, reading, record
 
-from tcptop.recording.choice import Choice, with_offsets
-from tcptop.recording.errors import RecordingError
-from tcptop.recording.time_spec import chosen, moment_unix_s
+from tcptop.commands.time_options import join_offsets
+from tcptop.errors import TcptopError
+from tcptop.recording.time_spec import TimeRange, moment_unix_s, select_samples
 
 FIRST = datetime(2026, 11, 22, 22, 0, 0, 250_000, timezone.utc).timestamp()
 LAST = FIRST + 7200
@@ -81,31 +81,31 @@ def test_any_text_is_a_moment_or_a_value_error(text: str, first: float) -> None:
 
 
 def test_offsets_are_no_options() -> None:
-    assert with_offsets(["-r", "x", "--at", "-5m", "--to", "+5", "-o"]) == ["-r", "x", "--at=-5m", "--to", "+5", "-o"]
-    assert with_offsets(["--from", "-d", "5"]) == ["--from", "-d", "5"]
+    assert join_offsets(["-r", "x", "--at", "-5m", "--to", "+5", "-o"]) == ["-r", "x", "--at=-5m", "--to", "+5", "-o"]
+    assert join_offsets(["--from", "-d", "5"]) == ["--from", "-d", "5"]
 
 
 def test_samples_are_chosen(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     record(file, phases("6.1-1n"), 30)  # from 12:00:00.25 on, a little more than a second apart
     with reading(file) as recording:
-        assert chosen(recording, Choice()) == range(30)
-        assert chosen(recording, Choice(at="12:00:10")) == range(10, 11)
-        assert chosen(recording, Choice(at="12:00:10.9")) == range(11, 12)
-        assert chosen(recording, Choice(at="12:00:00")) == range(1)
-        assert chosen(recording, Choice(at="+5")) == range(5, 6)
-        assert chosen(recording, Choice(first="12:00:10", last="12:00:12")) == range(10, 12)
-        assert chosen(recording, Choice(first="-2.5")) == range(27, 30)
-        assert chosen(recording, Choice(last="+1")) == range(1)
-        for choice in (Choice(at="12:05"), Choice(first="12:05"), Choice(first="12:00:11.5", last="12:00:12")):
-            with pytest.raises(RecordingError, match="it holds 2026-11-22 12:00:00 to 2026-11-22 12:00:29"):
-                chosen(recording, choice)
-        with pytest.raises(RecordingError, match="without --from"):
-            chosen(recording, Choice(at="12:00", first="12:00"))
-        with pytest.raises(RecordingError, match=r"--to: .*not 'x'"):
-            chosen(recording, Choice(last="x"))
+        assert select_samples(recording, TimeRange()) == range(30)
+        assert select_samples(recording, TimeRange(at="12:00:10")) == range(10, 11)
+        assert select_samples(recording, TimeRange(at="12:00:10.9")) == range(11, 12)
+        assert select_samples(recording, TimeRange(at="12:00:00")) == range(1)
+        assert select_samples(recording, TimeRange(at="+5")) == range(5, 6)
+        assert select_samples(recording, TimeRange(first="12:00:10", last="12:00:12")) == range(10, 12)
+        assert select_samples(recording, TimeRange(first="-2.5")) == range(27, 30)
+        assert select_samples(recording, TimeRange(last="+1")) == range(1)
+        for choice in (TimeRange(at="12:05"), TimeRange(first="12:05"), TimeRange(first="12:00:11.5", last="12:00:12")):
+            with pytest.raises(TcptopError, match="it holds 2026-11-22 12:00:00 to 2026-11-22 12:00:29"):
+                select_samples(recording, choice)
+        with pytest.raises(TcptopError, match="without --from"):
+            select_samples(recording, TimeRange(at="12:00", first="12:00"))
+        with pytest.raises(TcptopError, match=r"--to: .*not 'x'"):
+            select_samples(recording, TimeRange(last="x"))
 
 
 def test_a_saved_tree_has_no_times() -> None:
-    with reading(phases("6.1-1n")[0]) as recording, pytest.raises(RecordingError, match="no times"):
-        chosen(recording, Choice(at="12:00"))
+    with reading(phases("6.1-1n")[0]) as recording, pytest.raises(TcptopError, match="no times"):
+        select_samples(recording, TimeRange(at="12:00"))

@@ -184,7 +184,7 @@ def check(found: Json) -> None:
         assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
         assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
     assert found["capacity"].keys() == CAPACITY
-    assert all(wall.keys() == WALL for wall in found["capacity"]["walls"])
+    assert all(limit.keys() == WALL for limit in found["capacity"]["walls"])
     assert found["lab"] is None or found["lab"].keys() == {"path", "not_used_because"}
     for node in found["nodes"]:
         assert node.keys() == NODE

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.hosts.run_sync import driven
+from tcptop.hosts.run_sync import run_sync
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.snapshot import Reading, Slabinfo, SlabRow, Sockstat
@@ -108,7 +108,7 @@ def look(sampler: Sampler) -> None:
     """One look, as the live sampler makes it."""
     for _ in range(2):
         for source in sampler.due():
-            driven(sampler.read(source))
+            run_sync(sampler.read(source))
 
 
 def tick(host: TimedHost, sampler: Sampler, seconds: float, then: Callable[[], None] = lambda: None) -> None:
@@ -199,7 +199,7 @@ def test_space_reads_everything_rests_or_not() -> None:
     look(sampler)
     host.clock_s += 1
     before = len(host.reads)
-    sampler.forget_rests()
+    sampler.make_due()
     look(sampler)
     again = {path for _, path, _ in host.reads[before:]}
     assert set(host.files) <= again
@@ -210,7 +210,7 @@ def test_space_again_and_again_reads_each_time() -> None:
     sampler = sampler_on(host)
     look(sampler)
     for times in range(2, 6):
-        sampler.forget_rests()
+        sampler.make_due()
         look(sampler)
         assert len(host.times("proc/slabinfo")) == times
 
@@ -220,7 +220,7 @@ def test_after_space_sources_rest_as_before() -> None:
     sampler = sampler_on(host)
     look(sampler)
     host.clock_s += 1
-    sampler.forget_rests()
+    sampler.make_due()
     look(sampler)
     [_, read_s] = host.times("proc/slabinfo")
     tick(host, sampler, 20)
@@ -375,7 +375,7 @@ def test_the_sockstat_beside_the_caches_is_their_own() -> None:
     host.clock_s += 1
     host.files["proc/net/sockstat"] = sockstat(500)
     source = next(each for each in sampler.due() if each.name == "sockstat")
-    driven(sampler.read(source))
+    run_sync(sampler.read(source))
     snapshot = sampler.snapshot()
     assert snapshot.sockstat.value is not None
     assert snapshot.sockstat.value.allocated == 500

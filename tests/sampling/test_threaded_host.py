@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.sampling.threaded_host import DaemonThreadHost
+from tcptop.sampling.threaded_host import ThreadedHost
 
 IDENTITY = Identity(live=True, page_size_bytes=4096, place=None, net_namespace=None, proc_folder=None)
 
@@ -52,7 +52,7 @@ def data(answers: list[FileRead]) -> list[bytes | None]:
 
 async def test_answers_are_those_of_the_host_behind_from_another_thread() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     assert host.identity is behind.identity
     assert data(await host.read(["a", "b"])) == [b"a", b"b"]
     assert (await host.folder("c")).entries == {"c": None}
@@ -62,7 +62,7 @@ async def test_answers_are_those_of_the_host_behind_from_another_thread() -> Non
 
 async def test_a_read_that_hangs_does_not_hold_up_another() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     hanging = asyncio.ensure_future(host.read(["hang"]))
     while not behind.hangs.is_set():
         await asyncio.sleep(0)
@@ -75,7 +75,7 @@ async def test_a_read_that_hangs_does_not_hold_up_another() -> None:
 
 async def test_reads_that_wait_behind_a_hanging_one_are_all_answered() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     hanging = [asyncio.ensure_future(host.read(["hang"])) for _ in range(3)]
     others = [asyncio.ensure_future(host.read([str(number)])) for number in range(20)]
     assert [data(answer) for answer in await asyncio.gather(*others)] == [[str(n).encode()] for n in range(20)]
@@ -86,7 +86,7 @@ async def test_reads_that_wait_behind_a_hanging_one_are_all_answered() -> None:
 
 async def test_after_a_hang_it_goes_on_with_one_thread() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     hanging = asyncio.ensure_future(host.read(["hang"]))
     await host.read(["other"])
     behind.let_go.set()
@@ -99,7 +99,7 @@ async def test_after_a_hang_it_goes_on_with_one_thread() -> None:
 
 async def test_the_event_loop_runs_on_while_a_read_hangs() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     hanging = asyncio.ensure_future(host.read(["hang"]))
     turns = 0
     while not behind.hangs.is_set() or turns < 100:
@@ -111,7 +111,7 @@ async def test_the_event_loop_runs_on_while_a_read_hangs() -> None:
 
 
 async def test_what_the_host_raises_is_raised_to_the_one_who_asked_and_to_no_other() -> None:
-    host = DaemonThreadHost(HangingHost())
+    host = ThreadedHost(HangingHost())
     with pytest.raises(ZeroDivisionError, match="as a library may"):
         await host.read(["raise"])
     assert data(await host.read(["fine"])) == [b"fine"]
@@ -119,7 +119,7 @@ async def test_what_the_host_raises_is_raised_to_the_one_who_asked_and_to_no_oth
 
 async def test_giving_up_on_a_hanging_read_leaves_the_host_usable() -> None:
     behind = HangingHost()
-    host = DaemonThreadHost(behind)
+    host = ThreadedHost(behind)
     hanging = asyncio.ensure_future(host.read(["hang"]))
     while not behind.hangs.is_set():
         await asyncio.sleep(0)
@@ -131,14 +131,14 @@ async def test_giving_up_on_a_hanging_read_leaves_the_host_usable() -> None:
 
 
 def test_a_second_event_loop_is_served_after_the_first_has_ended() -> None:
-    host = DaemonThreadHost(HangingHost())
+    host = ThreadedHost(HangingHost())
     for path in ("first", "second"):
         assert data(asyncio.run(host.read([path]))) == [path.encode()]
 
 
 ENDS = """
 import asyncio, threading
-from tcptop.sampling.threaded_host import DaemonThreadHost
+from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.hosts.host import Identity
 
 hangs = threading.Event()
@@ -150,7 +150,7 @@ class Host:
         threading.Event().wait()
 
 async def main():
-    asyncio.ensure_future(DaemonThreadHost(Host()).read(["x"]))
+    asyncio.ensure_future(ThreadedHost(Host()).read(["x"]))
     while not hangs.is_set():
         await asyncio.sleep(0)
 

@@ -25,7 +25,7 @@ VIEWS = {
     "explained": ["i"],
     "a cache explained": ["down", "enter"],
     "memory": ["i", "right"],
-    "room": ["i", "right", "right"],
+    "headroom": ["i", "right", "right"],
     "paths": ["i", "right", "right", "right"],
     "help": ["question_mark"],
     "the end of help": ["question_mark", "end"],

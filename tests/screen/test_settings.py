@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tcptop.screen.settings import MOST_LINES, NO_SETTINGS, Settings, path, read, write
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
-from tcptop.text.interval import LEAST_INTERVAL_S, MOST_INTERVAL_S
+from tcptop.text.quantities import LEAST_INTERVAL_S, MOST_INTERVAL_S
 
 WHOLE = """\
 # what I like
