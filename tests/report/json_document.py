@@ -1,47 +1,56 @@
-"""docs/json.md as data: its tables parsed, and any JSON object held against them."""
+"""docs/json.md as data: its tables parsed, and a checker that holds JSON objects against them."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/json.md"
 
 HEADER = ["Field", "Type", "Unit", "Scope", "Null", "Meaning"]
 LINK = re.compile(r"\[([^]]+)\]\(#([^)]+)\)")
-PLAIN = {"integer": int, "number": (int, float), "boolean": bool, "string": str, "text": str}
-NUMBERS = ("integer", "number")
+PLAIN: Mapping[str, tuple[type, ...]] = {
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "string": (str,),
+    "text": (str,),
+}
+VALUE = "value"
+"""The plain type that stands for the one that a change is `of`."""
 
 
 @dataclass(frozen=True)
 class Type:
-    """A type as the tables write one: a plain word, or one of the others."""
+    """A cell of the column Type. Exactly one of the names, `elements` and `values` is set."""
 
     plain: str = ""
-    """`value` stands for the type that the change is of, where it is used."""
-    signed: bool = False
-    may_be_null: bool = False
-    """Of an element; of a field its own column says so."""
+    enumeration: str = ""
+    table: str = ""
+    """The anchor of an object's heading."""
     elements: Type | None = None
-    length: int | None = None
     values: Type | None = None
-    keys: str = ""
-    """The kind of key of a map."""
-    anchor: str = ""
-    """Of the object's heading."""
+    signed: bool = False
+    or_null: bool = False
+    """Of elements; a field has a column for it."""
+    length: int | None = None
+    key_kind: str = ""
     of: str = ""
     """The plain type of the figures of a change."""
-    enumeration: str = ""
+
+    @property
+    def inner(self) -> Type | None:
+        """The type of the elements of a list, or of the values of a map."""
+        return self.elements or self.values
 
 
 @dataclass(frozen=True)
 class Field:
-    """One row of a table."""
+    """One row of an object's table."""
 
     name: str
     type: Type
@@ -52,13 +61,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Table:
-    """One object."""
+    """The table of one object."""
 
     title: str
     root: str
-    """The heading of the object that it is a part of."""
+    """The anchor of the whole object that this one is a part of."""
     paths: frozenset[str]
-    fields: Mapping[str, Field]
+    fields: tuple[Field, ...]
 
 
 @dataclass
@@ -68,204 +77,180 @@ class Document:
     text: str
     tables: dict[str, Table] = field(default_factory=dict)
     """By anchor."""
-    pairs: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
-    """The tables of two columns, by anchor of their heading."""
+    lists: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The tables of two columns, by anchor."""
     anchors: set[str] = field(default_factory=set)
 
     @property
-    def enumerations(self) -> dict[str, tuple[str, ...]]:
-        """The values of each."""
-        return {name: tuple(re.findall("`([^`]+)`", cell)) for name, cell in self.pairs["enumerations"]}
+    def enumerations(self) -> dict[str, list[str]]:
+        """The values of each enumeration."""
+        return {name: re.findall("`([^`]+)`", cell) for name, cell in self.lists["enumerations"].items()}
 
     @property
     def examples(self) -> list[str]:
-        """The commands that go through jq."""
+        """The jq part of each example."""
         return re.findall(r"^tcptop --json \| (jq .+)$", self.text, re.MULTILINE)
 
-
-def anchor(heading: str) -> str:
-    """The anchor that GitHub gives a heading."""
-    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-def expanded(path: str) -> Iterator[str]:
-    """The paths that one with braces stands for."""
-    match = re.search(r"\{([^{}]*)\}", path)
-    if match is None:
-        yield path
-        return
-    for each in match[1].split(","):
-        yield from expanded(path[: match.start()] + each + path[match.end() :])
-
-
-def type_of(text: str) -> Type:
-    """Parses the cell of a type; raises ValueError for one of another form."""
-    if match := re.fullmatch(r"map by (.+?) of (.+)", text):
-        return Type(values=type_of(match[2]), keys=match[1])
-    if match := re.fullmatch(r"lists? of (?:(\d+) )?(.+)", text):
-        return Type(elements=type_of(match[2]), length=int(match[1]) if match[1] else None)
-    if match := re.fullmatch(rf"{LINK.pattern}(?: of (integer|number))?", text):
-        name, to, of = match.groups()
-        return Type(enumeration=name) if to == "enumerations" else Type(anchor=to, of=of or "")
-    if match := re.fullmatch(r"(signed )?(\w+?)s?( or nulls)?", text):
-        signed, plain, nulls = match.groups()
-        if plain in PLAIN or plain == "value":
-            return Type(plain=plain, signed=bool(signed), may_be_null=bool(nulls))
-    raise ValueError(f"not a type: {text!r}")
+    def rows(self) -> Iterator[tuple[str, Type, bool]]:
+        """Yields `cache.bytes`, and of a list `zone.free_area[]` too, with the type and whether it is never null."""
+        for anchor, table in self.tables.items():
+            for each in table.fields:
+                row, kind, never_null = f"{anchor}.{each.name}", each.type, each.never_null
+                yield row, kind, never_null
+                while (inner := kind.inner) is not None:
+                    row, kind = f"{row}[]", inner
+                    yield row, kind, not kind.or_null
 
 
 @cache
 def document() -> Document:
-    """The page."""
+    """Parses docs/json.md."""
     found = Document(DOCUMENT.read_text(encoding="utf-8"))
     root = title = paragraph = ""
     lines = iter(found.text.splitlines())
     for line in lines:
-        if match := re.match(r"(#+) (.+)", line):
-            title, paragraph = match[2], ""
-            root = anchor(title) if match[1] == "##" else root
-            found.anchors.add(anchor(title))
-        elif line.startswith("| "):
-            head = cells(line)
-            next(lines)  # the rule
-            rows = list(rows_of(lines))
+        if heading := re.fullmatch(r"(#+) (.+)", line):
+            title, paragraph = heading[2], ""
+            root = anchor_of(title) if heading[1] == "##" else root
+            found.anchors.add(anchor_of(title))
+        elif line.startswith("|"):
+            head, _, *rows = table_rows(line, lines)
             if head == HEADER:
-                assert anchor(title) not in found.tables, f"two tables below {title!r}"
-                fields = [
-                    Field(name.strip("`"), type_of(kind), unit, scope, null == "never")
-                    for name, kind, unit, scope, null, _ in rows
-                ]
-                assert len({each.name for each in fields}) == len(fields), title
-                paths = re.findall(r"`(\.[^`]*)`", paragraph)
-                table = Table(
-                    title,
-                    root,
-                    frozenset(each for path in paths for each in expanded(path)),
-                    {each.name: each for each in fields},
-                )
-                found.tables[anchor(title)] = table
+                assert anchor_of(title) not in found.tables, f"{title}: two tables"
+                found.tables[anchor_of(title)] = table_of(title, root, paragraph, rows)
             else:
-                found.pairs[anchor(title)] += [(name.strip("`"), meaning) for name, meaning in rows]
+                found.lists[anchor_of(title)] = {name.strip("`"): meaning for name, meaning in rows}
         else:
             paragraph += f"{line}\n"
     return found
 
 
-def rows_of(lines: Iterator[str]) -> Iterator[list[str]]:
-    """The rows of a table up to its end."""
-    for line in lines:
-        if not line.startswith("|"):
-            return
-        row = cells(line)
+def table_rows(first: str, lines: Iterator[str]) -> Iterator[list[str]]:
+    """Yields the cells of each row, up to the first line after the table."""
+    line: str | None = first
+    while line is not None and line.startswith("|"):
+        row = [cell.strip() for cell in line.strip().strip("|").split("|")]
         assert all(row), f"an empty cell: {line}"
         yield row
+        line = next(lines, None)
 
 
-def cells(line: str) -> list[str]:
-    """The cells of a row."""
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+def table_of(title: str, root: str, paragraph: str, rows: list[list[str]]) -> Table:
+    """Parses an object's table; its paths are in the paragraph above."""
+    fields = tuple(
+        Field(name.strip("`"), type_of(kind), unit, scope, null == "never") for name, kind, unit, scope, null, _ in rows
+    )
+    assert len({each.name for each in fields}) == len(fields), f"{title}: two rows of one field"
+    paths = [path for path in re.findall("`([^`]+)`", paragraph) if path.startswith(".")]
+    return Table(title, root, frozenset(each for path in paths for each in expand_braces(path)), fields)
 
 
-class Held:
-    """JSON objects, held against the document: what is wrong with them, and what of the document they showed."""
+def type_of(text: str) -> Type:
+    """Parses a cell of the column Type; raises ValueError for one of another form."""
+    if match := re.fullmatch(r"map by (.+?) of (.+)", text):
+        return Type(values=type_of(match[2]), key_kind=match[1])
+    if match := re.fullmatch(r"lists? of (?:(\d+) )?(.+)", text):
+        return Type(elements=type_of(match[2]), length=int(match[1]) if match[1] else None)
+    if match := re.fullmatch(rf"{LINK.pattern}(?: of (integer|number))?", text):
+        name, anchor, of = match.groups()
+        return Type(enumeration=name) if anchor == "enumerations" else Type(table=anchor, of=of or "")
+    if match := re.fullmatch(r"(signed )?([a-z]+?)s?( or nulls)?", text):
+        signed, plain, or_null = match.groups()
+        if plain in PLAIN or plain == VALUE:
+            return Type(plain=plain, signed=bool(signed), or_null=bool(or_null))
+    raise ValueError(f"not a type: {text!r}")
+
+
+def expand_braces(path: str) -> Iterator[str]:
+    """Yields the paths that one with `{a,b}` stands for."""
+    match = re.search(r"\{([^{}]*)\}", path)
+    if match is None:
+        yield path
+        return
+    for each in match[1].split(","):
+        yield from expand_braces(path[: match.start()] + each + path[match.end() :])
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+class Checker:
+    """Holds JSON objects against the document, and notes what they show of it."""
 
     def __init__(self, of: Document) -> None:
         self.document = of
-        self.wrong: dict[str, str] = {}
-        """The first value at each place that is not as the document says."""
+        self.errors: dict[str, str] = {}
+        """The first contradiction at each path."""
         self.paths: dict[str, set[str]] = defaultdict(set)
-        """Where each object was, by anchor."""
+        """Where each object was found, by the anchor of its table."""
         self.known: set[str] = set()
-        """The rows, as `cache.bytes`, and their elements, that had a value,"""
+        """The rows of `Document.rows` that had a value,"""
         self.null: set[str] = set()
         """that were null,"""
         self.negative: set[str] = set()
         """and that were below 0."""
         self.values: dict[str, set[str]] = defaultdict(set)
-        """The values of each enumeration, with the keys that are values of one."""
+        """The values of each enumeration."""
         self.keys: dict[str, set[str]] = defaultdict(set)
         """The keys of each kind of map."""
 
-    def take(self, root: str, found: Any, but: frozenset[str] = frozenset()) -> None:  # noqa: ANN401 (JSON)
-        """Takes one whole object, in which some keys of its table may be left out."""
-        self._object(root, found, "", "", but)
+    def check(self, root: str, found: object, optional: frozenset[str] = frozenset()) -> None:
+        """Checks one whole object; the optional keys may be left out of it."""
+        self._check_object(root, found, "", "", optional)
 
-    def _object(self, at: str, found: Any, path: str, of: str, but: frozenset[str] = frozenset()) -> None:  # noqa: ANN401
-        table = self.document.tables[at]
-        self.paths[at].add(path or ".")
+    def _check_object(
+        self, anchor: str, found: object, path: str, of: str, optional: frozenset[str] = frozenset()
+    ) -> None:
+        self.paths[anchor].add(path or ".")
         if not isinstance(found, dict):
-            self._is_wrong(path, f"{found!r:.60} is no object")
+            self._refuse(path, found, "an object")
             return
-        for key in found.keys() - table.fields.keys() - but:
-            self._is_wrong(f"{path}.{key}", "is not documented")
-        for key, each in table.fields.items():
-            if key not in found:
-                if key not in but:
-                    self._is_wrong(f"{path}.{key}", "is documented, and not there")
-                continue
-            row, value = f"{at}.{key}", found[key]
-            if value is None and each.never_null:
-                self._is_wrong(f"{path}.{key}", "is documented as never null")
-            self._nullable(each.type, value, f"{path}.{key}", row, of)
+        fields = self.document.tables[anchor].fields
+        for key in found.keys() - {each.name for each in fields}:
+            self.errors.setdefault(f"{path}.{key}", "it is not documented")
+        for each in fields:
+            if each.name in found:
+                self._check(
+                    each.type, found[each.name], f"{path}.{each.name}", f"{anchor}.{each.name}", of, each.never_null
+                )
+            elif each.name not in optional:
+                self.errors.setdefault(f"{path}.{each.name}", "it is documented and not there")
 
-    def _nullable(self, kind: Type, value: Any, path: str, row: str, of: str) -> None:  # noqa: ANN401
+    def _check(self, kind: Type, value: object, path: str, row: str, of: str, never_null: bool) -> None:
         if value is None:
             self.null.add(row)
+            if never_null:
+                self.errors.setdefault(path, "it is null, and documented as never null")
             return
         self.known.add(row)
-        if kind.elements is not None:
-            self._list(kind, kind.elements, value, path, row, of)
-        elif kind.values is not None:
-            self._map(kind, kind.values, value, path, row, of)
-        elif kind.anchor:
-            self._object(kind.anchor, value, path, kind.of)
-        elif kind.enumeration:
-            if not isinstance(value, str):
-                self._is_wrong(path, f"{value!r:.60} is no string")
-            else:
-                self.values[kind.enumeration].add(value)
+        if kind.table:
+            self._check_object(kind.table, value, path, kind.of)
+        elif kind.inner is None:
+            self._check_scalar(kind, of if kind.plain == VALUE else kind.plain, value, path, row)
+        elif kind.elements is not None and isinstance(value, list) and kind.length in (None, len(value)):
+            self._check_inner(kind.inner, value, path, row, of)
+        elif kind.values is not None and isinstance(value, dict):
+            self.keys[kind.key_kind].update(value)
+            self._check_inner(kind.inner, value.values(), path, row, of)
         else:
-            self._plain(kind, of if kind.plain == "value" else kind.plain, value, path, row)
+            self._refuse(path, value, f"a list of {kind.length or 'any length'}" if kind.elements else "a map")
 
-    def _list(self, kind: Type, of_each: Type, value: Any, path: str, row: str, of: str) -> None:  # noqa: ANN401
-        if not isinstance(value, list) or (kind.length is not None and len(value) != kind.length):
-            self._is_wrong(path, f"{value!r:.60} is no list of {kind.length or 'any length'}")
-            return
-        for each in value:
-            self._element(of_each, each, path, row, of)
+    def _check_inner(self, kind: Type, values: Iterable[object], path: str, row: str, of: str) -> None:
+        for value in values:
+            self._check(kind, value, f"{path}[]", f"{row}[]", of, not kind.or_null)
 
-    def _map(self, kind: Type, of_each: Type, value: Any, path: str, row: str, of: str) -> None:  # noqa: ANN401
-        if not isinstance(value, dict):
-            self._is_wrong(path, f"{value!r:.60} is no map")
-            return
-        self.keys[kind.keys].update(value)
-        for each in value.values():
-            self._element(of_each, each, path, row, of)
-
-    def _element(self, kind: Type, value: Any, path: str, row: str, of: str) -> None:  # noqa: ANN401
-        if value is None and not kind.may_be_null:
-            self._is_wrong(f"{path}[]", "is an element that is null")
-        self._nullable(kind, value, f"{path}[]", f"{row}[]", of)
-
-    def _plain(self, kind: Type, plain: str, value: Any, path: str, row: str) -> None:  # noqa: ANN401
+    def _check_scalar(self, kind: Type, plain: str, value: object, path: str, row: str) -> None:
+        if kind.enumeration:
+            self.values[kind.enumeration].add(str(value))
+            plain = "string"
         if not isinstance(value, PLAIN[plain]) or isinstance(value, bool) != (plain == "boolean"):
-            self._is_wrong(path, f"{value!r:.60} is no {plain}")
-        elif plain in NUMBERS and value < 0:
+            self._refuse(path, value, f"of type {plain}")
+        elif isinstance(value, (int, float)) and value < 0:
             self.negative.add(row)
             if not kind.signed:
-                self._is_wrong(path, f"{value!r:.60} is below 0")
+                self._refuse(path, value, "0 or more")
 
-    def _is_wrong(self, path: str, why: str) -> None:
-        self.wrong.setdefault(path, why)
-
-
-def rows(of: Document) -> Iterator[tuple[str, Type, bool]]:
-    """Each row, as `cache.bytes`, and its elements: the type, and whether it is never null."""
-    for at, table in of.tables.items():
-        for name, each in table.fields.items():
-            yield f"{at}.{name}", each.type, each.never_null
-            row, kind = f"{at}.{name}", each.type.elements or each.type.values
-            while kind is not None:
-                row = f"{row}[]"
-                yield row, kind, not kind.may_be_null
-                kind = kind.elements or kind.values
+    def _refuse(self, path: str, value: object, documented: str) -> None:
+        self.errors.setdefault(path, f"{value!r:.60} is not {documented}, as documented")
