@@ -246,11 +246,11 @@ class Checker:
             self.values[kind.enumeration].add(str(value))
             plain = "string"
         if not isinstance(value, PLAIN[plain]) or isinstance(value, bool) != (plain == "boolean"):
-            self._refuse(path, value, f"of type {plain}")
+            self._refuse(path, value, plain)
         elif isinstance(value, (int, float)) and value < 0:
             self.negative.add(row)
             if not kind.signed:
                 self._refuse(path, value, "0 or more")
 
     def _refuse(self, path: str, value: object, documented: str) -> None:
-        self.errors.setdefault(path, f"{value!r:.60} is not {documented}, as documented")
+        self.errors.setdefault(path, f"it is {value!r:.60}, and documented as {documented}")

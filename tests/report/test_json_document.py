@@ -93,6 +93,9 @@ def test_enumerations_have_the_documented_values(checked: Checker) -> None:
         found = {re.sub(r"node \d+$", "node N", value) for value in occurring[name]}
         assert found <= set(documented), name
         assert sorted(documented) == sorted(IN_THE_CODE.get(name, found)), name
+    assert checked.document.enumerations["state"] == [
+        state["state"] for state in as_object(ledger("6.1-4n", "base"))["states"]
+    ]
 
 
 def test_maps_have_the_documented_keys(checked: Checker) -> None:
