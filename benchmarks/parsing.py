@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
-from tcptop.sampler import kernel_sources
+from tcptop.hosts.run_sync import run_sync
+from tcptop.sampling.sampler import kernel_sources
 
 TIMES = 25
 
@@ -24,7 +24,7 @@ def main() -> None:
         taken: list[tuple[float, float]] = []
         for _ in range(TIMES):
             began_ns = time.perf_counter_ns()
-            read_us = driven(source.read(host)).read_us or 0
+            read_us = run_sync(source.read(host)).read_us or 0
             taken.append(((time.perf_counter_ns() - began_ns) / 1000, read_us))
         whole_us, made_us = min(taken)
         kernel_us, parsing_us = kernel_us + made_us, parsing_us + whole_us - made_us

@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.quiet_collection import collect_quietly
-from tcptop.recording.choice import ALL
-from tcptop.recording.opening import opened
+from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.replay_app import ReplayApp
-from tcptop.sampler import Sampler, kernel_sources, read_due
-from tcptop.viewer import held_samples
+from tcptop.recording.time_spec import ALL
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.idle_gc import run_idle_gc
+from tcptop.screen.playback import select_and_start
+from tcptop.screen.replay_app import ReplayApp
 
 SAMPLES = 86_400
 HOUR = 3600
@@ -61,19 +61,19 @@ async def drawn(app: ReplayApp, index: int) -> float:
 async def measure(file: str) -> None:
     """Prints what opening and looking takes."""
     started_s = time.perf_counter()
-    held, _ = held_samples(opened(file), ALL)
+    held, _ = select_and_start(open_recording(file), ALL)
     print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(held.samples)} samples")
     app = ReplayApp(held)
-    chosen = random.Random(1)
+    select_samples = random.Random(1)
     async with app.run_test(size=(120, 40)) as pilot:
         while app._viewer is None or not app._viewer._tasks[1].done():
             await pilot.pause(0.1)
         print(f"time line filled {(time.perf_counter() - started_s):.1f} s after the start")
-        collecting = asyncio.create_task(collect_quietly(lambda: 0.0))  # as the program does
+        collecting = asyncio.create_task(run_idle_gc(lambda: 0.0))  # as the program does
         last = len(held.samples) - 1
         for name, indices in (
             ("step", list(range(1, LOOKS + 1))),
-            ("jump", [chosen.randrange(last) for _ in range(LOOKS)]),
+            ("jump", [select_samples.randrange(last) for _ in range(LOOKS)]),
         ):
             took_ms = []
             for index in indices:

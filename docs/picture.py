@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.recording_app import RecordingApp
+from tcptop.screen.recording_app import RecordingApp
 
 
 async def picture(tree: str, keys: list[str]) -> str:

@@ -1,23 +1,19 @@
-"""The command line. It imports nothing that a way of running does not need: the screen costs 15 times a report."""
+"""The command line: arguments in, exit code out. The one place that prints an error."""
 
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
-import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from importlib import import_module
+from typing import NoReturn
 
 from tcptop import __version__
-from tcptop.console import Parser, add_lab_result, add_root, fail, looked_at, measured, opened, printed, sampler_of
-from tcptop.interval import interval_s
-from tcptop.subcommands import SUBCOMMANDS
-
-if TYPE_CHECKING:
-    from tcptop.app import TcptopApp
-    from tcptop.settings import Settings
+from tcptop.commands.common import Parser, add_lab_option, add_root_option, argument_type, parse_positive
+from tcptop.commands.time_options import add_time_options, join_offsets
+from tcptop.errors import TcptopError
+from tcptop.text.quantities import interval_s
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
 EPILOG = """\
@@ -31,33 +27,56 @@ Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
 
+SUBCOMMANDS = {
+    "lab": "lab",
+    "record": "record",
+    "export": "export_samples",
+    "import": "import_samples",
+    "explain": "explain",
+    "diff": "diff",
+}
+"""Subcommand to module of `tcptop.commands`; its `run(arguments)` gives the exit code."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs tcptop and ends the program with its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        if given and given[0] in SUBCOMMANDS:
-            sys.exit(SUBCOMMANDS[given[0]](given[1:]))
-        options = parsed(given)
-        if not (options.once or options.json):
-            run_screen(options)
-        elif options.replay is not None:
-            run_replay(options)
-        else:
-            run_reports(options)
+        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+    except TcptopError as error:
+        from tcptop.text.printable import printable
+
+        print(f"tcptop: {printable(str(error))}", file=sys.stderr)
+        sys.exit(1)
     except BrokenPipeError:
-        # Nobody reads any more; the interpreter's own flush at exit must not complain either.
+        # The pipe's reader has ended; the interpreter's own flush at exit must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(0)
-    sys.exit(0)
 
 
-def parsed(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options, checked."""
-    from tcptop.recording import choice
+def _run(arguments: list[str]) -> int:
+    if arguments and arguments[0] in SUBCOMMANDS:
+        code: int = import_module(f"tcptop.commands.{SUBCOMMANDS[arguments[0]]}").run(arguments[1:])
+        return code
+    options = parse_options(arguments)
+    if options.once or options.json:
+        from tcptop.commands import report
 
+        report.run(options)
+        return 0
+    from tcptop.commands import screen
+
+    return screen.run(options)
+
+
+def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of the screen and of reports.
+
+    Raises:
+        TcptopError: where they are wrong, or do not go together.
+
+    """
     parser = Parser(
         prog="tcptop",
         description=DESCRIPTION,
@@ -66,23 +85,25 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         add_help=False,
         allow_abbrev=False,
     )
-    parser.add_argument("-d", "--delay", metavar="N", type=delay, help="seconds from one sample to the next (1)")
+    parser.add_argument(
+        "-d", "--delay", metavar="N", type=argument_type(interval_s), help="seconds from one sample to the next (1)"
+    )
     parser.add_argument(
         "-s",
         "--sort",
         metavar="KEY",
-        type=sort_key,
+        type=_parse_sort_key,
         help="slabtop's sort keys a b c l n o p s u v, or e: by what is TCP's (e)",
     )
     parser.add_argument("-o", "--once", action="store_true", help="print one plain-text report and end")
     parser.add_argument("--json", action="store_true", help="print one JSON object and end")
     parser.add_argument(
-        "-n", "--count", metavar="COUNT", type=times, help="with -o or --json: print so many, every N seconds"
+        "-n", "--count", metavar="COUNT", type=parse_positive, help="with -o or --json: print so many, every N seconds"
     )
-    add_root(parser)
+    add_root_option(parser)
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
-    choice.add_choice(parser)
-    add_lab_result(parser)
+    add_time_options(parser)
+    add_lab_option(parser)
     parser.add_argument(
         "--mouse",
         action="store_true",
@@ -94,47 +115,16 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-V", "--version", action="version", version=f"tcptop {__version__} (TCP kernel memory monitor)"
     )
-    options, others = parser.parse_known_args(choice.with_offsets(arguments))
-    for subcommand in SUBCOMMANDS:
-        if subcommand in others:
-            fail(f"{subcommand} comes first: tcptop {subcommand}")
-    if others:
-        fail(f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)")
-    if options.once and options.json:
-        fail("-o and --json cannot be combined: choose one form")
-    if options.count is not None and not (options.once or options.json):
-        fail("-n goes with -o or --json")
-    if options.replay is None and (options.at or options.first or options.last):
-        fail("--at, --from and --to choose samples of a recording: -r FILE")
-    if options.replay is not None and (options.root != "/" or options.count is not None):
-        fail("-r is a recording; it goes without --root and -n")
-    if options.replay is not None and options.delay is not None:
-        fail("-d is the time between samples, which a recording has already; in the screen + and - change the speed")
-    if options.once and options.delay is not None and options.count is None:
-        fail("cannot combine -d and -o without -n COUNT: once is once")
-    if options.json and options.delay is not None and options.count is None:
-        fail("--json takes -d together with -n COUNT")
+    options, others = parser.parse_known_args(join_offsets(arguments))
+    problem = _misplaced_argument(others) or _conflict(options)
+    if problem is not None:
+        raise TcptopError(problem)
     return options
 
 
-def delay(text: str) -> float:
-    """An interval in seconds, fractions allowed."""
-    try:
-        return interval_s(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def times(text: str) -> int:
-    """A positive whole number."""
-    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
-        raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def sort_key(text: str) -> str:
+def _parse_sort_key(text: str) -> str:
     """One of slabtop's letters, in either case."""
-    from tcptop.columns import SORT_KEYS
+    from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
     if key not in SORT_KEYS:
@@ -142,101 +132,43 @@ def sort_key(text: str) -> str:
     return key
 
 
-def run_reports(options: argparse.Namespace) -> None:
-    """Prints reports without a screen, an event loop or a thread."""
-    # One report leaves too little to look for garbage in.
-    gc.disable()
-    period_s = options.delay or 1.0
-    sampler = sampler_of(opened(options.root), period_s, options.lab)
-    count = options.count or 1
-    next_s = time.monotonic()
-    for number in range(count):
-        ledger = looked_at(sampler)
-        if options.json:
-            from tcptop.report.as_json import as_json
-
-            text = f"{as_json(ledger)}\n"
-        else:
-            from tcptop.columns import DEFAULT_SORT_KEY
-            from tcptop.report.as_text import as_text
-
-            text = as_text(ledger, options.sort or DEFAULT_SORT_KEY)
-            if number + 1 < count:
-                text += "\n"
-        printed(text)
-        gc.enable()
-        if number + 1 < count:
-            next_s = max(next_s + period_s, time.monotonic())
-            time.sleep(max(0.0, next_s - time.monotonic()))
+def _misplaced_argument(others: Sequence[str]) -> str | None:
+    for subcommand in SUBCOMMANDS:
+        if subcommand in others:
+            return f"{subcommand} comes first: tcptop {subcommand}"
+    if others:
+        return f"{others[0]!r} is not an option here; this is the memory tool, for throughput see tcptop-bpfcc (--help)"
+    return None
 
 
-def run_replay(options: argparse.Namespace) -> None:
-    """Prints the reports of a recording."""
-    from tcptop.recording.choice import Choice
-    from tcptop.recording.errors import RecordingError
-    from tcptop.report.replayed import form_of, reports
-
-    form = form_of(options.json, options.sort)
-    choice = Choice(options.at, options.first, options.last)
-    try:
-        for text in reports(options.replay, choice, measured(options.lab), form, last_only=options.once):
-            printed(text)
-    except RecordingError as error:
-        fail(str(error))
-
-
-def run_screen(options: argparse.Namespace) -> None:
-    """Runs the screen, on a host or on a recording, until it is quit."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    if not all(stream is not None and stream.isatty() for stream in streams):
-        fail("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
-    if os.environ.get("TERM") == "dumb":
-        fail("this terminal can only be written line by line (TERM=dumb); use -o for a text report or --json for JSON")
-    # What is imported stays; to look through it for garbage again and again would take a tenth of the start.
-    gc.disable()
-    from dataclasses import replace
-
-    from tcptop.settings import path, read
-    from tcptop.widgets.plain_glyphs import needs_ascii
-
-    settings, wrong = read(path())
-    given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
-    settings = replace(
-        settings,
-        **{key: value for key, value in given.items() if value is not None},
-        mouse=options.mouse or settings.mouse,
-        ascii=options.ascii or settings.ascii,
+def _conflict(options: argparse.Namespace) -> str | None:
+    """Which options do not go together, in one line; None where all do."""
+    is_replay = options.replay is not None
+    conflicts = (
+        (options.once and options.json, "-o and --json cannot be combined: choose one form"),
+        (
+            options.count is not None and not (options.once or options.json),
+            "-n goes with -o or --json",
+        ),
+        (
+            not is_replay and (options.at or options.first or options.last),
+            "--at, --from and --to choose samples of a recording: -r FILE",
+        ),
+        (
+            is_replay and (options.root != "/" or options.count is not None),
+            "-r is a recording; it goes without --root and -n",
+        ),
+        (
+            is_replay and options.delay is not None,
+            "-d is the time between samples, which a recording has already; in the screen + and - change the speed",
+        ),
+        (
+            options.once and options.delay is not None and options.count is None,
+            "cannot combine -d and -o without -n COUNT: once is once",
+        ),
+        (
+            options.json and options.delay is not None and options.count is None,
+            "--json takes -d together with -n COUNT",
+        ),
     )
-    # What this terminal needs is no wish, and so it is never written to the settings file.
-    ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
-    app = replay_app(options, settings, wrong) if options.replay is not None else live_app(options, settings, wrong)
-    from tcptop.app import run
-
-    gc.freeze()
-    gc.enable()
-    sys.exit(run(app, settings, ascii_alone))
-
-
-def live_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
-    """The screen on a host."""
-    host, found = opened(options.root), measured(options.lab)
-    from tcptop.recording_app import RecordingApp
-
-    return RecordingApp(host, settings.interval or 1.0, settings.sort, found, settings, wrong)
-
-
-def replay_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
-    """The screen on a recording; one line and the end where it is none."""
-    from tcptop.recording.choice import Choice
-    from tcptop.recording.errors import RecordingError
-    from tcptop.recording.opening import opened
-    from tcptop.viewer import held_samples
-
-    found = measured(options.lab)
-    try:
-        held, start = held_samples(opened(options.replay), Choice(options.at, options.first, options.last))
-    except RecordingError as error:
-        fail(str(error))
-    from tcptop.replay_app import ReplayApp
-
-    return ReplayApp(held, start, settings.sort, found, settings, wrong)
+    return next((message for is_wrong, message in conflicts if is_wrong), None)

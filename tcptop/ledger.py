@@ -211,7 +211,7 @@ class StateCost(NamedTuple):
     """What else is in the count, or why there is none."""
 
 
-class Wall(NamedTuple):
+class Limit(NamedTuple):
     """One thing that there is only so much of."""
 
     name: str
@@ -219,24 +219,24 @@ class Wall(NamedTuple):
     used: int | None
     most: int | None
     unit: Literal["sockets", "bytes", "files", "ports", "flows"]
-    room_sockets: int | None
+    headroom_sockets: int | None
     """How many more sockets fit; None where that cannot be said."""
     scope: Literal["machine", "here", "node"]
     note: str
     """How `room_sockets` follows, or why it does not."""
 
 
-class Capacity(NamedTuple):
+class Limits(NamedTuple):
     """How many more sockets fit, and what ends first."""
 
-    walls: tuple[Wall, ...]
+    rows: tuple[Limit, ...]
 
     @property
-    def first(self) -> Wall | None:
+    def first(self) -> Limit | None:
         """The nearest wall of those that concern every socket; None where no room is known."""
         return min(
-            (wall for wall in self.walls if wall.concerns == "every socket" and wall.room_sockets is not None),
-            key=lambda wall: wall.room_sockets or 0,
+            (limit for limit in self.rows if limit.concerns == "every socket" and limit.headroom_sockets is not None),
+            key=lambda limit: limit.headroom_sockets or 0,
             default=None,
         )
 
@@ -244,14 +244,14 @@ class Capacity(NamedTuple):
     def missing(self) -> tuple[str, ...]:
         """Walls of every socket of which nothing is known: the first may be nearer than it seems."""
         unknown = [
-            wall
-            for wall in self.walls
-            if wall.concerns == "every socket" and wall.room_sockets is None and wall.most is None
+            limit
+            for limit in self.rows
+            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.most is None
         ]
-        nodes = [wall.name for wall in unknown if wall.scope == "node"]
+        nodes = [limit.name for limit in unknown if limit.scope == "node"]
         return (
             *(nodes if len(nodes) <= 1 else ("memory of the nodes",)),
-            *(wall.name for wall in unknown if wall.scope != "node"),
+            *(limit.name for limit in unknown if limit.scope != "node"),
         )
 
 
@@ -350,8 +350,8 @@ class ZoneMemory(NamedTuple):
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
     tcp_slabs_free_without_stealing: int | None
-    room_sockets: int | None
-    room_sockets_without_stealing: int | None
+    headroom_sockets: int | None
+    headroom_sockets_without_stealing: int | None
 
 
 class NodeMemory(NamedTuple):
@@ -374,14 +374,14 @@ class NodeMemory(NamedTuple):
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
     @property
-    def room_sockets(self) -> int | None:
+    def headroom_sockets(self) -> int | None:
         """How many more whole sockets the node's free blocks hold; None where a zone does not tell."""
-        return _sum_of_known([zone.room_sockets for zone in self.zones])
+        return _sum_of_known([zone.headroom_sockets for zone in self.zones])
 
     @property
-    def room_sockets_without_stealing(self) -> int | None:
+    def headroom_sockets_without_stealing(self) -> int | None:
         """The same from Unmovable blocks alone."""
-        return _sum_of_known([zone.room_sockets_without_stealing for zone in self.zones])
+        return _sum_of_known([zone.headroom_sockets_without_stealing for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
@@ -441,7 +441,7 @@ class Ledger(NamedTuple):
     """The order of the blocks that the TCP cache's slabs are made of."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
-    capacity: Capacity
+    limits: Limits
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs, where BTF was read."""

@@ -15,7 +15,7 @@ from tcptop.accounting import account
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
 from tcptop.ledger import Ledger
-from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 FOLDER = Path(__file__).resolve().parent / "recordings"

@@ -81,18 +81,18 @@ def test_a_text_report_needs_no_json_report() -> None:
 BELOW_THE_SCREEN = [
     "tcptop.accounting",
     "tcptop.ledger",
-    "tcptop.kernel_objects",
+    "tcptop.kernel.objects",
     "tcptop.snapshot",
     "tcptop.rates",
-    "tcptop.units",
-    "tcptop.columns",
-    "tcptop.pace",
+    "tcptop.text.units",
+    "tcptop.text.cache_columns",
+    "tcptop.sampling.pace",
     "tcptop.report.as_text",
     "tcptop.report.as_json",
     "tcptop.hosts.folder",
-    "tcptop.hosts.driven",
+    "tcptop.hosts.run_sync",
     *(name for name in MODULES if name.startswith("tcptop.sources.") and not name.endswith("machine_load")),
-    "tcptop.sampler",
+    "tcptop.sampling.sampler",
     "tcptop.cli",
 ]
 
@@ -115,18 +115,23 @@ def test_accounting_imports_neither_sources_nor_hosts(module: str) -> None:
 
 def test_the_screen_is_what_imports_textual() -> None:
     """So that the tests above can fail."""
-    assert set(SCREEN) <= packages(imported("import tcptop.recording_app"))
+    assert set(SCREEN) <= packages(imported("import tcptop.screen.recording_app"))
 
 
 def test_a_live_screen_needs_nothing_of_a_replay() -> None:
     """Until somebody records, or looks back."""
-    modules = imported("import tcptop.recording_app")
-    assert not modules & {"tcptop.replay_app", "tcptop.viewer", "tcptop.recording.opening", "sqlite3"}
+    modules = imported("import tcptop.screen.recording_app")
+    assert not modules & {"tcptop.screen.replay_app", "tcptop.screen.playback", "tcptop.recording.opening", "sqlite3"}
 
 
 def test_a_replay_needs_nothing_of_a_live_screen() -> None:
-    modules = imported("import tcptop.replay_app")
-    assert not modules & {"tcptop.live_app", "tcptop.live_sampler", "tcptop.hosts.daemon_threads", "psutil"}
+    modules = imported("import tcptop.screen.replay_app")
+    assert not modules & {
+        "tcptop.screen.live_app",
+        "tcptop.sampling.live_sampler",
+        "tcptop.sampling.threaded_host",
+        "psutil",
+    }
 
 
 WATCHED = """

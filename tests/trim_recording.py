@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.sources.kernel_notes import build_id
 
 FILES = (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.capacity import capacity
 from tcptop.accounting.connection import costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.limits import find_limits
 from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.since_mark import live_objects
@@ -13,7 +13,7 @@ from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.sockets import socket_counts
 from tcptop.accounting.states import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
-from tcptop.kernel_objects import TCP6_SOCK, TCP_SOCK
+from tcptop.kernel.objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
 from tcptop.snapshot import Reading, Snapshot
 
@@ -42,7 +42,7 @@ def account(snapshot: Snapshot) -> Ledger:
         tcp_slab_order=sock.order if sock else None,
         sources=_health(snapshot),
         states=state_costs(snapshot, table, sockets, mixes),
-        capacity=capacity(snapshot, sockets, nodes, socket_bytes, modes["full"].buffer_bytes_per_socket),
+        limits=find_limits(snapshot, sockets, nodes, socket_bytes, modes["full"].buffer_bytes_per_socket),
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         live_objects=live_objects(snapshot, table),

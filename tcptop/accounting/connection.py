@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tcptop.accounting.parts import cgroup_vectors, parts_of
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import (
+from tcptop.kernel.objects import (
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
@@ -31,7 +31,7 @@ from tcptop.ledger import (
     SocketCounts,
 )
 from tcptop.snapshot import Snapshot
-from tcptop.units import grouped
+from tcptop.text.units import grouped
 
 ENOUGH_SOCKETS_PER_CPU = 100
 """With fewer, idle objects on per-CPU slabs would be most of what an average shows."""

@@ -118,8 +118,8 @@ class NodeTable:
             unusable_index=unusable_index(area.blocks) if area else None,
             tcp_slabs_free=slabs,
             tcp_slabs_free_without_stealing=own_slabs,
-            room_sockets=self._room(slabs, spare),
-            room_sockets_without_stealing=self._room(own_slabs, spare),
+            headroom_sockets=self._room(slabs, spare),
+            headroom_sockets_without_stealing=self._room(own_slabs, spare),
         )
 
     def _tcp_slabs(self, zone_name: str, blocks: Sequence[int] | None) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.kernel_objects import SOCKET_WQ
-from tcptop.kernel_release import release_numbers
+from tcptop.kernel.objects import SOCKET_WQ
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, LabUse
 from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
 

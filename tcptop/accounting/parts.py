@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.accounting.measurement import measured_here, measured_socket_blob, measured_vectors
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import (
+from tcptop.kernel.objects import (
     CGROUP_VECTORS,
     LSM_FILE_BLOB,
     LSM_INODE_BLOB,
@@ -18,7 +18,7 @@ from tcptop.kernel_objects import (
     SOCKET_WQ,
     KernelObject,
 )
-from tcptop.kernel_release import release_numbers
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, Part
 from tcptop.snapshot import Snapshot
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tcptop.accounting.connection import ENOUGH_SOCKETS_PER_CPU
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import KERNEL_OBJECTS
+from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import Ledger, LiveObjects, SinceMark
 from tcptop.rates import difference
 from tcptop.snapshot import Snapshot
-from tcptop.units import grouped
+from tcptop.text.units import grouped
 
 UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
-from tcptop.kernel_objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
-from tcptop.kernel_release import release_numbers
+from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, Side
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat

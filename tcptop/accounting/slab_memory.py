@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import KERNEL_OBJECTS
+from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import SlabMemory, TcpMemory
 from tcptop.snapshot import Snapshot
 

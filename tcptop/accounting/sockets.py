@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import TW6_SOCK, TW_SOCK
-from tcptop.kernel_release import release_numbers
+from tcptop.kernel.objects import TW6_SOCK, TW_SOCK
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, Scope, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from tcptop.accounting.connection import FamilyMix, most_in_use, side
 from tcptop.accounting.parts import parts_of
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import (
+from tcptop.kernel.objects import (
     AS_MINI_SOCKET,
     REQUEST6_SOCK,
     REQUEST_SOCK,
@@ -19,7 +19,7 @@ from tcptop.kernel_objects import (
 )
 from tcptop.ledger import AccountingMode, Part, Scope, SocketCounts, StateCost
 from tcptop.snapshot import Snapshot
-from tcptop.units import grouped
+from tcptop.text.units import grouped
 
 ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
 

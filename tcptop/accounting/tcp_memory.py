@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
 from tcptop.accounting.parts import vector_row, vectors_are_charged
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import (
+from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
     CGROUP_VECTORS,

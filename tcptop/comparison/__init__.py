@@ -1,1 +1,1 @@
-"""What changed between two looks at kernels: two ledgers in, a frozen Difference out."""
+"""Comparison: two Ledgers in, a frozen Difference out. Pure; it opens nothing and formats nothing."""

@@ -102,12 +102,12 @@ class NodeChange:
 
     node: int
     free_bytes: Change
-    room_sockets: Change
+    headroom_sockets: Change
 
     @property
     def changed(self) -> bool:
         """Whether any figure did."""
-        return self.free_bytes.changed or self.room_sockets.changed
+        return self.free_bytes.changed or self.headroom_sockets.changed
 
 
 class Comparable(Protocol):

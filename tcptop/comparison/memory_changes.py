@@ -64,12 +64,12 @@ def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
     for number in sorted(sides[0].keys() | sides[1].keys()):
         one, two = (side.get(number) for side in sides)
         free = [_free_bytes(node, ledger) for node, ledger in ((one, before), (two, after))]
-        room = [node.room_sockets if node else None for node in (one, two)]
+        headroom = [node.headroom_sockets if node else None for node in (one, two)]
         changes.append(
             NodeChange(
                 node=number,
                 free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
-                room_sockets=Change("room_sockets", "room", "count", room[0], room[1]),
+                headroom_sockets=Change("room_sockets", "headroom", "count", headroom[0], headroom[1]),
             )
         )
     return ordered(changes, lambda change: change.free_bytes)

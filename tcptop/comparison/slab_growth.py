@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
-from tcptop.kernel_objects import SOCKET_ALLOC, State
+from tcptop.kernel.objects import SOCKET_ALLOC, State
 from tcptop.ledger import CacheLine, Ledger, Side, StateCost
 from tcptop.rates import difference
 

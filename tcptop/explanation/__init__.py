@@ -1,4 +1,4 @@
-"""Pages that explain the figures: states, memory, room, the kernel's paths, and each cache.
+"""Pages that explain the figures: states, memory, headroom, the kernel's paths, and each cache.
 
 The same on the screen and in text: lines of pieces, laid out for a number of columns.
 """
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.catalogue_page import catalogue_page
+from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
-from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_page
 from tcptop.explanation.trees import tree_page
-from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
-from tcptop.kernel_paths import SUBJECTS
+from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
+from tcptop.text.line import Line
 
 Drawn = Callable[[Ledger, int], list[Line]]
 
@@ -34,7 +34,7 @@ class Page(NamedTuple):
 PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
-    Page("room", "Room for more sockets", room_page),
+    Page("headroom", "Headroom for more sockets", headroom_page),
     *(Page(name, subject.title, partial(tree_page, subject)) for name, subject in SUBJECTS.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
@@ -45,7 +45,9 @@ OTHER_NAMES = {
     **{text.lower(): "states" for state in State if state is not State.TIME_WAIT for text in (state.value, state.name)},
     "connect": "socket",
     "accept queue": "states",
-    "capacity": "room",
+    "room": "headroom",
+    "capacity": "headroom",
+    "limits": "headroom",
 }
 """What people may call a page."""
 

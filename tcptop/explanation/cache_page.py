@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop import units
 from tcptop.explanation.catalogue_page import when
 from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
-from tcptop.explanation.table import fact
 from tcptop.explanation.trees import drawn
-from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
-from tcptop.kernel_paths import ways
+from tcptop.kernel.call_paths import ways
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import StructLayout
-from tcptop.text_line import EMPTY, Line, wrapped
+from tcptop.text import units
+from tcptop.text.line import EMPTY, Line, wrapped
+from tcptop.text.table import fact
 
 LARGEST = 10
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tcptop import units
 from tcptop.explanation.live_size import live_size
-from tcptop.explanation.table import TableRow, table
-from tcptop.kernel_objects import KERNEL_OBJECTS, KernelObject
+from tcptop.kernel.objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
+from tcptop.text import units
+from tcptop.text.line import Line
+from tcptop.text.table import TableRow, table
 
 TITLES = ("OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 LEFT = (True, False, False)

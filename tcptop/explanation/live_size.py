@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from tcptop import units
-from tcptop.kernel_objects import CGROUP_VECTORS, KernelObject
+from tcptop.kernel.objects import CGROUP_VECTORS, KernelObject
 from tcptop.ledger import CacheLine, Ledger, Part
 from tcptop.snapshot import StructLayout
+from tcptop.text import units
 
 How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 

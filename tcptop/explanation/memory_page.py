@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptop import units
-from tcptop.explanation.table import TableRow, table
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory
-from tcptop.text_line import EMPTY, Line, wrapped
+from tcptop.text import units
+from tcptop.text.line import EMPTY, Line, wrapped
+from tcptop.text.table import TableRow, table
 
 LEFT = (True, False, False)
 

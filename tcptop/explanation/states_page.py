@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tcptop import units
-from tcptop.explanation.table import TableRow, table
 from tcptop.ledger import Ledger, Side, StateCost
-from tcptop.text_line import EMPTY, Line, wrapped
+from tcptop.text import units
+from tcptop.text.line import EMPTY, Line, wrapped
+from tcptop.text.table import TableRow, table
 
 TITLES = ("STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "OF", "HOLDS")
 

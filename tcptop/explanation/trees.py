@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.live_size import live_size
-from tcptop.kernel_objects import KernelObject
-from tcptop.kernel_paths import Call, Subject
+from tcptop.kernel.call_paths import Call, Subject
+from tcptop.kernel.objects import KernelObject
 from tcptop.ledger import Ledger
-from tcptop.text_line import EMPTY, Line, Role, broken
+from tcptop.text.line import EMPTY, Line, Role, broken
 
 ARROW = " → "
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "

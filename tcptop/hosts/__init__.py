@@ -1,1 +1,1 @@
-"""Hosts: where the bytes of a kernel's files come from. A host parses nothing."""
+"""Hosts: the origin of bytes (this machine, a folder, an archive, a sosreport). They parse no kernel file."""

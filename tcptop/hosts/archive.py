@@ -8,12 +8,12 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 
+from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 from tcptop.hosts.folder import MAX_FILE_BYTES
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.hosts.kept_paths import TREE_FOLDERS, is_kept, listed_name
 from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
-from tcptop.hosts.unpacked_stream import CutArchiveError, DamagedArchiveError, UnpackedStream
 
 MOST_KEPT_BYTES = 128 << 20
 MOST_KEPT_ENTRIES = 200_000

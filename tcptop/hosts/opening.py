@@ -11,7 +11,7 @@ from tcptop.hosts.host import Host
 from tcptop.hosts.saved_by_sos import is_sosreport
 
 
-def host_of(path: str) -> Host:
+def open_host(path: str) -> Host:
     """The host whose files are in a folder (a root, a saved tree, a sosreport) or in an archive of one.
 
     Raises:

@@ -13,8 +13,8 @@ from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
+from tcptop.hosts.run_sync import run_sync
 from tcptop.hosts.saved_by_sos import COMMANDS
 
 NOT_HELD = "the sosreport does not hold it"
@@ -177,7 +177,7 @@ class SosreportHost:
     def _text(self, output: str) -> str:
         """What a command printed; empty where it cannot be read."""
         if output not in self._texts:
-            [read] = driven(self._tree.read([f"{COMMANDS}/{output}"]))
+            [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
             self._texts[output] = (read.data or b"")[:MOST_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
         return self._texts[output]
 
@@ -185,7 +185,7 @@ class SosreportHost:
         """The outputs of the plugins that matter here, below `sos_commands`."""
         if self._outputs is None:
             plugins = ("kernel", "host", "general", "processor", "date")
-            folders = {plugin: driven(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in plugins}
+            folders = {plugin: run_sync(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in plugins}
             self._outputs = tuple(
                 f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())
             )

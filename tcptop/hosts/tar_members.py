@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from tcptop.hosts.unpacked_stream import CutArchiveError, DamagedArchiveError, UnpackedStream
+from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MOST_MEMBERS = 1_000_000

@@ -1,1 +1,1 @@
-"""`tcptop lab`: opens real connections over a loopback of its own, and measures what each state of them costs."""
+"""The lab: opens real connections on its own loopback and measures the cost of each TCP state. It needs no screen."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 
-from tcptop import units
-from tcptop.lab.narrow import fits, fitted, wrapped
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
 from tcptop.lab.runs import TITLES
-from tcptop.printable import printable
+from tcptop.lab.terminal_table import fits, fitted, wrapped
 from tcptop.report.as_text import table
+from tcptop.text import units
+from tcptop.text.printable import printable
 
 SUMMARY = (
     "STATE",

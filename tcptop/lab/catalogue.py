@@ -9,7 +9,7 @@ from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
 from tcptop.accounting.states import unread_fin_parts
 from tcptop.hosts.host import Host
-from tcptop.kernel_objects import (
+from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
     CGROUP_VECTORS,
@@ -30,7 +30,7 @@ from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
 from tcptop.lab.runs import Watched
 from tcptop.lab.vectors import VECTORS
 from tcptop.ledger import Part, Side
-from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 WATCHED = (TCP_SOCK, TCP6_SOCK, SOCKET_ALLOC, TW_SOCK, TW6_SOCK, BIND_BUCKET, BIND2_BUCKET, REQUEST_SOCK, REQUEST6_SOCK)

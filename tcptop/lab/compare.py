@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptop import units
 from tcptop.lab.as_text import share
-from tcptop.lab.narrow import fits, fitted, wrapped
 from tcptop.lab.runs import TITLES
 from tcptop.lab.saved import PLACES, SCHEMA, Json, contents, figure, state_at
-from tcptop.printable import printable_name
+from tcptop.lab.terminal_table import fits, fitted, wrapped
 from tcptop.report.as_text import table
+from tcptop.text import units
+from tcptop.text.printable import printable_name
 
 MILLION = 1_000_000
 
@@ -19,7 +19,7 @@ AT_A_MILLION = TITLES_OF_COLUMNS.index("A AT 1 M")
 
 
 def loaded(path: str, option: str = "--compare") -> Json:
-    """A result that `tcptop lab -w` wrote; raises LabError in one line where it is something else."""
+    """A result that `tcptop lab -w` wrote; raises TcptopError in one line where it is something else."""
     return contents(path, option)
 
 

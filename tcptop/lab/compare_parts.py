@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptop.lab.narrow import fitted
 from tcptop.lab.runs import TITLES
 from tcptop.lab.saved import PLACES, Json, figure, state_at
-from tcptop.printable import printable_name
+from tcptop.lab.terminal_table import fitted
+from tcptop.text.printable import printable_name
 
 TITLES_OF_COLUMNS = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 STILL_BYTES = 0.05

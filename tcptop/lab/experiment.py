@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tcptop.hosts.host import Host
-from tcptop.kernel_objects import State
+from tcptop.kernel.objects import State
 from tcptop.lab.catalogue import Catalogue, Expectation, catalogue_of
 from tcptop.lab.fit import Fit, FittedRow, Line, control_lines, fit
-from tcptop.lab.limits import LEAST_CONNECTIONS
 from tcptop.lab.measure import SlabMeter
+from tcptop.lab.preconditions import LEAST_CONNECTIONS
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import CONTROL, FEW_PORTS_STEP, STEPS, Run, Runner, RunReadings, runs_of
 from tcptop.lab.vectors import VECTORS, with_vectors
@@ -64,7 +64,7 @@ WHOLE_SOCKETS = ("established/", "close_wait/")
 
 
 def experiment(host: Host, plan: Plan, progress: Progress) -> LabResult:
-    """Measures the states of a plan; raises LabError where the kernel refuses a part of it."""
+    """Measures the states of a plan; raises TcptopError where the kernel refuses a part of it."""
     started_s, began_unix_s = time.monotonic(), time.time()
     catalogue = catalogue_of(host, plan.ipv6)
     runs = runs_of(plan.states)

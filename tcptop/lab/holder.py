@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcptop.lab.errors import LabError
+from tcptop.errors import TcptopError
 
 PROGRAM = Path(__file__).with_name("load.py")
 
@@ -59,7 +59,7 @@ class Holder:
         """Has one command done.
 
         Raises:
-            LabError: when the kernel refuses a part of it, or the process does not answer.
+            TcptopError: when the kernel refuses a part of it, or the process does not answer.
 
         """
         assert self._process.stdin is not None
@@ -67,19 +67,19 @@ class Holder:
             self._process.stdin.write(f"{command} {count}\n".encode())
             self._process.stdin.flush()
         except OSError:
-            raise LabError("the process that holds the sockets ended (was it killed?)") from None
+            raise TcptopError("the process that holds the sockets ended (was it killed?)") from None
         return self.answer()
 
     def answer(self) -> Counts:
-        """The next answer; raises LabError as `ask` does."""
+        """The next answer; raises TcptopError as `ask` does."""
         said = json.loads(self._line())
         if "failed" in said:
             why = WHY.get(said["failed"], f"a step of the lab failed ({said['failed']})")
-            raise LabError(f"{why}: {said['error']}")
+            raise TcptopError(f"{why}: {said['error']}")
         return Counts(**said)
 
     def wait_for(self, inuse: int | None, time_wait: int) -> None:
-        """Waits until the sockets are in their states; raises LabError where they do not get there."""
+        """Waits until the sockets are in their states; raises TcptopError where they do not get there."""
         started_s = time.monotonic()
         allowed = round(NEARLY * (time_wait + (inuse or 0)))
         while True:
@@ -90,7 +90,7 @@ class Holder:
                 return
             if waited_s > SETTLE_S:
                 wanted = f"{'any' if inuse is None else inuse} open and {time_wait} in TIME_WAIT"
-                raise LabError(
+                raise TcptopError(
                     f"the sockets did not stay in their states: {counts.inuse} open and {counts.time_wait} in"
                     f" TIME_WAIT instead of {wanted}; try fewer --connections"
                 )
@@ -111,10 +111,10 @@ class Holder:
         while b"\n" not in self._buffered:
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
             if not ready:
-                raise LabError(f"the process that holds the sockets did not answer within {ANSWER_S:.0f} s")
+                raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_S:.0f} s")
             chunk = os.read(self._process.stdout.fileno(), 4096)
             if not chunk:
-                raise LabError("the process that holds the sockets ended (was it killed, or out of memory?)")
+                raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
             self._buffered += chunk
         line, _, self._buffered = self._buffered.partition(b"\n")
         return line

@@ -6,9 +6,9 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from tcptop.hosts.driven import driven
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
-from tcptop.lab.errors import LabError
+from tcptop.hosts.run_sync import run_sync
 from tcptop.sources.slabinfo import SlabinfoSource
 from tcptop.sources.sockstat import SockstatSource
 
@@ -44,16 +44,16 @@ class SlabMeter:
         self._pause_s = PAUSE_S
 
     def read(self) -> SlabReading:
-        """One reading; raises LabError where the file cannot be read."""
+        """One reading; raises TcptopError where the file cannot be read."""
         started_s = time.monotonic()
-        reading = driven(self._source.read(self._host))
+        reading = run_sync(self._source.read(self._host))
         if reading.value is None:
-            raise LabError(f"lab reads slab counts, and cannot: {reading.reason}")
+            raise TcptopError(f"lab reads slab counts, and cannot: {reading.reason}")
         self._pause_s = max(PAUSE_S, PAUSE_PER_READ * (time.monotonic() - started_s))
         active: dict[str, int] = {}
         for row in reading.value.rows:
             active[row.name] = active.get(row.name, 0) + row.active_objects
-        sockstat = driven(self._sockstat.read(self._host)).value
+        sockstat = run_sync(self._sockstat.read(self._host)).value
         return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
 
     def settled(self, watched: Collection[str], tolerance: int, least_s: float = 0.0) -> SlabReading:

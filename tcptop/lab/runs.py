@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tcptop.lab.errors import LabError
+from tcptop.errors import TcptopError
 from tcptop.lab.fit import Point, Series
 from tcptop.lab.holder import Counts, Holder, holding
 from tcptop.lab.load import LISTENERS
@@ -160,7 +160,7 @@ class Runner:
         return max(TOLERANCE, round(SHARE * self._step))
 
     def read(self, run: Run) -> RunReadings:
-        """Makes a run; raises LabError where the kernel refuses a part of it."""
+        """Makes a run; raises TcptopError where the kernel refuses a part of it."""
         opening = self._meter.settled(self._watched.settling, self._tolerance)
         with holding(self._ipv6, STEPS * self._step + WARM_UP) as holder:
             readings = [self._fill(holder, run, WARM_UP, 0)]
@@ -182,7 +182,7 @@ class Runner:
     def _fill(self, holder: Holder, run: Run, count: int, before: int) -> SlabReading:
         """Adds connections, and reads once they are in their state."""
         if time.monotonic() > self._deadline_s:
-            raise LabError("the lab takes too long on this machine; try fewer --connections or --states")
+            raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
         for command in run.batch:
             if command == "minis":

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tcptop.lab.errors import LabError
-from tcptop.printable import printable, printable_name
+from tcptop.errors import TcptopError
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
+from tcptop.text.printable import printable, printable_name
 
 SCHEMA = 1
 
@@ -47,41 +47,41 @@ def measurement(path: str) -> LabMeasurement:
     """A saved result, as the accounting takes it.
 
     Raises:
-        LabError: in one line, where the file cannot be read, is something else or is damaged.
+        TcptopError: in one line, where the file cannot be read, is something else or is damaged.
 
     """
     found = contents(path, "--lab")
     try:
         return _measurement(path, found)
     except DamagedError as error:
-        raise LabError(f"--lab {printable(path)}: {error}; {ADVICE}") from None
+        raise TcptopError(f"--lab {printable(path)}: {error}; {ADVICE}") from None
 
 
 def contents(path: str, option: str) -> Json:
-    """The JSON object in a saved result, all of whose numbers are finite; raises LabError naming the option."""
+    """The JSON object in a saved result, all of whose numbers are finite; raises TcptopError naming the option."""
     where = f"{option} {printable(path)}"
     try:
         with Path(path).open("rb") as file:
             data = file.read(MOST_FILE_BYTES + 1)
     except OSError as error:
-        raise LabError(f"{where}: {error.strerror}") from None
+        raise TcptopError(f"{where}: {error.strerror}") from None
     except ValueError:
-        raise LabError(f"{where}: no file can have such a name") from None
+        raise TcptopError(f"{where}: no file can have such a name") from None
     if len(data) > MOST_FILE_BYTES:
-        raise LabError(f"{where}: larger than any lab result; {ADVICE}")
+        raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
     try:
         found = json.loads(
             data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole_number
         )
     except DamagedError as error:
-        raise LabError(f"{where}: {error}; {ADVICE}") from None
+        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
     except (ValueError, RecursionError):
-        raise LabError(f"{where}: not JSON; {ADVICE}") from None
+        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
     if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
-        raise LabError(f"{where}: not the result of a lab; {ADVICE}")
+        raise TcptopError(f"{where}: not the result of a lab; {ADVICE}")
     if found.get("schema") != SCHEMA:
         schema = printable_name(repr(found.get("schema"))[:100])
-        raise LabError(
+        raise TcptopError(
             f"{where}: its schema is {schema}, and only {SCHEMA} is known here; use the tcptop that wrote it"
         )
     return found

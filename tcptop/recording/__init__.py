@@ -1,1 +1,1 @@
-"""Recordings: what the sources read of a kernel, kept with its times, so that it can be looked at again."""
+"""Recordings: the bytes that sources read, kept with their times. They know no figure, no screen and no event loop."""

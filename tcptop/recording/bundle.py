@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tcptop.hosts.host import FileRead, FolderRead
-from tcptop.hosts.tap import HostAnswer
+from tcptop.hosts.recording_host import HostAnswer
 from tcptop.recording.number_delta import delta, patched
 from tcptop.recording.varints import Reader, put, put_bytes, put_signed
 

@@ -13,14 +13,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import FolderRead
-from tcptop.hosts.tap import HostAnswer
-from tcptop.printable import printable
-from tcptop.recording.errors import RecordingError
+from tcptop.hosts.recording_host import HostAnswer
 from tcptop.recording.record_writer import NOT_KEPT
 from tcptop.recording.recording import KeptSample, Recording
-from tcptop.sampler import AnyReading, SourceRead
+from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import READING_NAMES
+from tcptop.text.printable import printable
 
 SCHEMA = 1
 SCHEMA_KEY = "tcptop_export"
@@ -38,7 +38,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
     Gives what of them is damaged, in lines.
 
     Raises:
-        RecordingError: in one line, where that cannot be done.
+        TcptopError: in one line, where that cannot be done.
 
     """
     where = Path(folder)
@@ -55,11 +55,11 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
         return damages
     except FileExistsError:
-        raise RecordingError(f"{printable(folder)}: is there already; name a folder that is not") from None
+        raise TcptopError(f"{printable(folder)}: is there already; name a folder that is not") from None
     except OSError as error:
-        raise RecordingError(f"{printable(folder)}: {error.strerror}") from None
+        raise TcptopError(f"{printable(folder)}: {error.strerror}") from None
     except ValueError as error:
-        raise RecordingError(f"{printable(folder)}: {error}") from None
+        raise TcptopError(f"{printable(folder)}: {error}") from None
 
 
 def is_inside(path: str) -> bool:

@@ -7,20 +7,20 @@ import math
 import os
 from typing import Any, get_args
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.confined_tree import ConfinedTree
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead, FolderRead, Identity
-from tcptop.hosts.tap import HostAnswer
-from tcptop.printable import printable
+from tcptop.hosts.recording_host import HostAnswer
+from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.bundle import MOST_ANSWERS, MOST_FILE_BYTES, Bundle
-from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import LIST_NAME, SAMPLE_NAME, SCHEMA, SCHEMA_KEY
 from tcptop.recording.record_writer import NOT_KEPT
 from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
 from tcptop.recording.replay import failed
 from tcptop.recording.replay_host import ReplayHost
-from tcptop.sampler import AnyReading, SourceRead, kernel_sources
+from tcptop.sampling.sampler import AnyReading, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot, Sockstat
+from tcptop.text.printable import printable
 
 MOST_SAMPLES = 100_000
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -33,7 +33,7 @@ class ExportedFolder:
     """The samples of a folder that `tcptop export` wrote, each read when it is asked for."""
 
     def __init__(self, path: str) -> None:
-        """Takes the folder; raises RecordingError where it holds no export, and OSError where it cannot be entered."""
+        """Takes the folder; raises TcptopError where it holds no export, and OSError where it cannot be entered."""
         self.path = path
         self._tree = ConfinedTree(path)
         self._sources = {source.name: source for source in kernel_sources()}
@@ -43,10 +43,10 @@ class ExportedFolder:
             self._times = [self._time(name) for name in self._names]
         except ValueError as error:
             self.close()
-            raise RecordingError(f"{printable(path)}: not an export that is understood: {error}") from None
+            raise TcptopError(f"{printable(path)}: not an export that is understood: {error}") from None
         except OSError as error:
             self.close()
-            raise RecordingError(f"{printable(path)}: {error.strerror}") from None
+            raise TcptopError(f"{printable(path)}: {error.strerror}") from None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -157,10 +157,10 @@ class ExportedFolder:
         sockstat_files = self._answers(sample, stored.get("sockstat_answers"))
         reading: AnyReading = NOT_READ
         if files:
-            reading = driven(self._sources[source].read(ReplayHost(files, identity)))
+            reading = run_sync(self._sources[source].read(ReplayHost(files, identity)))
         sockstat: Sockstat | None = None
         if sockstat_files:
-            sockstat = driven(self._sources["sockstat"].read(ReplayHost(sockstat_files, identity))).value
+            sockstat = run_sync(self._sources["sockstat"].read(ReplayHost(sockstat_files, identity))).value
         own_before: list[SourceRead] = []
         stored_before = stored.get("before")
         before: AnyReading | None = None

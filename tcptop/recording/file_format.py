@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
-from tcptop.printable import printable
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
+from tcptop.text.printable import printable
 
 APPLICATION_ID = 0x54435054
 """`TCPT`, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
@@ -43,7 +43,7 @@ LOCKED_S = 5.0
 
 
 def new_file(path: str) -> sqlite3.Connection:
-    """Makes an empty recording; raises RecordingError where the file is there already or cannot be made."""
+    """Makes an empty recording; raises TcptopError where the file is there already or cannot be made."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         connection = _connected(path, "rw")
@@ -56,16 +56,16 @@ def new_file(path: str) -> sqlite3.Connection:
                 connection.execute(table)
         return connection
     except OSError as error:
-        raise RecordingError(f"{printable(path)}: {error.strerror}") from None
+        raise TcptopError(f"{printable(path)}: {error.strerror}") from None
     except sqlite3.Error as error:
-        raise RecordingError(f"{printable(path)}: {reason(error)}") from None
+        raise TcptopError(f"{printable(path)}: {reason(error)}") from None
 
 
 def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
     """Opens a recording.
 
     Raises:
-        RecordingError: where it is none, is of a newer schema, or is damaged so far that nothing of it can be read.
+        TcptopError: where it is none, is of a newer schema, or is damaged so far that nothing of it can be read.
         OSError: where it cannot be read at all.
 
     """
@@ -93,16 +93,16 @@ def check_header(path: str) -> None:
     with open(path, "rb") as file:  # noqa: PTH123 (its OSError is for the caller)
         header = file.read(HEADER_BYTES)
     if not is_sqlite(header):
-        raise RecordingError(f"{where}: not a recording")
+        raise TcptopError(f"{where}: not a recording")
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
     if application != APPLICATION_ID:
-        raise RecordingError(f"{where}: an SQLite file of another program, not a recording")
+        raise TcptopError(f"{where}: an SQLite file of another program, not a recording")
     if schema != SCHEMA:
         newer = schema > SCHEMA
         advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop wrote such a file"
-        raise RecordingError(f"{where}: its schema is {schema}, and only {SCHEMA} is known here; {advice}")
+        raise TcptopError(f"{where}: its schema is {schema}, and only {SCHEMA} is known here; {advice}")
     if header[18:20] != ROLLBACK_FORMAT:
-        raise RecordingError(f"{where}: damaged: it claims a write-ahead log, which a recording never has")
+        raise TcptopError(f"{where}: damaged: it claims a write-ahead log, which a recording never has")
 
 
 def is_sqlite(header: bytes) -> bool:
@@ -116,7 +116,7 @@ def told(where: str) -> Iterator[None]:
     try:
         yield
     except SQLITE_ERRORS as error:
-        raise RecordingError(f"{where}: {reason(error)}") from None
+        raise TcptopError(f"{where}: {reason(error)}") from None
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -152,10 +152,10 @@ def _check_tables(connection: sqlite3.Connection, where: str) -> None:
         if kind == b"index" and sql is None:
             continue  # SQLite's own, of a primary key
         if kind != b"table" or not isinstance(name, bytes) or not isinstance(sql, bytes):
-            raise RecordingError(f"{where}: its tables are not those of a recording")
+            raise TcptopError(f"{where}: its tables are not those of a recording")
         found.add((name.decode("utf-8", "replace"), sql.decode("utf-8", "replace")))
     if found != EXPECTED:
-        raise RecordingError(f"{where}: its tables are not those of a recording")
+        raise TcptopError(f"{where}: its tables are not those of a recording")
 
 
 def _roll_back(path: str) -> None:
@@ -169,7 +169,7 @@ def _roll_back(path: str) -> None:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:
-                raise RecordingError(f"{printable(journal)}: not the journal of a recording; take it away")
+                raise TcptopError(f"{printable(journal)}: not the journal of a recording; take it away")
         if size == 0 or not os.access(path, os.W_OK):
             return
         connection = _connected(path, "rw")

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
-from tcptop.printable import printable
+from tcptop.errors import TcptopError
 from tcptop.recording.bounded_cache import BoundedCache
-from tcptop.recording.errors import RecordingError
+from tcptop.recording.checksum import MOST_UNPACKED_BYTES, DamagedError, unpacked
 from tcptop.recording.file_format import SQLITE_ERRORS, opened_file, reason, told
-from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, unpacked
 from tcptop.recording.recording import KeptSample, Summary
 from tcptop.recording.replay import Replay, Replayed
 from tcptop.recording.sample_record import SampleRecord, parsed_record
 from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
 
 MOST_SAMPLES = 5_000_000
 """Two months at one a second; what is listed of each takes 32 bytes."""
@@ -38,7 +38,7 @@ class FileRecording:
     """The samples of one file; another tcptop may still be adding to it, and what it adds is not seen."""
 
     def __init__(self, path: str) -> None:
-        """Opens a file of `tcptop record`; raises RecordingError or OSError as `opened_file` does."""
+        """Opens a file of `tcptop record`; raises TcptopError or OSError as `opened_file` does."""
         self.path = path
         self._connection = opened_file(path)
         self._numbers = array("q")
@@ -144,9 +144,9 @@ class FileRecording:
         if self._is_cut:
             listed = self._listed_around_damage(listed)
         if not listed:
-            raise RecordingError(f"{printable(self.path)}: {'damaged: ' if self._is_cut else ''}it holds no sample")
+            raise TcptopError(f"{printable(self.path)}: {'damaged: ' if self._is_cut else ''}it holds no sample")
         if len(listed) > MOST_SAMPLES:
-            raise RecordingError(
+            raise TcptopError(
                 f"{printable(self.path)}: holds more than {MOST_SAMPLES} samples; no recorder keeps so many"
             )
         for number, taken_at_unix_s, allocated, time_wait in listed:

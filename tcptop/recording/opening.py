@@ -5,40 +5,40 @@ from __future__ import annotations
 import os
 import stat
 
-from tcptop.printable import printable
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
 from tcptop.recording.export import LIST_NAME
 from tcptop.recording.exported_folder import ExportedFolder
 from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
 from tcptop.recording.file_recording import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
+from tcptop.text.printable import printable
 
 KNOWN = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
 
 
-def opened(path: str) -> Recording:
+def open_recording(path: str) -> Recording:
     """The recording at a path.
 
     Raises:
-        RecordingError: where there is none, it may not be read, or it is something else.
+        TcptopError: where there is none, it may not be read, or it is something else.
 
     """
     where = printable(path)
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
     except OSError as error:
-        raise RecordingError(f"{where}: {error.strerror}") from None
+        raise TcptopError(f"{where}: {error.strerror}") from None
     except ValueError:
-        raise RecordingError(f"{where}: no file can have such a name") from None
+        raise TcptopError(f"{where}: no file can have such a name") from None
     try:
         if stat.S_ISDIR(mode):
             return _opened_folder(path)
         if stat.S_ISREG(mode):
             return _opened_file(path)
     except OSError as error:
-        raise RecordingError(f"{where}: {error.strerror}") from None
-    raise RecordingError(f"{where}: neither a file nor a folder; give {KNOWN}")
+        raise TcptopError(f"{where}: {error.strerror}") from None
+    raise TcptopError(f"{where}: neither a file nor a folder; give {KNOWN}")
 
 
 def _opened_folder(path: str) -> Recording:
@@ -46,7 +46,7 @@ def _opened_folder(path: str) -> Recording:
         return SavedTree(path)
     if os.path.isfile(os.path.join(path, LIST_NAME)):  # noqa: PTH113, PTH118
         return ExportedFolder(path)
-    raise RecordingError(f"{printable(path)}: holds no recording; give {KNOWN}")
+    raise TcptopError(f"{printable(path)}: holds no recording; give {KNOWN}")
 
 
 def _opened_file(path: str) -> Recording:

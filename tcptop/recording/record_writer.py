@@ -19,7 +19,7 @@ from tcptop.recording.sample_record import (
 )
 from tcptop.recording.source_numbers import NUMBER_OF
 from tcptop.recording.varints import put, put_bytes
-from tcptop.sampler import AnyReading, SourceRead
+from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import NOT_READ, Snapshot
 
 NOT_KEPT = "machine_load"

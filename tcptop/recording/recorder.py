@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from hashlib import sha256
 from typing import NamedTuple
 
-from tcptop.printable import printable
-from tcptop.recording.errors import RecordingError
+from tcptop.errors import TcptopError
+from tcptop.recording.checksum import packed
 from tcptop.recording.file_format import new_file, opened_file, reason
-from tcptop.recording.packing import packed
 from tcptop.recording.record_writer import RecordWriter
-from tcptop.sampler import SourceRead
+from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
 
 SHARED_BYTES = 1 << 20
 """A file that is larger (BTF) is kept once and not with every whole copy."""
@@ -49,7 +49,7 @@ class Recorder:
         """Opens the file, or makes it; a file that is no recording is left as it is.
 
         Raises:
-            RecordingError: in one line, where that cannot be done.
+            TcptopError: in one line, where that cannot be done.
 
         """
         self.path = path
@@ -66,7 +66,7 @@ class Recorder:
             self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         except sqlite3.Error as error:
             self.close()
-            raise RecordingError(f"{printable(path)}: {reason(error)}") from None
+            raise TcptopError(f"{printable(path)}: {reason(error)}") from None
         self._next_number = 0 if last is None else int(last) + 1
         self._block = self._next_number
 
@@ -78,7 +78,7 @@ class Recorder:
         """Adds a sample; it is in the file when this returns.
 
         Raises:
-            RecordingError: in one line, where it cannot be written; what was written before stays.
+            TcptopError: in one line, where it cannot be written; what was written before stays.
 
         """
         try:
@@ -89,7 +89,7 @@ class Recorder:
         except (sqlite3.Error, ValueError) as error:
             self._writer.forget_block()
             why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-            raise RecordingError(f"{printable(self.path)}: {why}") from None
+            raise TcptopError(f"{printable(self.path)}: {why}") from None
         self._next_number += 1
         self.samples += 1
 
@@ -116,13 +116,13 @@ class Recorder:
             there = False
         except (OSError, ValueError) as error:
             text = error.strerror if isinstance(error, OSError) else "no file can have such a name"
-            raise RecordingError(f"{printable(self.path)}: {text}") from None
+            raise TcptopError(f"{printable(self.path)}: {text}") from None
         if not there:
             return _settled(new_file(self.path))
         try:
             return _settled(opened_file(self.path, write=True))
         except OSError as error:
-            raise RecordingError(f"{printable(self.path)}: {error.strerror}") from None
+            raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
     def _locked(self) -> int:
         """A descriptor that holds the file against a second recorder; readers do not mind it."""
@@ -132,7 +132,7 @@ class Recorder:
         except OSError:
             self._connection.close()
             os.close(descriptor)
-            raise RecordingError(f"{printable(self.path)}: tcptop is recording into it already") from None
+            raise TcptopError(f"{printable(self.path)}: tcptop is recording into it already") from None
         return descriptor
 
     def _added(self, snapshot: Snapshot) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
-from tcptop.sampler import SourceRead
+from tcptop.errors import TcptopError
+from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
 
 
 class Summary(NamedTuple):
@@ -36,6 +38,13 @@ def largest_of(summaries: Iterable[Summary]) -> Summary:
         max((each.allocated for each in found if each.allocated is not None), default=None),
         max((each.time_wait for each in found if each.time_wait is not None), default=None),
     )
+
+
+def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
+    """Raises TcptopError with the number of damaged samples and the first damage."""
+    if damages:
+        samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
+        raise TcptopError(f"{printable(path)}: {samples}: {damages[0]}")
 
 
 class Recording(Protocol):

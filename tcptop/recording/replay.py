@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 from tcptop.hosts import host as hosts
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead
-from tcptop.printable import printable
+from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.bounded_cache import BoundedCache
 from tcptop.recording.bundle import Bundle, ContentOf, resolved, taken_difference
 from tcptop.recording.recording import KeptSample
@@ -24,8 +23,9 @@ from tcptop.recording.sample_record import (
     StoredReading,
 )
 from tcptop.recording.varints import Reader
-from tcptop.sampler import AnyReading, AnySource, SourceRead, kernel_sources
+from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot, Sockstat
+from tcptop.text.printable import printable
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
 
@@ -167,7 +167,7 @@ class Replay:
     def _parsed(self, source: str, files: Bundle, identity: Identity) -> AnyReading:
         self._made_of_bytes += sum(len(file.data or b"") for file in files if isinstance(file, FileRead))
         host = ReplayHost(files, _host_identity(identity))
-        reading: AnyReading = driven(self._sources[source].read(host))
+        reading: AnyReading = run_sync(self._sources[source].read(host))
         return reading
 
     def _sockstat(self, files: Bundle, identity: Identity) -> Sockstat | None:

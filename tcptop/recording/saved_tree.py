@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tcptop.hosts.opening import host_of
+from tcptop.hosts.opening import open_host
 from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
-from tcptop.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 
@@ -12,9 +12,9 @@ class SavedTree:
     """One sample: the files of a tree, read when they are asked for."""
 
     def __init__(self, root: str) -> None:
-        """Takes what `host_of` takes; raises OSError as that does."""
+        """Takes what `open_host` takes; raises OSError as that does."""
         self.path = root
-        self._host = host_of(root)
+        self._host = open_host(root)
         self._kept: KeptSample | None = None
 
     def __len__(self) -> int:

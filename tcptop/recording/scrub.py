@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tcptop.hosts.host import FileRead
-from tcptop.hosts.tap import HostAnswer
-from tcptop.sampler import SourceRead
+from tcptop.hosts.recording_host import HostAnswer
+from tcptop.sampling.sampler import SourceRead
 
 COMMAND_LINE_OPTIONS = (b"slub_debug", b"slab_debug", b"slab_nomerge", b"cgroup.memory", b"cgroup_disable")
 """Those that a figure depends on; the others may tell of disks, networks and people."""

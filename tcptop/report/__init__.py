@@ -1,1 +1,1 @@
-"""The answer without a screen: as text for people, as JSON for programs."""
+"""Reports: a Ledger or a Difference as text and as JSON. They read no host and need no screen."""

@@ -6,16 +6,16 @@ import json
 from typing import Any
 
 from tcptop import __version__
-from tcptop.kernel_objects import OBJECT_OF_CACHE
+from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import (
     CacheLine,
     ConnectionCost,
     Figure,
     Ledger,
+    Limit,
     NodeMemory,
     Side,
     StateCost,
-    Wall,
     ZoneMemory,
 )
 
@@ -79,10 +79,10 @@ def as_object(ledger: Ledger) -> Json:
         },
         "states": [_state(state) for state in ledger.states],
         "capacity": {
-            "room_sockets": ledger.capacity.first.room_sockets if ledger.capacity.first else None,
-            "first_wall": ledger.capacity.first.name if ledger.capacity.first else None,
-            "missing": list(ledger.capacity.missing),
-            "walls": [_wall(wall) for wall in ledger.capacity.walls],
+            "room_sockets": ledger.limits.first.headroom_sockets if ledger.limits.first else None,
+            "first_wall": ledger.limits.first.name if ledger.limits.first else None,
+            "missing": list(ledger.limits.missing),
+            "walls": [_limit(limit) for limit in ledger.limits.rows],
         },
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.why_not},
         "nodes": [_node(node) for node in ledger.nodes],
@@ -173,16 +173,16 @@ def _sums(side: Side | None) -> Json | None:
     }
 
 
-def _wall(wall: Wall) -> Json:
+def _limit(limit: Limit) -> Json:
     return {
-        "wall": wall.name,
-        "concerns": wall.concerns,
-        "unit": wall.unit,
-        "used": wall.used,
-        "most": wall.most,
-        "room_sockets": wall.room_sockets,
-        "scope": wall.scope,
-        "note": wall.note,
+        "wall": limit.name,
+        "concerns": limit.concerns,
+        "unit": limit.unit,
+        "used": limit.used,
+        "most": limit.most,
+        "room_sockets": limit.headroom_sockets,
+        "scope": limit.scope,
+        "note": limit.note,
     }
 
 
@@ -237,8 +237,8 @@ def _zone(zone: ZoneMemory) -> Json:
         "unusable_index": None if zone.unusable_index is None else list(zone.unusable_index),
         "tcp_slabs_free": zone.tcp_slabs_free,
         "tcp_slabs_free_without_stealing": zone.tcp_slabs_free_without_stealing,
-        "room_sockets": zone.room_sockets,
-        "room_sockets_without_stealing": zone.room_sockets_without_stealing,
+        "room_sockets": zone.headroom_sockets,
+        "room_sockets_without_stealing": zone.headroom_sockets_without_stealing,
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tcptop import columns, units
+from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import split_table
-from tcptop.explanation.room_page import room_page
 from tcptop.explanation.states_page import states_table
 from tcptop.ledger import AccountingMode, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
-from tcptop.text_line import Line, text_of
+from tcptop.text import cache_columns as columns
+from tcptop.text import units
+from tcptop.text.line import Line, text_of
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
@@ -45,7 +46,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _memory(ledger),
         _page("Slab memory of the machine", split_table(ledger, COLUMNS)),
         _page("Sockets by state", states_table(ledger, COLUMNS)),
-        _page("Room for more sockets", room_page(ledger, COLUMNS)),
+        _page("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
@@ -209,11 +210,11 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
         yield f"  {zone.zone}: free {free} pages; watermarks min {least}, low {low}, high {high}"
-    room, own = node.room_sockets, node.room_sockets_without_stealing
-    if room is not None and ledger.tcp_slab_order is not None:
+    headroom, own = node.headroom_sockets, node.headroom_sockets_without_stealing
+    if headroom is not None and ledger.tcp_slab_order is not None:
         block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
         yield (
-            f"  room for {units.count(room)} more sockets (TCP slabs are {block} blocks),"
+            f"  headroom {units.count(headroom)} sockets (TCP slabs are {block} blocks),"
             f" {units.count(own)} without taking blocks of other types"
         )
 

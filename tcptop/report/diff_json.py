@@ -122,7 +122,7 @@ def _state(row: StateChange) -> Json:
 
 
 def _node(row: NodeChange) -> Json:
-    return {"node": row.node, "free_bytes": _sides(row.free_bytes), "room_sockets": _sides(row.room_sockets)}
+    return {"node": row.node, "free_bytes": _sides(row.free_bytes), "room_sockets": _sides(row.headroom_sockets)}
 
 
 def _free_blocks(row: FreeBlocksChange) -> Json:

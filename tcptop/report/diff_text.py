@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from time import gmtime, strftime
 
-from tcptop import units
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
@@ -20,6 +19,7 @@ from tcptop.comparison.difference import (
 from tcptop.report.as_text import IN_ASCII, table
 from tcptop.report.growth_text import growth_lines, wrapped
 from tcptop.report.signed import signed_amount, signed_count
+from tcptop.text import units
 
 MOST_ROWS = 15
 """Of a list; the others are counted, and are in the JSON."""
@@ -40,7 +40,7 @@ def diff_as_text(difference: Difference) -> str:
         _state_counts(difference.states),
         _state_costs(difference.states),
         _rows(
-            "Free memory of the nodes, and room for more sockets",
+            "Free memory of the nodes, and headroom for more sockets",
             difference.nodes,
             NODE_TITLES,
             _node_cells,
@@ -184,9 +184,9 @@ def _node_cells(row: NodeChange) -> list[str]:
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
         signed_amount(row.free_bytes),
-        _side(row.room_sockets, after=False),
-        _side(row.room_sockets, after=True),
-        signed_count(row.room_sockets.more),
+        _side(row.headroom_sockets, after=False),
+        _side(row.headroom_sockets, after=True),
+        signed_count(row.headroom_sockets.more),
     ]
 
 

@@ -9,7 +9,7 @@ from shutil import get_terminal_size
 from tcptop.explanation import PAGES, Page, page_named
 from tcptop.ledger import Ledger
 from tcptop.report.as_text import IN_ASCII
-from tcptop.text_line import Line, text_of, wrapped
+from tcptop.text.line import Line, text_of, wrapped
 
 COLUMNS_IN_A_PIPE = 100
 MOST_COLUMNS = 120

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from tcptop import units
 from tcptop.comparison.difference import Difference, GrowthPart, SlabGrowth
 from tcptop.report.as_text import table
+from tcptop.text import units
 
 COLUMNS = 80
 MOST_OTHER_ROWS = 5

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tcptop import units
 from tcptop.comparison.difference import Change
+from tcptop.text import units
 
 WIDEST_COUNT = 7
 

@@ -1,1 +1,1 @@
-"""Sources: one module for each kernel file. A source knows its path, its formats and its pace, and draws nothing."""
+"""Sources: one module a kernel file, with its path, formats and pace. They compute no figure and draw nothing."""

@@ -12,10 +12,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
-from tcptop.printable import decoded, printable_name
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources import btf_cache, kernel_notes
 from tcptop.sources.source import Damage, Pace, Source, failure, reading
+from tcptop.text.printable import decoded, printable_name
 
 PATH = "sys/kernel/btf/vmlinux"
 MAGIC = 0xEB9F

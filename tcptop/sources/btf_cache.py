@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from zlib import crc32
 
-from tcptop.printable import printable
 from tcptop.snapshot import Btf, StructLayout, StructMember
+from tcptop.text.printable import printable
 
 SCHEMA = 1
 """To be raised with every change of what a layout holds or how its members are named."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tcptop.printable import printable_name
 from tcptop.snapshot import Buddyinfo, FreeArea
 from tcptop.sources.source import Damage, FileSource, count, counts, lines_left_out, whole_lines, worse
+from tcptop.text.printable import printable_name
 
 
 class BuddyinfoSource(FileSource[Buddyinfo]):

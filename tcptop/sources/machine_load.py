@@ -7,9 +7,9 @@ import time
 import psutil
 
 from tcptop.hosts.host import Host
-from tcptop.printable import printable
 from tcptop.snapshot import MachineLoad, Reading
 from tcptop.sources.source import Source, reading
+from tcptop.text.printable import printable
 
 
 class MachineLoadSource(Source[MachineLoad]):

@@ -7,9 +7,9 @@ memcg_online_kmem): from then on each new slab of a SLAB_ACCOUNT cache gets a ve
 from __future__ import annotations
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, shown
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded
 
 COMMAND_LINE = "proc/cmdline"
 CGROUPS = "proc/cgroups"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tcptop.kernel_release import release_numbers
-from tcptop.printable import printable_name
+from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
@@ -17,6 +16,7 @@ from tcptop.sources.source import (
     whole_lines,
     worse,
 )
+from tcptop.text.printable import printable_name
 
 FREE_HEADER = "Free pages count per migrate type at order"
 BLOCKS_HEADER = "Number of blocks type"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tcptop.printable import printable_name
 from tcptop.snapshot import Protocol, Protocols
 from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, count, lines_left_out, whole_lines, worse
+from tcptop.text.printable import printable_name
 
 
 class ProtocolsSource(FileSource[Protocols]):

@@ -7,9 +7,9 @@ by what they leave elsewhere, readable by anyone.
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import Reading, SecurityModules
 from tcptop.sources.source import EVERY_MINUTE, Source, failure, reading
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
 
 PATH = "sys/kernel/security/lsm"
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
 from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
 
 FOLDER = "sys/kernel/slab"
 

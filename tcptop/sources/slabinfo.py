@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tcptop.printable import printable_name
 from tcptop.snapshot import Slabinfo, SlabRow
 from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
+from tcptop.text.printable import printable_name
 
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tcptop.hosts.host import Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.source import Damage, Source, count, counts, explained, reading, worse
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded
 
 FILE_NR = "proc/sys/fs/file-nr"
 MAX_ORPHANS = "proc/sys/net/ipv4/tcp_max_orphans"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tcptop.printable import printable
 from tcptop.snapshot import Sockstat, Sockstat6
 from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+from tcptop.text.printable import printable
 
 
 class SockstatSource(FileSource[Sockstat]):

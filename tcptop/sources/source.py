@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host, NotHeldError
-from tcptop.printable import decoded, printable
 from tcptop.snapshot import Reading, ReadState
+from tcptop.text.printable import decoded, printable
 
 Value = TypeVar("Value")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import Reading, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import build_id
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
 
 PATHS = (
     "proc/sys/kernel/hostname",

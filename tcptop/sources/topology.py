@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
-from tcptop.printable import SMALL_FILE_BYTES, decoded, printable_name
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import fields_bytes
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
+from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
 
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"

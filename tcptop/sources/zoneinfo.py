@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tcptop.printable import printable_name
 from tcptop.snapshot import Zone, Zoneinfo
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
@@ -14,6 +13,7 @@ from tcptop.sources.source import (
     whole_lines,
     worse,
 )
+from tcptop.text.printable import printable_name
 
 PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed", "nr_free_cma")
 """Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""

@@ -1,1 +1,1 @@
-"""What the terminal shows, and the least that has to be written to change it."""
+"""The terminal: keys in, changed cells out. It does not know what the cells show."""

@@ -82,7 +82,7 @@ class TerminalOutput:
             except BlockingIOError:
                 return
             except OSError:
-                # It hung up: tcptop.hangup ends the program.
+                # It hung up: tcptop.terminal.hangup ends the program.
                 self._gone = True
             else:
                 self._left = self._left[taken:]

@@ -1,1 +1,1 @@
-"""Widgets: one pane a module. A widget draws a ledger; it reads no file and computes no figure."""
+"""Widgets: one pane a module, drawn from a Ledger and the view state. They read no file and compute no figure."""

@@ -9,11 +9,11 @@ from typing import ClassVar
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
-from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
-from tcptop.text_line import EMPTY, WARNING, Line, Piece, Role, wrapped
-from tcptop.widgets.choices import BlockUnit, Choices, chosen_nodes, node_title
-from tcptop.widgets.line import fitted
+from tcptop.text import units
+from tcptop.text.line import EMPTY, WARNING, Line, Piece, Role, wrapped
+from tcptop.view.choices import BlockUnit, Choices, chosen_nodes, node_title
+from tcptop.widgets.cell_width import fitted
 from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
@@ -60,7 +60,7 @@ BodyLine = BlockRow | Sentence
 class BuddyPane(ScrollPane):
     """The lists of the chosen node, or of all nodes one below the other. Enter explains what room they are for."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('room')", "explain", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('headroom')", "explain", show=False)]
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
@@ -71,10 +71,10 @@ class BuddyPane(ScrollPane):
         title = f"Buddy free_area ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
-        room = [node.room_sockets for node in chosen_nodes(ledger, choices) if node.room_sockets is not None]
+        room = [node.headroom_sockets for node in chosen_nodes(ledger, choices) if node.headroom_sockets is not None]
         if room:
             most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
-            title += f" ─ room: {most}{units.rough_count(sum(room))} sockets"
+            title += f" ─ headroom: {most}{units.rough_count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
             stale

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tcptop import columns as cache_columns
-from tcptop.columns import COLUMNS, CacheRow, Column
 from tcptop.ledger import Ledger
-from tcptop.text_line import WARNING, Line, wrapped
-from tcptop.widgets.choices import Choices, node_title, table_node
+from tcptop.text import cache_columns as cache_columns
+from tcptop.text.cache_columns import COLUMNS, CacheRow, Column
+from tcptop.text.line import WARNING, Line, wrapped
+from tcptop.view.choices import Choices, node_title, table_node
 from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.grid import GridColumn, GridRow
 

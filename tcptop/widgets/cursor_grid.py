@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line, text_of
-from tcptop.widgets.choices import Choices
+from tcptop.text.line import Line, text_of
+from tcptop.view.choices import Choices
 from tcptop.widgets.grid import Grid
 
 AGAIN = "\0"

@@ -11,8 +11,8 @@ from textual.screen import Screen
 
 from tcptop.explanation import PAGES, Page
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
-from tcptop.widgets.choices import Choices
+from tcptop.text.line import Line
+from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")

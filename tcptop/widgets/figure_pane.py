@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop import units
 from tcptop.ledger import ConnectionCost, Ledger, Side, Slice
-from tcptop.text_line import Line, Piece, wrapped
+from tcptop.text import units
+from tcptop.text.line import Line, Piece, wrapped
+from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, big
-from tcptop.widgets.choices import Choices
+from tcptop.widgets.cell_width import fitted, width
 from tcptop.widgets.head_line import MODE_NAMES
-from tcptop.widgets.line import fitted, width
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import bar, legend
 

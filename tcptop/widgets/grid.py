@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
-from tcptop.units import UNKNOWN
-from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import fitted, text_width
+from tcptop.text.line import Line
+from tcptop.text.units import UNKNOWN
+from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import fitted, text_width
 from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import localtime, strftime
 
-from tcptop import units
 from tcptop.ledger import AccountingMode, Ledger
-from tcptop.player import Player
-from tcptop.text_line import Line, Piece, Role
-from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import between, width
+from tcptop.text import units
+from tcptop.text.line import Line, Piece, Role
+from tcptop.view.choices import Choices
+from tcptop.view.player import Player
+from tcptop.widgets.cell_width import between, width
 from tcptop.widgets.pane import Pane
 
 PLAYING = "▶"

@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.events import Key
 from textual.screen import ModalScreen
 
-from tcptop.columns import COLUMNS
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
-from tcptop.widgets.choices import Choices
+from tcptop.text.cache_columns import COLUMNS
+from tcptop.text.line import Line
+from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
 KEY_WIDTH = 14
@@ -44,7 +44,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
     ),
     ("⊃", "a row that the kernel merged with other caches; its counts are those of all of them"),
     ("▸", "the order of the blocks that TCP's slabs are made of"),
-    ("room", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
+    ("headroom", "sockets that the free blocks hold, above the low watermark; types may be taken over"),
 )
 
 

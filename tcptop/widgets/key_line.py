@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line, Piece
-from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import width
+from tcptop.text.line import Line, Piece
+from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import width
 from tcptop.widgets.pane import Pane
 
 Shown = tuple[str, str, str]

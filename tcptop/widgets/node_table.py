@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop import units
 from tcptop.ledger import Ledger, NodeMemory
-from tcptop.text_line import Line, Piece
+from tcptop.text import units
+from tcptop.text.line import Line, Piece
 
 BAR = 10
 FILLED, REST = "█", "░"
 GAP = "  "
 """Two spaces, since one stands between the groups of a number."""
-TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "ROOM", "")
+TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "HEADROOM", "")
 SPARE = (8, 5, 1, 6, 2, 3)
-"""The columns that go first where there is no room."""
+"""The columns that go first where the width is too small."""
 LEFT = (False, False, False, False, False, True, False, False, True)
 
 
@@ -22,8 +22,8 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
     """A line for each node, with a bar for what is uneven; a narrow one goes without bars first."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
-    room = [node.room_sockets for node in ledger.nodes]
-    rows = [_row(node, tcp[at], room[at], tcp, room, page_bytes) for at, node in enumerate(ledger.nodes)]
+    headroom = [node.headroom_sockets for node in ledger.nodes]
+    rows = [_row(node, tcp[at], headroom[at], tcp, headroom, page_bytes) for at, node in enumerate(ledger.nodes)]
     widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
     kept = list(range(len(TITLES)))
     for at in SPARE:
@@ -43,9 +43,9 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
 def _row(
     node: NodeMemory,
     tcp: float | None,
-    room: int | None,
+    headroom: int | None,
     all_tcp: Sequence[float | None],
-    all_room: Sequence[int | None],
+    all_headroom: Sequence[int | None],
     page_bytes: int | None,
 ) -> tuple[str, ...]:
     free = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
@@ -57,8 +57,8 @@ def _row(
         units.compact_size(tcp),
         bar(tcp, all_tcp),
         units.count(node.tcp_slabs_free),
-        units.count(room),
-        bar(room, all_room),
+        units.count(headroom),
+        bar(headroom, all_headroom),
     )
 
 

@@ -14,10 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import EMPTY, Line, Role, text_of
-from tcptop.widgets.choices import Choices
-from tcptop.widgets.line import cropped, width
-from tcptop.widgets.plain_glyphs import in_ascii
+from tcptop.text.ascii import in_ascii
+from tcptop.text.line import EMPTY, Line, Role, text_of
+from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import cropped, width
 
 ASCII_CLASS = "-ascii"
 """Of an app whose terminal has no more than ASCII."""

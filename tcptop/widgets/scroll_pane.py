@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import Line
-from tcptop.widgets.choices import Choices
+from tcptop.text.line import Line
+from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
 BETWEEN = " ─ "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop import units
 from tcptop.ledger import Slice
-from tcptop.text_line import Line, Piece, Role
-from tcptop.widgets.line import width
+from tcptop.text import units
+from tcptop.text.line import Line, Piece, Role
+from tcptop.widgets.cell_width import width
 
 LOOKS: tuple[tuple[str, Role], ...] = (
     ("█", "slice-1"),

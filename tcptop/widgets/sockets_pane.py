@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tcptop import units
 from tcptop.ledger import Ledger, Scope, SocketCounts
-from tcptop.text_line import WARNING, Line, Piece, wrapped
-from tcptop.widgets.choices import Choices
+from tcptop.text import units
+from tcptop.text.line import WARNING, Line, Piece, wrapped
+from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
 TITLE_WIDTH = 10

@@ -197,13 +197,13 @@ def test_blocks_that_are_set_apart_hold_no_tcp_slab(tmp_path: Path) -> None:
 
 def test_room_is_what_the_slabs_hold_where_there_is_memory_for_the_rest(tmp_path: Path) -> None:
     zone = only_zone(zone_tree(tmp_path, "90000 0 0 7 3"))
-    assert zone.room_sockets == 13 * 13
+    assert zone.headroom_sockets == 13 * 13
 
 
 def test_room_is_what_the_pages_above_the_low_watermark_pay_for(tmp_path: Path) -> None:
     """1 000 blocks of 16 pages, 15 000 of them below the watermark: 1 000 pages for sockets of 3 578 B."""
     zone = only_zone(zone_tree(tmp_path, "0 0 0 0 1000", low=15_000))
-    assert zone.room_sockets == int(1000 * 4096 / SOCKET) == 1144
+    assert zone.headroom_sockets == int(1000 * 4096 / SOCKET) == 1144
 
 
 def test_pages_that_are_protected_from_normal_allocations_make_no_room(tmp_path: Path) -> None:
@@ -211,12 +211,12 @@ def test_pages_that_are_protected_from_normal_allocations_make_no_room(tmp_path:
     with (root / "proc/zoneinfo").open("a") as zones:
         for name in ("DMA", "Normal", "Movable", "Device"):
             zones.write(f"Node 0, zone {name:>8}\n  pages free     0\n        present  0\n        managed  0\n")
-    assert only_zone(root).room_sockets == 1144
+    assert only_zone(root).headroom_sockets == 1144
 
 
 def test_below_the_low_watermark_there_is_no_room(tmp_path: Path) -> None:
     zone = only_zone(zone_tree(tmp_path, "0 0 0 0 1000", low=16_001))
-    assert (zone.tcp_slabs_free, zone.room_sockets) == (2000, 0)
+    assert (zone.tcp_slabs_free, zone.headroom_sockets) == (2000, 0)
 
 
 def test_pages_set_apart_do_not_pay_for_sockets(tmp_path: Path) -> None:
@@ -228,13 +228,13 @@ def test_pages_set_apart_do_not_pay_for_sockets(tmp_path: Path) -> None:
     )
     zone = only_zone(zone_tree(tmp_path, "0 0 0 0 1000", types, low=7_000))
     assert zone.tcp_slabs_free == 1000
-    assert zone.room_sockets == int(1000 * 4096 / SOCKET)
+    assert zone.headroom_sockets == int(1000 * 4096 / SOCKET)
 
 
 @pytest.mark.parametrize("name", ["Movable", "HighMem", "Device"])
 def test_zones_that_slabs_never_come_from_hold_none(tmp_path: Path, name: str) -> None:
     zone = only_zone(zone_tree(tmp_path, "0 0 0 7 3", name=name))
-    assert (zone.tcp_slabs_free, zone.room_sockets) == (0, 0)
+    assert (zone.tcp_slabs_free, zone.headroom_sockets) == (0, 0)
 
 
 def test_no_stealing_is_never_more_than_stealing() -> None:
@@ -243,11 +243,11 @@ def test_no_stealing_is_never_more_than_stealing() -> None:
             for zone in node.zones:
                 assert zone.tcp_slabs_free is not None
                 assert zone.tcp_slabs_free_without_stealing is not None
-                assert zone.room_sockets is not None
-                assert zone.room_sockets_without_stealing is not None
+                assert zone.headroom_sockets is not None
+                assert zone.headroom_sockets_without_stealing is not None
                 assert zone.tcp_slabs_free_without_stealing <= zone.tcp_slabs_free
-                assert zone.room_sockets_without_stealing <= zone.room_sockets
-            assert node.room_sockets == sum(zone.room_sockets or 0 for zone in node.zones)
+                assert zone.headroom_sockets_without_stealing <= zone.headroom_sockets
+            assert node.headroom_sockets == sum(zone.headroom_sockets or 0 for zone in node.zones)
 
 
 def test_a_recorded_zone_by_hand() -> None:
@@ -259,10 +259,10 @@ def test_a_recorded_zone_by_hand() -> None:
     assert socket is not None
     assert socket == pytest.approx(3704, abs=1)
     assert zone.tcp_slabs_free == slabs
-    assert zone.room_sockets == int((free - 10397) * 4096 / socket)
+    assert zone.headroom_sockets == int((free - 10397) * 4096 / socket)
     own = 1
     assert zone.tcp_slabs_free_without_stealing == own
-    assert zone.room_sockets_without_stealing == own * 14
+    assert zone.headroom_sockets_without_stealing == own * 14
 
 
 def test_the_order_that_is_marked_is_that_of_the_family_that_most_sockets_have() -> None:
@@ -278,11 +278,11 @@ def test_the_order_that_is_marked_is_that_of_the_family_that_most_sockets_have()
 @pytest.mark.parametrize(
     ("gone", "unknown"),
     [
-        ("proc/zoneinfo", ("managed_pages", "min_pages", "low_pages", "high_pages", "room_sockets")),
-        ("proc/buddyinfo", ("free_area", "unusable_index", "tcp_slabs_free", "room_sockets")),
+        ("proc/zoneinfo", ("managed_pages", "min_pages", "low_pages", "high_pages", "headroom_sockets")),
+        ("proc/buddyinfo", ("free_area", "unusable_index", "tcp_slabs_free", "headroom_sockets")),
         (
             "proc/pagetypeinfo",
-            ("migrate_types", "pageblocks", "tcp_slabs_free_without_stealing", "room_sockets_without_stealing"),
+            ("migrate_types", "pageblocks", "tcp_slabs_free_without_stealing", "headroom_sockets_without_stealing"),
         ),
     ],
 )

@@ -17,7 +17,7 @@ from recorded import CPUS, PAGE_BYTES, RECORDINGS, Row, counters, ledger, row_of
 
 from tcptop.accounting.connection import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import State
+from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Family, Part
 
 TOLERANCE = 0.02

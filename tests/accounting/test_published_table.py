@@ -19,7 +19,7 @@ from recorded import ledger_of, link_caches, snapshot_of, written
 
 from tcptop.accounting.connection import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel_objects import State
+from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Ledger, Side
 
 CONNECTIONS = 50_000

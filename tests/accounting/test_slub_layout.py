@@ -25,7 +25,7 @@ from recorded import (
 
 from tcptop.accounting import account
 from tcptop.accounting.slub_layout import cpu_partial_objects, most_idle_objects, object_step_bytes, slab_order
-from tcptop.kernel_objects import KERNEL_OBJECTS, OBJECT_OF_CACHE
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE
 from tcptop.ledger import Ledger
 
 DEBUGGED = "6.1-4n-slubdebug"

@@ -21,7 +21,7 @@ from recorded import (
 )
 
 from tcptop.accounting import account
-from tcptop.kernel_objects import State
+from tcptop.kernel.objects import State
 from tcptop.ledger import Ledger, StateCost
 from tcptop.snapshot import Reading, Snmp
 

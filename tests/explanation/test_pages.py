@@ -13,14 +13,14 @@ from rich.cells import cell_len
 
 from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
+from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
-from tcptop.explanation.room_page import room_number, room_sentence
 from tcptop.explanation.states_page import side_amount
-from tcptop.kernel_objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
-from tcptop.kernel_paths import SUBJECTS
+from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import Ledger
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
-from tcptop.text_line import text_of
+from tcptop.text.line import text_of
 
 WIDTHS = (60, 76, 80, 100, 116, 120)
 """Those of a pipe and of terminals, and those inside the box on terminals of 80 and 120 columns."""
@@ -80,7 +80,7 @@ def test_no_line_is_wider_than_the_columns(kernel: str, phase: str, columns: int
 def test_on_40_columns_no_figure_of_a_table_is_cut(kernel: str, phase: str) -> None:
     """Inside the box 36 columns are left: a row's name stands above its figures, which are those of a wide table."""
     figures = ledger(kernel, phase)
-    for name in ("states", "memory", "room", "catalogue"):
+    for name in ("states", "memory", "headroom", "catalogue"):
         lines = drawn(named(name), figures, 36)
         widest = max(lines, key=cell_len)
         assert cell_len(widest) <= 36, (name, widest)
@@ -95,14 +95,14 @@ def test_no_line_is_wider_where_nothing_is_known(unreadable: Ledger, columns: in
         assert cell_len(widest) <= columns, (page.name, widest)
 
 
-MOVED = {"room": ("     used ", "     for "), "states": ("     of ",)}
+MOVED = {"headroom": ("     used ", "     for "), "states": ("     of ",)}
 """How a note begins that holds the cells of columns for which there is no room."""
 
 
 def said(page: Page, figures: Ledger, columns: int) -> list[str]:
     """Every character of a page but blanks, the lines of trees, the titles of tables, and those of moved columns.
 
-    The room page does not move what is not known, which is a dash.
+    The headroom page does not move what is not known, which is a dash.
     """
     titles = heads(page, figures, columns)
     found: list[str] = []
@@ -110,7 +110,7 @@ def said(page: Page, figures: Ledger, columns: int) -> list[str]:
         is_moved = page.name in MOVED and line.startswith(MOVED[page.name])
         cells = re.sub(r"(?:^ {5}|, )(?:used|for|of) ", "", line) if is_moved else line
         if line not in titles:
-            found += re.sub(r"[│├└─\s–]" if page.name == "room" else r"[│├└─\s]", "", cells)
+            found += re.sub(r"[│├└─\s–]" if page.name == "headroom" else r"[│├└─\s]", "", cells)
     return sorted(found)
 
 
@@ -138,23 +138,23 @@ def test_the_titles_of_what_stands_in_columns_are_never_lost() -> None:
             narrow = [line.split() for line in heads(page, figures, columns)]
             lost = {title for titles in wide for title in titles} - {title for titles in narrow for title in titles}
             # That of the words, which stand below, says nothing that the words do not say.
-            lost -= {"HOLDS", "CACHE,", "AND", "WHAT", "FOR"} if page.name != "room" else set()
+            lost -= {"HOLDS", "CACHE,", "AND", "WHAT", "FOR"} if page.name != "headroom" else set()
             for title in lost:
                 assert any(re.search(rf"^ {{5}}(.*, )?{title.lower()} ", line) for line in lines), (page.name, title)
 
 
 def test_columns_for_which_there_is_no_room_are_told_below_their_row() -> None:
-    """The room page moves two of its columns at 60; the states page would need less than that for its one."""
+    """The headroom page moves two of its columns at 60; the states page would need less than that for its one."""
     figures = ledger("6.1-4n", "established")
-    lines = drawn(named("room"), figures, 60)
-    assert [line.split() for line in heads(named("room"), figures, 60)] == [["WALL", "LIMIT", "ROOM", "OF"]]
-    for wall in figures.capacity.walls:
-        at = next(at for at, line in enumerate(lines) if line.startswith(f" {wall.name}  "))
-        count = f"{wall.used or 0:,}".replace(",", " ")
-        used = "" if wall.used is None else f"used {'≤ 8.0 MiB' if wall.unit == 'bytes' else count}, "
-        assert lines[at].endswith(f"  {wall.scope}")
-        assert lines[at + 1] == f"     {used}for {wall.concerns}"
-    assert not [line for line in drawn(named("room"), figures, 76) if "used –" in line]
+    lines = drawn(named("headroom"), figures, 60)
+    assert [line.split() for line in heads(named("headroom"), figures, 60)] == [["LIMIT", "AT", "HEADROOM", "OF"]]
+    for limit in figures.limits.rows:
+        at = next(at for at, line in enumerate(lines) if line.startswith(f" {limit.name}  "))
+        count = f"{limit.used or 0:,}".replace(",", " ")
+        used = "" if limit.used is None else f"used {'≤ 8.0 MiB' if limit.unit == 'bytes' else count}, "
+        assert lines[at].endswith(f"  {limit.scope}")
+        assert lines[at + 1] == f"     {used}for {limit.concerns}"
+    assert not [line for line in drawn(named("headroom"), figures, 76) if "used –" in line]
     states = drawn(named("states"), figures, 50)
     scopes = [state.scope for state in figures.states if state.scope is not None]
     assert [line.strip() for line in states if line.startswith("     of ")] == [f"of {scope}" for scope in scopes]
@@ -294,7 +294,7 @@ def test_a_machine_of_which_nothing_can_be_read_has_no_sizes_and_no_zeros(unread
     for page in PAGES:
         for line in drawn(page, unreadable, 100):
             assert not re.search(r"\d B\b", line) or "8 bytes" in line, (page.name, line)
-    for name in ("states", "memory", "room"):
+    for name in ("states", "memory", "headroom"):
         assert "–" in "\n".join(drawn(named(name), unreadable, 100))
     socket = [line for line in drawn(named("socket"), unreadable, 100) if re.search(r"[+-] \S", line)][1:]
     assert sum(line.endswith("size not known") for line in socket) >= 14
@@ -507,30 +507,31 @@ def test_a_figure_that_is_none_says_what_it_is() -> None:
 @each_shown
 def test_the_sentence_of_room_tells_of_all_nodes_where_a_node_is_the_first_wall(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
-    rooms = [wall.room_sockets or 0 for wall in figures.capacity.walls if wall.scope == "node"]
+    rooms = [limit.headroom_sockets or 0 for limit in figures.limits.rows if limit.scope == "node"]
     assert len(rooms) == 4
     # To three digits, and never more than there is room for.
     least, whole = (f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}" for number in (min(rooms), sum(rooms)))
     least, whole = least.replace(",", " "), whole.replace(",", " ")
-    assert room_sentence(figures) == (
-        f"room for {least} more sockets; first wall: memory of node {rooms.index(min(rooms))} (all nodes: {whole})"
+    assert headroom_sentence(figures) == (
+        f"headroom {least} sockets; first limit: memory of node {rooms.index(min(rooms))} (all nodes: {whole})"
     )
 
 
 def test_a_machine_of_one_node_has_no_other_nodes_to_tell_of() -> None:
-    assert "all nodes" not in room_sentence(ledger("6.1-1n", "established"))
+    assert "all nodes" not in headroom_sentence(ledger("6.1-1n", "established"))
 
 
 def test_where_a_wall_is_not_known_room_is_at_most() -> None:
     figures = ledger("6.1-4n", "established")
-    walls = tuple(
-        wall._replace(room_sockets=None) if wall.name == "memory of node 2" else wall for wall in figures.capacity.walls
+    limits = tuple(
+        limit._replace(headroom_sockets=None) if limit.name == "memory of node 2" else limit
+        for limit in figures.limits.rows
     )
-    less = figures._replace(capacity=figures.capacity._replace(walls=walls))
-    assert room_number(less).startswith("≤ ")
-    assert room_sentence(less).endswith("; not known: memory of node 2")
+    less = figures._replace(limits=figures.limits._replace(rows=limits))
+    assert headroom_number(less).startswith("≤ ")
+    assert headroom_sentence(less).endswith("; not known: memory of node 2")
     # What all nodes hold is not known then.
-    assert "all nodes" not in room_sentence(less)
+    assert "all nodes" not in headroom_sentence(less)
 
 
 # Pages of labels.

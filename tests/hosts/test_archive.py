@@ -20,26 +20,26 @@ from wrapped_trees import archive_of, archive_with
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
-from tcptop.hosts import unpacked_stream
+from tcptop.hosts import decompress as unpacked_stream
 from tcptop.hosts.archive import ArchiveHost
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
 from tcptop.hosts.host import FileRead, FolderRead, Host
 from tcptop.hosts.kept_paths import is_kept, listed_name
-from tcptop.hosts.opening import host_of
+from tcptop.hosts.opening import open_host
+from tcptop.hosts.run_sync import run_sync
 
 FIGURES = ("slabinfo", "slab_links", "slab_sizes", "slab_counts", "zoneinfo", "buddyinfo", "pagetypeinfo", "sockstat")
 
 
 def read(host: Host, path: str) -> FileRead:
-    [answer] = driven(host.read([path]))
+    [answer] = run_sync(host.read([path]))
     return answer
 
 
 def refused(path: Path) -> str:
     """The line that an archive is refused with."""
     with pytest.raises(OSError) as caught:  # noqa: PT011 (what it says is looked at)
-        host_of(str(path))
+        open_host(str(path))
     assert caught.value.strerror
     assert "\n" not in caught.value.strerror
     return caught.value.strerror
@@ -48,7 +48,7 @@ def refused(path: Path) -> str:
 def opened_or_line(path: Path) -> Host | str:
     """The host, or the line that the archive is refused with."""
     try:
-        return host_of(str(path))
+        return open_host(str(path))
     except OSError as error:
         return error.strerror or ""
 
@@ -59,7 +59,7 @@ def opened_or_line(path: Path) -> Host | str:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
-    found = looked_at(host_of(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
+    found = looked_at(open_host(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
     expected = snapshot("6.1-4n", "established")
     for name in FIGURES:
         of_archive, of_folder = getattr(found, name), getattr(expected, name)
@@ -68,7 +68,7 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
 def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
-    found = account(looked_at(host_of(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
+    found = account(looked_at(open_host(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
     expected = account(snapshot(kernel, phase))
     for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "capacity", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
@@ -164,7 +164,7 @@ def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) 
     assert read(host, "proc/buddyinfo").data == b"s\n"
     errors = [read(host, path).error for path in ("proc/meminfo", "proc/zoneinfo", "sys/kernel/slab/a/order")]
     assert [error.errno for error in errors if error is not None] == [errno.EXDEV, errno.EXDEV, errno.ELOOP]
-    assert driven(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
+    assert run_sync(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
 
 
 PLACES = (
@@ -247,7 +247,7 @@ def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path
         (f"{evil}/proc/slabinfo", b"slabinfo - version: 2.1\n"),
         (f"{evil}/sys/kernel/slab/{evil}", {"type": tarfile.SYMTYPE, "linkname": f":{evil}"}),
     ]
-    found = looked_at(host_of(str(archive_with(tmp_path / "tree.tar", members))))
+    found = looked_at(open_host(str(archive_with(tmp_path / "tree.tar", members))))
     assert found.slab_links.value is not None
     [(name, group)] = found.slab_links.value.group_of.items()
     assert "\x1b" not in name + group
@@ -324,7 +324,7 @@ def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(t
 def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     members = [("proc/slabinfo", b"s\n"), *((f"sys/kernel/slab/c{number}/order", b"1\n") for number in range(60))]
     path = archive_with(tmp_path / "tree.tar", members)
-    host_of(str(path)).close()
+    open_host(str(path)).close()
     monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 50)
     assert "more than any kernel" in refused(path)
     monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 1000)
@@ -379,7 +379,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
 def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
-    states = {name: getattr(looked_at(host_of(str(path))), name).state for name in FIGURES}
+    states = {name: getattr(looked_at(open_host(str(path))), name).state for name in FIGURES}
     assert "missing" not in states.values()
     assert set(states.values()) == {"ok", "failed"}
 

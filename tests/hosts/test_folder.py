@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import MAX_FILE_BYTES, MAX_FOLDER_NAMES, FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.run_sync import run_sync
 
 
 def read(root: Path, path: str) -> FileRead:
     host = FolderHost(str(root))
     try:
-        [answer] = driven(host.read([path]))
+        [answer] = run_sync(host.read([path]))
         return answer
     finally:
         host.close()
@@ -25,7 +25,7 @@ def read(root: Path, path: str) -> FileRead:
 def listed(root: Path, path: str) -> FolderRead:
     host = FolderHost(str(root))
     try:
-        return driven(host.folder(path))
+        return run_sync(host.folder(path))
     finally:
         host.close()
 
@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 def test_files_are_answered_in_the_order_of_their_paths_each_with_bytes_or_an_error(root: Path) -> None:
     host = FolderHost(str(root))
     (root / "proc/empty").write_bytes(b"")
-    answers = driven(host.read(["proc/none", "proc/slabinfo", "proc/empty", "proc/slabinfo"]))
+    answers = run_sync(host.read(["proc/none", "proc/slabinfo", "proc/empty", "proc/slabinfo"]))
     assert [answer.path for answer in answers] == ["proc/none", "proc/slabinfo", "proc/empty", "proc/slabinfo"]
     assert [answer.data for answer in answers] == [None, b"inside\n", b"", b"inside\n"]
     assert error_of(answers[0]) == errno.ENOENT
@@ -172,15 +172,15 @@ def test_a_kept_file_is_read_again_from_its_beginning(root: Path) -> None:
     host = FolderHost(str(root))
     for content in (b"one\n", b"two, and longer\n", b"", b"3\n"):
         (root / "proc/slabinfo").write_bytes(content)
-        assert driven(host.read(["proc/slabinfo"]))[0].data == content
+        assert run_sync(host.read(["proc/slabinfo"]))[0].data == content
     host.close()
 
 
 def test_a_file_that_was_not_there_is_found_when_it_comes(root: Path) -> None:
     host = FolderHost(str(root))
-    assert error_of(driven(host.read(["proc/late"]))[0]) == errno.ENOENT
+    assert error_of(run_sync(host.read(["proc/late"]))[0]) == errno.ENOENT
     (root / "proc/late").write_text("here\n")
-    assert driven(host.read(["proc/late"]))[0].data == b"here\n"
+    assert run_sync(host.read(["proc/late"]))[0].data == b"here\n"
     host.close()
 
 
@@ -195,9 +195,9 @@ def test_reading_often_keeps_one_descriptor_for_a_file_and_closing_gives_it_back
     (root / "proc/version").symlink_to("../../secret")
     host = FolderHost(str(root))
     for _ in range(50):
-        driven(host.read(["proc/slabinfo", "proc/none", "proc/version", "proc/net"]))
-        driven(host.folder("sys/kernel/slab"))
-        driven(host.folder("sys/none"))
+        run_sync(host.read(["proc/slabinfo", "proc/none", "proc/version", "proc/net"]))
+        run_sync(host.folder("sys/kernel/slab"))
+        run_sync(host.folder("sys/none"))
     assert set(open_below(root)) <= {str(root), str(root / "proc/slabinfo")}
     assert open_below(root).count(str(root / "proc/slabinfo")) == 1
     host.close()

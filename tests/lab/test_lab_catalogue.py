@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from recorded import snapshot_of, tree
 
-from tcptop.kernel_objects import State
+from tcptop.kernel.objects import State
 from tcptop.lab import catalogue as catalogue_module
 from tcptop.lab.catalogue import Catalogue
 from tcptop.lab.experiment import result_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -14,15 +13,19 @@ import pytest
 from recorded import MemoryHost
 from test_lab_report import result
 
-from tcptop.lab import command, limits
+from tcptop.cli import main
+from tcptop.commands import lab as command
+from tcptop.errors import TcptopError
+from tcptop.lab import preconditions as limits
 from tcptop.lab.as_json import as_object
-from tcptop.lab.errors import LabError
-from tcptop.lab.limits import checked_connections
+from tcptop.lab.preconditions import checked_connections
 from tcptop.lab.saved import measurement
 
 LAB = """
 import argparse, os, sys
-from tcptop.lab import command, experiment, limits, progress
+from tcptop.lab import experiment, progress
+from tcptop.commands import lab as command
+from tcptop.lab import preconditions as limits
 from tcptop.hosts import folder
 parser = argparse.ArgumentParser(prog="tcptop lab")
 command.add_arguments(parser)
@@ -98,10 +101,9 @@ def test_a_file_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> No
 def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_measured", lambda _: result())
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    assert command.run(parser.parse_args(["-w", "/dev/full"])) == 1
+    monkeypatch.setattr(command, "_measure", lambda _: result())
+    with pytest.raises(SystemExit, match="1"):
+        main(["lab", "-w", "/dev/full"])
     said = capsys.readouterr()
     assert "TIME_WAIT accepted" in said.out
     assert "Saved" not in said.out
@@ -111,11 +113,9 @@ def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
 def test_a_result_that_was_kept_says_where_to_use_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(command, "_measured", lambda _: result())
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    monkeypatch.setattr(command, "_measure", lambda _: result())
     path = str(tmp_path / "lab.json")
-    assert command.run(parser.parse_args(["-w", path])) == 0
+    assert command.run(["-w", path]) == 0
     assert f"tcptop --lab {path}" in capsys.readouterr().out
     assert measurement(path).kernel_release == "6.18.0"
 
@@ -169,6 +169,6 @@ def test_a_wish_beyond_the_limits_is_refused(
     monkeypatch: pytest.MonkeyPatch, asked: int | None, hard: int, mebibytes: int, said: str
 ) -> None:
     with_descriptors(monkeypatch, hard)
-    with pytest.raises(LabError, match=said) as caught:
+    with pytest.raises(TcptopError, match=said) as caught:
         checked_connections(asked, with_memory(mebibytes))
     assert "\n" not in str(caught.value)

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_lab_report import STRANGE, result
 
+from tcptop.errors import TcptopError
 from tcptop.lab.as_json import as_object
 from tcptop.lab.compare import compare_text, compared, loaded
-from tcptop.lab.errors import LabError
 from tcptop.lab.saved import PLACES, measurement
 from tcptop.snapshot import MeasuredRow
 
@@ -48,7 +48,7 @@ def with_part(**values: object) -> Json:
 
 def refused(path: str) -> str:
     """The one line that refuses a file."""
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(TcptopError) as caught:
         measurement(path)
     line = str(caught.value)
     assert line.startswith(f"--lab {path}: ")
@@ -134,7 +134,7 @@ def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     assert "Is a directory" in refused(str(tmp_path))
     assert "No such file" in refused(str(tmp_path / "none"))
-    with pytest.raises(LabError, match="no file can have such a name"):
+    with pytest.raises(TcptopError, match="no file can have such a name"):
         measurement("a\0b")
     assert "larger than any" in refused("/dev/zero")
 
@@ -151,7 +151,7 @@ def test_names_are_made_printable(tmp_path: Path) -> None:
 
 
 def test_a_path_is_named_without_its_control_characters(tmp_path: Path) -> None:
-    with pytest.raises(LabError) as caught:
+    with pytest.raises(TcptopError) as caught:
         measurement(str(tmp_path / "a\nb\x1b"))
     assert str(caught.value).isprintable()
 
@@ -186,7 +186,7 @@ def test_anything_anywhere_is_a_measurement_or_one_line(tmp_path: Path, at: list
     path = saved(tmp_path, found)
     assert said(lambda: repr(measurement(path))).isprintable()
     assert said(lambda: compare_text(loaded(path), loaded(path))).replace("\n", "").isprintable()
-    with contextlib.suppress(LabError):
+    with contextlib.suppress(TcptopError):
         rows = [row for state in measurement(path).states.values() for row in state.rows]
         assert all(row.bytes >= 0 and row.objects >= 0 and row.row.isprintable() for row in rows)
 
@@ -195,5 +195,5 @@ def said(answer: Callable[[], str]) -> str:
     """An answer, or the one line of a refusal."""
     try:
         return answer()
-    except LabError as error:
+    except TcptopError as error:
         return str(error)

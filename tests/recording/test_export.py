@@ -14,16 +14,16 @@ from recorded import RECORDINGS, snapshot_of, tree
 from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
+from tcptop.commands.import_samples import copy_samples
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.recording.bundle import Bundle
-from tcptop.recording.errors import RecordingError
 from tcptop.recording.export import export
-from tcptop.recording.opening import opened
+from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import KeptSample
-from tcptop.recording.transfer import copied
 from tcptop.report.as_json import as_json
-from tcptop.sampler import SourceRead
+from tcptop.sampling.sampler import SourceRead
 
 SAMPLES = 7
 
@@ -38,7 +38,7 @@ def imported(source: Path, file: Path) -> None:
     recorder = Recorder(str(file))
     try:
         with reading(source) as recording:
-            copied(recording, range(len(recording)), recorder)
+            copy_samples(recording, range(len(recording)), recorder)
     finally:
         recorder.close()
 
@@ -156,7 +156,7 @@ def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> 
 
 
 def test_an_export_is_not_written_into_a_folder_that_is_there(recorded_file: Whole, tmp_path: Path) -> None:
-    with reading(recorded_file.path) as recording, pytest.raises(RecordingError, match="is there already"):
+    with reading(recorded_file.path) as recording, pytest.raises(TcptopError, match="is there already"):
         export(recording, range(1), str(tmp_path))
     assert not list(tmp_path.iterdir())
 
@@ -177,8 +177,8 @@ def test_an_export_whose_list_is_no_list(change: dict[str, object], recorded_fil
         export(recording, range(1), str(folder))
     found = json.loads((folder / "recording.json").read_text())
     (folder / "recording.json").write_text(json.dumps(found | change))
-    with pytest.raises(RecordingError) as raised:
-        opened(str(folder))
+    with pytest.raises(TcptopError) as raised:
+        open_recording(str(folder))
     assert one_line(str(raised.value))
 
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from samples import Whole, one_line, phases, reading, record
 
 from tcptop.accounting import account
+from tcptop.errors import TcptopError
 from tcptop.recording.bundle import SharedFile, resolved
-from tcptop.recording.errors import RecordingError
+from tcptop.recording.checksum import MOST_UNPACKED_BYTES, DamagedError, packed, unpacked
 from tcptop.recording.file_format import EXPECTED
-from tcptop.recording.opening import opened
-from tcptop.recording.packing import MOST_UNPACKED_BYTES, DamagedError, packed, unpacked
+from tcptop.recording.opening import open_recording
 from tcptop.recording.sample_record import BLOCK_SAMPLES, parsed_record
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot
@@ -42,8 +42,8 @@ def changed(recorded_file: Whole, tmp_path: Path) -> Path:
 def assert_told_or_true(file: Path, shown: list[Snapshot], indices: int, rng: random.Random) -> None:
     """Opening is one line, or every sample is what was shown live or marked damaged; each gives its figures."""
     try:
-        recording = opened(str(file))
-    except RecordingError as error:
+        recording = open_recording(str(file))
+    except TcptopError as error:
         told = str(error)
     else:
         told = "opened"
@@ -92,8 +92,8 @@ def test_the_page_that_names_the_tables_hit_by_a_letter(changed: Path) -> None:
     at = data.index(b"CREATE TABLE record")
     data[at + 3] ^= 0xFF
     changed.write_bytes(data)
-    with pytest.raises(RecordingError) as raised:
-        opened(str(changed))
+    with pytest.raises(TcptopError) as raised:
+        open_recording(str(changed))
     assert one_line(str(raised.value))
 
 
@@ -155,8 +155,8 @@ def test_other_tables_are_refused(sql: str, changed: Path) -> None:
     connection = sqlite3.connect(changed)
     connection.executescript(sql)
     connection.close()
-    with pytest.raises(RecordingError, match="tables are not those of a recording"):
-        opened(str(changed))
+    with pytest.raises(TcptopError, match="tables are not those of a recording"):
+        open_recording(str(changed))
 
 
 def test_the_tables_are_those_that_are_expected(changed: Path) -> None:
@@ -180,8 +180,8 @@ def test_another_kind_of_file(sql: str, words: str, changed: Path) -> None:
     connection = sqlite3.connect(changed)
     connection.executescript(sql)
     connection.close()
-    with pytest.raises(RecordingError, match=words):
-        opened(str(changed))
+    with pytest.raises(TcptopError, match=words):
+        open_recording(str(changed))
     assert {path.name for path in changed.parent.iterdir()} == {"recording"}
 
 
@@ -189,8 +189,8 @@ def test_a_journal_that_names_another_file_is_not_followed(changed: Path) -> Non
     journal = Path(f"{changed}-journal")
     journal.write_bytes(b"\0" * 100 + bytes.fromhex("d9d505f920a163d7"))
     before = changed.read_bytes()
-    with pytest.raises(RecordingError, match="not the journal of a recording"):
-        opened(str(changed))
+    with pytest.raises(TcptopError, match="not the journal of a recording"):
+        open_recording(str(changed))
     assert changed.read_bytes() == before
     assert journal.exists()
 

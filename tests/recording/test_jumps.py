@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from tcptop.recording.moments import moment_near_unix_s
+from tcptop.recording.time_spec import moment_near_unix_s
 
 
 def at(text: str) -> float:

@@ -14,7 +14,7 @@ from samples import PlayedHost, phases, reading
 from tcptop.hosts.host import Identity
 from tcptop.recording.recorder import Bounds, Recorder
 from tcptop.recording.sample_record import BLOCK_SAMPLES
-from tcptop.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
 LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace="/host/proc/1/net", proc_folder=None)
@@ -147,7 +147,7 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     for turn in range(4 * BLOCK_SAMPLES):
         if turn == 20:  # as after an update of the kernel
             with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
-            sampler.forget_rests()
+            sampler.make_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1

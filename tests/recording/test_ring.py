@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from samples import phases, reading, record
 
-from tcptop.recording.errors import RecordingError
-from tcptop.recording.quantities import size_bytes
+from tcptop.errors import TcptopError
 from tcptop.recording.recorder import Bounds
 from tcptop.recording.sample_record import BLOCK_SAMPLES
+from tcptop.text.quantities import size_bytes
 
 
 def test_a_ring_by_size(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_ring_by_age(tmp_path: Path) -> None:
 
 def test_a_ring_that_one_sample_does_not_fit_into(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    with pytest.raises(RecordingError, match="--max-size"):
+    with pytest.raises(TcptopError, match="--max-size"):
         record(file, phases("6.1-4n"), 1, Bounds(size_bytes=30_000))
 
 

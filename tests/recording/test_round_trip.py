@@ -13,11 +13,11 @@ from samples import STARTED_UNIX_S, phases, reading, record
 
 from tcptop.recording.bundle import put_bundle, resolved, taken_bundle
 from tcptop.recording.floats import base_ns, put_time, taken_time
-from tcptop.recording.opening import opened
+from tcptop.recording.opening import open_recording
 from tcptop.recording.sample_record import BLOCK_SAMPLES
 from tcptop.recording.source_numbers import SOURCES
 from tcptop.recording.varints import Reader
-from tcptop.sampler import kernel_sources
+from tcptop.sampling.sampler import kernel_sources
 
 
 @each_kernel
@@ -44,7 +44,7 @@ def test_samples_differ(tmp_path: Path) -> None:
 
 @each_recording
 def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> None:
-    recording = opened(str(tree(kernel, phase)))
+    recording = open_recording(str(tree(kernel, phase)))
     try:
         assert len(recording) == 1
         assert recording.taken_at_unix_s(0) is None

@@ -15,19 +15,19 @@ from textual.app import App
 from textual.geometry import Size
 from textual.pilot import Pilot
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.live_app import Sampled
-from tcptop.recording.choice import ALL, Choice
-from tcptop.recording.opening import opened as opened_recording
+from tcptop.hosts.run_sync import run_sync
+from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording_app import RecordingApp
-from tcptop.replay_app import ReplayApp
-from tcptop.sampler import Sampler, kernel_sources
-from tcptop.settings import NO_SETTINGS, Settings
+from tcptop.recording.time_spec import ALL, TimeRange
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.screen.live_app import Sampled
+from tcptop.screen.playback import select_and_start
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
-from tcptop.viewer import held_samples
 from tcptop.widgets.pane import Pane
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
@@ -68,7 +68,7 @@ def snapshot_of(folder: Path) -> Snapshot:
     sampler = Sampler(opened(folder), kernel_sources())
     for _ in range(2):
         for source in sampler.due():
-            driven(sampler.read(source))
+            run_sync(sampler.read(source))
     return sampler.snapshot()
 
 
@@ -88,10 +88,10 @@ def story(
     looks: list[Snapshot] = []
     for phase in phases:
         host.turn_to(tree(kernel, phase))
-        sampler.forget_rests()
+        sampler.make_due()
         for _ in range(2):
             for source in sampler.due():
-                driven(sampler.read(source))
+                run_sync(sampler.read(source))
         looks.append(sampler.snapshot())
         if recorder is not None:
             recorder.write(looks[-1])
@@ -108,9 +108,9 @@ def recorded_story(file: Path, kernel: str, phases: Sequence[str], every_s: floa
         recorder.close()
 
 
-def replay_on(path: Path, choice: Choice = ALL, settings: Settings = NO_SETTINGS) -> ReplayApp:
+def replay_on(path: Path, choice: TimeRange = ALL, settings: Settings = NO_SETTINGS) -> ReplayApp:
     """The app on a recording."""
-    held, start = held_samples(opened_recording(str(path)), choice)
+    held, start = select_and_start(open_recording(str(path)), choice)
     return ReplayApp(held, start, settings=settings)
 
 
@@ -149,7 +149,7 @@ class ChangedHost:
         return [self._read(path) for path in paths]
 
     async def folder(self, path: str) -> FolderRead:
-        return driven(self._folder.folder(path))
+        return run_sync(self._folder.folder(path))
 
     async def ask(self, call: Callable[[], Answer]) -> Answer:
         return call()
@@ -174,7 +174,7 @@ class ChangedHost:
             return FileRead(path, None, PermissionError(errno.EACCES, "Permission denied"), 1)
         if path in self.texts:
             return FileRead(path, self.texts[path], None, 1)
-        [file] = driven(self._folder.read([path]))
+        [file] = run_sync(self._folder.read([path]))
         # The pace of a live host must not depend on the machine that runs the tests.
         return FileRead(path, file.data, file.error, 1)
 

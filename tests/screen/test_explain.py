@@ -26,7 +26,7 @@ from drive import (
 from textual.geometry import Size
 
 from tcptop.explanation import PAGES
-from tcptop.recording_app import RecordingApp
+from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane

@@ -6,7 +6,7 @@ import pytest
 from drive import app_on, tree
 from test_snapshots import Look, at_usual_sizes, look  # noqa: F401 (a fixture)
 
-TURNS = {"states": 0, "memory": 1, "room": 2, "socket": 3}
+TURNS = {"states": 0, "memory": 1, "headroom": 2, "socket": 3}
 """How often → is pressed to come to each page."""
 
 

@@ -8,9 +8,9 @@ from drive import grouped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptop.units import UNKNOWN
+from tcptop.text.units import UNKNOWN
+from tcptop.widgets.cell_width import fitted
 from tcptop.widgets.grid import GridColumn, GridRow, fitting
-from tcptop.widgets.line import fitted
 
 A_FIGURE = st.integers(0, 10**9).map(grouped) | st.just(UNKNOWN)
 FIGURES = re.compile(rf"\d{{1,3}}(?: \d{{3}})*|{UNKNOWN}")

@@ -33,17 +33,17 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.widgets import Input
 
-from tcptop.columns import SORT_KEYS
-from tcptop.key_names import bound_keys
-from tcptop.recording_app import RecordingApp
+from tcptop.screen.keys import bound_keys
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.widgets.big_number import GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.cell_width import width
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane, HelpScreen
 from tcptop.widgets.key_line import KeyLine
-from tcptop.widgets.line import width
 from tcptop.widgets.pane import Pane
 from tcptop.widgets.sockets_pane import SocketsPane
 
@@ -460,7 +460,7 @@ async def test_the_title_says_which_part_is_in_sight() -> None:
 def snapshot_rows() -> list[str]:
     """The caches in the order of the start screen."""
     from tcptop.accounting import account
-    from tcptop.columns import in_order, rows
+    from tcptop.text.cache_columns import in_order, rows
 
     ledger = account(snapshot_of(tree("6.1-4n")))
     return [row.cache.name for row in in_order(rows(ledger.caches, 0), "tcp")]

@@ -22,10 +22,10 @@ from drive import (
     until,
 )
 
-from tcptop import live_sampler
 from tcptop.ledger import Ledger
-from tcptop.live_app import INTERVALS_S
-from tcptop.recording_app import RecordingApp
+from tcptop.sampling import live_sampler
+from tcptop.screen.live_app import INTERVALS_S
+from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.head_line import HeadLine

@@ -12,7 +12,7 @@ from recorded import ledger_of
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
-from tcptop.text_line import text_of
+from tcptop.text.line import text_of
 from tcptop.widgets.node_table import BAR, FILLED, REST, bar, node_lines
 
 WIDTHS = range(34, 121)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tcptop.hosts.host import Host
-from tcptop.recording_app import RecordingApp
-from tcptop.settings import Settings
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.settings import Settings
+from tcptop.text.ascii import GLYPHS, in_ascii, needs_ascii
 from tcptop.widgets.big_number import GLYPHS as BIG_GLYPHS
 from tcptop.widgets.big_number import PLAIN_GLYPHS
-from tcptop.widgets.plain_glyphs import GLYPHS, in_ascii, needs_ascii
 
 VIEWS = {
     "start": [],
@@ -25,7 +25,7 @@ VIEWS = {
     "explained": ["i"],
     "a cache explained": ["down", "enter"],
     "memory": ["i", "right"],
-    "room": ["i", "right", "right"],
+    "headroom": ["i", "right", "right"],
     "paths": ["i", "right", "right", "right"],
     "help": ["question_mark"],
     "the end of help": ["question_mark", "end"],

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from drive import AppPilot, ChangedHost, app_on, grid, lines_of, shown, tree, until
 
-from tcptop import live_recording
-from tcptop.recording.opening import opened
-from tcptop.recording_app import RecordingApp
+from tcptop.recording.opening import open_recording
+from tcptop.screen import live_recording
+from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.time_line_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import HERE, TimeLinePane
 
 SOCKSTAT = "proc/net/sockstat"
 SIZE = (160, 40)
@@ -83,7 +83,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ChangedHo
         await until(pilot, lambda: "recorded into" in grid(app), "it has ended")
         assert "recording" not in head(app)
         await changed_to(pilot, host, app, 704)
-    recording = opened(str(file))
+    recording = open_recording(str(file))
     counts = [recording.summary(index).allocated for index in range(len(recording))]
     first, last = recording.snapshot(0), recording.snapshot(len(recording) - 1)
     recording.close()

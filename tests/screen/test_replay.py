@@ -25,14 +25,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.binding import Binding
 
-from tcptop.recording.choice import Choice
-from tcptop.replay_app import ReplayApp
+from tcptop.recording.time_spec import TimeRange
+from tcptop.screen.replay_app import ReplayApp
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.time_line_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import HERE, TimeLinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
 ROWS_OF_TIME_LINE = 3
@@ -168,13 +168,13 @@ async def test_the_time_line_follows(file: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "first", "samples"),
     [
-        (Choice(at="+20"), "12:02:00", 5),
-        (Choice(first="+10"), "12:01:50", 4),
-        (Choice(last="12:02:01"), "12:01:40", 3),
-        (Choice(at="+20", first="+10", last="-5"), "12:02:00", 3),
+        (TimeRange(at="+20"), "12:02:00", 5),
+        (TimeRange(first="+10"), "12:01:50", 4),
+        (TimeRange(last="12:02:01"), "12:01:40", 3),
+        (TimeRange(at="+20", first="+10", last="-5"), "12:02:00", 3),
     ],
 )
-async def test_the_options_choose_what_is_held(file: Path, choice: Choice, first: str, samples: int) -> None:
+async def test_the_options_choose_what_is_held(file: Path, choice: TimeRange, first: str, samples: int) -> None:
     async with replay_on(file, choice).run_test(size=MIDDLE) as pilot:
         app = await settled(pilot)
         assert f"{first} · " in head(app)

@@ -18,11 +18,11 @@ from textual._doc import take_svg_screenshot
 from textual.app import App
 from textual.widgets import Input
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
-from tcptop.recording_app import RecordingApp
-from tcptop.sampler import Sampler, kernel_sources
-from tcptop.settings import Settings
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.settings import Settings
 from tcptop.snapshot import Snapshot
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
@@ -390,7 +390,7 @@ def live_look() -> Snapshot:
     def read_all() -> None:
         for _ in range(2):
             for source in sampler.due():
-                driven(sampler.read(source))
+                run_sync(sampler.read(source))
 
     read_all()
     clock[0] += 2
@@ -403,7 +403,7 @@ def live_look() -> Snapshot:
         (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
     )
     assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
-    sampler.forget_rests()
+    sampler.make_due()
     read_all()
     clock[0] += 0.5
     sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)
@@ -433,7 +433,7 @@ def test_every_source_is_late(look: Look) -> None:
     )
     for _ in range(2):
         for source in sampler.due():
-            driven(sampler.read(source))
+            run_sync(sampler.read(source))
     clock[0] += 30
     for source in kernel_sources():
         sampler.mark_late(source, 28.0)

@@ -26,16 +26,16 @@ from drive import (
 )
 from textual._doc import take_svg_screenshot
 
-from tcptop.recording_app import RecordingApp
-from tcptop.settings import Settings, path, read
+from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.settings import Settings, path, read
+from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
-from tcptop.themes import LIGHT_THEME, THEME
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
+from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KEYS, KeyLine
-from tcptop.widgets.room_line import RoomLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.trend_line import LEVELS, TrendLine
+from tcptop.widgets.trend_pane import LEVELS, TrendLine
 
 LARGE = (200, 70)
 ALL = (200, 500)
@@ -171,12 +171,12 @@ async def test_after_k_counts_are_differences() -> None:
                 assert int(cells[title].replace(" ", "")) == change, (name, title)
                 assert cells[title].startswith("+") == (change > 0)
             assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "what is no count stays what it is"
-        assert "+16 000 sockets" in lines_of(app, RoomLine)[0]
-        assert "10 s ago" in lines_of(app, RoomLine)[0]
+        assert "+16 000 sockets" in lines_of(app, HeadroomLine)[0]
+        assert "10 s ago" in lines_of(app, HeadroomLine)[0]
         assert "since the mark" in title_of(app, CachesPane)
         await pilot.press("k")
         assert caches(app)["TCP"]["OBJS"] == "16 016"
-        assert "room for" in lines_of(app, RoomLine)[0]
+        assert "headroom " in lines_of(app, HeadroomLine)[0]
 
 
 async def test_what_went_most_stands_first_too() -> None:
@@ -199,7 +199,7 @@ async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
         app = await shown(pilot)
         await pilot.press("k", "space")
         await pilot.pause()
-        assert lines_of(app, RoomLine)[0].strip().startswith("since the mark: 0 sockets")
+        assert lines_of(app, HeadroomLine)[0].strip().startswith("since the mark: 0 sockets")
 
 
 async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
@@ -210,7 +210,7 @@ async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
         await feed(pilot, before)
         await pilot.press("k")
         await feed(pilot, after)
-        assert lines_of(app, RoomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
+        assert lines_of(app, HeadroomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
 
 
 async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:

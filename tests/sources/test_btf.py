@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcptop.explanation.struct_layout import holes, member_bytes, tail_padding_bytes
-from tcptop.kernel_objects import BTF_STRUCTS, LSM_SOCKET_BLOB_BYTES, LSM_SOCKET_BLOB_STRUCTS
+from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_BYTES, LSM_SOCKET_BLOB_STRUCTS
 from tcptop.snapshot import NOT_READ, Btf, Reading, SecurityModules, Slabinfo
 from tcptop.sources.btf import PATH, BtfSource, parse
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from recorded import SAVED, MemoryHost
 from test_btf import blob, nested
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.host import FileRead
+from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources import btf_cache, kernel_notes
 from tcptop.sources.btf import PATH, BtfSource
@@ -59,7 +59,7 @@ def host(files: Mapping[str, bytes | OSError] | None = None, **identity: object)
 
 
 def read(host: CountedHost) -> Reading[Btf]:
-    return driven(BtfSource(STRUCTS).read(host))
+    return run_sync(BtfSource(STRUCTS).read(host))
 
 
 def kept_file(cache: Path) -> Path:

@@ -25,12 +25,12 @@ from recorded import (
 from trim_recording import trim
 
 from tcptop.accounting import account
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.run_sync import run_sync
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
-from tcptop.sampler import kernel_sources
+from tcptop.sampling.sampler import kernel_sources
 from tcptop.snapshot import READING_NAMES, Reading, Snapshot
 
 FILES = {
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_read_has_a_reason_and_costs_nothing_else(
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"security_modules"}))
 def test_a_file_that_only_root_may_read_says_which_and_how_to_open_it(name: str) -> None:
     source = next(source for source in kernel_sources() if source.name == name)
-    reading = driven(source.read(MemoryHost({FILES[name]: PermissionError(13, "Permission denied")})))
+    reading = run_sync(source.read(MemoryHost({FILES[name]: PermissionError(13, "Permission denied")})))
     assert (reading.state, reading.value) == ("refused", None)
     assert reading.reason is not None
     assert f"/{FILES[name]}" in reading.reason
@@ -146,7 +146,7 @@ def test_a_file_that_only_root_may_read_says_which_and_how_to_open_it(name: str)
 @pytest.mark.parametrize("name", FILES)
 def test_an_error_of_the_kernel_is_passed_on_in_printable_words(name: str) -> None:
     source = next(source for source in kernel_sources() if source.name == name)
-    reading = driven(source.read(MemoryHost({FILES[name]: OSError(5, "Input/output error \x1b[1m")})))
+    reading = run_sync(source.read(MemoryHost({FILES[name]: OSError(5, "Input/output error \x1b[1m")})))
     assert (reading.state, reading.value) == ("failed", None)
     assert reading.reason is not None
     assert "Input/output error" in reading.reason

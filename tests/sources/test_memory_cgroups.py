@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.memory_cgroups import (
     CGROUPS,
@@ -40,7 +40,7 @@ class CountedHost(MemoryHost):
 
 
 def cgroups(files: Mapping[str, bytes | OSError]) -> Reading[MemoryCgroups]:
-    return driven(MemoryCgroupsSource().read(MemoryHost(files)))
+    return run_sync(MemoryCgroupsSource().read(MemoryHost(files)))
 
 
 def v1(hierarchy: int, number: int, enabled: int) -> bytes:
@@ -118,7 +118,7 @@ def test_proc_cgroups_is_left_alone_where_cgroup2_tells() -> None:
     """Newer kernels log it when somebody reads that on a machine without cgroup v1."""
     for files, asked in ((ROOT, False), ({CGROUPS: v1(4, 15, 1)}, True)):
         host = CountedHost(files)
-        driven(MemoryCgroupsSource().read(host))
+        run_sync(MemoryCgroupsSource().read(host))
         assert (CGROUPS in host.asked) is asked
 
 
@@ -131,7 +131,7 @@ def test_this_machine_agrees_with_its_own_cgroups() -> None:
         pytest.skip("this kernel charges no kernel memory")
     host = FolderHost("/")
     try:
-        reading = driven(MemoryCgroupsSource().read(host))
+        reading = run_sync(MemoryCgroupsSource().read(host))
     finally:
         host.close()
     if any(each.is_dir() for each in folder.iterdir()):

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, tree
 
-from tcptop.hosts.driven import driven
-from tcptop.kernel_objects import SLAB_CACHES
+from tcptop.hosts.run_sync import run_sync
+from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.snapshot import Reading, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
 from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource, parse_counts
 
@@ -18,17 +18,17 @@ SLAB = "sys/kernel/slab"
 
 
 def links(entries: Mapping[str, str | None]) -> Reading[SlabLinks]:
-    return driven(SlabLinksSource().read(MemoryHost({}, {SLAB: entries})))
+    return run_sync(SlabLinksSource().read(MemoryHost({}, {SLAB: entries})))
 
 
 def counts(files: Mapping[str, bytes | OSError]) -> Reading[SlabCounts]:
     host = MemoryHost({f"{SLAB}/{path}": data for path, data in files.items()})
-    return driven(SlabCountsSource(("TCP", "TCPv6")).read(host))
+    return run_sync(SlabCountsSource(("TCP", "TCPv6")).read(host))
 
 
 def sizes(files: Mapping[str, bytes | OSError]) -> Reading[SlabSizes]:
     host = MemoryHost({f"{SLAB}/{path}": data for path, data in files.items()})
-    return driven(SlabSizesSource(("TCP", "TCPv6")).read(host))
+    return run_sync(SlabSizesSource(("TCP", "TCPv6")).read(host))
 
 
 @each_recording
@@ -179,7 +179,7 @@ def test_files_for_root_only_are_refused_with_what_to_do() -> None:
 
 
 def test_no_folder_is_missing_and_said() -> None:
-    for reading in (counts({}), sizes({}), driven(SlabLinksSource().read(MemoryHost()))):
+    for reading in (counts({}), sizes({}), run_sync(SlabLinksSource().read(MemoryHost()))):
         assert (reading.state, reading.value) == ("missing", None)
         assert reading.reason is not None
         assert SLAB in reading.reason

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, text, tree
 
-from tcptop.hosts.driven import driven
 from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import Reading, SecurityModules, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import build_id
@@ -30,11 +30,11 @@ APPARMOR = "sys/module/apparmor/parameters/enabled"
 
 
 def sysctls(files: Mapping[str, bytes | OSError]) -> Reading[Sysctls]:
-    return driven(SysctlsSource().read(MemoryHost(files)))
+    return run_sync(SysctlsSource().read(MemoryHost(files)))
 
 
 def modules(files: Mapping[str, bytes | OSError]) -> Reading[SecurityModules]:
-    return driven(SecurityModulesSource().read(MemoryHost(files)))
+    return run_sync(SecurityModulesSource().read(MemoryHost(files)))
 
 
 @each_recording
@@ -213,7 +213,7 @@ def filesystems(*names: str) -> bytes:
 
 def traces(files: Mapping[str, bytes | OSError], *modules: str) -> Reading[SecurityModules]:
     folders = {"sys/module": dict.fromkeys(modules)} if modules else {}
-    return driven(SecurityModulesSource().read(MemoryHost(files, folders)))
+    return run_sync(SecurityModulesSource().read(MemoryHost(files, folders)))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_list_outweighs_the_traces() -> None:
 def test_this_machine_tells_its_modules_one_way_or_the_other() -> None:
     host = FolderHost("/")
     try:
-        reading = driven(SecurityModulesSource().read(host))
+        reading = run_sync(SecurityModulesSource().read(host))
     finally:
         host.close()
     if Path("/", FILESYSTEMS).exists() and Path("/sys/module/kernel").exists():

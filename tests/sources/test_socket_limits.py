@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import ALL, SAVED, MemoryHost, snapshot, text
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.socket_limits import (
     CONNTRACK_COUNT,
@@ -42,7 +42,7 @@ FIELDS = {
 
 def limits(files: Mapping[str, bytes | OSError], net_namespace: str | None = None) -> Reading[SocketLimits]:
     identity = SAVED._replace(net_namespace=net_namespace)
-    return driven(SocketLimitsSource().read(MemoryHost(files, identity=identity)))
+    return run_sync(SocketLimitsSource().read(MemoryHost(files, identity=identity)))
 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[0] != "6.18-1n"], ids="/".join)

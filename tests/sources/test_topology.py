@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import MemoryHost, copied, each_recording, snapshot, snapshot_of, text, tree
 
-from tcptop.hosts.driven import driven
+from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.topology import TopologySource, cpu_count
 
@@ -28,7 +28,7 @@ def cpus_in(cpu_list: str) -> int:
 
 
 def read(host: MemoryHost) -> Reading[Topology]:
-    return driven(TopologySource().read(host))
+    return run_sync(TopologySource().read(host))
 
 
 @each_recording

@@ -30,7 +30,7 @@ def program(code: str) -> list[str]:
     """tcptop on a recording, with `app` changed by some code before it runs."""
     lines = [
         "import sys",
-        "from tcptop.recording_app import RecordingApp",
+        "from tcptop.screen.recording_app import RecordingApp",
         "from tcptop.hosts.folder import FolderHost",
         f"app = RecordingApp(FolderHost({str(RECORDING)!r}))",
         code,

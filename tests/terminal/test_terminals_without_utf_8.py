@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from session import SHORT, Session
 
-from tcptop.settings import path, read
+from tcptop.screen.settings import path, read
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""How many more sockets fit: each thing that there is only so much of, and how far away its end is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tcptop.accounting.free_memory import SLAB_ZONES
+from tcptop.ledger import Limit, Limits, NodeMemory, SocketCounts
+from tcptop.snapshot import Snapshot, SocketLimits
+from tcptop.text.units import grouped
+
+NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
+
+WITHOUT_BOUND = 1 << 62
+"""The default file-max, LONG_MAX: no limit."""
+
+MEMORY_NOTE = "free blocks above the low watermark; the kernel could give up page cache, or turn to another node"
+
+
+NO_MEMORY_LIMIT = Limit(
+    "memory", "every socket", None, None, "sockets", None, "machine", "no file tells of the nodes' free memory"
+)
+
+
+def find_limits(
+    snapshot: Snapshot,
+    sockets: SocketCounts,
+    nodes: Sequence[NodeMemory],
+    socket_slab_bytes: float | None,
+    buffer_bytes_per_socket: float | None,
+) -> Limits:
+    """Every wall that is known of, for sockets with as much in their buffers as they have now."""
+    limits = snapshot.socket_limits.value or NO_LIMITS
+    return Limits(
+        (
+            *(_memory_limits(nodes, socket_slab_bytes, buffer_bytes_per_socket) or [NO_MEMORY_LIMIT]),
+            _tcp_mem_limit(sockets, buffer_bytes_per_socket),
+            *_file_limit(limits),
+            *_narrow_limits(limits, sockets),
+        )
+    )
+
+
+def _memory_limits(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer_bytes: float | None) -> list[Limit]:
+    """Free blocks of each node that slabs can come from, above its low watermarks.
+
+    Beyond that an allocation takes from another node or waits for reclaim; those in softirq (accepted sockets, request
+    socks, mini-sockets) do not wait.
+    """
+    # A node without CPUs serves only those of others that are full.
+    with_slabs = [node for node in nodes if node.cpus != 0 and any(zone.zone in SLAB_ZONES for zone in node.zones)]
+    slab_share = slab_bytes / (slab_bytes + buffer_bytes) if slab_bytes and buffer_bytes else 1.0
+    return [
+        Limit(
+            name=f"memory of node {node.node}",
+            concerns="every socket",
+            used=None,
+            most=None,
+            unit="sockets",
+            headroom_sockets=None if node.headroom_sockets is None else int(node.headroom_sockets * slab_share),
+            scope="node",
+            note="" if at else MEMORY_NOTE,
+        )
+        for at, node in enumerate(with_slabs)
+    ]
+
+
+def _tcp_mem_limit(sockets: SocketCounts, per_socket: float | None) -> Limit:
+    """tcp_mem's third number bounds the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
+    unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
+    most = pages[2] * unit if pages is not None and unit is not None else None
+    room: int | None = None
+    if most is None:
+        note = "tcp_mem or its unit is not known"
+    elif per_socket is None:
+        note = "not known: all that is charged may be the counter's error, or too few sockets have it"
+    elif not per_socket:
+        note = "idle sockets are charged nothing"
+    else:
+        room = max(0, int((most - (sockets.buffer_bytes or 0)) // per_socket))
+        note = f"at {grouped(round(per_socket))} B of buffers per socket, as now"
+    return Limit("tcp_mem", "every socket", sockets.buffer_bytes, most, "bytes", room, "machine", note)
+
+
+def _file_limit(limits: SocketLimits) -> Iterator[Limit]:
+    """fs.file-max, for those without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
+    if limits.most_open_files is not None and limits.most_open_files >= WITHOUT_BOUND:
+        return
+    room = _left(limits.most_open_files, limits.open_files)
+    note = "not known" if room is None else "open files of the machine; each process has its own limit besides"
+    yield Limit("file-max", "every socket", limits.open_files, limits.most_open_files, "files", room, "machine", note)
+
+
+def _narrow_limits(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Limit]:
+    """Walls that only some sockets can come to."""
+    ports = limits.local_ports
+    yield Limit(
+        "ports",
+        "outgoing",
+        None,
+        None if ports is None else max(0, ports[1] - ports[0] + 1),
+        "ports",
+        None if ports is None else max(0, ports[1] - ports[0] + 1),
+        "here",
+        "not known" if ports is None else f"{ports[0]} to {ports[1]}, to one address and port of a peer",
+    )
+    yield Limit(
+        "tcp_max_tw_buckets",
+        "TIME_WAIT",
+        sockets.time_wait,
+        limits.most_time_wait,
+        "sockets",
+        _left(limits.most_time_wait, sockets.time_wait),
+        "here",
+        "beyond it a closed connection skips TIME_WAIT" if limits.most_time_wait is not None else "not known",
+    )
+    yield Limit(
+        "tcp_max_orphans",
+        "orphans",
+        sockets.orphans,
+        limits.most_orphans,
+        "sockets",
+        _left(limits.most_orphans, sockets.orphans),
+        "machine",
+        "beyond it a closed connection is reset" if limits.most_orphans is not None else "not known",
+    )
+    if limits.conntrack_entries is not None or limits.most_conntrack_entries is not None:
+        yield Limit(
+            "nf_conntrack_max",
+            "tracked flows",
+            limits.conntrack_entries,
+            limits.most_conntrack_entries,
+            "flows",
+            _left(limits.most_conntrack_entries, limits.conntrack_entries),
+            "here",
+            "beyond it packets of new connections are dropped, where rules track them",
+        )
+
+
+def _left(most: int | None, used: int | None) -> int | None:
+    return None if most is None or used is None else max(0, most - used)

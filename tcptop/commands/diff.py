@@ -1,0 +1,90 @@
+"""`tcptop diff`: the difference of two ledgers, or of two lab results, as text or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from tcptop.commands.common import Parser, write_stdout
+from tcptop.commands.comparison_input import LIVE, is_lab_result, lab_result_of, ledger_of
+from tcptop.errors import TcptopError
+
+DESCRIPTION = """\
+What changed from A to B: sockets, bytes per connection, slab caches, TCP
+states, free memory by node, zone, migrate type and order; and how much of the
+slab memory's growth the sockets explain."""
+
+EPILOG = """\
+A and B are each one of
+  live      this machine now (a file of that name: ./live)
+  FILE      a recording of tcptop record, and of that the last sample; else
+  FILE@TIME the sample nearest to a time: web.tcptop@12:04:31, web.tcptop@+90s
+            (from the start), web.tcptop@-5m (from the end)
+  DIR       a saved tree: a folder that holds proc and sys, or a sosreport
+  ARCHIVE   a tar of one, plain or packed with gzip, bzip2 or xz
+or both are results of tcptop lab -w FILE: then what each state costs, and the
+caches that it holds its bytes in, are compared.
+
+The exit code is 0 also where they differ.
+"""
+
+COMMAND = "diff"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the difference; gives the exit code."""
+    parser = Parser(
+        prog="tcptop diff",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("before", metavar="A", help="what it was before")
+    parser.add_argument("after", metavar="B", help="what it is after")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args(arguments)
+    write_stdout(_diff_text((options.before, options.after), options.json))
+    return 0
+
+
+def _diff_text(names: tuple[str, str], as_json: bool) -> str:
+    labs = [name != LIVE and is_lab_result(name) for name in names]
+    if all(labs):
+        return _labs_text(names, as_json)
+    if any(labs):
+        raise TcptopError(f"{COMMAND} {names[labs.index(True)]}: a lab result is compared with another one only")
+    return _ledgers_text(names, as_json)
+
+
+def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
+    from tcptop.comparison.compare import compared
+    from tcptop.text.printable import printable_name
+
+    before, after = (ledger_of(name, COMMAND) for name in names)
+    labels = (printable_name(names[0]), printable_name(names[1]))
+    difference = compared(before, after, labels)
+    if as_json:
+        from tcptop.report.diff_json import diff_as_json
+
+        return f"{diff_as_json(difference)}\n"
+    from tcptop.report.diff_text import diff_as_text
+
+    return diff_as_text(difference)
+
+
+def _labs_text(names: tuple[str, str], as_json: bool) -> str:
+    from tcptop.lab.compare import compare_text, compared
+    from tcptop.lab.compare_parts import compared_parts, parts_text
+    from tcptop.lab.terminal_table import terminal_columns
+
+    first, second = (lab_result_of(name, COMMAND) for name in names)
+    if as_json:
+        found = {**compared(first, second), "parts": compared_parts(first, second)}
+        return json.dumps(found, ensure_ascii=True, separators=(", ", ": ")) + "\n"
+    columns = terminal_columns() or COLUMNS_IN_A_PIPE
+    return f"{compare_text(first, second, columns)}\n{parts_text(first, second, columns)}"
+
+
+COLUMNS_IN_A_PIPE = 80

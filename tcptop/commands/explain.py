@@ -1,0 +1,40 @@
+"""`tcptop explain`: a kernel object, cache or page, with the sizes of this kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptop.commands.common import (
+    Parser,
+    add_lab_option,
+    add_root_option,
+    make_sampler,
+    open_host,
+    read_ledger,
+    write_stdout,
+)
+from tcptop.errors import TcptopError
+from tcptop.report.explained import explained, overview
+
+DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the explanation; gives the exit code."""
+    parser = Parser(prog="tcptop explain", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"
+    )
+    add_root_option(parser)
+    add_lab_option(parser)
+    options = parser.parse_args(arguments)
+    sampler = make_sampler(open_host(options.root), 1.0, options.lab)
+    sampler.ask_for("btf")
+    ledger = read_ledger(sampler)
+    text = overview(ledger) if options.what is None else explained(ledger, options.what)
+    if text is None:
+        raise TcptopError(
+            f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them"
+        )
+    write_stdout(text)
+    return 0

@@ -1,0 +1,32 @@
+"""`tcptop export`: samples of a recording as folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptop.commands.common import Parser
+from tcptop.commands.time_options import add_time_options, join_offsets, time_range
+from tcptop.recording.export import export
+from tcptop.recording.opening import open_recording
+from tcptop.recording.recording import raise_if_damaged
+from tcptop.recording.time_spec import select_samples
+
+DESCRIPTION = (
+    "Writes samples of a recording as folders, each in the layout that --root takes, with their times beside them."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exports the selected samples; gives the exit code."""
+    parser = Parser(prog="tcptop export", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("-r", "--replay", metavar="FILE", required=True, help="the recording")
+    parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet")
+    add_time_options(parser)
+    options = parser.parse_args(join_offsets(arguments))
+    recording = open_recording(options.replay)
+    try:
+        damages = export(recording, select_samples(recording, time_range(options)), options.folder)
+        raise_if_damaged(recording.path, damages)
+    finally:
+        recording.close()
+    return 0

@@ -1,0 +1,65 @@
+"""`tcptop import`: a recording made of an export, of a saved tree, or of a part of another recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from tcptop.commands.common import Parser
+from tcptop.commands.time_options import add_time_options, join_offsets, time_range
+from tcptop.errors import TcptopError
+from tcptop.recording.opening import open_recording
+from tcptop.recording.recorder import Recorder
+from tcptop.recording.recording import Recording, raise_if_damaged
+from tcptop.recording.scrub import scrubbed
+from tcptop.recording.time_spec import select_samples
+
+DESCRIPTION = (
+    "Makes a recording of an export, of a saved tree, or of a part of another recording; what was kept stays as it is."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Imports the selected samples into a new file; gives the exit code."""
+    parser = Parser(prog="tcptop import", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
+    parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
+    parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
+    add_time_options(parser)
+    options = parser.parse_args(join_offsets(arguments))
+    if os.path.lexists(options.write):
+        raise TcptopError(f"{options.write}: is there already; an import makes a new file")
+    recording = open_recording(options.source)
+    try:
+        indices = select_samples(recording, time_range(options))
+        recorder = Recorder(options.write, scrubbed=scrubbed if options.scrub else None)
+        try:
+            damages = copy_samples(recording, indices, recorder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(options.write)  # noqa: PTH108 (this program made it, and it is incomplete)
+            raise
+        finally:
+            recorder.close()
+        raise_if_damaged(recording.path, damages)
+    finally:
+        recording.close()
+    return 0
+
+
+def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> list[str]:
+    """Adds samples of a recording to a file; gives a line for each damaged one.
+
+    Raises:
+        TcptopError: where they cannot be written.
+
+    """
+    damages: list[str] = []
+    for index in indices:
+        sample = recording.kept(index)
+        for read in sample.reads:
+            recorder.keep(read)
+        recorder.write(sample.snapshot)
+        damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
+    return damages

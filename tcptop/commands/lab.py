@@ -1,0 +1,143 @@
+"""`tcptop lab`: measures the cost of each TCP state, prints the result, writes it to a file, compares two."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tcptop.commands.common import Parser, parse_positive, write_stdout
+from tcptop.errors import TcptopError
+from tcptop.lab.as_json import as_object
+from tcptop.lab.as_text import as_text
+from tcptop.lab.compare import compare_text, compared, loaded
+from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
+from tcptop.lab.result import LabResult
+from tcptop.lab.runs import STATES
+from tcptop.lab.saved import Json
+from tcptop.lab.terminal_table import terminal_columns
+
+DESCRIPTION = (
+    "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Measures, or compares results; gives the exit code."""
+    try:
+        _run(_parse_options(arguments))
+    except KeyboardInterrupt:
+        raise TcptopError("lab interrupted; its sockets and its namespace are gone") from None
+    return 0
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="tcptop lab", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "-c",
+        "--connections",
+        metavar="N",
+        type=parse_positive,
+        help=f"connections of each run ({DEFAULT_CONNECTIONS}, or what the limits allow)",
+    )
+    parser.add_argument(
+        "--states",
+        metavar="LIST",
+        type=_parse_states,
+        default=STATES,
+        help=f"which of {','.join(STATES)} (all)",
+    )
+    parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "-w", "--write", metavar="FILE", help="write the JSON to FILE too, for --compare and for tcptop --lab FILE"
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="FILE",
+        nargs="+",
+        help="set the kernel of FILE (from -w) beside this one; with two files, those two, and nothing is opened",
+    )
+    return parser.parse_args(arguments)
+
+
+def _parse_states(text: str) -> tuple[str, ...]:
+    """Names of states, in the lab's own order."""
+    asked = {name.strip().lower() for name in text.split(",")}
+    unknown = sorted(asked - set(STATES))
+    if unknown:
+        raise argparse.ArgumentTypeError(f"some of {','.join(STATES)}, not {unknown[0]!r}")
+    return tuple(name for name in STATES if name in asked)
+
+
+def _run(options: argparse.Namespace) -> None:
+    beside = [loaded(path) for path in options.compare or ()]
+    if len(beside) > 2:
+        raise TcptopError("--compare takes one file, or two")
+    if len(beside) == 2:
+        if options.write:
+            raise TcptopError("-w goes with a measurement; --compare with two files makes none")
+        _print_comparison(options.json, beside[0], beside[1])
+        return
+    result = _measure(options)
+    found = as_object(result)
+    refused = _written(options.write, f"{_one_line(found)}\n") if options.write else None
+    if beside:
+        _print_comparison(options.json, beside[0], found)
+    elif options.json:
+        write_stdout(f"{_one_line(found)}\n")
+    else:
+        write_stdout(as_text(result, terminal_columns(), options.write if refused is None else None))
+    if refused is not None:
+        raise refused
+
+
+def _measure(options: argparse.Namespace) -> LabResult:
+    """Runs the lab on this machine."""
+    from tcptop.hosts.folder import FolderHost
+    from tcptop.lab.experiment import Plan, experiment
+    from tcptop.lab.preconditions import check_root, checked_connections
+    from tcptop.lab.progress import ProgressBar
+
+    check_root()
+    if options.write:
+        _check_writable(options.write)
+    host = FolderHost("/")
+    bar = ProgressBar()
+    try:
+        wanted = checked_connections(options.connections, host)
+        plan = Plan(options.states, wanted, options.connections is None, options.ipv6)
+        return experiment(host, plan, bar.show)
+    finally:
+        bar.wipe()
+        host.close()
+
+
+def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
+    write_stdout(
+        f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second, terminal_columns())
+    )
+
+
+def _one_line(found: Json) -> str:
+    return json.dumps(found, ensure_ascii=True, separators=(", ", ": "))
+
+
+def _check_writable(path: str) -> None:
+    """Finds out before the measurement, and without making the file, that its result could not be written."""
+    target = Path(path)
+    if target.is_dir():
+        raise TcptopError(f"-w {path}: is a folder")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise TcptopError(f"-w {path}: cannot be written there")
+
+
+def _written(path: str, text: str) -> TcptopError | None:
+    """Writes; gives what went wrong, so that a result that cannot be kept is at least printed."""
+    try:
+        Path(path).write_text(text, encoding="ascii")
+    except OSError as error:
+        return TcptopError(f"-w {path}: {error.strerror}")
+    return None

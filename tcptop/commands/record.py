@@ -1,0 +1,128 @@
+"""`tcptop record`: samples a host into a recording until a signal."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from tcptop.commands.common import Parser, add_root_option, argument_type, open_host, write_stdout
+from tcptop.hosts.host import Host
+from tcptop.recording.recorder import LEAST_RING_BYTES, Bounds, Recorder
+from tcptop.recording.scrub import scrubbed
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
+from tcptop.text.quantities import interval_s, length_s, size_bytes
+
+DESCRIPTION = "Keeps what tcptop reads, sample by sample, in one file that tcptop -r FILE shows again."
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Records until a signal or the end of --for; gives the exit code."""
+    options = _parse_options(arguments)
+    host = open_host(options.root)
+    on_sample: Callable[[Snapshot], None] | None = None
+    if options.json:
+        from tcptop.accounting import account
+        from tcptop.commands.report import report_formatter
+
+        formatter = report_formatter(json=True)
+
+        def on_sample(snapshot: Snapshot) -> None:
+            write_stdout(formatter(account(snapshot)))
+
+    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrubbed if options.scrub else None)
+    try:
+        _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
+        record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample)
+    finally:
+        recorder.close()
+    samples = "1 sample" if recorder.samples == 1 else f"{recorder.samples} samples"
+    _print_message(options, f"{samples} recorded; tcptop --json -r {options.write} prints them")
+    return 0
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(prog="tcptop record", description=DESCRIPTION, allow_abbrev=False)
+    parser.add_argument(
+        "-w", "--write", metavar="FILE", required=True, help="the recording; one that is there already goes on"
+    )
+    parser.add_argument(
+        "-d", "--delay", metavar="N", type=argument_type(interval_s), help="seconds between samples (1)"
+    )
+    parser.add_argument(
+        "--for", dest="length_s", metavar="TIME", type=argument_type(length_s), help="end after 90, 15m, 8h"
+    )
+    parser.add_argument(
+        "--max-size",
+        metavar="SIZE",
+        type=argument_type(ring_bytes),
+        help="drop the oldest so that the file never grows beyond 200M, 1G",
+    )
+    parser.add_argument(
+        "--max-age", metavar="TIME", type=argument_type(length_s), help="drop what is older than 8h, 7d, by the minute"
+    )
+    parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
+    parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
+    add_root_option(parser)
+    return parser.parse_args(arguments)
+
+
+def ring_bytes(text: str) -> int:
+    """The size of a ring; raises ValueError for one that could not hold a minute."""
+    found = size_bytes(text)
+    if found < LEAST_RING_BYTES:
+        raise ValueError(f"at least {LEAST_RING_BYTES >> 20}M, not {text!r}")
+    return found
+
+
+def record_until_signal(
+    recorder: Recorder,
+    host: Host,
+    period_s: float,
+    length_s: float | None,
+    on_sample: Callable[[Snapshot], None] | None = None,
+) -> None:
+    """Writes a sample every `period_s` until `length_s` has passed or a signal comes; of a saved tree, one.
+
+    Raises:
+        TcptopError: where a sample cannot be written.
+
+    """
+    ended = _event_of_signals()
+    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.keep)
+    started_s = next_s = time.monotonic()
+    while True:
+        read_due(sampler)
+        snapshot = sampler.snapshot()
+        recorder.write(snapshot)
+        if on_sample is not None:
+            on_sample(snapshot)
+        next_s = max(next_s + period_s, time.monotonic())
+        if not host.identity.live or (length_s is not None and next_s - started_s >= length_s):
+            return
+        if ended.wait(max(0.0, next_s - time.monotonic())):
+            return
+
+
+def _event_of_signals() -> threading.Event:
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
+        ended.set()
+
+    for number in ENDS:
+        signal.signal(number, end)
+    return ended
+
+
+def _print_message(options: argparse.Namespace, text: str) -> None:
+    """Prints a line where a person reads it: not into a service's journal, nor between the lines of JSON."""
+    if not options.json and sys.stdout is not None and sys.stdout.isatty():
+        print(printable(text), flush=True)

@@ -1,0 +1,74 @@
+"""`tcptop -o`, `tcptop --json`: reports of a host or of a recording, without a screen, an event loop or a thread."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+from collections.abc import Callable
+
+from tcptop.commands.common import load_lab_result, make_sampler, open_host, read_ledger, write_stdout
+from tcptop.commands.time_options import time_range
+from tcptop.ledger import Ledger
+
+Formatter = Callable[[Ledger], str]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints reports of a recording, or of a host every `--delay` seconds."""
+    formatter = report_formatter(options.json, options.sort)
+    if options.replay is not None:
+        _report_recording(options, formatter)
+    else:
+        _report_host(options, formatter)
+
+
+def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
+    """The function that makes a report of a ledger: one line of JSON, or a text."""
+    if json:
+        from tcptop.report.as_json import as_json
+
+        return lambda ledger: f"{as_json(ledger)}\n"
+    from tcptop.report.as_text import as_text
+    from tcptop.text.cache_columns import DEFAULT_SORT_KEY
+
+    return lambda ledger: as_text(ledger, sort_key or DEFAULT_SORT_KEY)
+
+
+def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
+    # One report leaves too little garbage to be worth a collection.
+    gc.disable()
+    period_s = options.delay or 1.0
+    sampler = make_sampler(open_host(options.root), period_s, options.lab)
+    count = options.count or 1
+    next_s = time.monotonic()
+    for number in range(count):
+        text = formatter(read_ledger(sampler))
+        is_last = number + 1 == count
+        write_stdout(text if is_last or options.json else f"{text}\n")
+        gc.enable()
+        if not is_last:
+            next_s = max(next_s + period_s, time.monotonic())
+            time.sleep(max(0.0, next_s - time.monotonic()))
+
+
+def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:
+    """Prints each selected sample, or with -o the last; raises TcptopError at the end where samples were damaged."""
+    from tcptop.accounting import account
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.recording import raise_if_damaged
+    from tcptop.recording.time_spec import select_samples
+
+    lab_result = load_lab_result(options.lab)
+    recording = open_recording(options.replay)
+    damages: list[str] = []
+    try:
+        indices = select_samples(recording, time_range(options))
+        for index in indices[-1:] if options.once else indices:
+            write_stdout(formatter(account(recording.snapshot(index)._replace(measured=lab_result))))
+            damage = recording.damaged(index)
+            if damage is not None:
+                damages.append(damage)
+    finally:
+        recording.close()
+    raise_if_damaged(options.replay, damages)

@@ -1,0 +1,70 @@
+"""The headroom page: how many more sockets fit, and each limit with its use."""
+
+from __future__ import annotations
+
+from tcptop.ledger import Ledger, Limit
+from tcptop.text import units
+from tcptop.text.line import EMPTY, Line, wrapped
+from tcptop.text.table import TableRow, table
+
+TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
+LEFT = (True, True, False, False, False, True)
+
+
+def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
+    """The nearest limit in a sentence, and a table of all limits."""
+    rows = [
+        TableRow(
+            (
+                limit.name,
+                limit.concerns,
+                used(ledger, limit),
+                quantity(limit, limit.most),
+                units.count(limit.headroom_sockets),
+                limit.scope,
+            ),
+            note=limit.note,
+            role="strong" if limit is ledger.limits.first else "text",
+        )
+        for limit in ledger.limits.rows
+    ]
+    return [
+        *wrapped(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
+        EMPTY,
+        *table(TITLES, LEFT, rows, columns, spare=(2, 1, 5)),
+    ]
+
+
+def headroom_number(ledger: Ledger) -> str:
+    """`381 254`; an upper bound where a limit is unknown, since that one may be nearer."""
+    first = ledger.limits.first
+    if first is None:
+        return units.UNKNOWN
+    return f"{'≤ ' if ledger.limits.missing else ''}{units.rough_count(first.headroom_sockets)}"
+
+
+def headroom_sentence(ledger: Ledger) -> str:
+    """`headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
+    first, missing = ledger.limits.first, ledger.limits.missing
+    limit = f"; first limit: {first.name}" if first is not None else ""
+    nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
+    known = [sockets for sockets in nodes if sockets is not None]
+    if first is not None and first.scope == "node" and len(known) == len(nodes) > 1:
+        limit += f" (all nodes: {units.rough_count(sum(known))})"
+    unknown = f"; not known: {', '.join(missing)}" if missing else ""
+    return f"headroom {headroom_number(ledger)} sockets{limit}{unknown}"
+
+
+def used(ledger: Ledger, limit: Limit) -> str:
+    """What is used; of tcp_mem no more is known than the counter's error allows."""
+    sockets = ledger.sockets
+    if limit.unit == "bytes" and sockets.buffers_within_error:
+        return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
+    return quantity(limit, limit.used)
+
+
+def quantity(limit: Limit, amount: int | None) -> str:
+    """An amount in the unit of the limit."""
+    if amount is None:
+        return units.UNKNOWN
+    return units.size(amount) if limit.unit == "bytes" else units.count(amount)

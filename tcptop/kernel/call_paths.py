@@ -1,0 +1,341 @@
+"""The ways through the kernel that allocate a socket's objects and free them, as trees of functions.
+
+Function names are those of Linux 6.x; where an older kernel differs enough to mislead, the note says so. A call that
+allocates or frees names the objects, so that the sizes of the running kernel can be shown beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from tcptop.kernel.objects import (
+    BIND2_BUCKET,
+    BIND_BUCKET,
+    CGROUP_VECTORS,
+    DENTRY,
+    FCLONE,
+    FILE,
+    KERNEL_OBJECTS,
+    LSM_FILE_BLOB,
+    LSM_INODE_BLOB,
+    LSM_SOCKET_BLOB,
+    REQUEST6_SOCK,
+    REQUEST_SOCK,
+    SKB_HEAD,
+    SOCKET_ALLOC,
+    SOCKET_WQ,
+    TCP6_SOCK,
+    TCP_SOCK,
+    TW6_SOCK,
+    TW_SOCK,
+    KernelObject,
+)
+
+Objects = tuple[KernelObject, ...]
+
+BY_STRUCT = {item.struct: item for item in KERNEL_OBJECTS}
+SOCKS = (TCP_SOCK, TCP6_SOCK)
+REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
+MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
+BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
+EPOLL_OBJECTS = tuple(BY_STRUCT[f"struct {name}"] for name in ("epitem", "eppoll_entry", "epitems_head"))
+MPTCP_SOCKS = (BY_STRUCT["struct mptcp_sock"], BY_STRUCT["struct mptcp6_sock"])
+
+
+class Call(NamedTuple):
+    """One function, or a chain of them, and the calls in it that lead to an allocation or a release."""
+
+    function: str
+    calls: tuple[Call, ...] = ()
+    allocates: Objects = ()
+    frees: Objects = ()
+    note: str = ""
+
+
+class Subject(NamedTuple):
+    """One page of trees."""
+
+    title: str
+    trees: tuple[Call, ...]
+
+
+BIND = Call(
+    "inet_csk_get_port()",
+    (
+        Call("inet_bind_bucket_create() → kmem_cache_alloc()", allocates=(BIND_BUCKET,), note="for each local port"),
+        Call(
+            "inet_bind2_bucket_create() → kmem_cache_alloc()",
+            allocates=(BIND2_BUCKET,),
+            note="for each port and address",
+        ),
+    ),
+)
+
+FILE_OF_SOCKET = Call(
+    "sock_alloc_file() → alloc_file_pseudo()",
+    (
+        Call("d_alloc_pseudo() → __d_alloc() → kmem_cache_alloc_lru()", allocates=(DENTRY,)),
+        Call(
+            "alloc_file() → alloc_empty_file()",
+            (
+                Call("kmem_cache_alloc()", allocates=(FILE,)),
+                Call(
+                    "init_file() → security_file_alloc() → lsm_file_alloc() → kmem_cache_zalloc()",
+                    allocates=(LSM_FILE_BLOB,),
+                ),
+            ),
+        ),
+    ),
+)
+
+INODE_OF_SOCKET = Call(
+    "sock_alloc() → new_inode_pseudo() → alloc_inode()",
+    (
+        Call("sock_alloc_inode() → alloc_inode_sb() → kmem_cache_alloc_lru()", allocates=(SOCKET_ALLOC,)),
+        Call("sock_alloc_inode() → kmalloc()", allocates=(SOCKET_WQ,), note="before 5.3"),
+        Call(
+            "inode_init_always() → security_inode_alloc() → lsm_inode_alloc() → kmem_cache_alloc()",
+            allocates=(LSM_INODE_BLOB,),
+        ),
+    ),
+)
+
+SOCKET = Call(
+    "socket(2) → __sys_socket()",
+    (
+        Call(
+            "sock_create() → __sock_create()",
+            (
+                INODE_OF_SOCKET,
+                Call(
+                    "inet_create(), inet6_create() → sk_alloc() → sk_prot_alloc()",
+                    (
+                        Call("kmem_cache_alloc()", allocates=SOCKS, note="TCPv6 for AF_INET6"),
+                        Call(
+                            "security_sk_alloc() → lsm_sock_alloc() → kzalloc()",
+                            allocates=(LSM_SOCKET_BLOB,),
+                            note="before 6.12 each module by itself",
+                        ),
+                    ),
+                ),
+            ),
+        ),
+        Call("sock_map_fd()", (FILE_OF_SOCKET,)),
+    ),
+)
+
+LISTEN = Call("bind(2), listen(2) → inet_bind(), inet_listen()", (BIND,))
+
+CONNECT = Call(
+    "connect(2) → inet_stream_connect() → tcp_v4_connect(), tcp_v6_connect()",
+    (
+        Call("inet_hash_connect() → __inet_hash_connect()", BIND.calls),
+        Call(
+            "tcp_connect() → tcp_stream_alloc_skb() → __alloc_skb()",
+            allocates=(FCLONE, SKB_HEAD),
+            note="the SYN, until it is acknowledged",
+        ),
+    ),
+)
+
+SLAB = Call(
+    "kmem_cache_alloc() → ___slab_alloc() → new_slab() → allocate_slab()",
+    (
+        Call("alloc_slab_page()", note="a block of the buddy allocator, of the order that the cache needs"),
+        Call(
+            "account_slab() → alloc_slab_obj_exts() → kcalloc_node()",
+            allocates=(CGROUP_VECTORS,),
+            note="for caches with SLAB_ACCOUNT, where memory cgroups are in use",
+        ),
+    ),
+)
+
+SYN = Call(
+    "a SYN arrives: tcp_v4_rcv(), tcp_v6_rcv() → tcp_rcv_state_process()",
+    (
+        Call(
+            "tcp_conn_request() → inet_reqsk_alloc() → kmem_cache_alloc()",
+            allocates=REQUESTS,
+            note="none with SYN cookies",
+        ),
+    ),
+)
+
+HANDSHAKE_ACK = Call(
+    "its ACK arrives: tcp_v4_rcv(), tcp_v6_rcv() → tcp_check_req()",
+    (
+        Call(
+            "tcp_v4_syn_recv_sock(), tcp_v6_syn_recv_sock()",
+            (
+                Call(
+                    "tcp_create_openreq_child() → sk_clone_lock() → sk_prot_alloc()",
+                    allocates=(*SOCKS, LSM_SOCKET_BLOB),
+                    note="waits in the accept queue, with no file yet",
+                ),
+                Call("__inet_inherit_port()", note="shares the listener's buckets"),
+            ),
+        ),
+    ),
+)
+
+ACCEPT = Call(
+    "accept(2) → do_accept()",
+    (
+        INODE_OF_SOCKET,
+        FILE_OF_SOCKET,
+        Call("inet_accept() → inet_csk_accept() → reqsk_put()", frees=REQUESTS),
+    ),
+)
+
+EPOLL = Call(
+    "epoll_ctl(2) → do_epoll_ctl() → ep_insert()",
+    (
+        Call("kmem_cache_zalloc()", allocates=(BY_STRUCT["struct epitem"],)),
+        Call(
+            "attach_epitem() → kmem_cache_zalloc()",
+            allocates=(BY_STRUCT["struct epitems_head"],),
+            note="since 5.11, at the first set",
+        ),
+        Call(
+            "ep_item_poll() → tcp_poll() → ep_ptable_queue_proc() → kmem_cache_alloc()",
+            allocates=(BY_STRUCT["struct eppoll_entry"],),
+        ),
+    ),
+)
+
+DATA = Call(
+    "data on its way",
+    (
+        Call(
+            "write(2) → tcp_sendmsg() → tcp_stream_alloc_skb() → __alloc_skb()",
+            allocates=(FCLONE, SKB_HEAD),
+            note="until it is acknowledged; payload lies in pages, which are no slab",
+        ),
+        Call(
+            "a packet arrives: the driver → napi_build_skb(), __alloc_skb()",
+            allocates=(BY_STRUCT["struct sk_buff"],),
+            note="until the program reads it; over loopback the sender's clone",
+        ),
+        Call("read(2) → tcp_recvmsg() → tcp_eat_recv_skb() → kfree_skbmem()", frees=(BY_STRUCT["struct sk_buff"],)),
+        Call("an ACK arrives: tcp_clean_rtx_queue() → tcp_rtx_queue_unlink_and_free()", frees=(FCLONE, SKB_HEAD)),
+    ),
+)
+
+OPTIONS = Call(
+    "what only some sockets have",
+    (
+        Call(
+            "socket(…, IPPROTO_MPTCP) → sk_prot_alloc()", allocates=MPTCP_SOCKS, note="with a TCP sock for each subflow"
+        ),
+        Call(
+            "mptcp_subflow_create_socket() → tcp_set_ulp() → subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
+            allocates=(BY_STRUCT["struct mptcp_subflow_context"],),
+        ),
+        Call("setsockopt(TCP_ULP) → tls_init() → tls_ctx_create()", allocates=(BY_STRUCT["struct tls_context"],)),
+        Call("sock_map_link() → sk_psock_init()", allocates=(BY_STRUCT["struct sk_psock"],)),
+        Call(
+            "nf_conntrack_in() → init_conntrack() → __nf_conntrack_alloc()",
+            allocates=(BY_STRUCT["struct nf_conn"],),
+            note="for each flow that firewall rules track",
+        ),
+        Call(
+            "tcp_update_metrics() → tcpm_new() → kmalloc()",
+            allocates=(BY_STRUCT["struct tcp_metrics_block"],),
+            note="for each destination",
+        ),
+    ),
+)
+
+SHUTDOWN = Call(
+    "shutdown(2) → tcp_shutdown()",
+    (
+        Call(
+            "tcp_send_fin() → alloc_skb_fclone() → __alloc_skb()",
+            allocates=(FCLONE, SKB_HEAD),
+            note="until it is acknowledged; over loopback the peer, in CLOSE_WAIT, keeps it until its program reads it",
+        ),
+        Call("nothing is freed", note="FIN_WAIT2 with an open descriptor is a whole socket"),
+    ),
+)
+
+LAST_OF_THE_PORT = "when the last socket of the port, or of port and address, is gone"
+
+CLOSE = Call(
+    "close(2) → __fput()",
+    (
+        Call("eventpoll_release() → __ep_remove()", frees=EPOLL_OBJECTS),
+        Call(
+            "sock_close() → __sock_release() → inet_release() → tcp_close()",
+            (
+                Call(
+                    "the FIN is acknowledged: tcp_time_wait(FIN_WAIT2) → inet_twsk_alloc() → kmem_cache_alloc()",
+                    allocates=MINI_SOCKETS,
+                    note="if tcp_fin_timeout is 60 s or less",
+                ),
+                Call("inet_twsk_hashdance_schedule()", note="takes over the buckets of a port that the socket owned"),
+                Call(
+                    "a listener, a reset, LAST_ACK: tcp_set_state(TCP_CLOSE) → inet_put_port()",
+                    frees=BUCKETS,
+                    note=LAST_OF_THE_PORT,
+                ),
+                Call("tcp_done() → sk_free() → sk_prot_free()", frees=(*SOCKS, LSM_SOCKET_BLOB)),
+            ),
+        ),
+        Call(
+            "dput() → __dentry_kill()",
+            (
+                Call(
+                    "iput() → evict() → destroy_inode() → sock_free_inode()",
+                    frees=(SOCKET_ALLOC, LSM_INODE_BLOB),
+                    note="after a grace period",
+                ),
+            ),
+            frees=(DENTRY,),
+        ),
+        Call("file_free() → security_file_free()", frees=(FILE, LSM_FILE_BLOB)),
+    ),
+)
+
+TIME_WAIT = Call(
+    "what remains",
+    (
+        Call("the peer's FIN: tcp_timewait_state_process()", note="FIN_WAIT2 becomes TIME_WAIT: the same mini-socket"),
+        Call(
+            "60 s later: tw_timer_handler() → inet_twsk_kill()",
+            (
+                Call("inet_twsk_bind_unhash() → inet_bind_bucket_destroy()", frees=BUCKETS, note=LAST_OF_THE_PORT),
+                Call("inet_twsk_put() → inet_twsk_free()", frees=MINI_SOCKETS),
+            ),
+        ),
+    ),
+)
+
+SUBJECTS: Mapping[str, Subject] = {
+    "socket": Subject("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
+    "accept": Subject("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
+    "time_wait": Subject("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
+    "optional": Subject("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
+}
+"""The pages of trees, by the name that the command line has for them."""
+
+
+def only(call: Call, wanted: Objects, released: bool) -> Call | None:
+    """The part of a tree that leads to where objects are allocated, or released; None where none of it does."""
+    calls = tuple(found for each in call.calls if (found := only(each, wanted, released)) is not None)
+    ends = call.frees if released else call.allocates
+    own = tuple(item for item in ends if item in wanted)
+    if not calls and not own:
+        return None
+    return Call(call.function, calls, () if released else own, own if released else (), call.note)
+
+
+def ways(wanted: Objects, released: bool = False) -> Iterator[Call]:
+    """Every way that allocates, or releases, one of the objects; each tree once."""
+    seen: list[Call] = []
+    for subject in SUBJECTS.values():
+        for tree in subject.trees:
+            found = only(tree, wanted, released)
+            if found is not None and found not in seen:
+                seen.append(found)
+                yield found

@@ -1,0 +1,87 @@
+"""Snapshots of a live host, one at each interval, on an event loop. A source that hangs holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from tcptop.sampling.sampler import AnySource, Sampler
+from tcptop.snapshot import Snapshot
+
+PATIENCE_S = 0.25
+"""How long a look waits for its sources before it is shown without those that have not answered."""
+
+
+class LiveSampler:
+    """Drives a Sampler: reads what is due at the same time, and goes on without what is late."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._pending: dict[str, tuple[AnySource, asyncio.Task[None], float]] = {}
+        self._poked = asyncio.Event()
+        self._paused = False
+        self._now = False
+
+    @property
+    def sampler(self) -> Sampler:
+        """What is read, and what was."""
+        return self._sampler
+
+    def set_interval(self, interval_s: float) -> None:
+        """Changes the time from one look to the next, from now on."""
+        self._sampler.interval_s = interval_s
+        self._poked.set()
+
+    def pause(self, paused: bool) -> None:
+        """Stops looking, or goes on."""
+        self._paused = paused
+        self._poked.set()
+
+    def look_now(self) -> None:
+        """Reads everything once, rests or not, paused or not."""
+        self._now = True
+        self._poked.set()
+
+    async def snapshots(self) -> AsyncIterator[Snapshot]:
+        """Looks, again and again. Never ends by itself."""
+        loop = asyncio.get_running_loop()
+        while True:
+            started_s = loop.time()
+            if not self._paused or self._now:
+                if self._now:
+                    self._now = False
+                    self._sampler.make_due()
+                await self._look()
+                yield self._sampler.snapshot()
+            await self._wait_until(started_s + self._sampler.interval_s, loop.time())
+
+    async def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + PATIENCE_S
+        # What the first sources say decides whether others may be read, so what is due is asked for twice.
+        for _ in range(2):
+            for source in self._sampler.due():
+                if source.name not in self._pending:
+                    task = asyncio.create_task(self._sampler.read(source), name=f"read {source.name}")
+                    self._pending[source.name] = (source, task, loop.time())
+            tasks = [task for _, task, _ in self._pending.values()]
+            if tasks:
+                await asyncio.wait(tasks, timeout=max(0.01, deadline_s - loop.time()))
+            self._settle(loop.time())
+
+    def _settle(self, now_s: float) -> None:
+        for name, (source, task, started_s) in list(self._pending.items()):
+            if task.done():
+                del self._pending[name]
+                error = task.exception()
+                if error is not None:
+                    self._sampler.mark_failed(source, error)
+            else:
+                self._sampler.mark_late(source, now_s - started_s)
+
+    async def _wait_until(self, at_s: float, now_s: float) -> None:
+        timeout = None if self._paused and not self._now else max(0.0, at_s - now_s)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._poked.wait(), timeout)
+        self._poked.clear()

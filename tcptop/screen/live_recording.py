@@ -1,0 +1,86 @@
+"""Records what a live screen reads into a file, from a thread of its own: a slow disk holds up no key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from tcptop.errors import TcptopError
+from tcptop.recording.recorder import Recorder
+from tcptop.sampling.sampler import Sampler, SourceRead
+from tcptop.sampling.worker import Worker
+from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
+
+MOST_WAITING = 60
+"""Of samples that the disk has not taken yet. They are kept in memory, so there is an end to it."""
+
+
+class LiveRecording:
+    """A file that every sample of a sampler is added to, until it is stopped or cannot go on."""
+
+    def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
+        """Takes a recorder, which only the thread may ask; tells `ended` in one line why it could not go on."""
+        self._recorder = recorder
+        self._sampler = sampler
+        self._thread = thread
+        self._ended = ended
+        self._reads: list[SourceRead] = []
+        self._is_on = True
+        self._has_failed = False
+        self._loop = asyncio.get_running_loop()
+        sampler.keep(self._reads.append)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._recorder.path
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Adds a sample, in the thread's own time."""
+        if not self._is_on:
+            return
+        if self._thread.waiting > MOST_WAITING:
+            self._give_up(
+                f"{printable(self.path)}: the disk has not taken the last {MOST_WAITING} samples; recording ended"
+            )
+            return
+        reads = tuple(self._reads)
+        self._reads.clear()
+        self._thread.tell(lambda: self._write(reads, snapshot))
+
+    def stop(self) -> Future[int]:
+        """Ends it; gives, in its time, how many samples were added."""
+        self._is_on = False
+        self._sampler.keep(None)
+        return self._thread.tell(self._closed)
+
+    def _closed(self) -> int:
+        self._recorder.close()
+        return self._recorder.samples
+
+    def _write(self, reads: tuple[SourceRead, ...], snapshot: Snapshot) -> None:
+        """In the thread."""
+        if self._has_failed:
+            return
+        try:
+            for read in reads:
+                self._recorder.keep(read)
+            self._recorder.write(snapshot)
+        except TcptopError as error:
+            self._tell(f"{error}; recording ended")
+        except Exception as error:
+            self._tell(f"{printable(self.path)}: {type(error).__name__}: {printable(str(error))}; please report it")
+
+    def _tell(self, line: str) -> None:
+        self._has_failed = True
+        try:
+            self._loop.call_soon_threadsafe(self._give_up, line)
+        except RuntimeError:
+            return  # the loop has ended; nobody looks any more
+
+    def _give_up(self, line: str) -> None:
+        if self._is_on:
+            self.stop()
+            self._ended(line)

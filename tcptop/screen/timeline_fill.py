@@ -1,0 +1,65 @@
+"""Fills a time line piece by piece, so that whoever waits for a key can be served between two pieces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from tcptop.accounting import account
+from tcptop.recording.recording import Recording
+from tcptop.view.timeline import STRETCHES, TimeLine, coarse_first, stretches
+from tcptop.view.trends import figure_bytes
+
+PIECE_SAMPLES = 50
+"""Of so many samples the counts are asked for at once."""
+
+
+def filling(recording: Recording, held: range, times_s: Sequence[float]) -> Iterator[TimeLine]:
+    """The time line of the samples that are held, after each piece of work: first the counts, then the figure.
+
+    The counts are those of the largest sample in each stretch, and are listed; the figure is that of its last sample,
+    which has to be opened.
+    """
+    samples = stretches(times_s)
+    sockets: list[float | None] = [None] * STRETCHES
+    time_wait: list[float | None] = [None] * STRETCHES
+    figures: list[float | None] = [None] * STRETCHES
+
+    def so_far() -> TimeLine:
+        return TimeLine(tuple(sockets), tuple(time_wait), tuple(figures))
+
+    for number, own in enumerate(samples):
+        for start in range(0, len(own), PIECE_SAMPLES):
+            piece = own[start : start + PIECE_SAMPLES]
+            most = recording.largest(range(held.start + piece.start, held.start + piece.stop))
+            sockets[number] = _larger(sockets[number], most.allocated)
+            time_wait[number] = _larger(time_wait[number], most.time_wait)
+            yield so_far()
+    opened: dict[int, float | None] = {}
+    for number in coarse_first():
+        if not samples[number]:
+            continue
+        index = held.start + samples[number][-1]
+        if index not in opened:
+            snapshot = recording.snapshot(index)
+            yield so_far()
+            opened[index] = figure_bytes(account(snapshot))
+        figures[number] = opened[index]
+        yield so_far()
+
+
+def within(pieces: Iterator[TimeLine], length_s: float) -> TimeLine | None:
+    """The time line after as many pieces as that time allows; None where there is no more to do."""
+    found: TimeLine | None = None
+    end_s = time.monotonic() + length_s
+    for piece in pieces:
+        found = piece
+        if time.monotonic() >= end_s:
+            break
+    return found
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)

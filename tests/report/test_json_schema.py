@@ -1,0 +1,348 @@
+"""The JSON is a contract: exactly these keys, everywhere and always; what is not known is null."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded import (
+    FOLDER,
+    RECORDINGS,
+    copied,
+    each_kernel,
+    each_recording,
+    ledger,
+    ledger_of,
+    looked_at,
+    slab_rows,
+    text,
+    written,
+)
+
+from tcptop.accounting import account
+from tcptop.hosts.folder import FolderHost
+from tcptop.report.as_json import as_json, as_object
+from tcptop.report.as_text import as_text
+
+Json = dict[str, Any]
+
+TOP = {
+    "schema",
+    "version",
+    "taken_at",
+    "live",
+    "host",
+    "sockets",
+    "caches",
+    "bytes_per_connection",
+    "tcp_memory",
+    "slab_memory",
+    "states",
+    "capacity",
+    "lab",
+    "nodes",
+    "sources",
+}
+HOST = {"name", "kernel", "page_size", "cpus", "nodes"}
+SOCKETS = {
+    "inuse",
+    "inuse6",
+    "orphans",
+    "time_wait",
+    "time_wait_machine_max",
+    "allocated",
+    "buffer_pages",
+    "buffer_bytes",
+    "buffer_error_bytes",
+    "tcp_mem_pages",
+}
+CACHE = {
+    "name",
+    "row",
+    "aliases",
+    "objects_of",
+    "shared",
+    "object_bytes",
+    "object_size",
+    "objects_per_slab",
+    "pages_per_slab",
+    "order",
+    "active_objects",
+    "objects",
+    "slabs",
+    "bytes",
+    "nodes",
+}
+COST = {"ipv4", "ipv6", "mix", "idle_bytes_per_socket", "buffer_bytes_per_socket", "now_bytes"}
+SIDE = {"object_bytes", "slab_bytes", "complete", "missing", "parts"}
+PART = {"object", "cache", "count", "object_bytes", "slab_bytes", "estimated"}
+MEMORY = {"bytes", "low_bytes", "high_bytes", "unexplained_bytes", "parts"}
+NODE = {"node", "cpus", "cpu_list", "memory_bytes", "zones"}
+ZONE = {
+    "zone",
+    "managed_pages",
+    "free_pages",
+    "min_pages",
+    "low_pages",
+    "high_pages",
+    "free_area",
+    "migrate_types",
+    "capped",
+    "pageblocks",
+    "unusable_index",
+    "tcp_slabs_free",
+    "tcp_slabs_free_without_stealing",
+    "room_sockets",
+    "room_sockets_without_stealing",
+}
+SOURCE = {"state", "reason", "age_s", "read_us", "every_s"}
+SOURCES = {
+    "slabinfo",
+    "slab_links",
+    "slab_sizes",
+    "slab_counts",
+    "zoneinfo",
+    "buddyinfo",
+    "pagetypeinfo",
+    "sockstat",
+    "sockstat6",
+    "protocols",
+    "meminfo",
+    "topology",
+    "sysctls",
+    "security_modules",
+    "btf",
+    "snmp",
+    "socket_limits",
+    "memory_cgroups",
+}
+SLAB_MEMORY = {
+    "bytes",
+    "own_bytes",
+    "idle_bytes",
+    "idle_error_bytes",
+    "share_bytes",
+    "share_low_bytes",
+    "share_high_bytes",
+    "rest_bytes",
+    "unexplained_bytes",
+}
+STATE = {
+    "state",
+    "accepted",
+    "outgoing",
+    "unread_fin_bytes",
+    "sockets",
+    "sockets_are_at_most",
+    "scope",
+    "note",
+}
+STATE_NAMES = [
+    "LISTEN",
+    "SYN_RECV",
+    "accept queue",
+    "ESTABLISHED",
+    "CLOSE_WAIT",
+    "FIN_WAIT2 (open)",
+    "FIN_WAIT2 (closed)",
+    "orphan",
+    "TIME_WAIT",
+]
+CAPACITY = {"room_sockets", "first_wall", "missing", "walls"}
+WALL = {"wall", "concerns", "unit", "used", "most", "room_sockets", "scope", "note"}
+STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
+
+
+def check(found: Json) -> None:
+    """Every key of the contract, and no other."""
+    assert found.keys() == TOP
+    assert found["schema"] == 1
+    assert found["host"].keys() == HOST
+    assert found["sockets"].keys() == SOCKETS
+    for cache in found["caches"]:
+        assert cache.keys() == CACHE, cache["name"]
+        for node, counts in (cache["nodes"] or {}).items():
+            assert node.isdigit()
+            assert counts.keys() == {"objects", "slabs"}
+    assert found["bytes_per_connection"].keys() == {"full", "time_wait"}
+    for cost in found["bytes_per_connection"].values():
+        assert cost.keys() == COST
+        for family in ("ipv4", "ipv6", "mix"):
+            assert cost[family].keys() == {"accepted", "outgoing"}
+            for side in cost[family].values():
+                assert side.keys() == SIDE
+                assert side["complete"] == (side["missing"] == [])
+                assert all(part.keys() == PART for part in side["parts"])
+    assert found["tcp_memory"].keys() >= MEMORY
+    assert found["slab_memory"].keys() == SLAB_MEMORY
+    assert [state["state"] for state in found["states"]] == STATE_NAMES
+    for state in found["states"]:
+        assert state.keys() == STATE
+        assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
+        assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
+    assert found["capacity"].keys() == CAPACITY
+    assert all(limit.keys() == WALL for limit in found["capacity"]["walls"])
+    assert found["lab"] is None or found["lab"].keys() == {"path", "not_used_because"}
+    for node in found["nodes"]:
+        assert node.keys() == NODE
+        assert all(zone.keys() == ZONE for zone in node["zones"])
+    assert found["host"]["nodes"] == [node["node"] for node in found["nodes"]]
+    assert found["sources"].keys() == SOURCES
+    for source in found["sources"].values():
+        assert source.keys() == SOURCE
+        assert source["state"] in STATES
+        assert (source["reason"] is None) == (source["state"] == "ok")
+
+
+@each_recording
+def test_every_recording_has_exactly_the_keys_of_the_contract(kernel: str, phase: str) -> None:
+    found = as_object(ledger(kernel, phase))
+    check(found)
+    assert json.loads(as_json(ledger(kernel, phase))) == found
+    assert (found["live"], found["taken_at"]) == (False, None)
+    assert all(source["age_s"] is None and source["every_s"] is None for source in found["sources"].values())
+
+
+def test_the_parts_of_tcp_memory_have_the_same_keys_in_every_recording() -> None:
+    keys = {
+        frozenset(part)
+        for kernel, phases in RECORDINGS.items()
+        for phase in phases
+        for part in as_object(ledger(kernel, phase))["tcp_memory"]["parts"]
+    }
+    assert len(keys) == 1
+
+
+def test_a_tree_without_any_file_has_all_the_keys_too(tmp_path: Path) -> None:
+    found = as_object(ledger_of(written(tmp_path, {})))
+    check(found)
+    figures = {
+        path
+        for path, value in leaves(found)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and path[0] != "sources"
+    }
+    assert figures <= {("schema",), ("bytes_per_connection", "time_wait", "buffer_bytes_per_socket")}
+
+
+def test_a_live_machine_has_all_the_keys_with_ages_and_a_time() -> None:
+    """This machine, as whoever runs the tests may see it."""
+    host = FolderHost("/")
+    try:
+        found = as_object(account(looked_at(host)))
+    finally:
+        host.close()
+    check(found)
+    assert found["live"] is True
+    assert found["taken_at"].endswith("Z")
+    read = [source for source in found["sources"].values() if source["state"] not in ("off", "waiting")]
+    assert read
+    assert all(source["age_s"] >= 0 and source["every_s"] >= 1 for source in read)
+
+
+@each_recording
+def test_counts_are_whole_and_nothing_is_negative_nor_not_a_number(kernel: str, phase: str) -> None:
+    for path, value in leaves(as_object(ledger(kernel, phase))):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        assert value >= 0, path
+        assert value < 1 << 60, path
+        if path[-1] in {"objects", "slabs", "active_objects", "bytes", "allocated", "inuse", "room_sockets", "cpus"}:
+            assert isinstance(value, int), path
+
+
+@each_recording
+def test_caches_holds_every_row_and_each_catalogue_cache_merged_into_one(kernel: str, phase: str) -> None:
+    caches = as_object(ledger(kernel, phase))["caches"]
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    assert [cache["name"] for cache in caches][: len(rows)] == list(rows)
+    merged = caches[len(rows) :]
+    for cache in merged:
+        assert cache["row"] in rows
+        assert cache["row"] != cache["name"]
+        assert (cache["bytes"], cache["objects"], cache["slabs"], cache["active_objects"]) == (None,) * 4
+        assert cache["object_bytes"] == rows[cache["row"]].size
+    assert len({cache["name"] for cache in caches}) == len(caches)
+    by_name = {cache["name"]: cache for cache in caches}
+    assert by_name["TCP"]["objects_of"] == "struct tcp_sock"
+    assert by_name["tcp_bind_bucket"]["objects_of"] == "struct inet_bind_bucket"
+    assert by_name["vm_area_struct"]["objects_of"] is None
+
+
+@each_kernel
+def test_strings_of_a_tree_come_out_printable(kernel: str) -> None:
+    assert all(value.isprintable() for _, value in leaves(as_object(ledger(kernel, "base"))) if isinstance(value, str))
+
+
+# Missing is not zero.
+
+
+def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 (JSON)
+    """Every value with the way to it; the members of lists by what names them."""
+    if isinstance(found, Mapping):
+        for key, value in found.items():
+            yield from leaves(value, (*path, key))
+    elif isinstance(found, list):
+        for index, value in enumerate(found):
+            name = str(index)
+            if isinstance(value, Mapping):
+                own = [str(value[key]) for key in ("name", "node", "zone", "object", "part") if key in value]
+                # A part of the memory names how many there are of it.
+                name = (own or [name])[0].partition(" × ")[0]
+            yield from leaves(value, (*path, name))
+    else:
+        yield path, found
+
+
+FILES = [
+    "proc/slabinfo",
+    "proc/zoneinfo",
+    "proc/buddyinfo",
+    "proc/pagetypeinfo",
+    "proc/meminfo",
+    "proc/net/sockstat",
+    "proc/net/sockstat6",
+    "proc/net/protocols",
+    "proc/net/snmp",
+    "proc/filesystems",
+    "proc/sys/kernel/osrelease",
+    "proc/sys/fs/file-nr",
+    "proc/sys/net/ipv4/tcp_mem",
+    "proc/sys/net/ipv4/tcp_max_orphans",
+    "proc/sys/net/ipv4/tcp_max_tw_buckets",
+    "proc/sys/net/ipv4/ip_local_port_range",
+    "proc/sys/net/core/mem_pcpu_rsv",
+    "sys/kernel/security/lsm",
+    "sys/devices/system/cpu/online",
+    "sys/devices/system/node/node1/cpulist",
+    "sys/devices/system/node/node1/meminfo",
+    "sys/kernel/slab/TCP/slabs",
+    "sys/kernel/slab/TCP/total_objects",
+    "sys/kernel/slab/sock_inode_cache/object_size",
+    "sys/kernel/slab/TCP/order",
+]
+
+
+@pytest.mark.parametrize("path", FILES)
+@pytest.mark.parametrize("how", ["absent", "empty"])
+def test_no_figure_becomes_zero_because_a_file_is_not_there(path: str, how: str, tmp_path: Path) -> None:
+    for kernel, phase in (("6.1-4n", "halfclosed"), ("6.18-1n", "established")):
+        if not (FOLDER / kernel / phase / path).exists():
+            continue
+        root = copied(kernel, phase, tmp_path)
+        if how == "absent":
+            (root / path).unlink()
+        else:
+            (root / path).write_bytes(b"")
+        whole = dict(leaves(as_object(ledger(kernel, phase))))
+        damaged = ledger_of(root)
+        check(as_object(damaged))
+        for at, value in leaves(as_object(damaged)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or at[0] == "sources":
+                continue
+            if value == 0 and whole.get(at) != 0:
+                # Only a lower bound may fall to nothing.
+                assert str(at[-1]).endswith("low_bytes"), at
+        assert "\x1b" not in as_text(damaged)

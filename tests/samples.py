@@ -1,0 +1,103 @@
+"""Recordings to test with: the recorded trees, played one after another as a live host would give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from recorded import RECORDINGS, tree
+
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.recording.opening import open_recording
+from tcptop.recording.recorder import NO_BOUNDS, Bounds, Recorder
+from tcptop.recording.recording import Recording
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+from tcptop.text.printable import printable
+
+STARTED_UNIX_S = 1_795_348_800.25
+"""2026-11-22 12:00:00.25 UTC."""
+
+
+@dataclass(frozen=True, repr=False)
+class Whole:
+    """A recording that nothing is wrong with, and what was shown live."""
+
+    path: Path
+    shown: list[Snapshot]
+
+
+class PlayedHost:
+    """A host that says it is live, and whose files are those of one tree after another."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._hosts = [FolderHost(str(root)) for root in roots]
+        self.turn = 0
+        self.identity = Identity(live=True, page_size_bytes=4096, place=None, net_namespace=None, proc_folder=None)
+
+    @property
+    def _host(self) -> FolderHost:
+        return self._hosts[self.turn % len(self._hosts)]
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        # What a read takes decides what is read next; these take as long on every machine.
+        return [file._replace(took_us=7) for file in await self._host.read(paths)]
+
+    async def folder(self, path: str) -> FolderRead:
+        return (await self._host.folder(path))._replace(took_us=11)
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        return call()
+
+    def close(self) -> None:
+        for host in self._hosts:
+            host.close()
+
+
+def phases(kernel: str) -> list[Path]:
+    """The trees of one kernel."""
+    return [tree(kernel, phase) for phase in RECORDINGS[kernel]]
+
+
+def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS) -> list[Snapshot]:
+    """Records so many samples, one a second by the sampler's clock; gives what was shown live."""
+    host = PlayedHost(roots)
+    recorder = Recorder(str(path), bounds)
+    clock_s = 5000.125
+    shown: list[Snapshot] = []
+    try:
+        sampler = Sampler(
+            host,
+            kernel_sources(),
+            monotonic=lambda: clock_s,
+            unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125,
+            kept=recorder.keep,
+        )
+        for _ in range(samples):
+            read_due(sampler)
+            shown.append(sampler.snapshot())
+            recorder.write(shown[-1])
+            host.turn += 1
+            clock_s += 1.000244140625
+    finally:
+        recorder.close()
+        host.close()
+    return shown
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Recording]:
+    """A recording, closed at the end."""
+    recording = open_recording(str(path))
+    try:
+        yield recording
+    finally:
+        recording.close()
+
+
+def one_line(text: str) -> bool:
+    """Whether a text is one line that can be printed."""
+    return bool(text) and printable(text) == text

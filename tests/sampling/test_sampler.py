@@ -1,0 +1,509 @@
+"""What a sampler reads and when, what it keeps, and the rates that two readings make."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.run_sync import run_sync
+from tcptop.rates import elapsed_s, per_second, rate
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.snapshot import Reading, Slabinfo, SlabRow, Sockstat
+
+HEAD = "slabinfo - version: 2.1\n# name <active_objs> …\n"
+
+
+def slabinfo(active: int) -> bytes:
+    row = f"TCP {active} 16016 2304 14 8 : tunables 0 0 0 : slabdata 1144 1144 0\n"
+    last = "kmem_cache 128 128 256 16 1 : tunables 0 0 0 : slabdata 8 8 0\n"
+    return (HEAD + row + last).encode()
+
+
+def sockstat(alloc: int) -> bytes:
+    return f"sockets: used 9\nTCP: inuse 1 orphan 0 tw 0 alloc {alloc} mem 0\n".encode()
+
+
+LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace=None, proc_folder=None)
+
+
+@dataclass
+class TimedHost:
+    """A host in memory on which every read takes as long as the test says, on the test's own clock."""
+
+    files: dict[str, bytes | OSError] = field(default_factory=dict)
+    costs_us: dict[str, int] = field(default_factory=dict)
+    clock_s: float = 1000.0
+    identity: Identity = LIVE
+    reads: list[tuple[float, str, int]] = field(default_factory=list)
+    """When, what, and what it took."""
+
+    def monotonic(self) -> float:
+        return self.clock_s
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        return [self._read(path) for path in paths]
+
+    async def folder(self, path: str) -> FolderRead:
+        took_us = self._spend(path)
+        return FolderRead(path, None, FileNotFoundError(errno.ENOENT, "No such file"), took_us)
+
+    async def ask(self, call: Callable[[], Answer]) -> Answer:
+        return call()
+
+    def close(self) -> None:
+        pass
+
+    def times(self, path: str) -> list[float]:
+        return [at_s for at_s, each, _ in self.reads if each == path]
+
+    def _spend(self, path: str) -> int:
+        took_us = self.costs_us.get(path, 5)
+        self.reads.append((self.clock_s, path, took_us))
+        self.clock_s += took_us / 1e6
+        return took_us
+
+    def _read(self, path: str) -> FileRead:
+        took_us = self._spend(path)
+        found = self.files.get(path, FileNotFoundError(errno.ENOENT, "No such file"))
+        if isinstance(found, OSError):
+            return FileRead(path, None, found, took_us)
+        return FileRead(path, found, None, took_us)
+
+
+def machine(**costs_us: int) -> TimedHost:
+    """A machine with the usual files; costs by file name."""
+    host = TimedHost(
+        files={
+            "proc/slabinfo": slabinfo(100),
+            "proc/net/sockstat": sockstat(100),
+            "proc/net/sockstat6": b"TCP6: inuse 0\n",
+            "proc/buddyinfo": b"Node 0, zone   Normal 1 2 3 4 5 6 7 8 9 10 11\n",
+            "proc/zoneinfo": b"Node 0, zone   Normal\n  pages free 100\n        min 1\n        low 2\n        high 3\n",
+            "proc/pagetypeinfo": b"Page block order: 9\nPages per block:  512\n\n"
+            b"Free pages count per migrate type at order  0  1  2\n"
+            b"Node 0, zone Normal, type Unmovable 1 2 3\n",
+            "proc/meminfo": b"MemTotal: 1024 kB\nMemAvailable: 512 kB\nSlab: 10 kB\n",
+            "proc/sys/kernel/osrelease": b"6.1.0-56-amd64\n",
+            "proc/sys/kernel/hostname": b"web-17\n",
+        }
+    )
+    for name, cost_us in costs_us.items():
+        path = "proc/net/sockstat" if name == "sockstat" else f"proc/{name}"
+        assert path in host.files
+        host.costs_us[path] = cost_us
+    return host
+
+
+def sampler_on(host: TimedHost, interval_s: float = 1.0) -> Sampler:
+    return Sampler(host, kernel_sources(), interval_s, monotonic=host.monotonic, unix_time=lambda: 0.0)
+
+
+def look(sampler: Sampler) -> None:
+    """One look, as the live sampler makes it."""
+    for _ in range(2):
+        for source in sampler.due():
+            run_sync(sampler.read(source))
+
+
+def tick(host: TimedHost, sampler: Sampler, seconds: float, then: Callable[[], None] = lambda: None) -> None:
+    """Looks at every interval for so long."""
+    start_s = host.clock_s
+    for number in range(int(seconds / sampler.interval_s)):
+        host.clock_s = max(host.clock_s, start_s + number * sampler.interval_s)
+        look(sampler)
+        then()
+
+
+# When
+
+
+def test_a_first_look_reads_everything() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    snapshot = sampler.snapshot()
+    for path in host.files:
+        assert host.times(path), path
+    for name in ("slabinfo", "sockstat", "buddyinfo", "zoneinfo", "pagetypeinfo", "meminfo", "sysctls"):
+        assert getattr(snapshot, name).state == "ok", name
+
+
+def test_each_source_keeps_its_own_pace() -> None:
+    host = machine()
+    tick(host, sampler_on(host), 60)
+    assert len(host.times("proc/buddyinfo")) == 60
+    assert len(host.times("proc/meminfo")) == 60
+    assert len(host.times("proc/zoneinfo")) == 12
+    assert len(host.times("proc/pagetypeinfo")) == 12
+    assert len(host.times("proc/sys/kernel/osrelease")) == 1
+
+
+def test_a_dear_source_rests() -> None:
+    host = machine(slabinfo=40_000)
+    tick(host, sampler_on(host), 300)
+    times = host.times("proc/slabinfo")
+    assert 30 <= len(times) <= 38  # every 8 s and a little
+    for before_s, after_s in itertools.pairwise(times):
+        assert after_s - (before_s + 0.04) >= 200 * 0.04
+    assert len(host.times("proc/buddyinfo")) >= 290, "cheap ones go on"
+
+
+@pytest.mark.parametrize(
+    "costs_us",
+    [
+        {},
+        {"slabinfo": 3_000, "zoneinfo": 2_000, "pagetypeinfo": 2_500},
+        {"slabinfo": 60_000, "zoneinfo": 50_000, "pagetypeinfo": 80_000},
+        {"slabinfo": 300, "buddyinfo": 400, "meminfo": 450, "sockstat": 300},
+    ],
+    ids=["cheap", "usual", "dear", "many small ones"],
+)
+@pytest.mark.parametrize("interval_s", [0.1, 1.0])
+def test_all_reads_together_take_half_a_percent(costs_us: dict[str, int], interval_s: float) -> None:
+    """Whatever is asked of the host counts, also sockstat beside the caches; each file is read once at the start."""
+    host = machine(**costs_us)
+    sampler = sampler_on(host, interval_s)
+    look(sampler)
+    start_us = sum(took_us for _, _, took_us in host.reads)
+    start_s = host.clock_s
+    tick(host, sampler, 600 if interval_s < 1 else 3600)
+    spent = 0
+    lent_us = 30_000 + max(host.costs_us.values(), default=0)
+    for at_s, path, took_us in host.reads:
+        if at_s >= start_s:
+            spent += took_us
+            assert spent <= start_us + lent_us + 0.005 * (at_s - start_s) * 1e6, f"{path} after {at_s - start_s:.1f} s"
+
+
+def test_cheap_ones_come_first() -> None:
+    host = machine(slabinfo=900, buddyinfo=20, zoneinfo=400, pagetypeinfo=600)
+    sampler = sampler_on(host)
+    look(sampler)
+    host.clock_s += 5.1
+    before = len(host.reads)
+    look(sampler)
+    order = [path for _, path, _ in host.reads[before:] if path in host.files]
+    dear = [path for path in order if path in ("proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo", "proc/slabinfo")]
+    assert dear == ["proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo", "proc/slabinfo"]
+
+
+def test_space_reads_everything_rests_or_not() -> None:
+    host = machine(slabinfo=300_000, zoneinfo=100_000, pagetypeinfo=200_000)
+    sampler = sampler_on(host)
+    look(sampler)
+    host.clock_s += 1
+    before = len(host.reads)
+    sampler.make_due()
+    look(sampler)
+    again = {path for _, path, _ in host.reads[before:]}
+    assert set(host.files) <= again
+
+
+def test_space_again_and_again_reads_each_time() -> None:
+    host = machine(slabinfo=30_000)
+    sampler = sampler_on(host)
+    look(sampler)
+    for times in range(2, 6):
+        sampler.make_due()
+        look(sampler)
+        assert len(host.times("proc/slabinfo")) == times
+
+
+def test_after_space_sources_rest_as_before() -> None:
+    host = machine(slabinfo=30_000)
+    sampler = sampler_on(host)
+    look(sampler)
+    host.clock_s += 1
+    sampler.make_due()
+    look(sampler)
+    [_, read_s] = host.times("proc/slabinfo")
+    tick(host, sampler, 20)
+    assert host.times("proc/slabinfo")[2] >= read_s + 0.03 + 200 * 0.03
+
+
+def test_what_is_refused_is_not_asked_for_at_every_interval() -> None:
+    host = machine()
+    host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
+    sampler = sampler_on(host)
+    tick(host, sampler, 60)
+    assert len(host.times("proc/slabinfo")) == 2
+    assert sampler.snapshot().slabinfo.state == "refused"
+    host.files["proc/slabinfo"] = slabinfo(100)
+    tick(host, sampler, 60)
+    assert sampler.snapshot().slabinfo.state == "ok"
+
+
+def test_what_nobody_looks_at_is_not_read() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    sampler.want("pagetypeinfo", wanted=False)
+    tick(host, sampler, 20)
+    assert host.times("proc/pagetypeinfo") == []
+    sampler.want("pagetypeinfo", wanted=True)
+    tick(host, sampler, 20)
+    assert host.times("proc/pagetypeinfo")
+
+
+@pytest.mark.parametrize("release", [b"4.19.0-27-amd64\n", b"3.10.0-1160.el7.x86_64\n", b"5.3.18\n", b""])
+def test_pagetypeinfo_waits_to_be_asked_for_where_its_walk_has_no_end(release: bytes) -> None:
+    host = machine()
+    host.files["proc/sys/kernel/osrelease"] = release
+    sampler = sampler_on(host)
+    tick(host, sampler, 20)
+    assert host.times("proc/pagetypeinfo") == []
+    reading = sampler.snapshot().pagetypeinfo
+    assert reading.state == "off"
+    assert reading.reason is not None
+    assert "/proc/pagetypeinfo" in reading.reason
+    sampler.ask_for("pagetypeinfo")
+    look(sampler)
+    assert sampler.snapshot().pagetypeinfo.state == "ok"
+
+
+def test_a_saved_old_tree_is_read_all_the_same() -> None:
+    host = machine()
+    host.identity = host.identity._replace(live=False)
+    host.files["proc/sys/kernel/osrelease"] = b"4.19.0\n"
+    sampler = sampler_on(host)
+    look(sampler)
+    assert sampler.snapshot().pagetypeinfo.state == "ok"
+
+
+BTF = "sys/kernel/btf/vmlinux"
+
+
+def test_btf_is_left_alone_while_nothing_needs_it() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    tick(host, sampler, 20)
+    assert host.times(BTF) == []
+    reading = sampler.snapshot().btf
+    assert reading.state == "off"
+    assert reading.reason is not None
+
+
+def test_btf_is_read_once_where_slabinfo_cannot_be() -> None:
+    host = machine()
+    host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
+    tick(host, sampler_on(host), 600)
+    assert len(host.times(BTF)) == 1
+
+
+@pytest.mark.parametrize(("modules", "times"), [(b"capability,apparmor,bpf", 1), (b"capability,landlock,bpf", 0)])
+def test_btf_is_read_for_what_security_modules_hang_on_a_socket(modules: bytes, times: int) -> None:
+    host = machine()
+    host.files["sys/kernel/security/lsm"] = modules
+    tick(host, sampler_on(host), 60)
+    assert len(host.times(BTF)) == times
+
+
+def test_btf_is_read_when_somebody_asks_for_it() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    sampler.ask_for("btf")
+    assert sampler.snapshot().btf.state == "waiting"
+    look(sampler)
+    assert len(host.times(BTF)) == 1
+    assert sampler.snapshot().btf.state == "missing"
+
+
+# What is kept
+
+
+def test_a_reading_keeps_the_one_before_and_no_more() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    for active in (10, 20, 30, 40):
+        host.files["proc/slabinfo"] = slabinfo(active)
+        look(sampler)
+        host.clock_s += 1
+    reading = sampler.snapshot().slabinfo
+    assert reading.value is not None
+    assert reading.value.rows[0].active_objects == 40
+    assert reading.before is not None
+    assert reading.before.value is not None
+    assert reading.before.value.rows[0].active_objects == 30
+    assert reading.before.before is None
+    assert reading.taken_at_s is not None
+    assert reading.before.taken_at_s is not None
+    assert reading.taken_at_s - reading.before.taken_at_s == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_failure_between_two_readings_makes_no_rate() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    host.clock_s += 1
+    host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
+    look(sampler)
+    assert sampler.snapshot().slabinfo.value is None
+    host.clock_s += 60
+    host.files["proc/slabinfo"] = slabinfo(50)
+    look(sampler)
+    reading = sampler.snapshot().slabinfo
+    assert reading.state == "ok"
+    assert rate(reading, lambda value: value.rows[0].active_objects) is None
+
+
+def test_a_saved_tree_has_no_reading_before_and_no_pace() -> None:
+    host = machine()
+    host.identity = host.identity._replace(live=False)
+    sampler = sampler_on(host)
+    look(sampler)
+    host.clock_s += 100
+    look(sampler)
+    snapshot = sampler.snapshot()
+    assert snapshot.slabinfo.before is None
+    assert snapshot.slabinfo.every_s is None
+    assert snapshot.taken_at_unix_s is None
+
+
+def test_the_sockstat_beside_the_caches_is_their_own() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    reading = sampler.snapshot().slabinfo
+    assert reading.sockstat is not None
+    assert reading.sockstat.allocated == 100
+    host.clock_s += 1
+    host.files["proc/net/sockstat"] = sockstat(500)
+    source = next(each for each in sampler.due() if each.name == "sockstat")
+    run_sync(sampler.read(source))
+    snapshot = sampler.snapshot()
+    assert snapshot.sockstat.value is not None
+    assert snapshot.sockstat.value.allocated == 500
+    assert snapshot.slabinfo.sockstat is not None
+    assert snapshot.slabinfo.sockstat.allocated == 100
+
+
+def test_a_late_source_keeps_what_it_said() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+    look(sampler)
+    source = next(each for each in kernel_sources() if each.name == "slabinfo")
+    before = sampler.snapshot().slabinfo
+    sampler.mark_late(source, 3.0)
+    reading = sampler.snapshot().slabinfo
+    assert reading.state == "late"
+    assert reading.value == before.value
+    assert reading.taken_at_s == before.taken_at_s
+    assert reading.reason is not None
+    assert "slabinfo" in reading.reason
+
+
+def test_a_source_that_never_answered_is_late_without_a_value() -> None:
+    sampler = sampler_on(machine())
+    source = next(each for each in kernel_sources() if each.name == "slabinfo")
+    sampler.mark_late(source, 3.0)
+    assert sampler.snapshot().slabinfo.state == "late"
+    assert sampler.snapshot().slabinfo.value is None
+
+
+def test_before_any_look_everything_waits() -> None:
+    snapshot = sampler_on(machine()).snapshot()
+    for name in ("slabinfo", "sockstat", "zoneinfo"):
+        assert getattr(snapshot, name).state == "waiting"
+        assert getattr(snapshot, name).value is None
+
+
+def test_the_pace_that_is_kept_is_told() -> None:
+    host = machine(slabinfo=40_000)
+    sampler = sampler_on(host, 2.0)
+    look(sampler)
+    snapshot = sampler.snapshot()
+    assert snapshot.slabinfo.every_s == pytest.approx(8.0)
+    assert snapshot.slabinfo.read_us == 40_000
+    assert snapshot.zoneinfo.every_s == 5.0
+    assert snapshot.buddyinfo.every_s == 2.0
+
+
+# Rates
+
+
+def reading(value: Sockstat | None, at_s: float | None, before: Reading[Any] | None = None) -> Reading[Any]:
+    return Reading("ok", value, None, at_s, 10, 1.0, before, None)
+
+
+def counts(allocated: int | None) -> Sockstat:
+    return Sockstat(1, 0, 0, allocated, 0)
+
+
+def of_allocated(value: Sockstat) -> int | None:
+    return value.allocated
+
+
+def test_a_rate_is_between_the_last_two_readings() -> None:
+    assert rate(reading(counts(340), 12.0, reading(counts(100), 10.0)), of_allocated) == 120.0
+
+
+def test_a_figure_that_fell_has_a_rate_too() -> None:
+    assert rate(reading(counts(0), 12.0, reading(counts(100), 10.0)), of_allocated) == -50.0
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        reading(counts(5), 10.0),
+        reading(counts(5), 10.0, reading(counts(1), 10.0)),
+        reading(counts(5), 10.0, reading(counts(1), 11.0)),
+        reading(counts(5), 10.0, reading(counts(None), 9.0)),
+        reading(counts(None), 10.0, reading(counts(1), 9.0)),
+        reading(counts(5), 10.0, reading(None, 9.0)),
+        reading(None, 10.0, reading(counts(1), 9.0)),
+        reading(counts(5), None, reading(counts(1), 9.0)),
+        reading(counts(5), 10.0, reading(counts(1), None)),
+    ],
+    ids=[
+        "no reading before",
+        "no time passed",
+        "time ran backwards",
+        "unknown before",
+        "unknown now",
+        "nothing before",
+        "nothing now",
+        "time unknown now",
+        "time unknown before",
+    ],
+)
+def test_no_rate(of: Reading[Any]) -> None:
+    assert rate(of, of_allocated) is None
+
+
+def test_a_still_figure_has_a_rate_of_0() -> None:
+    assert rate(reading(counts(5), 11.0, reading(counts(5), 10.0)), of_allocated) == 0.0
+
+
+def test_elapsed_and_per_second() -> None:
+    assert elapsed_s(reading(counts(5), 10.5, reading(counts(1), 10.0))) == 0.5
+    assert elapsed_s(reading(counts(5), 10.5)) == 0.0
+    assert per_second(1, 0.0, 2) is None
+    assert per_second(1, -1.0, 2) is None
+    assert per_second(None, 1.0, 2) is None
+    assert per_second(1, 1.0, None) is None
+    assert per_second(1.0, 0.5, 2.0) == 2.0
+
+
+def test_a_rate_stands_until_the_next_reading_of_its_own_source() -> None:
+    host = machine()
+    sampler = sampler_on(host)
+
+    def active(value: Slabinfo) -> int:
+        row: SlabRow = value.rows[0]
+        return row.active_objects
+
+    look(sampler)
+    host.clock_s = 1002.0
+    host.files["proc/slabinfo"] = slabinfo(340)
+    look(sampler)
+    first = rate(sampler.snapshot().slabinfo, active)
+    assert first == pytest.approx(120, rel=0.01)
+    host.clock_s = 1002.4
+    host.files["proc/slabinfo"] = slabinfo(9_000)
+    assert rate(sampler.snapshot().slabinfo, active) == first

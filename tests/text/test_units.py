@@ -1,0 +1,236 @@
+"""Numbers as people read them, at the borders where a unit changes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tcptop.text import units
+
+K, M, G, T, P = (1 << shift for shift in (10, 20, 30, 40, 50))
+BORDERS = sorted(
+    {
+        amount + step
+        for unit in (1, K, M, G, T)
+        for amount in (0, unit, 10 * unit, 99 * unit, 100 * unit, 999 * unit, 1000 * unit, 1023 * unit, 1024 * unit)
+        for step in (-1, 0, 1)
+        if amount + step >= 0
+    }
+)
+SHOWN = re.compile(r"([\d ]+(?:\.\d+)?) ?([KMGTP]?)(?:i?B)?$")
+
+
+def value(text: str) -> tuple[float, float]:
+    """What a text says in bytes, and the worth of its last digit."""
+    found = SHOWN.match(text)
+    assert found, text
+    number, unit = found[1].replace(" ", ""), {"": 1, "K": K, "M": M, "G": G, "T": T, "P": P}[found[2]]
+    return float(number) * unit, unit / 10 ** len(number.partition(".")[2])
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(None, "–"), (0, "0"), (999, "999"), (1000, "1 000"), (18_002, "18 002"), (1_234_567, "1 234 567")],
+)
+def test_counts_are_grouped_by_three(number: int | None, text: str) -> None:
+    assert units.count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "width", "text"),
+    [
+        (None, 3, "–"),
+        (0, 3, "0"),
+        (999, 3, "999"),
+        (1000, 4, "1000"),
+        (1000, 3, "1k"),
+        (1999, 3, "1k"),
+        (99_999, 3, "99k"),
+        (351_000, 4, "351k"),
+        (351_999, 4, "351k"),
+        (1_999_999, 4, "1M"),
+        (999_999, 6, "999999"),
+    ],
+)
+def test_short_counts_are_rounded_down(number: int | None, width: int, text: str) -> None:
+    assert units.short_count(number, width) == text
+
+
+@pytest.mark.parametrize("width", [3, 4, 5, 6])
+def test_short_counts_are_never_0_for_something(width: int) -> None:
+    for exponent in range(1, 15):
+        for number in (10**exponent - 1, 10**exponent, 123_456_789_012_345 // 10**exponent):
+            text = units.short_count(number, width)
+            assert not text.startswith("0") or number == 0, (number, text)
+            worth = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
+            shown = int(text.rstrip("kMGTP")) * worth[text.lstrip("0123456789")]
+            assert shown <= number
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 000 B"),
+        (1023, "1 023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (999 * K, "999.0 KiB"),
+        (1000 * K, "1000 KiB"),
+        (1023 * K, "1023 KiB"),
+        (M, "1.0 MiB"),
+        (72.4 * M, "72.4 MiB"),
+        (G, "1.0 GiB"),
+        (T, "1.0 TiB"),
+        (P, "1.0 PiB"),
+    ],
+)
+def test_sizes(amount: float | None, text: str) -> None:
+    assert units.size(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "–"),
+        (0, "0B"),
+        (999, "999B"),
+        (1023, "1023B"),
+        (1024, "1.00K"),
+        (2368, "2.31K"),
+        (99 * K, "99.00K"),
+        (100 * K, "100K"),
+        (1023 * K, "1023K"),
+        (M, "1.00M"),
+        (43.31 * M, "43.31M"),
+    ],
+)
+def test_short_sizes(amount: float | None, text: str) -> None:
+    assert units.short_size(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "–"),
+        (0, "0"),
+        (999, "999"),
+        (1023, "0.9K"),
+        (4 * K, "4K"),
+        (4 * K - 1, "3.9K"),
+        (1.25 * G, "1.2G"),
+        (311 * M, "311M"),
+        (M - 1, "0.9M"),
+        (10 * K - 1, "9.9K"),
+    ],
+)
+def test_compact_sizes(amount: float | None, text: str) -> None:
+    assert units.compact_size(amount) == text
+
+
+@pytest.mark.parametrize("amount", BORDERS)
+def test_sizes_at_every_border(amount: int) -> None:
+    """What is shown is right to its last digit, and no unit shows 1024 of itself."""
+    for text in (units.size(amount), units.short_size(amount)):
+        shown, digit = value(text)
+        assert abs(shown - amount) <= digit / 2 * (1 + 1e-9), text
+        assert not text.replace(" ", "").startswith("1024"), f"{amount}: {text}"
+
+
+@pytest.mark.parametrize("amount", BORDERS)
+def test_compact_sizes_never_say_more_than_there_is(amount: int) -> None:
+    text = units.compact_size(amount)
+    assert len(text) <= 4
+    shown, digit = value(text)
+    assert shown <= amount
+    assert amount - shown <= digit * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("amount", BORDERS)
+def test_short_sizes_fit_their_column(amount: int) -> None:
+    assert len(units.short_size(amount)) <= 6
+
+
+def test_percent_says_all_of_it_only_for_all() -> None:
+    assert units.percent(None) == "–"
+    assert units.percent(0.0) == "0%"
+    assert units.percent(1.0) == "100%"
+    assert units.percent(0.99999) == "99%"
+    assert units.percent(18_001 / 18_002) == "99%"
+
+
+def test_percent_of_whole_hundredths_is_exact() -> None:
+    assert [units.percent(number / 100) for number in range(101)] == [f"{number}%" for number in range(101)]
+
+
+def test_percent_is_rounded_down() -> None:
+    for whole in (3, 7, 13, 997, 18_002):
+        for part in range(0, whole + 1, max(1, whole // 200)):
+            assert units.percent(part / whole) == f"{part * 100 // whole}%", (part, whole)
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text"),
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (0.4, "0"),
+        (-0.4, "0"),
+        (0.6, "+1"),
+        (120.0, "+120"),
+        (-120.4, "-120"),
+        (999_999.0, "+999999"),
+        (1_000_000.0, "+1000k"),
+        (-2_500_000.0, "-2500k"),
+    ],
+)
+def test_rates_carry_their_sign(per_second: float | None, text: str) -> None:
+    assert units.signed_rate(per_second) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (None, "–"),
+        (0.1, "0.1 s"),
+        (0.25, "0.25 s"),
+        (0.5, "0.5 s"),
+        (1.0, "1 s"),
+        (60.0, "60 s"),
+        (7140.0, "119 min"),
+        (7200.0, "2.0 h"),
+        (90000.0, "25.0 h"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (3600.0, "60 min"),
+    ],
+)
+def test_times(amount: float | None, text: str) -> None:
+    assert units.seconds(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("order", "page_bytes", "text"),
+    [
+        (0, 4096, "4K"),
+        (3, 4096, "32K"),
+        (8, 4096, "1M"),
+        (10, 4096, "4M"),
+        (18, 4096, "1G"),
+        (0, 16_384, "16K"),
+        (13, 65_536, "512M"),
+        (3, None, "o3"),
+    ],
+)
+def test_blocks_of_an_order(order: int, page_bytes: int | None, text: str) -> None:
+    assert units.page_order_size(order, page_bytes) == text
+
+
+def test_exact_bytes_round_to_the_nearest() -> None:
+    assert units.exact_bytes(None) == "–"
+    assert units.exact_bytes(3828.6) == "3 829"
+    assert units.exact_bytes(0.4) == "0"

@@ -1,0 +1,105 @@
+"""The player of a recording: where it stands after steps, jumps and time, whatever the times of the samples are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcptop.view.player import LONGEST_WAIT_S, SPEEDS, Player
+
+times = st.lists(st.floats(0, 1e6), min_size=1, max_size=40).map(sorted)
+deeds = st.lists(
+    st.one_of(
+        st.tuples(st.just("step"), st.integers(-50, 50)),
+        st.tuples(st.just("at"), st.integers(-50, 50)),
+        st.tuples(st.just("speed"), st.sampled_from([-1, 1])),
+        st.tuples(st.just("switch"), st.just(0)),
+        st.tuples(st.just("advance"), st.floats(0, 1e5)),
+    ),
+    max_size=40,
+)
+
+
+def done(player: Player, deed: tuple[str, float]) -> Player:
+    name, number = deed
+    match name:
+        case "step":
+            return player.stepped(int(number))
+        case "at":
+            return player.at(int(number))
+        case "speed":
+            return player.with_speed(int(number))
+        case "switch":
+            return player.switched()
+        case _:
+            return player.advanced(number)
+
+
+def second_by_second(samples: int) -> Player:
+    return Player([1000.0 + second for second in range(samples)])
+
+
+@given(times, deeds)
+def test_it_never_leaves_the_recording(times_s: list[float], what: list[tuple[str, float]]) -> None:
+    player = Player(times_s)
+    for deed in what:
+        before, player = player, done(player, deed)
+        assert 0 <= player.index < len(times_s)
+        assert player.speed in SPEEDS
+        if deed[0] == "advance":
+            assert player.index >= before.index
+            if not before.playing:
+                assert player == before
+        if player.index == player.last and deed[0] == "advance":
+            assert not player.playing
+
+
+def test_steps_end_at_the_ends_and_stand_still() -> None:
+    player = second_by_second(5).switched()
+    assert player.playing
+    assert (player.stepped(1).index, player.stepped(1).playing) == (1, False)
+    assert player.stepped(-1).index == 0
+    assert player.stepped(9).index == 4
+
+
+def test_it_plays_as_fast_as_the_samples_came() -> None:
+    player = second_by_second(1000).switched()
+    assert [player.advanced(second).index for second in (0.5, 1, 2.5, 10)] == [0, 1, 2, 10]
+    assert second_by_second(1000).advanced(10).index == 0, "it stands still until it is told to play"
+
+
+def test_each_speed_is_so_many_times_faster() -> None:
+    for rank, speed in enumerate((1, 2, 5, 10, 20, 50, 100)):
+        player = second_by_second(1000).switched()
+        for _ in range(rank):
+            player = player.with_speed(1)
+        assert player.speed == speed
+        assert player.advanced(3).index == 3 * speed
+    assert player.with_speed(1).speed == 100
+    assert second_by_second(3).with_speed(-1).speed == 1
+
+
+def test_many_short_looks_are_one_long_look() -> None:
+    player = second_by_second(1000).switched()
+    for _ in range(64):
+        player = player.advanced(0.125)
+    assert player.index == 8
+
+
+def test_it_ends_with_the_last_sample_and_begins_anew() -> None:
+    player = second_by_second(5).switched().advanced(100)
+    assert (player.index, player.playing) == (4, False)
+    again = player.switched()
+    assert (again.index, again.playing) == (0, True)
+
+
+def test_a_gap_is_not_waited_for() -> None:
+    eight_hours_s = 8 * 3600.0
+    player = Player([0.0, 1.0, 1.0 + eight_hours_s, 2.0 + eight_hours_s]).switched()
+    assert player.advanced(1.0 + LONGEST_WAIT_S - 0.1).index == 1
+    assert player.advanced(1.0 + LONGEST_WAIT_S).index == 2
+
+
+def test_a_clock_that_was_set_back_does_not_play_everything_at_once() -> None:
+    player = Player([5.0] * 100).switched()
+    assert player.advanced(3.0).index == 3
