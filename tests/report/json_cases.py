@@ -33,22 +33,22 @@ KERNEL, PHASE = "6.1-4n", "established"
 """The recording that the changed trees are of."""
 
 
-class ChangedHost:
+class PatchedHost:
     """A recording of which some files are replaced, or absent where the content is None."""
 
-    def __init__(self, changed: Mapping[str, str | None]) -> None:
+    def __init__(self, patches: Mapping[str, str | None]) -> None:
         self._host = FolderHost(str(tree(KERNEL, PHASE)))
-        self._changed = changed
+        self._patches = patches
         self.identity = self._host.identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads each path."""
-        return [self._changed_read(file) for file in await self._host.read(paths)]
+        return [self._patched(file) for file in await self._host.read(paths)]
 
-    def _changed_read(self, file: FileRead) -> FileRead:
-        if file.path not in self._changed:
+    def _patched(self, file: FileRead) -> FileRead:
+        if file.path not in self._patches:
             return file
-        content = self._changed[file.path]
+        content = self._patches[file.path]
         if content is None:
             return FileRead(file.path, None, FileNotFoundError(errno.ENOENT, "No such file or directory"), 1)
         return FileRead(file.path, content.encode(), None, 1)
@@ -66,29 +66,29 @@ class ChangedHost:
         self._host.close()
 
 
-def changed(files: Mapping[str, str | None]) -> Ledger:
+def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
     """The ledger of the recording with some files changed."""
-    host = ChangedHost(files)
+    host = PatchedHost(files)
     try:
         return account(looked_at(host))
     finally:
         host.close()
 
 
-def bare(files: Mapping[str, str], slab_links: Mapping[str, str | None] | None = None) -> Ledger:
+def ledger_of_files(files: Mapping[str, str], slab_links: Mapping[str, str | None] | None = None) -> Ledger:
     """The ledger of a tree of a few files, with the names and links in /sys/kernel/slab."""
     folders = {} if slab_links is None else {"sys/kernel/slab": slab_links}
     return account(looked_at(MemoryHost({path: content.encode() for path, content in files.items()}, folders)))
 
 
-def with_lab(kernel: str) -> Ledger:
+def ledger_with_lab(kernel: str) -> Ledger:
     """The ledger of the recording with a lab result of some kernel."""
     states = {"established/accepted": MeasuredState((), 0.0)}
     measured = LabMeasurement("lab.json", kernel, None, 4096, False, states)
     return account(snapshot(KERNEL, PHASE)._replace(measured=measured))
 
 
-def live() -> Ledger:
+def live_ledger() -> Ledger:
     """The ledger of this machine, as the user who runs the tests may see it."""
     host = FolderHost("/")
     try:
@@ -132,30 +132,32 @@ TCP       2280      1       0   no       320
 def special_ledgers(folder: Path) -> dict[str, Ledger]:
     """Ledgers that show what no recording does."""
     return {
-        "live": live(),
-        "nothing": bare({}),
-        "slab links alone": bare({}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}),
-        "no page size": bare({"proc/net/protocols": SIZES_OF_STRUCTS}, {"TCP": None}),
-        "free blocks by type alone": bare({"proc/pagetypeinfo": FREE_BLOCKS_BY_TYPE}),
-        "without slabinfo": changed({"proc/slabinfo": None}),
-        "half a slabinfo": changed({"proc/slabinfo": SLABINFO[: len(SLABINFO) // 2]}),
-        "files that disagree": changed(BEFORE_THE_SOCKETS),
-        "without migrate types": changed({"proc/pagetypeinfo": None}),
-        "without slabs of TCP": changed({"sys/kernel/slab/TCP/slabs": None}),
-        "without objects of TCP": changed({"sys/kernel/slab/TCP/total_objects": None}),
-        "TIME_WAIT of an unknown scope": changed({"proc/sys/kernel/osrelease": "4.10.0\n"}),
-        "four CPUs": changed({"sys/devices/system/cpu/online": "0-3\n"}),
-        "machine one": changed({"proc/sys/kernel/hostname": "one\n"}),
-        "machine two": changed({"proc/sys/kernel/hostname": "two\n"}),
-        "limits on files and flows": changed(
+        "live": live_ledger(),
+        "nothing": ledger_of_files({}),
+        "slab links alone": ledger_of_files(
+            {}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}
+        ),
+        "no page size": ledger_of_files({"proc/net/protocols": SIZES_OF_STRUCTS}, {"TCP": None}),
+        "free blocks by type alone": ledger_of_files({"proc/pagetypeinfo": FREE_BLOCKS_BY_TYPE}),
+        "without slabinfo": ledger_with_files({"proc/slabinfo": None}),
+        "half a slabinfo": ledger_with_files({"proc/slabinfo": SLABINFO[: len(SLABINFO) // 2]}),
+        "files that disagree": ledger_with_files(BEFORE_THE_SOCKETS),
+        "without migrate types": ledger_with_files({"proc/pagetypeinfo": None}),
+        "without slabs of TCP": ledger_with_files({"sys/kernel/slab/TCP/slabs": None}),
+        "without objects of TCP": ledger_with_files({"sys/kernel/slab/TCP/total_objects": None}),
+        "TIME_WAIT of an unknown scope": ledger_with_files({"proc/sys/kernel/osrelease": "4.10.0\n"}),
+        "four CPUs": ledger_with_files({"sys/devices/system/cpu/online": "0-3\n"}),
+        "machine one": ledger_with_files({"proc/sys/kernel/hostname": "one\n"}),
+        "machine two": ledger_with_files({"proc/sys/kernel/hostname": "two\n"}),
+        "limits on files and flows": ledger_with_files(
             {
                 "proc/sys/fs/file-nr": "1200\t0\t100000\n",
                 "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
                 "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
             }
         ),
-        "a lab result": with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
-        "a lab result of another kernel": with_lab("7.0"),
+        "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
+        "a lab result of another kernel": ledger_with_lab("7.0"),
         **{name: ledger_of(made(name, folder / name)) for name in ("counts that are capped", "without memory or CPUs")},
     }
 

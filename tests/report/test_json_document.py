@@ -16,9 +16,9 @@ from recorded import ledger
 
 from tcptop.accounting.connection import held_objects
 from tcptop.comparison.difference import Bound
-from tcptop.kernel_objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
+from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
 from tcptop.lab.saved import PLACES
-from tcptop.ledger import Scope, Wall
+from tcptop.ledger import Limit, Scope
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
 
@@ -71,9 +71,9 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "source state": set(get_args(ReadState)),
     "state": {state.value for state in State},
     "count scope": set(get_args(Scope)),
-    "concern": set(get_args(get_type_hints(Wall)["concerns"])),
-    "wall unit": set(get_args(get_type_hints(Wall)["unit"])),
-    "wall scope": set(get_args(get_type_hints(Wall)["scope"])),
+    "concern": set(get_args(get_type_hints(Limit)["concerns"])),
+    "wall unit": set(get_args(get_type_hints(Limit)["unit"])),
+    "wall scope": set(get_args(get_type_hints(Limit)["scope"])),
     "part object": {
         CGROUP_VECTORS.struct,
         *(each.struct for each in held_objects(State.ESTABLISHED, owns_port=True)),
