@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""Prints sentences drawn at random from the docstrings and comments of tcptop, for a review of the prose.
+
+usage: sample_sentences.py [--count 200] [--seed 1] [PATH ...]    (PATH: folders or files, default tcptop)
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import random
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z`\"(])|\n\s*\n")
+LEAST_WORDS = 4
+SECTIONS = ("Raises:", "noqa", "type: ignore", "shellcheck")
+
+
+def sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the text of each sentence in a file's docstrings, attribute docstrings and comments."""
+    source = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from split(node.lineno, node.value.value)
+    block: list[str] = []
+    first = last = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        line = token.start[0]
+        if block and line != last + 1:
+            yield from split(first, " ".join(block))
+            block = []
+        first = line if not block else first
+        block.append(token.string.lstrip("# "))
+        last = line
+    yield from split(first, " ".join(block))
+
+
+def split(line: int, text: str) -> Iterator[tuple[int, str]]:
+    """The sentences of a text, each on one line."""
+    for sentence in SENTENCE_END.split(text):
+        flat = " ".join(sentence.split())
+        if len(flat.split()) >= LEAST_WORDS and not flat.startswith(SECTIONS):
+            yield line, flat
+
+
+def main() -> None:
+    """Prints `number  file:line  sentence`."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", type=Path, default=[Path("tcptop")])
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    files = sorted({file for path in options.paths for file in ([path] if path.is_file() else path.rglob("*.py"))})
+    found = [(file, line, text) for file in files for line, text in sentences(file)]
+    drawn = random.Random(options.seed).sample(found, min(options.count, len(found)))
+    for number, (file, line, text) in enumerate(drawn, 1):
+        print(f"{number:3}  {file}:{line}  {text}")
+
+
+if __name__ == "__main__":
+    main()
