@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.connection import costs, family_mixes
+from tcptop.accounting.connection_cost import costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.growth_since_mark import live_objects
+from tcptop.accounting.lab_result import lab_use
 from tcptop.accounting.limits import find_limits
-from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.since_mark import live_objects
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.slab_memory import slab_memory
-from tcptop.accounting.sockets import socket_counts
-from tcptop.accounting.states import state_costs
+from tcptop.accounting.socket_counts import socket_counts
+from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel.objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
-from tcptop.accounting.parts import vector_row, vectors_are_charged
+from tcptop.accounting.connection_cost import FamilyMix, files, most_in_use, side
+from tcptop.accounting.object_cost import vector_row, vectors_are_charged
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
     BIND2_BUCKET,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tcptop.accounting.connection import IPV4, IPV6, side
+from tcptop.accounting.connection_cost import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.accounting.states import unread_fin_parts
+from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import (
     BIND2_BUCKET,

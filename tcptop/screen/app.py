@@ -19,7 +19,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from tcptop.accounting.since_mark import since_mark
+from tcptop.accounting.growth_since_mark import since_mark
 from tcptop.explanation import Page, page_named, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.keys import bound_keys

@@ -15,7 +15,7 @@ from typing import Literal
 import pytest
 from recorded import CPUS, PAGE_BYTES, RECORDINGS, Row, counters, ledger, row_of, slab_rows, snapshot, text, tree
 
-from tcptop.accounting.connection import IPV4, side
+from tcptop.accounting.connection_cost import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Family, Part

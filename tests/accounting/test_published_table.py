@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from recorded import ledger_of, link_caches, snapshot_of, written
 
-from tcptop.accounting.connection import IPV4, side
+from tcptop.accounting.connection_cost import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Ledger, Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.accounting.measurement import measured_here, measured_socket_blob, measured_vectors
+from tcptop.accounting.lab_result import measured_here, measured_socket_blob, measured_vectors
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
     CGROUP_VECTORS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.connection import ENOUGH_SOCKETS_PER_CPU
+from tcptop.accounting.connection_cost import ENOUGH_SOCKETS_PER_CPU
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import KERNEL_OBJECTS
 from tcptop.ledger import Ledger, LiveObjects, SinceMark

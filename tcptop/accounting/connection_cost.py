@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from tcptop.accounting.parts import cgroup_vectors, parts_of
+from tcptop.accounting.object_cost import cgroup_vectors, parts_of
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
     CGROUP_VECTORS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tcptop.accounting.connection import FamilyMix, most_in_use, side
-from tcptop.accounting.parts import parts_of
+from tcptop.accounting.connection_cost import FamilyMix, most_in_use, side
+from tcptop.accounting.object_cost import parts_of
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
     AS_MINI_SOCKET,

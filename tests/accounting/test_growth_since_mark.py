@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recorded import CPUS, PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, row_of, slab_rows, text
 
-from tcptop.accounting.since_mark import since_mark
+from tcptop.accounting.growth_since_mark import since_mark
 
 LOADED = [kernel for kernel, phases in RECORDINGS.items() if "established" in phases]
 ENOUGH_PER_CPU = 100
