@@ -8,7 +8,7 @@ from tcptop.explanation.catalogue_page import when
 from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
 from tcptop.explanation.trees import drawn
-from tcptop.kernel.call_paths import ways
+from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import StructLayout
@@ -50,7 +50,7 @@ def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kernel
     parts = [
         part
         for cost in ledger.costs.values()
-        for figure in cost.figures.values()
+        for figure in cost.by_family.values()
         for part in figure.outgoing.parts
         if part.cache in names
     ]
@@ -91,13 +91,13 @@ def _object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
     yield from fact("how many", when(item), columns)
     if item.since or item.until:
         yield from fact("kernels", kernels(item), columns)
-    yield from fact("seen by", item.seen_by, columns)
+    yield from fact("seen by", item.detected_by, columns)
     line = next((each for each in ledger.caches if each.name in item.caches), None)
     for text in sizes(item, size, line, layout):
         yield from fact("size", text, columns)
     yield from fact("source", how_sure(size), columns)
-    for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
-        trees = list(ways((item,), released))
+    for title, freed, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
+        trees = list(find_call_trees((item,), freed))
         yield EMPTY
         yield ((f" {title} by ", "dim"), (function, "accent"))
         for tree in trees:

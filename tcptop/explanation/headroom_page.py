@@ -19,7 +19,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
                 limit.name,
                 limit.concerns,
                 used(ledger, limit),
-                quantity(limit, limit.most),
+                quantity(limit, limit.maximum),
                 units.count(limit.headroom_sockets),
                 limit.scope,
             ),

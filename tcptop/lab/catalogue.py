@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tcptop.accounting.connection_cost import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
+from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
 from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import (
@@ -29,7 +29,7 @@ from tcptop.kernel.objects import (
 from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
 from tcptop.lab.runs import Watched
 from tcptop.lab.vectors import VECTORS
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -110,14 +110,14 @@ class Catalogue:
 
     def endpoint(self, state: State, owns_port: bool) -> Expectation:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
-        sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
+        sides = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
         return self._expected(sides, fin)
 
     def pair(self, state: State, ports_per_connection: float = 1.0) -> Expectation:
         """Both ends of a connection, of which many may share a local port."""
         accepted, outgoing = (
-            side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+            socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
         expected = self._expected([accepted, outgoing])
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
@@ -177,7 +177,7 @@ class Catalogue:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _expected(self, sides: Sequence[Side], besides: Sequence[Part] = ()) -> Expectation:
+    def _expected(self, sides: Sequence[SocketCost], besides: Sequence[ObjectCost] = ()) -> Expectation:
         rows: dict[str, ExpectedRow] = {}
         vectors: dict[str, ExpectedRow] = {}
         missing: dict[str, None] = {}

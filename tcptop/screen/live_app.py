@@ -57,12 +57,12 @@ class LiveApp(TcptopApp):
         host: Host,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
         """Takes the host, and the rest as every screen."""
-        super().__init__(every_s, sort, measured, settings, wrong)
+        super().__init__(every_s, sort, lab_measurement, settings, wrong)
         self._host = host
         self._live: LiveSampler | None = None
         self._following: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class LiveApp(TcptopApp):
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
         )
         self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
 
@@ -107,7 +107,7 @@ class LiveApp(TcptopApp):
             self.post_message(Stopped(error))
 
     def _look_at_saved(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self._lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
         read_due(sampler)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.rates import difference
+from tcptop.rates import increase
 from tcptop.text import units
 
 Scope = Literal["machine", "node"]
@@ -76,7 +76,7 @@ class Column(NamedTuple):
         now = self.amount(row)
         if row.before is None or self.change is None:
             return now
-        return difference(self.amount(row.before), now)
+        return increase(self.amount(row.before), now)
 
     def weight(self, row: CacheRow) -> float | str | None:
         """What rows are sorted by; None sorts last. Since a mark, what shrank weighs as much as what grew."""
