@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.screen.settings import path, read
+    from tcptop.screen.settings import read_settings, settings_path
     from tcptop.text.ascii import needs_ascii
 
-    settings, wrong = read(path())
+    settings, wrong = read_settings(settings_path())
     given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
     settings = replace(
         settings,

@@ -23,7 +23,7 @@ from tcptop.accounting.since_mark import since_mark
 from tcptop.explanation import Page, page_named, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.keys import bound_keys
-from tcptop.screen.settings import NO_SETTINGS, Settings, path, write
+from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
@@ -351,11 +351,11 @@ class TcptopApp(App[int]):
             extras=self._choices.extras,
         )
         try:
-            write(path(), settings)
+            write_settings(settings_path(), settings)
         except OSError as error:
-            self.notify(f"{path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {path()}", timeout=4, markup=False)
+            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
         """The dark theme, or the light one."""
