@@ -34,7 +34,7 @@ def make(file: str, trees: list[str]) -> None:
         host.identity = host.identity._replace(live=True, page_size_bytes=4096)
     recorder, clock_s = Recorder(file), 0.0
     sampler = Sampler(
-        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.keep
+        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, on_read=recorder.keep
     )
     for number in range(SAMPLES):
         sampler.host = hosts[number // HOUR % len(hosts)]

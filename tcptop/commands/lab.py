@@ -64,7 +64,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_states(text: str) -> tuple[str, ...]:
-    """Names of states, in the lab's own order."""
+    """The named states in the order of the lab, as an argparse type."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
     if unknown:
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> None:
         return
     result = _measure(options)
     found = as_object(result)
-    refused = _written(options.write, f"{_one_line(found)}\n") if options.write else None
+    refused = _write_result(options.write, f"{_one_line(found)}\n") if options.write else None
     if beside:
         _print_comparison(options.json, beside[0], found)
     elif options.json:
@@ -126,7 +126,7 @@ def _one_line(found: Json) -> str:
 
 
 def _check_writable(path: str) -> None:
-    """Finds out before the measurement, and without making the file, that its result could not be written."""
+    """Raises TcptopError before the measurement if its result could not be written. Creates no file."""
     target = Path(path)
     if target.is_dir():
         raise TcptopError(f"-w {path}: is a folder")
@@ -134,8 +134,8 @@ def _check_writable(path: str) -> None:
         raise TcptopError(f"-w {path}: cannot be written there")
 
 
-def _written(path: str, text: str) -> TcptopError | None:
-    """Writes; gives what went wrong, so that a result that cannot be kept is at least printed."""
+def _write_result(path: str, text: str) -> TcptopError | None:
+    """Writes the file; returns an error instead of raising it, so that the result is printed at least."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:

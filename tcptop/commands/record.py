@@ -75,7 +75,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def ring_bytes(text: str) -> int:
-    """The size of a ring; raises ValueError for one that could not hold a minute."""
+    """The size of a ring in bytes; raises ValueError if it could not hold one minute."""
     found = size_bytes(text)
     if found < LEAST_RING_BYTES:
         raise ValueError(f"at least {LEAST_RING_BYTES >> 20}M, not {text!r}")
@@ -96,7 +96,7 @@ def record_until_signal(
 
     """
     ended = _event_of_signals()
-    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), period_s, on_read=recorder.keep)
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)

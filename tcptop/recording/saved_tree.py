@@ -41,7 +41,7 @@ class SavedTree:
         """The same with the files."""
         if self._kept is None:
             reads: list[SourceRead] = []
-            sampler = Sampler(self._host, kernel_sources(), kept=reads.append)
+            sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
             read_due(sampler)
             self._kept = KeptSample(sampler.snapshot(), tuple(reads))
         return self._kept

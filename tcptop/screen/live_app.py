@@ -125,7 +125,7 @@ class LiveApp(TcptopApp):
     def action_sample(self) -> None:
         """Reads everything once."""
         if self._live is not None:
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self._look_at_saved()
 
@@ -157,7 +157,7 @@ class LiveApp(TcptopApp):
         off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
         if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 
