@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 from churn import PER_SECOND, churn
 
-from tcptop.lab.holder import holding
+from tcptop.lab.socket_process import start_socket_process
 
 COLUMNS, ROWS = 120, 40
 CONNECTIONS_EACH = 7_500
@@ -182,7 +182,9 @@ def against_sockets(seconds: float, sockets: int) -> None:
     with ExitStack() as stack:
         # Each holder no more than fit below the usual limit of descriptors, in a namespace of its own.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
-            stack.enter_context(holding(ipv6=False, connections=CONNECTIONS_EACH)).ask("open", CONNECTIONS_EACH)
+            stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
+                "open", CONNECTIONS_EACH
+            )
         time.sleep(WARM_S)
         loaded = cost_of(TCPTOP, seconds)
     without = (before.cpu_percent + cost_of(TCPTOP, seconds).cpu_percent) / 2

@@ -12,7 +12,7 @@ from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.text.printable import printable
 
 if TYPE_CHECKING:
-    from tcptop.lab.saved import Json
+    from tcptop.lab.result_file import Json
 
 LIVE = "live"
 FIRST_OF_JSON = b"{"
@@ -34,9 +34,9 @@ def is_lab_result(name: str) -> bool:
 
 def lab_result_of(name: str, command: str) -> Json:
     """What `tcptop lab -w` wrote; raises TcptopError in one line that names the command."""
-    from tcptop.lab.compare import loaded
+    from tcptop.lab.result_file import load_result_json
 
-    return loaded(name, command)
+    return load_result_json(name, command)
 
 
 def ledger_of(name: str, command: str) -> Ledger:
