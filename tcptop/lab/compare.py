@@ -8,7 +8,7 @@ from tcptop.lab.as_text import share
 from tcptop.lab.runs import TITLES
 from tcptop.lab.saved import PLACES, SCHEMA, Json, contents, figure, state_at
 from tcptop.lab.terminal_table import fits, fitted, wrapped
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.printable import printable_name
 
@@ -71,7 +71,7 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
         if pair != (None, None):
             lines.append([TITLES[key], *_cells(*pair)])
     if fits(lines, columns):
-        yield from table(lines, [True])
+        yield from align_columns(lines, [True])
     else:
         yield from fitted([cells[:AT_A_MILLION] for cells in lines], [True], columns, ("DIFFERENCE",))
         yield ""

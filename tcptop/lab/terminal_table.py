@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 
 INDENT = 2
 GAP = 2
@@ -45,7 +45,7 @@ def fitted(lines: Lines, left: Sequence[bool], columns: int | None, least_import
         longest = max(len(cells[0]) for cells in shown)
         most = max(LEAST_CELL, longest - (width_of(shown) - columns))
         shown = [[cut(cells[0], most), *cells[1:]] for cells in shown]
-    yield from table(shown, [at < len(left) and left[at] for at in kept])
+    yield from align_columns(shown, [at < len(left) and left[at] for at in kept])
 
 
 def cut(text: str, most: int) -> str:
