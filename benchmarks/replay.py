@@ -16,7 +16,7 @@ from pathlib import Path
 from tcptop.hosts.folder import FolderHost
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.time_spec import ALL
+from tcptop.recording.time_spec import WHOLE_RECORDING
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.idle_gc import run_idle_gc
 from tcptop.screen.playback import select_and_start
@@ -34,7 +34,7 @@ def record_day(file: str, trees: list[str]) -> None:
         host.identity = host.identity._replace(live=True, page_size_bytes=4096)
     recorder, clock_s = Recorder(file), 0.0
     sampler = Sampler(
-        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.keep
+        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.add_read
     )
     for number in range(SAMPLES):
         sampler.host = hosts[number // HOUR % len(hosts)]
@@ -61,7 +61,7 @@ async def draw_sample_ms(app: ReplayApp, index: int) -> float:
 async def print_times(file: str) -> None:
     """Prints what opening and looking takes."""
     started_s = time.perf_counter()
-    held, _ = select_and_start(open_recording(file), ALL)
+    held, _ = select_and_start(open_recording(file), WHOLE_RECORDING)
     print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(held.samples)} samples")
     app = ReplayApp(held)
     select_samples = random.Random(1)

@@ -50,12 +50,12 @@ def ledger_of(name: str, command: str) -> Ledger:
     path, moment = split_moment(name)
     from tcptop.errors import TcptopError
     from tcptop.recording.opening import open_recording
-    from tcptop.recording.time_spec import ALL, TimeRange, select_samples
+    from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange, select_samples
 
     try:
         recording = open_recording(path)
         try:
-            index = select_samples(recording, ALL if moment is None else TimeRange(at=moment))[-1]
+            index = select_samples(recording, WHOLE_RECORDING if moment is None else TimeRange(at=moment))[-1]
             return account(recording.snapshot(index))
         finally:
             recording.close()

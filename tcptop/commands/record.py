@@ -12,8 +12,8 @@ from types import FrameType
 
 from tcptop.commands.common import Parser, add_root_option, argument_type, open_host, write_stdout
 from tcptop.hosts.host import Host
-from tcptop.recording.recorder import LEAST_RING_BYTES, Bounds, Recorder
-from tcptop.recording.scrub import scrubbed
+from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
+from tcptop.recording.scrub import scrub_read
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         def on_sample(snapshot: Snapshot) -> None:
             write_stdout(formatter(account(snapshot)))
 
-    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrubbed if options.scrub else None)
+    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
     try:
         _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
         record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample)
@@ -80,8 +80,8 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 def ring_bytes(text: str) -> int:
     """The size of a ring; raises ValueError for one that could not hold a minute."""
     found = parse_size_bytes(text)
-    if found < LEAST_RING_BYTES:
-        raise ValueError(f"at least {LEAST_RING_BYTES >> 20}M, not {text!r}")
+    if found < MIN_RING_BYTES:
+        raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
     return found
 
 
@@ -99,7 +99,7 @@ def record_until_signal(
 
     """
     ended = _event_of_signals()
-    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.add_read)
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)

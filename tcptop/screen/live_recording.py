@@ -66,7 +66,7 @@ class LiveRecording:
             return
         try:
             for read in reads:
-                self._recorder.keep(read)
+                self._recorder.add_read(read)
             self._recorder.write(snapshot)
         except TcptopError as error:
             self._tell(f"{error}; recording ended")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
-from tcptop.recording.time_spec import TimeRange, moment_near_unix_s, nearest, select_samples, times_in_order
+from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
 from tcptop.screen.timeline_fill import filling, within
 from tcptop.snapshot import Snapshot
@@ -60,7 +60,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecor
             raise TcptopError(f"{printable(recording.path)}: --at is not between --from and --to")
         start = samples.index(index)
     try:
-        times_s, timed = times_in_order(recording)[samples.start : samples.stop], True
+        times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
     except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
     return OpenRecording(recording, samples, times_s, timed), start
@@ -140,8 +140,8 @@ class Playback:
         times_s = self._held.times_s
         if not self._held.timed:
             raise ValueError("its samples have no times")
-        moment_s = moment_near_unix_s(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.at(nearest(times_s, moment_s, self._held.recording.path)))
+        moment_s = parse_time_near(text, times_s[self.player.index], times_s[0], times_s[-1])
+        self.go(self.player.at(nearest_sample(times_s, moment_s, self._held.recording.path)))
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
@@ -156,7 +156,7 @@ class Playback:
             self._wanted.clear()
             number = samples[self.player.index]
             snapshot, damaged = await self._thread.ask(
-                lambda number=number: (recording.snapshot(number), recording.damaged(number))  # type: ignore[misc]
+                lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
             )
             self._shown_index = samples.index(number)
             self._show(Frame(snapshot, self.shown_player, damaged))

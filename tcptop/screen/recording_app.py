@@ -174,11 +174,11 @@ class RecordingApp(LiveApp, ViewingApp):
     async def _opened(self, path: str, start: Callable[[int], int | None], then: Callable[[], None] | None) -> None:
         from tcptop.errors import TcptopError
         from tcptop.recording.opening import open_recording
-        from tcptop.recording.time_spec import ALL
+        from tcptop.recording.time_spec import WHOLE_RECORDING
         from tcptop.screen.playback import select_and_start
 
         try:
-            held, _ = await self._disk.ask(lambda: select_and_start(open_recording(path), ALL))
+            held, _ = await self._disk.ask(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
