@@ -15,7 +15,7 @@ PER_SECOND = 200
 TICK_S = 0.05
 
 
-def open_and_close() -> None:
+def open_and_close_forever() -> None:
     """Until it is killed."""
     with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
         next_s = time.monotonic()
@@ -40,7 +40,7 @@ def churn() -> Iterator[bool]:
         die_with_parent(parent)
         enter_namespace()
         bring_loopback_up()
-        open_and_close()
+        open_and_close_forever()
     try:
         yield True
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUN_TITLES
 from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.printable import printable
 
@@ -78,7 +78,7 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
             ]
         )
     if fits(lines, columns):
-        yield from table(lines, [True])
+        yield from align_columns(lines, [True])
     else:
         yield from fit_to_width([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
         yield ""
@@ -110,7 +110,7 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
             lines.append([title, *_part(part)])
             title = ""
     if fits(lines, columns):
-        yield from table(lines, [True, True, False, False, False, False, False, False, True])
+        yield from align_columns(lines, [True, True, False, False, False, False, False, False, True])
     else:
         yield from _stacked(lines, columns)
 

@@ -8,7 +8,7 @@ from tcptop.lab.as_text import format_percent
 from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
 from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.printable import printable_name
 
@@ -66,7 +66,7 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
         if pair != (None, None):
             lines.append([RUN_TITLES[key], *_cells(*pair)])
     if fits(lines, columns):
-        yield from table(lines, [True])
+        yield from align_columns(lines, [True])
     else:
         yield from fit_to_width([cells[:FIRST_MILLION_COLUMN] for cells in lines], [True], columns, ("DIFFERENCE",))
         yield ""

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 
 INDENT = 2
 GAP = 2
@@ -47,7 +47,7 @@ def fit_to_width(
         longest = max(len(cells[0]) for cells in shown)
         most = max(MIN_CELL_COLUMNS, longest - (table_width(shown) - columns))
         shown = [[cut_text(cells[0], most), *cells[1:]] for cells in shown]
-    yield from table(shown, [at < len(left) and left[at] for at in kept])
+    yield from align_columns(shown, [at < len(left) and left[at] for at in kept])
 
 
 def cut_text(text: str, most: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 
 THEMES = ("dark", "light")
 MOST_LINES = 200
@@ -140,7 +140,7 @@ def _columns(value: object) -> tuple[str, ...]:
 
 
 CHECKS: dict[str, Callable[[Any], Any]] = {
-    "interval": lambda value: interval_s(str(value)),
+    "interval": lambda value: parse_interval_s(str(value)),
     "sort": _one_of(tuple(sorted(SORT_KEYS))),
     "theme": _one_of(THEMES),
     "node": _node,

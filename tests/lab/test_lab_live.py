@@ -37,7 +37,7 @@ def refusal() -> str | None:
 pytestmark = [
     pytest.mark.skipif(refusal() is not None, reason=f"a live lab {refusal()}"),
     pytest.mark.xdist_group("live kernel"),
-    pytest.mark.usefixtures("alone_with_the_kernel"),
+    pytest.mark.usefixtures("kernel_lock"),
 ]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tcptop.screen.settings import MOST_LINES, NO_SETTINGS, Settings, path, read, write
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
-from tcptop.text.quantities import LEAST_INTERVAL_S, MOST_INTERVAL_S
+from tcptop.text.quantities import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 WHOLE = """\
 # what I like
@@ -156,7 +156,7 @@ def test_any_bytes_give_settings_and_named_lines(content: bytes) -> None:
 
 A_SETTING = st.builds(
     Settings,
-    interval=st.none() | st.floats(LEAST_INTERVAL_S, MOST_INTERVAL_S),
+    interval=st.none() | st.floats(MIN_INTERVAL_S, MAX_INTERVAL_S),
     sort=st.none() | st.sampled_from(sorted(SORT_KEYS)),
     theme=st.none() | st.sampled_from(["dark", "light"]),
     node=st.none() | st.integers(0, 1023),
