@@ -12,7 +12,7 @@ from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.text.printable import printable
 
 if TYPE_CHECKING:
-    from tcptop.lab.saved import Json
+    from tcptop.lab.result_file import Json
 
 LIVE = "live"
 FIRST_OF_JSON = b"{"
@@ -34,9 +34,9 @@ def is_lab_result(name: str) -> bool:
 
 def read_lab_result(name: str, command: str) -> Json:
     """The lab result in a file of `tcptop lab -w`; raises TcptopError, which names the command."""
-    from tcptop.lab.compare import loaded
+    from tcptop.lab.result_file import load_result_json
 
-    return loaded(name, command)
+    return load_result_json(name, command)
 
 
 def read_named_ledger(name: str, command: str) -> Ledger:

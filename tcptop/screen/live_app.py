@@ -20,7 +20,7 @@ from tcptop.screen.app import Stopped, TcptopApp
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 from tcptop.view.trends import NO_TRENDS, advanced
 from tcptop.widgets.buddy_pane import BuddyPane
 
@@ -173,7 +173,7 @@ class LiveApp(TcptopApp):
         if not answer:
             return
         try:
-            self._set_interval(interval_s(answer))
+            self._set_interval(parse_interval_s(answer))
         except ValueError as error:
             self.notify(str(error), timeout=3, markup=False)
 

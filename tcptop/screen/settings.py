@@ -12,7 +12,7 @@ from typing import Any
 
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 
 THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
@@ -166,7 +166,7 @@ def _check_columns(value: object) -> tuple[str, ...]:
 
 
 CHECKS: dict[str, Callable[[Any], Any]] = {
-    "interval": lambda value: interval_s(str(value)),
+    "interval": lambda value: parse_interval_s(str(value)),
     "sort": _one_of(tuple(sorted(SORT_KEYS))),
     "theme": _one_of(THEMES),
     "node": _check_node,

@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from packed_trees import sosreport_of
 from recorded import PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, looked_at, slab_rows, text, tree
-from wrapped_trees import sosreport_of
 
 from tcptop.accounting import account
 from tcptop.comparison.compare import compared

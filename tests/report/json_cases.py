@@ -17,9 +17,9 @@ from tcptop.accounting import account
 from tcptop.comparison.compare import compared
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead
-from tcptop.lab.as_json import as_object as lab_as_object
-from tcptop.lab.compare import compared as compared_labs
-from tcptop.lab.compare_parts import compared_parts
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.compare_parts import compare_parts_as_json
+from tcptop.lab.compare_states import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS
 from tcptop.ledger import Ledger
@@ -207,9 +207,9 @@ def lab_state(
         control_bytes=-1.5,
         all_rows_bytes=sum(part.bytes for part in parts),
         other_programs_bytes=-3.25,
-        doubtful_bytes=0.0,
+        uncertain_bytes=0.0,
         local_ports=ports,
-        others=0,
+        other_sockets=0,
     )
 
 
@@ -220,7 +220,7 @@ def lab_results() -> list[Json]:
 
     def result(kernel: str | None, ipv6: bool, states: Mapping[str, StateResult]) -> Json:
         build_id = "ab" * 20 if kernel else None
-        return lab_as_object(
+        return result_as_json(
             LabResult(kernel, build_id, taken_at_unix_s, page_bytes, ipv6, connections, took_s, states)
         )
 
@@ -235,13 +235,13 @@ def lab_results() -> list[Json]:
 def lab_comparisons() -> Iterator[Json]:
     """Yields what `tcptop lab --json --compare` prints of two lab results."""
     for first, second in lab_pairs():
-        yield compared_labs(first, second)
+        yield compare_as_json(first, second)
 
 
 def lab_differences() -> Iterator[Json]:
     """Yields what `tcptop diff --json` prints of two lab results."""
     for first, second in lab_pairs():
-        yield {**compared_labs(first, second), "parts": compared_parts(first, second)}
+        yield {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
 
 
 def lab_pairs() -> Iterator[tuple[Json, Json]]:

@@ -17,7 +17,7 @@ from recorded import ledger
 from tcptop.accounting.connection import held_objects
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
-from tcptop.lab.saved import PLACES
+from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import Limit, Scope
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
@@ -80,7 +80,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(each.struct for each in held_objects(State.TIME_WAIT, owns_port=True)),
     },
     "cache object": {each.struct for each in OBJECT_OF_CACHE.values()},
-    "lab state": {key.rstrip("/") for key in PLACES},
+    "lab state": {key.rstrip("/") for key in STATE_PATHS},
     "bound": set(get_args(Bound)),
 }
 """The values of the enumerations that the code lists. Every value of another must occur in a case."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tcptop.screen.settings import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
-from tcptop.text.quantities import LEAST_INTERVAL_S, MOST_INTERVAL_S
+from tcptop.text.quantities import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 WHOLE = """\
 # what I like
@@ -176,7 +176,7 @@ def test_any_bytes_give_settings_and_mistakes_of_one_line(content: bytes) -> Non
 
 A_SETTING = st.builds(
     Settings,
-    interval=st.none() | st.floats(LEAST_INTERVAL_S, MOST_INTERVAL_S),
+    interval=st.none() | st.floats(MIN_INTERVAL_S, MAX_INTERVAL_S),
     sort=st.none() | st.sampled_from(sorted(SORT_KEYS)),
     theme=st.none() | st.sampled_from(["dark", "light"]),
     node=st.none() | st.integers(0, 1023),
