@@ -104,9 +104,9 @@ def load_lab_result(path: str | None) -> LabMeasurement | None:
     """
     if path is None:
         return None
-    from tcptop.lab.saved import measurement
+    from tcptop.lab.result_file import load_measurement
 
-    return measurement(path)
+    return load_measurement(path)
 
 
 def write_stdout(text: str) -> None:

@@ -35,7 +35,7 @@ def as_object(ledger: Ledger) -> Json:
     return {
         "schema": SCHEMA,
         "version": __version__,
-        "taken_at": utc(ledger.taken_at_unix_s),
+        "taken_at": utc_text(ledger.taken_at_unix_s),
         "live": ledger.live,
         "host": {
             "name": host.name,
@@ -151,8 +151,8 @@ def _cost(cost: ConnectionCost) -> Json:
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": _sums(state.accepted),
-        "outgoing": _sums(state.outgoing),
+        "accepted": _side_sums(state.accepted),
+        "outgoing": _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
@@ -161,7 +161,7 @@ def _state(state: StateCost) -> Json:
     }
 
 
-def _sums(side: SocketCost | None) -> Json | None:
+def _side_sums(side: SocketCost | None) -> Json | None:
     """A side without its parts; null for a state that has no such side."""
     if side is None:
         return None
@@ -247,7 +247,7 @@ def _number(amount: float | None) -> float | None:
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 
-def utc(unix_s: float | None) -> str | None:
+def utc_text(unix_s: float | None) -> str | None:
     """A time as ISO 8601 in UTC, with milliseconds; None where it is not known."""
     if unix_s is None:
         return None

@@ -16,7 +16,7 @@ from tcptop.comparison.difference import (
     SlabGrowth,
     StateChange,
 )
-from tcptop.report.as_json import utc
+from tcptop.report.as_json import utc_text
 
 SCHEMA = 1
 
@@ -61,7 +61,7 @@ def _subject(subject: ComparedInput) -> Json:
         "page_size": subject.page_size_bytes,
         "cpus": subject.cpus,
         "memory_bytes": subject.memory_bytes,
-        "taken_at": utc(subject.taken_at_unix_s),
+        "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
     }

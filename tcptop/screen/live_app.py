@@ -20,7 +20,7 @@ from tcptop.screen.app import Stopped, TcptopApp
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 from tcptop.view.trends import NO_TRENDS, advanced
 from tcptop.widgets.buddy_pane import BuddyPane
 
@@ -125,7 +125,7 @@ class LiveApp(TcptopApp):
     def action_sample(self) -> None:
         """Reads everything once."""
         if self._live is not None:
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self._look_at_saved()
 
@@ -157,7 +157,7 @@ class LiveApp(TcptopApp):
         off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
         if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 
@@ -173,7 +173,7 @@ class LiveApp(TcptopApp):
         if not answer:
             return
         try:
-            self._set_interval(interval_s(answer))
+            self._set_interval(parse_interval_s(answer))
         except ValueError as error:
             self.notify(str(error), timeout=3, markup=False)
 

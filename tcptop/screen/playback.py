@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
-from tcptop.recording.time_spec import TimeRange, moment_near_unix_s, nearest, select_samples, times_in_order
+from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
 from tcptop.screen.timeline_fill import filling, within
 from tcptop.snapshot import Snapshot
@@ -60,7 +60,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecor
             raise TcptopError(f"{printable(recording.path)}: --at is not between --from and --to")
         start = samples.index(index)
     try:
-        times_s, timed = times_in_order(recording)[samples.start : samples.stop], True
+        times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
     except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
     return OpenRecording(recording, samples, times_s, timed), start
@@ -115,7 +115,7 @@ class Playback:
         """Stops, and closes the recording."""
         for task in [*self._tasks, *([self._playing] if self._playing else [])]:
             task.cancel()
-        self._thread.tell(self._held.recording.close)
+        self._thread.submit(self._held.recording.close)
 
     def go(self, player: Player) -> None:
         """Shows another sample, or goes on in another way."""
@@ -140,8 +140,8 @@ class Playback:
         times_s = self._held.times_s
         if not self._held.timed:
             raise ValueError("its samples have no times")
-        moment_s = moment_near_unix_s(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.at(nearest(times_s, moment_s, self._held.recording.path)))
+        moment_s = parse_time_near(text, times_s[self.player.index], times_s[0], times_s[-1])
+        self.go(self.player.at(nearest_sample(times_s, moment_s, self._held.recording.path)))
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
@@ -155,8 +155,8 @@ class Playback:
             await self._wanted.wait()
             self._wanted.clear()
             number = samples[self.player.index]
-            snapshot, damaged = await self._thread.ask(
-                lambda number=number: (recording.snapshot(number), recording.damaged(number))  # type: ignore[misc]
+            snapshot, damaged = await self._thread.run(
+                lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
             )
             self._shown_index = samples.index(number)
             self._show(Frame(snapshot, self.shown_player, damaged))
@@ -177,7 +177,7 @@ class Playback:
     async def _fill(self) -> None:
         pieces = filling(self._held.recording, self._held.samples, self._held.times_s)
         while True:
-            found = await self._thread.ask(lambda: within(pieces, PIECE_S))
+            found = await self._thread.run(lambda: within(pieces, PIECE_S))
             if found is None:
                 return
             self.time_line = found

@@ -31,7 +31,7 @@ def filling(recording: Recording, held: range, times_s: Sequence[float]) -> Iter
     for number, own in enumerate(samples):
         for start in range(0, len(own), PIECE_SAMPLES):
             piece = own[start : start + PIECE_SAMPLES]
-            most = recording.largest(range(held.start + piece.start, held.start + piece.stop))
+            most = recording.largest_counts(range(held.start + piece.start, held.start + piece.stop))
             sockets[number] = _larger(sockets[number], most.allocated)
             time_wait[number] = _larger(time_wait[number], most.time_wait)
             yield so_far()

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.source import Damage, Source, count, counts, explained, reading, worse
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 FILE_NR = "proc/sys/fs/file-nr"
 MAX_ORPHANS = "proc/sys/net/ipv4/tcp_max_orphans"
@@ -39,7 +39,7 @@ class SocketLimitsSource(Source[SocketLimits]):
         files = await host.read(paths)
         took_us = sum(file.took_us for file in files)
         texts = {
-            file.path: decoded(file.data, SMALL_FILE_BYTES).strip("\0 \t\r\n") if file.data is not None else ""
+            file.path: decode_text(file.data, SMALL_FILE_BYTES).strip("\0 \t\r\n") if file.data is not None else ""
             for file in files
         }
         if not any(texts.values()):

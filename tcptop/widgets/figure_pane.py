@@ -11,7 +11,7 @@ from textual.message import Message
 
 from tcptop.ledger import ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
-from tcptop.text.line import Line, Piece, wrapped
+from tcptop.text.line import Line, Piece, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, big
 from tcptop.widgets.cell_width import fitted, width
@@ -131,7 +131,7 @@ def figure(
         edge = min(len(digits[index]), len(left))
         lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *sides[index]))
     parts = legend(slices, missing, columns, chosen)
-    reason = wrapped(because, columns, "dim") if because and with_reason else []
+    reason = paragraph(because, columns, "dim") if because and with_reason else []
     room_left = rows - len(lines) - len(parts) - len(reason)
     if rows > HEIGHT and not (reason and room_left == 0 and len(slices) == 1):
         lines.append(bar(slices, columns))

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, Piece, wrapped
+from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
@@ -28,7 +28,7 @@ class SocketsPane(Pane):
         """Five lines; a wide pane has room for the scopes and the limits."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
-            return wrapped(reason, columns, "text", WARNING)
+            return paragraph(reason, columns, "text", WARNING)
         return sockets(ledger, columns)
 
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from packed_trees import sosreport_of
 from recorded import (
     PAGE_BYTES,
     RECORDINGS,
@@ -21,7 +22,6 @@ from recorded import (
     text,
     tree,
 )
-from wrapped_trees import sosreport_of
 
 from tcptop.accounting import account
 from tcptop.comparison.compare import compare_ledgers

@@ -11,7 +11,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import PAGE_BYTES, RECORDINGS, Row, copy_recording, counters, ledger, ledger_of, row_of, slab_rows, text
+from recorded import (
+    PAGE_BYTES,
+    RECORDINGS,
+    Row,
+    copy_recording,
+    counters,
+    ledger,
+    ledger_of,
+    row_of,
+    slab_rows,
+    text,
+)
 
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth

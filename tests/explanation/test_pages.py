@@ -12,7 +12,7 @@ from recorded import copy_recording, ledger, ledger_of, link_caches, row_of, sla
 from rich.cells import cell_len
 
 from tcptop.accounting import account
-from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
+from tcptop.explanation import PAGES, Page, find_page, page_of_cache, page_of_label
 from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import side_amount
@@ -253,7 +253,7 @@ def test_vectors_of_which_it_is_not_known_whether_there_are_any_have_no_size_of_
 
 
 def in_page(name: str) -> Page:
-    page = page_named(ledger("6.1-4n", "established"), name)
+    page = find_page(ledger("6.1-4n", "established"), name)
     assert page is not None
     return page
 
@@ -276,7 +276,7 @@ def test_vectors_are_of_as_many_sizes_as_slabs_hold_objects() -> None:
     assert vector_line(figures, "– +≈ 128")
     assert vector_end(figures, "128 to 512 B of slab")
     for name in ("obj_cgroup vectors", "kmalloc-128", "kmalloc-256", "kmalloc-512"):
-        page = page_named(figures, name)
+        page = find_page(figures, name)
         assert page is not None
         assert fact(drawn(page, figures, 100), "size") == "128 to 512 B of slab"
 
@@ -583,20 +583,20 @@ def test_a_label_that_no_object_has_has_no_page() -> None:
     ],
 )
 def test_a_page_by_its_name(name: str, page: str) -> None:
-    found = page_named(ledger("6.1-4n", "established"), name)
+    found = find_page(ledger("6.1-4n", "established"), name)
     assert found is not None
     assert found.name == page
 
 
 @pytest.mark.parametrize("name", ["", "tcpx", "TCP ", "struct", "nothing", "--", "states\n", "*"])
 def test_a_name_of_nothing(name: str) -> None:
-    assert page_named(ledger("6.1-4n", "established"), name) is None
+    assert find_page(ledger("6.1-4n", "established"), name) is None
 
 
 @pytest.mark.parametrize("item", [item for item in KERNEL_OBJECTS if not item.caches], ids=lambda item: item.struct)
 def test_every_object_that_the_catalogue_lists_has_a_page(item: object) -> None:
     found = next(each for each in KERNEL_OBJECTS if each is item)
-    assert page_named(ledger("6.1-4n", "established"), found.struct) is not None
+    assert find_page(ledger("6.1-4n", "established"), found.struct) is not None
 
 
 # What a hostile kernel module, or a saved tree, may call its caches.

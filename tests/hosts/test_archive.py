@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from packed_trees import archive_of, archive_with
 from recorded import ALL, SAVED, snapshot, take_snapshot, tree, write_tree
-from wrapped_trees import archive_of, archive_with
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module

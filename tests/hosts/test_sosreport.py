@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, sosreport_of
 from recorded import ledger, snapshot, take_snapshot, text, tree
-from wrapped_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, sosreport_of
 
 from tcptop.accounting import account
 from tcptop.hosts.opening import open_host

@@ -403,7 +403,7 @@ def live_look() -> Snapshot:
         (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
     )
     assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
-    sampler.make_due()
+    sampler.make_all_due()
     read_all()
     clock[0] += 0.5
     sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)

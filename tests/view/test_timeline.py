@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import text, tree
-from samples import reading, record
+from samples import record, recording_at
 
 from tcptop.accounting import account
 from tcptop.recording.export import export
@@ -75,7 +75,7 @@ def counted(phase: str, word: str) -> int:
 def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     live = record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 3)
-    with reading(tmp_path / "rec") as recording:
+    with recording_at(tmp_path / "rec") as recording:
         pieces = filling(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
         found = None
         while (line := within(pieces, 0.0)) is not None:
@@ -94,11 +94,11 @@ def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
 def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 6)
-    with reading(tmp_path / "rec") as recording:
+    with recording_at(tmp_path / "rec") as recording:
         assert export(recording, range(6), str(tmp_path / "folder")) == []
-        with reading(tmp_path / "folder") as folder:
+        with recording_at(tmp_path / "folder") as folder:
             for first in range(6):
                 for last in range(first, 7):
-                    assert folder.largest(range(first, last)) == recording.largest(range(first, last))
-        assert recording.largest(range(6)).allocated == max(counted(phase, "alloc") for phase in phases)
-        assert recording.largest(range(3, 3)).allocated is None
+                    assert folder.largest_counts(range(first, last)) == recording.largest_counts(range(first, last))
+        assert recording.largest_counts(range(6)).allocated == max(counted(phase, "alloc") for phase in phases)
+        assert recording.largest_counts(range(3, 3)).allocated is None
