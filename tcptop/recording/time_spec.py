@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.text.printable import printable
-from tcptop.text.quantities import length_s
+from tcptop.text.quantities import parse_duration_s
 
 ACCEPTED_TIMES = "12:04:31, 2026-11-22T12:04:31 (local; with Z: UTC), +5m (from the start) or -5m (from the end)"
 
@@ -76,7 +76,7 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
     wrong = ValueError(f"{ACCEPTED_TIMES}; not {text!r}")
     if text[:1] in ("+", "-"):
         try:
-            offset_s = length_s(text[1:])
+            offset_s = parse_duration_s(text[1:])
         except ValueError:
             raise wrong from None
         return first_unix_s + offset_s if text[0] == "+" else last_unix_s - offset_s

@@ -19,16 +19,16 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from tcptop.accounting.since_mark import since_mark
-from tcptop.explanation import Page, page_named, page_of_label
+from tcptop.accounting.growth_since_mark import growth_since_mark
+from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.keys import bound_keys
-from tcptop.screen.settings import NO_SETTINGS, Settings, path, write
+from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
 from tcptop.terminal.hangup import end_on_hangup, end_on_signals
-from tcptop.text.cache_columns import SORT_KEYS, column
+from tcptop.text.cache_columns import SORT_KEYS, find_column
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -46,7 +46,7 @@ REPLAY_CLASS = "-replay"
 """Of an app that shows a sample of a recording."""
 
 SORT_BINDINGS: list[BindingType] = [
-    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {column(column_id).title}; again reverses")
+    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {find_column(column_id).title}; again reverses")
     for key, column_id in SORT_KEYS.items()
 ]
 
@@ -121,7 +121,7 @@ class TcptopApp(App[int]):
         self,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
@@ -129,7 +129,7 @@ class TcptopApp(App[int]):
         super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
-        self._measured = measured
+        self._lab_measurement = lab_measurement
         self.animation_level = "none"
         self._ledger: Ledger | None = None
         self._choices = Choices(interval_s=every_s)
@@ -206,7 +206,7 @@ class TcptopApp(App[int]):
             return
         mark = self._choices.mark
         if mark is not None:
-            self._choices = replace(self._choices, since=since_mark(mark, self._ledger))
+            self._choices = replace(self._choices, since=growth_since_mark(mark, self._ledger))
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
@@ -318,15 +318,15 @@ class TcptopApp(App[int]):
 
     def action_explain_page(self, name: str) -> None:
         """Opens the pages that explain, at that one."""
-        self._explain(lambda ledger: page_named(ledger, name))
+        self._explain(lambda ledger: find_page(ledger, name))
 
     def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
         """Explains the cache of a row."""
-        self._explain(lambda ledger: page_named(ledger, message.key))
+        self._explain(lambda ledger: find_page(ledger, message.key))
 
     def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
         """Explains what is behind a part of the figure; idle slab by the page of memory."""
-        self._explain(lambda ledger: page_of_label(ledger, message.label) or page_named(ledger, "memory"))
+        self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:
         if self._ledger is None:
@@ -351,11 +351,11 @@ class TcptopApp(App[int]):
             extras=self._choices.extras,
         )
         try:
-            write(path(), settings)
+            write_settings(settings_path(), settings)
         except OSError as error:
-            self.notify(f"{path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {path()}", timeout=4, markup=False)
+            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
         """The dark theme, or the light one."""

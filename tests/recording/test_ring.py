@@ -10,7 +10,7 @@ from samples import phase_trees, record, recording_at
 from tcptop.errors import TcptopError
 from tcptop.recording.recorder import Bounds
 from tcptop.recording.sample_record import BLOCK_SAMPLES
-from tcptop.text.quantities import size_bytes
+from tcptop.text.quantities import parse_size_bytes
 
 
 def test_a_ring_by_size(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_larger_file_becomes_a_ring(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "bytes_"), [("200M", 200 << 20), ("1G", 1 << 30), ("1.5k", 1536), ("2MiB", 2 << 20)])
 def test_sizes(text: str, bytes_: int) -> None:
-    assert size_bytes(text) == bytes_
+    assert parse_size_bytes(text) == bytes_
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1X", "M", "1e9", "१M", "9" * 40, "nan"])
 def test_invalid_sizes(text: str) -> None:
     with pytest.raises(ValueError, match="a size such as"):
-        size_bytes(text)
+        parse_size_bytes(text)
