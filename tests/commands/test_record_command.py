@@ -245,9 +245,9 @@ def test_two_recorders_of_one_file(tmp_path: Path) -> None:
 
 def test_recording_appends_to_its_own_file(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    for _ in range(2):
-        assert tcptop("record", "-w", file, "-d", "0.1", "--for", "0.35").returncode == 0
-    assert count_samples(file) == 8
+    live = [tcptop("record", "-w", file, "-d", "0.1", "--for", "0.35", "--json").stdout for _ in range(2)]
+    assert all(live)
+    assert tcptop("--json", "-r", file).stdout == "".join(live)
 
 
 @pytest.mark.parametrize("kind", ["text", "other database", "folder", "no folder"])
