@@ -1,4 +1,4 @@
-"""The screen on a host: follows it sample by sample, or looks once at a saved tree."""
+"""Live app: samples a host at an interval, or a saved tree once."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Sampled(Message):
-    """A new look at the kernel. A newer one takes the place of one that is not drawn yet."""
+    """Message with a new Snapshot; a newer one replaces one that is not drawn yet."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Whether it makes a waiting message needless."""
+        """True for another Sampled message: only the latest sample is drawn."""
         return isinstance(message, Sampled)
 
 
 class LiveApp(TcptopApp):
-    """The screen that follows a host."""
+    """The app on a host."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *TcptopApp.BINDINGS,
@@ -61,7 +61,7 @@ class LiveApp(TcptopApp):
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
-        """Takes the host, and the rest as every screen."""
+        """Takes the host; the other arguments are those of TcptopApp."""
         super().__init__(every_s, sort, measured, settings, wrong)
         self._host = host
         self._live: LiveSampler | None = None
@@ -70,7 +70,7 @@ class LiveApp(TcptopApp):
         self._trends = NO_TRENDS
 
     def begin(self) -> None:
-        """Starts to follow a live host, or looks once at a saved tree."""
+        """Starts sampling a live host, or samples a saved tree once."""
         if not self._host.identity.live:
             self._look_at_saved()
             return
@@ -81,22 +81,22 @@ class LiveApp(TcptopApp):
         self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
 
     def on_unmount(self) -> None:
-        """Stops following; a read that hangs is left to its daemon thread."""
+        """Stops sampling; a hung read stays in its daemon thread."""
         if self._following is not None:
             self._following.cancel()
 
     def on_sampled(self, message: Sampled) -> None:
-        """Accounts for a look and draws it."""
+        """Accounts for a sample and draws it."""
         ledger = account(message.snapshot)
         self._trends = advanced(self._trends, ledger)
         self.show_latest(ledger)
 
     def show_latest(self, ledger: Ledger) -> None:
-        """Draws the newest look."""
+        """Draws the latest sample."""
         self.show(ledger, replace(self._choices, trends=self._trends))
 
     def sampled(self, snapshot: Snapshot) -> None:
-        """Takes a new look on its way to the screen; none is left out."""
+        """Receives every new sample, drawn or not."""
         self.post_message(Sampled(snapshot))
 
     async def _follow(self, live: LiveSampler) -> None:
@@ -117,20 +117,20 @@ class LiveApp(TcptopApp):
         super()._draw()
         if self._live is None:
             return
-        # A look may come while the app ends, and has no screen any more.
+        # A sample may arrive while the app ends, when there is no screen any more.
         for screen in self.screen_stack[:1]:
             for buddy in screen.query(BuddyPane):
                 self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_sample(self) -> None:
-        """Reads everything once."""
+        """Takes a sample of all sources now."""
         if self._live is not None:
             self._live.sample_now()
         else:
             self._look_at_saved()
 
     def action_pause(self) -> None:
-        """Stops reading, or goes on."""
+        """Pauses sampling, or resumes it."""
         if self._live is not None:
             self._choose(replace(self._choices, paused=not self._choices.paused))
             self._live.pause(self._choices.paused)
@@ -138,14 +138,14 @@ class LiveApp(TcptopApp):
             self._say_saved()
 
     def action_ask_interval(self) -> None:
-        """Asks for the seconds from one sample to the next."""
+        """Asks for the seconds between samples."""
         if self._live is None:
             self._say_saved()
             return
         self._ask("seconds from one sample to the next:", self._answer_interval)
 
     def action_interval(self, step: int) -> None:
-        """The next longer or shorter interval."""
+        """Sets the next longer or shorter interval."""
         now = self._choices.interval_s
         if step > 0:
             self._set_interval(next((each for each in INTERVALS_S if each > now), now))
@@ -153,7 +153,7 @@ class LiveApp(TcptopApp):
             self._set_interval(next((each for each in reversed(INTERVALS_S) if each < now), now))
 
     def action_read_pagetypeinfo(self) -> None:
-        """Reads pagetypeinfo from now on, whatever it costs."""
+        """Reads pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
         off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
         if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
@@ -162,7 +162,7 @@ class LiveApp(TcptopApp):
             self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 
     def ask_for_layouts(self) -> None:
-        """Has the kernel's struct layouts read, which nothing else on the screen needs."""
+        """Requests the struct layouts (BTF), which only the explanation needs."""
         if self._live is not None:
             self._live.sampler.ask_for("btf")
         elif not self._with_layouts:

@@ -1,4 +1,4 @@
-"""Looks at a recording for a screen: reads what is wanted off the event loop, plays, fills the time line."""
+"""Playback of a recording: reads samples off the event loop, plays them, fills the timeline."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIME_LINE, TimeLine
 
 TICK_S = 0.05
-"""So often the player looks whether another sample is due."""
+"""Period at which the player checks whether the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
-"""The time line is filled for so long at a time, with such rests between."""
+"""The timeline is filled in steps of PIECE_S with rests of REST_S between them."""
 QUIET_S = 0.3
-"""So long nobody may have asked for a sample before the time line is filled further."""
+"""Time without a request for a sample after which filling the timeline continues."""
 
 
 class OpenRecording(NamedTuple):
-    """The samples of a recording that are looked at, and their times."""
+    """A recording with its selected samples and their times."""
 
     recording: Recording
     samples: range
     times_s: list[float]
-    """In order. Where no sample has a time, their numbers."""
+    """Ascending; sample numbers if the samples have no times."""
     timed: bool
 
 
 class Frame(NamedTuple):
-    """A sample of a recording, and where the player stood when it was read."""
+    """A sample of a recording with the player state at the time of its read."""
 
     snapshot: Snapshot
     player: Player
     damaged: str | None
-    """What of it is damaged, in one line."""
+    """Description of its damage in one line; None if intact."""
 
 
 def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecording, int]:
-    """The samples that were asked for, and the number among them of the one to start with.
+    """The selected samples, and the index among them to start at.
 
     Raises:
-        TcptopError: where a moment cannot be understood, or there is no sample.
+        TcptopError: if a time is invalid or selects no sample.
 
     """
     samples = select_samples(recording, choice._replace(at=None))
@@ -67,7 +67,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecor
 
 
 class Playback:
-    """Follows a player through the samples that are held; tells who draws of each sample and of the time line."""
+    """Moves a player through the selected samples, and reports each sample and timeline by a callback."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class Playback:
         changed: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Asks the recording in that thread alone.
+        """Uses the recording only in `thread`.
 
-        Hands each sample to `show`, and calls `changed` where the player or the time line did.
+        Calls `show` with each sample, `changed` after a change of the player or timeline alone, `failed` with an error.
         """
         self._held = held
         self._thread = thread
@@ -95,16 +95,16 @@ class Playback:
 
     @property
     def shown_player(self) -> Player:
-        """The player, at the sample that is shown and not yet at the one that is being read."""
+        """The player at the sample on the screen, not at one whose read is still running."""
         return self.player.at(self._shown_index)
 
     @property
     def quiet_s(self) -> float:
-        """For how long nobody has asked for a sample."""
+        """Seconds since the last request for a sample."""
         return time.monotonic() - self._asked_at_s
 
     def begin(self) -> None:
-        """Shows the sample that the player stands at, and begins with the time line."""
+        """Shows the player's sample, and starts to fill the timeline."""
         self._tasks = [
             asyncio.create_task(self._guarded(self._read_on()), name="read samples"),
             asyncio.create_task(self._guarded(self._fill()), name="fill the time line"),
@@ -112,13 +112,13 @@ class Playback:
         self._wanted.set()
 
     def end(self) -> None:
-        """Stops, and closes the recording."""
+        """Stops all tasks and closes the recording."""
         for task in [*self._tasks, *([self._playing] if self._playing else [])]:
             task.cancel()
         self._thread.submit(self._held.recording.close)
 
     def go(self, player: Player) -> None:
-        """Shows another sample, or goes on in another way."""
+        """Sets the player: another sample, or another speed."""
         self._asked_at_s = time.monotonic()
         moved = player.index != self.player.index
         self.player = player
@@ -130,11 +130,11 @@ class Playback:
             self._changed()
 
     def jump(self, text: str) -> None:
-        """Shows the sample nearest to a moment, as people type one.
+        """Shows the sample nearest to a typed time.
 
         Raises:
-            ValueError: with a line for a person, where it means none.
-            TcptopError: in one line, where there is no sample then.
+            ValueError: if the text is no time, with one line for a person.
+            TcptopError: if the recording has no sample near that time.
 
         """
         times_s = self._held.times_s

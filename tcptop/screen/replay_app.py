@@ -1,4 +1,4 @@
-"""The screen on a recording: `tcptop -r FILE`."""
+"""Replay app: `tcptop -r FILE`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tcptop.snapshot import LabMeasurement
 
 
 class ReplayApp(ViewingApp):
-    """The screen that plays the samples of a recording."""
+    """The app that plays the samples of a recording."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "step(1)", "the next sample"),
@@ -39,7 +39,7 @@ class ReplayApp(ViewingApp):
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
-        """Takes samples of a recording, the number among them to start with, and the rest as every screen."""
+        """Takes an open recording and the index to start at; the other arguments are those of TcptopApp."""
         super().__init__(settings.interval or 1.0, sort, measured, settings, wrong)
         self._held = held
         self._start = start
@@ -47,7 +47,7 @@ class ReplayApp(ViewingApp):
     def begin(self) -> None:
         """Shows the first sample."""
         self.view(self._held, self._start, Worker("tcptop replay"))
-        if not self.is_headless:  # else the interpreter is not this program's own
+        if not self.is_headless:  # in a test, the interpreter runs other programs too
             from tcptop.screen.idle_gc import run_idle_gc
 
             self._collecting = asyncio.create_task(run_idle_gc(self._quiet_s), name="collect garbage")
@@ -56,12 +56,12 @@ class ReplayApp(ViewingApp):
         return 0.0 if self._viewer is None else self._viewer.quiet_s
 
     def action_play(self) -> None:
-        """Plays, or stands still."""
+        """Plays or pauses."""
         if self._viewer is not None:
             self._viewer.go(self._viewer.player.switched())
 
     def action_speed(self, step: int) -> None:
-        """The next higher or lower speed."""
+        """Sets the next higher or lower speed."""
         if self._viewer is not None:
             self._viewer.go(self._viewer.player.with_speed(step))
 

@@ -1,4 +1,4 @@
-"""Fills a time line piece by piece, so that whoever waits for a key can be served between two pieces."""
+"""Fills a timeline in small pieces, so that keys are handled between two pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcptop.view.timeline import STRETCHES, TimeLine, coarse_first, stretches
 from tcptop.view.trends import figure_bytes
 
 PIECE_SAMPLES = 50
-"""Of so many samples the counts are asked for at once."""
+"""Samples whose counts are read in one piece."""
 
 
 def filling(recording: Recording, held: range, times_s: Sequence[float]) -> Iterator[TimeLine]:
@@ -49,7 +49,7 @@ def filling(recording: Recording, held: range, times_s: Sequence[float]) -> Iter
 
 
 def within(pieces: Iterator[TimeLine], length_s: float) -> TimeLine | None:
-    """The time line after as many pieces as that time allows; None where there is no more to do."""
+    """Works on the pieces for `length_s`; the latest timeline, None if it is complete."""
     found: TimeLine | None = None
     end_s = time.monotonic() + length_s
     for piece in pieces:

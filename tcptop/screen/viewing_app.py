@@ -1,4 +1,4 @@
-"""What every screen can do that shows samples of a recording: step through them, jump, and draw the time line."""
+"""Base of apps that show recorded samples: stepping, jumping, drawing the timeline."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DAMAGE_SHOWN_S = 5.0
 
 
 class ViewingApp(TcptopApp):
-    """A screen with a viewer, while there is one."""
+    """An app with a Playback while a recording is open."""
 
     _viewer: Playback | None = None
 
     def view(self, held: OpenRecording, start: int, thread: Worker) -> None:
-        """Shows a sample of a recording, from which the keys lead on; in place of another that is shown."""
+        """Opens the playback of a recording at a sample; closes the previous one."""
         from tcptop.screen.playback import Playback
 
         self.end_viewing()
@@ -40,7 +40,7 @@ class ViewingApp(TcptopApp):
         self._viewer.begin()
 
     def end_viewing(self) -> None:
-        """Closes the recording that is looked at."""
+        """Closes the playback and its recording."""
         if self._viewer is not None:
             self._viewer.end()
             self._viewer = None
@@ -50,12 +50,12 @@ class ViewingApp(TcptopApp):
         self.end_viewing()
 
     def action_step(self, step: int) -> None:
-        """Shows a sample so many further on, or back."""
+        """Shows the sample `step` further on, or back if negative."""
         if self._viewer is not None:
             self._viewer.go(self._viewer.player.stepped(step))
 
     def action_jump(self) -> None:
-        """Asks for a moment, and shows the sample nearest to it."""
+        """Asks for a time and shows the nearest sample."""
         if self._viewer is not None:
             self._ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
@@ -79,11 +79,11 @@ class ViewingApp(TcptopApp):
         trends = advanced(self._choices.trends, ledger)
         self.show(ledger, replace(self._choices, player=shown.player, time_line=self._viewer.time_line, trends=trends))
         if shown.damaged is not None:
-            self.clear_notifications()  # one line, however many samples follow one another
+            self.clear_notifications()  # one line, even if many samples follow
             self.notify(shown.damaged, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     def _show_progress(self) -> None:
-        """Draws what changed beside the sample: whether it plays, how fast, and more of the time line."""
+        """Redraws the player state and the timeline; the sample is unchanged."""
         if self._viewer is None:
             return
         self._choices = replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line)
