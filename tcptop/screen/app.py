@@ -123,11 +123,11 @@ class TcptopApp(App[int]):
         sort: str | None = None,
         measured: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
-        wrong: Sequence[str] = (),
+        mistakes: Sequence[str] = (),
     ) -> None:
         """Takes the options, the settings, and the mistakes found in the settings file."""
         super().__init__(driver_class=CellDriver)
-        self._settings, self._wrong = settings, tuple(wrong)
+        self._settings, self._mistakes = settings, tuple(mistakes)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self._measured = measured
         self.animation_level = "none"
@@ -160,7 +160,7 @@ class TcptopApp(App[int]):
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self._settings.theme or "dark"].name
-        for line in self._wrong:
+        for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
         if not self.is_headless and sys.__stdin__ is not None:
@@ -273,16 +273,16 @@ class TcptopApp(App[int]):
 
     def action_switch_extras(self) -> None:
         """Switches change marks and graphs on or off."""
-        self._say_if_saved()
+        self._notify_if_saved()
         self._choose(replace(self._choices, extras=not self._choices.extras))
 
     def action_mark(self) -> None:
         """Sets a mark at the current figures, or removes it."""
-        self._say_if_saved()
+        self._notify_if_saved()
         mark = self._ledger if self._choices.mark is None else None
         self._choose(replace(self._choices, mark=mark, since=None))
 
-    def _say_if_saved(self) -> None:
+    def _notify_if_saved(self) -> None:
         """Shows a message on a saved tree: its one sample never changes."""
         if self._ledger is not None and not self._ledger.live:
             self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 NEVER = 1 << 30
 LOOK_EVERY_S = 1.0
-QUIET_S = 2.0
+IDLE_S = 2.0
 """Time without a key press after which the program is idle."""
 MANY_OBJECTS = 50_000
 """Approximate number of new objects that makes a collection worth its cost."""
 
 
-async def run_idle_gc(quiet_s: Callable[[], float]) -> None:
-    """Disables automatic full collections, and runs one after QUIET_S without a key press.
+async def run_idle_gc(idle_s: Callable[[], float]) -> None:
+    """Disables automatic full collections, and runs one after IDLE_S without a key press.
 
     Collections of the young generations, which find nearly all garbage, stay automatic. Objects that exist at the
     start are frozen: no collection visits them.
@@ -25,5 +25,5 @@ async def run_idle_gc(quiet_s: Callable[[], float]) -> None:
     gc.set_threshold(young, middle, NEVER)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if quiet_s() > QUIET_S and gc.get_count()[2] * young * middle > MANY_OBJECTS:
+        if idle_s() > IDLE_S and gc.get_count()[2] * young * middle > MANY_OBJECTS:
             gc.collect()

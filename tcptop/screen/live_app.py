@@ -59,31 +59,31 @@ class LiveApp(TcptopApp):
         sort: str | None = None,
         measured: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
-        wrong: Sequence[str] = (),
+        mistakes: Sequence[str] = (),
     ) -> None:
         """Takes the host; the other arguments are those of TcptopApp."""
-        super().__init__(every_s, sort, measured, settings, wrong)
+        super().__init__(every_s, sort, measured, settings, mistakes)
         self._host = host
         self._live: LiveSampler | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._sampling_task: asyncio.Task[None] | None = None
         self._with_layouts = False
         self._trends = NO_TRENDS
 
     def begin(self) -> None:
         """Starts sampling a live host, or samples a saved tree once."""
         if not self._host.identity.live:
-            self._look_at_saved()
+            self._sample_saved_tree()
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
             Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
         )
-        self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
+        self._sampling_task = asyncio.create_task(self._run_sampling(self._live), name="follow the host")
 
     def on_unmount(self) -> None:
         """Stops sampling; a hung read stays in its daemon thread."""
-        if self._following is not None:
-            self._following.cancel()
+        if self._sampling_task is not None:
+            self._sampling_task.cancel()
 
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a sample and draws it."""
@@ -95,18 +95,18 @@ class LiveApp(TcptopApp):
         """Draws the latest sample."""
         self.show(ledger, replace(self._choices, trends=self._trends))
 
-    def sampled(self, snapshot: Snapshot) -> None:
+    def receive_sample(self, snapshot: Snapshot) -> None:
         """Receives every new sample, drawn or not."""
         self.post_message(Sampled(snapshot))
 
-    async def _follow(self, live: LiveSampler) -> None:
+    async def _run_sampling(self, live: LiveSampler) -> None:
         try:
             async for snapshot in live.snapshots():
-                self.sampled(snapshot)
+                self.receive_sample(snapshot)
         except Exception as error:
             self.post_message(Stopped(error))
 
-    def _look_at_saved(self) -> None:
+    def _sample_saved_tree(self) -> None:
         sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
         if self._with_layouts:
             sampler.ask_for("btf")
@@ -127,7 +127,7 @@ class LiveApp(TcptopApp):
         if self._live is not None:
             self._live.sample_now()
         else:
-            self._look_at_saved()
+            self._sample_saved_tree()
 
     def action_pause(self) -> None:
         """Pauses sampling, or resumes it."""
@@ -135,12 +135,12 @@ class LiveApp(TcptopApp):
             self._choose(replace(self._choices, paused=not self._choices.paused))
             self._live.pause(self._choices.paused)
         else:
-            self._say_saved()
+            self._notify_no_interval()
 
     def action_ask_interval(self) -> None:
         """Asks for the seconds between samples."""
         if self._live is None:
-            self._say_saved()
+            self._notify_no_interval()
             return
         self._ask("seconds from one sample to the next:", self._answer_interval)
 
@@ -167,7 +167,7 @@ class LiveApp(TcptopApp):
             self._live.sampler.ask_for("btf")
         elif not self._with_layouts:
             self._with_layouts = True
-            self._look_at_saved()
+            self._sample_saved_tree()
 
     def _answer_interval(self, answer: str | None) -> None:
         if not answer:
@@ -182,7 +182,7 @@ class LiveApp(TcptopApp):
             self._choose(replace(self._choices, interval_s=every_s))
             self._live.set_interval(every_s)
         else:
-            self._say_saved()
+            self._notify_no_interval()
 
-    def _say_saved(self) -> None:
+    def _notify_no_interval(self) -> None:
         self.notify("saved: there is one sample, and no interval", timeout=3, markup=False)

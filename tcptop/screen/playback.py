@@ -11,7 +11,7 @@ from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
-from tcptop.screen.timeline_fill import filling, within
+from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 from tcptop.view.player import Player
@@ -22,11 +22,11 @@ TICK_S = 0.05
 PIECE_S = 0.004
 REST_S = 0.012
 """The timeline is filled in steps of PIECE_S with rests of REST_S between them."""
-QUIET_S = 0.3
+IDLE_S = 0.3
 """Time without a request for a sample after which filling the timeline continues."""
 
 
-class OpenRecording(NamedTuple):
+class SampleSelection(NamedTuple):
     """A recording with its selected samples and their times."""
 
     recording: Recording
@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     """Description of its damage in one line; None if intact."""
 
 
-def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecording, int]:
+def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
     """The selected samples, and the index among them to start at.
 
     Raises:
@@ -63,7 +63,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[OpenRecor
         times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
     except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
-    return OpenRecording(recording, samples, times_s, timed), start
+    return SampleSelection(recording, samples, times_s, timed), start
 
 
 class Playback:
@@ -71,7 +71,7 @@ class Playback:
 
     def __init__(
         self,
-        held: OpenRecording,
+        selection: SampleSelection,
         thread: Worker,
         start: int,
         show: Callable[[Frame], None],
@@ -82,14 +82,14 @@ class Playback:
 
         Calls `show` with each sample, `changed` after a change of the player or timeline alone, `failed` with an error.
         """
-        self._held = held
+        self._selection = selection
         self._thread = thread
         self._show, self._changed, self._failed = show, changed, failed
-        self._wanted = asyncio.Event()
-        self._asked_at_s = 0.0
+        self._requested = asyncio.Event()
+        self._requested_at_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._playing: asyncio.Task[None] | None = None
-        self.player = Player(held.times_s).at(start)
+        self.player = Player(selection.times_s).at(start)
         self._shown_index = start
         self.time_line: TimeLine = NO_TIME_LINE
 
@@ -99,33 +99,33 @@ class Playback:
         return self.player.at(self._shown_index)
 
     @property
-    def quiet_s(self) -> float:
+    def idle_s(self) -> float:
         """Seconds since the last request for a sample."""
-        return time.monotonic() - self._asked_at_s
+        return time.monotonic() - self._requested_at_s
 
     def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
         self._tasks = [
-            asyncio.create_task(self._guarded(self._read_on()), name="read samples"),
-            asyncio.create_task(self._guarded(self._fill()), name="fill the time line"),
+            asyncio.create_task(self._report_errors(self._read_requested()), name="read samples"),
+            asyncio.create_task(self._report_errors(self._fill()), name="fill the time line"),
         ]
-        self._wanted.set()
+        self._requested.set()
 
     def end(self) -> None:
         """Stops all tasks and closes the recording."""
         for task in [*self._tasks, *([self._playing] if self._playing else [])]:
             task.cancel()
-        self._thread.submit(self._held.recording.close)
+        self._thread.submit(self._selection.recording.close)
 
     def go(self, player: Player) -> None:
         """Sets the player: another sample, or another speed."""
-        self._asked_at_s = time.monotonic()
+        self._requested_at_s = time.monotonic()
         moved = player.index != self.player.index
         self.player = player
         if player.playing and (self._playing is None or self._playing.done()):
-            self._playing = asyncio.create_task(self._guarded(self._play()), name="play")
+            self._playing = asyncio.create_task(self._report_errors(self._play()), name="play")
         if moved:
-            self._wanted.set()
+            self._requested.set()
         else:
             self._changed()
 
@@ -137,23 +137,23 @@ class Playback:
             TcptopError: if the recording has no sample near that time.
 
         """
-        times_s = self._held.times_s
-        if not self._held.timed:
+        times_s = self._selection.times_s
+        if not self._selection.timed:
             raise ValueError("its samples have no times")
         moment_s = parse_time_near(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.at(nearest_sample(times_s, moment_s, self._held.recording.path)))
+        self.go(self.player.at(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+    async def _report_errors(self, work: Coroutine[None, None, None]) -> None:
         try:
             await work
         except Exception as error:
             self._failed(error)
 
-    async def _read_on(self) -> None:
-        recording, samples = self._held.recording, self._held.samples
+    async def _read_requested(self) -> None:
+        recording, samples = self._selection.recording, self._selection.samples
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
+            await self._requested.wait()
+            self._requested.clear()
             number = samples[self.player.index]
             snapshot, damaged = await self._thread.run(
                 lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
@@ -169,19 +169,19 @@ class Playback:
             player = self.player.advanced(now_s - before_s)
             before_s = now_s
             if player.index != self.player.index:
-                self._wanted.set()
+                self._requested.set()
             elif player.playing != self.player.playing:
                 self._changed()
             self.player = player
 
     async def _fill(self) -> None:
-        pieces = filling(self._held.recording, self._held.samples, self._held.times_s)
+        pieces = fill_timeline(self._selection.recording, self._selection.samples, self._selection.times_s)
         while True:
-            found = await self._thread.run(lambda: within(pieces, PIECE_S))
+            found = await self._thread.run(lambda: work_for(pieces, PIECE_S))
             if found is None:
                 return
             self.time_line = found
             self._changed()
             await asyncio.sleep(REST_S)
-            while (quiet_s := self.quiet_s) < QUIET_S:
-                await asyncio.sleep(QUIET_S - quiet_s)
+            while (idle_s := self.idle_s) < IDLE_S:
+                await asyncio.sleep(IDLE_S - idle_s)

@@ -59,16 +59,16 @@ class RecordingApp(LiveApp, ViewingApp):
 
             wait([self._recording.stop()], timeout=END_S)
 
-    def sampled(self, snapshot: Snapshot) -> None:
+    def receive_sample(self, snapshot: Snapshot) -> None:
         """Records the new sample."""
         if self._recording is not None:
             self._recording.add(snapshot)
-        super().sampled(snapshot)
+        super().receive_sample(snapshot)
 
     def show_latest(self, ledger: Ledger) -> None:
         """Draws the latest sample, unless the user looks back at an earlier one."""
         self._latest = ledger
-        if self._viewer is None:
+        if self._playback is None:
             super().show_latest(ledger)
 
     def action_record(self) -> None:
@@ -84,7 +84,7 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def action_step(self, step: int) -> None:
         """Shows the previous or next recorded sample; after the newest one, returns to live."""
-        viewer = self._viewer
+        viewer = self._playback
         if viewer is None and step > 0 and self._recorded_path is not None:
             self.notify("this is the newest; T looks back", timeout=3, markup=False)
         elif viewer is None:
@@ -97,14 +97,14 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def action_jump(self) -> None:
         """Asks for a time in the recording."""
-        if self._viewer is None:
+        if self._playback is None:
             self._look_back(lambda last: last, super().action_jump)
         else:
             super().action_jump()
 
     def action_live(self) -> None:
         """Returns to the live sample, and resumes if paused."""
-        self.end_viewing()
+        self.end_playback()
         self.set_class(False, REPLAY_CLASS)
         self._choices = replace(self._choices, player=None, looking_back=False, time_line=NO_TIME_LINE)
         if self._choices.paused:
@@ -114,7 +114,7 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def action_sample(self) -> None:
         """Takes a sample of all sources now, and shows it live."""
-        if self._viewer is not None:
+        if self._playback is not None:
             self.action_live()
         super().action_sample()
 
@@ -178,18 +178,18 @@ class RecordingApp(LiveApp, ViewingApp):
         from tcptop.screen.playback import select_and_start
 
         try:
-            held, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
+            selection, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         finally:
             self._opening = False
-        index = start(len(held.samples) - 1)
+        index = start(len(selection.samples) - 1)
         if index is None:
-            self._disk.submit(held.recording.close)
+            self._disk.submit(selection.recording.close)
             self.action_live()
             return
         self._choices = replace(self._choices, looking_back=True, trends=NO_TRENDS)
-        self.view(held, index, self._disk)
+        self.open_playback(selection, index, self._disk)
         if then is not None:
             then()
