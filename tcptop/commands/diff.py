@@ -59,12 +59,12 @@ def _diff_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.comparison.compare import compared
+    from tcptop.comparison.compare import compare_ledgers
     from tcptop.text.printable import printable_name
 
     before, after = (read_named_ledger(name, COMMAND) for name in names)
     labels = (printable_name(names[0]), printable_name(names[1]))
-    difference = compared(before, after, labels)
+    difference = compare_ledgers(before, after, labels)
     if as_json:
         from tcptop.report.diff_json import diff_as_json
 

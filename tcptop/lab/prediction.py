@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.accounting.states import unread_fin_parts
+from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
+from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
@@ -29,7 +29,7 @@ from tcptop.kernel.objects import (
 from tcptop.lab.fit import OBSERVER_ROW, RelatedRows, RowShape
 from tcptop.lab.runs import WatchedRows
 from tcptop.lab.vectors import VECTORS
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -120,14 +120,14 @@ class Predictor:
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
-        sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
+        sides = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
         return self._predict(sides, fin)
 
     def predict_pair(self, state: State, ports_per_connection: float = 1.0) -> Prediction:
         """Both ends of a connection, of which many may share a local port."""
         accepted, outgoing = (
-            side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+            socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
         predicted = self._predict([accepted, outgoing])
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
@@ -187,7 +187,7 @@ class Predictor:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _predict(self, sides: Sequence[Side], besides: Sequence[Part] = ()) -> Prediction:
+    def _predict(self, sides: Sequence[SocketCost], besides: Sequence[ObjectCost] = ()) -> Prediction:
         rows: dict[str, PredictedRow] = {}
         vectors: dict[str, PredictedRow] = {}
         missing: dict[str, None] = {}

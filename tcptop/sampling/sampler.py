@@ -86,7 +86,7 @@ class Sampler:
         interval_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         on_read: Callable[[SourceRead], None] | None = None,
     ) -> None:
         """Passes every read to `on_read`, which must return quickly."""
@@ -99,7 +99,7 @@ class Sampler:
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
         self._unwanted: set[str] = set()
-        self._measured = measured
+        self._lab_measurement = lab_measurement
         self._on_read = on_read
         self._sockstat_answers: tuple[HostAnswer, ...] = ()
 
@@ -200,7 +200,7 @@ class Sampler:
             place=identity.place,
             net_namespace=identity.net_namespace,
             page_size_bytes=identity.page_size_bytes,
-            measured=self._measured,
+            lab_measurement=self._lab_measurement,
             **readings,
         )
 

@@ -57,12 +57,12 @@ class LiveApp(TcptopApp):
         host: Host,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         mistakes: Sequence[str] = (),
     ) -> None:
         """Takes the host; the other arguments are those of TcptopApp."""
-        super().__init__(every_s, sort, measured, settings, mistakes)
+        super().__init__(every_s, sort, lab_measurement, settings, mistakes)
         self._host = host
         self._live: LiveSampler | None = None
         self._sampling_task: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class LiveApp(TcptopApp):
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
         )
         self._sampling_task = asyncio.create_task(self._run_sampling(self._live), name="follow the host")
 
@@ -107,7 +107,7 @@ class LiveApp(TcptopApp):
             self.post_message(Stopped(error))
 
     def _sample_saved_tree(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self._lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
         read_due(sampler)

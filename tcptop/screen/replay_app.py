@@ -35,12 +35,12 @@ class ReplayApp(ViewingApp):
         selection: SampleSelection,
         start: int = 0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         mistakes: Sequence[str] = (),
     ) -> None:
         """Takes an open recording and the index to start at; the other arguments are those of TcptopApp."""
-        super().__init__(settings.interval or 1.0, sort, measured, settings, mistakes)
+        super().__init__(settings.interval or 1.0, sort, lab_measurement, settings, mistakes)
         self._selection = selection
         self._start = start
 
