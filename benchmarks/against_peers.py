@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 from churn import PER_SECOND, churn
 
-from tcptop.lab.holder import holding
+from tcptop.lab.socket_process import start_socket_process
 
 COLUMNS, ROWS = 120, 40
 CONNECTIONS_EACH = 7_500
@@ -186,7 +186,9 @@ def compare_socket_counts(seconds: float, sockets: int) -> None:
     with ExitStack() as stack:
         # One holder and namespace for each CONNECTIONS_EACH, which stay below the usual limit of descriptors.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
-            stack.enter_context(holding(ipv6=False, connections=CONNECTIONS_EACH)).ask("open", CONNECTIONS_EACH)
+            stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
+                "open", CONNECTIONS_EACH
+            )
         time.sleep(WARM_S)
         loaded = measure_cost(TCPTOP, seconds)
     without = (before.cpu_percent + measure_cost(TCPTOP, seconds).cpu_percent) / 2

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tcptop.lab.load import bring_loopback_up, end_with, enter_namespace
+from tcptop.lab.socket_program import bring_loopback_up, die_with_parent, enter_namespace
 
 PER_SECOND = 200
 TICK_S = 0.05
@@ -37,7 +37,7 @@ def churn() -> Iterator[bool]:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        end_with(parent)
+        die_with_parent(parent)
         enter_namespace()
         bring_loopback_up()
         open_and_close_forever()

@@ -34,7 +34,11 @@ def record_day(file: str, trees: list[str]) -> None:
         host.identity = host.identity._replace(live=True, page_size_bytes=4096)
     recorder, clock_s = Recorder(file), 0.0
     sampler = Sampler(
-        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.add_read
+        hosts[0],
+        kernel_sources(),
+        monotonic=lambda: clock_s,
+        unix_time=lambda: 1.8e9 + clock_s,
+        on_read=recorder.add_read,
     )
     for number in range(SAMPLES):
         sampler.host = hosts[number // HOUR % len(hosts)]

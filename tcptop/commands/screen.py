@@ -31,10 +31,10 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.screen.settings import path, read
+    from tcptop.screen.settings import read_settings, settings_path
     from tcptop.text.ascii import needs_ascii
 
-    settings, wrong = read(path())
+    settings, wrong = read_settings(settings_path())
     given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
     settings = replace(
         settings,
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # A limit of this terminal is not the user's wish, so it never reaches the settings file.
+    # What this terminal lacks is not the user's choice, so it never reaches the settings file.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     make_app = _make_live_app if options.replay is None else _make_replay_app
     app = make_app(options, settings, wrong)

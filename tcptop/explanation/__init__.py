@@ -15,7 +15,7 @@ from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
-from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
@@ -35,7 +35,7 @@ PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
-    *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in SUBJECTS.items()),
+    *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
 """The pages that `tcptop explain` lists by name; pages of single caches are made by `page_of_cache`."""
@@ -77,7 +77,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """The page of a part of a figure, which may cover several objects; None for one without objects (idle slab)."""
     parts = [
-        part for cost in ledger.costs.values() for part in cost.figures["mix"].outgoing.parts if part.label == label
+        part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]
     names = dict.fromkeys(part.object for part in parts)
     objects = [item for item in KERNEL_OBJECTS if item.struct in names and item.label == label]

@@ -8,7 +8,7 @@ from tcptop.explanation.call_tree import draw_call_tree
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
-from tcptop.kernel.call_paths import ways
+from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import StructLayout
@@ -50,7 +50,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
     parts = [
         part
         for cost in ledger.costs.values()
-        for figure in cost.figures.values()
+        for figure in cost.by_family.values()
         for part in figure.outgoing.parts
         if part.cache in names
     ]
@@ -93,13 +93,13 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     yield from fact_lines("how many", occurrence(item), columns)
     if item.since or item.until:
         yield from fact_lines("kernels", releases_text(item), columns)
-    yield from fact_lines("seen by", item.seen_by, columns)
+    yield from fact_lines("seen by", item.detected_by, columns)
     line = next((each for each in ledger.caches if each.name in item.caches), None)
     for text in size_texts(item, size, line, layout):
         yield from fact_lines("size", text, columns)
     yield from fact_lines("source", basis_text(size), columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
-        trees = list(ways((item,), released))
+        trees = list(find_call_trees((item,), released))
         yield EMPTY_LINE
         yield ((f" {title} by ", "dim"), (function, "accent"))
         for tree in trees:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.live_size import live_size
-from tcptop.kernel.call_paths import Call, Subject
+from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.objects import KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role, wrap_text
@@ -14,7 +14,7 @@ ARROW = " → "
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
-def call_tree_page(subject: Subject, ledger: Ledger, columns: int) -> list[Line]:
+def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
     """The page of a subject: all its call trees."""
     lines: list[Line] = [
         *[((f" {text}", "dim"),) for text in wrap_text(INTRODUCTION, max(20, columns - 1))],

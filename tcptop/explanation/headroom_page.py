@@ -19,7 +19,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
                 limit.name,
                 limit.concerns,
                 used_text(ledger, limit),
-                limit_text(limit, limit.most),
+                limit_text(limit, limit.maximum),
                 units.count(limit.headroom_sockets),
                 limit.scope,
             ),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.objects import CGROUP_VECTORS, KernelObject
-from tcptop.ledger import CacheLine, Ledger, Part
+from tcptop.ledger import CacheLine, Ledger, ObjectCost
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
 
@@ -71,8 +71,8 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
     if layout is not None:
         return LiveSize("struct", None, None, layout.size_bytes, None, None)
     names_known = ledger.sources["slab_links"].state == "ok"
-    is_missing = any(kernel_object.struct in each for each in ledger.costs["full"].figures["mix"].outgoing.missing)
-    has_figures = kernel_object.in_every_figure and bool(ledger.costs["full"].figures["mix"].outgoing.parts)
+    is_missing = any(kernel_object.struct in each for each in ledger.costs["full"].by_family["mix"].outgoing.missing)
+    has_figures = kernel_object.always_held and bool(ledger.costs["full"].by_family["mix"].outgoing.parts)
     is_absent = not is_missing and (names_known if kernel_object.caches else has_figures)
     return LiveSize("absent" if is_absent else "unknown", None, None, None, None, None)
 
@@ -90,7 +90,7 @@ def _size_of_cache(line: CacheLine) -> LiveSize:
     return LiveSize(basis, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
 
 
-def _size_of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
+def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
     """The size of an object that may come from kmalloc caches of several sizes, as obj_cgroup vectors do."""
     sizes = sorted((_size_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
     least, most = sizes[0], sizes[-1]
@@ -100,7 +100,7 @@ def _size_of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
     return least._replace(cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
 
 
-def _size_of_part(ledger: Ledger, part: Part) -> LiveSize:
+def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
@@ -118,12 +118,12 @@ def _size_of_part(ledger: Ledger, part: Part) -> LiveSize:
     )
 
 
-def _find_parts(ledger: Ledger, kernel_object: KernelObject) -> list[Part]:
+def _find_parts(ledger: Ledger, kernel_object: KernelObject) -> list[ObjectCost]:
     if kernel_object.caches:
         return []
     return [
         part
         for cost in ledger.costs.values()
-        for part in cost.figures["mix"].outgoing.parts
+        for part in cost.by_family["mix"].outgoing.parts
         if part.object == kernel_object.struct
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcptop.ledger import Ledger, Side, StateCost
+from tcptop.ledger import Ledger, SocketCost, StateCost
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import TableRow, table_lines
@@ -48,7 +48,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 LEFT = (True, False, False, False, True)
 
 
-def side_amount(side: Side | None, own_port: bool = False) -> str:
+def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
     """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
     if side is None:
         return ""
@@ -63,7 +63,7 @@ def side_amount(side: Side | None, own_port: bool = False) -> str:
 
 def count_text(state: StateCost) -> str:
     """The number of sockets in a state; after `≤` if it is an upper bound."""
-    return f"{'≤ ' if state.count_is_most and state.count is not None else ''}{units.count(state.count)}"
+    return f"{'≤ ' if state.count_is_upper_bound and state.count is not None else ''}{units.count(state.count)}"
 
 
 def holds_text(state: StateCost) -> str:

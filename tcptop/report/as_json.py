@@ -10,11 +10,11 @@ from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import (
     CacheLine,
     ConnectionCost,
-    Figure,
+    CostBySide,
     Ledger,
     Limit,
     NodeMemory,
-    Side,
+    SocketCost,
     StateCost,
     ZoneMemory,
 )
@@ -84,7 +84,7 @@ def as_object(ledger: Ledger) -> Json:
             "missing": list(ledger.limits.missing),
             "walls": [_limit(limit) for limit in ledger.limits.rows],
         },
-        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.why_not},
+        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": [_node(node) for node in ledger.nodes],
         "sources": {
             name: {
@@ -141,7 +141,7 @@ def _cache(cache: CacheLine) -> Json:
 
 def _cost(cost: ConnectionCost) -> Json:
     return {
-        **{family: _figure(figure) for family, figure in cost.figures.items()},
+        **{family: _figure(figure) for family, figure in cost.by_family.items()},
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
@@ -155,13 +155,13 @@ def _state(state: StateCost) -> Json:
         "outgoing": _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
-        "sockets_are_at_most": state.count_is_most,
+        "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
         "note": state.note,
     }
 
 
-def _side_sums(side: Side | None) -> Json | None:
+def _side_sums(side: SocketCost | None) -> Json | None:
     """The sums of a side without its parts; null if the state has no such side."""
     if side is None:
         return None
@@ -179,18 +179,18 @@ def _limit(limit: Limit) -> Json:
         "concerns": limit.concerns,
         "unit": limit.unit,
         "used": limit.used,
-        "most": limit.most,
+        "most": limit.maximum,
         "room_sockets": limit.headroom_sockets,
         "scope": limit.scope,
         "note": limit.note,
     }
 
 
-def _figure(figure: Figure) -> Json:
+def _figure(figure: CostBySide) -> Json:
     return {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
 
 
-def _side(side: Side) -> Json:
+def _side(side: SocketCost) -> Json:
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),

@@ -9,12 +9,12 @@ from tcptop import __version__
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
     SlabGrowth,
     StateChange,
-    Subject,
 )
 from tcptop.report.as_json import utc_text
 
@@ -23,12 +23,12 @@ SCHEMA = 1
 Json = dict[str, Any]
 
 
-def diff_as_json(difference: Difference) -> str:
+def diff_as_json(difference: LedgerDifference) -> str:
     """The difference as one JSON object on one line, in ASCII."""
     return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
 
 
-def diff_as_object(difference: Difference) -> Json:
+def diff_as_object(difference: LedgerDifference) -> Json:
     """The difference as Python objects. Lists hold only rows that changed, the largest change first."""
     return {
         "schema": SCHEMA,
@@ -53,7 +53,7 @@ def diff_as_object(difference: Difference) -> Json:
     }
 
 
-def _subject(subject: Subject) -> Json:
+def _subject(subject: ComparedInput) -> Json:
     return {
         "name": subject.label,
         "host": subject.host_name,
@@ -73,7 +73,7 @@ def _bounded(change: Change) -> Json:
 
 
 def _sides(change: Change) -> Json:
-    return {"before": change.before, "after": change.after, "change": change.more}
+    return {"before": change.before, "after": change.after, "change": change.increase}
 
 
 def _growth(growth: SlabGrowth | None) -> Json | None:

@@ -8,13 +8,13 @@ from time import gmtime, strftime
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ChangedRow,
+    ChangedRows,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
-    Row,
-    Rows,
     StateChange,
-    Subject,
 )
 from tcptop.report.as_text import REPORT_TO_ASCII, align_columns
 from tcptop.report.growth_text import growth_lines, wrap_note
@@ -28,7 +28,7 @@ MAX_NAME_CHARACTERS = 20
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 
-def diff_as_text(difference: Difference) -> str:
+def diff_as_text(difference: LedgerDifference) -> str:
     """The whole report, ending in a newline."""
     sections = [
         _head(difference),
@@ -61,14 +61,14 @@ def diff_as_text(difference: Difference) -> str:
     return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _head(difference: Difference) -> Iterator[str]:
+def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
     yield from wrap_note(f"tcptop diff: what changed from A to B{unlike}")
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         yield from wrap_note(f"{letter}  {_facts(subject)}", "  ")
 
 
-def _facts(subject: Subject) -> str:
+def _facts(subject: ComparedInput) -> str:
     if subject.taken_at_unix_s is not None:
         when = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(subject.taken_at_unix_s))
     else:
@@ -105,7 +105,7 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
 
 def _is_listed(change: Change) -> bool:
     """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
-    return change.changed and (change.more is None or round(change.more) != 0)
+    return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
 def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequence[str]:
@@ -131,9 +131,9 @@ CACHE_TITLES = ("CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHAN
 def _cache_cells(row: CacheChange) -> list[str]:
     return [
         _short_name(row.name),
-        short_signed_count(row.objects.more),
-        short_signed_count(row.active_objects.more),
-        short_signed_count(row.slabs.more),
+        short_signed_count(row.objects.increase),
+        short_signed_count(row.active_objects.increase),
+        short_signed_count(row.slabs.increase),
         units.short_size(row.bytes.before),
         units.short_size(row.bytes.after),
         signed_change(row.bytes),
@@ -143,7 +143,7 @@ def _cache_cells(row: CacheChange) -> list[str]:
 STATE_TITLES = ("STATE", "A", "B", "CHANGE", "OF")
 
 
-def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
+def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
     lines = [
         [
             row.state,
@@ -163,7 +163,7 @@ def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
 STATE_COST_TITLES = ("STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
 
 
-def _state_costs(rows: Rows[StateChange]) -> Iterator[str]:
+def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
     """The change in bytes per socket by state; usually empty for two samples of one kernel."""
     lines = []
     for row in rows.changed:
@@ -192,7 +192,7 @@ def _node_cells(row: NodeChange) -> list[str]:
         signed_change(row.free_bytes),
         _side_text(row.headroom_sockets, after=False),
         _side_text(row.headroom_sockets, after=True),
-        short_signed_count(row.headroom_sockets.more),
+        short_signed_count(row.headroom_sockets.increase),
     ]
 
 
@@ -207,7 +207,7 @@ def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
         units.page_order_size(row.order, page_bytes),
         _side_text(row.blocks, after=False),
         _side_text(row.blocks, after=True),
-        short_signed_count(row.blocks.more),
+        short_signed_count(row.blocks.increase),
         signed_change(row.bytes),
     ]
 
@@ -217,10 +217,10 @@ LEFT: dict[Sequence[str], Sequence[bool]] = {BLOCK_TITLES: (False, True, True)}
 
 def _changed_rows(
     title: str,
-    rows: Rows[Row],
+    rows: ChangedRows[ChangedRow],
     titles: Sequence[str],
-    cells: Callable[[Row], list[str]],
-    amount: Callable[[Row], Change] | None,
+    cells: Callable[[ChangedRow], list[str]],
+    amount: Callable[[ChangedRow], Change] | None,
     what: str,
 ) -> Iterator[str]:
     if not rows.changed:
@@ -229,7 +229,7 @@ def _changed_rows(
     listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
     yield from align_columns([titles, *(cells(row) for row in listed)], LEFT.get(titles, (True,)))
     if others:
-        known = [more for row in others if amount is not None and (more := amount(row).more) is not None]
+        known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
         yield f"  and {len(others)} more{sum_of_others}; --json has them all"
     if rows.unchanged:
@@ -240,7 +240,7 @@ def _short_name(text: str) -> str:
     return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[: MAX_NAME_CHARACTERS - 2]}.."
 
 
-def _not_read(difference: Difference) -> Iterator[str]:
+def _not_read(difference: LedgerDifference) -> Iterator[str]:
     """The reasons why sources were not read, or not in full, each with its side."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):

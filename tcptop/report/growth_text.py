@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from tcptop.comparison.difference import Difference, GrowthPart, SlabGrowth
+from tcptop.comparison.difference import GrowthPart, LedgerDifference, SlabGrowth
 from tcptop.report.as_text import align_columns
 from tcptop.text import units
 
@@ -16,7 +16,7 @@ MAX_NAME_CHARACTERS = 30
 TITLE = "Slab growth, and how much of it the sockets explain"
 
 
-def growth_lines(difference: Difference) -> Iterator[str]:
+def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     """The section on slab growth, or the reason why it is unknown."""
     growth = difference.growth
     yield TITLE

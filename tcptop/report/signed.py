@@ -20,6 +20,6 @@ def short_signed_count(more: float | None) -> str:
 
 def signed_change(change: Change) -> str:
     """A change of a count, or of bytes as slabtop writes them: `+2.31M`."""
-    if change.more is None:
+    if change.increase is None:
         return units.UNKNOWN
-    return units.signed_size(change.more) if change.unit == "bytes" else short_signed_count(change.more)
+    return units.signed_size(change.increase) if change.unit == "bytes" else short_signed_count(change.increase)

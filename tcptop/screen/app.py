@@ -19,11 +19,11 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from tcptop.accounting.since_mark import since_mark
+from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.keys import bound_keys
-from tcptop.screen.settings import NO_SETTINGS, Settings, path, write
+from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
@@ -121,7 +121,7 @@ class TcptopApp(App[int]):
         self,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
@@ -129,7 +129,7 @@ class TcptopApp(App[int]):
         super().__init__(driver_class=CellDriver)
         self._settings, self._wrong = settings, tuple(wrong)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
-        self._measured = measured
+        self._lab_measurement = lab_measurement
         self.animation_level = "none"
         self._ledger: Ledger | None = None
         self._choices = Choices(interval_s=every_s)
@@ -206,7 +206,7 @@ class TcptopApp(App[int]):
             return
         mark = self._choices.mark
         if mark is not None:
-            self._choices = replace(self._choices, since=since_mark(mark, self._ledger))
+            self._choices = replace(self._choices, since=growth_since_mark(mark, self._ledger))
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
@@ -351,11 +351,11 @@ class TcptopApp(App[int]):
             extras=self._choices.extras,
         )
         try:
-            write(path(), settings)
+            write_settings(settings_path(), settings)
         except OSError as error:
-            self.notify(f"{path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {path()}", timeout=4, markup=False)
+            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
         """The dark theme, or the light one."""

@@ -57,12 +57,12 @@ class LiveApp(TcptopApp):
         host: Host,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
         """Takes the host, and the rest as every screen."""
-        super().__init__(every_s, sort, measured, settings, wrong)
+        super().__init__(every_s, sort, lab_measurement, settings, wrong)
         self._host = host
         self._live: LiveSampler | None = None
         self._following: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class LiveApp(TcptopApp):
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
         )
         self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
 
@@ -107,7 +107,7 @@ class LiveApp(TcptopApp):
             self.post_message(Stopped(error))
 
     def _look_at_saved(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self._lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
         read_due(sampler)
@@ -125,7 +125,7 @@ class LiveApp(TcptopApp):
     def action_sample(self) -> None:
         """Reads everything once."""
         if self._live is not None:
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self._look_at_saved()
 
@@ -157,7 +157,7 @@ class LiveApp(TcptopApp):
         off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
         if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 

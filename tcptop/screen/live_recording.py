@@ -30,7 +30,7 @@ class LiveRecording:
         self._is_on = True
         self._has_failed = False
         self._loop = asyncio.get_running_loop()
-        sampler.keep(self._reads.append)
+        sampler.set_on_read(self._reads.append)
 
     @property
     def path(self) -> str:
@@ -48,13 +48,13 @@ class LiveRecording:
             return
         reads = tuple(self._reads)
         self._reads.clear()
-        self._thread.tell(lambda: self._write(reads, snapshot))
+        self._thread.submit(lambda: self._write(reads, snapshot))
 
     def stop(self) -> Future[int]:
         """Ends it; gives, in its time, how many samples were added."""
         self._is_on = False
-        self._sampler.keep(None)
-        return self._thread.tell(self._closed)
+        self._sampler.set_on_read(None)
+        return self._thread.submit(self._closed)
 
     def _closed(self) -> int:
         self._recorder.close()

@@ -115,7 +115,7 @@ class Playback:
         """Stops, and closes the recording."""
         for task in [*self._tasks, *([self._playing] if self._playing else [])]:
             task.cancel()
-        self._thread.tell(self._held.recording.close)
+        self._thread.submit(self._held.recording.close)
 
     def go(self, player: Player) -> None:
         """Shows another sample, or goes on in another way."""
@@ -155,7 +155,7 @@ class Playback:
             await self._wanted.wait()
             self._wanted.clear()
             number = samples[self.player.index]
-            snapshot, damaged = await self._thread.ask(
+            snapshot, damaged = await self._thread.run(
                 lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
             )
             self._shown_index = samples.index(number)
@@ -177,7 +177,7 @@ class Playback:
     async def _fill(self) -> None:
         pieces = filling(self._held.recording, self._held.samples, self._held.times_s)
         while True:
-            found = await self._thread.ask(lambda: within(pieces, PIECE_S))
+            found = await self._thread.run(lambda: within(pieces, PIECE_S))
             if found is None:
                 return
             self.time_line = found

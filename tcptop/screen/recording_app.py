@@ -141,17 +141,17 @@ class RecordingApp(LiveApp, ViewingApp):
         from tcptop.screen.live_recording import LiveRecording
 
         try:
-            recorder = await self._disk.ask(lambda: Recorder(path))
+            recorder = await self._disk.run(lambda: Recorder(path))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         if self._live is None or self._recording is not None:
-            self._disk.tell(recorder.close)
+            self._disk.submit(recorder.close)
             return
         self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
         self._recorded_path = path
         self._choose(replace(self._choices, recording_into=printable(path)))
-        self._live.look_now()
+        self._live.sample_now()
 
     async def _stopped(self, recording: LiveRecording) -> None:
         samples = await asyncio.wrap_future(recording.stop())
@@ -178,7 +178,7 @@ class RecordingApp(LiveApp, ViewingApp):
         from tcptop.screen.playback import select_and_start
 
         try:
-            held, _ = await self._disk.ask(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
+            held, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
@@ -186,7 +186,7 @@ class RecordingApp(LiveApp, ViewingApp):
             self._opening = False
         index = start(len(held.samples) - 1)
         if index is None:
-            self._disk.tell(held.recording.close)
+            self._disk.submit(held.recording.close)
             self.action_live()
             return
         self._choices = replace(self._choices, looking_back=True, trends=NO_TRENDS)

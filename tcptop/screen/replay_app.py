@@ -35,12 +35,12 @@ class ReplayApp(ViewingApp):
         held: OpenRecording,
         start: int = 0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
         wrong: Sequence[str] = (),
     ) -> None:
         """Takes samples of a recording, the number among them to start with, and the rest as every screen."""
-        super().__init__(settings.interval or 1.0, sort, measured, settings, wrong)
+        super().__init__(settings.interval or 1.0, sort, lab_measurement, settings, wrong)
         self._held = held
         self._start = start
 

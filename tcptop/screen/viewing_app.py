@@ -75,7 +75,7 @@ class ViewingApp(TcptopApp):
     def _show_recorded(self, shown: Frame) -> None:
         if self._viewer is None:
             return
-        ledger = account(shown.snapshot._replace(measured=self._measured))
+        ledger = account(shown.snapshot._replace(lab_measurement=self._lab_measurement))
         trends = advanced(self._choices.trends, ledger)
         self.show(ledger, replace(self._choices, player=shown.player, time_line=self._viewer.time_line, trends=trends))
         if shown.damaged is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.rates import difference
+from tcptop.rates import increase
 from tcptop.text import units
 
 Scope = Literal["machine", "node"]
@@ -79,7 +79,7 @@ class Column(NamedTuple):
         now = self.value(row)
         if row.at_mark is None or self.change is None:
             return now
-        return difference(self.value(row.at_mark), now)
+        return increase(self.value(row.at_mark), now)
 
     def sort_value(self, row: CacheRow) -> float | str | None:
         """The sort key of a row; None sorts last. A change since the mark sorts by its magnitude."""

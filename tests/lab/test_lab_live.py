@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_command import LAB
+from lab_program import LAB
 
 PROGRAM = [sys.executable, "-c", LAB.format(before="")]
-LOAD = "tcptop/lab/load.py"
+LOAD = "tcptop/lab/socket_program.py"
 
 
 def refusal() -> str | None:

@@ -83,12 +83,12 @@ def story(
         kernel_sources(),
         monotonic=lambda: clock[0],
         unix_time=lambda: 1795348800.4 + clock[0],
-        kept=recorder.add_read if recorder is not None else None,
+        on_read=recorder.add_read if recorder is not None else None,
     )
     looks: list[Snapshot] = []
     for phase in phases:
         host.turn_to(tree(kernel, phase))
-        sampler.make_due()
+        sampler.make_all_due()
         for _ in range(2):
             for source in sampler.due():
                 run_sync(sampler.read(source))

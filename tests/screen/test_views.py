@@ -27,7 +27,7 @@ from drive import (
 from textual._doc import take_svg_screenshot
 
 from tcptop.screen.recording_app import RecordingApp
-from tcptop.screen.settings import Settings, path, read
+from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -388,10 +388,10 @@ async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPat
         await pilot.press("c", "2", "x", "m")
         assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
         await write_by_palette(pilot)
-        await until(pilot, path().exists, "the file is written")
+        await until(pilot, settings_path().exists, "the file is written")
         await until(pilot, lambda: "written: " in grid(app), "it says so")
     expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
-    assert read(path()) == (expected, []), "what the screen does not choose stays as it was"
+    assert read_settings(settings_path()) == (expected, []), "what the screen does not choose stays as it was"
 
 
 async def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

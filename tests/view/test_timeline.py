@@ -87,7 +87,7 @@ def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
         assert found.sockets[middle] == counted(phase, "alloc")
         assert found.time_wait[middle] == counted(phase, "tw")
         cost = account(snapshot).costs["full"]
-        expected = cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+        expected = cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
         assert found.bytes_per_connection[middle] == expected
 
 
