@@ -50,11 +50,11 @@ def record_day(file: str, trees: list[str]) -> None:
 
 async def draw_sample_ms(app: ReplayApp, index: int) -> float:
     """Goes to a sample; returns the milliseconds until it is drawn."""
-    viewer = app._viewer
-    assert viewer is not None
+    playback = app._playback
+    assert playback is not None
     ended = asyncio.Event()
     started_s = time.perf_counter()
-    viewer.go(viewer.player.at(index))
+    playback.go(playback.player.at(index))
     while app._choices.player is None or app._choices.player.index != index:
         await asyncio.sleep(0)
     app.call_after_refresh(ended.set)
@@ -70,7 +70,7 @@ async def print_times(file: str) -> None:
     app = ReplayApp(recording)
     generator = random.Random(1)
     async with app.run_test(size=(120, 40)) as pilot:
-        while app._viewer is None or not app._viewer._tasks[1].done():
+        while app._playback is None or not app._playback._tasks[1].done():
             await pilot.pause(0.1)
         print(f"time line filled {(time.perf_counter() - started_s):.1f} s after the start")
         gc_task = asyncio.create_task(run_idle_gc(lambda: 0.0))  # as the replay command does
