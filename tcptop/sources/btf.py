@@ -47,6 +47,7 @@ class BtfSource(Source[Btf]):
     """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes some 50 ms."""
 
     name = "btf"
+    paths = (PATH,)
     pace = Pace(at_least_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:

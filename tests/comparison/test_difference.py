@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 from recorded import PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, looked_at, slab_rows, text, tree
-from wrapped_trees import sosreport_of
+from wrapped_trees import open_wrapped, sosreport_of
 
 from tcptop.accounting import account
 from tcptop.comparison.compare import compared
 from tcptop.comparison.difference import Change, Difference
-from tcptop.hosts.opening import open_host
 from tcptop.report.diff_json import diff_as_json, diff_as_object
 from tcptop.report.diff_text import diff_as_text
 
@@ -178,7 +177,7 @@ def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
 
 
 def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_path: Path) -> None:
-    report = account(looked_at(open_host(str(sosreport_of("6.1-4n", "established", tmp_path)))))
+    report = account(looked_at(open_wrapped(sosreport_of("6.1-4n", "established", tmp_path))))
     found = compared(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
     assert [change.key for change in found.sockets if change.changed] == []
