@@ -27,13 +27,13 @@ from pathlib import Path
 import psutil
 from churn import PER_SECOND, churn
 
-from tcptop.lab.holder import holding
+from tcptop.lab.socket_process import start_socket_process
 
 COLUMNS, ROWS = 120, 40
 CONNECTIONS_EACH = 7_500
 WARM_S = 3.0
 SILENCE_S = 0.3
-MOST_S = 10.0
+MAX_FIRST_SCREEN_S = 10.0
 EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
 TCPTOP = (sys.executable, "-m", "tcptop")
 
@@ -105,14 +105,14 @@ class Session:
         os.close(self.terminal)
 
 
-def cost_of(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
+def measure_cost(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
     """Runs a program for a time. Its first screen is what comes until it first falls silent; then it gets the keys."""
     started_s = time.monotonic()
     session = Session(command)
     try:
         while session.bytes == 0 or time.monotonic() - session.last_byte_s < SILENCE_S:
             session.read_for(0.02)
-            if time.monotonic() - started_s > MOST_S:
+            if time.monotonic() - started_s > MAX_FIRST_SCREEN_S:
                 break
         first_bytes, first_s = session.bytes, session.last_byte_s - started_s
         session.press(keys)
@@ -131,7 +131,7 @@ def cost_of(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
         session.end()
 
 
-def seconds_of(command: Sequence[str], times: int = 7) -> float:
+def median_run_s(command: Sequence[str], times: int = 7) -> float:
     """The median time that a program takes from its start to its end."""
     taken: list[float] = []
     for _ in range(times):
@@ -144,10 +144,10 @@ def seconds_of(command: Sequence[str], times: int = 7) -> float:
     return sorted(taken)[times // 2]
 
 
-def against_peers(seconds: float) -> None:
+def compare_with_peers(seconds: float) -> None:
     """Everything once, and the ratios."""
     costs = {
-        name: cost_of(command, seconds, KEYS.get(name, b""))
+        name: measure_cost(command, seconds, KEYS.get(name, b""))
         for name, command in PROGRAMS.items()
         if shutil.which(command[0])
     }
@@ -161,7 +161,7 @@ def against_peers(seconds: float) -> None:
         for name, cost in costs.items():
             if name not in ("tcptop", PLAIN):
                 print(f"{own} / {name}: {ratios(costs[own], cost)}")
-    once = {name: seconds_of(command) for name, command in ONCE.items() if shutil.which(command[0])}
+    once = {name: median_run_s(command) for name, command in ONCE.items() if shutil.which(command[0])}
     for name, taken_s in once.items():
         print(f"{name:<20}{1000 * taken_s:>9.1f} ms, {taken_s / once['python -c pass']:.1f} x python -c pass")
 
@@ -176,16 +176,18 @@ def ratios(own: Cost, other: Cost) -> str:
     )
 
 
-def against_sockets(seconds: float, sockets: int) -> None:
+def compare_socket_counts(seconds: float, sockets: int) -> None:
     """Tcptop's CPU without the sockets, with them, and without them again."""
-    before = cost_of(TCPTOP, seconds)
+    before = measure_cost(TCPTOP, seconds)
     with ExitStack() as stack:
         # Each holder no more than fit below the usual limit of descriptors, in a namespace of its own.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
-            stack.enter_context(holding(ipv6=False, connections=CONNECTIONS_EACH)).ask("open", CONNECTIONS_EACH)
+            stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
+                "open", CONNECTIONS_EACH
+            )
         time.sleep(WARM_S)
-        loaded = cost_of(TCPTOP, seconds)
-    without = (before.cpu_percent + cost_of(TCPTOP, seconds).cpu_percent) / 2
+        loaded = measure_cost(TCPTOP, seconds)
+    without = (before.cpu_percent + measure_cost(TCPTOP, seconds).cpu_percent) / 2
     print(f"CPU {without:.2f} % without, {loaded.cpu_percent:.2f} % with {sockets} sockets more:", end=" ")
     print(f"ratio {loaded.cpu_percent / without:.2f}")
 
@@ -198,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{COLUMNS}x{ROWS}, every second, {options.seconds:.0f} s each")
     if options.sockets:
-        against_sockets(options.seconds, options.sockets)
+        compare_socket_counts(options.seconds, options.sockets)
         return
     with ExitStack() as stack:
         # Nobody's own settings, and one interval for all.
@@ -208,7 +210,7 @@ def main() -> None:
         settings.write_text("update_ms = 1000\n", encoding="ascii")
         churns = stack.enter_context(churn())
         print(f"{PER_SECOND if churns else 'no'} connections a second of churn")
-        against_peers(options.seconds)
+        compare_with_peers(options.seconds)
 
 
 if __name__ == "__main__":

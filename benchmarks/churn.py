@@ -9,13 +9,13 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tcptop.lab.load import bring_loopback_up, end_with, enter_namespace
+from tcptop.lab.socket_program import bring_loopback_up, die_with_parent, enter_namespace
 
 PER_SECOND = 200
 TICK_S = 0.05
 
 
-def open_and_close() -> None:
+def open_and_close_forever() -> None:
     """Until it is killed."""
     with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
         next_s = time.monotonic()
@@ -37,10 +37,10 @@ def churn() -> Iterator[bool]:
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        end_with(parent)
+        die_with_parent(parent)
         enter_namespace()
         bring_loopback_up()
-        open_and_close()
+        open_and_close_forever()
     try:
         yield True
     finally:

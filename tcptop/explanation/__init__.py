@@ -10,17 +10,17 @@ from functools import partial
 from typing import NamedTuple
 
 from tcptop.explanation.cache_page import cache_page, objects_page
+from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
-from tcptop.explanation.trees import tree_page
-from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 
-Drawn = Callable[[Ledger, int], list[Line]]
+DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
@@ -28,20 +28,20 @@ class Page(NamedTuple):
 
     name: str
     title: str
-    lines: Drawn
+    lines: DrawLines
 
 
 PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
-    *(Page(name, subject.title, partial(tree_page, subject)) for name, subject in SUBJECTS.items()),
+    *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
 """All pages that are not of one cache, by the names that `tcptop explain` takes."""
 
 
-OTHER_NAMES = {
+PAGE_ALIASES = {
     **{text.lower(): "states" for state in State if state is not State.TIME_WAIT for text in (state.value, state.name)},
     "connect": "socket",
     "accept queue": "states",
@@ -57,9 +57,9 @@ def page_of_cache(name: str) -> Page:
     return Page(name, name, partial(cache_page, name))
 
 
-def page_named(ledger: Ledger, name: str) -> Page | None:
+def find_page(ledger: Ledger, name: str) -> Page | None:
     """The page that somebody asks for: of its own name, a cache's, a row's or a struct's; None where there is none."""
-    wanted = OTHER_NAMES.get(name.lower(), name.lower())
+    wanted = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
         if page.name == wanted:
             return page
@@ -70,22 +70,22 @@ def page_named(ledger: Ledger, name: str) -> Page | None:
     for item in KERNEL_OBJECTS:
         if name.lower() in (item.struct.lower(), item.struct.lower().removeprefix("struct ")):
             known = next((cache for cache in item.caches if ledger.cache(cache) is not None), None)
-            return page_of_cache(known) if known is not None else _page_of(item.struct, [item])
+            return page_of_cache(known) if known is not None else _page_of_objects(item.struct, [item])
     return None
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """The page of one part of a figure, which may be of several objects; None for what is no object, as idle slab."""
     parts = [
-        part for cost in ledger.costs.values() for part in cost.figures["mix"].outgoing.parts if part.label == label
+        part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]
     names = dict.fromkeys(part.object for part in parts)
     objects = [item for item in KERNEL_OBJECTS if item.struct in names and item.label == label]
     caches = {part.cache for part in parts}
     if len(objects) == 1 and len(caches) == 1 and objects[0].caches:
         return page_of_cache(caches.pop())
-    return _page_of(label, objects) if objects else None
+    return _page_of_objects(label, objects) if objects else None
 
 
-def _page_of(title: str, objects: Sequence[KernelObject]) -> Page:
+def _page_of_objects(title: str, objects: Sequence[KernelObject]) -> Page:
     return Page(title, title, partial(objects_page, tuple(objects)))

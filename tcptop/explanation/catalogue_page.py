@@ -7,7 +7,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.line import Line
-from tcptop.text.table import TableRow, table
+from tcptop.text.table import TableRow, table_lines
 
 TITLES = ("OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 LEFT = (True, False, False)
@@ -28,14 +28,14 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
                     units.exact_bytes(size.object_bytes),
                     size.slab_text,
                 ),
-                f"{cache}: {item.purpose} ({when(item)})",
-                role="dim" if size.how == "absent" else "text",
+                f"{cache}: {item.purpose} ({occurrence(item)})",
+                role="dim" if size.basis == "absent" else "text",
             )
         )
-    return table(TITLES, LEFT, rows, columns)
+    return table_lines(TITLES, LEFT, rows, columns)
 
 
-def when(item: KernelObject) -> str:
+def occurrence(item: KernelObject) -> str:
     """Which sockets have it."""
     if item.only_with is not None:
         return f"only with {item.only_with}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tcptop.ledger import Ledger, Limit
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import TableRow, table
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, table_lines
 
 TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
 LEFT = (True, True, False, False, False, True)
@@ -18,8 +18,8 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
             (
                 limit.name,
                 limit.concerns,
-                used(ledger, limit),
-                quantity(limit, limit.most),
+                used_text(ledger, limit),
+                limit_text(limit, limit.maximum),
                 units.count(limit.headroom_sockets),
                 limit.scope,
             ),
@@ -29,9 +29,9 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
         for limit in ledger.limits.rows
     ]
     return [
-        *wrapped(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
-        EMPTY,
-        *table(TITLES, LEFT, rows, columns, spare=(2, 1, 5)),
+        *paragraph(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
+        EMPTY_LINE,
+        *table_lines(TITLES, LEFT, rows, columns, movable=(2, 1, 5)),
     ]
 
 
@@ -55,15 +55,15 @@ def headroom_sentence(ledger: Ledger) -> str:
     return f"headroom {headroom_number(ledger)} sockets{limit}{unknown}"
 
 
-def used(ledger: Ledger, limit: Limit) -> str:
+def used_text(ledger: Ledger, limit: Limit) -> str:
     """What is used; of tcp_mem no more is known than the counter's error allows."""
     sockets = ledger.sockets
     if limit.unit == "bytes" and sockets.buffers_within_error:
         return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
-    return quantity(limit, limit.used)
+    return limit_text(limit, limit.used)
 
 
-def quantity(limit: Limit, amount: int | None) -> str:
+def limit_text(limit: Limit, amount: int | None) -> str:
     """An amount in the unit of the limit."""
     if amount is None:
         return units.UNKNOWN

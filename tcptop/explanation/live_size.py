@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.objects import CGROUP_VECTORS, KernelObject
-from tcptop.ledger import CacheLine, Ledger, Part
+from tcptop.ledger import CacheLine, Ledger, ObjectCost
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
 
-How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
+Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 
 class LiveSize(NamedTuple):
     """What one object takes; None is not known. From 0 to `high_slab_bytes` where it may not be there at all."""
 
-    how: How
+    basis: Basis
     cache: str | None
     """The cache that it lies in."""
     row: str | None
@@ -28,7 +28,7 @@ class LiveSize(NamedTuple):
     @property
     def text(self) -> str:
         """Both amounts: `2 368 B, 2 521 B of a slab`."""
-        if self.how == "absent":
+        if self.basis == "absent":
             return "not on this kernel"
         if self.object_bytes is None:
             if not self.high_slab_bytes:
@@ -37,7 +37,7 @@ class LiveSize(NamedTuple):
             return f"{least} {units.exact_bytes(self.high_slab_bytes)} B of slab"
         size = f"{units.exact_bytes(self.object_bytes)} B"
         if self.slab_bytes is None:
-            return f"{size} struct" if self.how == "struct" else size
+            return f"{size} struct" if self.basis == "struct" else size
         slab = units.exact_bytes(self.slab_bytes)
         if self.high_slab_bytes is not None and round(self.high_slab_bytes) != round(self.slab_bytes):
             slab = f"{slab} to {units.exact_bytes(self.high_slab_bytes)}"
@@ -60,16 +60,16 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
     for name in kernel_object.caches:
         line = ledger.cache(name)
         if line is not None:
-            return _of_line(line)
-    parts = _parts_of(ledger, kernel_object)
+            return _size_of_cache(line)
+    parts = _find_parts(ledger, kernel_object)
     if parts:
-        return _of_parts(ledger, parts)
+        return _size_of_parts(ledger, parts)
     layout = struct_of(ledger, kernel_object)
     if layout is not None:
         return LiveSize("struct", None, None, layout.size_bytes, None, None)
     known_names = ledger.sources["slab_links"].state == "ok"
-    missing = any(kernel_object.struct in each for each in ledger.costs["full"].figures["mix"].outgoing.missing)
-    figured = kernel_object.in_every_figure and bool(ledger.costs["full"].figures["mix"].outgoing.parts)
+    missing = any(kernel_object.struct in each for each in ledger.costs["full"].by_family["mix"].outgoing.missing)
+    figured = kernel_object.always_held and bool(ledger.costs["full"].by_family["mix"].outgoing.parts)
     absent = not missing and (known_names if kernel_object.caches else figured)
     return LiveSize("absent" if absent else "unknown", None, None, None, None, None)
 
@@ -79,17 +79,17 @@ def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | Non
     return ledger.structs.get(kernel_object.btf_struct) if kernel_object.btf_struct else None
 
 
-def _of_line(line: CacheLine) -> LiveSize:
+def _size_of_cache(line: CacheLine) -> LiveSize:
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
-    how: How = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
+    basis: Basis = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
     if size is None:
         return LiveSize("unknown", line.name, line.row, None, None, None)
-    return LiveSize(how, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
+    return LiveSize(basis, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
 
 
-def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
+def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
     """One object, which may lie in kmalloc caches of several sizes, as vectors do."""
-    sizes = sorted((_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
+    sizes = sorted((_size_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
     least, most = sizes[0], sizes[-1]
     if least.cache == most.cache:
         return least
@@ -97,16 +97,16 @@ def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
     return least._replace(cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
 
 
-def _of_part(ledger: Ledger, part: Part) -> LiveSize:
-    how: How = "computed" if part.computed else "estimated" if part.estimated else "read"
+def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
+    basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
         # Part of a vector for each object: the count is rounded, and the cache tells exactly.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
-        return LiveSize(how, part.cache, part.cache, size, share, line.slab_share_bytes)
+        return LiveSize(basis, part.cache, part.cache, size, share, line.slab_share_bytes)
     count = part.count or 1.0
     return LiveSize(
-        how,
+        basis,
         part.cache,
         part.cache,
         part.object_bytes / count or None,
@@ -115,12 +115,12 @@ def _of_part(ledger: Ledger, part: Part) -> LiveSize:
     )
 
 
-def _parts_of(ledger: Ledger, kernel_object: KernelObject) -> list[Part]:
+def _find_parts(ledger: Ledger, kernel_object: KernelObject) -> list[ObjectCost]:
     if kernel_object.caches:
         return []
     return [
         part
         for cost in ledger.costs.values()
-        for part in cost.figures["mix"].outgoing.parts
+        for part in cost.by_family["mix"].outgoing.parts
         if part.object == kernel_object.struct
     ]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import TableRow, table
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, table_lines
 
 LEFT = (True, False, False)
 
@@ -19,21 +19,25 @@ SCOPE = (
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     """The split, the buffers, and the parts of what is TCP's."""
-    lines = split_table(ledger, columns)
-    lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers(ledger)], columns), EMPTY]
+    lines = slab_memory_table(ledger, columns)
+    lines += [
+        EMPTY_LINE,
+        *table_lines(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers_row(ledger)], columns),
+        EMPTY_LINE,
+    ]
     parts = [
-        TableRow((part.text, units.size(part.bytes)), how_sure(part))
+        TableRow((part.text, units.size(part.bytes)), basis_text(part))
         for part in ledger.tcp_memory.parts
         if part.high_bytes and part.row is not None
     ]
     if parts:
-        lines += [*table(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY]
+        lines += [*table_lines(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
-        lines += wrapped(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
-    return [*lines, *wrapped(f" {SCOPE}", columns - 1, "dim")]
+        lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
+    return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]
 
 
-def how_sure(part: MemoryPart) -> str:
+def basis_text(part: MemoryPart) -> str:
     """Where an amount comes from: read, computed from counts, or from one end of a range to the other."""
     if not part.estimated:
         return "read"
@@ -41,12 +45,12 @@ def how_sure(part: MemoryPart) -> str:
     return "computed" if low == high else units.size_range(part.low_bytes, part.high_bytes)
 
 
-def split_table(ledger: Ledger, columns: int) -> list[Line]:
+def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
     """TCP's own, TCP's share, everything else, and what no row explains."""
-    return table(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(split(ledger.slab_memory)), columns)
+    return table_lines(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(slab_memory_rows(ledger.slab_memory)), columns)
 
 
-def split(memory: SlabMemory) -> Iterator[TableRow]:
+def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
     """The machine's slab memory by whose it is."""
     total = memory.total_bytes
     idle_error = (
@@ -69,7 +73,7 @@ def split(memory: SlabMemory) -> Iterator[TableRow]:
         )
 
 
-def buffers(ledger: Ledger) -> TableRow:
+def buffers_row(ledger: Ledger) -> TableRow:
     """What is charged to sockets, with its error."""
     sockets = ledger.sockets
     if sockets.buffer_bytes is None:

@@ -22,20 +22,12 @@ class Hole(NamedTuple):
 
 def holes(layout: StructLayout) -> tuple[Hole, ...]:
     """The holes between members, by offset; not the padding behind the last."""
-    return tuple(_gaps(layout))
+    return tuple(_find_holes(layout))
 
 
 def tail_padding_bytes(layout: StructLayout) -> int:
     """What lies behind the last member; all of a struct without any."""
-    return layout.size_bytes - max((min(_end(each), layout.size_bytes) for each in layout.members), default=0)
-
-
-def member_bytes(layout: StructLayout) -> int:
-    """The bytes that belong to members; bit-fields that share a byte count it once.
-
-    With the holes and the padding this is the struct's size.
-    """
-    return layout.size_bytes - tail_padding_bytes(layout) - sum(hole.size_bytes for hole in holes(layout))
+    return layout.size_bytes - max((min(_end_bytes(each), layout.size_bytes) for each in layout.members), default=0)
 
 
 def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ...]:
@@ -43,7 +35,7 @@ def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ..
     return tuple(sorted(layout.members, key=lambda each: (-each.size_bytes, each.offset_bytes))[:number])
 
 
-def _gaps(layout: StructLayout) -> Iterator[Hole]:
+def _find_holes(layout: StructLayout) -> Iterator[Hole]:
     end, last = 0, None
     for member in sorted(layout.members, key=lambda each: each.offset_bytes):
         if member.size_bytes == 0:  # a marker of the group that follows
@@ -51,9 +43,9 @@ def _gaps(layout: StructLayout) -> Iterator[Hole]:
         start = min(member.offset_bytes, layout.size_bytes)
         if start > end:
             yield Hole(end, start - end, last)
-        if _end(member) > end:
-            end, last = _end(member), member.name
+        if _end_bytes(member) > end:
+            end, last = _end_bytes(member), member.name
 
 
-def _end(member: StructMember) -> int:
+def _end_bytes(member: StructMember) -> int:
     return member.offset_bytes + member.size_bytes if member.size_bytes else 0

@@ -10,11 +10,11 @@ from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import (
     CacheLine,
     ConnectionCost,
-    Figure,
+    CostBySide,
     Ledger,
     Limit,
     NodeMemory,
-    Side,
+    SocketCost,
     StateCost,
     ZoneMemory,
 )
@@ -35,7 +35,7 @@ def as_object(ledger: Ledger) -> Json:
     return {
         "schema": SCHEMA,
         "version": __version__,
-        "taken_at": utc(ledger.taken_at_unix_s),
+        "taken_at": utc_text(ledger.taken_at_unix_s),
         "live": ledger.live,
         "host": {
             "name": host.name,
@@ -84,7 +84,7 @@ def as_object(ledger: Ledger) -> Json:
             "missing": list(ledger.limits.missing),
             "walls": [_limit(limit) for limit in ledger.limits.rows],
         },
-        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.why_not},
+        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": [_node(node) for node in ledger.nodes],
         "sources": {
             name: {
@@ -141,7 +141,7 @@ def _cache(cache: CacheLine) -> Json:
 
 def _cost(cost: ConnectionCost) -> Json:
     return {
-        **{family: _figure(figure) for family, figure in cost.figures.items()},
+        **{family: _figure(figure) for family, figure in cost.by_family.items()},
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
@@ -151,17 +151,17 @@ def _cost(cost: ConnectionCost) -> Json:
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": _sums(state.accepted),
-        "outgoing": _sums(state.outgoing),
+        "accepted": _side_sums(state.accepted),
+        "outgoing": _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
-        "sockets_are_at_most": state.count_is_most,
+        "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
         "note": state.note,
     }
 
 
-def _sums(side: Side | None) -> Json | None:
+def _side_sums(side: SocketCost | None) -> Json | None:
     """A side without its parts; null for a state that has no such side."""
     if side is None:
         return None
@@ -179,18 +179,18 @@ def _limit(limit: Limit) -> Json:
         "concerns": limit.concerns,
         "unit": limit.unit,
         "used": limit.used,
-        "most": limit.most,
+        "most": limit.maximum,
         "room_sockets": limit.headroom_sockets,
         "scope": limit.scope,
         "note": limit.note,
     }
 
 
-def _figure(figure: Figure) -> Json:
+def _figure(figure: CostBySide) -> Json:
     return {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
 
 
-def _side(side: Side) -> Json:
+def _side(side: SocketCost) -> Json:
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
@@ -247,7 +247,7 @@ def _number(amount: float | None) -> float | None:
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 
-def utc(unix_s: float | None) -> str | None:
+def utc_text(unix_s: float | None) -> str | None:
     """A time as ISO 8601 in UTC, with milliseconds; None where it is not known."""
     if unix_s is None:
         return None

@@ -9,26 +9,26 @@ from tcptop import __version__
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
     SlabGrowth,
     StateChange,
-    Subject,
 )
-from tcptop.report.as_json import utc
+from tcptop.report.as_json import utc_text
 
 SCHEMA = 1
 
 Json = dict[str, Any]
 
 
-def diff_as_json(difference: Difference) -> str:
+def diff_as_json(difference: LedgerDifference) -> str:
     """One object on one line."""
     return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
 
 
-def diff_as_object(difference: Difference) -> Json:
+def diff_as_object(difference: LedgerDifference) -> Json:
     """The same as Python objects. The lists hold what changed alone, the largest change first."""
     return {
         "schema": SCHEMA,
@@ -53,7 +53,7 @@ def diff_as_object(difference: Difference) -> Json:
     }
 
 
-def _subject(subject: Subject) -> Json:
+def _subject(subject: ComparedInput) -> Json:
     return {
         "name": subject.label,
         "host": subject.host_name,
@@ -61,7 +61,7 @@ def _subject(subject: Subject) -> Json:
         "page_size": subject.page_size_bytes,
         "cpus": subject.cpus,
         "memory_bytes": subject.memory_bytes,
-        "taken_at": utc(subject.taken_at_unix_s),
+        "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
     }
@@ -73,7 +73,7 @@ def _bounded(change: Change) -> Json:
 
 
 def _sides(change: Change) -> Json:
-    return {"before": change.before, "after": change.after, "change": change.more}
+    return {"before": change.before, "after": change.after, "change": change.increase}
 
 
 def _growth(growth: SlabGrowth | None) -> Json | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rich.cells import cell_len
 
-GLYPHS = {
+ASCII_GLYPHS = {
     "─": "-",
     "│": "|",
     "├": "|",
@@ -57,14 +57,14 @@ GLYPHS = {
     "╻": ".",
     "╹": "'",
 }
-IN_ASCII = str.maketrans(GLYPHS)
+SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 
 
-def in_ascii(text: str) -> str:
+def to_ascii(text: str) -> str:
     """The text as ASCII of the same width; of a host's own characters question marks remain."""
     if text.isascii():
         return text
-    plain = text.translate(IN_ASCII)
+    plain = text.translate(SCREEN_TO_ASCII)
     return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 

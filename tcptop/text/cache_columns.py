@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.rates import difference
+from tcptop.rates import increase
 from tcptop.text import units
 
 Scope = Literal["machine", "node"]
 
-NOTHING = NodeCount(0, 0, 0, None)
+NO_OBJECTS = NodeCount(0, 0, 0, None)
 
 
 class CacheRow(NamedTuple):
@@ -20,17 +20,17 @@ class CacheRow(NamedTuple):
     cache: CacheLine
     node: int | None
     """None for the whole machine."""
-    before: CacheRow | None = None
+    at_mark: CacheRow | None = None
     """The same at a mark that was set: then counts show what came since."""
 
     @property
-    def here(self) -> NodeCount | None:
+    def counts(self) -> NodeCount | None:
         """The chosen node's part of the cache; None where the kernel does not tell."""
         if self.node is None:
             return NodeCount(self.cache.objects, self.cache.slabs, self.cache.bytes, self.cache.active_per_s)
         if self.cache.nodes is None:
             return None
-        return self.cache.nodes.get(self.node, NOTHING)
+        return self.cache.nodes.get(self.node, NO_OBJECTS)
 
     @property
     def share_on_node(self) -> float | None:
@@ -51,8 +51,8 @@ class Column(NamedTuple):
     id: str
     title: str
     help: str
-    show: Callable[[CacheRow], str]
-    amount: Callable[[CacheRow], float | str | None]
+    format: Callable[[CacheRow], str]
+    value: Callable[[CacheRow], float | str | None]
     """What is shown, as a number, or a text that rows can be sorted by; None where it is not known."""
     sort_key: str | None = None
     """slabtop's letter."""
@@ -66,23 +66,23 @@ class Column(NamedTuple):
 
     def text(self, row: CacheRow) -> str:
         """What stands in the row: the amount, or what came since the mark."""
-        if row.before is None or self.change is None:
-            return self.show(row)
-        came = self.order(row)
+        if row.at_mark is None or self.change is None:
+            return self.format(row)
+        came = self.shown_value(row)
         return units.UNKNOWN if not isinstance(came, (int, float)) else self.change(came)
 
-    def order(self, row: CacheRow) -> float | str | None:
+    def shown_value(self, row: CacheRow) -> float | str | None:
         """What a row shows, as a number; None is not known."""
-        now = self.amount(row)
-        if row.before is None or self.change is None:
+        now = self.value(row)
+        if row.at_mark is None or self.change is None:
             return now
-        return difference(self.amount(row.before), now)
+        return increase(self.value(row.at_mark), now)
 
-    def weight(self, row: CacheRow) -> float | str | None:
+    def sort_value(self, row: CacheRow) -> float | str | None:
         """What rows are sorted by; None sorts last. Since a mark, what shrank weighs as much as what grew."""
-        amount = self.order(row)
-        by_size = row.before is not None and self.change is not None and isinstance(amount, (int, float))
-        return abs(amount) if by_size else amount  # type: ignore[arg-type]
+        value = self.shown_value(row)
+        by_magnitude = row.at_mark is not None and self.change is not None and isinstance(value, (int, float))
+        return abs(value) if by_magnitude else value  # type: ignore[arg-type]
 
     @property
     def descending(self) -> bool:
@@ -110,7 +110,7 @@ def _object_bytes(row: CacheRow) -> str:
 
 def _changed(row: CacheRow) -> str:
     """A mark on what grew or shrank between the last two readings."""
-    rate = row.here.objects_per_s if row.here else None
+    rate = row.counts.objects_per_s if row.counts else None
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
 
@@ -120,7 +120,7 @@ COLUMNS: tuple[Column, ...] = (
         "±",
         "▴ grew, ▾ shrank since the reading before",
         _changed,
-        lambda row: row.here.objects_per_s if row.here else None,
+        lambda row: row.counts.objects_per_s if row.counts else None,
         least_width=1,
         left=True,
         importance=35,
@@ -150,8 +150,8 @@ COLUMNS: tuple[Column, ...] = (
         "objects",
         "OBJS",
         "objects, in use or not",
-        lambda row: units.count(row.here.objects if row.here else None),
-        lambda row: row.here.objects if row.here else None,
+        lambda row: units.count(row.counts.objects if row.counts else None),
+        lambda row: row.counts.objects if row.counts else None,
         "o",
         7,
         importance=90,
@@ -204,8 +204,8 @@ COLUMNS: tuple[Column, ...] = (
         "slabs",
         "SLABS",
         "slabs, full or not",
-        lambda row: units.count(row.here.slabs if row.here else None),
-        lambda row: row.here.slabs if row.here else None,
+        lambda row: units.count(row.counts.slabs if row.counts else None),
+        lambda row: row.counts.slabs if row.counts else None,
         "l",
         6,
         importance=50,
@@ -244,8 +244,8 @@ COLUMNS: tuple[Column, ...] = (
         "bytes",
         "CACHE SIZE",
         "what the slabs hold, order fallback repaired",
-        lambda row: units.short_size(row.here.bytes if row.here else None),
-        lambda row: row.here.bytes if row.here else None,
+        lambda row: units.short_size(row.counts.bytes if row.counts else None),
+        lambda row: row.counts.bytes if row.counts else None,
         "c",
         10,
         importance=95,
@@ -266,8 +266,8 @@ COLUMNS: tuple[Column, ...] = (
         "per_second",
         "Δ/s",
         "how fast the active objects change (on a node: all objects)",
-        lambda row: units.signed_rate(row.here.objects_per_s if row.here else None),
-        lambda row: row.here.objects_per_s if row.here else None,
+        lambda row: units.signed_rate(row.counts.objects_per_s if row.counts else None),
+        lambda row: row.counts.objects_per_s if row.counts else None,
         least_width=5,
         importance=25,
     ),
@@ -280,17 +280,17 @@ DEFAULT_SORT_KEY = "e"
 """By what is TCP's: by any of slabtop's keys, dentry would hide TCP on most machines."""
 
 
-def column(column_id: str) -> Column:
+def find_column(column_id: str) -> Column:
     """The column of that id."""
     return next(each for each in COLUMNS if each.id == column_id)
 
 
-def rows(
+def select_rows(
     caches: Sequence[CacheLine],
     node: int | None,
     only_catalogue: bool = True,
-    wanted: str = "",
-    before: Sequence[CacheLine] | None = None,
+    name_part: str = "",
+    at_mark: Sequence[CacheLine] | None = None,
 ) -> list[CacheRow]:
     """The lines of the table: each row of slabinfo once, a merged cache only where its row is not known.
 
@@ -298,35 +298,35 @@ def rows(
         caches: those of a ledger.
         node: the node whose part is shown; None for the machine.
         only_catalogue: leaves out caches in which no object of TCP's lies.
-        wanted: a part of a name, of the cache or of one that shares its row, or of a struct; empty for all.
-        before: the caches at a mark; a cache that was not there then held nothing.
+        name_part: a part of a name, of the cache or of one that shares its row, or of a struct; empty for all.
+        at_mark: the caches at a mark; a cache that was not there then held nothing.
 
     """
-    then = None if before is None else {cache.name: CacheRow(cache, node) for cache in before}
+    then = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
     return [
-        CacheRow(cache, node, None if then is None else then.get(cache.name, CacheRow(emptied(cache), node)))
+        CacheRow(cache, node, None if then is None else then.get(cache.name, CacheRow(without_objects(cache), node)))
         for cache in caches
         if (cache.in_catalogue or not only_catalogue)
         and (cache.row == cache.name or cache.row is None)
-        and is_wanted(cache, wanted)
+        and has_name_part(cache, name_part)
     ]
 
 
-def emptied(cache: CacheLine) -> CacheLine:
+def without_objects(cache: CacheLine) -> CacheLine:
     """The cache without anything in it."""
     return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
 
 
-def is_wanted(cache: CacheLine, wanted: str) -> bool:
+def has_name_part(cache: CacheLine, name_part: str) -> bool:
     """Whether a text is part of one of the cache's names, in either case."""
-    text = wanted.lower()
+    text = name_part.lower()
     return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
-def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
+def sort_rows(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
     """The lines sorted by a column, in its own direction or the other; unknown figures come last either way."""
-    by = column(column_id)
-    known = [(by.weight(line), line.cache.name, line) for line in lines]
+    by = find_column(column_id)
+    known = [(by.sort_value(line), line.cache.name, line) for line in lines]
     descending = by.descending != reverse
     sure = [each for each in known if each[0] is not None]
     sure.sort(key=lambda each: each[1])

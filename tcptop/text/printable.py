@@ -29,7 +29,7 @@ def printable_name(text: str) -> str:
     return clean if len(clean) <= MAX_NAME_CHARACTERS else f"{clean[: MAX_NAME_CHARACTERS - 1]}…"
 
 
-def decoded(data: bytes, most_bytes: int | None = None) -> str:
+def decode_text(data: bytes, most_bytes: int | None = None) -> str:
     """The text of a file, or of its first bytes; bytes that are not UTF-8 become visible escapes."""
     if most_bytes is not None:
         data = data[:most_bytes]

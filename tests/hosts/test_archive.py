@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import ALL, looked_at, snapshot, tree, written
-from wrapped_trees import archive_of, archive_with, open_wrapped
+from packed_trees import archive_of, archive_with, open_packed
+from recorded import ALL, snapshot, take_snapshot, tree, write_tree
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
@@ -40,7 +40,7 @@ def read(host: Host, path: str) -> FileRead:
 def refused(path: Path) -> str:
     """The line that an archive is refused with."""
     with pytest.raises(OSError) as caught:  # noqa: PT011 (what it says is looked at)
-        open_wrapped(path)
+        open_packed(path)
     assert caught.value.strerror
     assert "\n" not in caught.value.strerror
     return caught.value.strerror
@@ -49,7 +49,7 @@ def refused(path: Path) -> str:
 def opened_or_line(path: Path) -> Host | str:
     """The host, or the line that the archive is refused with."""
     try:
-        return open_wrapped(path)
+        return open_packed(path)
     except OSError as error:
         return error.strerror or ""
 
@@ -60,7 +60,7 @@ def opened_or_line(path: Path) -> Host | str:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
-    found = looked_at(open_wrapped(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top)))
+    found = take_snapshot(open_packed(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top)))
     expected = snapshot("6.1-4n", "established")
     for name in FIGURES:
         of_archive, of_folder = getattr(found, name), getattr(expected, name)
@@ -69,7 +69,7 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
 def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
-    found = account(looked_at(open_wrapped(archive_of(tree(kernel, phase), tmp_path / "tree.tgz"))))
+    found = account(take_snapshot(open_packed(archive_of(tree(kernel, phase), tmp_path / "tree.tgz"))))
     expected = account(snapshot(kernel, phase))
     for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "limits", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
@@ -115,7 +115,10 @@ def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
         path = tmp_path / f"{format_}.tar"
         with tarfile.open(path, "w", format=format_) as archive:
             archive.add(tree("6.1-4n", "base"), arcname=top)
-        assert looked_at(ArchiveHost(str(path), WANTED)).slab_links.value == snapshot("6.1-4n", "base").slab_links.value
+        assert (
+            take_snapshot(ArchiveHost(str(path), WANTED)).slab_links.value
+            == snapshot("6.1-4n", "base").slab_links.value
+        )
 
 
 # Links, and what is no file.
@@ -221,7 +224,7 @@ def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path
         (f"{evil}/proc/slabinfo", b"slabinfo - version: 2.1\n"),
         (f"{evil}/sys/kernel/slab/{evil}", {"type": tarfile.SYMTYPE, "linkname": f":{evil}"}),
     ]
-    found = looked_at(open_wrapped(archive_with(tmp_path / "tree.tar", members)))
+    found = take_snapshot(open_packed(archive_with(tmp_path / "tree.tar", members)))
     assert found.slab_links.value is not None
     [(name, group)] = found.slab_links.value.group_of.items()
     assert "\x1b" not in name + group
@@ -298,7 +301,7 @@ def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(t
 def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     members = [("proc/slabinfo", b"s\n"), *((f"sys/kernel/slab/c{number}/order", b"1\n") for number in range(60))]
     path = archive_with(tmp_path / "tree.tar", members)
-    open_wrapped(path).close()
+    open_packed(path).close()
     monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 50)
     assert "more than any kernel" in refused(path)
     monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 1000)
@@ -320,7 +323,7 @@ def test_a_name_of_megabytes_is_refused(tmp_path: Path) -> None:
 def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree of a few small files."""
     files = {"proc/slabinfo": "slabinfo - version: 2.1\n", "proc/meminfo": "MemTotal: 8 kB\n", "proc/version": "Linux"}
-    return written(tmp_path_factory.mktemp("small"), files)
+    return write_tree(tmp_path_factory.mktemp("small"), files)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -353,7 +356,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
 def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
-    states = {name: getattr(looked_at(open_wrapped(path)), name).state for name in FIGURES}
+    states = {name: getattr(take_snapshot(open_packed(path)), name).state for name in FIGURES}
     assert "missing" not in states.values()
     assert set(states.values()) == {"ok", "failed"}
 
@@ -371,7 +374,7 @@ def test_no_damage_raises_anything_but_a_line(data: st.DataObject, small_tree: P
         assert host
         assert "\n" not in host
     else:
-        looked_at(host)
+        take_snapshot(host)
 
 
 def test_a_wrong_checksum_is_refused(small_tree: Path, tmp_path: Path) -> None:

@@ -6,36 +6,36 @@ import sys
 from collections.abc import Sequence
 from shutil import get_terminal_size
 
-from tcptop.explanation import PAGES, Page, page_named
+from tcptop.explanation import PAGES, Page, find_page
 from tcptop.ledger import Ledger
-from tcptop.report.as_text import IN_ASCII
-from tcptop.text.line import Line, text_of, wrapped
+from tcptop.report.as_text import REPORT_TO_ASCII
+from tcptop.text.line import Line, paragraph, text_of
 
 COLUMNS_IN_A_PIPE = 100
-MOST_COLUMNS = 120
+MAX_COLUMNS = 120
 
-TREE_IN_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
+TREE_TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
 
 
-def overview(ledger: Ledger) -> str:
+def overview_text(ledger: Ledger) -> str:
     """The catalogue, the tree of socket(2), and the names of all pages."""
     columns = _columns()
     by_name = {page.name: page for page in PAGES}
     lines: list[str] = []
     for name in ("socket", "catalogue"):
-        lines += [*_page(ledger, by_name[name], columns), ""]
+        lines += [*_page_lines(ledger, by_name[name], columns), ""]
     pages = ", ".join(page.name for page in PAGES)
     how = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
-    return _text([*lines, *map(text_of, wrapped(how, columns, "text"))])
+    return _text([*lines, *map(text_of, paragraph(how, columns, "text"))])
 
 
-def explained(ledger: Ledger, what: str) -> str | None:
+def page_text(ledger: Ledger, what: str) -> str | None:
     """One page; None where there is none of that name."""
-    page = page_named(ledger, what)
-    return None if page is None else _text(_page(ledger, page, _columns()))
+    page = find_page(ledger, what)
+    return None if page is None else _text(_page_lines(ledger, page, _columns()))
 
 
-def _page(ledger: Ledger, page: Page, columns: int) -> list[str]:
+def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
     kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
     lines: Sequence[Line] = page.lines(ledger, columns)
     return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in lines)]
@@ -44,7 +44,7 @@ def _page(ledger: Ledger, page: Page, columns: int) -> list[str]:
 def _columns() -> int:
     if sys.stdout is None or not sys.stdout.isatty():
         return COLUMNS_IN_A_PIPE
-    return min(MOST_COLUMNS, get_terminal_size().columns)
+    return min(MAX_COLUMNS, get_terminal_size().columns)
 
 
 def _text(lines: Sequence[str]) -> str:
@@ -55,4 +55,4 @@ def _text(lines: Sequence[str]) -> str:
         return text
     # A sign of two characters takes the place of the space behind it, so that columns stay where they are.
     text = text.replace("≤ ", "<=").replace("≥ ", ">=")
-    return text.translate(IN_ASCII).translate(TREE_IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return text.translate(REPORT_TO_ASCII).translate(TREE_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
