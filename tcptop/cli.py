@@ -127,7 +127,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_sort_key(text: str) -> str:
-    """One of slabtop's letters, in either case."""
+    """One of slabtop's letters in either case, as an argparse type."""
     from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
@@ -146,7 +146,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """Which options do not go together, in one line; None where all do."""
+    """The first pair of options that exclude each other, in one line; None if there is none."""
     is_replay = options.replay is not None
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),

@@ -74,7 +74,7 @@ def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_
             kernel_sources(),
             monotonic=lambda: clock_s,
             unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125,
-            kept=recorder.add_read,
+            on_read=recorder.add_read,
         )
         for _ in range(samples):
             read_due(sampler)

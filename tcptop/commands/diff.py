@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, write_stdout
-from tcptop.commands.comparison_input import LIVE, is_lab_result, lab_result_of, ledger_of
+from tcptop.commands.comparison_input import LIVE, is_lab_result, read_lab_result, read_named_ledger
 from tcptop.errors import TcptopError
 
 DESCRIPTION = """\
@@ -59,12 +59,12 @@ def _diff_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.comparison.compare import compared
+    from tcptop.comparison.compare import compare_ledgers
     from tcptop.text.printable import printable_name
 
-    before, after = (ledger_of(name, COMMAND) for name in names)
+    before, after = (read_named_ledger(name, COMMAND) for name in names)
     labels = (printable_name(names[0]), printable_name(names[1]))
-    difference = compared(before, after, labels)
+    difference = compare_ledgers(before, after, labels)
     if as_json:
         from tcptop.report.diff_json import diff_as_json
 
@@ -79,7 +79,7 @@ def _labs_text(names: tuple[str, str], as_json: bool) -> str:
     from tcptop.lab.compare_states import compare_as_json, compare_as_text
     from tcptop.lab.terminal_table import terminal_columns
 
-    first, second = (lab_result_of(name, COMMAND) for name in names)
+    first, second = (read_lab_result(name, COMMAND) for name in names)
     if as_json:
         found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
         return json.dumps(found, ensure_ascii=True, separators=(", ", ": ")) + "\n"

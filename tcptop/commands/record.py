@@ -78,7 +78,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def ring_bytes(text: str) -> int:
-    """The size of a ring; raises ValueError for one that could not hold a minute."""
+    """The size of a ring in bytes; raises ValueError if it could not hold one minute."""
     found = parse_size_bytes(text)
     if found < MIN_RING_BYTES:
         raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
@@ -99,7 +99,7 @@ def record_until_signal(
 
     """
     ended = _event_of_signals()
-    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.add_read)
+    sampler = Sampler(host, kernel_sources(), period_s, on_read=recorder.add_read)
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)

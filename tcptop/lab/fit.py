@@ -26,7 +26,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tcptop.accounting.parts import VECTOR_ENTRY_BYTES
+from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
 MIN_R2 = 0.9

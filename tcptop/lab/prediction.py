@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.accounting.states import unread_fin_parts
+from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
+from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
@@ -32,7 +32,7 @@ from tcptop.kernel.objects import (
 from tcptop.lab.fit import OBSERVER_ROW, RelatedRows, RowShape
 from tcptop.lab.runs import WatchedRows
 from tcptop.lab.vectors import VECTORS
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -125,9 +125,9 @@ class Predictor:
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
         """Predicts one endpoint in a state; in CLOSE_WAIT with the sk_buff of the unread FIN."""
-        sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
+        costs = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
-        return self._predict(sides, fin)
+        return self._predict(costs, fin)
 
     def predict_pair(self, state: State, ports_per_connection: float = 1.0) -> Prediction:
         """Predicts both ends of a connection.
@@ -138,7 +138,7 @@ class Predictor:
 
         """
         accepted, outgoing = (
-            side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+            socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
         predicted = self._predict([accepted, outgoing])
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
@@ -198,13 +198,13 @@ class Predictor:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _predict(self, sides: Sequence[Side], more_parts: Sequence[Part] = ()) -> Prediction:
+    def _predict(self, costs: Sequence[SocketCost], more_parts: Sequence[ObjectCost] = ()) -> Prediction:
         rows: dict[str, PredictedRow] = {}
         vectors: dict[str, PredictedRow] = {}
         missing: dict[str, None] = {}
-        for each in sides:
+        for each in costs:
             missing.update(dict.fromkeys(each.missing))
-        for part in (*(part for each in sides for part in each.parts), *more_parts):
+        for part in (*(part for each in costs for part in each.parts), *more_parts):
             line = self.table.get(part.cache)
             row = (line.row if line else None) or part.cache
             into = vectors if part.object == CGROUP_VECTORS.struct else rows

@@ -41,7 +41,7 @@ class SavedTree:
         """The same with the files."""
         if self._sample is None:
             reads: list[SourceRead] = []
-            sampler = Sampler(self._host, kernel_sources(), kept=reads.append)
+            sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
             read_due(sampler)
             self._sample = RecordedSample(sampler.snapshot(), tuple(reads))
         return self._sample

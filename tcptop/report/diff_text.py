@@ -1,4 +1,4 @@
-"""A difference of two ledgers as plain text: ASCII only, no line of more than 80 characters unless a name is longer."""
+"""A difference of two ledgers as plain text: ASCII only, 80 columns unless a name is longer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from time import gmtime, strftime
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ChangedRow,
+    ChangedRows,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
-    Row,
-    Rows,
     StateChange,
-    Subject,
 )
 from tcptop.report.as_text import REPORT_TO_ASCII, align_columns
 from tcptop.report.growth_text import growth_lines, wrap_note
@@ -22,14 +22,14 @@ from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
 
 MAX_ROWS = 15
-"""Of a list; the others are counted, and are in the JSON."""
+"""The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 
-def diff_as_text(difference: Difference) -> str:
-    """The whole report, ending in a line break."""
+def diff_as_text(difference: LedgerDifference) -> str:
+    """The whole report, ending in a newline."""
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
@@ -61,14 +61,14 @@ def diff_as_text(difference: Difference) -> str:
     return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _head(difference: Difference) -> Iterator[str]:
+def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
     yield from wrap_note(f"tcptop diff: what changed from A to B{unlike}")
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         yield from wrap_note(f"{letter}  {_facts(subject)}", "  ")
 
 
-def _facts(subject: Subject) -> str:
+def _facts(subject: ComparedInput) -> str:
     if subject.taken_at_unix_s is not None:
         when = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(subject.taken_at_unix_s))
     else:
@@ -85,7 +85,7 @@ def _facts(subject: Subject) -> str:
 
 
 def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
-    changes = [change for change in figures if _is_whole_change(change)]
+    changes = [change for change in figures if _is_listed(change)]
     if not changes:
         return
     lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]
@@ -103,9 +103,9 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
     yield from align_columns([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
 
 
-def _is_whole_change(change: Change) -> bool:
-    """Whether a change is one in whole bytes or sockets: shares of slabs and of families move by less."""
-    return change.changed and (change.more is None or round(change.more) != 0)
+def _is_listed(change: Change) -> bool:
+    """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
+    return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
 def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequence[str]:
@@ -119,7 +119,7 @@ def _side_text(change: Change, after: bool) -> str:
     amount, bound = (change.after, change.after_bound) if after else (change.before, change.before_bound)
     if amount is None:
         return units.UNKNOWN
-    # Figures of a connection are told to the byte, as everywhere.
+    # Bytes per connection are exact to the byte, as in the other reports.
     exact = change.unit == "count" or amount < MAX_EXACT_BYTES
     text = units.grouped(round(amount)) if exact else units.size(amount)
     return f"{BOUND_SIGNS[bound]} {text}".strip()
@@ -131,9 +131,9 @@ CACHE_TITLES = ("CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHAN
 def _cache_cells(row: CacheChange) -> list[str]:
     return [
         _short_name(row.name),
-        short_signed_count(row.objects.more),
-        short_signed_count(row.active_objects.more),
-        short_signed_count(row.slabs.more),
+        short_signed_count(row.objects.increase),
+        short_signed_count(row.active_objects.increase),
+        short_signed_count(row.slabs.increase),
         units.short_size(row.bytes.before),
         units.short_size(row.bytes.after),
         signed_change(row.bytes),
@@ -143,7 +143,7 @@ def _cache_cells(row: CacheChange) -> list[str]:
 STATE_TITLES = ("STATE", "A", "B", "CHANGE", "OF")
 
 
-def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
+def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
     lines = [
         [
             row.state,
@@ -153,7 +153,7 @@ def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
             row.count.note,
         ]
         for row in rows.changed
-        if _is_whole_change(row.count)
+        if _is_listed(row.count)
     ]
     if lines:
         yield "TCP states, sockets in each"
@@ -163,12 +163,12 @@ def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
 STATE_COST_TITLES = ("STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
 
 
-def _state_costs(rows: Rows[StateChange]) -> Iterator[str]:
-    """The sizes are a kernel's own: two looks at one kernel seldom differ in them."""
+def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
+    """The change in bytes per socket by state; usually empty for two samples of one kernel."""
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
-        if any(cost is not None and _is_whole_change(cost) for cost in costs):
+        if any(cost is not None and _is_listed(cost) for cost in costs):
             lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
@@ -192,7 +192,7 @@ def _node_cells(row: NodeChange) -> list[str]:
         signed_change(row.free_bytes),
         _side_text(row.headroom_sockets, after=False),
         _side_text(row.headroom_sockets, after=True),
-        short_signed_count(row.headroom_sockets.more),
+        short_signed_count(row.headroom_sockets.increase),
     ]
 
 
@@ -207,7 +207,7 @@ def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
         units.page_order_size(row.order, page_bytes),
         _side_text(row.blocks, after=False),
         _side_text(row.blocks, after=True),
-        short_signed_count(row.blocks.more),
+        short_signed_count(row.blocks.increase),
         signed_change(row.bytes),
     ]
 
@@ -217,19 +217,19 @@ LEFT: dict[Sequence[str], Sequence[bool]] = {BLOCK_TITLES: (False, True, True)}
 
 def _changed_rows(
     title: str,
-    rows: Rows[Row],
+    rows: ChangedRows[ChangedRow],
     titles: Sequence[str],
-    cells: Callable[[Row], list[str]],
-    amount: Callable[[Row], Change] | None,
+    cells: Callable[[ChangedRow], list[str]],
+    amount: Callable[[ChangedRow], Change] | None,
     what: str,
 ) -> Iterator[str]:
     if not rows.changed:
         return
     yield title
-    shown, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
-    yield from align_columns([titles, *(cells(row) for row in shown)], LEFT.get(titles, (True,)))
+    listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
+    yield from align_columns([titles, *(cells(row) for row in listed)], LEFT.get(titles, (True,)))
     if others:
-        known = [more for row in others if amount is not None and (more := amount(row).more) is not None]
+        known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
         yield f"  and {len(others)} more{sum_of_others}; --json has them all"
     if rows.unchanged:
@@ -240,8 +240,8 @@ def _short_name(text: str) -> str:
     return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[: MAX_NAME_CHARACTERS - 2]}.."
 
 
-def _not_read(difference: Difference) -> Iterator[str]:
-    """Why a side has no figure where the other has one."""
+def _not_read(difference: LedgerDifference) -> Iterator[str]:
+    """The reasons why sources were not read, or not in full, each with its side."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

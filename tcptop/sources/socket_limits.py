@@ -68,12 +68,12 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
     files = parsed(FILE_NR, file_numbers)
     limits = SocketLimits(
         open_files=files[0] if files else None,
-        most_open_files=files[1] if files else None,
-        most_orphans=parsed(MAX_ORPHANS, count),
-        most_time_wait=parsed(MAX_TIME_WAIT, count),
+        max_open_files=files[1] if files else None,
+        max_orphans=parsed(MAX_ORPHANS, count),
+        max_time_wait=parsed(MAX_TIME_WAIT, count),
         local_ports=parsed(PORT_RANGE, port_range),
         conntrack_entries=parsed(CONNTRACK_COUNT, count),
-        most_conntrack_entries=parsed(CONNTRACK_MAX, count),
+        max_conntrack_entries=parsed(CONNTRACK_MAX, count),
     )
     return limits, damage
 

@@ -73,7 +73,7 @@ class BuddyPane(ScrollPane):
             title += " in bytes"
         room = [node.headroom_sockets for node in chosen_nodes(ledger, choices) if node.headroom_sockets is not None]
         if room:
-            most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
+            most = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
             title += f" ─ headroom: {most}{units.rough_count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (

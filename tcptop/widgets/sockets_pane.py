@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tcptop.ledger import Ledger, Scope, SocketCounts
+from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.view.choices import Choices
@@ -67,7 +67,7 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-def _time_wait_notes(most: int | None, scope: Scope) -> tuple[str, ...]:
+def _time_wait_notes(most: int | None, scope: CountScope) -> tuple[str, ...]:
     """Whose the count is, and the machine's where it is another."""
     if scope != "here":
         return scope, ""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, written
+from recorded import copy_recording, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, write_tree
 from rich.cells import cell_len
 
 from tcptop.accounting import account
@@ -16,7 +16,7 @@ from tcptop.explanation import PAGES, Page, find_page, page_of_cache, page_of_la
 from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import side_amount
-from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import Ledger
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
@@ -44,7 +44,7 @@ def page_bytes(kernel: str) -> int:
 
 @pytest.fixture(scope="module")
 def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    return ledger_of(written(tmp_path_factory.mktemp("nothing"), {}))
+    return ledger_of(write_tree(tmp_path_factory.mktemp("nothing"), {}))
 
 
 def named(name: str) -> Page:
@@ -163,7 +163,7 @@ def test_columns_for_which_there_is_no_room_are_told_below_their_row() -> None:
 
 
 def test_a_function_is_never_broken() -> None:
-    for subject in SUBJECTS:
+    for subject in CALL_PATH_PAGES:
         whole = set(re.findall(r"\w+\(\d?\)", "\n".join(drawn(named(subject), ledger("6.1-4n", "established"), 120))))
         narrow = set(re.findall(r"\w+\(\d?\)", "\n".join(drawn(named(subject), ledger("6.1-4n", "established"), 60))))
         assert whole == narrow
@@ -189,7 +189,7 @@ def test_no_figure_is_broken_over_two_lines() -> None:
 SIZE = re.compile(r"[+-] (?P<name>\S+)(?: \(row (?P<row>\S+)\))? +(?P<bytes>[\d ]+) B, (?P<share>[\d ]+) B of slab$")
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("subject", CALL_PATH_PAGES)
 @each_shown
 def test_sizes_beside_allocations_are_those_of_the_rows(kernel: str, phase: str, subject: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
@@ -208,7 +208,7 @@ def test_sizes_beside_allocations_are_those_of_the_rows(kernel: str, phase: str,
 
 @each_shown
 def test_what_a_tree_calls_absent_is(kernel: str, phase: str) -> None:
-    for subject in SUBJECTS:
+    for subject in CALL_PATH_PAGES:
         for line in drawn(named(subject), ledger(kernel, phase), 120):
             found = re.search(r"[+-] (.+?) +not on this kernel$", line)
             if found and found[1] != "struct socket_wq, kmalloc":
@@ -420,7 +420,7 @@ def test_a_cache_of_which_a_share_is_tcps_is_not_said_to_be_of_others() -> None:
 
 
 def test_without_slabinfo_a_page_says_why_and_gives_what_others_may_read(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     figures = ledger_of(root)
     lines = drawn(page_of_cache("tcp_bind_bucket"), figures, 100)
@@ -480,7 +480,7 @@ def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) ->
 def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
     """In `established` the blob may be twice its least, and nobody knows of vectors."""
     figures = ledger("6.1-4n", "established")
-    figure = figures.costs["full"].figures["mix"]
+    figure = figures.costs["full"].by_family["mix"]
     for side in (figure.accepted, figure.outgoing):
         high = sum(part.high_slab_bytes or 0 for part in side.parts)
         assert side.is_range
@@ -494,7 +494,7 @@ def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
 
 def test_a_figure_that_is_none_says_what_it_is() -> None:
     figures = ledger("6.1-4n", "established")
-    figure = figures.costs["full"].figures["mix"]
+    figure = figures.costs["full"].by_family["mix"]
     sure = tuple(
         part._replace(high_slab_bytes=part.slab_bytes) for part in figure.accepted.parts if part.slab_bytes is not None
     )
@@ -607,7 +607,7 @@ HOSTILE = "[b]x[@click=quit]\x1b[2J\u202e"
 @pytest.fixture
 def hostile(tmp_path: Path) -> Ledger:
     """The row that counts bind buckets has a name made to take the terminal, and so has an alias of it."""
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     slabinfo.write_text(re.sub(r"^pid ", f"{HOSTILE} ", slabinfo.read_text(), flags=re.MULTILINE))
     (root / "sys/kernel/slab/pid").unlink()

@@ -12,16 +12,16 @@ from tcptop.lab.fit import Point, Series
 from tcptop.lab.prediction import Predictor
 from tcptop.lab.result import StateResult
 from tcptop.lab.runs import RUNS, RunReadings
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 
 ACCEPTED = next(run for run in RUNS if run.key == "established/accepted")
 RAMP = (0, 20_000, 40_000, 60_000, 80_000)
 
 
-def part(name: str, cache: str, count: float, share: float) -> Part:
+def part(name: str, cache: str, count: float, share: float) -> ObjectCost:
     """A part as the accounting makes it."""
     amount = round(count * share, 2)
-    return Part(name, name, cache, count, amount, amount, amount, estimated=False)
+    return ObjectCost(name, name, cache, count, amount, amount, amount, estimated=False)
 
 
 SOCK = part("struct tcp_sock", "TCP", 1.0, 32_768 / 13)
@@ -38,11 +38,11 @@ def predictor() -> Predictor:
     return Predictor(snapshot_of(tree("6.18-1n", "base"))._replace(page_size_bytes=4096), ipv6=False)
 
 
-def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> None:
+def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: ObjectCost) -> None:
     """Makes the accounting say that any socket holds exactly these parts."""
     total = sum(each.slab_bytes or 0.0 for each in parts)
-    only_side = Side(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
-    monkeypatch.setattr(prediction_module, "side", lambda *_, **__: only_side)
+    only_cost = SocketCost(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
+    monkeypatch.setattr(prediction_module, "socket_cost", lambda *_, **__: only_cost)
 
 
 def measure(predictor: Predictor, **per_endpoint: float) -> StateResult:

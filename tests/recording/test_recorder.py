@@ -52,7 +52,7 @@ def assert_replayed(file: Path, shown: list[Snapshot]) -> None:
 def test_sources_that_are_late_or_fail(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.add_read)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     slabinfo, meminfo = (
         next(source for source in kernel_sources() if source.name == name) for name in ("slabinfo", "meminfo")
     )
@@ -82,7 +82,7 @@ def test_a_recording_that_begins_in_the_middle(host: TreeSequenceHost, clock: Cl
         read_due(sampler)
         clock.now_s += 1
     recorder = Recorder(str(file))
-    sampler.keep(recorder.add_read)
+    sampler.set_on_read(recorder.add_read)
     shown: list[Snapshot] = []
     for _ in range(5):
         read_due(sampler)
@@ -90,7 +90,7 @@ def test_a_recording_that_begins_in_the_middle(host: TreeSequenceHost, clock: Cl
         recorder.write(shown[-1])
         host.turn += 1
         clock.now_s += 1
-    sampler.keep(None)
+    sampler.set_on_read(None)
     read_due(sampler)
     recorder.close()
     with recording_at(file) as recording:
@@ -117,7 +117,7 @@ def with_btf() -> MemoryHost:
 def test_a_large_file_is_kept_once(with_btf: MemoryHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(size_bytes=2_500_000))
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.add_read)
+    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     shown: list[Snapshot] = []
     for _ in range(4 * BLOCK_SAMPLES):
         read_due(sampler)
@@ -143,11 +143,11 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(age_s=BLOCK_SAMPLES))
     files = dict(with_btf.files)
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.add_read)
+    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for turn in range(4 * BLOCK_SAMPLES):
         if turn == 20:  # as after an update of the kernel
             with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
-            sampler.make_due()
+            sampler.make_all_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1
@@ -164,7 +164,7 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
 def test_it_is_read_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.add_read)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for count in range(1, 6):
         read_due(sampler)
         recorder.write(sampler.snapshot())

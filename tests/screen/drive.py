@@ -83,12 +83,12 @@ def story(
         kernel_sources(),
         monotonic=lambda: clock[0],
         unix_time=lambda: 1795348800.4 + clock[0],
-        kept=recorder.add_read if recorder is not None else None,
+        on_read=recorder.add_read if recorder is not None else None,
     )
     looks: list[Snapshot] = []
     for phase in phases:
         host.turn_to(tree(kernel, phase))
-        sampler.make_due()
+        sampler.make_all_due()
         for _ in range(2):
             for source in sampler.due():
                 run_sync(sampler.read(source))
@@ -120,7 +120,7 @@ async def settled(pilot: AppPilot) -> ReplayApp:
     assert isinstance(app, ReplayApp)
 
     def done() -> bool:
-        viewer = app._viewer
+        viewer = app._playback
         if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
             return False
         return app._choices.player.index == viewer.player.index

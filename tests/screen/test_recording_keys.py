@@ -180,7 +180,7 @@ async def test_a_disk_that_hangs_holds_up_no_key(host: ChangedHost, monkeypatch:
     free = threading.Event()
     async with running(host) as (app, pilot):
         await begun(pilot, app)
-        app._disk.tell(lambda: free.wait(60))
+        app._disk.submit(lambda: free.wait(60))
         await pilot.press("T")  # asks the disk too
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)
