@@ -276,7 +276,7 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without drift; of a known row no more than `MAX_DRIFT_SHARE` is removed."""
+    """The columns without drift; in a known row, a drift above `MAX_DRIFT_SHARE` stays."""
     times = [point.at_s - series.opening.at_s for point in series.points]
     return {
         row: remove_drift(column, times, shapes[row], MAX_DRIFT_SHARE if row in known else None)
@@ -302,8 +302,8 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    One is between the slope and `most_per_endpoint`. The other is between the closing and the opening reading, over the
-    endpoints, if it exceeds `slack_objects`: these objects may have come or gone during the ramp.
+    One is between the slope and `most_per_endpoint`. The other is between the closing and the opening reading, divided
+    by the endpoints, if it exceeds `slack_objects`: these objects may have come or gone during the ramp.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -381,7 +381,7 @@ def remove_drift(column: Column, times: Sequence[float], shape: RowShape, max_sh
 def subtract_other_inodes(
     columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows, endpoints: Sequence[float]
 ) -> dict[str, Column]:
-    """The columns less the objects of other inodes than sockets', by the inodes counted in the same reading.
+    """The columns less the objects that belong to inodes of file systems, by the inodes counted in the same reading.
 
     A process that walks /proc/PID/fd (lsof, ss -p) makes the kernel keep an inode of /proc, its dentry and its LSM blob
     for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too; their dentries

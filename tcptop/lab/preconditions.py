@@ -85,7 +85,7 @@ def find_connection_limit(host: Host) -> tuple[int, str]:
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
-        # Half of what is available stays with the machine.
+        # Leaves half of the available memory to the machine.
         memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))
     return min(limits)
