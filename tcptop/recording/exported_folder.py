@@ -239,7 +239,6 @@ def _parse_identity(document: Json) -> Identity:
         place=_valid_text(document.get("place")),
         net_namespace=_valid_text(document.get("net_namespace")),
         proc_folder=None,
-        bytes_are_kept=True,
     )
 
 
