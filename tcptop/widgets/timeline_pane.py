@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.ledger import Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line
+from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.view.choices import Choices
 from tcptop.view.timeline import column_of, in_columns, stretch_of
 from tcptop.widgets.cell_width import width
@@ -46,7 +46,7 @@ class TimeLinePane(Pane):
             return [_line(each, columns, titles, ends, stretch) for each in graphs]
         graphs.sort(key=lambda graph: graph.title != MOST_WANTED[choices.mode])
         fitting = next((number for number in (3, 2, 1) if _share(graphs[:number], columns) >= LEAST_GRAPH), 0)
-        line: Line = EMPTY
+        line: Line = EMPTY_LINE
         for graph in graphs[:fitting]:
             own = graph.beside + _share(graphs[:fitting], columns)
             line = (*line, *(((" " * GAP, "text"),) if line else ()))

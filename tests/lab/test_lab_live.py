@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_command import LAB
+from lab_program import LAB
 
 PROGRAM = [sys.executable, "-c", LAB.format(before="")]
-LOAD = "tcptop/lab/load.py"
+LOAD = "tcptop/lab/socket_program.py"
 
 
 def refusal() -> str | None:
@@ -29,15 +29,16 @@ def refusal() -> str | None:
     if not os.access("/proc/slabinfo", os.R_OK):
         return "needs /proc/slabinfo"
     if shutil.which("unshare") is None:
-        return "needs the command unshare, to find out whether it may make a namespace"
+        return "needs unshare, of the package util-linux"
     made = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
     return None if made.returncode == 0 else "needs network namespaces"
 
 
 pytestmark = [
     pytest.mark.skipif(refusal() is not None, reason=f"a live lab {refusal()}"),
+    pytest.mark.slow,
     pytest.mark.xdist_group("live kernel"),
-    pytest.mark.usefixtures("alone_with_the_kernel"),
+    pytest.mark.usefixtures("kernel_lock"),
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import pytest
 from conftest import TextTwin
 from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, opened, replay_on, root_only, settled, story, tree
-from made_machine import MACHINES, made
+from made_machine import MACHINES, make_machine
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
@@ -222,21 +222,21 @@ def named(keys: str) -> list[str]:
 @pytest.mark.parametrize("keys", ["", "="])
 @pytest.mark.parametrize("machine", MACHINES)
 def test_machines(look: Look, tmp_path: Path, machine: str, keys: str) -> None:
-    look(app_on(made(machine, tmp_path / "web-17")), SMALL, named(keys), svg=False)
+    look(app_on(make_machine(machine, tmp_path / "web-17")), SMALL, named(keys), svg=False)
 
 
 @pytest.mark.parametrize("machine", ["64 nodes", "counts that are capped", "14 orders"])
 def test_machines_in_larger_terminals(look: Look, tmp_path: Path, machine: str) -> None:
     keys = named("=") if machine == "64 nodes" else []
-    look(app_on(made(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
+    look(app_on(make_machine(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
 
 
 def test_the_last_of_64_nodes(look: Look, tmp_path: Path) -> None:
-    look(app_on(made("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
+    look(app_on(make_machine("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
 
 
 def test_a_node_of_a_number_far_away(look: Look, tmp_path: Path) -> None:
-    look(app_on(made("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False)
+    look(app_on(make_machine("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False)
 
 
 @pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "5.10-4n", "6.1-1n"])
@@ -375,7 +375,7 @@ def test_a_message_covers_no_figure(look: Look, size: tuple[int, int]) -> None:
 
 def test_lines_of_the_settings_that_are_bad(look: Look) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    look(RecordingApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
+    look(RecordingApp(opened(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live
@@ -403,7 +403,7 @@ def live_look() -> Snapshot:
         (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
     )
     assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
-    sampler.make_due()
+    sampler.make_all_due()
     read_all()
     clock[0] += 0.5
     sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)

@@ -101,7 +101,7 @@ def test_the_short_stream_shows_what_the_long_one_shows(data: st.DataObject) -> 
     def same() -> None:
         short.feed(cells.changes())
         assert short.text() == long.text()
-        assert short.seen() == long.seen()
+        assert short.visible_cells() == long.visible_cells()
         assert (short.cursor.x, short.cursor.y) == (long.cursor.x, long.cursor.y)
         assert cells.changes() == ""
 
