@@ -230,8 +230,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
     try:
         file = disk / "recording"
         assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1.5").returncode == 0
-        first, disk_state = samples_in(file), os.statvfs(disk)
-        left_bytes = file.stat().st_size + 8_192  # so that a few seconds fill it
+        first, disk_state = count_samples(file), os.statvfs(disk)
+        left_bytes = file.stat().st_size + 8_192  # a few seconds of samples fill it
         (disk / "other").write_bytes(bytes(disk_state.f_bavail * disk_state.f_frsize - left_bytes))
         ran = tcptop("record", "-w", file, "-d", "0.1", "--for", "60")
         assert_refused(ran, str(file), "the disk is full")
