@@ -1,4 +1,4 @@
-"""Two hundred connections a second over loopback, in a network namespace of their own: opened, accepted, closed."""
+"""Opens, accepts and closes 200 connections per second over loopback, in a separate network namespace."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TICK_S = 0.05
 
 
 def open_and_close_forever() -> None:
-    """Until it is killed."""
+    """Opens, accepts and closes connections until it is killed."""
     with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
         next_s = time.monotonic()
         while True:
@@ -30,7 +30,7 @@ def open_and_close_forever() -> None:
 
 @contextlib.contextmanager
 def churn() -> Iterator[bool]:
-    """Churns for as long as the block lasts; False where there is none, because only root may make a namespace."""
+    """Runs the churn while the block lasts; yields False if it cannot, since only root may create a namespace."""
     if os.geteuid() != 0:
         yield False
         return

@@ -1,4 +1,4 @@
-"""Makes the README's picture: `python docs/picture.py TREE KEYS…` writes docs/screen.svg, the screen at 120×40."""
+"""Renders the README's screenshot: `python docs/picture.py TREE KEYS…` writes docs/screen.svg, 120×40 cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcptop.screen.recording_app import RecordingApp
 
 
 async def render_svg(tree: str, keys: list[str]) -> str:
-    """The screen on a saved tree after those keys, as SVG."""
+    """The screen of a saved tree after the keys, as SVG."""
     app = RecordingApp(FolderHost(tree))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()

@@ -34,7 +34,6 @@ class SlabRow(NamedTuple):
     """Step from one object to the next: the struct, its padding and the free pointer."""
     objects_per_slab: int
     pages_per_slab: int
-    active_slabs: int
     slabs: int
     tunables_limit: int
     """Greater than 0 only with the SLAB allocator."""
@@ -43,8 +42,6 @@ class SlabRow(NamedTuple):
 class Slabinfo(NamedTuple):
     """/proc/slabinfo. Several rows may have the same name."""
 
-    version: str
-    statistics: bool
     rows: tuple[SlabRow, ...]
 
 
@@ -100,7 +97,6 @@ class Zone(NamedTuple):
     node: int
     name: str
     free_pages: int | None
-    boost_pages: int | None
     min_pages: int | None
     low_pages: int | None
     high_pages: int | None

@@ -1,6 +1,6 @@
-"""Pages that explain the figures: states, memory, headroom, the kernel's paths, and each cache.
+"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page a cache.
 
-The same on the screen and in text: lines of pieces, laid out for a number of columns.
+A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """One page; what it says follows from a ledger and the columns that there are."""
+    """One page: its name, its title, and the function that draws it for a ledger and a width in columns."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ PAGES: tuple[Page, ...] = (
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
-"""All pages that are not of one cache, by the names that `tcptop explain` takes."""
+"""The pages that `tcptop explain` lists by name; pages of single caches are made by `page_of_cache`."""
 
 
 PAGE_ALIASES = {
@@ -49,22 +49,22 @@ PAGE_ALIASES = {
     "capacity": "headroom",
     "limits": "headroom",
 }
-"""What people may call a page."""
+"""Other names that `tcptop explain` accepts, and the page of each."""
 
 
 def page_of_cache(name: str) -> Page:
-    """The page of a slab cache, or of a row of slabinfo."""
+    """The page of a slab cache or of a slabinfo row."""
     return Page(name, name, partial(cache_page, name))
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
-    """The page that somebody asks for: of its own name, a cache's, a row's or a struct's; None where there is none."""
-    wanted = PAGE_ALIASES.get(name.lower(), name.lower())
+    """The page with this name, or of the cache, slabinfo row or struct with this name; None if there is none."""
+    page_name = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
-        if page.name == wanted:
+        if page.name == page_name:
             return page
-    as_written = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
-    name = name if ledger.cache(name) is not None else as_written.get(name.lower(), name)
+    cache_names = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
+    name = name if ledger.cache(name) is not None else cache_names.get(name.lower(), name)
     if name in OBJECT_OF_CACHE or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
@@ -75,7 +75,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page of one part of a figure, which may be of several objects; None for what is no object, as idle slab."""
+    """The page of a part of a figure, which may cover several objects; None for one without objects (idle slab)."""
     parts = [
         part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]

@@ -1,4 +1,4 @@
-"""The page of one cache: what its objects are for, who allocates and frees them, their size, and how sure that is."""
+"""The page of one slab cache: purpose, allocation and free paths, size and struct layout of its objects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_TCP_OBJECT = (
 
 
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
-    """Everything that is known of a cache, or of a row that several caches share."""
+    """The page of a cache, or of a slabinfo row into which several caches are merged."""
     line = ledger.cache(name)
     objects = find_objects(ledger, name, line)
     lines: list[Line] = []
@@ -36,14 +36,14 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
-    """One object below the other."""
+    """The sections of several objects, one below the other."""
     return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects that lie in a cache or in the row of that name.
+    """The catalogue's objects in the cache or slabinfo row with this name.
 
-    Of a kmalloc cache, those that a figure has there.
+    For a kmalloc cache: the objects whose part in a figure is allocated from it.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -59,7 +59,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """What the cache holds now, and with whom."""
+    """The row that counts the cache, its current counts, and TCP's bytes in it."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
@@ -67,7 +67,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
             "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns
         )
     if row is not None and row.objects is not None:
-        error = (
+        idle_error = (
             f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
             if row.idle_error_objects
             else ""
@@ -75,7 +75,7 @@ def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
         yield from fact_lines(
             "now",
             f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
-            f" active {units.count(row.active_objects)}{error}",
+            f" active {units.count(row.active_objects)}{idle_error}",
             columns,
         )
     elif line.objects is None:
@@ -113,7 +113,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
 
 
 def states_text(item: KernelObject) -> str:
-    """The states that hold it."""
+    """The TCP states that hold the object."""
     if not item.held_in:
         return "no state of a socket: it lives apart from sockets"
     if item.held_in == frozenset(State):
@@ -122,7 +122,7 @@ def states_text(item: KernelObject) -> str:
 
 
 def releases_text(item: KernelObject) -> str:
-    """Which releases have it."""
+    """The kernel releases that have the object: `since 6.1`, `before 5.3`, and the commit."""
     since = f"since {item.since[0]}.{item.since[1]}" if item.since else ""
     until = f"before {item.until[0]}.{item.until[1]}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
@@ -132,29 +132,31 @@ def releases_text(item: KernelObject) -> str:
 def size_texts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
 ) -> Iterator[str]:
-    """The struct, the step from one object to the next, and the share of a slab, with what each adds."""
-    struct = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
-    step = line.object_bytes if line is not None else None
-    if struct is not None:
-        yield f"{units.count(struct)} B struct{'' if layout is None else ', by BTF'}"
-    if step is not None:
-        more = f": {units.count(step - struct)} B of alignment and free pointer" if struct and step > struct else ""
-        yield f"{units.count(step)} B from one object to the next{more}"
-    elif struct is None and (size.object_bytes is not None or size.high_slab_bytes):
+    """The size of the struct, the object size with padding, and the object's share of a slab, with each overhead."""
+    struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
+    object_bytes = line.object_bytes if line is not None else None
+    if struct_bytes is not None:
+        yield f"{units.count(struct_bytes)} B struct{'' if layout is None else ', by BTF'}"
+    if object_bytes is not None:
+        padding = ""
+        if struct_bytes and object_bytes > struct_bytes:
+            padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
+        yield f"{units.count(object_bytes)} B from one object to the next{padding}"
+    elif struct_bytes is None and (size.object_bytes is not None or size.high_slab_bytes):
         yield size.text
-    if line is not None and line.slab_share_bytes is not None and step is not None and line.pages_per_slab:
-        waste = line.slab_share_bytes - step
+    if line is not None and line.slab_share_bytes is not None and object_bytes is not None and line.pages_per_slab:
+        waste_bytes = line.slab_share_bytes - object_bytes
         pages = "page" if line.pages_per_slab == 1 else "pages"
         yield (
             f"{line.slab_share_bytes:.1f} B of slab: {line.objects_per_slab} objects in"
-            f" {line.pages_per_slab} {pages} (order {line.order}), {waste:.1f} B left over for each"
+            f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each"
         )
     if item.kmalloc_bytes is not None:
         yield f"{item.kmalloc_bytes} B asked of kmalloc"
 
 
 def basis_text(size: LiveSize) -> str:
-    """Where the size comes from."""
+    """How the size is known."""
     return {
         "read": "sizes as the kernel prints them",
         "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
@@ -166,9 +168,9 @@ def basis_text(size: LiveSize) -> str:
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """The largest members, the holes, and the padding, as the kernel was built."""
-    gaps, padding = holes(layout), tail_padding_bytes(layout)
-    lost = sum(hole.size_bytes for hole in gaps)
+    """The largest members, the holes and the tail padding, by the BTF of this kernel."""
+    gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
+    holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))
     for member in largest_members(layout, MAX_MEMBERS):
         yield (
@@ -179,6 +181,6 @@ def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
     holes_text = "none"
     if gaps:
         listed = ", ".join(f"{hole.size_bytes} B at {hole.offset_bytes}" for hole in gaps)
-        holes_text = f"{len(gaps)}, {units.count(lost)} B: {listed}"
+        holes_text = f"{len(gaps)}, {units.count(holes_bytes)} B: {listed}"
     yield from fact_lines("holes", holes_text, columns)
-    yield from fact_lines("padding", f"{units.count(padding)} B at its end" if padding else "none", columns)
+    yield from fact_lines("padding", f"{units.count(padding_bytes)} B at its end" if padding_bytes else "none", columns)

@@ -1,4 +1,4 @@
-"""A tree of kernel functions as lines, with the live size of each object beside its allocation."""
+"""Draws call trees of kernel functions, with the size of each object beside its allocation or free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """All trees of a subject."""
+    """The page of a subject: all its call trees."""
     lines: list[Line] = [
         *[((f" {text}", "dim"),) for text in wrap_text(INTRODUCTION, max(20, columns - 1))],
         EMPTY_LINE,
@@ -32,7 +32,7 @@ INTRODUCTION = (
 
 
 def draw_call_tree(ledger: Ledger, tree: Call, columns: int) -> Iterator[Line]:
-    """The lines of one tree."""
+    """The lines of one call tree."""
     yield from _draw_call(ledger, tree, " ", " ", columns)
 
 
@@ -70,12 +70,12 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # The figure is whole, also where the branches leave it no room.
+        # The size stays whole, even if it takes the place of branches.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """A chain of functions on as many lines as it takes: broken before an arrow, else between words."""
+    """A chain of functions, `a() → b()`, wrapped before an arrow, else between words."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

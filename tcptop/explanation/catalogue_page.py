@@ -1,4 +1,4 @@
-"""The page of the catalogue: every object behind a socket, with its size here."""
+"""The catalogue page: every kernel object behind a socket, with its size on this kernel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEFT = (True, False, False)
 
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
-    """One row an object."""
+    """The table of all objects, one row each."""
     rows: list[TableRow] = []
     for item in KERNEL_OBJECTS:
         size = live_size(ledger, item)
@@ -36,7 +36,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """Which sockets have it."""
+    """How many there are of an object: `for each socket`, or `only with` a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

@@ -1,4 +1,4 @@
-"""The headroom page: how many more sockets fit, and each limit with its use."""
+"""The headroom page: how many more sockets fit, and each limit with its current use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEFT = (True, True, False, False, False, True)
 
 
 def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The nearest limit in a sentence, and a table of all limits."""
+    """A sentence with the nearest limit, and a table of all limits."""
     rows = [
         TableRow(
             (
@@ -36,7 +36,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def headroom_number(ledger: Ledger) -> str:
-    """`381 254`; an upper bound where a limit is unknown, since that one may be nearer."""
+    """The headroom, `381 254`; an upper bound, `≤ 381 254`, if a limit is unknown, since it may be the nearest."""
     first = ledger.limits.first
     if first is None:
         return units.UNKNOWN
@@ -44,7 +44,7 @@ def headroom_number(ledger: Ledger) -> str:
 
 
 def headroom_sentence(ledger: Ledger) -> str:
-    """`headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
+    """The sentence `headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
     first, missing = ledger.limits.first, ledger.limits.missing
     limit = f"; first limit: {first.name}" if first is not None else ""
     nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
@@ -56,7 +56,7 @@ def headroom_sentence(ledger: Ledger) -> str:
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """What is used; of tcp_mem no more is known than the counter's error allows."""
+    """The current use of a limit; for tcp_mem an upper bound if the counter's error exceeds its value."""
     sockets = ledger.sockets
     if limit.unit == "bytes" and sockets.buffers_within_error:
         return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
@@ -64,7 +64,7 @@ def used_text(ledger: Ledger, limit: Limit) -> str:
 
 
 def limit_text(limit: Limit, amount: int | None) -> str:
-    """An amount in the unit of the limit."""
+    """An amount in the unit of a limit: bytes or a count."""
     if amount is None:
         return units.UNKNOWN
     return units.size(amount) if limit.unit == "bytes" else units.count(amount)

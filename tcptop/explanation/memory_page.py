@@ -1,4 +1,4 @@
-"""The page of memory: whose the machine's slab memory is, and what TCP has beside the slabs."""
+"""The memory page: the machine's slab memory by owner, socket buffers, and the parts of TCP's memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCOPE = (
 
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The split, the buffers, and the parts of what is TCP's."""
+    """Slab memory by owner, socket buffers, and the parts of TCP's memory."""
     lines = slab_memory_table(ledger, columns)
     lines += [
         EMPTY_LINE,
@@ -38,7 +38,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """Where an amount comes from: read, computed from counts, or from one end of a range to the other."""
+    """How an amount is known: `read`, `computed` from counts, or a range."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
@@ -46,12 +46,12 @@ def basis_text(part: MemoryPart) -> str:
 
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
-    """TCP's own, TCP's share, everything else, and what no row explains."""
+    """The table of slab memory by owner: TCP's caches, TCP's share of others, everything else, unexplained."""
     return table_lines(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(slab_memory_rows(ledger.slab_memory)), columns)
 
 
 def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
-    """The machine's slab memory by whose it is."""
+    """The rows of the table of slab memory by owner."""
     total = memory.total_bytes
     idle_error = (
         f"; up to {units.size(memory.idle_error_bytes)} more, on CPUs' lists" if memory.idle_error_bytes else ""
@@ -74,7 +74,7 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
 
 
 def buffers_row(ledger: Ledger) -> TableRow:
-    """What is charged to sockets, with its error."""
+    """The row of socket buffers: the memory charged to sockets, with the counter's error."""
     sockets = ledger.sockets
     if sockets.buffer_bytes is None:
         return TableRow(("socket buffers", units.UNKNOWN), "not known")
@@ -84,10 +84,10 @@ def buffers_row(ledger: Ledger) -> TableRow:
             ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}"),
             "charged in whole pages; within the error of the counter",
         )
-    doubt = f", ± {units.size(error)}" if error else ""
+    error_text = f", ± {units.size(error)}" if error else ""
     return TableRow(
         ("socket buffers", units.size(sockets.buffer_bytes)),
-        f"charged in whole pages{doubt}; the slabs of queued segments are in it",
+        f"charged in whole pages{error_text}; the slabs of queued segments are in it",
     )
 
 

@@ -1,4 +1,4 @@
-"""The page of states: what a socket costs in each, and how many there are."""
+"""The states page: bytes of slab per socket in each TCP state, and the number of sockets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ INTRODUCTION = (
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
-    """What the figures are, and the table."""
+    """An introduction and the table of states."""
     return [*paragraph(" " + INTRODUCTION, columns - 1, "dim"), EMPTY_LINE, *states_table(ledger, columns)]
 
 
 def states_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table, and what it does not count."""
+    """The table of states, and the parts whose size is unknown."""
     rows = [
         TableRow(
             (
@@ -49,7 +49,7 @@ LEFT = (True, False, False, False, True)
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """The bytes of one side, after `≥` where a part is missing, `≤` where the port may be shared."""
+    """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
     if side is None:
         return ""
     if side.slab_bytes is None:
@@ -62,12 +62,12 @@ def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
 
 
 def count_text(state: StateCost) -> str:
-    """How many."""
+    """The number of sockets in a state; after `≤` if it is an upper bound."""
     return f"{'≤ ' if state.count_is_upper_bound and state.count is not None else ''}{units.count(state.count)}"
 
 
 def holds_text(state: StateCost) -> str:
-    """What is there of a socket, with the size of a waiting FIN."""
+    """The objects that a socket holds in a state, with the size of an unread FIN."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

@@ -1,4 +1,4 @@
-"""The ledger as JSON. The schema is a contract: names are stable, every key is always there, unknown is null."""
+"""The ledger as JSON, for --json. The schema is stable: every key is always present, and unknown values are null."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Json = dict[str, Any]
 
 
 def as_json(ledger: Ledger) -> str:
-    """One object on one line."""
+    """The ledger as one JSON object on one line, in ASCII."""
     return json.dumps(as_object(ledger), ensure_ascii=True, separators=(", ", ": "))
 
 
 def as_object(ledger: Ledger) -> Json:
-    """The same as Python objects."""
+    """The ledger as the Python objects that JSON is written from."""
     host, memory = ledger.host, ledger.tcp_memory
     return {
         "schema": SCHEMA,
@@ -95,7 +95,7 @@ def as_object(ledger: Ledger) -> Json:
                 "every_s": source.every_s,
             }
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # the screen's alone
+            if name != "machine_load"  # shown on the screen only
         },
     }
 
@@ -162,7 +162,7 @@ def _state(state: StateCost) -> Json:
 
 
 def _side_sums(side: SocketCost | None) -> Json | None:
-    """A side without its parts; null for a state that has no such side."""
+    """The sums of a side without its parts; null if the state has no such side."""
     if side is None:
         return None
     return {
@@ -243,16 +243,16 @@ def _zone(zone: ZoneMemory) -> Json:
 
 
 def _number(amount: float | None) -> float | None:
-    """A whole amount as an integer."""
+    """The amount, as an integer if it is whole."""
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 
 def utc_text(unix_s: float | None) -> str | None:
-    """A time as ISO 8601 in UTC, with milliseconds; None where it is not known."""
+    """A Unix time as ISO 8601 in UTC with milliseconds, `2026-11-22T12:04:31.250Z`; None if unknown."""
     if unix_s is None:
         return None
     from time import gmtime, strftime
 
-    # Milliseconds first, so that .9996 does not become the second before with four digits behind it.
-    whole, milliseconds = divmod(round(unix_s * 1000), 1000)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(whole))}.{milliseconds:03d}Z"
+    # Round to milliseconds before splitting: .9996 s must carry into the seconds, not become `.1000`.
+    seconds, milliseconds = divmod(round(unix_s * 1000), 1000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{milliseconds:03d}Z"

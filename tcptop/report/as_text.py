@@ -1,4 +1,4 @@
-"""The ledger as one plain-text report: all sections, ASCII only, no escape codes; made to be read and to be mailed."""
+"""The ledger as a plain-text report, for -o: all sections, ASCII only, no escape sequences."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REPORT_TO_ASCII = str.maketrans(
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
-    """The whole report, ending in a line break."""
+    """The whole report, ending in a newline."""
     sections = [
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
@@ -113,7 +113,7 @@ def _figure(title: str, figure: CostBySide) -> Iterator[str]:
 
 
 def _high(side: SocketCost) -> str:
-    """The most that it can be, where parts are estimated."""
+    """The upper end of the sum of slab bytes, if parts are estimated."""
     high = side.high_slab_bytes
     if high is None or side.slab_bytes is None or round(high) <= round(side.slab_bytes):
         return ""
@@ -121,7 +121,7 @@ def _high(side: SocketCost) -> str:
 
 
 def side_sum(side: SocketCost, slabs: bool) -> str:
-    """The sum of one side: in full, after a `≥` where parts are missing."""
+    """The slab or object bytes of one side; after `≥` if parts are missing."""
     value = side.slab_bytes if slabs else side.object_bytes
     if value is None:
         return units.UNKNOWN
@@ -134,7 +134,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     scope = sockets.time_wait_scope.replace("here", "this network namespace")
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
-    doubt = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
+    error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
     charged = units.size(sockets.buffer_bytes)
     if sockets.buffers_within_error:
         charged = f"≤ {units.size((sockets.buffer_bytes or 0) + (error or 0))}"
@@ -144,7 +144,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
-        ("buffers", charged, f"machine: charged to sockets, in whole pages{doubt}"),
+        ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}"),
     )
     yield "Sockets"
     for title, value, note in rows:
@@ -177,7 +177,7 @@ def _memory(ledger: Ledger) -> Iterator[str]:
 
 
 def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
-    """A page of the explanation as a section."""
+    """A part of an explanation page as a section of the report."""
     yield title
     for line in lines:
         yield f" {text_of(line)}".rstrip()
@@ -246,7 +246,7 @@ def _sources(ledger: Ledger) -> Iterator[str]:
 
 
 def align_columns(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
-    """Lines of cells as text in columns: as wide as their widest cell, figures to the right."""
+    """Rows of cells as lines of columns, each as wide as its widest cell; right-aligned except where `left` is true."""
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for cells in lines:
         texts: Iterable[str] = (

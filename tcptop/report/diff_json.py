@@ -1,4 +1,4 @@
-"""A difference of two ledgers as JSON. The schema is a contract, as that of `tcptop --json`; unknown is null."""
+"""A difference of two ledgers as JSON, for `diff --json`. The schema is stable, and unknown values are null."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Json = dict[str, Any]
 
 
 def diff_as_json(difference: LedgerDifference) -> str:
-    """One object on one line."""
+    """The difference as one JSON object on one line, in ASCII."""
     return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
 
 
 def diff_as_object(difference: LedgerDifference) -> Json:
-    """The same as Python objects. The lists hold what changed alone, the largest change first."""
+    """The difference as Python objects. Lists hold only rows that changed, the largest change first."""
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -68,7 +68,7 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Both sides, and whether each is exact, or the figure is `at least` or `at most` that."""
+    """Both sides and the change, and whether each side is `exact`, `at least` or `at most` its value."""
     return {**_sides(change), "before_is": change.before_bound, "after_is": change.after_bound}
 
 

@@ -1,4 +1,4 @@
-"""A difference of two ledgers as plain text: ASCII only, no line of more than 80 characters unless a name is longer."""
+"""A difference of two ledgers as plain text: ASCII only, 80 columns unless a name is longer."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
 
 MAX_ROWS = 15
-"""Of a list; the others are counted, and are in the JSON."""
+"""The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 
 def diff_as_text(difference: LedgerDifference) -> str:
-    """The whole report, ending in a line break."""
+    """The whole report, ending in a newline."""
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
@@ -85,7 +85,7 @@ def _facts(subject: ComparedInput) -> str:
 
 
 def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
-    changes = [change for change in figures if _is_whole_change(change)]
+    changes = [change for change in figures if _is_listed(change)]
     if not changes:
         return
     lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]
@@ -103,8 +103,8 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
     yield from align_columns([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
 
 
-def _is_whole_change(change: Change) -> bool:
-    """Whether a change is one in whole bytes or sockets: shares of slabs and of families move by less."""
+def _is_listed(change: Change) -> bool:
+    """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -119,7 +119,7 @@ def _side_text(change: Change, after: bool) -> str:
     amount, bound = (change.after, change.after_bound) if after else (change.before, change.before_bound)
     if amount is None:
         return units.UNKNOWN
-    # Figures of a connection are told to the byte, as everywhere.
+    # Bytes per connection are exact to the byte, as in the other reports.
     exact = change.unit == "count" or amount < MAX_EXACT_BYTES
     text = units.grouped(round(amount)) if exact else units.size(amount)
     return f"{BOUND_SIGNS[bound]} {text}".strip()
@@ -153,7 +153,7 @@ def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
             row.count.note,
         ]
         for row in rows.changed
-        if _is_whole_change(row.count)
+        if _is_listed(row.count)
     ]
     if lines:
         yield "TCP states, sockets in each"
@@ -164,11 +164,11 @@ STATE_COST_TITLES = ("STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "C
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
-    """The sizes are a kernel's own: two looks at one kernel seldom differ in them."""
+    """The change in bytes per socket by state; usually empty for two samples of one kernel."""
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
-        if any(cost is not None and _is_whole_change(cost) for cost in costs):
+        if any(cost is not None and _is_listed(cost) for cost in costs):
             lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
@@ -226,8 +226,8 @@ def _changed_rows(
     if not rows.changed:
         return
     yield title
-    shown, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
-    yield from align_columns([titles, *(cells(row) for row in shown)], LEFT.get(titles, (True,)))
+    listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
+    yield from align_columns([titles, *(cells(row) for row in listed)], LEFT.get(titles, (True,)))
     if others:
         known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
@@ -241,7 +241,7 @@ def _short_name(text: str) -> str:
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """Why a side has no figure where the other has one."""
+    """The reasons why sources were not read, or not in full, each with its side."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

@@ -1,4 +1,4 @@
-"""The explanation pages as text: for `tcptop explain`."""
+"""The explanation pages as text, for `tcptop explain`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ TREE_TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "
 
 
 def overview_text(ledger: Ledger) -> str:
-    """The catalogue, the tree of socket(2), and the names of all pages."""
+    """The call tree of socket(2), the catalogue, and the names of all pages."""
     columns = _columns()
     by_name = {page.name: page for page in PAGES}
     lines: list[str] = []
     for name in ("socket", "catalogue"):
         lines += [*_page_lines(ledger, by_name[name], columns), ""]
     pages = ", ".join(page.name for page in PAGES)
-    how = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
-    return _text([*lines, *map(text_of, paragraph(how, columns, "text"))])
+    usage = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
+    return _text([*lines, *map(text_of, paragraph(usage, columns, "text"))])
 
 
-def page_text(ledger: Ledger, what: str) -> str | None:
-    """One page; None where there is none of that name."""
-    page = find_page(ledger, what)
+def page_text(ledger: Ledger, name: str) -> str | None:
+    """The page with this name; None if there is none."""
+    page = find_page(ledger, name)
     return None if page is None else _text(_page_lines(ledger, page, _columns()))
 
 
@@ -48,11 +48,11 @@ def _columns() -> int:
 
 
 def _text(lines: Sequence[str]) -> str:
-    """The lines, in ASCII where the output takes no more."""
+    """The lines as one text, in ASCII unless the output is UTF-8."""
     text = "\n".join(lines).rstrip() + "\n"
     encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
     if encoding == "utf8":
         return text
-    # A sign of two characters takes the place of the space behind it, so that columns stay where they are.
+    # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
     text = text.replace("≤ ", "<=").replace("≥ ", ">=")
     return text.translate(REPORT_TO_ASCII).translate(TREE_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")

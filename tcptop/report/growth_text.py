@@ -1,4 +1,4 @@
-"""How much of the slab memory's growth the sockets explain, as text."""
+"""Slab growth between two samples as text, with the share that the sockets explain."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLE = "Slab growth, and how much of it the sockets explain"
 
 
 def growth_lines(difference: LedgerDifference) -> Iterator[str]:
-    """The section; where nothing can be said, why."""
+    """The section on slab growth, or the reason why it is unknown."""
     growth = difference.growth
     yield TITLE
     if growth is None:
@@ -92,5 +92,5 @@ def _percents(low: float, high: float) -> str:
 
 
 def wrap_note(text: str, indent: str = "") -> Iterator[str]:
-    """A note on as many lines as it takes."""
+    """A note wrapped to COLUMNS."""
     yield from textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)

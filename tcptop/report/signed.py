@@ -1,4 +1,4 @@
-"""Changes of counts and bytes with their signs, no wider than a column of a report."""
+"""Formats changes of counts and bytes with a sign, short enough for a column of a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COUNT_WIDTH = 7
 
 
 def short_signed_count(more: float | None) -> str:
-    """`+16 042`, `+1604k`; a figure that stayed is `0`."""
+    """A change of a count with its sign, in at most COUNT_WIDTH + 1 characters: `+16 042`, `+1604k`, `0`."""
     if more is None:
         return units.UNKNOWN
     whole = round(more)
@@ -19,7 +19,7 @@ def short_signed_count(more: float | None) -> str:
 
 
 def signed_change(change: Change) -> str:
-    """A count, or bytes as slabtop writes them: `+2.31M`."""
+    """A change of a count, or of bytes as slabtop writes them: `+2.31M`."""
     if change.increase is None:
         return units.UNKNOWN
     return units.signed_size(change.increase) if change.unit == "bytes" else short_signed_count(change.increase)

@@ -93,7 +93,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
-    """The value of a key as Settings holds it; raises ValueError in one sentence that names the key."""
+    """The checked value of a key; raises ValueError in one sentence that names the key."""
     if key not in CHECKS:
         raise ValueError(f"no setting is called {key[:40]!r}; there are: {', '.join(CHECKS)}")
     try:

@@ -1,4 +1,4 @@
-"""Parsers of typed quantities: sizes (`200M`), lengths of time (`90`, `15m`), intervals (`0.5`)."""
+"""Parsers of quantities that a user types: sizes (`200M`), durations (`90`, `15m`) and intervals (`0.5`)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,32 @@ MAX_INTERVAL_S = 86_400.0
 
 
 def parse_size_bytes(text: str) -> int:
-    """A number of bytes, or of K, M, G or T.
+    """The bytes of a size: a number, alone or followed by K, M, G or T (powers of 1024); `KiB` and `KB` are K.
 
     Raises:
-        ValueError: with what is wanted, for anything else.
+        ValueError: the text is no such size; the message names the accepted form.
 
     """
-    found = _quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZE_UNITS_BYTES)
-    if found is None or found < 1:
+    amount = _parse_quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZE_UNITS_BYTES)
+    if amount is None or amount < 1:
         raise ValueError(f"a size such as 200M or 1G, not {text!r}")
-    return int(found)
+    return int(amount)
 
 
 def parse_duration_s(text: str) -> float:
-    """A number of seconds, or of s, m, h or d; raises ValueError as `size_bytes` does."""
-    found = _quantity(text, DURATION_UNITS_S)
-    if found is None or not 0 < found <= MAX_DURATION_S:
+    """The seconds of a duration: a number, alone or followed by s, m, h or d; raises as `parse_size_bytes` does."""
+    amount = _parse_quantity(text, DURATION_UNITS_S)
+    if amount is None or not 0 < amount <= MAX_DURATION_S:
         raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {text!r}")
-    return found
+    return amount
 
 
 def parse_interval_s(text: str) -> float:
-    """The seconds from one sample to the next, fractions allowed.
+    """The seconds between samples, with or without a fraction.
 
     Raises:
-        ValueError: with what is wanted, for anything else.
+        ValueError: the text is no number from MIN_INTERVAL_S to MAX_INTERVAL_S; the message names the limits.
+
     """
     try:
         seconds = float(text)
@@ -52,9 +53,9 @@ def parse_interval_s(text: str) -> float:
     return seconds
 
 
-def _quantity(text: str, units: Mapping[str, int]) -> float | None:
+def _parse_quantity(text: str, units: Mapping[str, int]) -> float | None:
     match = QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
         return None
-    found = float(match[1]) * units[match[2]]
-    return found if math.isfinite(found) else None
+    amount = float(match[1]) * units[match[2]]
+    return amount if math.isfinite(amount) else None

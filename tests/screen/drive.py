@@ -120,7 +120,7 @@ async def settled(pilot: AppPilot) -> ReplayApp:
     assert isinstance(app, ReplayApp)
 
     def done() -> bool:
-        viewer = app._viewer
+        viewer = app._playback
         if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
             return False
         return app._choices.player.index == viewer.player.index

@@ -375,7 +375,7 @@ def test_a_message_covers_no_figure(look: Look, size: tuple[int, int]) -> None:
 
 def test_lines_of_the_settings_that_are_bad(look: Look) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    look(RecordingApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
+    look(RecordingApp(opened(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live

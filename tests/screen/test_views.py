@@ -363,7 +363,7 @@ async def test_a_node_of_the_settings_that_is_gone() -> None:
 
 async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = RecordingApp(opened(tree("6.1-4n")), wrong=wrong)
+    app = RecordingApp(opened(tree("6.1-4n")), mistakes=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await shown(pilot)
         await until(pilot, lambda: all(line in grid(app) for line in wrong), "both lines are named as they are")

@@ -13,7 +13,7 @@ from samples import record, recording_at
 
 from tcptop.accounting import account
 from tcptop.recording.export import export
-from tcptop.screen.timeline_fill import filling, within
+from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.view.timeline import STRETCHES, coarse_first, column_of, in_columns, stretch_of, stretches
 
 times = st.lists(st.floats(0, 1e6), min_size=1, max_size=60).map(sorted)
@@ -76,9 +76,9 @@ def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     live = record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 3)
     with recording_at(tmp_path / "rec") as recording:
-        pieces = filling(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
+        pieces = fill_timeline(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
         found = None
-        while (line := within(pieces, 0.0)) is not None:
+        while (line := work_for(pieces, 0.0)) is not None:
             found = line
     assert found is not None
     third = STRETCHES // 3
