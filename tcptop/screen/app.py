@@ -39,8 +39,8 @@ from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import TimeLinePane
-from tcptop.widgets.trend_pane import TrendLine
+from tcptop.widgets.timeline_pane import TimelinePane
+from tcptop.widgets.trend_line import TrendLine
 
 REPLAY_CLASS = "-replay"
 """Of an app that shows a sample of a recording."""
@@ -88,9 +88,9 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
-    #time-line { display: none; }
-    .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
-    .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
+    #timeline { display: none; }
+    .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
+    .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -152,7 +152,7 @@ class TcptopApp(App[int]):
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
-        yield TimeLinePane(id="time-line")
+        yield TimelinePane(id="timeline")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
@@ -257,11 +257,11 @@ class TcptopApp(App[int]):
         """Asks for a part of a name; the table follows every character."""
         from tcptop.widgets.prompt import Prompt
 
-        before = self._choices.wanted
+        before = self._choices.name_filter
         self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
 
     def _want(self, text: str) -> None:
-        self._choose(replace(self._choices, wanted=text))
+        self._choose(replace(self._choices, name_filter=text))
 
     def action_end_wanted(self) -> None:
         """Caches of every name."""
@@ -320,11 +320,11 @@ class TcptopApp(App[int]):
         """Opens the pages that explain, at that one."""
         self._explain(lambda ledger: page_named(ledger, name))
 
-    def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
+    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
         """Explains the cache of a row."""
         self._explain(lambda ledger: page_named(ledger, message.key))
 
-    def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
+    def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Explains what is behind a part of the figure; idle slab by the page of memory."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or page_named(ledger, "memory"))
 

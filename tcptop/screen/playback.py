@@ -15,7 +15,7 @@ from tcptop.screen.timeline_fill import filling, within
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 from tcptop.view.player import Player
-from tcptop.view.timeline import NO_TIME_LINE, TimeLine
+from tcptop.view.timeline import NO_TIMELINE, Timeline
 
 TICK_S = 0.05
 """So often the player looks whether another sample is due."""
@@ -89,14 +89,14 @@ class Playback:
         self._asked_at_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._playing: asyncio.Task[None] | None = None
-        self.player = Player(held.times_s).at(start)
+        self.player = Player(held.times_s).seek(start)
         self._shown_index = start
-        self.time_line: TimeLine = NO_TIME_LINE
+        self.timeline: Timeline = NO_TIMELINE
 
     @property
     def shown_player(self) -> Player:
         """The player, at the sample that is shown and not yet at the one that is being read."""
-        return self.player.at(self._shown_index)
+        return self.player.seek(self._shown_index)
 
     @property
     def quiet_s(self) -> float:
@@ -141,7 +141,7 @@ class Playback:
         if not self._held.timed:
             raise ValueError("its samples have no times")
         moment_s = moment_near_unix_s(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.at(nearest(times_s, moment_s, self._held.recording.path)))
+        self.go(self.player.seek(nearest(times_s, moment_s, self._held.recording.path)))
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         try:
@@ -166,7 +166,7 @@ class Playback:
         while self.player.playing:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            player = self.player.advanced(now_s - before_s)
+            player = self.player.advance(now_s - before_s)
             before_s = now_s
             if player.index != self.player.index:
                 self._wanted.set()
@@ -180,7 +180,7 @@ class Playback:
             found = await self._thread.ask(lambda: within(pieces, PIECE_S))
             if found is None:
                 return
-            self.time_line = found
+            self.timeline = found
             self._changed()
             await asyncio.sleep(REST_S)
             while (quiet_s := self.quiet_s) < QUIET_S:

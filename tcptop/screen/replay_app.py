@@ -58,19 +58,19 @@ class ReplayApp(ViewingApp):
     def action_play(self) -> None:
         """Plays, or stands still."""
         if self._viewer is not None:
-            self._viewer.go(self._viewer.player.switched())
+            self._viewer.go(self._viewer.player.toggle_playing())
 
     def action_speed(self, step: int) -> None:
         """The next higher or lower speed."""
         if self._viewer is not None:
-            self._viewer.go(self._viewer.player.with_speed(step))
+            self._viewer.go(self._viewer.player.change_speed(step))
 
     def action_first(self) -> None:
         """Shows the first sample."""
         if self._viewer is not None:
-            self._viewer.go(self._viewer.player.stepped(-len(self._held.samples)))
+            self._viewer.go(self._viewer.player.step_by(-len(self._held.samples)))
 
     def action_last(self) -> None:
         """Shows the last sample."""
         if self._viewer is not None:
-            self._viewer.go(self._viewer.player.stepped(len(self._held.samples)))
+            self._viewer.go(self._viewer.player.step_by(len(self._held.samples)))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tcptop.accounting import account
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped, TcptopApp
-from tcptop.view.trends import advanced
+from tcptop.view.trends import add_sample
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.timeline_pane import TimeLinePane
+from tcptop.widgets.timeline_pane import TimelinePane
 
 if TYPE_CHECKING:
     from tcptop.screen.playback import Frame, OpenRecording, Playback
@@ -52,7 +52,7 @@ class ViewingApp(TcptopApp):
     def action_step(self, step: int) -> None:
         """Shows a sample so many further on, or back."""
         if self._viewer is not None:
-            self._viewer.go(self._viewer.player.stepped(step))
+            self._viewer.go(self._viewer.player.step_by(step))
 
     def action_jump(self) -> None:
         """Asks for a moment, and shows the sample nearest to it."""
@@ -76,8 +76,8 @@ class ViewingApp(TcptopApp):
         if self._viewer is None:
             return
         ledger = account(shown.snapshot._replace(measured=self._measured))
-        trends = advanced(self._choices.trends, ledger)
-        self.show(ledger, replace(self._choices, player=shown.player, time_line=self._viewer.time_line, trends=trends))
+        trends = add_sample(self._choices.trends, ledger)
+        self.show(ledger, replace(self._choices, player=shown.player, timeline=self._viewer.timeline, trends=trends))
         if shown.damaged is not None:
             self.clear_notifications()  # one line, however many samples follow one another
             self.notify(shown.damaged, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
@@ -86,7 +86,7 @@ class ViewingApp(TcptopApp):
         """Draws what changed beside the sample: whether it plays, how fast, and more of the time line."""
         if self._viewer is None:
             return
-        self._choices = replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line)
+        self._choices = replace(self._choices, player=self._viewer.shown_player, timeline=self._viewer.timeline)
         if self._ledger is not None and self.screen_stack:
-            for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimeLinePane)):
+            for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimelinePane)):
                 pane.show(self._ledger, self._choices)
