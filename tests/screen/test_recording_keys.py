@@ -47,7 +47,11 @@ def host() -> Iterator[ScriptedHost]:
 async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
     app = RecordingApp(host, 0.1)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await wait_until(pilot, lambda: app._ledger is not None, "the first look")
+        await wait_until(
+            pilot,
+            lambda: app._ledger is not None and app._ledger.sources["slabinfo"].state == "ok",
+            "a sample with slabinfo is drawn",
+        )
         yield app, pilot
 
 
