@@ -87,6 +87,9 @@ class ViewingApp(TcptopApp):
         if self._viewer is None:
             return
         self._choices = replace(self._choices, player=self._viewer.shown_player, timeline=self._viewer.timeline)
-        if self._ledger is not None and self.screen_stack:
-            for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimelinePane)):
+        if self._ledger is None:
+            return
+        # While the app ends, there is no screen any more, or one without panes.
+        for screen in self.screen_stack[:1]:
+            for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
                 pane.show(self._ledger, self._choices)

@@ -22,7 +22,7 @@ class Prompt(ModalScreen[str | None]):
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
     Prompt Input:focus { border: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "call_off", "call off", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
         """Takes the question, the text that stands there first, and who is told of every change to it."""

@@ -23,7 +23,7 @@ class TimelinePane(Pane):
     """A graph in each line; in one line those that fit side by side."""
 
     DEFAULT_CSS = """
-    TimeLinePane { height: 1; padding: 0 1; }
+    TimelinePane { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
