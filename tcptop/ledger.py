@@ -13,7 +13,7 @@ from tcptop.snapshot import StructLayout
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
-Scope = Literal["machine", "here", "machine or here"]
+CountScope = Literal["machine", "here", "machine or here"]
 """Whose sockets a count counts: all, or those of one network namespace, where the release tells."""
 
 
@@ -55,7 +55,7 @@ class CacheLine(NamedTuple):
     """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
     active_per_s: float | None
     nodes: Mapping[int, NodeCount] | None
-    most_in_use: int | None = None
+    max_in_use: int | None = None
     """No more objects are in use: the active ones, or all where a newer reading tells only those. As new as `bytes`."""
     computed: bool = False
     """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
@@ -82,7 +82,7 @@ class CacheLine(NamedTuple):
         return None if share is None else self.tcp_bytes * share
 
 
-class Part(NamedTuple):
+class ObjectCost(NamedTuple):
     """One kind of object in a figure."""
 
     object: str
@@ -105,14 +105,14 @@ class Slice(NamedTuple):
     bytes: float
 
 
-class Side(NamedTuple):
+class SocketCost(NamedTuple):
     """What one more socket of one side costs."""
 
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
     """The parts that are not known; with any, both sums are lower bounds."""
-    parts: tuple[Part, ...]
+    parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
 
     @property
@@ -140,17 +140,17 @@ class Side(NamedTuple):
         return not self.missing
 
 
-class Figure(NamedTuple):
+class CostBySide(NamedTuple):
     """Both sides of a connection: a server's socket, and one that owns its local port."""
 
-    accepted: Side
-    outgoing: Side
+    accepted: SocketCost
+    outgoing: SocketCost
 
 
 class ConnectionCost(NamedTuple):
     """Bytes per connection in one accounting: what the next socket takes, and what sockets cost on average now."""
 
-    figures: Mapping[Family, Figure]
+    by_family: Mapping[Family, CostBySide]
     idle_bytes_per_socket: float | None
     buffer_bytes_per_socket: float | None
     now_bytes: float | None
@@ -166,7 +166,7 @@ class SocketCounts(NamedTuple):
     inuse6: int | None
     orphans: int | None
     time_wait: int | None
-    time_wait_scope: Scope
+    time_wait_scope: CountScope
     time_wait_machine_max: int | None
     allocated: int | None
     allocated_per_s: float | None
@@ -196,16 +196,16 @@ class StateCost(NamedTuple):
     state: str
     holds: str
     """In words, what of a whole socket is there."""
-    accepted: Side | None
+    accepted: SocketCost | None
     """A server's socket; None for a state that only sockets with a port of their own are in."""
-    outgoing: Side | None
+    outgoing: SocketCost | None
     """One that owns its local port; None for a state that only a server's sockets are in."""
     unread_fin_bytes: float | None
     """What a FIN keeps beside, until the program reads it; None where no FIN is waiting, or that is not known."""
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
-    count_is_most: bool
+    count_is_upper_bound: bool
     """Whether there are no more than `count`, rather than just so many."""
-    scope: Scope | None
+    scope: CountScope | None
     """Whose sockets are counted; None where none are."""
     note: str
     """What else is in the count, or why there is none."""
@@ -217,7 +217,7 @@ class Limit(NamedTuple):
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
     used: int | None
-    most: int | None
+    maximum: int | None
     unit: Literal["sockets", "bytes", "files", "ports", "flows"]
     headroom_sockets: int | None
     """How many more sockets fit; None where that cannot be said."""
@@ -246,7 +246,7 @@ class Limits(NamedTuple):
         unknown = [
             limit
             for limit in self.rows
-            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.most is None
+            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.maximum is None
         ]
         nodes = [limit.name for limit in unknown if limit.scope == "node"]
         return (
@@ -283,7 +283,7 @@ class LiveObjects(NamedTuple):
     bytes: float
 
 
-class SinceMark(NamedTuple):
+class GrowthSinceMark(NamedTuple):
     """What came since a mark that the user set."""
 
     elapsed_s: float | None
@@ -297,7 +297,7 @@ class LabUse(NamedTuple):
     """A lab result that was given."""
 
     path: str
-    why_not: str | None
+    unused_because: str | None
     """Why it is not used; None where it is."""
 
 

@@ -17,7 +17,7 @@ def per_second(before: float | None, elapsed_s: float, after: float | None) -> f
     return (after - before) / elapsed_s
 
 
-def difference(before: object, after: object) -> float | None:
+def increase(before: object, after: object) -> float | None:
     """What a figure grew by; None where one end is unknown or is no number."""
     if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
         return None

@@ -246,16 +246,16 @@ class SocketLimits(NamedTuple):
 
     open_files: int | None
     """The machine's, of /proc/sys/fs/file-nr (fs/file_table.c, proc_nr_files)."""
-    most_open_files: int | None
-    most_orphans: int | None
+    max_open_files: int | None
+    max_orphans: int | None
     """net.ipv4.tcp_max_orphans: the machine's."""
-    most_time_wait: int | None
+    max_time_wait: int | None
     """net.ipv4.tcp_max_tw_buckets: of one network namespace since 4.13, of the machine before."""
     local_ports: tuple[int, int] | None
     """net.ipv4.ip_local_port_range: first and last; of one network namespace."""
     conntrack_entries: int | None
     """net.netfilter.nf_conntrack_count: of one network namespace; None where conntrack is not loaded."""
-    most_conntrack_entries: int | None
+    max_conntrack_entries: int | None
 
 
 class MemoryCgroups(NamedTuple):
@@ -399,7 +399,7 @@ class Snapshot(NamedTuple):
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
-    measured: LabMeasurement | None = None
+    lab_measurement: LabMeasurement | None = None
     """A lab result that the user gave; whether it is of this kernel is for the accounting to see."""
 
 

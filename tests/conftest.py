@@ -12,16 +12,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-INFLUENCES = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES", "ESCDELAY")
+RENDERING_VARIABLES = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES", "ESCDELAY")
 """Beside TEXTUAL_*: what changes a picture."""
 
 
-def forget_the_developers_own() -> None:
+def reset_environment() -> None:
     """Takes everything that changes a picture out of the environment, before the app looks at it.
 
     The plugin for the pictures imports Textual before any conftest runs, so its constants are read again.
     """
-    for name in [name for name in os.environ if name in INFLUENCES or name.startswith("TEXTUAL_")]:
+    for name in [name for name in os.environ if name in RENDERING_VARIABLES or name.startswith("TEXTUAL_")]:
         if name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # the plugin's own, for its helpers in other processes
             del os.environ[name]
     os.environ.update(TERM="xterm-256color", TZ="UTC", PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", LANG="C.UTF-8")
@@ -30,7 +30,7 @@ def forget_the_developers_own() -> None:
         importlib.reload(sys.modules["textual.constants"])
 
 
-forget_the_developers_own()
+reset_environment()
 
 import pytest  # noqa: E402 (the environment comes first)
 import pytest_textual_snapshot  # noqa: E402
@@ -44,7 +44,7 @@ RECORDINGS = TESTS / "recordings"
 SNAPSHOTS = TESTS / "snapshots"
 
 
-def folder_of(test_location: PyTestLocation) -> str:
+def snapshot_folder(test_location: PyTestLocation) -> str:
     """Where the pictures of a test file lie."""
     return str(SNAPSHOTS / Path(test_location.filepath).stem)
 
@@ -54,7 +54,7 @@ class SvgPicture(pytest_textual_snapshot.SVGImageExtension):  # type: ignore[mis
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        return folder_of(test_location)
+        return snapshot_folder(test_location)
 
 
 class TextTwin(SingleFileSnapshotExtension):
@@ -65,7 +65,7 @@ class TextTwin(SingleFileSnapshotExtension):
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        return folder_of(test_location)
+        return snapshot_folder(test_location)
 
 
 # The plugin's fixture looks the name up when it is used.
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Pictures are renewed only with the Textual that the project is pinned to, and by one process."""
     if not config.option.update_snapshots:
         return
-    wanted, there = pinned("textual"), installed("textual")
+    wanted, there = pinned_version("textual"), installed_version("textual")
     if wanted != there:
         raise pytest.UsageError(
             f"--snapshot-update needs textual {wanted}, the one that pyproject.toml pins, not {there}: run scripts/test"
@@ -85,13 +85,13 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--snapshot-update goes without -n: only one process can tell which pictures are left")
 
 
-def pinned(package: str) -> str:
+def pinned_version(package: str) -> str:
     """The version that pyproject.toml asks for."""
     found = re.search(rf'^ *"{package}==([^"]+)"', (TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE)
     return found[1] if found else "(none is pinned)"
 
 
-def installed(package: str) -> str:
+def installed_version(package: str) -> str:
     """The version that is there."""
     from importlib.metadata import version
 
@@ -99,7 +99,7 @@ def installed(package: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test sees the developer's own configuration, and no subprocess does."""
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(autouse=True)
-def _closed_hosts() -> Iterator[None]:
+def _close_hosts() -> Iterator[None]:
     """A host keeps its descriptors open; those of the screen's tests are given back after each."""
     yield
     if "drive" in sys.modules:
@@ -119,7 +119,7 @@ def _closed_hosts() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def alone_with_the_kernel() -> Iterator[None]:
+def kernel_lock() -> Iterator[None]:
     """Tests that count the machine's own sockets run one after another, whichever process pytest gave them to."""
     with (Path(tempfile.gettempdir()) / "tcptop-tests-count-sockets").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

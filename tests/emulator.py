@@ -70,12 +70,12 @@ class Emulator(pyte.Screen):
         """The characters without their looks."""
         return "\n".join("".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines))
 
-    def seen(self) -> list[list[Char]]:
+    def visible_cells(self) -> list[list[Char]]:
         """Every cell with its looks. Of a blank, only those that are seen."""
-        return [[as_seen(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
+        return [[visible_cell(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
 
 
-def as_seen(cell: Char) -> Char:
+def visible_cell(cell: Char) -> Char:
     """A cell without what nobody sees of it."""
     if cell.data != " " or cell.underscore or cell.reverse or cell.strikethrough or cell.blink:
         return cell

@@ -23,14 +23,14 @@ STARTED_UNIX_S = 1_795_348_800.25
 
 
 @dataclass(frozen=True, repr=False)
-class Whole:
+class IntactRecording:
     """A recording that nothing is wrong with, and what was shown live."""
 
     path: Path
     shown: list[Snapshot]
 
 
-class PlayedHost:
+class TreeSequenceHost:
     """A host that says it is live, and whose files are those of one tree after another."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
@@ -57,14 +57,14 @@ class PlayedHost:
             host.close()
 
 
-def phases(kernel: str) -> list[Path]:
+def phase_trees(kernel: str) -> list[Path]:
     """The trees of one kernel."""
     return [tree(kernel, phase) for phase in RECORDINGS[kernel]]
 
 
 def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS) -> list[Snapshot]:
     """Records so many samples, one a second by the sampler's clock; gives what was shown live."""
-    host = PlayedHost(roots)
+    host = TreeSequenceHost(roots)
     recorder = Recorder(str(path), bounds)
     clock_s = 5000.125
     shown: list[Snapshot] = []
@@ -74,7 +74,7 @@ def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_
             kernel_sources(),
             monotonic=lambda: clock_s,
             unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125,
-            kept=recorder.keep,
+            on_read=recorder.add_read,
         )
         for _ in range(samples):
             read_due(sampler)
@@ -89,7 +89,7 @@ def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Recording]:
+def recording_at(path: Path) -> Iterator[Recording]:
     """A recording, closed at the end."""
     recording = open_recording(str(path))
     try:
@@ -98,6 +98,6 @@ def reading(path: Path) -> Iterator[Recording]:
         recording.close()
 
 
-def one_line(text: str) -> bool:
+def is_one_line(text: str) -> bool:
     """Whether a text is one line that can be printed."""
     return bool(text) and printable(text) == text

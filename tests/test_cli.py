@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import pytest
 from emulator import Emulator
-from wrapped_trees import archive_of
+from packed_trees import archive_of
 
 from tcptop import __version__
 

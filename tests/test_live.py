@@ -238,7 +238,7 @@ def attempt() -> Attempt:
 
 
 @pytest.fixture(scope="module")
-def measured(alone_with_the_kernel: None) -> Attempt:  # noqa: ARG001 (held, not looked at)
+def measured(kernel_lock: None) -> Attempt:  # noqa: ARG001 (held, not looked at)
     """The quietest of a few attempts: other programs open sockets and files meanwhile, and no figure tells whose."""
     reason = why_not()
     if reason is not None:

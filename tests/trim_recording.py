@@ -66,7 +66,7 @@ HOST_NAME = b"reference\n"
 RELEASE = re.compile(rb"\d+\.\d+(\.\d+)?")
 
 
-def wanted(source: Path) -> Iterator[str]:
+def listed_files(source: Path) -> Iterator[str]:
     """The paths of the files to copy, as far as the tree has them."""
     yield from FILES
     for node in sorted((source / NODES).glob("node[0-9]*")):
@@ -91,7 +91,7 @@ def slab_links(source: Path) -> Iterator[tuple[str, Path]]:
             yield path.name, path.readlink()
 
 
-def without_names(path: str, data: bytes) -> bytes:
+def anonymise(path: str, data: bytes) -> bytes:
     """The content of a file of this machine, without what names it."""
     if path == "proc/sys/kernel/hostname":
         return HOST_NAME
@@ -110,7 +110,7 @@ def trim(source: Path, destination: Path) -> None:
     """Copies the tree; what it lacks, or refuses, the copy lacks too."""
     live = source.resolve() == Path("/")
     destination.mkdir(parents=True)
-    for path in wanted(source):
+    for path in listed_files(source):
         try:
             data = (source / path).read_bytes()
         except OSError as error:
@@ -119,7 +119,7 @@ def trim(source: Path, destination: Path) -> None:
             continue
         target = destination / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(without_names(path, data) if live else data)
+        target.write_bytes(anonymise(path, data) if live else data)
     for name, link_target in slab_links(source):
         (destination / SLAB / name).symlink_to(link_target)
 

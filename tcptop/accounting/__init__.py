@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tcptop.accounting.connection import costs, family_mixes
+from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.growth_since_mark import live_objects
+from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import find_limits
-from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.since_mark import live_objects
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.slab_memory import slab_memory
-from tcptop.accounting.sockets import socket_counts
-from tcptop.accounting.states import state_costs
+from tcptop.accounting.socket_counts import socket_counts
+from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel.objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
@@ -25,10 +25,10 @@ def account(snapshot: Snapshot) -> Ledger:
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
     mixes = family_mixes(table, sockets, host.cpus)
-    modes = costs(snapshot, table, sockets, host.cpus, mixes)
+    modes = connection_costs(snapshot, table, sockets, host.cpus, mixes)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(modes["full"]) else TCP_SOCK).line
     memory = tcp_memory(snapshot, table, sockets)
-    socket_bytes = modes["full"].figures["mix"].accepted.slab_bytes
+    socket_bytes = modes["full"].by_family["mix"].accepted.slab_bytes
     nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
@@ -46,12 +46,12 @@ def account(snapshot: Snapshot) -> Ledger:
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         live_objects=live_objects(snapshot, table),
-        lab=lab_use(snapshot),
+        lab=lab_result_use(snapshot),
     )
 
 
 def _mostly_ipv6(cost: ConnectionCost) -> bool:
-    parts = cost.figures["mix"].accepted.parts
+    parts = cost.by_family["mix"].accepted.parts
     return any(part.object == TCP6_SOCK.struct and part.count > 0.5 for part in parts)
 
 

@@ -55,7 +55,7 @@ def _memory_limits(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer
             name=f"memory of node {node.node}",
             concerns="every socket",
             used=None,
-            most=None,
+            maximum=None,
             unit="sockets",
             headroom_sockets=None if node.headroom_sockets is None else int(node.headroom_sockets * slab_share),
             scope="node",
@@ -84,11 +84,11 @@ def _tcp_mem_limit(sockets: SocketCounts, per_socket: float | None) -> Limit:
 
 def _file_limit(limits: SocketLimits) -> Iterator[Limit]:
     """fs.file-max, for those without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
-    if limits.most_open_files is not None and limits.most_open_files >= WITHOUT_BOUND:
+    if limits.max_open_files is not None and limits.max_open_files >= WITHOUT_BOUND:
         return
-    room = _left(limits.most_open_files, limits.open_files)
+    room = _left(limits.max_open_files, limits.open_files)
     note = "not known" if room is None else "open files of the machine; each process has its own limit besides"
-    yield Limit("file-max", "every socket", limits.open_files, limits.most_open_files, "files", room, "machine", note)
+    yield Limit("file-max", "every socket", limits.open_files, limits.max_open_files, "files", room, "machine", note)
 
 
 def _narrow_limits(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Limit]:
@@ -108,30 +108,30 @@ def _narrow_limits(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Limi
         "tcp_max_tw_buckets",
         "TIME_WAIT",
         sockets.time_wait,
-        limits.most_time_wait,
+        limits.max_time_wait,
         "sockets",
-        _left(limits.most_time_wait, sockets.time_wait),
+        _left(limits.max_time_wait, sockets.time_wait),
         "here",
-        "beyond it a closed connection skips TIME_WAIT" if limits.most_time_wait is not None else "not known",
+        "beyond it a closed connection skips TIME_WAIT" if limits.max_time_wait is not None else "not known",
     )
     yield Limit(
         "tcp_max_orphans",
         "orphans",
         sockets.orphans,
-        limits.most_orphans,
+        limits.max_orphans,
         "sockets",
-        _left(limits.most_orphans, sockets.orphans),
+        _left(limits.max_orphans, sockets.orphans),
         "machine",
-        "beyond it a closed connection is reset" if limits.most_orphans is not None else "not known",
+        "beyond it a closed connection is reset" if limits.max_orphans is not None else "not known",
     )
-    if limits.conntrack_entries is not None or limits.most_conntrack_entries is not None:
+    if limits.conntrack_entries is not None or limits.max_conntrack_entries is not None:
         yield Limit(
             "nf_conntrack_max",
             "tracked flows",
             limits.conntrack_entries,
-            limits.most_conntrack_entries,
+            limits.max_conntrack_entries,
             "flows",
-            _left(limits.most_conntrack_entries, limits.conntrack_entries),
+            _left(limits.max_conntrack_entries, limits.conntrack_entries),
             "here",
             "beyond it packets of new connections are dropped, where rules track them",
         )

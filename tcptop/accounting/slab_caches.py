@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
-from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
+from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, Side
+from tcptop.ledger import CacheLine, NodeCount, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
@@ -36,7 +36,7 @@ MEMCG_CHILDREN_UNTIL = (5, 9)
 """Before, caches had a child for each memory cgroup, which slabinfo adds up and sysfs does not."""
 
 
-class Found(NamedTuple):
+class CacheLookup(NamedTuple):
     """Where the objects of one kind are counted, if that can be told."""
 
     status: Literal["known", "absent", "unknown"]
@@ -70,14 +70,14 @@ class CacheTable:
                 self._by_name[name] = line
                 lines.append(line)
         self.lines = tuple(lines)
-        self.sides: dict[tuple[tuple[str, float], ...], Side] = {}
+        self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """What sockets hold of these caches, by struct and share, as it was added up."""
         self._kmalloc_names = self._kmallocs_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
             self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
-    def find(self, kernel_object: KernelObject) -> Found:
+    def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache that holds such objects.
 
         `absent` only where the kernel shows all its cache names, or is too old or too new for the object: a row that is
@@ -85,23 +85,28 @@ class CacheTable:
         """
         for name in kernel_object.caches:
             if name in self._by_name:
-                return Found("known", self._by_name[name])
+                return CacheLookup("known", self._by_name[name])
         if self._links is not None or self._is_outside(kernel_object):
-            return Found("absent")
-        return Found("unknown")
+            return CacheLookup("absent")
+        return CacheLookup("unknown")
 
     def get(self, name: str) -> CacheLine | None:
         """The first cache of that name."""
         return self._by_name.get(name)
 
-    def kmalloc(self, size_bytes: int) -> CacheLine | None:
+    def max_in_use(self, kernel_object: KernelObject) -> int | None:
+        """No more than so many objects of a kind are in use; None where that is not known."""
+        line = self.find(kernel_object).line
+        return line.max_in_use if line else None
+
+    def kmalloc_cache(self, size_bytes: int) -> CacheLine | None:
         """The kmalloc cache that an allocation of that size comes from: the smallest one that holds it.
 
         None where a cut-off slabinfo may lack it.
         """
-        return next(iter(self.kmallocs(size_bytes, size_bytes)), None)
+        return next(iter(self.kmalloc_caches(size_bytes, size_bytes)), None)
 
-    def kmallocs(self, least_bytes: int, most_bytes: int) -> list[CacheLine]:
+    def kmalloc_caches(self, least_bytes: int, most_bytes: int) -> list[CacheLine]:
         """The kmalloc caches that allocations of those sizes come from, the smallest first."""
         if self._has_rows and not self._is_whole:
             return []
@@ -115,10 +120,10 @@ class CacheTable:
                 break
         return found
 
-    def kmalloc_in_use(self, line: CacheLine) -> int | None:
+    def kmalloc_max_in_use(self, line: CacheLine) -> int | None:
         """The most objects in use of a kmalloc cache and its copies together; None where that is not known."""
         same = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
-        known = [each.most_in_use for each in same if each.most_in_use is not None]
+        known = [each.max_in_use for each in same if each.max_in_use is not None]
         return sum(known) if known and len(known) == len(same) else None
 
     def _kmallocs_by_size(self) -> dict[int, str]:
@@ -150,10 +155,10 @@ class CacheTable:
         group = self._links.group_of.get(name, "") if self._links is not None else ""
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
-    def row_in_use(self, line: CacheLine) -> int | None:
+    def row_max_in_use(self, line: CacheLine) -> int | None:
         """The most objects in use of the row that counts this cache, whoever they belong to."""
         row = self._by_name.get(line.row) if line.row else None
-        return row.most_in_use if row else None
+        return row.max_in_use if row else None
 
     def total_bytes(self) -> int | None:
         """What all rows hold together; None where some are missing, or the page size is unknown."""
@@ -182,7 +187,7 @@ class CacheTable:
         return counts.value.caches
 
     @property
-    def beside(self) -> Sockstat | None:
+    def matching_sockstat(self) -> Sockstat | None:
         """The socket counters as they were read beside the bytes of these caches."""
         slabinfo, counts = self._snapshot.slabinfo, self._snapshot.slab_counts
         return slabinfo.sockstat if not self._counts or self._slabinfo_is_newest() else counts.sockstat
@@ -221,7 +226,7 @@ class CacheTable:
                 objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, self._page_bytes
             ),
             nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
-            most_in_use=objects if newer else row.active_objects,
+            max_in_use=objects if newer else row.active_objects,
             idle_error_objects=self._idle_error(row),
         )
 
@@ -237,7 +242,7 @@ class CacheTable:
         size = next((known[name] for name in self._sharing(row.name) if name in known), None)
         if (size is None or size.sheaf_capacity is None) and (self._release or SHEAVES_SINCE) >= SHEAVES_SINCE:
             return None
-        most = most_idle_objects(
+        most = max_idle_objects(
             row.object_bytes,
             row.objects_per_slab,
             topology.online_cpus,
@@ -269,7 +274,7 @@ class CacheTable:
                 bytes=None,
                 active_per_s=None,
                 nodes=None,
-                most_in_use=None,
+                max_in_use=None,
             )
         count = None if merged else self._counts.get(name)
         object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
@@ -302,7 +307,7 @@ class CacheTable:
             bytes=known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes),
             active_per_s=None,
             nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
-            most_in_use=objects,
+            max_in_use=objects,
             computed=computed,
         )
 
@@ -410,7 +415,7 @@ def _line_of(
         ),
         active_per_s=active_per_s,
         nodes=None,
-        most_in_use=row.active_objects,
+        max_in_use=row.active_objects,
         idle_error_objects=None,
     )
 

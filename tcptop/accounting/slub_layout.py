@@ -68,7 +68,7 @@ def cpu_partial_objects(step_bytes: float) -> int:
     return next(objects for least, objects in CPU_PARTIAL if step_bytes >= least)
 
 
-def most_idle_objects(
+def max_idle_objects(
     step_bytes: int,
     objects_per_slab: int,
     cpus: int,

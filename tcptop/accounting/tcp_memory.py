@@ -5,26 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
-from tcptop.accounting.parts import vector_row, vectors_are_charged
+from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import FamilyMix, socket_cost
+from tcptop.accounting.socket_counts import sockets_with_file
 from tcptop.kernel.objects import (
-    BIND2_BUCKET,
-    BIND_BUCKET,
+    BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
     OBJECT_OF_CACHE,
-    REQUEST6_SOCK,
-    REQUEST_SOCK,
-    TCP6_SOCK,
-    TCP_SOCK,
+    REQUEST_SOCKS,
+    SOCKS,
     State,
 )
-from tcptop.ledger import CacheLine, MemoryPart, Part, SocketCounts, TcpMemory
+from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
-
-REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
 
 ON_EVERY_SOCK = frozenset({LSM_SOCKET_BLOB.struct})
 """What of shared caches a socket holds with or without a file."""
@@ -34,7 +30,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     """The sum of the parts. Its bytes are None where TCP's own caches are not known."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
-    own_known = not {name for item in (TCP_SOCK, TCP6_SOCK) for name in item.caches} & set(missing)
+    own_known = not {name for item in SOCKS for name in item.caches} & set(missing)
     parts += _own_vectors(snapshot, table)
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
@@ -79,13 +75,13 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
 
 def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
     """The vectors of TCP's own caches: one for each slab, in use or not."""
-    charged = vectors_are_charged(snapshot)
+    charged = has_vectors(snapshot)
     if charged is False:
         return []
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
         line = table.find(kernel_object).line if kernel_object.tcp_only else None
-        row = vector_row(snapshot, table, line) if line is not None else None
+        row = vector_cache(snapshot, table, line) if line is not None else None
         if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
             number, amount = by_row.get(row.name, (0, 0.0))
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
@@ -111,16 +107,17 @@ def _shared_caches(
     A socket in an accept queue has none yet, but still its request sock; so there are at most as many of those as
     request socks, which gives the low end.
     """
-    with_file = files(table, sockets.allocated, sockets.orphans)
+    with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = [most_in_use(table, item) for item in REQUESTS]
+    requests = [table.max_in_use(item) for item in REQUEST_SOCKS]
     sure = all(
-        each is not None or table.find(item).status == "absent" for each, item in zip(requests, REQUESTS, strict=True)
+        each is not None or table.find(item).status == "absent"
+        for each, item in zip(requests, REQUEST_SOCKS, strict=True)
     )
     least = max(0, with_file - sum(filter(None, requests))) if sure else 0
-    accepted = side(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
+    accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
     for part in accepted.parts:
@@ -144,7 +141,7 @@ def _shared_caches(
     return parts
 
 
-def _in_words(part: Part) -> str:
+def _in_words(part: ObjectCost) -> str:
     """The cache; for an object that has none of its own, the object too."""
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
@@ -156,7 +153,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
     Two kinds of bucket in one row share its objects. The sum takes the middle, where the error is least.
     """
-    found = [(item, table.find(item)) for item in (BIND_BUCKET, BIND2_BUCKET)]
+    found = [(item, table.find(item)) for item in BIND_BUCKETS]
     lines: list[CacheLine] = []
     for item, each in found:
         if each.line is not None and each.line.slab_share_bytes is not None:
@@ -169,7 +166,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
         if line.bytes is not None and not line.aliases:
             parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
             continue
-        active = table.row_in_use(line)
+        active = table.row_max_in_use(line)
         if sockets.allocated is None or active is None:
             missing.append(line.name)
             continue

@@ -5,16 +5,16 @@ from __future__ import annotations
 from tcptop.comparison.difference import (
     Bound,
     Change,
-    Difference,
-    Rows,
+    ChangedRows,
+    ComparedInput,
+    LedgerDifference,
     SlabGrowth,
     StateChange,
-    Subject,
-    ordered,
+    sort_by_change,
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import AccountingMode, Ledger, Side
+from tcptop.ledger import AccountingMode, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
@@ -23,11 +23,11 @@ NOT_COMPARED = ("machine_load",)
 TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
-def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Difference:
+def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> LedgerDifference:
     """What changed from one ledger to another; the labels are what the user calls them."""
     unlike = _unlike(before, after)
     growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
-    return Difference(
+    return LedgerDifference(
         before=_subject(before, labels[0]),
         after=_subject(after, labels[1]),
         unlike=unlike,
@@ -46,9 +46,9 @@ def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Differen
     )
 
 
-def _subject(ledger: Ledger, label: str) -> Subject:
+def _subject(ledger: Ledger, label: str) -> ComparedInput:
     host = ledger.host
-    return Subject(
+    return ComparedInput(
         label=label,
         host_name=host.name,
         kernel=host.kernel,
@@ -102,7 +102,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     changes: list[Change] = []
     for mode, title in TITLES.items():
         one, two = before.costs[mode], after.costs[mode]
-        mixes = (one.figures["mix"], two.figures["mix"])
+        mixes = (one.by_family["mix"], two.by_family["mix"])
         now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
         changes += [
             _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
@@ -117,20 +117,20 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     return (*changes, Change("full_buffer_bytes_per_socket", "buffers", "bytes", *buffers))
 
 
-def _cost(key: str, name: str, before: Side | None, after: Side | None, at_most: bool = False) -> Change:
+def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
     """Shares of full slabs; of an outgoing socket the most, as everywhere."""
     figures = [_side_bytes(side, at_most) for side in (before, after)]
     bounds = [_bound(side, at_most) for side in (before, after)]
     return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
 
 
-def _side_bytes(side: Side | None, at_most: bool) -> float | None:
+def _side_bytes(side: SocketCost | None, at_most: bool) -> float | None:
     if side is None:
         return None
     return side.high_slab_bytes if at_most and side.complete else side.slab_bytes
 
 
-def _bound(side: Side | None, at_most: bool) -> Bound:
+def _bound(side: SocketCost | None, at_most: bool) -> Bound:
     if side is None or side.slab_bytes is None:
         return "exact"
     if not side.complete:
@@ -146,13 +146,13 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
     return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
 
 
-def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
+def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
     others = {state.state: state for state in after.states}
     changes = []
     for one in before.states:
         two = others[one.state]
         bounds: list[Bound] = [
-            "at most" if each.count_is_most and each.count is not None else "exact" for each in (one, two)
+            "at most" if each.count_is_upper_bound and each.count is not None else "exact" for each in (one, two)
         ]
         changes.append(
             StateChange(
@@ -168,4 +168,4 @@ def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
                 ),
             )
         )
-    return ordered(changes, lambda change: change.count)
+    return sort_by_change(changes, lambda change: change.count)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from tcptop.rates import difference
+from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most"]
 Unit = Literal["bytes", "count"]
@@ -28,9 +28,9 @@ class Change:
     """Whose figure it is."""
 
     @property
-    def more(self) -> float | None:
+    def increase(self) -> float | None:
         """What it grew by; None where a side is not known, or only one side is a bound."""
-        more = difference(self.before, self.after) if self.before_bound == self.after_bound else None
+        more = increase(self.before, self.after) if self.before_bound == self.after_bound else None
         return None if more is None else round(more, 2)
 
     @property
@@ -110,7 +110,7 @@ class NodeChange:
         return self.free_bytes.changed or self.headroom_sockets.changed
 
 
-class Comparable(Protocol):
+class HasChanged(Protocol):
     """What may have changed."""
 
     @property
@@ -119,27 +119,27 @@ class Comparable(Protocol):
         ...
 
 
-Row = TypeVar("Row", bound=Comparable)
+ChangedRow = TypeVar("ChangedRow", bound=HasChanged)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows(Generic[Row]):
+class ChangedRows(Generic[ChangedRow]):
     """The rows that changed, the largest change first, and how many did not."""
 
-    changed: tuple[Row, ...]
+    changed: tuple[ChangedRow, ...]
     unchanged: int
 
 
-def ordered(rows: Iterable[Row], by: Callable[[Row], Change]) -> Rows[Row]:
+def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
     """The rows by how much one of their figures changed; where a side is unknown, by the one that is known."""
 
-    def amount(row: Row) -> float:
+    def amount(row: ChangedRow) -> float:
         change = by(row)
-        return abs(change.more if change.more is not None else (change.before or change.after or 0.0))
+        return abs(change.increase if change.increase is not None else (change.before or change.after or 0.0))
 
     all_rows = list(rows)
     changed = [row for row in all_rows if row.changed]
-    return Rows(tuple(sorted(changed, key=amount, reverse=True)), len(all_rows) - len(changed))
+    return ChangedRows(tuple(sorted(changed, key=amount, reverse=True)), len(all_rows) - len(changed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class SlabGrowth:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ComparedInput:
     """One side: which kernel, when."""
 
     label: str
@@ -227,11 +227,11 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class LedgerDifference:
     """Everything that two ledgers differ in."""
 
-    before: Subject
-    after: Subject
+    before: ComparedInput
+    after: ComparedInput
     unlike: tuple[str, ...]
     """In which way the two are not one kernel on one machine: `kernel`, `page size`, `machine`."""
     sockets: tuple[Change, ...]
@@ -239,10 +239,10 @@ class Difference:
     connection: tuple[Change, ...]
     tcp_memory: Change
     slab_memory: Change
-    states: Rows[StateChange]
-    caches: Rows[CacheChange]
-    nodes: Rows[NodeChange]
-    free_blocks: Rows[FreeBlocksChange]
+    states: ChangedRows[StateChange]
+    caches: ChangedRows[CacheChange]
+    nodes: ChangedRows[NodeChange]
+    free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None
     """Why nothing is said about the growth; None where it is."""

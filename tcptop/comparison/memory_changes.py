@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tcptop.comparison.difference import Bound, CacheChange, Change, FreeBlocksChange, NodeChange, Rows, ordered
-from tcptop.comparison.slab_growth import rows, tells_all_rows
+from tcptop.comparison.difference import (
+    Bound,
+    CacheChange,
+    Change,
+    ChangedRows,
+    FreeBlocksChange,
+    NodeChange,
+    sort_by_change,
+)
+from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
 from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
 
 
-def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
+def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
     """Row for row; of two rows of one name, in their order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
-    known = [tells_all_rows(ledger) for ledger in (before, after)]
+    known = [has_all_rows(ledger) for ledger in (before, after)]
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
@@ -32,12 +40,12 @@ def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
                 },
             )
         )
-    return ordered(changes, lambda change: change.bytes)
+    return sort_by_change(changes, lambda change: change.bytes)
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
     """The rows of slabinfo; where that cannot be read, the caches that sysfs counts."""
-    return rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
+    return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 
 def _by_name(lines: Iterable[CacheLine]) -> dict[tuple[str, int], CacheLine]:
@@ -57,7 +65,7 @@ def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
     return found
 
 
-def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
+def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
     """Node for node."""
     sides = [{node.node: node for node in ledger.nodes} for ledger in (before, after)]
     changes = []
@@ -72,7 +80,7 @@ def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
                 headroom_sockets=Change("room_sockets", "headroom", "count", headroom[0], headroom[1]),
             )
         )
-    return ordered(changes, lambda change: change.free_bytes)
+    return sort_by_change(changes, lambda change: change.free_bytes)
 
 
 def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
@@ -80,14 +88,14 @@ def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
     return None if node is None or node.free_pages is None or page_bytes is None else node.free_pages * page_bytes
 
 
-def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
+def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:
     """By order; by migrate type too in the zones of which both sides tell the types.
 
     None where the page sizes differ: then no order of the one is that of the other.
     """
     page_bytes = [ledger.host.page_size_bytes for ledger in (before, after)]
     if None not in page_bytes and page_bytes[0] != page_bytes[1]:
-        return Rows((), 0)
+        return ChangedRows((), 0)
     sides = [
         {(node.node, zone.zone): zone for node in ledger.nodes for zone in node.zones} for ledger in (before, after)
     ]
@@ -121,7 +129,7 @@ def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
                         bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1]),
                     )
                 )
-    return ordered(changes, lambda change: change.bytes)
+    return sort_by_change(changes, lambda change: change.bytes)
 
 
 def _lists(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tuple[int, ...]]:

@@ -9,32 +9,32 @@ from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import SOCKET_ALLOC, State
-from tcptop.ledger import CacheLine, Ledger, Side, StateCost
-from tcptop.rates import difference
+from tcptop.ledger import CacheLine, Ledger, SocketCost, StateCost
+from tcptop.rates import increase
 
 
-class Between(NamedTuple):
+class Range(NamedTuple):
     """An amount that is known only to lie between two."""
 
     low: float
     high: float
 
-    def times(self, other: Between) -> Between:
+    def times(self, other: Range) -> Range:
         """The product, of either sign."""
         ends = [one * two for one in (self.low, self.high) for two in (other.low, other.high)]
-        return Between(min(ends), max(ends))
+        return Range(min(ends), max(ends))
 
-    def minus(self, other: Between) -> Between:
+    def minus(self, other: Range) -> Range:
         """The difference."""
-        return Between(self.low - other.high, self.high - other.low)
+        return Range(self.low - other.high, self.high - other.low)
 
 
-NOTHING = Between(0.0, 0.0)
+ZERO = Range(0.0, 0.0)
 
 
 def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     """The growth from one look at a kernel to another, or why nothing can be said."""
-    growth = difference(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
+    growth = increase(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
     if growth is None:
         return "/proc/meminfo does not tell the slab memory of both"
     counted = _counts(before, after)
@@ -49,15 +49,15 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         return costs
     parts = [
         GrowthPart(
-            name=kind.name,
-            low_count=round(sockets[kind.name].low),
-            high_count=round(sockets[kind.name].high),
+            name=counted.name,
+            low_count=round(sockets[counted.name].low),
+            high_count=round(sockets[counted.name].high),
             low_bytes=round(bytes_.low, 2),
             high_bytes=round(bytes_.high, 2),
-            note=kind.note,
+            note=counted.note,
         )
-        for kind in KINDS
-        if (bytes_ := sockets[kind.name].times(costs[kind.name])) != NOTHING
+        for counted in COUNTED_OBJECTS
+        if (bytes_ := sockets[counted.name].times(costs[counted.name])) != ZERO
     ]
     rows = _rows_of_sockets(before) | _rows_of_sockets(after)
     grown = _grown_rows(before, after)
@@ -72,49 +72,51 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     )
 
 
-class Kind(NamedTuple):
+class CountedObject(NamedTuple):
     """A kind of thing that sockets hold."""
 
     name: str
     note: str = ""
 
 
-SOCKS = Kind("socks")
-FILES = Kind("files", "with inode, dentry")
-PORTS = Kind("local ports", "at most")
-REQUESTS = Kind("request socks", "active")
-MINI_SOCKETS = Kind("mini-sockets", "TIME_WAIT")
-KINDS = (SOCKS, FILES, PORTS, REQUESTS, MINI_SOCKETS)
+COUNTED_SOCKS = CountedObject("socks")
+COUNTED_FILES = CountedObject("files", "with inode, dentry")
+COUNTED_PORTS = CountedObject("local ports", "at most")
+COUNTED_REQUESTS = CountedObject("request socks", "active")
+COUNTED_MINI_SOCKETS = CountedObject("mini-sockets", "TIME_WAIT")
+COUNTED_OBJECTS = (COUNTED_SOCKS, COUNTED_FILES, COUNTED_PORTS, COUNTED_REQUESTS, COUNTED_MINI_SOCKETS)
 
 
-def _counts(before: Ledger, after: Ledger) -> tuple[dict[str, Between], tuple[str, ...]] | None:
+def _counts(before: Ledger, after: Ledger) -> tuple[dict[str, Range], tuple[str, ...]] | None:
     """How many more there are of each kind, and the kinds that are not counted; None without sockstat."""
-    socks = difference(before.sockets.allocated, after.sockets.allocated)
+    socks = increase(before.sockets.allocated, after.sockets.allocated)
     if socks is None:
         return None
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    more_requests = difference(*requests)
+    more_requests = increase(*requests)
     if more_requests is None:
-        missing.append(REQUESTS.name)
+        missing.append(COUNTED_REQUESTS.name)
     with_file = [_with_file(ledger, queued) for ledger, queued in zip(sides, requests, strict=True)]
     mini = [_mini_sockets(ledger) for ledger in sides]
     more_mini = None if mini[0] is None or mini[1] is None else mini[1].minus(mini[0])
     if more_mini is None:
-        missing.append(MINI_SOCKETS.name)
-        more_mini = NOTHING
+        missing.append(COUNTED_MINI_SOCKETS.name)
+        more_mini = ZERO
     counts = {
-        SOCKS.name: Between(socks, socks),
-        FILES.name: with_file[1].minus(with_file[0]),
-        PORTS.name: Between(min(0.0, socks) + min(0.0, more_mini.low), max(0.0, socks) + max(0.0, more_mini.high)),
-        REQUESTS.name: Between(more_requests or 0.0, more_requests or 0.0),
-        MINI_SOCKETS.name: more_mini,
+        COUNTED_SOCKS.name: Range(socks, socks),
+        COUNTED_FILES.name: with_file[1].minus(with_file[0]),
+        COUNTED_PORTS.name: Range(
+            min(0.0, socks) + min(0.0, more_mini.low), max(0.0, socks) + max(0.0, more_mini.high)
+        ),
+        COUNTED_REQUESTS.name: Range(more_requests or 0.0, more_requests or 0.0),
+        COUNTED_MINI_SOCKETS.name: more_mini,
     }
     return counts, tuple(missing)
 
 
-def _with_file(ledger: Ledger, requests: int | None) -> Between:
+def _with_file(ledger: Ledger, requests: int | None) -> Range:
     """Socks that are no orphans. Any number of request socks may be in accept queues, with a sock without a file.
 
     There are no more files than objects in use that every socket of the machine has one of, for its inode.
@@ -122,41 +124,41 @@ def _with_file(ledger: Ledger, requests: int | None) -> Between:
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
     inodes = ledger.cache(SOCKET_ALLOC.caches[0])
-    most = owned if inodes is None or inodes.most_in_use is None else min(owned, inodes.most_in_use)
+    most = owned if inodes is None or inodes.max_in_use is None else min(owned, inodes.max_in_use)
     without = owned if requests is None or orphans is None else requests
-    return Between(min(most, max(0, owned - without)), most)
+    return Range(min(most, max(0, owned - without)), most)
 
 
-def _mini_sockets(ledger: Ledger) -> Between | None:
+def _mini_sockets(ledger: Ledger) -> Range | None:
     """From those of one network namespace to all active objects, some of which are idle on CPUs."""
     here, most = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
-    return None if here is None or most is None else Between(here, max(here, most))
+    return None if here is None or most is None else Range(here, max(here, most))
 
 
-def _costs(fuller: Ledger, smaller: Ledger) -> dict[str, Between] | str:
+def _costs(fuller: Ledger, smaller: Ledger) -> dict[str, Range] | str:
     """What one of each kind takes of full slabs."""
     sock, whole = _state(fuller, State.ORPHAN), _whole(fuller)
     if sock.accepted is None or sock.outgoing is None or _bytes(sock.accepted) is None or _bytes(whole) is None:
         return "the size of a socket is not known"
-    alone, with_port, with_file = (_bytes(each) or NOTHING for each in (sock.accepted, sock.outgoing, whole))
+    alone, with_port, with_file = (_bytes(each) or ZERO for each in (sock.accepted, sock.outgoing, whole))
     queued, mini = _state(fuller, State.SYN_RECV).accepted, _state(smaller, State.TIME_WAIT).accepted
     return {
-        SOCKS.name: alone,
-        FILES.name: Between(with_file.low - alone.low, with_file.high - alone.high),
-        PORTS.name: Between(with_port.low - alone.low, with_port.high - alone.high),
-        REQUESTS.name: _bytes(queued) or NOTHING,
-        MINI_SOCKETS.name: _bytes(mini) or NOTHING,
+        COUNTED_SOCKS.name: alone,
+        COUNTED_FILES.name: Range(with_file.low - alone.low, with_file.high - alone.high),
+        COUNTED_PORTS.name: Range(with_port.low - alone.low, with_port.high - alone.high),
+        COUNTED_REQUESTS.name: _bytes(queued) or ZERO,
+        COUNTED_MINI_SOCKETS.name: _bytes(mini) or ZERO,
     }
 
 
-def _bytes(side: Side | None) -> Between | None:
+def _bytes(side: SocketCost | None) -> Range | None:
     if side is None or side.slab_bytes is None:
         return None
-    return Between(side.slab_bytes, side.high_slab_bytes or side.slab_bytes)
+    return Range(side.slab_bytes, side.high_slab_bytes or side.slab_bytes)
 
 
-def _whole(ledger: Ledger) -> Side:
-    return ledger.costs["full"].figures["mix"].accepted
+def _whole(ledger: Ledger) -> SocketCost:
+    return ledger.costs["full"].by_family["mix"].accepted
 
 
 def _state(ledger: Ledger, state: State) -> StateCost:
@@ -172,34 +174,34 @@ def _rows_of_sockets(ledger: Ledger) -> set[str]:
 
 def _grown_rows(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """What each row grew by; a row of one side only by all it holds. None where a side has no whole slabinfo."""
-    if not tells_all_rows(before) or not tells_all_rows(after):
+    if not has_all_rows(before) or not has_all_rows(after):
         return None
-    one, two = ({line.name: 0 for line in rows(ledger)} for ledger in (before, after))
+    one, two = ({line.name: 0 for line in slabinfo_rows(ledger)} for ledger in (before, after))
     for found, ledger in ((one, before), (two, after)):
-        for line in rows(ledger):
+        for line in slabinfo_rows(ledger):
             if line.bytes is None:
                 return None
             found[line.name] += line.bytes
     return {name: two.get(name, 0) - one.get(name, 0) for name in one | two}
 
 
-def rows(ledger: Ledger) -> list[CacheLine]:
+def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
     """The lines that are rows of slabinfo, rather than caches counted in another's row."""
     if ledger.sources["slabinfo"].state not in ("ok", "cut", "strange", "late"):
         return []
     return [line for line in ledger.caches if line.row == line.name]
 
 
-def tells_all_rows(ledger: Ledger) -> bool:
+def has_all_rows(ledger: Ledger) -> bool:
     """Whether a row that is not there is not there in the kernel either."""
-    return ledger.sources["slabinfo"].state in ("ok", "late") and bool(rows(ledger))
+    return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
 def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
     """What the rows hold beyond their active objects' shares, after less before."""
     idle = [0.0, 0.0]
     for at, ledger in enumerate((before, after)):
-        for line in rows(ledger):
+        for line in slabinfo_rows(ledger):
             if line.name in names and line.bytes is not None and line.slab_share_bytes is not None:
                 idle[at] += line.bytes - (line.active_objects or 0) * line.slab_share_bytes
     return round(idle[1] - idle[0])

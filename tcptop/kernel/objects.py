@@ -61,7 +61,7 @@ class KernelObject(NamedTuple):
     """Whether all of the cache is TCP's, so that its own totals count; else it counts by TCP's sockets."""
     accounted: bool = False
     """SLAB_ACCOUNT: its slabs carry a vector that says which memory cgroup each object is charged to."""
-    seen_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
+    detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
     """How one sees that a kernel has it."""
     btf_struct: str | None = None
     """What BTF calls it, where its cache holds just that struct."""
@@ -78,7 +78,7 @@ class KernelObject(NamedTuple):
     """The commit that brought it, or took it away."""
 
     @property
-    def in_every_figure(self) -> bool:
+    def always_held(self) -> bool:
         """Whether a socket has it whatever its program does."""
         return self.only_with is None and self.per != "destination"
 
@@ -90,7 +90,7 @@ SOCKET_WQ = KernelObject(
     caches=(),
     kmalloc_bytes=64,
     held_in=WITH_FILE,
-    seen_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
+    detected_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
     allocated_by="sock_alloc_inode()",
     freed_by="sock_destroy_inode(), after a grace period",
     until=(5, 3),
@@ -103,7 +103,7 @@ LSM_SOCKET_BLOB = KernelObject(
     purpose="what Linux security modules keep for a sock: labels, a profile",
     caches=(),
     held_in=WITH_SOCK,
-    seen_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
+    detected_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
     allocated_by="sk_prot_alloc() → security_sk_alloc()",
     freed_by="sk_prot_free() → security_sk_free()",
 )
@@ -116,7 +116,7 @@ CGROUP_VECTORS = KernelObject(
     held_in=ANY_STATE,
     per="slab",
     btf_struct="slabobj_ext",
-    seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
+    detected_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
     allocated_by="account_slab() → alloc_slab_obj_exts()",
     freed_by="unaccount_slab() → free_slab_obj_exts(), with the slab",
     since=(5, 9),
@@ -303,6 +303,60 @@ REQUEST6_SOCK = KernelObject(
     freed_by="reqsk_free(), at accept(2)",
 )
 
+EPITEM = KernelObject(
+    struct="struct epitem",
+    label="epoll",
+    purpose="one descriptor in an epoll set",
+    caches=("eventpoll_epi",),
+    btf_struct="epitem",
+    hwcache_align=True,
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
+    allocated_by="ep_insert()",
+    freed_by="__ep_remove(), after a grace period",
+)
+
+EPPOLL_ENTRY = KernelObject(
+    struct="struct eppoll_entry",
+    label="epoll",
+    purpose="the epoll set's place in the socket's wait queue",
+    caches=("eventpoll_pwq",),
+    btf_struct="eppoll_entry",
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
+    allocated_by="ep_insert() → ep_ptable_queue_proc()",
+    freed_by="ep_unregister_pollwait()",
+)
+
+EPITEMS_HEAD = KernelObject(
+    struct="struct epitems_head",
+    label="epoll",
+    purpose="the list of the epoll sets that a file is in",
+    caches=("ep_head",),
+    btf_struct="epitems_head",
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
+    allocated_by="ep_insert() → attach_epitem()",
+    freed_by="__ep_remove() → free_ephemeral()",
+    since=(5, 11),
+)
+
+SK_BUFF = KernelObject(
+    struct="struct sk_buff",
+    label="skb",
+    purpose="a received packet, or a clone",
+    caches=("skbuff_head_cache",),
+    btf_struct="sk_buff",
+    hwcache_align=True,
+    held_in=WITH_SOCK,
+    only_with="received data, or a FIN, that the program has not read",
+    allocated_by="__alloc_skb()",
+    freed_by="kfree_skbmem()",
+)
+
 FCLONE = KernelObject(
     struct="struct sk_buff_fclones",
     label="skb",
@@ -330,6 +384,114 @@ SKB_HEAD = KernelObject(
     commit="bf9f1baa279f",
 )
 
+NF_CONN = KernelObject(
+    struct="struct nf_conn",
+    label="conntrack",
+    purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
+    caches=("nf_conntrack",),
+    btf_struct="nf_conn",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    held_in=frozenset(),
+    only_with="firewall rules that track connections, one for each flow",
+    allocated_by="__nf_conntrack_alloc()",
+    freed_by="nf_conntrack_free(), some time after the socket",
+)
+
+MPTCP_SOCK = KernelObject(
+    struct="struct mptcp_sock",
+    label="MPTCP",
+    purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    caches=("MPTCP",),
+    btf_struct="mptcp_sock",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    accounted=True,
+    held_in=WITH_SOCK,
+    family="ipv4",
+    only_with="socket(…, IPPROTO_MPTCP)",
+    allocated_by="sk_prot_alloc()",
+    freed_by="sk_prot_free()",
+    since=(5, 6),
+)
+
+MPTCP6_SOCK = KernelObject(
+    struct="struct mptcp6_sock",
+    label="MPTCP",
+    purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    caches=("MPTCPv6",),
+    btf_struct="mptcp6_sock",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    accounted=True,
+    held_in=WITH_SOCK,
+    family="ipv6",
+    only_with="socket(…, IPPROTO_MPTCP)",
+    allocated_by="sk_prot_alloc()",
+    freed_by="sk_prot_free()",
+    since=(5, 6),
+)
+
+MPTCP_SUBFLOW_CONTEXT = KernelObject(
+    struct="struct mptcp_subflow_context",
+    label="MPTCP",
+    purpose="what Multipath TCP keeps for each of its subflows",
+    caches=(),
+    btf_struct="mptcp_subflow_context",
+    held_in=WITH_SOCK,
+    only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
+    freed_by="subflow_ulp_release(), after a grace period",
+    since=(5, 6),
+)
+
+TLS_CONTEXT = KernelObject(
+    struct="struct tls_context",
+    label="TLS",
+    purpose="the keys and queues of kernel TLS",
+    caches=(),
+    btf_struct="tls_context",
+    held_in=WITH_SOCK,
+    only_with="setsockopt(TCP_ULP, “tls”)",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tls_init() → tls_ctx_create()",
+    freed_by="tls_ctx_free(), after a grace period",
+)
+
+SK_PSOCK = KernelObject(
+    struct="struct sk_psock",
+    label="sockmap",
+    purpose="the socket's place in a BPF sockmap",
+    caches=(),
+    btf_struct="sk_psock",
+    held_in=WITH_SOCK,
+    only_with="a BPF sockmap or sockhash",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="sk_psock_init()",
+    freed_by="sk_psock_destroy(), after a grace period",
+)
+
+TCP_METRICS_BLOCK = KernelObject(
+    struct="struct tcp_metrics_block",
+    label="metrics",
+    purpose="what TCP learnt of a destination: round-trip time, congestion window",
+    caches=(),
+    btf_struct="tcp_metrics_block",
+    held_in=frozenset(),
+    per="destination",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tcp_update_metrics() → tcpm_new()",
+    freed_by="tcp_metrics_flush_all()",
+)
+
+SOCKS = (TCP_SOCK, TCP6_SOCK)
+REQUEST_SOCKS = (REQUEST_SOCK, REQUEST6_SOCK)
+MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
+BIND_BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
+MPTCP_SOCKS = (MPTCP_SOCK, MPTCP6_SOCK)
+EPOLL_OBJECTS = (EPITEM, EPPOLL_ENTRY, EPITEMS_HEAD)
+
 KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     TCP_SOCK,
     TCP6_SOCK,
@@ -347,152 +509,19 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     REQUEST_SOCK,
     REQUEST6_SOCK,
     CGROUP_VECTORS,
-    KernelObject(
-        struct="struct epitem",
-        label="epoll",
-        purpose="one descriptor in an epoll set",
-        caches=("eventpoll_epi",),
-        btf_struct="epitem",
-        hwcache_align=True,
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
-        allocated_by="ep_insert()",
-        freed_by="__ep_remove(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct eppoll_entry",
-        label="epoll",
-        purpose="the epoll set's place in the socket's wait queue",
-        caches=("eventpoll_pwq",),
-        btf_struct="eppoll_entry",
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
-        allocated_by="ep_insert() → ep_ptable_queue_proc()",
-        freed_by="ep_unregister_pollwait()",
-    ),
-    KernelObject(
-        struct="struct epitems_head",
-        label="epoll",
-        purpose="the list of the epoll sets that a file is in",
-        caches=("ep_head",),
-        btf_struct="epitems_head",
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
-        allocated_by="ep_insert() → attach_epitem()",
-        freed_by="__ep_remove() → free_ephemeral()",
-        since=(5, 11),
-    ),
-    KernelObject(
-        struct="struct sk_buff",
-        label="skb",
-        purpose="a received packet, or a clone",
-        caches=("skbuff_head_cache",),
-        btf_struct="sk_buff",
-        hwcache_align=True,
-        held_in=WITH_SOCK,
-        only_with="received data, or a FIN, that the program has not read",
-        allocated_by="__alloc_skb()",
-        freed_by="kfree_skbmem()",
-    ),
+    EPITEM,
+    EPPOLL_ENTRY,
+    EPITEMS_HEAD,
+    SK_BUFF,
     FCLONE,
     SKB_HEAD,
-    KernelObject(
-        struct="struct nf_conn",
-        label="conntrack",
-        purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
-        caches=("nf_conntrack",),
-        btf_struct="nf_conn",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        held_in=frozenset(),
-        only_with="firewall rules that track connections, one for each flow",
-        allocated_by="__nf_conntrack_alloc()",
-        freed_by="nf_conntrack_free(), some time after the socket",
-    ),
-    KernelObject(
-        struct="struct mptcp_sock",
-        label="MPTCP",
-        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
-        caches=("MPTCP",),
-        btf_struct="mptcp_sock",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        accounted=True,
-        held_in=WITH_SOCK,
-        family="ipv4",
-        only_with="socket(…, IPPROTO_MPTCP)",
-        allocated_by="sk_prot_alloc()",
-        freed_by="sk_prot_free()",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct mptcp6_sock",
-        label="MPTCP",
-        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
-        caches=("MPTCPv6",),
-        btf_struct="mptcp6_sock",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        accounted=True,
-        held_in=WITH_SOCK,
-        family="ipv6",
-        only_with="socket(…, IPPROTO_MPTCP)",
-        allocated_by="sk_prot_alloc()",
-        freed_by="sk_prot_free()",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct mptcp_subflow_context",
-        label="MPTCP",
-        purpose="what Multipath TCP keeps for each of its subflows",
-        caches=(),
-        btf_struct="mptcp_subflow_context",
-        held_in=WITH_SOCK,
-        only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
-        freed_by="subflow_ulp_release(), after a grace period",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct tls_context",
-        label="TLS",
-        purpose="the keys and queues of kernel TLS",
-        caches=(),
-        btf_struct="tls_context",
-        held_in=WITH_SOCK,
-        only_with="setsockopt(TCP_ULP, “tls”)",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tls_init() → tls_ctx_create()",
-        freed_by="tls_ctx_free(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct sk_psock",
-        label="sockmap",
-        purpose="the socket's place in a BPF sockmap",
-        caches=(),
-        btf_struct="sk_psock",
-        held_in=WITH_SOCK,
-        only_with="a BPF sockmap or sockhash",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="sk_psock_init()",
-        freed_by="sk_psock_destroy(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct tcp_metrics_block",
-        label="metrics",
-        purpose="what TCP learnt of a destination: round-trip time, congestion window",
-        caches=(),
-        btf_struct="tcp_metrics_block",
-        held_in=frozenset(),
-        per="destination",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tcp_update_metrics() → tcpm_new()",
-        freed_by="tcp_metrics_flush_all()",
-    ),
+    NF_CONN,
+    MPTCP_SOCK,
+    MPTCP6_SOCK,
+    MPTCP_SUBFLOW_CONTEXT,
+    TLS_CONTEXT,
+    SK_PSOCK,
+    TCP_METRICS_BLOCK,
 )
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)

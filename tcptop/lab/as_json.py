@@ -6,10 +6,10 @@ from time import gmtime, strftime
 
 from tcptop import __version__
 from tcptop.lab.result import LabPart, LabResult, StateResult
-from tcptop.lab.saved import SCHEMA, Json
+from tcptop.lab.result_file import SCHEMA, Json
 
 
-def as_object(result: LabResult) -> Json:
+def result_as_json(result: LabResult) -> Json:
     """One object, of what json takes."""
     found = {key: _state(state) for key, state in result.results.items()}
     established = {side: found.get(f"established/{side}") for side in ("accepted", "outgoing", "pair")}
@@ -50,7 +50,7 @@ def _state(state: StateResult) -> Json:
         "all_rows_bytes": _rounded(state.all_rows_bytes),
         "other_programs_bytes": _rounded(state.other_programs_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
-        "other_sockets": state.others,
+        "other_sockets": state.other_sockets,
         "disturbance": round(state.disturbance, 5),
     }
 

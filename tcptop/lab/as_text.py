@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
-from tcptop.lab.runs import TITLES
-from tcptop.lab.terminal_table import fits, fitted, wrapped
-from tcptop.report.as_text import table
+from tcptop.lab.runs import RUN_TITLES
+from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.printable import printable
 
@@ -33,7 +33,7 @@ DETAIL_LEAST = ("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS")
 """What of the tables gives way on a narrow terminal, the least important first."""
 
 
-def as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
+def result_as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
     """The whole report, ending in a line break.
 
     Args:
@@ -42,7 +42,7 @@ def as_text(result: LabResult, columns: int | None = None, saved_as: str | None 
         saved_as: the file that the result was written to.
 
     """
-    notes = [line for note in _notes(result, saved_as) for line in wrapped(note, columns)]
+    notes = [line for note in _notes(result, saved_as) for line in wrap_note(note, columns)]
     sections = [_head(result, columns), _summary(result, columns), _detail(result, columns), notes]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
@@ -50,10 +50,10 @@ def as_text(result: LabResult, columns: int | None = None, saved_as: str | None 
 
 def _head(result: LabResult, columns: int | None) -> Iterator[str]:
     family = "IPv6" if result.ipv6 else "IPv4"
-    yield from wrapped(
+    yield from wrap_note(
         f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}", columns
     )
-    yield from wrapped(
+    yield from wrap_note(
         f"{family}, {units.grouped(result.connections)} connections over loopback in each run,"
         f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s",
         columns,
@@ -61,12 +61,12 @@ def _head(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
-    yield from wrapped("Bytes per endpoint in slabs (both ends: per connection)", columns)
+    yield from wrap_note("Bytes per endpoint in slabs (both ends: per connection)", columns)
     lines = [list(SUMMARY)]
     for key, state in result.results.items():
         lines.append(
             [
-                TITLES[key],
+                RUN_TITLES[key],
                 units.grouped(state.sockets),
                 f"{state.bytes:.1f}",
                 catalogue_amount(state),
@@ -78,11 +78,11 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
             ]
         )
     if fits(lines, columns):
-        yield from table(lines, [True])
+        yield from align_columns(lines, [True])
     else:
-        yield from fitted([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
+        yield from fit_to_width([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
         yield ""
-        yield from fitted([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
+        yield from fit_to_width([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
 
 
 def catalogue_amount(state: StateResult) -> str:
@@ -93,10 +93,10 @@ def catalogue_amount(state: StateResult) -> str:
 def catalogue_difference(state: StateResult) -> str:
     """How much more was measured than the catalogue says; after `<=` where what it lacks makes that less."""
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
-    return f"{at_most}{share(state.difference)}"
+    return f"{at_most}{format_percent(state.difference)}"
 
 
-def share(amount: float | None) -> str:
+def format_percent(amount: float | None) -> str:
     """A difference as a percentage with its sign."""
     return "-" if amount is None else f"{100 * amount:+.2f} %"
 
@@ -105,26 +105,26 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     yield "Cache by cache"
     lines = [list(DETAIL)]
     for key, state in result.results.items():
-        title = TITLES[key]
+        title = RUN_TITLES[key]
         for part in (*state.parts, *((state.vectors,) if state.vectors else ())):
             lines.append([title, *_part(part)])
             title = ""
     if fits(lines, columns):
-        yield from table(lines, [True, True, False, False, False, False, False, False, True])
+        yield from align_columns(lines, [True, True, False, False, False, False, False, False, True])
     else:
         yield from _stacked(lines, columns)
 
 
 def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
     """The table with each state on a line of its own, and the caches of a row below it."""
-    texts = fitted([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
+    texts = fit_to_width([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
     yield next(texts)
     for cells, text in zip(lines[1:], texts, strict=True):
         if cells[0]:
             yield cells[0]
         yield text
         if cells[-1]:
-            yield from wrapped(f"of {cells[-1]}", columns, indent="    ")
+            yield from wrap_note(f"of {cells[-1]}", columns, indent="    ")
 
 
 def _part(part: LabPart) -> Sequence[str]:
@@ -187,18 +187,18 @@ def _doubts(result: LabResult) -> Iterator[str]:
     for key, state in result.results.items():
         for part in state.unexplained:
             if part.bytes > NOTABLE_BYTES:
-                yield f"Unexplained: {TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
+                yield f"Unexplained: {RUN_TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
         gone = [part.row for part in state.parts if not part.objects]
         if gone:
-            yield f"Disturbed: {TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
-        elif state.others > DISTURBED * state.sockets:
+            yield f"Disturbed: {RUN_TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
+        elif state.other_sockets > DISTURBED * state.sockets:
             yield (
-                f"Disturbed: {TITLES[key]}: {units.grouped(state.others)} sockets of other programs came or went"
-                " meanwhile; measure again."
+                f"Disturbed: {RUN_TITLES[key]}: {units.grouped(state.other_sockets)} sockets of other programs came or"
+                " went meanwhile; measure again."
             )
         elif state.disturbance > DISTURBED:
             yield (
-                f"Disturbed: {TITLES[key]}: other programs moved the machine's slabs by"
+                f"Disturbed: {RUN_TITLES[key]}: other programs moved the machine's slabs by"
                 f" {100 * state.disturbance:.0f} % of it meanwhile."
             )
 

@@ -16,29 +16,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tcptop.accounting.parts import VECTOR_ENTRY_BYTES
+from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
-LEAST_R2 = 0.9
+MIN_R2 = 0.9
 """For a row with objects that the catalogue knows, or with vectors."""
 
-LEAST_R2_UNKNOWN = 0.985
+MIN_R2_UNKNOWN = 0.985
 """For any other row: one that grows by itself over a few seconds looks straight too."""
 
-LEAST_RELEASED = 0.5
+MIN_RELEASED_SHARE = 0.5
 """Of the growth in a row, the share that must be gone after the sockets are."""
 
-LEAST_BYTES = 0.5
+MIN_BYTES = 0.5
 """Per endpoint; below it a row is noise of whole slabs."""
 
-CONTROL_R2 = 0.9
+MIN_CONTROL_R2 = 0.9
 
 STRAIGHT_R2 = 0.9999
-STRAIGHT_WITHOUT_ONE_R2 = 0.9995
+STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
 """A known row that is less straight than the first is taken without that reading or step which alone keeps it from
 being as straight as the second."""
 
-MOST_DRIFT = 0.15
+MAX_DRIFT_SHARE = 0.15
 
 SLACK_CPUS = 2
 """A run's objects are freed on the CPU of its process and on that of the worker that takes the namespace apart."""
@@ -106,7 +106,7 @@ Column = list[float]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class FittedLine:
     """A straight line through the points of one row: objects per endpoint, and how well it explains them (0 to 1)."""
 
     slope: float
@@ -114,7 +114,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class RelatedRows:
     """The rows that an observer's objects are counted in, and the kmalloc caches, by the size they serve."""
 
     dentry: str | None
@@ -156,7 +156,7 @@ class Fit:
     """What endpoints hold in all rows: those that follow, and of every other row what `held` leaves to them."""
     other_programs_bytes: float
     """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
-    doubtful_bytes: float
+    uncertain_bytes: float
     """By how much the catalogued rows may be off, since other programs use them too."""
 
     @property
@@ -165,22 +165,22 @@ class Fit:
         return sum(row.bytes for row in self.rows)
 
 
-def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
+def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
     """Least squares with an intercept. Without any spread in x or y, nothing follows: slope and r2 are 0."""
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     xx = sum((each - mean_x) ** 2 for each in x)
     yy = sum((each - mean_y) ** 2 for each in y)
     xy = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     if not xx or not yy:
-        return Line(0.0, 0.0)
-    return Line(xy / xx, xy * xy / (xx * yy))
+        return FittedLine(0.0, 0.0)
+    return FittedLine(xy / xx, xy * xy / (xx * yy))
 
 
-def fit(
+def fit_run(
     series: Series,
-    control: Mapping[str, Line],
+    control: Mapping[str, FittedLine],
     shapes: Mapping[str, RowShape],
-    names: Names,
+    related: RelatedRows,
     catalogued: Collection[str],
 ) -> Fit:
     """What an endpoint holds.
@@ -189,56 +189,57 @@ def fit(
         series: the readings of the run.
         control: the lines of the control run, over the connections that it opened and dropped.
         shapes: the sizes of each row.
-        names: the rows that are read together.
+        related: the rows that are read together.
         catalogued: the rows with objects that the catalogue has for such an endpoint.
 
     """
-    known = {*catalogued, *names.kmalloc.values()}
-    every = columns_of(series, shapes)
-    without = without_others(every, shapes, names, series.endpoints)
-    columns = cleaned(series, without, shapes, known)
+    known = {*catalogued, *related.kmalloc.values()}
+    every = raw_columns(series, shapes)
+    without = subtract_other_inodes(every, shapes, related, series.endpoints)
+    columns = remove_drifts(series, without, shapes, known)
     lines = {
-        row: straightest_line(series, column) if row in known else line_of(series, column)
+        row: fit_ramp_without_outlier(series, column) if row in known else fit_ramp(series, column)
         for row, column in columns.items()
     }
-    drifts = {row: steady(control.get(row)) for row in lines}
-    rows = [fitted(row, line.slope - drifts[row], line.r2, shapes[row]) for row, line in lines.items()]
+    drifts = {row: control_slope(control.get(row)) for row in lines}
+    rows = [make_fitted_row(row, line.slope - drifts[row], line.r2, shapes[row]) for row, line in lines.items()]
     follow = [
         row
         for row in rows
-        if row.r2 >= (LEAST_R2 if row.row in known else LEAST_R2_UNKNOWN)
-        and row.bytes >= LEAST_BYTES
-        and released(columns[row.row]) >= LEAST_RELEASED
+        if row.r2 >= (MIN_R2 if row.row in known else MIN_R2_UNKNOWN)
+        and row.bytes >= MIN_BYTES
+        and released_share(columns[row.row]) >= MIN_RELEASED_SHARE
     ]
     loose = without.keys() - {row.row for row in follow}
-    in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
-    all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
-    doubtful_bytes = sum(
-        doubt(series, columns[row.row], row.objects + drifts[row.row], shapes[row.row]) * shapes[row.row].share_bytes
+    in_loose = [(most_per_endpoint(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
+    all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= MIN_BYTES)
+    uncertain_bytes = sum(
+        slope_uncertainty(series, columns[row.row], row.objects + drifts[row.row], shapes[row.row])
+        * shapes[row.row].share_bytes
         for row in follow
         if row.row in catalogued
     )
-    observer = observed(series, shapes, names)
+    observer = fit_observer(series, shapes, related)
     control_bytes = sum(drifts[row] * shapes[row].share_bytes for row in lines)
-    grown = sum(line_of(series, column).slope * shapes[row].share_bytes for row, column in every.items())
+    grown = sum(fit_ramp(series, column).slope * shapes[row].share_bytes for row, column in every.items())
     return Fit(
         rows=tuple(sorted(follow, key=lambda row: -row.bytes)),
         vectors=None,
         observer=observer,
         control_bytes=control_bytes,
         all_rows_bytes=all_rows_bytes,
-        doubtful_bytes=doubtful_bytes,
+        uncertain_bytes=uncertain_bytes,
         other_programs_bytes=grown - all_rows_bytes - observer.bytes - control_bytes,
     )
 
 
-def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Line]:
+def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, FittedLine]:
     """The lines of a control run, cleaned as those of any other."""
-    without = without_others(columns_of(series, shapes), shapes, names, series.endpoints)
-    return {row: line_of(series, column) for row, column in cleaned(series, without, shapes).items()}
+    without = subtract_other_inodes(raw_columns(series, shapes), shapes, related, series.endpoints)
+    return {row: fit_ramp(series, column) for row, column in remove_drifts(series, without, shapes).items()}
 
 
-def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
+def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
     """The counts of every row that has a size, as they were read."""
     return {
         row: [float(point.active.get(row, 0)) for point in series.points]
@@ -247,7 +248,7 @@ def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Colu
     }
 
 
-def cleaned(
+def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
     """The columns without drift.
@@ -256,12 +257,12 @@ def cleaned(
     """
     times = [point.at_s - series.opening.at_s for point in series.points]
     return {
-        row: without_drift(column, times, shapes[row], MOST_DRIFT if row in known else None)
+        row: remove_drift(column, times, shapes[row], MAX_DRIFT_SHARE if row in known else None)
         for row, column in columns.items()
     }
 
 
-def held(series: Series, column: Column) -> float:
+def most_per_endpoint(series: Series, column: Column) -> float:
     """Objects that each endpoint can hold in a row at most, however other programs use it.
 
     What an endpoint holds comes in every step of the ramp and is gone in the closing reading. So neither the smallest
@@ -275,7 +276,7 @@ def held(series: Series, column: Column) -> float:
     return max(0.0, min(steps[1], went))
 
 
-def doubt(series: Series, column: Column, slope: float, shape: RowShape) -> float:
+def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """By how many objects per endpoint a row's slope may be off.
 
     By what it differs from each step; or by what stayed, or was missing, at the end and could have come or gone during
@@ -283,29 +284,29 @@ def doubt(series: Series, column: Column, slope: float, shape: RowShape) -> floa
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
-    return max(abs(slope - held(series, column)), drifted)
+    return max(abs(slope - most_per_endpoint(series, column)), drifted)
 
 
-def line_of(series: Series, column: Column) -> Line:
+def fit_ramp(series: Series, column: Column) -> FittedLine:
     """The line through the ramp of one row."""
-    return straight_line(series.endpoints, column[1:-1])
+    return fit_line(series.endpoints, column[1:-1])
 
 
-def straightest_line(series: Series, column: Column) -> Line:
+def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
     """The line through the ramp, without the one reading or step that another program's objects put off it."""
-    line = line_of(series, column)
+    line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
         return line
     endpoints, counts = series.endpoints, column[1:-1]
     without_one = [
-        straight_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
+        fit_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
     ]
-    without_step = [straight_line(endpoints, with_even_step(endpoints, counts, at)) for at in range(1, len(counts))]
+    without_step = [fit_line(endpoints, level_step(endpoints, counts, at)) for at in range(1, len(counts))]
     best = max(*without_one, *without_step, key=lambda each: each.r2)
-    return best if best.r2 >= STRAIGHT_WITHOUT_ONE_R2 else line
+    return best if best.r2 >= STRAIGHT_WITHOUT_OUTLIER_R2 else line
 
 
-def with_even_step(endpoints: Column, counts: Column, at: int) -> Column:
+def level_step(endpoints: Column, counts: Column, at: int) -> Column:
     """The counts as if the step to one of them had been as large as the others were on average."""
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
@@ -313,23 +314,23 @@ def with_even_step(endpoints: Column, counts: Column, at: int) -> Column:
     return counts[:at] + [count - spare for count in counts[at:]]
 
 
-def fitted(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
+def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
     """A slope in objects, with its bytes."""
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 
-def steady(line: Line | None) -> float:
+def control_slope(line: FittedLine | None) -> float:
     """What a control run's row grows by for each connection; 0 where it only jitters."""
-    return line.slope if line is not None and line.r2 >= CONTROL_R2 else 0.0
+    return line.slope if line is not None and line.r2 >= MIN_CONTROL_R2 else 0.0
 
 
-def released(column: Column) -> float:
+def released_share(column: Column) -> float:
     """Of what a row grew by over the ramp, the share that was gone in the closing reading."""
     growth = column[-2] - column[1]
     return (column[-2] - column[-1]) / growth if growth else 0.0
 
 
-def without_drift(column: Column, times: Sequence[float], shape: RowShape, most: float | None) -> Column:
+def remove_drift(column: Column, times: Sequence[float], shape: RowShape, most: float | None) -> Column:
     """A row without what grew or shrank evenly from before the namespace until after it: other programs' objects.
 
     `most` is the share of the growth over the ramp that may be drift; None for any.
@@ -342,8 +343,8 @@ def without_drift(column: Column, times: Sequence[float], shape: RowShape, most:
     return [count - drift * at / times[-1] for count, at in zip(column, times, strict=True)]
 
 
-def without_others(
-    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], names: Names, endpoints: Sequence[float]
+def subtract_other_inodes(
+    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows, endpoints: Sequence[float]
 ) -> dict[str, Column]:
     """The counts with those objects taken out that belong to other inodes, at each reading by its own count of them.
 
@@ -352,38 +353,40 @@ def without_others(
     rules of their own, and are not taken out.
     """
     without = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
-    seen = growth_of(columns.get(OBSERVER_ROW))
-    inodes = [growth_of(column) for row, column in columns.items() if OTHER_INODES.match(row)]
-    if seen and names.dentry in without:
-        without[names.dentry] = less(without[names.dentry], seen)
-    if inodes and names.inode_blob in without:
-        without[names.inode_blob] = less(without[names.inode_blob], [sum(each) for each in zip(*inodes, strict=True)])
-    for source in (OBSERVER_ROW, names.dentry or OBSERVER_ROW):
-        row = names.vector_row(shapes[source]) if seen and source in shapes else None
+    seen = growth(columns.get(OBSERVER_ROW))
+    inodes = [growth(column) for row, column in columns.items() if OTHER_INODES.match(row)]
+    if seen and related.dentry in without:
+        without[related.dentry] = subtract(without[related.dentry], seen)
+    if inodes and related.inode_blob in without:
+        without[related.inode_blob] = subtract(
+            without[related.inode_blob], [sum(each) for each in zip(*inodes, strict=True)]
+        )
+    for source in (OBSERVER_ROW, related.dentry or OBSERVER_ROW):
+        row = related.vector_row(shapes[source]) if seen and source in shapes else None
         if row is not None and row in without:
             per_slab = [count / shapes[source].objects_per_slab for count in seen]
-            without[row] = straighter(endpoints, without[row], less(without[row], per_slab))
+            without[row] = choose_straighter(endpoints, without[row], subtract(without[row], per_slab))
     return without
 
 
-def growth_of(column: Column | None) -> Column:
+def growth(column: Column | None) -> Column:
     """A row's objects beyond those of its first reading; nothing where there is no such row."""
     return [count - column[0] for count in column] if column else []
 
 
-def less(column: Column, other: Column) -> Column:
+def subtract(column: Column, other: Column) -> Column:
     """One column less another."""
     return [count - taken for count, taken in zip(column, other, strict=True)]
 
 
-def straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
+def choose_straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
     """The column that follows the endpoints better: whether slabs have vectors depends on memory cgroups."""
-    return max((first, second), key=lambda column: straight_line(endpoints, column[1:-1]).r2)
+    return max((first, second), key=lambda column: fit_line(endpoints, column[1:-1]).r2)
 
 
-def observed(series: Series, shapes: Mapping[str, RowShape], names: Names) -> FittedRow:
+def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
     """An inode of /proc with its dentry and its LSM blob, for each endpoint."""
-    line = straight_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
-    rows = (OBSERVER_ROW, names.dentry, names.inode_blob)
+    line = fit_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
+    rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)
     return FittedRow(OBSERVER_ROW, line.slope, line.slope * share, line.r2)

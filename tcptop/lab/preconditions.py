@@ -9,17 +9,17 @@ from contextlib import suppress
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
-from tcptop.lab.load import LISTENERS
 from tcptop.lab.runs import STEPS, WARM_UP
+from tcptop.lab.socket_program import LISTENERS
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.source import AS_ROOT
 from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
-LEAST_CONNECTIONS = 1_000
+MIN_CONNECTIONS = 1_000
 """With fewer, the grain of whole slabs is more than the figures may be off by."""
 
-MOST_CONNECTIONS = 24_000
+MAX_CONNECTIONS = 24_000
 """Each client has a local port of its own, of the 28 000 that a namespace starts with."""
 
 SPARE_DESCRIPTORS = 32
@@ -33,7 +33,7 @@ def check_root() -> None:
         raise TcptopError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
 
 
-def checked_connections(asked: int | None, host: Host) -> int:
+def choose_connections(requested: int | None, host: Host) -> int:
     """How many connections the lab makes, a multiple of its steps.
 
     Without a wish, as many as the limits allow up to the default.
@@ -42,19 +42,19 @@ def checked_connections(asked: int | None, host: Host) -> int:
         TcptopError: in one line, where a wish is more than the limits allow, or they allow too few.
 
     """
-    raise_descriptor_limit(min(asked or DEFAULT_CONNECTIONS, MOST_CONNECTIONS))
-    most, because = most_connections(host)
-    if most < LEAST_CONNECTIONS:
-        raise TcptopError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
-    wanted = min(DEFAULT_CONNECTIONS, most) if asked is None else asked
-    if wanted < LEAST_CONNECTIONS:
-        raise TcptopError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
+    raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
+    most, because = find_connection_limit(host)
+    if most < MIN_CONNECTIONS:
+        raise TcptopError(f"lab needs room for at least {grouped(MIN_CONNECTIONS)} connections: {because}")
+    wanted = min(DEFAULT_CONNECTIONS, most) if requested is None else requested
+    if wanted < MIN_CONNECTIONS:
+        raise TcptopError(f"--connections {wanted}: at least {MIN_CONNECTIONS}, or whole slabs are all that one sees")
     if wanted > most:
         raise TcptopError(f"--connections {wanted}: at most {most} here: {because}")
     return wanted // STEPS * STEPS
 
 
-def descriptors(connections: int) -> int:
+def descriptors_for(connections: int) -> int:
     """How many descriptors so many connections take, with those that are there to begin with."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
@@ -65,17 +65,17 @@ def raise_descriptor_limit(connections: int) -> None:
     A login often gives root 1 024 or 4 096: with so few connections a figure shows the grain of whole slabs.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < descriptors(connections):
+    if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors(connections)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors_for(connections)))
 
 
-def most_connections(host: Host) -> tuple[int, str]:
+def find_connection_limit(host: Host) -> tuple[int, str]:
     """How many connections the tightest limit allows, and which that is."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limits = [(MOST_CONNECTIONS, "each needs a local port of its own")]
+    limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
-        to_begin_with = descriptors(0)
+        to_begin_with = descriptors_for(0)
         because = f"two file descriptors each and {grouped(to_begin_with)} to begin with, of {grouped(hard)}"
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value

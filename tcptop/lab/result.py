@@ -46,10 +46,10 @@ class StateResult:
     """What endpoints hold in all rows, at most; with vectors."""
     other_programs_bytes: float
     """What else the rows grew by, for each endpoint; below 0 where other programs freed objects."""
-    doubtful_bytes: float
+    uncertain_bytes: float
     """By how much the known rows may be off, since other programs use them too."""
     local_ports: int
-    others: int
+    other_sockets: int
     """By how many the machine's other sockets changed meanwhile."""
 
     @property
@@ -94,7 +94,7 @@ class StateResult:
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
         moved = abs(self.all_rows_bytes - known) / known if known else 1.0
-        return max(moved, self.doubtful_bytes / known if known else 0.0, self.others / self.sockets)
+        return max(moved, self.uncertain_bytes / known if known else 0.0, self.other_sockets / self.sockets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ Value = TypeVar("Value")
 class BoundedCache(Generic[Key, Value]):
     """Values with their sizes; the oldest go when the sum is above the bound."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._bytes = 0
         self._values: dict[Key, tuple[Value, int]] = {}
 
@@ -28,6 +28,6 @@ class BoundedCache(Generic[Key, Value]):
             self._bytes -= self._values.pop(key)[1]
         self._values[key] = value, size_bytes
         self._bytes += size_bytes
-        while self._bytes > self._most_bytes and self._values:
+        while self._bytes > self._max_bytes and self._values:
             _, oldest_bytes = self._values.pop(next(iter(self._values)))
             self._bytes -= oldest_bytes

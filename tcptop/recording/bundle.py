@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.hosts.recording_host import HostAnswer
-from tcptop.recording.number_delta import delta, patched
-from tcptop.recording.varints import Reader, put, put_bytes, put_signed
+from tcptop.recording.number_delta import apply_delta, make_delta
+from tcptop.recording.varints import Reader, write_bytes, write_number, write_signed
 
-MOST_FILE_BYTES = 16 << 20
+MAX_FILE_BYTES = 16 << 20
 """As a host reads at most (tcptop/hosts/folder.py)."""
-MOST_SHARED_BYTES = 64 << 20
+MAX_SHARED_BYTES = 64 << 20
 """Of the large files of one read: a record of a few bytes may name many."""
-MOST_ANSWERS = 20_000
+MAX_ANSWERS = 20_000
 
 FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
 SAME, NUMBERS, OTHER = range(3)
@@ -40,20 +40,20 @@ ContentOf = Callable[[bytes], bytes]
 """The bytes of a digest; raises ValueError where they are lost or damaged."""
 
 
-def put_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
+def write_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
     """Appends a bundle whole."""
-    put(out, len(bundle))
+    write_number(out, len(bundle))
     for answer in bundle:
-        put_bytes(out, _path_bytes(answer.path))
-        _put_answer(out, answer, digest_of)
+        write_bytes(out, _path_bytes(answer.path))
+        _write_answer(out, answer, digest_of)
 
 
-def taken_bundle(reader: Reader) -> StoredBundle:
+def read_bundle(reader: Reader) -> StoredBundle:
     """The bundle that `put_bundle` wrote; raises ValueError for anything else."""
-    return tuple(_taken_answer(reader, reader.text()) for _ in range(_count(reader)))
+    return tuple(_read_answer(reader, reader.text()) for _ in range(_read_count(reader)))
 
 
-def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
+def write_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
     """Appends what makes `new` of `old`; False, with nothing appended, where they are not of the same paths."""
     if [(type(answer), answer.path) for answer in old] != [(type(answer), answer.path) for answer in new]:
         return False
@@ -61,45 +61,45 @@ def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf
     count = 0
     last = -1
     for index, (before, after) in enumerate(zip(old, new, strict=True)):
-        if _same(before, after):
+        if _is_same_answer(before, after):
             continue
-        put(changed, index - last - 1)
+        write_number(changed, index - last - 1)
         last = index
         count += 1
         if isinstance(before, FileRead) and isinstance(after, FileRead) and before.data and after.data:
-            put(changed, NUMBERS)
-            put_bytes(changed, delta(before.data, after.data))
+            write_number(changed, NUMBERS)
+            write_bytes(changed, make_delta(before.data, after.data))
         else:
-            put(changed, OTHER)
-            _put_answer(changed, after, digest_of)
-    put(out, count)
+            write_number(changed, OTHER)
+            _write_answer(changed, after, digest_of)
+    write_number(out, count)
     out += changed
     return True
 
 
-def taken_difference(reader: Reader, old: Bundle) -> StoredBundle:
+def read_difference(reader: Reader, old: Bundle) -> StoredBundle:
     """The bundle that `put_difference` was given as `new`; raises ValueError for anything else."""
     found: list[HostAnswer | SharedFile] = list(old)
     index = -1
-    for _ in range(_count(reader)):
+    for _ in range(_read_count(reader)):
         index += 1 + reader.number()
         if index >= len(found):
             raise ValueError("a difference from other files")
         before = found[index]
         form = reader.number()
         if form == OTHER:
-            found[index] = _taken_answer(reader, before.path)
+            found[index] = _read_answer(reader, before.path)
         elif form == NUMBERS and isinstance(before, FileRead) and before.data is not None:
-            found[index] = FileRead(before.path, patched(before.data, reader.bytes(), MOST_FILE_BYTES), None, 0)
+            found[index] = FileRead(before.path, apply_delta(before.data, reader.bytes(), MAX_FILE_BYTES), None, 0)
         else:
             raise ValueError("a difference from other files")
     return tuple(found)
 
 
-def resolved(stored: StoredBundle, content_of: ContentOf) -> Bundle:
+def load_shared_files(stored: StoredBundle, content_of: ContentOf) -> Bundle:
     """The bundle with its large files; raises ValueError where one is lost or damaged, or they are too much."""
     found: list[HostAnswer] = []
-    left_bytes = MOST_SHARED_BYTES
+    left_bytes = MAX_SHARED_BYTES
     for answer in stored:
         if not isinstance(answer, SharedFile):
             found.append(answer)
@@ -112,28 +112,28 @@ def resolved(stored: StoredBundle, content_of: ContentOf) -> Bundle:
     return tuple(found)
 
 
-def _put_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
+def _write_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
     if answer.error is not None:
-        put(out, FILE_ERROR if isinstance(answer, FileRead) else FOLDER_ERROR)
-        put_signed(out, answer.error.errno or 0)
-        put_bytes(out, _path_bytes(answer.error.strerror or str(answer.error)))
+        write_number(out, FILE_ERROR if isinstance(answer, FileRead) else FOLDER_ERROR)
+        write_signed(out, answer.error.errno or 0)
+        write_bytes(out, _path_bytes(answer.error.strerror or str(answer.error)))
     elif isinstance(answer, FileRead):
         data = answer.data or b""
         digest = digest_of(data)
-        put(out, FILE if digest is None else SHARED_FILE)
-        put_bytes(out, data if digest is None else digest)
+        write_number(out, FILE if digest is None else SHARED_FILE)
+        write_bytes(out, data if digest is None else digest)
     else:
-        put(out, FOLDER)
+        write_number(out, FOLDER)
         entries = answer.entries or {}
-        put(out, len(entries))
+        write_number(out, len(entries))
         for name, target in entries.items():
-            put_bytes(out, _path_bytes(name))
-            put(out, 0 if target is None else 1)
+            write_bytes(out, _path_bytes(name))
+            write_number(out, 0 if target is None else 1)
             if target is not None:
-                put_bytes(out, _path_bytes(target))
+                write_bytes(out, _path_bytes(target))
 
 
-def _taken_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
+def _read_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     kind = reader.number()
     if kind in (FILE_ERROR, FOLDER_ERROR):
         error = OSError(reader.signed(), reader.text())
@@ -143,20 +143,20 @@ def _taken_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     if kind == SHARED_FILE:
         return SharedFile(path, reader.bytes())
     if kind == FOLDER:
-        entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_count(reader))}
+        entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_read_count(reader))}
         return FolderRead(path, entries, None, 0)
     raise ValueError("an answer of an unknown kind")
 
 
-def _same(one: HostAnswer, other: HostAnswer) -> bool:
+def _is_same_answer(one: HostAnswer, other: HostAnswer) -> bool:
     if isinstance(one, FileRead) and isinstance(other, FileRead) and one.data != other.data:
         return False
     if isinstance(one, FolderRead) and isinstance(other, FolderRead) and one.entries != other.entries:
         return False
-    return _error(one) == _error(other)
+    return _error_key(one) == _error_key(other)
 
 
-def _error(answer: HostAnswer) -> tuple[int | None, str] | None:
+def _error_key(answer: HostAnswer) -> tuple[int | None, str] | None:
     return None if answer.error is None else (answer.error.errno, answer.error.strerror or str(answer.error))
 
 
@@ -164,8 +164,8 @@ def _path_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _count(reader: Reader) -> int:
+def _read_count(reader: Reader) -> int:
     count = reader.number()
-    if count > MOST_ANSWERS:
+    if count > MAX_ANSWERS:
         raise ValueError("more files than a source reads")
     return count

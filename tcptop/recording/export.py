@@ -16,8 +16,8 @@ from typing import Any
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import FolderRead
 from tcptop.hosts.recording_host import HostAnswer
-from tcptop.recording.record_writer import NOT_KEPT
-from tcptop.recording.recording import KeptSample, Recording
+from tcptop.recording.record_writer import UNRECORDED_READING
+from tcptop.recording.recording import RecordedSample, Recording
 from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import READING_NAMES
 from tcptop.text.printable import printable
@@ -26,7 +26,7 @@ SCHEMA = 1
 SCHEMA_KEY = "tcptop_export"
 LIST_NAME = "recording.json"
 SAMPLE_NAME = "sample.json"
-ALSO = "also"
+DUPLICATES_FOLDER = "also"
 ROOTS = ("proc", "sys")
 
 Json = dict[str, Any]
@@ -49,9 +49,9 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
         for number, index in enumerate(indices, 1):
             name = f"{number:06}"
             (where / name).mkdir()
-            _SampleFolder(where / name).write(recording.kept(index))
+            _SampleFolder(where / name).write(recording.sample(index))
             names.append(name)
-            damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
+            damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
         return damages
     except FileExistsError:
@@ -62,7 +62,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
         raise TcptopError(f"{printable(folder)}: {error}") from None
 
 
-def is_inside(path: str) -> bool:
+def is_below_root(path: str) -> bool:
     """Whether a path names something below proc or sys, and goes no way but down."""
     parts = path.split("/")
     return (
@@ -80,9 +80,9 @@ class _SampleFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._place_of: dict[tuple[str, bytes], str] = {}
-        self._also = 0
+        self._duplicates = 0
 
-    def write(self, sample: KeptSample) -> None:
+    def write(self, sample: RecordedSample) -> None:
         for root in ROOTS:
             (self._folder / root).mkdir()
         # Links first: the files of a merged cache are written through them, as they were read.
@@ -93,14 +93,14 @@ class _SampleFolder:
         snapshot = sample.snapshot
         sources = {
             name: self._reading(name, getattr(snapshot, name), sample.reads)
-            for name in sorted(READING_NAMES - {NOT_KEPT})
+            for name in sorted(READING_NAMES - {UNRECORDED_READING})
         }
         for read in sample.reads:
             for answer in read.answers:
                 if isinstance(answer, FolderRead):
                     self._make_folders(answer)
         found: Json = {
-            "taken_at": _utc(snapshot.taken_at_unix_s),
+            "taken_at": _iso_utc(snapshot.taken_at_unix_s),
             "taken_at_unix_s": snapshot.taken_at_unix_s,
             "monotonic_s": snapshot.monotonic_s,
             "live": snapshot.live,
@@ -140,23 +140,23 @@ class _SampleFolder:
             return {"path": answer.path, kind: [answer.error.errno, answer.error.strerror or str(answer.error)]}
         if isinstance(answer, FolderRead):
             return {"path": answer.path, "entries": dict(answer.entries or {})}
-        return {"path": answer.path, "file": self._placed(answer.path, answer.data or b"")}
+        return {"path": answer.path, "file": self._place_file(answer.path, answer.data or b"")}
 
-    def _placed(self, path: str, data: bytes) -> str:
+    def _place_file(self, path: str, data: bytes) -> str:
         """Writes a file, if it does not stand there already; gives its place below the sample's folder."""
         known = self._place_of.get((path, data))
         if known is not None:
             return known
         place = path
-        if not is_inside(path) or not self._written(path, data):
-            self._also += 1
-            place = f"{ALSO}/{self._also:04}"
-            (self._folder / ALSO).mkdir(exist_ok=True)
+        if not is_below_root(path) or not self._write_in_tree(path, data):
+            self._duplicates += 1
+            place = f"{DUPLICATES_FOLDER}/{self._duplicates:04}"
+            (self._folder / DUPLICATES_FOLDER).mkdir(exist_ok=True)
             _write_new(self._folder / place, data)
         self._place_of[path, data] = place
         return place
 
-    def _written(self, path: str, data: bytes) -> bool:
+    def _write_in_tree(self, path: str, data: bytes) -> bool:
         """Writes a file in the tree; False where something else stands there."""
         target = self._folder / path
         try:
@@ -168,7 +168,7 @@ class _SampleFolder:
         except (NotADirectoryError, IsADirectoryError):
             return False
         except OSError as error:
-            if error.errno in LOOPS:
+            if error.errno in UNUSABLE_PATH_ERRNOS:
                 return False
             raise
         return True
@@ -176,7 +176,7 @@ class _SampleFolder:
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
             # Only to a neighbour, as in /sys/kernel/slab: such a link leads nowhere else.
-            if target is not None and _is_name(target) and is_inside(f"{folder.path}/{name}") and _is_name(name):
+            if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
                 (parent / target).mkdir(exist_ok=True)
@@ -186,12 +186,12 @@ class _SampleFolder:
     def _make_folders(self, folder: FolderRead) -> None:
         """What else was in a folder that was listed, as empty folders: a list cannot tell files from folders."""
         for name, target in (folder.entries or {}).items():
-            if target is None and _is_name(name) and is_inside(f"{folder.path}/{name}"):
+            if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):
                 with suppress(FileExistsError, NotADirectoryError):
                     (self._folder / folder.path / name).mkdir(parents=True)
 
 
-LOOPS = (40, 36)
+UNUSABLE_PATH_ERRNOS = (40, 36)
 """ELOOP and ENAMETOOLONG: nothing can be written at such a path."""
 
 
@@ -209,7 +209,7 @@ def _write_json(path: Path, found: Json) -> None:
     _write_new(path, (json.dumps(found, ensure_ascii=True, indent=1) + "\n").encode("ascii"))
 
 
-def _utc(unix_s: float | None) -> str | None:
+def _iso_utc(unix_s: float | None) -> str | None:
     """The time for a person; the other one is exact."""
     if unix_s is None:
         return None

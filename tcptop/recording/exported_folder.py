@@ -12,19 +12,19 @@ from tcptop.hosts.confined_tree import ConfinedTree
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
-from tcptop.recording.bundle import MOST_ANSWERS, MOST_FILE_BYTES, Bundle
+from tcptop.recording.bundle import MAX_ANSWERS, MAX_FILE_BYTES, Bundle
 from tcptop.recording.export import LIST_NAME, SAMPLE_NAME, SCHEMA, SCHEMA_KEY
-from tcptop.recording.record_writer import NOT_KEPT
-from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
-from tcptop.recording.replay import failed
+from tcptop.recording.record_writer import UNRECORDED_READING
+from tcptop.recording.recording import UNKNOWN_COUNTS, RecordedSample, TimelineCounts, largest_counts
+from tcptop.recording.replay import failed_reading
 from tcptop.recording.replay_host import ReplayHost
 from tcptop.sampling.sampler import AnyReading, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot, Sockstat
 from tcptop.text.printable import printable
 
-MOST_SAMPLES = 100_000
+MAX_SAMPLES = 100_000
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
-KEPT_NAMES = sorted(READING_NAMES - {NOT_KEPT})
+RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 Json = dict[str, Any]
 
@@ -37,10 +37,10 @@ class ExportedFolder:
         self.path = path
         self._tree = ConfinedTree(path)
         self._sources = {source.name: source for source in kernel_sources()}
-        self._last: tuple[int, KeptSample, str | None] | None = None
+        self._last: tuple[int, RecordedSample, str | None] | None = None
         try:
-            self._names = self._listed()
-            self._times = [self._time(name) for name in self._names]
+            self._names = self._read_names()
+            self._times = [self._read_time(name) for name in self._names]
         except ValueError as error:
             self.close()
             raise TcptopError(f"{printable(path)}: not an export that is understood: {error}") from None
@@ -55,30 +55,30 @@ class ExportedFolder:
         """When a sample was taken."""
         return self._times[index]
 
-    def summary(self, index: int) -> Summary:
+    def timeline_counts(self, index: int) -> TimelineCounts:
         """What sockstat says; nothing else of the sample is read."""
         name = self._names[index]
         try:
-            found = self._json(f"{name}/{SAMPLE_NAME}")
+            found = self._read_json(f"{name}/{SAMPLE_NAME}")
             own = found.get("sources", {}).get("sockstat")
-            value = self._reading(name, "sockstat", own, _identity(found), []).value
+            value = self._read_reading(name, "sockstat", own, _identity(found), []).value
         except (OSError, ValueError, AttributeError, RecursionError):
-            return NO_SUMMARY  # what is damaged is told where the sample is shown
-        return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+            return UNKNOWN_COUNTS  # what is damaged is told where the sample is shown
+        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
-    def largest(self, indices: range) -> Summary:
+    def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest of each count in a range."""
-        return largest_of(self.summary(index) for index in indices)
+        return largest_counts(self.timeline_counts(index) for index in indices)
 
     def snapshot(self, index: int) -> Snapshot:
         """The sample as it was live."""
         return self._sample(index)[0].snapshot
 
-    def kept(self, index: int) -> KeptSample:
+    def sample(self, index: int) -> RecordedSample:
         """The same with its files."""
         return self._sample(index)[0]
 
-    def damaged(self, index: int) -> str | None:
+    def damage(self, index: int) -> str | None:
         """What of a sample is damaged."""
         return self._sample(index)[1]
 
@@ -86,50 +86,50 @@ class ExportedFolder:
         """Closes the folder."""
         self._tree.close()
 
-    def _sample(self, index: int) -> tuple[KeptSample, str | None]:
+    def _sample(self, index: int) -> tuple[RecordedSample, str | None]:
         if self._last is None or self._last[0] != index:
             self._last = index, *self._read_sample(self._names[index])
         return self._last[1], self._last[2]
 
-    def _listed(self) -> list[str]:
-        found = self._json(LIST_NAME)
+    def _read_names(self) -> list[str]:
+        found = self._read_json(LIST_NAME)
         names = found.get("samples")
         if found.get(SCHEMA_KEY) != SCHEMA:
             raise ValueError(f"its schema is {str(found.get(SCHEMA_KEY))[:40]!r}, and only {SCHEMA} is known here")
-        if not isinstance(names, list) or not 0 < len(names) <= MOST_SAMPLES:
+        if not isinstance(names, list) or not 0 < len(names) <= MAX_SAMPLES:
             raise ValueError("it lists no samples")
         for name in names:
             if not (isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 12):
                 raise ValueError("the name of a sample is no number")
         return names
 
-    def _time(self, name: str) -> float | None:
+    def _read_time(self, name: str) -> float | None:
         """The time of a sample; None where its own file cannot tell."""
         try:
-            return _number(self._json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
+            return _number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
         except (OSError, ValueError):
             return None
 
-    def _read_sample(self, name: str) -> tuple[KeptSample, str | None]:
+    def _read_sample(self, name: str) -> tuple[RecordedSample, str | None]:
         damages: list[str] = []
         readings: dict[str, AnyReading] = {}
         reads: list[SourceRead] = []
         found: Json = {}
         try:
-            found = self._json(f"{name}/{SAMPLE_NAME}")
+            found = self._read_json(f"{name}/{SAMPLE_NAME}")
         except (OSError, ValueError) as error:
             damages.append(f"{SAMPLE_NAME}: {printable(str(error))}")
         identity = _identity(found)
         stored = found.get("sources")
-        for source in KEPT_NAMES:
+        for source in RECORDED_NAMES:
             try:
                 own = stored.get(source) if isinstance(stored, dict) else None
                 if not isinstance(own, dict):
                     raise ValueError(f"{SAMPLE_NAME} does not tell of it")
-                readings[source] = self._reading(name, source, own, identity, reads)
+                readings[source] = self._read_reading(name, source, own, identity, reads)
             except (OSError, ValueError, RecursionError) as error:
                 reason = f"{source}: damaged in the export: {printable(str(error))}"
-                readings[source] = failed(reason)
+                readings[source] = failed_reading(reason)
                 damages.append(reason)
         monotonic_s = _number(found.get("monotonic_s"))
         every: dict[str, Any] = {each: readings.get(each, NOT_READ) for each in READING_NAMES}
@@ -142,9 +142,9 @@ class ExportedFolder:
             page_size_bytes=identity.page_size_bytes,
             **every,
         )
-        return KeptSample(snapshot, tuple(reads)), "; ".join(damages) or None
+        return RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None
 
-    def _reading(
+    def _read_reading(
         self,
         sample: str,
         source: str,
@@ -153,8 +153,8 @@ class ExportedFolder:
         reads: list[SourceRead],
         nested: bool = False,
     ) -> AnyReading:
-        files = self._answers(sample, stored.get("answers"))
-        sockstat_files = self._answers(sample, stored.get("sockstat_answers"))
+        files = self._read_answers(sample, stored.get("answers"))
+        sockstat_files = self._read_answers(sample, stored.get("sockstat_answers"))
         reading: AnyReading = NOT_READ
         if files:
             reading = run_sync(self._sources[source].read(ReplayHost(files, identity)))
@@ -165,7 +165,7 @@ class ExportedFolder:
         stored_before = stored.get("before")
         before: AnyReading | None = None
         if isinstance(stored_before, dict) and not nested:
-            before = self._reading(sample, source, stored_before, identity, own_before, nested=True)
+            before = self._read_reading(sample, source, stored_before, identity, own_before, nested=True)
         reading = reading._replace(
             taken_at_s=_number(stored.get("taken_at_s")),
             read_us=_count(stored.get("read_us")),
@@ -183,12 +183,12 @@ class ExportedFolder:
             reading = reading._replace(state=STATES[state], reason=None if shown is None else printable(shown))
         return reading
 
-    def _answers(self, sample: str, stored: object) -> Bundle:
-        if not isinstance(stored, list) or len(stored) > MOST_ANSWERS:
+    def _read_answers(self, sample: str, stored: object) -> Bundle:
+        if not isinstance(stored, list) or len(stored) > MAX_ANSWERS:
             raise ValueError("its files are no list")
-        return tuple(self._answer(sample, each) for each in stored)
+        return tuple(self._read_answer(sample, each) for each in stored)
 
-    def _answer(self, sample: str, stored: object) -> HostAnswer:
+    def _read_answer(self, sample: str, stored: object) -> HostAnswer:
         path = stored.get("path") if isinstance(stored, dict) else None
         if not isinstance(stored, dict) or not isinstance(path, str):
             raise ValueError("one of its files has no path")
@@ -202,23 +202,23 @@ class ExportedFolder:
         place = stored.get("file")
         if not isinstance(place, str):
             raise ValueError(f"/{printable(path)} has no file")
-        return FileRead(path, self._bytes(f"{sample}/{place}"), None, 0)
+        return FileRead(path, self._read_bytes(f"{sample}/{place}"), None, 0)
 
-    def _json(self, path: str) -> Json:
+    def _read_json(self, path: str) -> Json:
         try:
-            found = json.loads(self._bytes(path))
+            found = json.loads(self._read_bytes(path))
         except RecursionError:
             raise ValueError(f"{path} is nested without end") from None
         if not isinstance(found, dict):
             raise ValueError(f"{path} is no JSON object")
         return found
 
-    def _bytes(self, path: str) -> bytes:
+    def _read_bytes(self, path: str) -> bytes:
         descriptor = self._tree.open_file(path)
         with os.fdopen(descriptor, "rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
-        if len(data) > MOST_FILE_BYTES:
-            raise ValueError(f"{printable(path)} is larger than {MOST_FILE_BYTES >> 20} MiB")
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
         return data
 
 

@@ -19,9 +19,9 @@ from tcptop.text.printable import printable
 
 APPLICATION_ID = 0x54435054
 """`TCPT`, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
-MAGIC = b"SQLite format 3\0"
+SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 ROLLBACK_FORMAT = b"\1\1"
 """At byte 18: neither reader nor writer needs a write-ahead log."""
@@ -38,18 +38,18 @@ TABLES = (
 )
 """`sample` is small, so that a day opens at once; `record` has what each holds. A block goes by its first sample."""
 
-EXPECTED = {(sql.split()[2], sql) for sql in TABLES}
-LOCKED_S = 5.0
+EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
+LOCK_TIMEOUT_S = 5.0
 
 
-def new_file(path: str) -> sqlite3.Connection:
+def create_file(path: str) -> sqlite3.Connection:
     """Makes an empty recording; raises TcptopError where the file is there already or cannot be made."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = _connected(path, "rw")
+        connection = _connect(path, "rw")
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         with connection:
             connection.execute("BEGIN")
             for table in TABLES:
@@ -58,10 +58,10 @@ def new_file(path: str) -> sqlite3.Connection:
     except OSError as error:
         raise TcptopError(f"{printable(path)}: {error.strerror}") from None
     except sqlite3.Error as error:
-        raise TcptopError(f"{printable(path)}: {reason(error)}") from None
+        raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
 
 
-def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
+def open_file(path: str, write: bool = False) -> sqlite3.Connection:
     """Opens a recording.
 
     Raises:
@@ -71,9 +71,9 @@ def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
     """
     where = printable(path)
     check_header(path)
-    with told(where):
+    with sqlite_errors_in_one_line(where):
         _roll_back(path)
-        connection = _connected(path, "rw" if write else "ro")
+        connection = _connect(path, "rw" if write else "ro")
         try:
             # Nothing in the file may run anything: not a view, not a trigger, not a function in a table.
             connection.execute("PRAGMA trusted_schema = OFF")
@@ -97,33 +97,33 @@ def check_header(path: str) -> None:
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
     if application != APPLICATION_ID:
         raise TcptopError(f"{where}: an SQLite file of another program, not a recording")
-    if schema != SCHEMA:
-        newer = schema > SCHEMA
+    if schema != SCHEMA_VERSION:
+        newer = schema > SCHEMA_VERSION
         advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop wrote such a file"
-        raise TcptopError(f"{where}: its schema is {schema}, and only {SCHEMA} is known here; {advice}")
+        raise TcptopError(f"{where}: its schema is {schema}, and only {SCHEMA_VERSION} is known here; {advice}")
     if header[18:20] != ROLLBACK_FORMAT:
         raise TcptopError(f"{where}: damaged: it claims a write-ahead log, which a recording never has")
 
 
 def is_sqlite(header: bytes) -> bool:
     """Whether a file that begins so is one of SQLite's."""
-    return len(header) >= HEADER_BYTES and header.startswith(MAGIC)
+    return len(header) >= HEADER_BYTES and header.startswith(SQLITE_MAGIC)
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def sqlite_errors_in_one_line(where: str) -> Iterator[None]:
     """Makes one line of what SQLite raises within."""
     try:
         yield
     except SQLITE_ERRORS as error:
-        raise TcptopError(f"{where}: {reason(error)}") from None
+        raise TcptopError(f"{where}: {sqlite_error_text(error)}") from None
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """What SQLite raises; the second where its own message quotes bytes of a damaged file."""
 
 
-def reason(error: Exception) -> str:
+def sqlite_error_text(error: Exception) -> str:
     """What an error of SQLite's means to a person."""
     text = str(error) if isinstance(error, sqlite3.Error) else "malformed"
     if "full" in text:
@@ -137,10 +137,10 @@ def reason(error: Exception) -> str:
     return printable(text)
 
 
-def _connected(path: str, mode: str) -> sqlite3.Connection:
+def _connect(path: str, mode: str) -> sqlite3.Connection:
     # The path is quoted whole: a `?` in a name must not become an option.
     uri = f"file:{quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100
-    connection = sqlite3.connect(uri, uri=True, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA mmap_size = 0")
     connection.text_factory = bytes
     return connection
@@ -154,7 +154,7 @@ def _check_tables(connection: sqlite3.Connection, where: str) -> None:
         if kind != b"table" or not isinstance(name, bytes) or not isinstance(sql, bytes):
             raise TcptopError(f"{where}: its tables are not those of a recording")
         found.add((name.decode("utf-8", "replace"), sql.decode("utf-8", "replace")))
-    if found != EXPECTED:
+    if found != EXPECTED_TABLES:
         raise TcptopError(f"{where}: its tables are not those of a recording")
 
 
@@ -172,7 +172,7 @@ def _roll_back(path: str) -> None:
                 raise TcptopError(f"{printable(journal)}: not the journal of a recording; take it away")
         if size == 0 or not os.access(path, os.W_OK):
             return
-        connection = _connected(path, "rw")
+        connection = _connect(path, "rw")
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:

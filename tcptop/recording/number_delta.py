@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from tcptop.recording.varints import Reader, put, put_bytes, put_signed
+from tcptop.recording.varints import Reader, write_bytes, write_number, write_signed
 
 NUMBER = re.compile(rb"( *)([0-9]+)")
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 
 SAME_LINES = 0
 OTHER_LINES = 1
@@ -20,25 +20,25 @@ LITERAL = 0
 """Instead of a mask of the numbers that differ: the whole line follows."""
 
 
-def delta(old: bytes, new: bytes) -> bytes:
+def make_delta(old: bytes, new: bytes) -> bytes:
     """What `patched` makes `new` from, given `old`."""
     out = bytearray()
     old_lines, new_lines = old.split(b"\n"), new.split(b"\n")
     if len(old_lines) != len(new_lines):
         out.append(OTHER_LINES)
-        _put_other_lines(out, old_lines, new_lines)
+        _write_other_lines(out, old_lines, new_lines)
         return bytes(out)
     out.append(SAME_LINES)
     last = -1
     for index, (before, after) in enumerate(zip(old_lines, new_lines, strict=True)):
         if before != after:
-            put(out, index - last - 1)
+            write_number(out, index - last - 1)
             last = index
-            _put_line(out, before, after)
+            _write_line(out, before, after)
     return bytes(out)
 
 
-def patched(old: bytes, difference: bytes, most_bytes: int) -> bytes:
+def apply_delta(old: bytes, difference: bytes, max_bytes: int) -> bytes:
     """The text that `delta` was given as `new`.
 
     Raises:
@@ -55,22 +55,22 @@ def patched(old: bytes, difference: bytes, most_bytes: int) -> bytes:
         lines[first : first + left_out] = reader.bytes().split(b"\n") if reader.number() else []
     elif form == SAME_LINES:
         index = -1
-        while not reader.ended:
+        while not reader.at_end:
             index += 1 + reader.number()
             if index >= len(lines):
                 raise ValueError("a difference from another text")
-            lines[index] = _taken_line(reader, lines[index])
+            lines[index] = _read_line(reader, lines[index])
     else:
         raise ValueError("a difference of an unknown form")
-    if not reader.ended:
+    if not reader.at_end:
         raise ValueError("more than a difference")
     new = b"\n".join(lines)
-    if len(new) > most_bytes:
+    if len(new) > max_bytes:
         raise ValueError("a difference that makes too much")
     return new
 
 
-def _put_other_lines(out: bytearray, old: list[bytes], new: list[bytes]) -> None:
+def _write_other_lines(out: bytearray, old: list[bytes], new: list[bytes]) -> None:
     first = 0
     shorter = min(len(old), len(new))
     while first < shorter and old[first] == new[first]:
@@ -78,21 +78,21 @@ def _put_other_lines(out: bytearray, old: list[bytes], new: list[bytes]) -> None
     last = 0
     while last < shorter - first and old[-1 - last] == new[-1 - last]:
         last += 1
-    put(out, first)
-    put(out, len(old) - first - last)
+    write_number(out, first)
+    write_number(out, len(old) - first - last)
     inserted = new[first : len(new) - last]
-    put(out, 1 if inserted else 0)
+    write_number(out, 1 if inserted else 0)
     if inserted:
-        put_bytes(out, b"\n".join(inserted))
+        write_bytes(out, b"\n".join(inserted))
 
 
-def _put_line(out: bytearray, old: bytes, new: bytes) -> None:
+def _write_line(out: bytearray, old: bytes, new: bytes) -> None:
     mask, differences = _number_differences(old, new)
-    put(out, mask)
+    write_number(out, mask)
     if mask == LITERAL:
-        put_bytes(out, new)
+        write_bytes(out, new)
     for difference in differences:
-        put_signed(out, difference)
+        write_signed(out, difference)
 
 
 def _number_differences(old: bytes, new: bytes) -> tuple[int, list[int]]:
@@ -105,17 +105,17 @@ def _number_differences(old: bytes, new: bytes) -> tuple[int, list[int]]:
     for place, at in enumerate(range(2, len(was), 3)):
         if was[at] == now[at] and was[at - 1] == now[at - 1]:
             continue
-        if len(was[at]) > MOST_DIGITS or len(now[at]) > MOST_DIGITS:
+        if len(was[at]) > MAX_DIGITS or len(now[at]) > MAX_DIGITS:
             return LITERAL, []
         difference = int(now[at]) - int(was[at])
-        if _number(was[at - 1], was[at], difference) != (now[at - 1], now[at]):
+        if _add_to_number(was[at - 1], was[at], difference) != (now[at - 1], now[at]):
             return LITERAL, []
         mask |= 1 << place
         differences.append(difference)
     return (mask, differences) if mask < 1 << 63 else (LITERAL, [])
 
 
-def _taken_line(reader: Reader, old: bytes) -> bytes:
+def _read_line(reader: Reader, old: bytes) -> bytes:
     mask = reader.number()
     if mask == LITERAL:
         return reader.bytes()
@@ -123,15 +123,15 @@ def _taken_line(reader: Reader, old: bytes) -> bytes:
     at = 2
     while mask:
         if mask & 1:
-            if at >= len(pieces) or len(pieces[at]) > MOST_DIGITS:
+            if at >= len(pieces) or len(pieces[at]) > MAX_DIGITS:
                 raise ValueError("a difference from another text")
-            pieces[at - 1], pieces[at] = _number(pieces[at - 1], pieces[at], reader.signed())
+            pieces[at - 1], pieces[at] = _add_to_number(pieces[at - 1], pieces[at], reader.signed())
         mask >>= 1
         at += 3
     return b"".join(pieces)
 
 
-def _number(blanks: bytes, digits: bytes, difference: int) -> tuple[bytes, bytes]:
+def _add_to_number(blanks: bytes, digits: bytes, difference: int) -> tuple[bytes, bytes]:
     """The blanks and the digits that stand there after a number grew: right-adjusted where it was."""
     new = b"%d" % (int(digits) + difference)
     if len(blanks) < 2:

@@ -11,17 +11,17 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.recording.checksum import packed
-from tcptop.recording.file_format import new_file, opened_file, reason
+from tcptop.recording.checksum import pack
+from tcptop.recording.file_format import create_file, open_file, sqlite_error_text
 from tcptop.recording.record_writer import RecordWriter
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
-SHARED_BYTES = 1 << 20
+SHARED_FILE_BYTES = 1 << 20
 """A file that is larger (BTF) is kept once and not with every whole copy."""
 
-LEAST_RING_BYTES = 1 << 20
+MIN_RING_BYTES = 1 << 20
 
 SPARE_PAGES = 8
 """Of SQLite's own, that one sample may need beside its bytes."""
@@ -44,7 +44,7 @@ class Recorder:
         self,
         path: str,
         bounds: Bounds = NO_BOUNDS,
-        scrubbed: Callable[[SourceRead], SourceRead] | None = None,
+        scrub: Callable[[SourceRead], SourceRead] | None = None,
     ) -> None:
         """Opens the file, or makes it; a file that is no recording is left as it is.
 
@@ -55,24 +55,24 @@ class Recorder:
         self.path = path
         self.samples = 0
         self._bounds = bounds
-        self._scrubbed = scrubbed
-        self._connection = self._opened()
-        self._lock = self._locked()
-        self._writer = RecordWriter(self._digest)
+        self._scrubbed = scrub
+        self._connection = self._open()
+        self._lock_descriptor = self._lock_file()
+        self._writer = RecordWriter(self._add_content)
         self._new_contents: dict[bytes, bytes] = {}
-        self._used: set[bytes] = set()
+        self._used_digests: set[bytes] = set()
         try:
             last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
             self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         except sqlite3.Error as error:
             self.close()
-            raise TcptopError(f"{printable(path)}: {reason(error)}") from None
+            raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
         self._next_number = 0 if last is None else int(last) + 1
         self._block = self._next_number
 
-    def keep(self, read: SourceRead) -> None:
+    def add_read(self, read: SourceRead) -> None:
         """Takes what a sampler hands on of each read; writes nothing yet."""
-        self._writer.keep(self._scrubbed(read) if self._scrubbed else read)
+        self._writer.add_read(self._scrubbed(read) if self._scrubbed else read)
 
     def write(self, snapshot: Snapshot) -> None:
         """Adds a sample; it is in the file when this returns.
@@ -82,49 +82,49 @@ class Recorder:
 
         """
         try:
-            if not self._added(snapshot):
+            if not self._try_write(snapshot):
                 # The block that this sample would belong to has to go: it becomes the first of another.
                 self._writer.forget_block()
-                self._added(snapshot)
+                self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
             self._writer.forget_block()
-            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-            raise TcptopError(f"{printable(self.path)}: {why}") from None
+            text = sqlite_error_text(error) if isinstance(error, sqlite3.Error) else str(error)
+            raise TcptopError(f"{printable(self.path)}: {text}") from None
         self._next_number += 1
         self.samples += 1
 
     def close(self) -> None:
         """Closes the file; again does nothing."""
         self._connection.close()
-        if self._lock >= 0:
-            os.close(self._lock)  # after SQLite's own, whose locks would go with any descriptor of the file
-            self._lock = -1
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)  # after SQLite's own, whose locks would go with any descriptor of the file
+            self._lock_descriptor = -1
 
-    def _digest(self, data: bytes) -> bytes | None:
+    def _add_content(self, data: bytes) -> bytes | None:
         """Keeps a large file's bytes once, with the next sample that is written."""
-        if len(data) < SHARED_BYTES:
+        if len(data) < SHARED_FILE_BYTES:
             return None
         digest = sha256(data).digest()
-        self._used.add(digest)
+        self._used_digests.add(digest)
         self._new_contents[digest] = data
         return digest
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         try:
-            there = os.stat(self.path).st_size > 0  # noqa: PTH116 (as a path that may be anything)
+            has_content = os.stat(self.path).st_size > 0  # noqa: PTH116 (as a path that may be anything)
         except FileNotFoundError:
-            there = False
+            has_content = False
         except (OSError, ValueError) as error:
             text = error.strerror if isinstance(error, OSError) else "no file can have such a name"
             raise TcptopError(f"{printable(self.path)}: {text}") from None
-        if not there:
-            return _settled(new_file(self.path))
+        if not has_content:
+            return _configure(create_file(self.path))
         try:
-            return _settled(opened_file(self.path, write=True))
+            return _configure(open_file(self.path, write=True))
         except OSError as error:
             raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
-    def _locked(self) -> int:
+    def _lock_file(self) -> int:
         """A descriptor that holds the file against a second recorder; readers do not mind it."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -135,26 +135,26 @@ class Recorder:
             raise TcptopError(f"{printable(self.path)}: tcptop is recording into it already") from None
         return descriptor
 
-    def _added(self, snapshot: Snapshot) -> bool:
+    def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample; False where there is room for it only without the block that it belongs to."""
         number = self._next_number
         self._new_contents.clear()
-        self._used.clear()
+        self._used_digests.clear()
         begins = self._writer.begins_block(number)
-        record = packed(self._writer.record(snapshot, number), number)
+        record = pack(self._writer.record(snapshot, number), number)
         if begins:
             self._block = number
         with _transaction(self._connection):
             contents = [
-                (digest, packed(data, 0)) for digest, data in self._new_contents.items() if self._is_new(digest)
+                (digest, pack(data, 0)) for digest, data in self._new_contents.items() if self._is_new_content(digest)
             ]
             needed_bytes = len(record) + sum(len(data) for _, data in contents)
-            if not self._made_room(needed_bytes, snapshot.taken_at_unix_s, begins):
+            if not self._make_room(needed_bytes, snapshot.taken_at_unix_s, begins):
                 return False
             self._insert(snapshot, number, begins, record, contents)
         return True
 
-    def _is_new(self, digest: bytes) -> bool:
+    def _is_new_content(self, digest: bytes) -> bool:
         return self._connection.execute("SELECT 1 FROM content WHERE digest = ?", (digest,)).fetchone() is None
 
     def _insert(
@@ -169,10 +169,10 @@ class Recorder:
         )
         execute("INSERT INTO record VALUES (?, ?)", (number, record))
         self._connection.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", contents)
-        uses = [(self._block, digest) for digest in self._used]
+        uses = [(self._block, digest) for digest in self._used_digests]
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
-    def _made_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
+    def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
         """Takes out the oldest blocks while there is more than the bounds allow; False where that is not enough."""
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
@@ -196,8 +196,8 @@ class Recorder:
             execute("DELETE FROM content_use WHERE block < ?", (end,))
             execute(
                 "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM content_use) "
-                f"AND digest NOT IN ({', '.join('?' * len(self._used))})",
-                tuple(self._used),
+                f"AND digest NOT IN ({', '.join('?' * len(self._used_digests))})",
+                tuple(self._used_digests),
             )
 
     def _is_too_large(self, needed_bytes: int) -> bool:
@@ -230,7 +230,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _settled(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _configure(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Ready for a sample each second: synced, so that a machine that stops loses no more than that sample."""
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")

@@ -11,7 +11,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 
-class Summary(NamedTuple):
+class TimelineCounts(NamedTuple):
     """What a time line shows of one sample without opening it. None is not known."""
 
     allocated: int | None
@@ -20,7 +20,7 @@ class Summary(NamedTuple):
     """TIME_WAIT sockets of one network namespace."""
 
 
-class KeptSample(NamedTuple):
+class RecordedSample(NamedTuple):
     """A sample with every byte that it was made of."""
 
     snapshot: Snapshot
@@ -28,13 +28,13 @@ class KeptSample(NamedTuple):
     """Of each source the read that its reading was made of, and that of the reading before, where they are known."""
 
 
-NO_SUMMARY = Summary(None, None)
+UNKNOWN_COUNTS = TimelineCounts(None, None)
 
 
-def largest_of(summaries: Iterable[Summary]) -> Summary:
+def largest_counts(summaries: Iterable[TimelineCounts]) -> TimelineCounts:
     """The largest of each count."""
     found = list(summaries)
-    return Summary(
+    return TimelineCounts(
         max((each.allocated for each in found if each.allocated is not None), default=None),
         max((each.time_wait for each in found if each.time_wait is not None), default=None),
     )
@@ -63,11 +63,11 @@ class Recording(Protocol):
         """When a sample was taken; None for a saved tree without a time."""
         ...
 
-    def summary(self, index: int) -> Summary:
+    def timeline_counts(self, index: int) -> TimelineCounts:
         """What a time line shows of a sample; opens none."""
         ...
 
-    def largest(self, indices: range) -> Summary:
+    def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest of each count that the samples of a range have; None where none of them tells."""
         ...
 
@@ -75,11 +75,11 @@ class Recording(Protocol):
         """The sample as it was live, but for the machine's load; what is damaged is a reading that failed."""
         ...
 
-    def damaged(self, index: int) -> str | None:
+    def damage(self, index: int) -> str | None:
         """What of a sample is damaged, in one line; None where nothing is."""
         ...
 
-    def kept(self, index: int) -> KeptSample:
+    def sample(self, index: int) -> RecordedSample:
         """The sample with what was read of the kernel; what is damaged is left out."""
         ...
 

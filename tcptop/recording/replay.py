@@ -9,12 +9,12 @@ from tcptop.hosts import host as hosts
 from tcptop.hosts.host import FileRead
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.bounded_cache import BoundedCache
-from tcptop.recording.bundle import Bundle, ContentOf, resolved, taken_difference
-from tcptop.recording.recording import KeptSample
+from tcptop.recording.bundle import Bundle, ContentOf, load_shared_files, read_difference
+from tcptop.recording.recording import RecordedSample
 from tcptop.recording.replay_host import ReplayHost
 from tcptop.recording.sample_record import (
     BLOCK_SAMPLES,
-    MOST_NESTED,
+    MAX_DEPTH,
     Difference,
     Identity,
     SampleRecord,
@@ -29,17 +29,17 @@ from tcptop.text.printable import printable
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
 
-MOST_KEPT_BYTES = 8 << 20
+MAX_CACHED_BYTES = 8 << 20
 """Of files whose readings are kept, so that a step to the next sample parses only what is new."""
-READING_BYTES = 1 << 14
+MIN_READING_BYTES = 1 << 14
 """What a reading takes at least."""
 
 
-class Replayed(NamedTuple):
+class ReplayedSample(NamedTuple):
     """A sample, and what of it is damaged."""
 
-    kept: KeptSample
-    damaged: str | None
+    sample: RecordedSample
+    damage: str | None
 
 
 class _Made(NamedTuple):
@@ -56,17 +56,17 @@ class Replay:
         self._record_of = record_of
         self._content_of = content_of
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
-        self._kept: BoundedCache[tuple[str, int], _Made] = BoundedCache(MOST_KEPT_BYTES)
+        self._cache: BoundedCache[tuple[str, int], _Made] = BoundedCache(MAX_CACHED_BYTES)
         self._made_of_bytes = 0
 
-    def replayed(self, number: int, taken_at_unix_s: float | None) -> Replayed:
+    def replayed(self, number: int, taken_at_unix_s: float | None) -> ReplayedSample:
         """The sample of a number and, where the list of samples tells, of that time. Never raises."""
         try:
             record = self._record_of(number)
         except ValueError as error:
-            return lost(f"this sample is damaged: {error}", taken_at_unix_s)
+            return lost_sample(f"this sample is damaged: {error}", taken_at_unix_s)
         if taken_at_unix_s not in (None, record.taken_at_unix_s):
-            return lost("this sample is damaged: its time is another than the list says", taken_at_unix_s)
+            return lost_sample("this sample is damaged: its time is another than the list says", taken_at_unix_s)
         readings: dict[str, AnyReading] = {}
         reads: list[SourceRead] = []
         damages: list[str] = []
@@ -77,10 +77,10 @@ class Replay:
                 reads += made.reads
             except (ValueError, RecursionError) as error:
                 damages.append(f"{source}: {printable(str(error))}")
-                readings[source] = failed(f"{source}: damaged in the recording: {printable(str(error))}")
+                readings[source] = failed_reading(f"{source}: damaged in the recording: {printable(str(error))}")
         identity = record.identity
         snapshot = _snapshot(record.taken_at_unix_s, record.monotonic_s, identity, readings)
-        return Replayed(KeptSample(snapshot, tuple(reads)), "; ".join(damages) or None)
+        return ReplayedSample(RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None)
 
     def _stored(self, source: str, number: int, record: SampleRecord) -> tuple[StoredReading, int, SampleRecord]:
         """What stands for a source in a sample, with the record that holds it and its number."""
@@ -96,11 +96,11 @@ class Replay:
         if source not in record.readings and source not in record.ages:
             return _Made(NOT_READ, ())
         stored, at, holder = self._stored(source, number, record)
-        kept = self._kept.get((source, at))
+        kept = self._cache.get((source, at))
         if kept is None:
-            self._made_of_bytes = READING_BYTES
+            self._made_of_bytes = MIN_READING_BYTES
             kept = self._made(source, stored, at, holder)
-            self._kept.put((source, at), kept, self._made_of_bytes)
+            self._cache.put((source, at), kept, self._made_of_bytes)
         return kept
 
     def _made(
@@ -121,8 +121,8 @@ class Replay:
             sockstat=self._sockstat(sockstat_files, record.identity),
         )
         own = (SourceRead(source, reading, files, sockstat_files),) if files else ()
-        if stored.said is not None:
-            state, reason = stored.said
+        if stored.override is not None:
+            state, reason = stored.override
             if state not in STATES:
                 raise ValueError("a state that there is not")
             reading = reading._replace(state=STATES[state], reason=None if reason is None else printable(reason))
@@ -142,8 +142,8 @@ class Replay:
 
     def _bundle(self, files: StoredFiles, number: int, record: SampleRecord, depth: int = 0) -> Bundle:
         if not isinstance(files, Difference):
-            return resolved(files or (), self._content_of)
-        if depth > MOST_NESTED:
+            return load_shared_files(files or (), self._content_of)
+        if depth > MAX_DEPTH:
             raise ValueError("differences that lead nowhere")
         if files.age:
             number, record = self._earlier(number, files.age)
@@ -151,10 +151,10 @@ class Replay:
         if base is None or not isinstance(base.read, StoredRead):
             raise ValueError("what it differs from is not there")
         reader = Reader(files.data)
-        found = taken_difference(reader, self._bundle(base.read.files, number, record, depth + 1))
-        if not reader.ended:
+        found = read_difference(reader, self._bundle(base.read.files, number, record, depth + 1))
+        if not reader.at_end:
             raise ValueError("more than a difference")
-        return resolved(found, self._content_of)
+        return load_shared_files(found, self._content_of)
 
     def _earlier(self, number: int, age: int) -> tuple[int, SampleRecord]:
         if not 0 < age < BLOCK_SAMPLES:
@@ -175,14 +175,14 @@ class Replay:
         return value
 
 
-def lost(reason: str, taken_at_unix_s: float | None = None) -> Replayed:
+def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> ReplayedSample:
     """A sample of which nothing is left, or that cannot be told."""
-    readings = {name: failed(reason) for name in READING_NAMES}
+    readings = {name: failed_reading(reason) for name in READING_NAMES}
     snapshot = _snapshot(taken_at_unix_s, 0.0, Identity(True, None, None, None), readings)
-    return Replayed(KeptSample(snapshot, ()), reason)
+    return ReplayedSample(RecordedSample(snapshot, ()), reason)
 
 
-def failed(reason: str) -> AnyReading:
+def failed_reading(reason: str) -> AnyReading:
     """The reading of a source that is damaged."""
     return NOT_READ._replace(state="failed", reason=reason)
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tcptop.recording.bundle import StoredBundle, taken_bundle
-from tcptop.recording.floats import base_ns, put_time, taken_time
-from tcptop.recording.source_numbers import MOST_SOURCES, source_name
-from tcptop.recording.varints import Reader, put, put_bytes
+from tcptop.recording.bundle import StoredBundle, read_bundle
+from tcptop.recording.floats import base_ns, read_time, write_time
+from tcptop.recording.source_numbers import MAX_SOURCES, source_name
+from tcptop.recording.varints import Reader, write_bytes, write_number
 
 BLOCK_SAMPLES = 60
 """So often a whole copy: one damaged record costs no more."""
@@ -20,13 +20,13 @@ BLOCK_SAMPLES = 60
 STEP_SAMPLES = 8
 """So often a record differs from the whole copy alone; those between differ from that one, which is more like them."""
 
-MOST_NESTED = 4
+MAX_DEPTH = 4
 """A reading and the one before it; files and what they differ from."""
 
 NO_FILES, WHOLE, DIFFERENCE = range(3)
 """How files stand in a record."""
 
-NEW, AS_BEFORE = range(2)
+NEW, EARLIER = range(2)
 """A read of its own, or the NEW one of the source in an earlier record."""
 
 
@@ -65,7 +65,7 @@ class StoredReading(NamedTuple):
     """What a source said: a read, or the age of the record where it stands; and what was said of it instead."""
 
     read: StoredRead | int
-    said: tuple[str, str | None] | None
+    override: tuple[str, str | None] | None
     """State and reason, where they are not those that the files give (late, failed, off)."""
 
 
@@ -81,17 +81,17 @@ class SampleRecord(NamedTuple):
     """Of the sources of which nothing is new, how many samples ago it was."""
 
 
-def put_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
+def write_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
     """Appends what a record begins with."""
-    put_time(out, taken_at_unix_s)
-    put_time(out, monotonic_s)
-    put(out, 1 if identity.live else 0)
+    write_time(out, taken_at_unix_s)
+    write_time(out, monotonic_s)
+    write_number(out, 1 if identity.live else 0)
     for text in (identity.place, identity.net_namespace):
-        put_bytes(out, b"" if text is None else b"+" + text.encode("utf-8", "surrogateescape"))
-    put(out, identity.page_size_bytes or 0)
+        write_bytes(out, b"" if text is None else b"+" + text.encode("utf-8", "surrogateescape"))
+    write_number(out, identity.page_size_bytes or 0)
 
 
-def parsed_record(data: bytes) -> SampleRecord:
+def parse_record(data: bytes) -> SampleRecord:
     """Takes a record apart.
 
     Raises:
@@ -108,7 +108,7 @@ class _Parser:
 
     def record(self) -> SampleRecord:
         reader = self._reader
-        taken_at_unix_s, monotonic_s = taken_time(reader), taken_time(reader)
+        taken_at_unix_s, monotonic_s = read_time(reader), read_time(reader)
         if monotonic_s is None:
             raise ValueError("a sample without a time")
         self._base_ns = base_ns(monotonic_s)
@@ -120,28 +120,28 @@ class _Parser:
         for _ in range(self._count()):
             source = self._source()
             readings[source] = self._reading(source, 0)
-        if not reader.ended:
+        if not reader.at_end:
             raise ValueError("more than a sample")
         return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages)
 
     def _reading(self, source: str, depth: int) -> StoredReading:
-        if depth > MOST_NESTED:
+        if depth > MAX_DEPTH:
             raise ValueError("readings that lead nowhere")
         reader = self._reader
-        said = None
+        override = None
         if reader.number():
             state, reason = reader.text(), self._optional_text()
-            said = (state, reason)
-        if reader.number() == AS_BEFORE:
-            return StoredReading(reader.number(), said)
-        taken_at_s = taken_time(reader, self._base_ns)
+            override = (state, reason)
+        if reader.number() == EARLIER:
+            return StoredReading(reader.number(), override)
+        taken_at_s = read_time(reader, self._base_ns)
         read_us = reader.number()
-        every_s = taken_time(reader)
+        every_s = read_time(reader)
         files = self._files(source)
         sockstat_files = self._files("sockstat")
         before = self._reading(source, depth + 1) if reader.number() else None
         read = StoredRead(files, taken_at_s, read_us - 1 if read_us else None, every_s, sockstat_files, before)
-        return StoredReading(read, said)
+        return StoredReading(read, override)
 
     def _files(self, source: str) -> StoredFiles:
         form = self._reader.number()
@@ -151,14 +151,14 @@ class _Parser:
             return Difference(source, self._reader.number(), self._reader.bytes())
         if form != WHOLE:
             raise ValueError("files of an unknown form")
-        return taken_bundle(self._reader)
+        return read_bundle(self._reader)
 
     def _source(self) -> str:
         return source_name(self._reader.number())
 
     def _count(self) -> int:
         count = self._reader.number()
-        if count > MOST_SOURCES:
+        if count > MAX_SOURCES:
             raise ValueError("more sources than there are")
         return count
 

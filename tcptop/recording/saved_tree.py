@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.hosts.opening import open_host
-from tcptop.recording.recording import NO_SUMMARY, KeptSample, Summary, largest_of
+from tcptop.recording.recording import UNKNOWN_COUNTS, RecordedSample, TimelineCounts, largest_counts
 from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -15,7 +15,7 @@ class SavedTree:
         """Takes what `open_host` takes; raises OSError as that does."""
         self.path = root
         self._host = open_host(root)
-        self._kept: KeptSample | None = None
+        self._sample: RecordedSample | None = None
 
     def __len__(self) -> int:
         return 1
@@ -24,29 +24,29 @@ class SavedTree:
         """Of trees, only a sosreport tells when it was made."""
         return self._host.identity.taken_at_unix_s
 
-    def summary(self, index: int) -> Summary:
+    def timeline_counts(self, index: int) -> TimelineCounts:
         """What sockstat says."""
         value = self.snapshot(index).sockstat.value
-        return NO_SUMMARY if value is None else Summary(value.allocated, value.time_wait)
+        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
-    def largest(self, indices: range) -> Summary:
+    def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest of each count in a range."""
-        return largest_of(self.summary(index) for index in indices)
+        return largest_counts(self.timeline_counts(index) for index in indices)
 
     def snapshot(self, index: int) -> Snapshot:
         """What the sources say of the tree, as with `--root`."""
-        return self.kept(index).snapshot
+        return self.sample(index).snapshot
 
-    def kept(self, index: int) -> KeptSample:  # noqa: ARG002 (there is one)
+    def sample(self, index: int) -> RecordedSample:  # noqa: ARG002 (there is one)
         """The same with the files."""
-        if self._kept is None:
+        if self._sample is None:
             reads: list[SourceRead] = []
-            sampler = Sampler(self._host, kernel_sources(), kept=reads.append)
+            sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
             read_due(sampler)
-            self._kept = KeptSample(sampler.snapshot(), tuple(reads))
-        return self._kept
+            self._sample = RecordedSample(sampler.snapshot(), tuple(reads))
+        return self._sample
 
-    def damaged(self, index: int) -> str | None:  # noqa: ARG002 (there is one)
+    def damage(self, index: int) -> str | None:  # noqa: ARG002 (there is one)
         """A tree is what it is: each source says by itself what is wrong."""
         return None
 

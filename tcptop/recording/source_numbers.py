@@ -23,7 +23,7 @@ SOURCES = (
     "pagetypeinfo",
 )
 
-MOST_SOURCES = 64
+MAX_SOURCES = 64
 """Of which the others are those of a later version."""
 
 NUMBER_OF = {name: number for number, name in enumerate(SOURCES)}
@@ -31,6 +31,6 @@ NUMBER_OF = {name: number for number, name in enumerate(SOURCES)}
 
 def source_name(number: int) -> str:
     """The name of a source; one of a later version goes by its number. Raises ValueError for what can be none."""
-    if number >= MOST_SOURCES:
+    if number >= MAX_SOURCES:
         raise ValueError("a source that there cannot be")
     return SOURCES[number] if number < len(SOURCES) else f"source {number}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-MOST_BYTES = 10
+MAX_BYTES = 10
 """Of one number: as many as 64 bits need."""
 
 
-def put(out: bytearray, number: int) -> None:
+def write_number(out: bytearray, number: int) -> None:
     """Appends a number that is not negative."""
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -14,14 +14,14 @@ def put(out: bytearray, number: int) -> None:
     out.append(number)
 
 
-def put_signed(out: bytearray, number: int) -> None:
+def write_signed(out: bytearray, number: int) -> None:
     """Appends a number of either sign, a small one in one byte."""
-    put(out, number << 1 if number >= 0 else ~number << 1 | 1)
+    write_number(out, number << 1 if number >= 0 else ~number << 1 | 1)
 
 
-def put_bytes(out: bytearray, data: bytes) -> None:
+def write_bytes(out: bytearray, data: bytes) -> None:
     """Appends bytes behind their length."""
-    put(out, len(data))
+    write_number(out, len(data))
     out += data
 
 
@@ -36,7 +36,7 @@ class Reader:
         self._at = 0
 
     @property
-    def ended(self) -> bool:
+    def at_end(self) -> bool:
         """Whether everything was taken."""
         return self._at >= len(self._data)
 
@@ -53,7 +53,7 @@ class Reader:
                     self._at = at
                     return found
                 shift += 7
-                if shift >= 7 * MOST_BYTES:
+                if shift >= 7 * MAX_BYTES:
                     raise ValueError("a number without an end")
         except IndexError:
             raise ValueError("cut off") from None
@@ -63,7 +63,7 @@ class Reader:
         number = self.number()
         return ~(number >> 1) if number & 1 else number >> 1
 
-    def taken(self, length: int) -> bytes:
+    def take(self, length: int) -> bytes:
         """So many bytes."""
         end = self._at + length
         if end > len(self._data):
@@ -74,7 +74,7 @@ class Reader:
 
     def bytes(self) -> bytes:
         """The next bytes that stand behind their length."""
-        return self.taken(self.number())
+        return self.take(self.number())
 
     def text(self) -> str:
         """The next bytes, as the text that they must be."""

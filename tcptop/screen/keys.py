@@ -1,4 +1,4 @@
-"""Keys as a person reads them, made from the bindings themselves."""
+"""Names of keys for the help and the palette, derived from the bindings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY_NAMES = {
 
 
 def bound_keys(bindings: Iterable[BindingType]) -> list[tuple[str, str]]:
-    """Each meaning with its keys, made from the bindings themselves; keys of one meaning stand together."""
+    """Pairs of key names and their description; keys with the same description form one pair."""
     found: dict[str, list[str]] = {}
     for binding in bindings:
         if isinstance(binding, Binding):

@@ -15,7 +15,7 @@ from tcptop.hosts.host import Host
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources import btf_cache, kernel_notes
 from tcptop.sources.source import Damage, Pace, Source, failure, reading
-from tcptop.text.printable import decoded, printable_name
+from tcptop.text.printable import decode_text, printable_name
 
 PATH = "sys/kernel/btf/vmlinux"
 MAGIC = 0xEB9F
@@ -97,7 +97,7 @@ class _Types(NamedTuple):
 
     def name(self, offset: int) -> str:
         """The text at an offset of the names."""
-        return printable_name(decoded(self.names[offset : self.names.index(b"\0", offset)]))
+        return printable_name(decode_text(self.names[offset : self.names.index(b"\0", offset)]))
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import MemoryCgroups, Reading
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, shown
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 COMMAND_LINE = "proc/cmdline"
 CGROUPS = "proc/cgroups"
@@ -108,4 +108,4 @@ def by_hierarchy(text: str | None, none_unified: bool) -> tuple[bool | None, Dam
 
 
 def _text(file: FileRead) -> str | None:
-    return decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None
+    return decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None

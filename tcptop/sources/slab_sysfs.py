@@ -8,7 +8,7 @@ from typing import TypeVar
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
 from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 FOLDER = "sys/kernel/slab"
 
@@ -91,7 +91,7 @@ async def _each_cache(
     bad: list[str] = []
     for index, cache in enumerate(caches):
         own = files[index * len(attributes) : (index + 1) * len(attributes)]
-        texts = [decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
+        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
         if any(texts):
             found[cache] = made(texts, bad)
     if found:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.source import Damage, Source, count, counts, explained, reading, worse
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 FILE_NR = "proc/sys/fs/file-nr"
 MAX_ORPHANS = "proc/sys/net/ipv4/tcp_max_orphans"
@@ -39,7 +39,7 @@ class SocketLimitsSource(Source[SocketLimits]):
         files = await host.read(paths)
         took_us = sum(file.took_us for file in files)
         texts = {
-            file.path: decoded(file.data, SMALL_FILE_BYTES).strip("\0 \t\r\n") if file.data is not None else ""
+            file.path: decode_text(file.data, SMALL_FILE_BYTES).strip("\0 \t\r\n") if file.data is not None else ""
             for file in files
         }
         if not any(texts.values()):
@@ -68,12 +68,12 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
     files = parsed(FILE_NR, file_numbers)
     limits = SocketLimits(
         open_files=files[0] if files else None,
-        most_open_files=files[1] if files else None,
-        most_orphans=parsed(MAX_ORPHANS, count),
-        most_time_wait=parsed(MAX_TIME_WAIT, count),
+        max_open_files=files[1] if files else None,
+        max_orphans=parsed(MAX_ORPHANS, count),
+        max_time_wait=parsed(MAX_TIME_WAIT, count),
         local_ports=parsed(PORT_RANGE, port_range),
         conntrack_entries=parsed(CONNTRACK_COUNT, count),
-        most_conntrack_entries=parsed(CONNTRACK_MAX, count),
+        max_conntrack_entries=parsed(CONNTRACK_MAX, count),
     )
     return limits, damage
 

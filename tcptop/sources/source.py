@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host, NotHeldError
 from tcptop.snapshot import Reading, ReadState
-from tcptop.text.printable import decoded, printable
+from tcptop.text.printable import decode_text, printable
 
 Value = TypeVar("Value")
 
@@ -87,7 +87,7 @@ class FileSource(Source[Value]):
         failed: Reading[Value] | None = failure(file)
         if failed is not None:
             return failed
-        value, damage = self.parse(decoded(file.data or b""))
+        value, damage = self.parse(decode_text(file.data or b""))
         return reading(value, damage, self.path, file.took_us)
 
 

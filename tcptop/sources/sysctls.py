@@ -7,7 +7,7 @@ from tcptop.snapshot import Reading, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import build_id
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 PATHS = (
     "proc/sys/kernel/hostname",
@@ -31,7 +31,7 @@ class SysctlsSource(Source[Sysctls]):
         """Reads what there is of them; none is needed for the rest."""
         *files, notes = await host.read([*PATHS, NOTES])
         took_us = sum(file.took_us for file in files) + notes.took_us
-        texts = [decoded(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
+        texts = [decode_text(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
         kernel_build = build_id(notes.data or b"")
         if not any(texts) and kernel_build is None:
             state, reason = explained("proc/sys", files[1].error or OSError("empty"))

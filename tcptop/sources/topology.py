@@ -6,7 +6,7 @@ from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import fields_bytes
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"
@@ -33,7 +33,7 @@ class TopologySource(Source[Topology]):
             paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
         files = await host.read(paths)
         took_us = folder.took_us + sum(file.took_us for file in files)
-        texts = [decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
+        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
         damage: Damage | None = None
         nodes: list[NodeFacts] = []
         for index, number in enumerate(numbers):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tcptop.ledger import AccountingMode, Ledger, NodeMemory, SinceMark
+from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, NodeMemory
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE, Timeline
@@ -36,7 +36,7 @@ class Choices:
     """Marks on what changed, and graphs."""
     mark: Ledger | None = None
     """What counts are compared with."""
-    since: SinceMark | None = None
+    since: GrowthSinceMark | None = None
     """What came since then."""
     trends: Trends = NO_TRENDS
     """What the app kept of the samples before."""

@@ -48,7 +48,7 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
 def connection_bytes(ledger: Ledger) -> float | None:
     """What graphs draw as the cost of a connection: what one costs now, or where that is open, what the next takes."""
     cost = ledger.costs["full"]
-    return cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+    return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
 def _trend_values(ledger: Ledger) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
-from tcptop.text.line import EMPTY, WARNING, Line, Piece, Role, wrapped
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, Piece, Role, paragraph
 from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
 from tcptop.widgets.cell_width import fit_text
 from tcptop.widgets.node_table import node_lines
@@ -51,7 +51,7 @@ class WideLine:
         mark = WARNING if self.warning else None
         room = columns - (cell_len(WARNING[0]) if self.warning else 0)
         text = next((text for text in self.texts if cell_len(text) <= room), self.texts[-1])
-        return wrapped(text, columns, "text" if self.warning else "dim", mark)
+        return paragraph(text, columns, "text" if self.warning else "dim", mark)
 
 
 BodyLine = BlockRow | WideLine
@@ -73,7 +73,7 @@ class BuddyPane(ScrollPane):
             title += " in bytes"
         room = [node.headroom_sockets for node in selected_nodes(ledger, choices) if node.headroom_sockets is not None]
         if room:
-            most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
+            most = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
             title += f" ─ headroom: {most}{units.rough_count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
@@ -95,7 +95,7 @@ class BuddyPane(ScrollPane):
         """The counts, each zone's watermarks, and what could not be read."""
         lines: list[Line] = []
         if self._shows_several_nodes(ledger, choices):
-            lines += [*node_lines(ledger, columns), EMPTY, *([self._table.head()] if self._table else [])]
+            lines += [*node_lines(ledger, columns), EMPTY_LINE, *([self._table.head()] if self._table else [])]
         for line in body_lines(ledger, choices):
             if isinstance(line, WideLine):
                 lines += line.lines(columns)

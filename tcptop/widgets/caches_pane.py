@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from tcptop.ledger import Ledger
 from tcptop.text import cache_columns as cache_columns
 from tcptop.text.cache_columns import COLUMNS, CacheRow, Column
-from tcptop.text.line import WARNING, Line, wrapped
+from tcptop.text.line import WARNING, Line, paragraph
 from tcptop.view.choices import Choices, node_title, table_node
 from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.grid import GridColumn, GridRow
@@ -33,7 +33,7 @@ class CachesPane(CursorGrid):
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
         if choices.sort not in {each.id for each in visible_columns(ledger, choices)}:
-            title += f" ─ by {cache_columns.column(choices.sort).title}"
+            title += f" ─ by {cache_columns.find_column(choices.sort).title}"
         return title
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
@@ -52,14 +52,14 @@ class CachesPane(CursorGrid):
 
     def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
         """The caches in the chosen order."""
-        lines = cache_columns.rows(
+        lines = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
-            wanted=choices.name_filter,
-            before=choices.mark.caches if choices.mark is not None else None,
+            name_part=choices.name_filter,
+            at_mark=choices.mark.caches if choices.mark is not None else None,
         )
-        lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
+        lines = cache_columns.sort_rows(lines, choices.sort, choices.reverse)
         columns = visible_columns(ledger, choices)
         return [
             GridRow(tuple(_cell_text(each, line) for each in columns), _is_idle(line), line.cache.name)
@@ -74,7 +74,7 @@ class CachesPane(CursorGrid):
                 ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
             )
             reason = f"{which} has {self._choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
-        return wrapped(reason, columns, "text", WARNING)
+        return paragraph(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """What was not read, and the command that would read it."""
@@ -83,9 +83,11 @@ class CachesPane(CursorGrid):
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
-        lines = [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
         if self._choices.all_caches and table_node(ledger, self._choices) is not None:
-            lines += wrapped("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
+            lines += paragraph(
+                "by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim"
+            )
         return lines
 
 
@@ -112,4 +114,4 @@ def _cell_text(column: Column, row: CacheRow) -> str:
 
 
 def _is_idle(row: CacheRow) -> bool:
-    return row.here is not None and row.here.objects == 0
+    return row.counts is not None and row.counts.objects == 0

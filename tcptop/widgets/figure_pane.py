@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop.ledger import ConnectionCost, Ledger, Side, Slice
+from tcptop.ledger import ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
-from tcptop.text.line import Line, Piece, wrapped
+from tcptop.text.line import Line, Piece, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
 from tcptop.widgets.cell_width import fit_text, line_width
@@ -49,15 +49,15 @@ class FigurePane(Pane, can_focus=True):
         """Which accounting it is, and what the large figure leaves out."""
         cost = ledger.costs[choices.mode]
         subtitle = ""
-        if cost.figures["mix"].accepted.computed:
+        if cost.by_family["mix"].accepted.computed:
             subtitle = "computed: sizes of structs, rounded as SLUB rounds"
         elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = _no_average_text(cost.now_unknown_because, self.max_title_width)
         if ledger.lab is not None:
             subtitle = (
                 "with a lab result of this kernel"
-                if ledger.lab.why_not is None
-                else f"lab result not used: {ledger.lab.why_not}"
+                if ledger.lab.unused_because is None
+                else f"lab result not used: {ledger.lab.unused_because}"
             )
         return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
 
@@ -113,7 +113,7 @@ def figure_lines(
 
     With a reason, why there is no average comes last where there is room; a bar of one part makes room for it.
     """
-    mix = cost.figures["mix"]
+    mix = cost.by_family["mix"]
     large, label, slices, missing = _large_figure(cost)
     if rows < HEIGHT:
         return [((f"{large} B ", "accent"), (label, "text"))]
@@ -131,7 +131,7 @@ def figure_lines(
         edge = min(len(digits[index]), len(left))
         lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *sides[index]))
     parts = slice_legend(slices, missing, columns, chosen)
-    reason = wrapped(because, columns, "dim") if because and with_reason else []
+    reason = paragraph(because, columns, "dim") if because and with_reason else []
     room_left = rows - len(lines) - len(parts) - len(reason)
     if rows > HEIGHT and not (reason and room_left == 0 and len(slices) == 1):
         lines.append(slice_bar(slices, columns))
@@ -146,7 +146,7 @@ def _no_average_text(text: str, columns: int) -> str:
 
 
 def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
-    accepted = cost.figures["mix"].accepted
+    accepted = cost.by_family["mix"].accepted
     short = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
         sign = "" if accepted.complete else "≥"
@@ -157,7 +157,7 @@ def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tu
     return sum_text(accepted), label, accepted.slices, short
 
 
-def sum_text(side: Side, slabs: bool = True) -> str:
+def sum_text(side: SocketCost, slabs: bool = True) -> str:
     """The sum of one side, after a `≥` where parts are missing."""
     value = side.slab_bytes if slabs else side.object_bytes
     if value is None:
@@ -165,7 +165,7 @@ def sum_text(side: Side, slabs: bool = True) -> str:
     return f"{'' if side.complete else '≥'}{units.exact_bytes(value)}"
 
 
-def _side_lines(accepted: Side, outgoing: Side, columns: int) -> list[Line]:
+def _side_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
     """The next socket of each side, and the first without the packing of slabs."""
     most = f"≤{units.exact_bytes(outgoing.high_slab_bytes)}" if outgoing.complete else sum_text(outgoing)
     rows = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
-from tcptop.ledger import AccountingMode, Ledger, Limit, SinceMark
+from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
@@ -33,7 +33,7 @@ class HeadroomLine(Pane):
         ]
 
 
-def since_mark_line(found: SinceMark, columns: int) -> Line:
+def since_mark_line(found: GrowthSinceMark, columns: int) -> Line:
     """What came since the mark: the measured bytes stay longest where the line is short."""
     ago = f", {units.seconds(round(found.elapsed_s))} ago" if found.elapsed_s is not None else ""
     sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
@@ -81,10 +81,10 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 def _distance(limit: Limit) -> Line:
     """The distance to a limit in its own unit; empty where it is unknown."""
-    if limit.most is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
+    if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
         return ()
     if limit.unit == "bytes":
-        text = f"{units.short_size(max(0, limit.most - (limit.used or 0)))} left"
+        text = f"{units.short_size(max(0, limit.maximum - (limit.used or 0)))} left"
     else:
         text = units.rough_count(limit.headroom_sockets)
     return (("  │ ", "dim"), (f"{limit.name} ", "dim"), (text, "text"))

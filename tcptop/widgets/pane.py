@@ -14,8 +14,8 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import in_ascii
-from tcptop.text.line import EMPTY, Line, Role
+from tcptop.text.ascii import to_ascii
+from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import crop_line, line_width
 
@@ -107,14 +107,14 @@ class Pane(Widget):
         changed = [
             Region(0, y, self.size.width, 1)
             for y in range(max(len(new), len(old)))
-            if (new[y] if y < len(new) else EMPTY) != (old[y] if y < len(old) else EMPTY)
+            if (new[y] if y < len(new) else EMPTY_LINE) != (old[y] if y < len(old) else EMPTY_LINE)
         ]
         if changed:
             self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """One line as Textual wants it."""
-        line = self._lines[y] if y < len(self._lines) else EMPTY
+        line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
         segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in crop_line(line, columns)]
         return (
@@ -134,7 +134,7 @@ class Pane(Widget):
 
     def _terminal_text(self, text: str) -> str:
         """The text in what the terminal can show."""
-        return in_ascii(text) if self.app.has_class(ASCII_CLASS) else text
+        return to_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
     def _style(self, role: Role) -> Style:
         style = self._styles.get(role)

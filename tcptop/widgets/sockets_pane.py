@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tcptop.ledger import Ledger, Scope, SocketCounts
+from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, Piece, wrapped
+from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
@@ -28,7 +28,7 @@ class SocketsPane(Pane):
         """Five lines; a wide pane has room for the scopes and the limits."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
-            return wrapped(reason, columns, "text", WARNING)
+            return paragraph(reason, columns, "text", WARNING)
         return socket_lines(ledger, columns)
 
 
@@ -67,7 +67,7 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-def _time_wait_notes(most: int | None, scope: Scope) -> tuple[str, ...]:
+def _time_wait_notes(most: int | None, scope: CountScope) -> tuple[str, ...]:
     """Whose the count is, and the machine's where it is another."""
     if scope != "here":
         return scope, ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.ledger import Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line
+from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.view.choices import Choices
 from tcptop.view.timeline import bucket_column, bucket_of, column_maxima
 from tcptop.widgets.cell_width import line_width
@@ -46,7 +46,7 @@ class TimelinePane(Pane):
             return [_graph_line(each, columns, titles, range_text, bucket) for each in graphs]
         graphs.sort(key=lambda graph: graph.title != FIRST_GRAPH[choices.mode])
         fitting = next((number for number in (3, 2, 1) if _graph_width(graphs[:number], columns) >= MIN_GRAPH_WIDTH), 0)
-        line: Line = EMPTY
+        line: Line = EMPTY_LINE
         for graph in graphs[:fitting]:
             own = graph.label_width + _graph_width(graphs[:fitting], columns)
             line = (*line, *(((" " * GAP, "text"),) if line else ()))

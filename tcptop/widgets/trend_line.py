@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line
+from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.view.choices import Choices
 from tcptop.view.trends import Series
 from tcptop.widgets.pane import Pane
@@ -35,7 +35,7 @@ class TrendLine(Pane):
         """The graphs, side by side."""
         trends = choices.trends
         if not choices.extras or not trends.sockets:
-            return [EMPTY]
+            return [EMPTY_LINE]
         graphs = (
             Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
             Graph.of("sockets", trends.sockets, format_count),
@@ -80,7 +80,7 @@ def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
             break
         shown.append(graph)
     if not shown:
-        return EMPTY
+        return EMPTY_LINE
     spare = columns + GAP - sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in shown)
     line: Line = ()
     for at, graph in enumerate(shown):

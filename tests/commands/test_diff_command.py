@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
 from recorded import counters, tree
 from test_imports import SCREEN, imported, packages
-from wrapped_trees import DATE, SOSREPORT, archive_of, sosreport_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE, ESTABLISHED = (str(tree("6.1-4n", phase)) for phase in ("base", "established"))

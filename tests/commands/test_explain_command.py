@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from recorded import slab_rows, text, written
+from recorded import slab_rows, text, write_tree
 
 from tcptop.explanation import PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS
@@ -229,7 +229,7 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
 
 
 def test_a_root_of_which_nothing_can_be_read(tmp_path: Path) -> None:
-    root = str(written(tmp_path, {}))
+    root = str(write_tree(tmp_path, {}))
     assert printed(root=root).startswith("What socket(2) and connect(2) allocate - an unknown kernel")
     assert "not known" in printed("TCP", root=root)
     assert_refused(explain("ext4_inode_cache", root=root), "ext4_inode_cache")

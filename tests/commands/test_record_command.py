@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from recorded import tree
-from samples import reading
+from samples import recording_at
 
 from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
@@ -227,9 +227,9 @@ def test_a_full_disk(tmp_path: Path) -> None:
         file = disk / "recording"
         ran = tcptop("record", "-w", file, "-d", "0.1", "--for", "60")
         assert_refused(ran, str(file), "the disk is full")
-        with reading(file) as recording:
+        with recording_at(file) as recording:
             assert len(recording) > 10
-            assert all(recording.damaged(index) is None for index in range(len(recording)))
+            assert all(recording.damage(index) is None for index in range(len(recording)))
     finally:
         subprocess.run(["umount", disk], check=True)
 

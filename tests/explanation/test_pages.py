@@ -8,15 +8,15 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import copied, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, written
+from recorded import copy_recording, ledger, ledger_of, link_caches, row_of, slab_rows, snapshot, text, tree, write_tree
 from rich.cells import cell_len
 
 from tcptop.accounting import account
-from tcptop.explanation import PAGES, Page, page_named, page_of_cache, page_of_label
+from tcptop.explanation import PAGES, Page, find_page, page_of_cache, page_of_label
 from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import side_amount
-from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, OBJECT_OF_CACHE, State
 from tcptop.ledger import Ledger
 from tcptop.snapshot import MemoryCgroups, Reading, StructLayout, StructMember
@@ -44,7 +44,7 @@ def page_bytes(kernel: str) -> int:
 
 @pytest.fixture(scope="module")
 def unreadable(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
-    return ledger_of(written(tmp_path_factory.mktemp("nothing"), {}))
+    return ledger_of(write_tree(tmp_path_factory.mktemp("nothing"), {}))
 
 
 def named(name: str) -> Page:
@@ -163,7 +163,7 @@ def test_columns_for_which_there_is_no_room_are_told_below_their_row() -> None:
 
 
 def test_a_function_is_never_broken() -> None:
-    for subject in SUBJECTS:
+    for subject in CALL_PATH_PAGES:
         whole = set(re.findall(r"\w+\(\d?\)", "\n".join(drawn(named(subject), ledger("6.1-4n", "established"), 120))))
         narrow = set(re.findall(r"\w+\(\d?\)", "\n".join(drawn(named(subject), ledger("6.1-4n", "established"), 60))))
         assert whole == narrow
@@ -189,7 +189,7 @@ def test_no_figure_is_broken_over_two_lines() -> None:
 SIZE = re.compile(r"[+-] (?P<name>\S+)(?: \(row (?P<row>\S+)\))? +(?P<bytes>[\d ]+) B, (?P<share>[\d ]+) B of slab$")
 
 
-@pytest.mark.parametrize("subject", SUBJECTS)
+@pytest.mark.parametrize("subject", CALL_PATH_PAGES)
 @each_shown
 def test_sizes_beside_allocations_are_those_of_the_rows(kernel: str, phase: str, subject: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
@@ -208,7 +208,7 @@ def test_sizes_beside_allocations_are_those_of_the_rows(kernel: str, phase: str,
 
 @each_shown
 def test_what_a_tree_calls_absent_is(kernel: str, phase: str) -> None:
-    for subject in SUBJECTS:
+    for subject in CALL_PATH_PAGES:
         for line in drawn(named(subject), ledger(kernel, phase), 120):
             found = re.search(r"[+-] (.+?) +not on this kernel$", line)
             if found and found[1] != "struct socket_wq, kmalloc":
@@ -253,7 +253,7 @@ def test_vectors_of_which_it_is_not_known_whether_there_are_any_have_no_size_of_
 
 
 def in_page(name: str) -> Page:
-    page = page_named(ledger("6.1-4n", "established"), name)
+    page = find_page(ledger("6.1-4n", "established"), name)
     assert page is not None
     return page
 
@@ -276,7 +276,7 @@ def test_vectors_are_of_as_many_sizes_as_slabs_hold_objects() -> None:
     assert vector_line(figures, "– +≈ 128")
     assert vector_end(figures, "128 to 512 B of slab")
     for name in ("obj_cgroup vectors", "kmalloc-128", "kmalloc-256", "kmalloc-512"):
-        page = page_named(figures, name)
+        page = find_page(figures, name)
         assert page is not None
         assert fact(drawn(page, figures, 100), "size") == "128 to 512 B of slab"
 
@@ -420,7 +420,7 @@ def test_a_cache_of_which_a_share_is_tcps_is_not_said_to_be_of_others() -> None:
 
 
 def test_without_slabinfo_a_page_says_why_and_gives_what_others_may_read(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     figures = ledger_of(root)
     lines = drawn(page_of_cache("tcp_bind_bucket"), figures, 100)
@@ -480,7 +480,7 @@ def test_each_part_of_tcps_memory_says_beside_it_how_sure_it_is(columns: int) ->
 def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
     """In `established` the blob may be twice its least, and nobody knows of vectors."""
     figures = ledger("6.1-4n", "established")
-    figure = figures.costs["full"].figures["mix"]
+    figure = figures.costs["full"].by_family["mix"]
     for side in (figure.accepted, figure.outgoing):
         high = sum(part.high_slab_bytes or 0 for part in side.parts)
         assert side.is_range
@@ -494,7 +494,7 @@ def test_a_figure_that_is_a_range_says_about_or_at_most() -> None:
 
 def test_a_figure_that_is_none_says_what_it_is() -> None:
     figures = ledger("6.1-4n", "established")
-    figure = figures.costs["full"].figures["mix"]
+    figure = figures.costs["full"].by_family["mix"]
     sure = tuple(
         part._replace(high_slab_bytes=part.slab_bytes) for part in figure.accepted.parts if part.slab_bytes is not None
     )
@@ -583,20 +583,20 @@ def test_a_label_that_no_object_has_has_no_page() -> None:
     ],
 )
 def test_a_page_by_its_name(name: str, page: str) -> None:
-    found = page_named(ledger("6.1-4n", "established"), name)
+    found = find_page(ledger("6.1-4n", "established"), name)
     assert found is not None
     assert found.name == page
 
 
 @pytest.mark.parametrize("name", ["", "tcpx", "TCP ", "struct", "nothing", "--", "states\n", "*"])
 def test_a_name_of_nothing(name: str) -> None:
-    assert page_named(ledger("6.1-4n", "established"), name) is None
+    assert find_page(ledger("6.1-4n", "established"), name) is None
 
 
 @pytest.mark.parametrize("item", [item for item in KERNEL_OBJECTS if not item.caches], ids=lambda item: item.struct)
 def test_every_object_that_the_catalogue_lists_has_a_page(item: object) -> None:
     found = next(each for each in KERNEL_OBJECTS if each is item)
-    assert page_named(ledger("6.1-4n", "established"), found.struct) is not None
+    assert find_page(ledger("6.1-4n", "established"), found.struct) is not None
 
 
 # What a hostile kernel module, or a saved tree, may call its caches.
@@ -607,7 +607,7 @@ HOSTILE = "[b]x[@click=quit]\x1b[2J\u202e"
 @pytest.fixture
 def hostile(tmp_path: Path) -> Ledger:
     """The row that counts bind buckets has a name made to take the terminal, and so has an alias of it."""
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     slabinfo.write_text(re.sub(r"^pid ", f"{HOSTILE} ", slabinfo.read_text(), flags=re.MULTILINE))
     (root / "sys/kernel/slab/pid").unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptop.explanation.struct_layout import Hole, holes, largest_members, member_bytes, tail_padding_bytes
+from tcptop.explanation.struct_layout import Hole, holes, largest_members, tail_padding_bytes
 from tcptop.snapshot import StructLayout, StructMember
 
 
@@ -38,13 +38,12 @@ PAHOLE = layout(
 def test_the_end_of_a_tcp_sock_as_pahole_shows_it() -> None:
     assert holes(PAHOLE) == (Hole(21, 3, "is_mptcp"),)
     assert tail_padding_bytes(PAHOLE) == 8
-    assert member_bytes(PAHOLE) == 61
 
 
 def test_bit_fields_that_share_a_byte_count_it_once() -> None:
     found = layout(8, ("a", 0, 1, 3), ("b", 0, 1, 5), ("c", 1, 1, 1), ("d", 3, 2, 9))
     assert holes(found) == (Hole(2, 1, "c"),)
-    assert (member_bytes(found), tail_padding_bytes(found)) == (4, 3)
+    assert tail_padding_bytes(found) == 3
 
 
 def test_markers_without_a_size_neither_end_nor_begin_a_hole() -> None:
@@ -58,7 +57,7 @@ def test_a_hole_at_the_beginning_is_behind_nothing() -> None:
 
 
 def test_a_struct_without_members_is_all_padding() -> None:
-    assert (holes(layout(8)), tail_padding_bytes(layout(8)), member_bytes(layout(8))) == ((), 8, 0)
+    assert (holes(layout(8)), tail_padding_bytes(layout(8))) == ((), 8)
 
 
 def test_the_largest_come_first_and_of_equals_the_first() -> None:
@@ -78,7 +77,6 @@ def test_members_holes_and_padding_are_the_struct_whatever_it_holds(
     """By painting the bytes; also where members lie over each other or outside."""
     found = layout(size, *members)
     used = {byte for _, offset, length in members for byte in range(offset, offset + length) if byte < size}
-    assert member_bytes(found) == len(used)
     empty = {byte for hole in holes(found) for byte in range(hole.offset_bytes, hole.offset_bytes + hole.size_bytes)}
     assert not empty & used
     assert len(empty) + tail_padding_bytes(found) + len(used) == size

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import ALL, SAVED, looked_at, snapshot, tree, written
-from wrapped_trees import archive_of, archive_with
+from packed_trees import archive_of, archive_with
+from recorded import ALL, SAVED, snapshot, take_snapshot, tree, write_tree
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
@@ -59,7 +59,7 @@ def opened_or_line(path: Path) -> Host | str:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
-    found = looked_at(open_host(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
+    found = take_snapshot(open_host(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
     expected = snapshot("6.1-4n", "established")
     for name in FIGURES:
         of_archive, of_folder = getattr(found, name), getattr(expected, name)
@@ -68,7 +68,7 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
 def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
-    found = account(looked_at(open_host(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
+    found = account(take_snapshot(open_host(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
     expected = account(snapshot(kernel, phase))
     for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "capacity", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
@@ -95,7 +95,7 @@ class Asked:
 @pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n"])
 def test_every_path_that_a_source_asks_for_is_kept(kernel: str) -> None:
     asked = Asked(FolderHost(str(tree(kernel, "established"))))
-    looked_at(asked)  # type: ignore[arg-type]
+    take_snapshot(asked)  # type: ignore[arg-type]
     assert len(asked.paths) > 100
     assert {path for path in asked.paths if not is_kept(path)} == set()
     assert {folder for folder in asked.folders if listed_name(f"{folder}/name") is None} == set()
@@ -141,7 +141,7 @@ def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
         path = tmp_path / f"{format_}.tar"
         with tarfile.open(path, "w", format=format_) as archive:
             archive.add(tree("6.1-4n", "base"), arcname=top)
-        assert looked_at(ArchiveHost(str(path))).slab_links.value == snapshot("6.1-4n", "base").slab_links.value
+        assert take_snapshot(ArchiveHost(str(path))).slab_links.value == snapshot("6.1-4n", "base").slab_links.value
 
 
 # Links, and what is no file.
@@ -247,7 +247,7 @@ def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path
         (f"{evil}/proc/slabinfo", b"slabinfo - version: 2.1\n"),
         (f"{evil}/sys/kernel/slab/{evil}", {"type": tarfile.SYMTYPE, "linkname": f":{evil}"}),
     ]
-    found = looked_at(open_host(str(archive_with(tmp_path / "tree.tar", members))))
+    found = take_snapshot(open_host(str(archive_with(tmp_path / "tree.tar", members))))
     assert found.slab_links.value is not None
     [(name, group)] = found.slab_links.value.group_of.items()
     assert "\x1b" not in name + group
@@ -346,7 +346,7 @@ def test_a_name_of_megabytes_is_refused(tmp_path: Path) -> None:
 def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree of a few small files."""
     files = {"proc/slabinfo": "slabinfo - version: 2.1\n", "proc/meminfo": "MemTotal: 8 kB\n", "proc/version": "Linux"}
-    return written(tmp_path_factory.mktemp("small"), files)
+    return write_tree(tmp_path_factory.mktemp("small"), files)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -379,7 +379,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
 def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
-    states = {name: getattr(looked_at(open_host(str(path))), name).state for name in FIGURES}
+    states = {name: getattr(take_snapshot(open_host(str(path))), name).state for name in FIGURES}
     assert "missing" not in states.values()
     assert set(states.values()) == {"ok", "failed"}
 
@@ -397,7 +397,7 @@ def test_no_damage_raises_anything_but_a_line(data: st.DataObject, small_tree: P
         assert host
         assert "\n" not in host
     else:
-        looked_at(host)
+        take_snapshot(host)
 
 
 def test_a_wrong_checksum_is_refused(small_tree: Path, tmp_path: Path) -> None:

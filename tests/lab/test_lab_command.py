@@ -10,29 +10,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from lab_program import LAB
+from lab_results import result
 from recorded import MemoryHost
-from test_lab_report import result
 
 from tcptop.cli import main
 from tcptop.commands import lab as command
 from tcptop.errors import TcptopError
 from tcptop.lab import preconditions as limits
-from tcptop.lab.as_json import as_object
-from tcptop.lab.preconditions import checked_connections
-from tcptop.lab.saved import measurement
-
-LAB = """
-import argparse, os, sys
-from tcptop.lab import experiment, progress
-from tcptop.commands import lab as command
-from tcptop.lab import preconditions as limits
-from tcptop.hosts import folder
-parser = argparse.ArgumentParser(prog="tcptop lab")
-command.add_arguments(parser)
-options = parser.parse_args(sys.argv[1:])
-{before}
-sys.exit(command.run(options))
-"""
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.preconditions import choose_connections
+from tcptop.lab.result_file import load_measurement
 
 
 def lab(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
@@ -117,7 +105,7 @@ def test_a_result_that_was_kept_says_where_to_use_it(
     path = str(tmp_path / "lab.json")
     assert command.run(["-w", path]) == 0
     assert f"tcptop --lab {path}" in capsys.readouterr().out
-    assert measurement(path).kernel_release == "6.18.0"
+    assert load_measurement(path).kernel_release == "6.18.0"
 
 
 def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:
@@ -127,7 +115,7 @@ def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:
 def test_two_files_are_compared_without_root(tmp_path: Path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     for path, kernel in zip(paths, ("6.1.0", "7.3.0"), strict=True):
-        path.write_text(json.dumps(as_object(result(kernel))))
+        path.write_text(json.dumps(result_as_json(result(kernel))))
     before = "os.setuid(65534)" if os.geteuid() == 0 and os.access(tmp_path.parent, os.X_OK) else ""
     for path in (tmp_path, *tmp_path.parents):
         if before and not path.stat().st_mode & 0o001:
@@ -139,11 +127,11 @@ def test_two_files_are_compared_without_root(tmp_path: Path) -> None:
 
 def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -> None:
     with_descriptors(monkeypatch, 1_000_000)
-    assert checked_connections(None, with_memory(8192)) == limits.DEFAULT_CONNECTIONS
+    assert choose_connections(None, with_memory(8192)) == limits.DEFAULT_CONNECTIONS
     with_descriptors(monkeypatch, 4096)
-    assert checked_connections(None, with_memory(8192)) == 1028
+    assert choose_connections(None, with_memory(8192)) == 1028
     with_descriptors(monkeypatch, resource.RLIM_INFINITY)
-    assert checked_connections(None, with_memory(64)) == 2048
+    assert choose_connections(None, with_memory(64)) == 2048
 
 
 def refused(*_: object) -> None:
@@ -170,5 +158,5 @@ def test_a_wish_beyond_the_limits_is_refused(
 ) -> None:
     with_descriptors(monkeypatch, hard)
     with pytest.raises(TcptopError, match=said) as caught:
-        checked_connections(asked, with_memory(mebibytes))
+        choose_connections(asked, with_memory(mebibytes))
     assert "\n" not in str(caught.value)

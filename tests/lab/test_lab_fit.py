@@ -10,17 +10,17 @@ import pytest
 from tcptop.lab.fit import (
     OBSERVER_ROW,
     Fit,
-    Line,
-    Names,
+    FittedLine,
     Point,
+    RelatedRows,
     RowShape,
     Series,
-    control_lines,
-    fit,
-    straight_line,
+    fit_control_run,
+    fit_line,
+    fit_run,
 )
 from tcptop.lab.result import NOTABLE_BYTES
-from tcptop.lab.vectors import with_vectors
+from tcptop.lab.vectors import separate_vectors
 
 SHAPES = {
     "TCP": RowShape(13, 32_768),
@@ -32,7 +32,7 @@ SHAPES = {
     "kmalloc-128": RowShape(32, 4096),
     "quiet": RowShape(16, 4096),
 }
-NAMES = Names(dentry="dentry", inode_blob="lsm_inode_cache", kmalloc={128: "kmalloc-128", 192: "kmalloc-192"})
+RELATED = RelatedRows(dentry="dentry", inode_blob="lsm_inode_cache", kmalloc={128: "kmalloc-128", 192: "kmalloc-192"})
 STEP = 2000
 RAMP = (0, STEP, 2 * STEP, 3 * STEP, 4 * STEP)
 
@@ -52,9 +52,9 @@ def following(per_endpoint: float) -> tuple[int, ...]:
     return tuple(round(count * per_endpoint) for count in (0, *RAMP, 0))
 
 
-def fitted(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, Line] | None = None) -> Fit:
+def fitted(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, FittedLine] | None = None) -> Fit:
     """The fit with every row but `quiet` in the catalogue."""
-    return fit(series(columns), control or {}, SHAPES, NAMES, SHAPES.keys() - {"quiet", "ext4_inode_cache"})
+    return fit_run(series(columns), control or {}, SHAPES, RELATED, SHAPES.keys() - {"quiet", "ext4_inode_cache"})
 
 
 def objects(found: Fit) -> dict[str, float]:
@@ -63,16 +63,16 @@ def objects(found: Fit) -> dict[str, float]:
 
 
 def test_a_straight_line_is_found_exactly() -> None:
-    assert straight_line([0, 1, 2, 3], [5, 7, 9, 11]) == Line(2.0, 1.0)
+    assert fit_line([0, 1, 2, 3], [5, 7, 9, 11]) == FittedLine(2.0, 1.0)
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [4, 4, 4])])
 def test_without_any_spread_nothing_follows(x: list[float], y: list[float]) -> None:
-    assert straight_line(x, y) == Line(0.0, 0.0)
+    assert fit_line(x, y) == FittedLine(0.0, 0.0)
 
 
 def test_r2_is_that_of_the_textbook() -> None:
-    line = straight_line([1, 2, 3, 4], [1, 3, 2, 4])
+    line = fit_line([1, 2, 3, 4], [1, 3, 2, 4])
     assert [line.slope, line.r2] == pytest.approx([0.8, 0.64])
 
 
@@ -102,7 +102,7 @@ def test_a_row_below_a_fraction_of_a_byte_is_dropped() -> None:
 
 def test_a_row_that_does_not_go_with_the_sockets_is_dropped() -> None:
     stays = (0, 0, 2000, 4000, 6000, 8000, 8000)
-    found = fit(series({"dentry": stays}), {}, {"dentry": RowShape(5000, 4096)}, NAMES, ["dentry"])
+    found = fit_run(series({"dentry": stays}), {}, {"dentry": RowShape(5000, 4096)}, RELATED, ["dentry"])
     assert objects(found) == {}
 
 
@@ -130,7 +130,7 @@ def test_what_other_programs_do_is_not_in_all_rows(others: tuple[int, ...]) -> N
     assert objects(found) == {"TCP": 1.0}
     assert found.all_rows_bytes == pytest.approx(32_768 / 13)
     both = SHAPES["quiet"].share_bytes + SHAPES["ext4_inode_cache"].share_bytes
-    grown = straight_line(RAMP, others[1:-1]).slope * both
+    grown = fit_line(RAMP, others[1:-1]).slope * both
     assert found.other_programs_bytes == pytest.approx(grown)
 
 
@@ -144,14 +144,14 @@ def test_a_known_row_whose_steps_differ_is_doubtful() -> None:
     uneven = (0, 0, 2000, 5200, 7300, 10_500, 0)
     found = fitted({"TCP": following(1), "dentry": uneven})
     assert objects(found).keys() == {"TCP", "dentry"}
-    assert found.doubtful_bytes > 0.2 * 4096 / 21
+    assert found.uncertain_bytes > 0.2 * 4096 / 21
 
 
 def test_a_known_row_that_other_programs_shrink_evenly_is_doubtful() -> None:
     shrinking = tuple(count - 500 * at for at, count in enumerate(following(1)))
     found = fitted({"TCP": following(1), "dentry": shrinking})
     assert objects(found)["dentry"] == pytest.approx(0.75)
-    assert found.doubtful_bytes == pytest.approx(3000 / 8000 * 4096 / 21)
+    assert found.uncertain_bytes == pytest.approx(3000 / 8000 * 4096 / 21)
 
 
 BURSTS = {
@@ -185,7 +185,7 @@ def test_idle_objects_on_per_cpu_slabs_are_no_drift() -> None:
 
 
 def test_the_control_run_is_subtracted() -> None:
-    control = control_lines(series({"TCP": following(0.25), "dentry": (0, 5, -9, 3, 8, -2, 0)}), SHAPES, NAMES)
+    control = fit_control_run(series({"TCP": following(0.25), "dentry": (0, 5, -9, 3, 8, -2, 0)}), SHAPES, RELATED)
     found = fitted({"TCP": following(1.25), "dentry": following(1)}, control)
     assert objects(found) == {"TCP": 1.0, "dentry": 1.0}, "a control row that only jitters is not"
     assert found.control_bytes == pytest.approx(0.25 * 32_768 / 13)
@@ -216,7 +216,7 @@ def test_blobs_of_other_file_systems_inodes_are_taken_out() -> None:
 
 def test_vectors_are_a_part_of_their_own() -> None:
     found = fitted({"TCP": following(1), "dentry": following(1), "kmalloc-128": following(1 / 13)})
-    named = with_vectors(found, SHAPES, NAMES, {})
+    named = separate_vectors(found, SHAPES, RELATED, {})
     assert objects(named).keys() == {"TCP", "dentry"}
     assert named.vectors is not None
     assert named.vectors.row == "obj_cgroup vectors"
@@ -226,13 +226,13 @@ def test_vectors_are_a_part_of_their_own() -> None:
 
 def test_more_than_the_slabs_explain_is_no_vector() -> None:
     found = fitted({"TCP": following(1), "kmalloc-128": following(1 / 13 + 1)})
-    named = with_vectors(found, SHAPES, NAMES, {})
+    named = separate_vectors(found, SHAPES, RELATED, {})
     assert objects(named)["kmalloc-128"] == pytest.approx(1, abs=0.03)
 
 
 def test_what_the_catalogue_has_in_a_kmalloc_row_is_no_vector() -> None:
     found = fitted({"TCP": following(1), "kmalloc-128": following(1)})
-    named = with_vectors(found, SHAPES, NAMES, {"kmalloc-128": 1.0})
+    named = separate_vectors(found, SHAPES, RELATED, {"kmalloc-128": 1.0})
     assert named.vectors is None
     assert objects(named) == {"TCP": 1.0, "kmalloc-128": 1.0}
 

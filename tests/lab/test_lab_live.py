@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_command import LAB
+from lab_program import LAB
 
 PROGRAM = [sys.executable, "-c", LAB.format(before="")]
-LOAD = "tcptop/lab/load.py"
+LOAD = "tcptop/lab/socket_program.py"
 
 
 def refusal() -> str | None:
@@ -37,7 +37,7 @@ def refusal() -> str | None:
 pytestmark = [
     pytest.mark.skipif(refusal() is not None, reason=f"a live lab {refusal()}"),
     pytest.mark.xdist_group("live kernel"),
-    pytest.mark.usefixtures("alone_with_the_kernel"),
+    pytest.mark.usefixtures("kernel_lock"),
 ]
 
 

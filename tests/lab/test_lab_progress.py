@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_lab_report import SOCK, STRANGE, state
+from lab_results import SOCK, STRANGE, state
 
-from tcptop.lab.experiment import PASSES, Steps, made_again, why_again
+from tcptop.lab.experiment import MAX_REPEATS, OverallProgress, repeat_disturbed_runs, repeat_reason
 from tcptop.lab.progress import progress_line
 from tcptop.lab.result import LabPart, StateResult
 from tcptop.lab.runs import RUNS, Run
@@ -26,24 +26,24 @@ class Shown(list[tuple[str, float]]):
 def lab_of(first: StateResult, then: StateResult) -> tuple[Shown, int]:
     """A lab all of whose runs give one result, and another when they are made again; how many were made again."""
     shown = Shown()
-    steps = Steps(shown.show)
+    overall = OverallProgress(shown.show)
     again: list[str] = []
 
     def make(run: Run) -> StateResult:
         again.append(run.key)
-        steps.within(0.5)
-        steps.within(1.0)
+        overall.advance_run(0.5)
+        overall.advance_run(1.0)
         return then
 
     for number, run in enumerate(RUNS):
-        steps.begin(run.title, len(RUNS) - number)
-        steps.within(1.0)
+        overall.begin_run(run.title, len(RUNS) - number)
+        overall.advance_run(1.0)
     # As if the lab had begun in the future: there is always time.
-    made_again(RUNS, {run.key: first for run in RUNS}, make, steps, started_s=1e12)
+    repeat_disturbed_runs(RUNS, {run.key: first for run in RUNS}, make, overall, started_s=1e12)
     return shown, len(again)
 
 
-@pytest.mark.parametrize(("then", "times"), [(state(SOCK), 1), (NOISY, PASSES)])
+@pytest.mark.parametrize(("then", "times"), [(state(SOCK), 1), (NOISY, MAX_REPEATS)])
 def test_progress_never_goes_back_and_is_never_all(then: StateResult, times: int) -> None:
     shown, again = lab_of(NOISY, then)
     assert again == times * len(RUNS)
@@ -69,12 +69,12 @@ def test_a_quiet_lab_makes_nothing_again() -> None:
         (state(SOCK), None),
         (NOISY, "other programs moved the slabs"),
         (state(SOCK, STRANGE), "something unknown grew"),
-        (state(SOCK, others=400), "other programs opened sockets"),
+        (state(SOCK, other_sockets=400), "other programs opened sockets"),
         (state(SOCK, LabPart("dentry", ("dentry",), 0.0, 0.0, 0.0, 1.0, 195.0)), "a part did not follow"),
     ],
 )
 def test_why_a_run_is_made_again(result: StateResult, why: str | None) -> None:
-    assert why_again(result) == why
+    assert repeat_reason(result) == why
 
 
 @pytest.mark.parametrize("wide", [200, 80, 60, 40, 20])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from recorded import MemoryHost
-from samples import PlayedHost, phases, reading
+from samples import TreeSequenceHost, phase_trees, recording_at
 
 from tcptop.hosts.host import Identity
 from tcptop.recording.recorder import Bounds, Recorder
@@ -36,23 +36,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def host() -> Iterator[PlayedHost]:
-    host = PlayedHost(phases("6.1-4n"))
+def host() -> Iterator[TreeSequenceHost]:
+    host = TreeSequenceHost(phase_trees("6.1-4n"))
     yield host
     host.close()
 
 
 def assert_replayed(file: Path, shown: list[Snapshot]) -> None:
-    with reading(file) as recording:
+    with recording_at(file) as recording:
         for index in reversed(range(len(shown))):
-            assert recording.damaged(index) is None
+            assert recording.damage(index) is None
             assert recording.snapshot(index) == shown[index]
 
 
-def test_sources_that_are_late_or_fail(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
+def test_sources_that_are_late_or_fail(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     slabinfo, meminfo = (
         next(source for source in kernel_sources() if source.name == name) for name in ("slabinfo", "meminfo")
     )
@@ -74,7 +74,7 @@ def test_sources_that_are_late_or_fail(host: PlayedHost, clock: Clock, tmp_path:
     assert_replayed(file, shown)
 
 
-def test_a_recording_that_begins_in_the_middle(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
+def test_a_recording_that_begins_in_the_middle(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     """As the key of a screen would begin it: what was read before is read again, so that it is kept."""
     file = tmp_path / "recording"
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock)
@@ -82,7 +82,7 @@ def test_a_recording_that_begins_in_the_middle(host: PlayedHost, clock: Clock, t
         read_due(sampler)
         clock.now_s += 1
     recorder = Recorder(str(file))
-    sampler.keep(recorder.keep)
+    sampler.set_on_read(recorder.add_read)
     shown: list[Snapshot] = []
     for _ in range(5):
         read_due(sampler)
@@ -90,10 +90,10 @@ def test_a_recording_that_begins_in_the_middle(host: PlayedHost, clock: Clock, t
         recorder.write(shown[-1])
         host.turn += 1
         clock.now_s += 1
-    sampler.keep(None)
+    sampler.set_on_read(None)
     read_due(sampler)
     recorder.close()
-    with reading(file) as recording:
+    with recording_at(file) as recording:
         # The reading before the first was not kept, so the first makes no rate.
         assert recording.snapshot(0).slabinfo.value == shown[0].slabinfo.value
         assert recording.snapshot(0).sysctls.value == shown[0].sysctls.value
@@ -117,7 +117,7 @@ def with_btf() -> MemoryHost:
 def test_a_large_file_is_kept_once(with_btf: MemoryHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(size_bytes=2_500_000))
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     shown: list[Snapshot] = []
     for _ in range(4 * BLOCK_SAMPLES):
         read_due(sampler)
@@ -131,8 +131,8 @@ def test_a_large_file_is_kept_once(with_btf: MemoryHost, clock: Clock, tmp_path:
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE content SET data = substr(data, 1, 1000000)")
     connection.close()
-    with reading(file) as recording:
-        assert "btf" in (recording.damaged(9) or "")
+    with recording_at(file) as recording:
+        assert "btf" in (recording.damage(9) or "")
         assert recording.snapshot(9).btf.state == "failed"
         assert recording.snapshot(9).sockstat == shown[9].sockstat
 
@@ -143,11 +143,11 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(age_s=BLOCK_SAMPLES))
     files = dict(with_btf.files)
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for turn in range(4 * BLOCK_SAMPLES):
         if turn == 20:  # as after an update of the kernel
             with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
-            sampler.make_due()
+            sampler.make_all_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1
@@ -156,20 +156,20 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     assert connection.execute("SELECT count(*) FROM content").fetchone() == (1,)
     connection.close()
     assert_replayed(file, [])
-    with reading(file) as recording:
-        assert recording.damaged(0) is None
+    with recording_at(file) as recording:
+        assert recording.damage(0) is None
         assert recording.snapshot(0).btf.state == "strange"
 
 
-def test_it_is_read_while_it_is_written(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
+def test_it_is_read_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for count in range(1, 6):
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1
-        with reading(file) as recording:
+        with recording_at(file) as recording:
             assert len(recording) == count
-            assert recording.damaged(count - 1) is None
+            assert recording.damage(count - 1) is None
     recorder.close()

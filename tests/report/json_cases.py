@@ -10,16 +10,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from made_machine import made
-from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, looked_at, snapshot, text, tree
+from made_machine import make_machine
+from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, take_snapshot, text, tree
 
 from tcptop.accounting import account
-from tcptop.comparison.compare import compared
+from tcptop.comparison.compare import compare_ledgers
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead
-from tcptop.lab.as_json import as_object as lab_as_object
-from tcptop.lab.compare import compared as compared_labs
-from tcptop.lab.compare_parts import compared_parts
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.compare_parts import compare_parts_as_json
+from tcptop.lab.compare_states import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS
 from tcptop.ledger import Ledger
@@ -70,7 +70,7 @@ def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
     """The ledger of the recording with some files changed."""
     host = PatchedHost(files)
     try:
-        return account(looked_at(host))
+        return account(take_snapshot(host))
     finally:
         host.close()
 
@@ -78,21 +78,21 @@ def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
 def ledger_of_files(files: Mapping[str, str], slab_links: Mapping[str, str | None] | None = None) -> Ledger:
     """The ledger of a tree of a few files, with the names and links in /sys/kernel/slab."""
     folders = {} if slab_links is None else {"sys/kernel/slab": slab_links}
-    return account(looked_at(MemoryHost({path: content.encode() for path, content in files.items()}, folders)))
+    return account(take_snapshot(MemoryHost({path: content.encode() for path, content in files.items()}, folders)))
 
 
 def ledger_with_lab(kernel: str) -> Ledger:
     """The ledger of the recording with a lab result of some kernel."""
     states = {"established/accepted": MeasuredState((), 0.0)}
     measured = LabMeasurement("lab.json", kernel, None, 4096, False, states)
-    return account(snapshot(KERNEL, PHASE)._replace(measured=measured))
+    return account(snapshot(KERNEL, PHASE)._replace(lab_measurement=measured))
 
 
 def live_ledger() -> Ledger:
     """The ledger of this machine, as the user who runs the tests may see it."""
     host = FolderHost("/")
     try:
-        return account(looked_at(host))
+        return account(take_snapshot(host))
     finally:
         host.close()
 
@@ -158,7 +158,10 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         ),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
-        **{name: ledger_of(made(name, folder / name)) for name in ("counts that are capped", "without memory or CPUs")},
+        **{
+            name: ledger_of(make_machine(name, folder / name))
+            for name in ("counts that are capped", "without memory or CPUs")
+        },
     }
 
 
@@ -182,7 +185,7 @@ def differences(special: Mapping[str, Ledger]) -> Iterator[Json]:
     pairs += [(special["nothing"], special["nothing"]), (special["live"], special["live"])]
     pairs += [(special["machine one"], special["machine two"]), (whole, ledger("6.12-arm64-16k-4n", "base"))]
     for before, after in pairs:
-        yield diff_as_object(compared(before, after, ("A", "B")))
+        yield diff_as_object(compare_ledgers(before, after, ("A", "B")))
 
 
 TCP = LabPart("TCP", ("TCP",), 1.0, 2520.0, 1.0, 1.0, 2520.0)
@@ -207,9 +210,9 @@ def lab_state(
         control_bytes=-1.5,
         all_rows_bytes=sum(part.bytes for part in parts),
         other_programs_bytes=-3.25,
-        doubtful_bytes=0.0,
+        uncertain_bytes=0.0,
         local_ports=ports,
-        others=0,
+        other_sockets=0,
     )
 
 
@@ -220,7 +223,7 @@ def lab_results() -> list[Json]:
 
     def result(kernel: str | None, ipv6: bool, states: Mapping[str, StateResult]) -> Json:
         build_id = "ab" * 20 if kernel else None
-        return lab_as_object(
+        return result_as_json(
             LabResult(kernel, build_id, taken_at_unix_s, page_bytes, ipv6, connections, took_s, states)
         )
 
@@ -235,13 +238,13 @@ def lab_results() -> list[Json]:
 def lab_comparisons() -> Iterator[Json]:
     """Yields what `tcptop lab --json --compare` prints of two lab results."""
     for first, second in lab_pairs():
-        yield compared_labs(first, second)
+        yield compare_as_json(first, second)
 
 
 def lab_differences() -> Iterator[Json]:
     """Yields what `tcptop diff --json` prints of two lab results."""
     for first, second in lab_pairs():
-        yield {**compared_labs(first, second), "parts": compared_parts(first, second)}
+        yield {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
 
 
 def lab_pairs() -> Iterator[tuple[Json, Json]]:

@@ -14,11 +14,11 @@ from json_cases import differences, lab_comparisons, lab_differences, lab_result
 from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
-from tcptop.accounting.connection import held_objects
+from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
-from tcptop.lab.saved import PLACES
-from tcptop.ledger import Limit, Scope
+from tcptop.lab.result_file import STATE_PATHS
+from tcptop.ledger import CountScope, Limit
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
 
@@ -70,17 +70,17 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "source": set(READING_NAMES) - {"machine_load"},
     "source state": set(get_args(ReadState)),
     "state": {state.value for state in State},
-    "count scope": set(get_args(Scope)),
+    "count scope": set(get_args(CountScope)),
     "concern": set(get_args(get_type_hints(Limit)["concerns"])),
     "wall unit": set(get_args(get_type_hints(Limit)["unit"])),
     "wall scope": set(get_args(get_type_hints(Limit)["scope"])),
     "part object": {
         CGROUP_VECTORS.struct,
-        *(each.struct for each in held_objects(State.ESTABLISHED, owns_port=True)),
-        *(each.struct for each in held_objects(State.TIME_WAIT, owns_port=True)),
+        *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
+        *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
     },
     "cache object": {each.struct for each in OBJECT_OF_CACHE.values()},
-    "lab state": {key.rstrip("/") for key in PLACES},
+    "lab state": {key.rstrip("/") for key in STATE_PATHS},
     "bound": set(get_args(Bound)),
 }
 """The values of the enumerations that the code lists. Every value of another must occur in a case."""

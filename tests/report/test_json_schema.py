@@ -11,15 +11,15 @@ import pytest
 from recorded import (
     FOLDER,
     RECORDINGS,
-    copied,
+    copy_recording,
     each_kernel,
     each_recording,
     ledger,
     ledger_of,
-    looked_at,
     slab_rows,
+    take_snapshot,
     text,
-    written,
+    write_tree,
 )
 
 from tcptop.accounting import account
@@ -217,7 +217,7 @@ def test_the_parts_of_tcp_memory_have_the_same_keys_in_every_recording() -> None
 
 
 def test_a_tree_without_any_file_has_all_the_keys_too(tmp_path: Path) -> None:
-    found = as_object(ledger_of(written(tmp_path, {})))
+    found = as_object(ledger_of(write_tree(tmp_path, {})))
     check(found)
     figures = {
         path
@@ -231,7 +231,7 @@ def test_a_live_machine_has_all_the_keys_with_ages_and_a_time() -> None:
     """This machine, as whoever runs the tests may see it."""
     host = FolderHost("/")
     try:
-        found = as_object(account(looked_at(host)))
+        found = as_object(account(take_snapshot(host)))
     finally:
         host.close()
     check(found)
@@ -331,7 +331,7 @@ def test_no_figure_becomes_zero_because_a_file_is_not_there(path: str, how: str,
     for kernel, phase in (("6.1-4n", "halfclosed"), ("6.18-1n", "established")):
         if not (FOLDER / kernel / phase / path).exists():
             continue
-        root = copied(kernel, phase, tmp_path)
+        root = copy_recording(kernel, phase, tmp_path)
         if how == "absent":
             (root / path).unlink()
         else:

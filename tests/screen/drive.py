@@ -20,7 +20,7 @@ from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.time_spec import ALL, TimeRange
+from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
 from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.screen.live_app import Sampled
 from tcptop.screen.playback import select_and_start
@@ -84,12 +84,12 @@ def sample_phases(
         kernel_sources(),
         monotonic=lambda: clock[0],
         unix_time=lambda: 1795348800.4 + clock[0],
-        kept=recorder.keep if recorder is not None else None,
+        on_read=recorder.add_read if recorder is not None else None,
     )
     samples: list[Snapshot] = []
     for phase in phases:
         host.switch_to(tree(kernel, phase))
-        sampler.make_due()
+        sampler.make_all_due()
         for _ in range(2):
             for source in sampler.due():
                 run_sync(sampler.read(source))
@@ -109,7 +109,7 @@ def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float
         recorder.close()
 
 
-def replay_app(path: Path, choice: TimeRange = ALL, settings: Settings = NO_SETTINGS) -> ReplayApp:
+def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> ReplayApp:
     """The app on a recording."""
     held, start = select_and_start(open_recording(str(path)), choice)
     return ReplayApp(held, start, settings=settings)
@@ -121,7 +121,7 @@ async def wait_for_replay(pilot: AppPilot) -> ReplayApp:
     assert isinstance(app, ReplayApp)
 
     def done() -> bool:
-        viewer = app._viewer
+        viewer = app._playback
         if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
             return False
         return app._choices.player.index == viewer.player.index

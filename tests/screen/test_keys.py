@@ -461,10 +461,10 @@ async def test_the_title_says_which_part_is_in_sight() -> None:
 def snapshot_rows() -> list[str]:
     """The caches in the order of the start screen."""
     from tcptop.accounting import account
-    from tcptop.text.cache_columns import in_order, rows
+    from tcptop.text.cache_columns import select_rows, sort_rows
 
     ledger = account(sample_tree(tree("6.1-4n")))
-    return [row.cache.name for row in in_order(rows(ledger.caches, 0), "tcp")]
+    return [row.cache.name for row in sort_rows(select_rows(ledger.caches, 0), "tcp")]
 
 
 @pytest.mark.parametrize("opened_by", ["question_mark", "h", "H", "f1"])

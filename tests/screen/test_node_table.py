@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from drive import count_on_nodes, grouped, tree
-from made_machine import MACHINES, PAGE_BYTES, made
+from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import ledger_of
 from rich.cells import cell_len
 
@@ -19,7 +19,7 @@ WIDTHS = range(34, 121)
 
 
 def machine(name: str, tmp_path: Path) -> Ledger:
-    return ledger_of(made(name, tmp_path / "tree"))
+    return ledger_of(make_machine(name, tmp_path / "tree"))
 
 
 def lines(ledger: Ledger, columns: int = 120) -> list[str]:

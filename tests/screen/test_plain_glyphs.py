@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from tcptop.hosts.host import Host
 from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.settings import Settings
-from tcptop.text.ascii import GLYPHS, in_ascii, needs_ascii
+from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii, to_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
 
 VIEWS = {
@@ -34,7 +34,7 @@ OF_THE_BOXES = set("─│╭╮╰╯")
 
 
 def test_each_glyph_is_as_wide_as_its_twin() -> None:
-    for glyph, twin in GLYPHS.items():
+    for glyph, twin in ASCII_GLYPHS.items():
         assert twin.isascii(), glyph
         assert twin.isprintable(), glyph
         assert len(glyph) == len(twin) == cell_len(glyph), glyph
@@ -51,14 +51,14 @@ def test_the_large_digits_are_as_wide_as_their_twins() -> None:
 
 @given(st.text())
 def test_any_text_keeps_its_width(text: str) -> None:
-    plain = in_ascii(text)
+    plain = to_ascii(text)
     assert plain.isascii()
     if not any(unicodedata.combining(each) or unicodedata.category(each) in ("Cf", "Mn", "Me", "Mc") for each in text):
         assert cell_len(plain) == cell_len(text)
 
 
 def test_wide_characters_leave_two_marks() -> None:
-    assert in_ascii("主机 ≤ 3") == "???? < 3"
+    assert to_ascii("主机 ≤ 3") == "???? < 3"
 
 
 async def view(host: Host, ascii_only: bool, keys: list[str], size: tuple[int, int]) -> str:

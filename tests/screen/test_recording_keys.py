@@ -88,7 +88,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedH
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 704)
     recording = open_recording(str(file))
-    counts = [recording.summary(index).allocated for index in range(len(recording))]
+    counts = [recording.timeline_counts(index).allocated for index in range(len(recording))]
     first, last = recording.snapshot(0), recording.snapshot(len(recording) - 1)
     recording.close()
     assert [count for at, count in enumerate(counts) if not at or counts[at - 1] != count] == [700, 701, 702, 703]
@@ -186,7 +186,7 @@ async def test_a_disk_that_hangs_holds_up_no_key(host: ScriptedHost, monkeypatch
     free = threading.Event()
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)
-        app._disk.tell(lambda: free.wait(60))
+        app._disk.submit(lambda: free.wait(60))
         await pilot.press("T")  # asks the disk too
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)

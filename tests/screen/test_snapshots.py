@@ -25,7 +25,7 @@ from drive import (
     tree_app,
     wait_for_replay,
 )
-from made_machine import MACHINES, made
+from made_machine import MACHINES, make_machine
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
@@ -235,21 +235,23 @@ def key_names(keys: str) -> list[str]:
 @pytest.mark.parametrize("keys", ["", "="])
 @pytest.mark.parametrize("machine", MACHINES)
 def test_machines(check_screen: CheckScreen, tmp_path: Path, machine: str, keys: str) -> None:
-    check_screen(tree_app(made(machine, tmp_path / "web-17")), SMALL, key_names(keys), svg=False)
+    check_screen(tree_app(make_machine(machine, tmp_path / "web-17")), SMALL, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("machine", ["64 nodes", "counts that are capped", "14 orders"])
 def test_machines_in_larger_terminals(check_screen: CheckScreen, tmp_path: Path, machine: str) -> None:
     keys = key_names("=") if machine == "64 nodes" else []
-    check_screen(tree_app(made(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
+    check_screen(tree_app(make_machine(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
 
 
 def test_the_last_of_64_nodes(check_screen: CheckScreen, tmp_path: Path) -> None:
-    check_screen(tree_app(made("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
+    check_screen(tree_app(make_machine("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
 
 
 def test_a_node_of_a_number_far_away(check_screen: CheckScreen, tmp_path: Path) -> None:
-    check_screen(tree_app(made("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False)
+    check_screen(
+        tree_app(make_machine("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False
+    )
 
 
 @pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "5.10-4n", "6.1-1n"])
@@ -396,7 +398,7 @@ def test_a_message_covers_no_figure(check_screen: CheckScreen, size: tuple[int, 
 
 def test_lines_of_the_settings_that_are_bad(check_screen: CheckScreen) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
+    check_screen(RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live
@@ -424,7 +426,7 @@ def live_sample() -> Snapshot:
         (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
     )
     assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
-    sampler.make_due()
+    sampler.make_all_due()
     read_all()
     clock[0] += 0.5
     sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)

@@ -27,7 +27,7 @@ from drive import (
 from textual._doc import take_svg_screenshot
 
 from tcptop.screen.recording_app import RecordingApp
-from tcptop.screen.settings import Settings, path, read
+from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -363,7 +363,7 @@ async def test_a_node_of_the_settings_that_is_gone() -> None:
 
 async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = RecordingApp(open_host(tree("6.1-4n")), wrong=wrong)
+    app = RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await wait_until(
@@ -390,10 +390,10 @@ async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPat
         await pilot.press("c", "2", "x", "m")
         assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
         await write_by_palette(pilot)
-        await wait_until(pilot, path().exists, "the file is written")
+        await wait_until(pilot, settings_path().exists, "the file is written")
         await wait_until(pilot, lambda: "written: " in screen_text(app), "it says so")
     expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
-    assert read(path()) == (expected, []), "what the screen does not choose stays as it was"
+    assert read_settings(settings_path()) == (expected, []), "what the screen does not choose stays as it was"
 
 
 async def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

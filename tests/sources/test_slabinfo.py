@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import cuts, each_recording, ledger, snapshot, snapshot_of, text, written
+from recorded import cuts, each_recording, ledger, snapshot, snapshot_of, text, write_tree
 
 from tcptop.snapshot import SlabRow
 from tcptop.sources.slabinfo import SlabinfoSource, parse
@@ -205,7 +205,7 @@ def test_a_file_that_ends_between_two_rows_is_cut_too() -> None:
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
-    reading = snapshot_of(written(tmp_path, {"proc/slabinfo": b""})).slabinfo
+    reading = snapshot_of(write_tree(tmp_path, {"proc/slabinfo": b""})).slabinfo
     assert (reading.state, reading.value) == ("empty", None)
     assert reading.reason is not None
     assert "/proc/slabinfo" in reading.reason
@@ -249,7 +249,7 @@ def test_the_active_objects_never_pass_the_objects() -> None:
 
 
 def test_an_unreadable_slabinfo_leaves_the_other_sources_alone(tmp_path: Path) -> None:
-    root = written(tmp_path, {"proc/slabinfo": "slabinfo - version: 1.1\n", "proc/net/sockstat": "TCP: inuse 7\n"})
+    root = write_tree(tmp_path, {"proc/slabinfo": "slabinfo - version: 1.1\n", "proc/net/sockstat": "TCP: inuse 7\n"})
     seen = snapshot_of(root)
     assert seen.slabinfo.state == "strange"
     assert seen.sockstat.value is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import MemoryHost, copied, each_recording, snapshot, snapshot_of, text, tree
+from recorded import MemoryHost, copy_recording, each_recording, snapshot, snapshot_of, text, tree
 
 from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import NodeFacts, Reading, Topology
@@ -142,7 +142,7 @@ def test_nothing_at_all_is_missing_and_said() -> None:
 
 
 def test_a_torn_meminfo_of_a_node_gives_no_other_amount(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / NODES / "node2/meminfo"
     whole = meminfo.read_bytes()
     memory = snapshot("6.1-4n", "established").topology.value

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.text.cache_columns import COLUMNS, DEFAULT_SORT_KEY, SORT_KEYS, CacheRow, column, in_order, rows
+from tcptop.text.cache_columns import (
+    COLUMNS,
+    DEFAULT_SORT_KEY,
+    SORT_KEYS,
+    CacheRow,
+    find_column,
+    select_rows,
+    sort_rows,
+)
 
 SLABTOP_KEYS = "abclnopsuv"
 """slabtop(1), without `t` of newer versions."""
@@ -56,7 +64,7 @@ UNKNOWN = LINE._replace(
 def test_slabtops_letters_are_all_there() -> None:
     assert set(SLABTOP_KEYS) <= SORT_KEYS.keys()
     assert DEFAULT_SORT_KEY in SORT_KEYS
-    assert {column(column_id).id for column_id in SORT_KEYS.values()} == set(SORT_KEYS.values())
+    assert {find_column(column_id).id for column_id in SORT_KEYS.values()} == set(SORT_KEYS.values())
 
 
 @pytest.mark.parametrize(
@@ -83,8 +91,8 @@ def test_a_letter_sorts_by_slabtops_figure(key: str, figure: str) -> None:
         # The other figures run against this one, so that no other column gives the same order.
         figures: dict[str, Any] = dict.fromkeys(FIGURES, 10_000 - (number or 0)) | {figure: number}
         caches.append(CacheRow(LINE._replace(name=name, row=name, object_size_bytes=None, **figures), None))
-    down = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key])]
-    up = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key], reverse=True)]
+    down = [getattr(row.cache, figure) for row in sort_rows(caches, SORT_KEYS[key])]
+    up = [getattr(row.cache, figure) for row in sort_rows(caches, SORT_KEYS[key], reverse=True)]
     assert down == [4_000, 130, 12, 7, least, None]
     assert up == [least, 7, 12, 130, 4_000, None]
 
@@ -108,33 +116,33 @@ def test_u_sorts_by_the_share_in_use() -> None:
         )
         for active, objects in ((1, 2), (99, 100), (5, 50), (0, 0))
     ]
-    assert [row.cache.active_objects for row in in_order(caches, SORT_KEYS["u"])] == [99, 1, 5, 0]
-    assert [row.cache.active_objects for row in in_order(caches, SORT_KEYS["u"], reverse=True)] == [5, 1, 99, 0]
+    assert [row.cache.active_objects for row in sort_rows(caches, SORT_KEYS["u"])] == [99, 1, 5, 0]
+    assert [row.cache.active_objects for row in sort_rows(caches, SORT_KEYS["u"], reverse=True)] == [5, 1, 99, 0]
 
 
 def test_n_sorts_names_upwards_first() -> None:
     caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("filp", "TCP", "dentry")]
-    assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"])] == ["TCP", "dentry", "filp"]
-    assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"], reverse=True)] == ["filp", "dentry", "TCP"]
+    assert [row.cache.name for row in sort_rows(caches, SORT_KEYS["n"])] == ["TCP", "dentry", "filp"]
+    assert [row.cache.name for row in sort_rows(caches, SORT_KEYS["n"], reverse=True)] == ["filp", "dentry", "TCP"]
 
 
 def test_equals_stand_by_name_whatever_came_first() -> None:
     caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("c", "a", "b")]
     for lines in (caches, caches[::-1]):
-        assert [row.cache.name for row in in_order(lines, SORT_KEYS["c"])] == ["a", "b", "c"]
+        assert [row.cache.name for row in sort_rows(lines, SORT_KEYS["c"])] == ["a", "b", "c"]
 
 
 def test_unknown_ones_stand_by_name_too() -> None:
     caches = [CacheRow(UNKNOWN._replace(name=name, row=name), None) for name in ("c", "a", "b")]
-    orders = {tuple(row.cache.name for row in in_order(lines, SORT_KEYS["c"])) for lines in (caches, caches[::-1])}
+    orders = {tuple(row.cache.name for row in sort_rows(lines, SORT_KEYS["c"])) for lines in (caches, caches[::-1])}
     assert orders == {("a", "b", "c")}
 
 
 @pytest.mark.parametrize("each", [each.id for each in COLUMNS if not each.left])
 @pytest.mark.parametrize("node", [None, 0, 1])
 def test_unknown_shows_as_a_dash_and_never_as_0(each: str, node: int | None) -> None:
-    assert column(each).text(CacheRow(UNKNOWN, node)) == "–"
-    assert column(each).order(CacheRow(UNKNOWN, node)) is None
+    assert find_column(each).text(CacheRow(UNKNOWN, node)) == "–"
+    assert find_column(each).shown_value(CacheRow(UNKNOWN, node)) is None
 
 
 def test_a_nodes_own_part() -> None:
@@ -155,9 +163,9 @@ def test_a_merged_cache_is_a_line_only_where_its_row_is_not_known() -> None:
     orphan = LINE._replace(name="tcp_bind_bucket", row=None)
     other = LINE._replace(name="eventpoll_epi", row="eventpoll_epi")
     stranger = LINE._replace(name="radix_tree_node", row="radix_tree_node", in_catalogue=False)
-    assert [row.cache.name for row in rows([other, merged, stranger], None)] == ["eventpoll_epi"]
-    assert [row.cache.name for row in rows([orphan], None)] == ["tcp_bind_bucket"]
-    assert [row.cache.name for row in rows([other, stranger], None, only_catalogue=False)] == [
+    assert [row.cache.name for row in select_rows([other, merged, stranger], None)] == ["eventpoll_epi"]
+    assert [row.cache.name for row in select_rows([orphan], None)] == ["tcp_bind_bucket"]
+    assert [row.cache.name for row in select_rows([other, stranger], None, only_catalogue=False)] == [
         "eventpoll_epi",
         "radix_tree_node",
     ]

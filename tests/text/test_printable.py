@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptop.text.printable import decoded, printable, printable_name
+from tcptop.text.printable import decode_text, printable, printable_name
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_is_printable_stays_as_it_is(text: str) -> None:
 
 @given(st.binary())
 def test_any_bytes_are_decoded_and_those_of_utf_8_unchanged(data: bytes) -> None:
-    text = decoded(data)
+    text = decode_text(data)
     try:
         assert text == data.decode("utf-8")
     except UnicodeDecodeError:

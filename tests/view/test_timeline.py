@@ -6,19 +6,20 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import text, tree
-from samples import reading, record
+from samples import record, recording_at
 
 from tcptop.accounting import account
 from tcptop.recording.export import export
-from tcptop.screen.timeline_fill import filling, within
+from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.view.timeline import BUCKETS, bucket_column, bucket_of, bucket_samples, coarse_to_fine, column_maxima
 
 times = st.lists(st.floats(0, 1e6), min_size=1, max_size=60).map(sorted)
 
 
+@settings(deadline=None)
 @given(times)
 def test_every_sample_is_in_the_stretch_of_its_time(times_s: list[float]) -> None:
     found = bucket_samples(times_s)
@@ -43,6 +44,7 @@ def test_a_few_samples_leave_no_gaps() -> None:
     assert all(bucket_samples([float(second) for second in range(7)]))
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), min_size=BUCKETS, max_size=BUCKETS), st.integers(1, 300))
 def test_no_column_loses_the_largest(values: list[float | None], columns: int) -> None:
     found = column_maxima(tuple(values), columns)
@@ -75,10 +77,10 @@ def sockstat_count(phase: str, word: str) -> int:
 def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     live = record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 3)
-    with reading(tmp_path / "rec") as recording:
-        pieces = filling(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
+    with recording_at(tmp_path / "rec") as recording:
+        pieces = fill_timeline(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
         found = None
-        while (line := within(pieces, 0.0)) is not None:
+        while (line := work_for(pieces, 0.0)) is not None:
             found = line
     assert found is not None
     third = BUCKETS // 3
@@ -87,18 +89,18 @@ def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
         assert found.sockets[middle] == sockstat_count(phase, "alloc")
         assert found.time_wait[middle] == sockstat_count(phase, "tw")
         cost = account(snapshot).costs["full"]
-        expected = cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+        expected = cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
         assert found.bytes_per_connection[middle] == expected
 
 
 def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 6)
-    with reading(tmp_path / "rec") as recording:
+    with recording_at(tmp_path / "rec") as recording:
         assert export(recording, range(6), str(tmp_path / "folder")) == []
-        with reading(tmp_path / "folder") as folder:
+        with recording_at(tmp_path / "folder") as folder:
             for first in range(6):
                 for last in range(first, 7):
-                    assert folder.largest(range(first, last)) == recording.largest(range(first, last))
-        assert recording.largest(range(6)).allocated == max(sockstat_count(phase, "alloc") for phase in phases)
-        assert recording.largest(range(3, 3)).allocated is None
+                    assert folder.largest_counts(range(first, last)) == recording.largest_counts(range(first, last))
+        assert recording.largest_counts(range(6)).allocated == max(sockstat_count(phase, "alloc") for phase in phases)
+        assert recording.largest_counts(range(3, 3)).allocated is None

@@ -59,7 +59,7 @@ def test_the_four_figures() -> None:
     costs = ledger("6.1-4n", "established").costs["full"]
     assert now == costs.now_bytes
     # With one socket there is no average, and the figure is that of the next socket, as on the screen.
-    assert following == ledger("6.1-4n", "base").costs["full"].figures["mix"].accepted.slab_bytes
+    assert following == ledger("6.1-4n", "base").costs["full"].by_family["mix"].accepted.slab_bytes
 
 
 def test_steps_that_nobody_saw_are_not_known() -> None:

@@ -16,11 +16,11 @@ PAUSE_S = 0.04
 PAUSE_PER_READ = 20
 """A reading takes slab_mutex and list locks, so the lab rests between two for so many times what one took."""
 
-AFTER_FREEING_S = 0.12
+GRACE_PERIOD_S = 0.12
 """Inodes are freed a grace period after close(); two equal readings before its end would mean nothing."""
 
-SETTLE_S = 0.25
-RELEASE_S = 2.5
+SETTLE_TIMEOUT_S = 0.25
+RELEASE_TIMEOUT_S = 2.5
 """How long a namespace may take to vanish with its mini-sockets (net/core/net_namespace.c, cleanup_net)."""
 
 
@@ -56,32 +56,32 @@ class SlabMeter:
         sockstat = run_sync(self._sockstat.read(self._host)).value
         return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
 
-    def settled(self, watched: Collection[str], tolerance: int, least_s: float = 0.0) -> SlabReading:
+    def read_settled(self, watched: Collection[str], tolerance: int, delay_s: float = 0.0) -> SlabReading:
         """A reading that agrees with the one before it in the watched rows; after `SETTLE_S`, whatever there is."""
-        time.sleep(least_s)
-        deadline_s = time.monotonic() + SETTLE_S
+        time.sleep(delay_s)
+        deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
         last = self.read()
         while True:
             time.sleep(self._pause_s)
             now = self.read()
-            if moved(last, now, watched) <= tolerance or time.monotonic() > deadline_s:
+            if count_changed(last, now, watched) <= tolerance or time.monotonic() > deadline_s:
                 return now
             last = now
 
-    def released(self, watched: Collection[str], base: SlabReading, tolerance: int) -> SlabReading:
+    def read_released(self, watched: Collection[str], base: SlabReading, tolerance: int) -> SlabReading:
         """A reading when the watched rows are back where they were; after `RELEASE_S`, whatever there is."""
-        deadline_s = time.monotonic() + RELEASE_S
-        now = self.settled(watched, tolerance)
-        while grown(base, now, watched) > tolerance and time.monotonic() < deadline_s:
-            now = self.settled(watched, tolerance)
+        deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
+        now = self.read_settled(watched, tolerance)
+        while count_added(base, now, watched) > tolerance and time.monotonic() < deadline_s:
+            now = self.read_settled(watched, tolerance)
         return now
 
 
-def moved(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
+def count_changed(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
     """Objects that came or went between two readings."""
     return sum(abs(after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)
 
 
-def grown(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
+def count_added(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
     """Objects that came between two readings, rows that shrank left out."""
     return sum(max(0, after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)

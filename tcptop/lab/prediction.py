@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tcptop.accounting.connection import IPV4, IPV6, side
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.accounting.states import unread_fin_parts
+from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
+from tcptop.accounting.state_costs import unread_fin_parts
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
@@ -26,19 +26,29 @@ from tcptop.kernel.objects import (
     KernelObject,
     State,
 )
-from tcptop.lab.fit import OBSERVER_ROW, Names, RowShape
-from tcptop.lab.runs import Watched
+from tcptop.lab.fit import OBSERVER_ROW, RelatedRows, RowShape
+from tcptop.lab.runs import WatchedRows
 from tcptop.lab.vectors import VECTORS
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
-WATCHED = (TCP_SOCK, TCP6_SOCK, SOCKET_ALLOC, TW_SOCK, TW6_SOCK, BIND_BUCKET, BIND2_BUCKET, REQUEST_SOCK, REQUEST6_SOCK)
+WATCHED_OBJECTS = (
+    TCP_SOCK,
+    TCP6_SOCK,
+    SOCKET_ALLOC,
+    TW_SOCK,
+    TW6_SOCK,
+    BIND_BUCKET,
+    BIND2_BUCKET,
+    REQUEST_SOCK,
+    REQUEST6_SOCK,
+)
 """What shows by its count whether the kernel has come to rest."""
 
 
 @dataclass(slots=True)
-class ExpectedRow:
+class PredictedRow:
     """What the catalogue has in one row."""
 
     objects: float = 0.0
@@ -54,12 +64,12 @@ class ExpectedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class Prediction:
     """What the catalogue says of one state: row by row, in bytes of slab, with the names of parts that it lacks."""
 
-    rows: Mapping[str, ExpectedRow]
+    rows: Mapping[str, PredictedRow]
     missing: tuple[str, ...]
-    vectors: Mapping[str, ExpectedRow]
+    vectors: Mapping[str, PredictedRow]
     """Memory cgroups' vectors, which are not in `rows`, by their kmalloc rows."""
 
     @property
@@ -68,11 +78,11 @@ class Expectation:
         return bool(self.vectors)
 
     @property
-    def all_vectors(self) -> ExpectedRow | None:
+    def all_vectors(self) -> PredictedRow | None:
         """The vectors of all rows as one; None where the catalogue has none."""
         if not self.vectors:
             return None
-        together = ExpectedRow()
+        together = PredictedRow()
         for row in self.vectors.values():
             together.add(VECTORS, row.objects, row.bytes)
         return together
@@ -88,7 +98,7 @@ class Expectation:
         return {name: row.objects for name, row in self.rows.items()}
 
 
-class Catalogue:
+class Predictor:
     """The product's accounting of this machine, for one family."""
 
     def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
@@ -108,38 +118,38 @@ class Catalogue:
         sysctls = self.snapshot.sysctls.value
         return sysctls.build_id if sysctls else None
 
-    def endpoint(self, state: State, owns_port: bool) -> Expectation:
+    def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
         """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
-        sides = [side(self.snapshot, self.table, state, self._mix, owns_port)]
+        sides = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
-        return self._expected(sides, fin)
+        return self._predict(sides, fin)
 
-    def pair(self, state: State, ports_per_connection: float = 1.0) -> Expectation:
+    def predict_pair(self, state: State, ports_per_connection: float = 1.0) -> Prediction:
         """Both ends of a connection, of which many may share a local port."""
         accepted, outgoing = (
-            side(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+            socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
-        expected = self._expected([accepted, outgoing])
+        predicted = self._predict([accepted, outgoing])
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
             line = self.table.find(bucket).line
-            if line is not None and line.row is not None and line.row in expected.rows:
+            if line is not None and line.row is not None and line.row in predicted.rows:
                 spare = 1.0 - ports_per_connection
-                expected.rows[line.row].objects -= spare
-                expected.rows[line.row].bytes -= spare * (line.slab_share_bytes or 0.0)
-                self._take_vectors(expected, line.row, spare)
-        return expected
+                predicted.rows[line.row].objects -= spare
+                predicted.rows[line.row].bytes -= spare * (line.slab_share_bytes or 0.0)
+                self._remove_vectors(predicted, line.row, spare)
+        return predicted
 
-    def _take_vectors(self, expected: Expectation, row: str, objects: float) -> None:
+    def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
         """Takes out what objects of a row have in vectors, as far as the catalogue has it."""
-        shapes = self.shapes()
-        at = self.names().vector_row(shapes[row])
-        if at is not None and at in expected.vectors:
-            vectors = expected.vectors[at]
-            count = min(vectors.objects, objects / shapes[row].objects_per_slab)
-            vectors.bytes = max(0.0, vectors.bytes - count * shapes[at].share_bytes)
+        row_shapes = self.row_shapes()
+        at = self.related_rows().vector_row(row_shapes[row])
+        if at is not None and at in predicted.vectors:
+            vectors = predicted.vectors[at]
+            count = min(vectors.objects, objects / row_shapes[row].objects_per_slab)
+            vectors.bytes = max(0.0, vectors.bytes - count * row_shapes[at].share_bytes)
             vectors.objects -= count
 
-    def shapes(self) -> dict[str, RowShape]:
+    def row_shapes(self) -> dict[str, RowShape]:
         """The sizes of every row."""
         page_bytes = self.snapshot.page_size_bytes or 0
         return {
@@ -148,27 +158,27 @@ class Catalogue:
             if line.name == line.row
         }
 
-    def names(self) -> Names:
+    def related_rows(self) -> RelatedRows:
         """The rows that are read together."""
         kmalloc: dict[int, str] = {}
-        for name in self.shapes():
+        for name in self.row_shapes():
             size = kmalloc_size_bytes(name)
             if size is not None and "-rnd-" not in name:
                 kmalloc[size] = name
-        return Names(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
+        return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
-    def watched(self) -> Watched:
+    def watched_rows(self) -> WatchedRows:
         """The rows whose counts show whether the kernel has come to rest."""
-        settling = (self._row(each) for each in (*WATCHED, FILE))
-        releasing = (self._row(each) for each in WATCHED if each.tcp_only)
-        minis = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
-        return Watched(
+        settling = (self._row(each) for each in (*WATCHED_OBJECTS, FILE))
+        releasing = (self._row(each) for each in WATCHED_OBJECTS if each.tcp_only)
+        mini_sockets = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
+        return WatchedRows(
             settling=frozenset({OBSERVER_ROW, *(row for row in settling if row is not None)}),
             releasing=frozenset(row for row in releasing if row is not None),
-            minis=frozenset(row for row in minis if row is not None),
+            mini_sockets=frozenset(row for row in mini_sockets if row is not None),
         )
 
-    def names_in(self, row: str) -> list[str]:
+    def cache_names(self, row: str) -> list[str]:
         """All the names of caches that are counted in a row."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
@@ -177,9 +187,9 @@ class Catalogue:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _expected(self, sides: Sequence[Side], besides: Sequence[Part] = ()) -> Expectation:
-        rows: dict[str, ExpectedRow] = {}
-        vectors: dict[str, ExpectedRow] = {}
+    def _predict(self, sides: Sequence[SocketCost], besides: Sequence[ObjectCost] = ()) -> Prediction:
+        rows: dict[str, PredictedRow] = {}
+        vectors: dict[str, PredictedRow] = {}
         missing: dict[str, None] = {}
         for each in sides:
             missing.update(dict.fromkeys(each.missing))
@@ -187,12 +197,12 @@ class Catalogue:
             line = self.table.get(part.cache)
             row = (line.row if line else None) or part.cache
             into = vectors if part.object == CGROUP_VECTORS.struct else rows
-            into.setdefault(row, ExpectedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
-        return Expectation(rows, tuple(missing), vectors)
+            into.setdefault(row, PredictedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
+        return Prediction(rows, tuple(missing), vectors)
 
 
-def catalogue_of(host: Host, ipv6: bool) -> Catalogue:
+def read_predictor(host: Host, ipv6: bool) -> Predictor:
     """The accounting from one look at a host: what a report says there, lab results of earlier days left out."""
     sampler = Sampler(host, kernel_sources())
     read_due(sampler)
-    return Catalogue(sampler.snapshot(), ipv6)
+    return Predictor(sampler.snapshot(), ipv6)

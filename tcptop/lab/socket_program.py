@@ -30,9 +30,9 @@ SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 TCP_REPAIR = 19
 TCP_FIN_WAIT2 = 5
-ACKNOWLEDGED_S = 5.0
+FIN_ACK_TIMEOUT_S = 5.0
 
-COMMAND_S = 30
+COMMAND_TIMEOUT_S = 30
 LISTENERS = 8
 FIRST_LISTENER_PORT = 2000
 FIRST_FEW_PORT = 3000
@@ -40,7 +40,7 @@ EPHEMERAL_PORTS = (10_000, 65_000)
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
-class Load:
+class Endpoints:
     """The sockets, both ends apart."""
 
     def __init__(self, family: socket.AddressFamily) -> None:
@@ -49,11 +49,11 @@ class Load:
         self.clients: list[socket.socket] = []
         self.servers: list[socket.socket] = []
         self.few_ports = 0
-        self.few_opened = 0
-        self.turn = 0
-        self.listeners = [self.listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
+        self.few_ports_connections = 0
+        self.listener_index = 0
+        self.listeners = [self.make_listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
 
-    def listener(self, port: int) -> socket.socket:
+    def make_listener(self, port: int) -> socket.socket:
         """A listening socket; with one local address all connections share its buckets."""
         listener = socket.socket(self.family, socket.SOCK_STREAM)
         listener.bind((self.address, port))
@@ -62,8 +62,8 @@ class Load:
 
     def open(self, count: int) -> None:
         """Connections to one destination: no two clients that are there at one time can share a local port."""
-        listener = self.listeners[self.turn]
-        to = (self.address, FIRST_LISTENER_PORT + self.turn)
+        listener = self.listeners[self.listener_index]
+        to = (self.address, FIRST_LISTENER_PORT + self.listener_index)
         for _ in range(count):
             client = socket.socket(self.family, socket.SOCK_STREAM)
             client.connect(to)
@@ -72,12 +72,12 @@ class Load:
 
     def open_elsewhere(self, count: int) -> None:
         """Connections to the next listener: where clients are gone and their servers stay, a port may come again."""
-        self.turn = (self.turn + 1) % LISTENERS
+        self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
 
-    def open_few(self, count: int) -> None:
+    def open_few_ports(self, count: int) -> None:
         """Connections of which as many share a local port as there are listeners to go to."""
-        for number in range(self.few_opened, self.few_opened + count):
+        for number in range(self.few_ports_connections, self.few_ports_connections + count):
             listener = self.listeners[number % LISTENERS]
             if number % LISTENERS == 0:
                 self.few_ports += 1
@@ -87,13 +87,13 @@ class Load:
             client.connect((self.address, FIRST_LISTENER_PORT + number % LISTENERS))
             self.clients.append(client)
             self.servers.append(listener.accept()[0])
-        self.few_opened += count
+        self.few_ports_connections += count
 
-    def counts(self) -> dict[str, int]:
+    def count_sockets(self) -> dict[str, int]:
         """Full sockets without the listeners, and mini-sockets, as this namespace counts them."""
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
-            for line in lines_of(path):
+            for line in read_lines(path):
                 name, _, rest = line.partition(":")
                 if name in ("TCP", "TCP6"):
                     fields = rest.split()
@@ -103,14 +103,14 @@ class Load:
         return {"inuse": inuse - LISTENERS, "time_wait": time_wait, "few_ports": self.few_ports}
 
 
-def close(sockets: list[socket.socket]) -> None:
+def close_sockets(sockets: list[socket.socket]) -> None:
     """Closes them as a program does: a FIN goes out."""
     for each in sockets:
         each.close()
     sockets.clear()
 
 
-def half_close(sockets: list[socket.socket]) -> None:
+def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN, keeps the descriptor, and waits for the FIN's acknowledgement, which may be a delayed one.
 
     A close() before that could leave a full socket in FIN_WAIT2 for a minute (net/ipv4/tcp_input.c: where the
@@ -118,7 +118,7 @@ def half_close(sockets: list[socket.socket]) -> None:
     """
     for each in sockets:
         each.shutdown(socket.SHUT_WR)
-    deadline_s = time.monotonic() + ACKNOWLEDGED_S
+    deadline_s = time.monotonic() + FIN_ACK_TIMEOUT_S
     for each in sockets:
         while each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_FIN_WAIT2:
             if time.monotonic() > deadline_s:
@@ -126,7 +126,7 @@ def half_close(sockets: list[socket.socket]) -> None:
             time.sleep(0.002)
 
 
-def vanish(sockets: list[socket.socket]) -> None:
+def drop_sockets(sockets: list[socket.socket]) -> None:
     """Frees them without a word to the other end, which stays in its state (net/ipv4/tcp.c, tcp_disconnect)."""
     for each in sockets:
         each.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
@@ -134,23 +134,23 @@ def vanish(sockets: list[socket.socket]) -> None:
     sockets.clear()
 
 
-def commands(load: Load) -> dict[str, Callable[[int], None]]:
+def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
     """What the parent may ask for."""
     return {
         "count": lambda _: None,
-        "open": load.open,
-        "open_elsewhere": load.open_elsewhere,
-        "open_few": load.open_few,
-        "close_clients": lambda _: close(load.clients),
-        "close_servers": lambda _: close(load.servers),
-        "half_close_clients": lambda _: half_close(load.clients),
-        "half_close_servers": lambda _: half_close(load.servers),
-        "vanish_clients": lambda _: vanish(load.clients),
-        "vanish_servers": lambda _: vanish(load.servers),
+        "open": endpoints.open,
+        "open_elsewhere": endpoints.open_elsewhere,
+        "open_few_ports": endpoints.open_few_ports,
+        "close_clients": lambda _: close_sockets(endpoints.clients),
+        "close_servers": lambda _: close_sockets(endpoints.servers),
+        "half_close_clients": lambda _: half_close_sockets(endpoints.clients),
+        "half_close_servers": lambda _: half_close_sockets(endpoints.servers),
+        "drop_clients": lambda _: drop_sockets(endpoints.clients),
+        "drop_servers": lambda _: drop_sockets(endpoints.servers),
     }
 
 
-def lines_of(path: str) -> list[str]:
+def read_lines(path: str) -> list[str]:
     """The lines of a small kernel file; none where it is not there (a kernel without IPv6)."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
@@ -173,16 +173,16 @@ def enter_namespace() -> None:
 def bring_loopback_up() -> None:
     """As `ip link set lo up`; IPv6 gives it ::1 by itself."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        answer = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
-        [flags] = struct.unpack_from("16xh", answer)
+        reply = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
+        [flags] = struct.unpack_from("16xh", reply)
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
-def set_namespace_limits(most: int) -> None:
+def set_namespace_limits(max_connections: int) -> None:
     """Room for ports and mini-sockets in this namespace; where /proc/sys is read-only the defaults must do."""
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
-        "tcp_max_tw_buckets": str(4 * most),
+        "tcp_max_tw_buckets": str(4 * max_connections),
         # A new client must not take the port of a mini-socket that is being counted.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
@@ -195,11 +195,11 @@ def set_namespace_limits(most: int) -> None:
             pass
 
 
-def reserve_descriptors(wanted: int) -> None:
+def reserve_descriptors(descriptors: int) -> None:
     """Lets the descriptor table grow to its final size now, so that no step of the lab pays for it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    os.close(os.dup2(0, wanted))
+    os.close(os.dup2(0, descriptors))
 
 
 def stay_on_one_cpu() -> None:
@@ -207,60 +207,60 @@ def stay_on_one_cpu() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def end_with(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Asks the kernel to kill this process when its parent ends, and ends at once if that is over already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def answer(**values: str | int) -> None:
+def write_answer(**values: str | int) -> None:
     """One line to the parent."""
     sys.stdout.write(f"{json.dumps(values)}\n")
     sys.stdout.flush()
 
 
-def prepare(step: str, call: Callable[[], None]) -> None:
+def run_setup_step(step: str, call: Callable[[], None]) -> None:
     """Does one thing that must succeed; says which one did not, and ends."""
     try:
         call()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        answer(failed=step, error=reason)
+        write_answer(failed=step, error=reason)
         os._exit(1)
 
 
-def serve(load: Load, lines: Iterable[str]) -> None:
+def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
     """Obeys until the input ends; each command is bounded by an alarm that kills."""
-    known = commands(load)
+    handlers = command_handlers(endpoints)
     for line in lines:
         name, _, count = line.strip().partition(" ")
-        signal.alarm(COMMAND_S)
+        signal.alarm(COMMAND_TIMEOUT_S)
         try:
-            known[name](int(count or 0))
-            answer(**load.counts())
+            handlers[name](int(count or 0))
+            write_answer(**endpoints.count_sockets())
         except OSError as error:
-            answer(failed=name, error=error.strerror or str(error))
+            write_answer(failed=name, error=error.strerror or str(error))
         signal.alarm(0)
 
 
 def main() -> NoReturn:
     """Takes the parent's process number, 4 or 6, and how many connections there will be at most."""
-    parent, version, most = map(int, sys.argv[1:4])
-    end_with(parent)
-    signal.alarm(COMMAND_S)
+    parent, version, max_connections = map(int, sys.argv[1:4])
+    die_with_parent(parent)
+    signal.alarm(COMMAND_TIMEOUT_S)
     gc.disable()
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
-    held: list[Load] = []
-    prepare("namespace", enter_namespace)
-    prepare("loopback", bring_loopback_up)
-    set_namespace_limits(most)
-    prepare("descriptors", lambda: reserve_descriptors(2 * most + LISTENERS + 16))
-    prepare("CPU", stay_on_one_cpu)
-    prepare("sockets", lambda: held.append(Load(family)))
-    answer(**held[0].counts())
+    endpoints: list[Endpoints] = []
+    run_setup_step("namespace", enter_namespace)
+    run_setup_step("loopback", bring_loopback_up)
+    set_namespace_limits(max_connections)
+    run_setup_step("descriptors", lambda: reserve_descriptors(2 * max_connections + LISTENERS + 16))
+    run_setup_step("CPU", stay_on_one_cpu)
+    run_setup_step("sockets", lambda: endpoints.append(Endpoints(family)))
+    write_answer(**endpoints[0].count_sockets())
     signal.alarm(0)
-    serve(held[0], sys.stdin)
+    serve_commands(endpoints[0], sys.stdin)
     os._exit(0)
 
 

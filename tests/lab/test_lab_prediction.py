@@ -6,22 +6,22 @@ import pytest
 from recorded import snapshot_of, tree
 
 from tcptop.kernel.objects import State
-from tcptop.lab import catalogue as catalogue_module
-from tcptop.lab.catalogue import Catalogue
-from tcptop.lab.experiment import result_of
+from tcptop.lab import prediction as prediction_module
+from tcptop.lab.experiment import make_state_result
 from tcptop.lab.fit import Point, Series
+from tcptop.lab.prediction import Predictor
 from tcptop.lab.result import StateResult
 from tcptop.lab.runs import RUNS, RunReadings
-from tcptop.ledger import Part, Side
+from tcptop.ledger import ObjectCost, SocketCost
 
 ACCEPTED = next(run for run in RUNS if run.key == "established/accepted")
 RAMP = (0, 20_000, 40_000, 60_000, 80_000)
 
 
-def part(name: str, cache: str, count: float, share: float) -> Part:
+def part(name: str, cache: str, count: float, share: float) -> ObjectCost:
     """A part as the product gives it."""
     amount = round(count * share, 2)
-    return Part(name, name, cache, count, amount, amount, amount, estimated=False)
+    return ObjectCost(name, name, cache, count, amount, amount, amount, estimated=False)
 
 
 SOCK = part("struct tcp_sock", "TCP", 1.0, 32_768 / 13)
@@ -34,18 +34,18 @@ BUCKETS = part("struct inet_bind_bucket", "tcp_bind_bucket", 1.0, 128.0)
 
 
 @pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue(snapshot_of(tree("6.18-1n", "base"))._replace(page_size_bytes=4096), ipv6=False)
+def predictor() -> Predictor:
+    return Predictor(snapshot_of(tree("6.18-1n", "base"))._replace(page_size_bytes=4096), ipv6=False)
 
 
-def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: Part) -> None:
+def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: ObjectCost) -> None:
     """Has the product say that any socket holds just these."""
     total = sum(each.slab_bytes or 0.0 for each in parts)
-    said = Side(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
-    monkeypatch.setattr(catalogue_module, "side", lambda *_, **__: said)
+    said = SocketCost(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
+    monkeypatch.setattr(prediction_module, "socket_cost", lambda *_, **__: said)
 
 
-def measured(catalogue: Catalogue, **per_endpoint: float) -> StateResult:
+def measured(predictor: Predictor, **per_endpoint: float) -> StateResult:
     """The result of a run in which rows hold so many objects for each endpoint."""
     counts = (0, *RAMP, 0)
     points = [
@@ -57,13 +57,13 @@ def measured(catalogue: Catalogue, **per_endpoint: float) -> StateResult:
         for at, count in enumerate(counts)
     ]
     readings = RunReadings(Series(points[0], tuple(points[1:-1]), points[-1]), RAMP[-1], 0, 0)
-    return result_of(ACCEPTED, readings, {}, catalogue)
+    return make_state_result(ACCEPTED, readings, {}, predictor)
 
 
-def test_vectors_are_held_against_the_catalogues_vectors(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> None:
+def test_vectors_are_held_against_the_catalogues_vectors(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     with_parts(monkeypatch, SOCK, BLOB, *VECTORS)
     # filp and dentry are not among the parts here, so most of kmalloc-192 has only their slabs to explain it.
-    found = measured(catalogue, TCP=1, filp=1, dentry=1, kmalloc_128=1 + 1 / 13, kmalloc_192=2 / 21)
+    found = measured(predictor, TCP=1, filp=1, dentry=1, kmalloc_128=1 + 1 / 13, kmalloc_192=2 / 21)
     assert {each.row for each in found.parts} == {"TCP", "filp", "dentry", "kmalloc-128"}
     [blob] = [each for each in found.parts if each.row == "kmalloc-128"]
     assert (blob.catalogue_objects, blob.names) == (1.0, ("kmalloc-128",))
@@ -75,18 +75,18 @@ def test_vectors_are_held_against_the_catalogues_vectors(monkeypatch: pytest.Mon
     assert found.catalogue_bytes == pytest.approx(sum(each.slab_bytes or 0.0 for each in (SOCK, BLOB, *VECTORS)))
 
 
-def test_vectors_count_once_on_both_sides(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> None:
+def test_vectors_count_once_on_both_sides(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     with_parts(monkeypatch, SOCK, VECTORS[0])
-    found = measured(catalogue, TCP=1, kmalloc_128=1 / 13)
+    found = measured(predictor, TCP=1, kmalloc_128=1 / 13)
     assert [each.row for each in found.parts] == ["TCP"]
     assert found.difference == pytest.approx(0.0, abs=0.0005)
     assert found.unexplained == ()
     assert found.disturbance == pytest.approx(0.0, abs=0.001)
 
 
-def test_vectors_that_do_not_come_are_a_difference(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> None:
+def test_vectors_that_do_not_come_are_a_difference(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     with_parts(monkeypatch, SOCK, VECTORS[0])
-    found = measured(catalogue, TCP=1)
+    found = measured(predictor, TCP=1)
     assert found.vectors is not None
     assert (found.vectors.objects, found.vectors.catalogue_objects) == (0.0, 0.0769)
     assert found.bytes - found.catalogue_bytes == pytest.approx(-0.0769 * 128, abs=0.2)
@@ -94,23 +94,23 @@ def test_vectors_that_do_not_come_are_a_difference(monkeypatch: pytest.MonkeyPat
 
 
 def test_without_the_catalogues_vectors_those_measured_stand_beside(
-    monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
 ) -> None:
     with_parts(monkeypatch, SOCK)
-    found = measured(catalogue, TCP=1, kmalloc_128=1 / 13)
+    found = measured(predictor, TCP=1, kmalloc_128=1 / 13)
     assert found.vectors is not None
     assert found.vectors.catalogue_objects is None
     assert found.bytes == pytest.approx(SOCK.slab_bytes, rel=0.001)
 
 
-def test_shared_ports_take_their_buckets_vectors_along(monkeypatch: pytest.MonkeyPatch, catalogue: Catalogue) -> None:
-    row = catalogue.table.get("tcp_bind_bucket")
+def test_shared_ports_take_their_buckets_vectors_along(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
+    row = predictor.table.get("tcp_bind_bucket")
     assert row is not None
     assert row.row is not None
-    at = catalogue.names().vector_row(catalogue.shapes()[row.row])
+    at = predictor.related_rows().vector_row(predictor.row_shapes()[row.row])
     assert at == "kmalloc-256"
     with_parts(monkeypatch, SOCK, BUCKETS, part("obj_cgroup vectors", at, 1 / 32, 256.0))
-    alone, shared = (catalogue.pair(State.ESTABLISHED, ports_per_connection=share) for share in (1.0, 0.25))
+    alone, shared = (predictor.predict_pair(State.ESTABLISHED, ports_per_connection=share) for share in (1.0, 0.25))
     assert alone.vectors[at].objects == pytest.approx(2 / 32)
     # Two kinds of buckets are one row here: both go, each with its share of a vector.
     assert shared.vectors[at].objects == pytest.approx(2 / 32 - 2 * 0.75 / 32)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from tcptop.recording.time_spec import moment_near_unix_s
+from tcptop.recording.time_spec import parse_time_near
 
 
 def at(text: str) -> float:
@@ -31,9 +31,9 @@ def at(text: str) -> float:
 )
 def test_the_day_that_is_looked_at_counts(typed: str, shown: str, meant: str) -> None:
     first, last = at("2026-11-19T20:00"), at("2026-11-23T08:00")
-    assert moment_near_unix_s(typed, at(shown), first, last) == at(meant)
+    assert parse_time_near(typed, at(shown), first, last) == at(meant)
 
 
 def test_what_is_no_moment_is_told() -> None:
     with pytest.raises(ValueError, match="not 'soon'"):
-        moment_near_unix_s("soon", 10.0, 0.0, 20.0)
+        parse_time_near("soon", 10.0, 0.0, 20.0)

@@ -18,25 +18,25 @@ LEAST_VECTOR_BYTES = 4.0
 """Per socket; less is noise of whole slabs."""
 
 
-def lab_use(snapshot: Snapshot) -> LabUse | None:
+def lab_result_use(snapshot: Snapshot) -> LabUse | None:
     """Which lab result was given, and why it is not used where it is not; None where none was given."""
-    measured = snapshot.measured
+    measured = snapshot.lab_measurement
     if measured is None:
         return None
     return LabUse(measured.path, _why_not(snapshot, measured))
 
 
-def measured_here(snapshot: Snapshot) -> MeasuredState | None:
+def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
     """An accepted socket, as measured on this very kernel."""
-    measured = snapshot.measured
+    measured = snapshot.lab_measurement
     if measured is None or _why_not(snapshot, measured) is not None:
         return None
     return measured.states.get(ACCEPTED)
 
 
-def measured_socket_blob(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
+def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
     """The smallest kmalloc cache in which each socket had one object that is of no known struct; None without one."""
-    state = measured_here(snapshot)
+    state = measured_socket(snapshot)
     if state is None:
         return None
     sysctls = snapshot.sysctls.value
@@ -54,9 +54,9 @@ def measured_socket_blob(snapshot: Snapshot, table: CacheTable) -> CacheLine | N
     return min(able, key=lambda line: line.object_bytes or 0, default=None)
 
 
-def measured_vectors(snapshot: Snapshot) -> bool | None:
+def measured_has_vectors(snapshot: Snapshot) -> bool | None:
     """Whether slabs carry vectors of memory cgroups; None without a measurement."""
-    state = measured_here(snapshot)
+    state = measured_socket(snapshot)
     return None if state is None else state.vector_bytes >= LEAST_VECTOR_BYTES
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Mapping
 
-from tcptop.accounting.parts import cgroup_vectors, parts_of
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import IPV4, IPV6, FamilyMix, socket_cost
+from tcptop.accounting.socket_counts import sockets_with_file
 from tcptop.kernel.objects import (
     CGROUP_VECTORS,
-    KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
-    SOCKET_ALLOC,
-    TCP6_SOCK,
-    TCP_SOCK,
-    TW6_SOCK,
+    MINI_SOCKETS,
+    SOCKS,
     TW_SOCK,
     KernelObject,
     State,
@@ -23,11 +20,10 @@ from tcptop.kernel.objects import (
 from tcptop.ledger import (
     AccountingMode,
     ConnectionCost,
+    CostBySide,
     Family,
-    Figure,
-    Part,
-    Side,
     Slice,
+    SocketCost,
     SocketCounts,
 )
 from tcptop.snapshot import Snapshot
@@ -41,29 +37,12 @@ IDLE_SLABS_PER_CPU = 16
 
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
-    "full": (TCP_SOCK, TCP6_SOCK),
-    "time_wait": (TW_SOCK, TW6_SOCK),
+    "full": SOCKS,
+    "time_wait": MINI_SOCKETS,
 }
 
 
-class FamilyMix(NamedTuple):
-    """How the machine's sockets are split between the families; the shares add up to 1."""
-
-    ipv4: float
-    ipv6: float
-
-    def share(self, kernel_object: KernelObject) -> float:
-        """The share of sockets that hold such an object."""
-        if kernel_object.family is None:
-            return 1.0
-        return self.ipv4 if kernel_object.family == "ipv4" else self.ipv6
-
-
-IPV4 = FamilyMix(1.0, 0.0)
-IPV6 = FamilyMix(0.0, 1.0)
-
-
-def costs(
+def connection_costs(
     snapshot: Snapshot,
     table: CacheTable,
     sockets: SocketCounts,
@@ -82,58 +61,6 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
     return {"full": family_mix(table, sockets, cpus), "time_wait": _small_mix(table, cpus)}
 
 
-def side(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> Side:
-    """What one socket in a state holds, with or without a local port of its own."""
-    shares = [(each, mix.share(each)) for each in held_objects(state, owns_port)]
-    key = tuple((each.struct, share) for each, share in shares if share)
-    if key not in table.sides:
-        table.sides[key] = _side(snapshot, table, shares)
-    return table.sides[key]
-
-
-@cache
-def held_objects(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
-    """What a socket in a state may hold, with or without a local port of its own."""
-    return tuple(
-        each
-        for each in KERNEL_OBJECTS
-        if state in each.held_in
-        and each.in_every_figure
-        and each is not CGROUP_VECTORS
-        and (owns_port or each.per != "local port")
-    )
-
-
-def _side(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[KernelObject, float]]) -> Side:
-    parts: list[Part] = []
-    missing: list[str] = []
-    for kernel_object, share in shares:
-        if not share:
-            continue
-        for found in parts_of(snapshot, table, kernel_object, share):
-            if isinstance(found, Part):
-                parts.append(found)
-            else:
-                missing.append(found)
-    vectors, all_known = cgroup_vectors(snapshot, table, parts)
-    parts += vectors
-    if not all_known:
-        missing.append(f"{CGROUP_VECTORS.struct} (kmalloc)")
-    unshared = [part.object for part in parts if part.slab_bytes is None]
-    if unshared:
-        missing.append(f"slab share ({', '.join(unshared)})")
-    # A share of a slab is at least the object; where no share is known at all, no such sum is given.
-    has_share = any(part.slab_bytes is not None for part in parts)
-    slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
-    return Side(
-        object_bytes=round(sum(part.object_bytes for part in parts), 2) if parts else None,
-        slab_bytes=round(sum(slab), 2) if slab else None,
-        missing=tuple(missing),
-        parts=tuple(parts),
-        slices=next_slices(tuple(parts)),
-    )
-
-
 def family_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """How the sockets are split: as the active objects of both caches are, once there are enough of them.
 
@@ -150,24 +77,6 @@ def family_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fa
     return IPV4
 
 
-def files(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
-    """How many TCP sockets have a file: those in the accept queue and orphans have none.
-
-    min(alloc − orphan, active objects of sock_inode_cache), since no counter tells how many are in accept queues.
-    """
-    if allocated is None or orphans is None:
-        return None
-    with_file = max(0, allocated - orphans)
-    most = most_in_use(table, SOCKET_ALLOC)
-    return with_file if most is None else min(with_file, most)
-
-
-def most_in_use(table: CacheTable, kernel_object: KernelObject) -> int | None:
-    """No more than so many objects of a kind are in use; None where that is not known."""
-    line = table.find(kernel_object).line
-    return line.most_in_use if line else None
-
-
 def _small_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
     """As the active mini-sockets are, where they are not mostly idle objects; else IPv4."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
@@ -179,7 +88,7 @@ def _full(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
 ) -> ConnectionCost:
     figures = _figures(snapshot, table, "full", mix)
-    beside = table.beside
+    beside = table.matching_sockstat
     allocated = beside.allocated if beside else None
     held = _held_bytes(table, "full")
     idle = _idle_bytes(table, held, allocated, mix)
@@ -188,10 +97,10 @@ def _full(
     if held is None:
         because = "what the TCP caches hold is not known"
     elif allocated and beside and because is None:
-        with_file = files(table, allocated, beside.orphans) or 0
+        with_file = sockets_with_file(table, allocated, beside.orphans) or 0
         now = _now_slices(snapshot, table, figures["mix"].accepted, held / allocated, with_file / allocated)
     return ConnectionCost(
-        figures=figures,
+        by_family=figures,
         idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
         buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
         now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
@@ -213,7 +122,7 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: Fam
     elif active and because is None:
         now = _now_slices(snapshot, table, figures["mix"].accepted, held / active, 0.0)
     return ConnectionCost(
-        figures=figures,
+        by_family=figures,
         idle_bytes_per_socket=round(idle / active, 2) if now and idle is not None and active else None,
         # A mini-socket has no queues (include/net/inet_timewait_sock.h).
         buffer_bytes_per_socket=0.0,
@@ -224,7 +133,7 @@ def _time_wait(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: Fam
 
 
 def _now_slices(
-    snapshot: Snapshot, table: CacheTable, accepted: Side, held_per_socket: float, with_file: float
+    snapshot: Snapshot, table: CacheTable, accepted: SocketCost, held_per_socket: float, with_file: float
 ) -> tuple[Slice, ...]:
     """The average socket: what its family's caches hold for it, idle slab apart, and the parts that it has with a file.
 
@@ -235,7 +144,7 @@ def _now_slices(
     own_parts = [part for part in accepted.parts if part.object in families]
     own = sum(part.slab_bytes or 0.0 for part in own_parts)
     of_slabs = held_per_socket / own if own else 0.0
-    own_vectors = sum(part.slab_bytes or 0.0 for part in cgroup_vectors(snapshot, table, own_parts)[0])
+    own_vectors = sum(part.slab_bytes or 0.0 for part in cgroup_vector_costs(snapshot, table, own_parts)[0])
     slices: dict[str, float] = {}
     for part in accepted.parts:
         if part.object in families:
@@ -252,22 +161,13 @@ def _now_slices(
     return tuple(Slice(label, amount) for label, amount in rounded.items() if amount)
 
 
-def next_slices(parts: tuple[Part, ...]) -> tuple[Slice, ...]:
-    """The parts of a figure with those of one label together; without a page size, by object bytes."""
-    slices: dict[str, float] = {}
-    for part in parts:
-        amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
-        slices[part.label] = slices.get(part.label, 0.0) + amount
-    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)
-
-
-def _figures(snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix) -> dict[Family, Figure]:
+def _figures(snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix) -> dict[Family, CostBySide]:
     state = STATE_OF_MODE[mode]
     mixes: dict[Family, FamilyMix] = {"ipv4": IPV4, "ipv6": IPV6, "mix": mix}
     return {
-        family: Figure(
-            accepted=side(snapshot, table, state, of, owns_port=False),
-            outgoing=side(snapshot, table, state, of, owns_port=True),
+        family: CostBySide(
+            accepted=socket_cost(snapshot, table, state, of, owns_port=False),
+            outgoing=socket_cost(snapshot, table, state, of, owns_port=True),
         )
         for family, of in mixes.items()
     }
@@ -330,4 +230,4 @@ def _objects_per_slab(table: CacheTable) -> int:
 
 
 def _active(table: CacheTable, kernel_object: KernelObject) -> int:
-    return most_in_use(table, kernel_object) or 0
+    return table.max_in_use(kernel_object) or 0

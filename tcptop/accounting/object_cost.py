@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.accounting.measurement import measured_here, measured_socket_blob, measured_vectors
+from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import (
-    CGROUP_VECTORS,
     LSM_FILE_BLOB,
     LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
     LSM_SOCKET_BLOB_BYTES,
     LSM_SOCKET_BLOB_STRUCTS,
-    OBJECT_OF_CACHE,
     SOCKET_ALLOC,
     SOCKET_WQ,
     KernelObject,
 )
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, Part
+from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
 """On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
 
-VECTOR_ENTRY_BYTES = 8
-"""Of an object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts), where BTF does not tell."""
 
-VECTORS_IN_LEFT_OVER_SPACE = (7, 0)
-"""Since then a vector may lie in what a slab has left over, and takes nothing more."""
-
-
-def parts_of(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float) -> Iterator[Part | str]:
+def object_costs(
+    snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
+) -> Iterator[ObjectCost | str]:
     """The part that an object makes of a figure; nothing where this kernel has none; its name where it is not known."""
     if kernel_object is SOCKET_WQ:
         yield from _socket_wq(snapshot, table, count)
@@ -43,7 +37,7 @@ def parts_of(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject,
         if found.status == "unknown":
             yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
         elif found.line is not None and not _is_too_small(snapshot, table, kernel_object, found.line):
-            yield from_cache(kernel_object, found.line, count)
+            yield cost_from_cache(kernel_object, found.line, count)
 
 
 def _is_too_small(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
@@ -54,21 +48,21 @@ def _is_too_small(snapshot: Snapshot, table: CacheTable, kernel_object: KernelOb
     sockstat = snapshot.sockstat.value
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
         return False
-    most, inode = table.row_in_use(line), table.find(SOCKET_ALLOC).line
+    most, inode = table.row_max_in_use(line), table.find(SOCKET_ALLOC).line
     with_file = max(0, (sockstat.allocated or 0) - (sockstat.orphans or 0))
-    if inode is not None and inode.most_in_use is not None:
-        with_file = min(with_file, inode.most_in_use)
+    if inode is not None and inode.max_in_use is not None:
+        with_file = min(with_file, inode.max_in_use)
     return most is not None and most < with_file
 
 
-def from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> Part | str:
+def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
     """A part from a cache: its object's size, and its share of a slab."""
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     if size is None:
         return f"{kernel_object.struct} ({line.name})"
     share = line.slab_share_bytes
     slab = round(count * share, 2) if share is not None else None
-    return Part(
+    return ObjectCost(
         object=kernel_object.struct,
         label=kernel_object.label,
         cache=line.name,
@@ -82,79 +76,7 @@ def from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> Pa
     )
 
 
-def cgroup_vectors(snapshot: Snapshot, table: CacheTable, parts: Sequence[Part]) -> tuple[list[Part], bool]:
-    """The vectors of memory cgroups for those parts that lie in accounted slabs: one for each slab, of a kmalloc cache.
-
-    Nothing where no memory cgroup is charged; from nothing to all of them where that is not known. The second is
-    whether these are all: False where the kmalloc cache of some is not known.
-    """
-    charged = vectors_are_charged(snapshot)
-    if charged is False:
-        return [], True
-    found: dict[str, Part] = {}
-    all_known = True
-    for part in parts:
-        line = table.get(part.cache)
-        if line is None or not line.objects_per_slab or not _is_accounted(table, part):
-            continue
-        row = vector_row(snapshot, table, line)
-        if row is None or row.object_bytes is None or row.slab_share_bytes is None:
-            all_known = False
-            continue
-        vectors = part.count / line.objects_per_slab
-        old = found.get(row.name) or _no_vectors(row)
-        high = (old.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
-        found[row.name] = old._replace(
-            count=old.count + vectors,
-            object_bytes=old.object_bytes + vectors * row.object_bytes,
-            slab_bytes=high,
-            high_slab_bytes=high,
-        )
-    return [_rounded(part, sure=bool(charged)) for part in found.values()], all_known
-
-
-def vector_row(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
-    """The kmalloc cache that holds the vectors of a cache's slabs."""
-    layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
-    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
-    return table.kmalloc(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
-
-
-def vectors_are_charged(snapshot: Snapshot) -> bool | None:
-    """Whether accounted slabs carry a vector; None where that is not known."""
-    release = _release(snapshot)
-    if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
-        return False
-    cgroups = snapshot.memory_cgroups.value
-    if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_LEFT_OVER_SPACE)):
-        return measured_vectors(snapshot)
-    return cgroups.charged
-
-
-def _is_accounted(table: CacheTable, part: Part) -> bool:
-    """By the group that the cache is merged into, which tells; else by the catalogue."""
-    kernel_object = OBJECT_OF_CACHE.get(part.cache)
-    seen = table.is_accounted(part.cache)
-    return kernel_object is not None and (kernel_object.accounted if seen is None else seen)
-
-
-def _no_vectors(row: CacheLine) -> Part:
-    return Part(
-        CGROUP_VECTORS.struct, CGROUP_VECTORS.label, row.name, 0.0, 0.0, 0.0, 0.0, estimated=True, computed=row.computed
-    )
-
-
-def _rounded(part: Part, sure: bool) -> Part:
-    """Vectors as they are shown; of those that may not be there, the least is nothing."""
-    return part._replace(
-        count=round(part.count, 4),
-        object_bytes=round(part.object_bytes, 2) if sure else 0.0,
-        slab_bytes=round(part.slab_bytes or 0.0, 2) if sure else 0.0,
-        high_slab_bytes=round(part.high_slab_bytes or 0.0, 2),
-    )
-
-
-def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
+def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
     """Struct socket_wq, where it is an allocation of its own.
 
     It became part of struct socket with 5.3, and socket_alloc grew past 768 bytes then. Where the release and the size
@@ -171,14 +93,14 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
         return
     if not separate:
         return
-    line = table.kmalloc(SOCKET_WQ.kmalloc_bytes or 0)
+    line = table.kmalloc_cache(SOCKET_WQ.kmalloc_bytes or 0)
     if line is None or line.object_bytes is None:
         yield f"{SOCKET_WQ.struct} (kmalloc)"
         return
     yield _from_kmalloc(SOCKET_WQ, line, line, count, estimated=small is not True or old is not True)
 
 
-def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[Part | str]:
+def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
     """What the active security modules hang on a socket.
 
     Of the sizes that BTF tells; else as a lab measured it; else a range, rounded by this kernel's own kmalloc caches.
@@ -189,18 +111,18 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
     if modules is not None and not names:
         return
     exact = _blob_bytes_by_btf(snapshot, names)
-    line = table.kmalloc(exact) if exact is not None else measured_socket_blob(snapshot, table)
+    line = table.kmalloc_cache(exact) if exact is not None else measured_lsm_blob_cache(snapshot, table)
     if line is not None and line.object_bytes is not None:
         yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
         return
     if modules is None:
-        if measured_here(snapshot) is None:
+        if measured_socket(snapshot) is None:
             yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
         return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
-    caches = table.kmallocs(sum(least for least, _ in ranges), sum(most for _, most in ranges))
+    caches = table.kmalloc_caches(sum(least for least, _ in ranges), sum(most for _, most in ranges))
     sockets = (sockstat.allocated or 0) if sockstat else 0
-    in_use = [(line, table.kmalloc_in_use(line)) for line in caches]
+    in_use = [(line, table.kmalloc_max_in_use(line)) for line in caches]
     able = [line for line, most in in_use if most is None or most >= sockets]
     if not able or able[0].object_bytes is None:
         yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
@@ -216,10 +138,12 @@ def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None
     return sum(known) if known and len(known) == len(modules) else None
 
 
-def _from_kmalloc(kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool) -> Part:
+def _from_kmalloc(
+    kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool
+) -> ObjectCost:
     """A part that lies in one of the kmalloc caches from one to another."""
     low_share, high_share = low.slab_share_bytes, high.slab_share_bytes
-    return Part(
+    return ObjectCost(
         kernel_object.struct,
         kernel_object.label,
         low.name,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel.objects import TW6_SOCK, TW_SOCK
+from tcptop.kernel.objects import MINI_SOCKETS, SOCKET_ALLOC
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, Scope, SocketCounts
+from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
@@ -28,7 +28,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     unit = _unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
     error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
-    found = [table.find(TW_SOCK), table.find(TW6_SOCK)]
+    found = [table.find(item) for item in MINI_SOCKETS]
     active = [_in_use(each.line) if each.line else 0 for each in found if each.status != "unknown"]
     return SocketCounts(
         inuse=sockstat.inuse if sockstat else None,
@@ -49,10 +49,10 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 
 def _in_use(line: CacheLine) -> int | None:
     """The most that are in use; None without slabinfo, since all objects of a cache say nothing of those in use."""
-    return line.most_in_use if line.active_objects is not None else None
+    return line.max_in_use if line.active_objects is not None else None
 
 
-def _time_wait_scope(release: tuple[int, int] | None) -> Scope:
+def _time_wait_scope(release: tuple[int, int] | None) -> CountScope:
     """Sockstat's `tw` is the machine's up to 4.8, and a network namespace's in 4.13 and later."""
     may_be_here, is_here = NAMESPACES_COUNT
     if release is None or release >= is_here:
@@ -80,3 +80,15 @@ def _error_bytes(
     if release is None:
         return None
     return cpus * PER_CPU_RESERVE_BYTES if release >= PER_CPU_RESERVE_SINCE else 0
+
+
+def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
+    """How many TCP sockets have a file: those in the accept queue and orphans have none.
+
+    min(alloc − orphan, active objects of sock_inode_cache), since no counter tells how many are in accept queues.
+    """
+    if allocated is None or orphans is None:
+        return None
+    with_file = max(0, allocated - orphans)
+    most = table.max_in_use(SOCKET_ALLOC)
+    return with_file if most is None else min(with_file, most)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tcptop.accounting.connection import FamilyMix, most_in_use, side
-from tcptop.accounting.parts import parts_of
+from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.kernel.objects import (
     AS_MINI_SOCKET,
-    REQUEST6_SOCK,
-    REQUEST_SOCK,
+    REQUEST_SOCKS,
     SKB_HEAD,
     UNREAD_FIN,
     UNREAD_FIN_HEAD_BYTES,
     State,
 )
-from tcptop.ledger import AccountingMode, Part, Scope, SocketCounts, StateCost
+from tcptop.ledger import AccountingMode, CountScope, ObjectCost, SocketCounts, StateCost
 from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
@@ -52,7 +51,7 @@ class Count(NamedTuple):
     """How many sockets are in a state."""
 
     number: int | None
-    scope: Scope | None
+    scope: CountScope | None
     note: str
     is_most: bool = False
 
@@ -70,11 +69,11 @@ def state_costs(
             StateCost(
                 state=state.value,
                 holds=row.holds,
-                accepted=None if row.sides == "outgoing" else side(snapshot, table, state, of, owns_port=False),
-                outgoing=None if row.sides == "accepted" else side(snapshot, table, state, of, owns_port=True),
+                accepted=None if row.sides == "outgoing" else socket_cost(snapshot, table, state, of, owns_port=False),
+                outgoing=None if row.sides == "accepted" else socket_cost(snapshot, table, state, of, owns_port=True),
                 unread_fin_bytes=fin if state is State.CLOSE_WAIT else None,
                 count=counts[state].number,
-                count_is_most=counts[state].is_most,
+                count_is_upper_bound=counts[state].is_most,
                 scope=counts[state].scope,
                 note=counts[state].note,
             )
@@ -82,18 +81,22 @@ def state_costs(
     return tuple(found)
 
 
-def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[Part]:
+def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
     """What a FIN over loopback keeps for its receiver: the sender's clone, and its head.
 
     A FIN from a network device keeps about as much, in other caches; the driver decides in which.
     """
-    found = [part for item in UNREAD_FIN for part in parts_of(snapshot, table, item, 1.0) if isinstance(part, Part)]
+    found = [
+        part for item in UNREAD_FIN for part in object_costs(snapshot, table, item, 1.0) if isinstance(part, ObjectCost)
+    ]
     if table.find(SKB_HEAD).status == "absent":
-        line = table.kmalloc(UNREAD_FIN_HEAD_BYTES)
+        line = table.kmalloc_cache(UNREAD_FIN_HEAD_BYTES)
         if line is not None and line.object_bytes is not None:
             share = line.slab_share_bytes
             found.append(
-                Part(SKB_HEAD.struct, SKB_HEAD.label, line.name, 1.0, line.object_bytes, share, share, estimated=True)
+                ObjectCost(
+                    SKB_HEAD.struct, SKB_HEAD.label, line.name, 1.0, line.object_bytes, share, share, estimated=True
+                )
             )
     return found
 
@@ -129,11 +132,11 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 def _requests(table: CacheTable) -> int | None:
     """The active request socks of both families; None where a cache is there and its count is not known."""
     total = 0
-    for item in (REQUEST_SOCK, REQUEST6_SOCK):
+    for item in REQUEST_SOCKS:
         found = table.find(item)
         if found.status == "absent":
             continue
-        most = most_in_use(table, item) if found.line is not None and found.line.active_objects is not None else None
+        most = table.max_in_use(item) if found.line is not None and found.line.active_objects is not None else None
         if most is None:
             return None
         total += most

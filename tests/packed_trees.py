@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from recorded import CPUS, tree, written
+from recorded import CPUS, tree, write_tree
 
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
 DATE = "Sun Nov 22 12:04:31 UTC 2026"
@@ -79,7 +79,7 @@ def sosreport_of(kernel: str, phase: str, destination: Path, *, sysctl_files: bo
     lscpu = ["Architecture:            x86_64", f"CPU(s):                  {CPUS[kernel]}"]
     lscpu += [f"  On-line CPU(s) list:   0-{CPUS[kernel] - 1}"]
     lscpu += [f"NUMA node{node.name[4:]} CPU(s):       {(node / 'cpulist').read_text().strip()}" for node in nodes]
-    written(
+    write_tree(
         report,
         {
             "sos_commands/kernel/uname_-a": f"Linux web17 {release} #1 SMP Debian x86_64 GNU/Linux\n",

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_lab_report import STRANGE, result
+from lab_results import STRANGE, result
 
 from tcptop.errors import TcptopError
-from tcptop.lab.as_json import as_object
-from tcptop.lab.compare import compare_text, compared, loaded
-from tcptop.lab.saved import PLACES, measurement
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.result_file import STATE_PATHS, load_measurement, load_result_json
 from tcptop.snapshot import MeasuredRow
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ def saved(folder: Path, found: object) -> str:
 
 def whole() -> Json:
     """What a lab writes."""
-    return as_object(result())
+    return result_as_json(result())
 
 
 def changed(key: str, value: object) -> Json:
@@ -49,7 +49,7 @@ def with_part(**values: object) -> Json:
 def refused(path: str) -> str:
     """The one line that refuses a file."""
     with pytest.raises(TcptopError) as caught:
-        measurement(path)
+        load_measurement(path)
     line = str(caught.value)
     assert line.startswith(f"--lab {path}: ")
     assert line.isprintable()
@@ -57,15 +57,15 @@ def refused(path: str) -> str:
 
 
 def test_a_result_comes_back(tmp_path: Path) -> None:
-    found = as_object(result("6.18.0"))
+    found = result_as_json(result("6.18.0"))
     found["states"]["close_wait"]["parts"].append(
-        as_object(result("6.18.0", STRANGE))["states"]["close_wait"]["parts"][0]
+        result_as_json(result("6.18.0", STRANGE))["states"]["close_wait"]["parts"][0]
     )
     path = saved(tmp_path, found)
-    back = measurement(path)
+    back = load_measurement(path)
     assert (back.path, back.kernel_release, back.build_id) == (path, "6.18.0", "ab" * 20)
     assert (back.page_size_bytes, back.ipv6) == (4096, False)
-    assert back.states.keys() == PLACES.keys()
+    assert back.states.keys() == STATE_PATHS.keys()
     assert back.states["close_wait/"].rows == (
         MeasuredRow("TCP", 1.0, 2520.0, 1.0),
         MeasuredRow("kmalloc-64", 1.0, 64.0, None),
@@ -80,11 +80,16 @@ def test_one_from_before_there_were_build_ids_still_serves(tmp_path: Path) -> No
     old["states"]["fin_wait2"] = None
     old["states"]["close_wait"]["vectors"] = None
     path = saved(tmp_path, old)
-    back = measurement(path)
+    back = load_measurement(path)
     assert back.build_id is None
     assert "fin_wait2/" not in back.states
     assert back.states["close_wait/"].vector_bytes == 0.0
-    assert compared(loaded(path), loaded(path))["states"]["close_wait"]["difference"] == 0.0
+    assert (
+        compare_as_json(load_result_json(path, "--compare"), load_result_json(path, "--compare"))["states"][
+            "close_wait"
+        ]["difference"]
+        == 0.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,14 +140,14 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     assert "Is a directory" in refused(str(tmp_path))
     assert "No such file" in refused(str(tmp_path / "none"))
     with pytest.raises(TcptopError, match="no file can have such a name"):
-        measurement("a\0b")
+        load_measurement("a\0b")
     assert "larger than any" in refused("/dev/zero")
 
 
 def test_names_are_made_printable(tmp_path: Path) -> None:
     found = with_part(row="\x1b[2J\u202ekmalloc" + "x" * 500)
     found["kernel"] = "6.1\n\ud800"
-    back = measurement(saved(tmp_path, found))
+    back = load_measurement(saved(tmp_path, found))
     assert back.kernel_release == "6.1\\x0a\\ud800"
     name = back.states["close_wait/"].rows[0].row
     assert name.isprintable()
@@ -152,13 +157,14 @@ def test_names_are_made_printable(tmp_path: Path) -> None:
 
 def test_a_path_is_named_without_its_control_characters(tmp_path: Path) -> None:
     with pytest.raises(TcptopError) as caught:
-        measurement(str(tmp_path / "a\nb\x1b"))
+        load_measurement(str(tmp_path / "a\nb\x1b"))
     assert str(caught.value).isprintable()
 
 
 def test_a_comparison_prints_nothing_of_a_file_as_it_is(tmp_path: Path) -> None:
-    hostile = loaded(saved(tmp_path, {**changed("family", "\x1b[31m"), "kernel": "\x1b]0;x\x07", "connections": True}))
-    text = compare_text(hostile, hostile)
+    path = saved(tmp_path, {**changed("family", "\x1b[31m"), "kernel": "\x1b]0;x\x07", "connections": True})
+    hostile = load_result_json(path, "--compare")
+    text = compare_as_text(hostile, hostile)
     assert all(line.isprintable() for line in text.splitlines())
 
 
@@ -184,10 +190,14 @@ def test_anything_anywhere_is_a_measurement_or_one_line(tmp_path: Path, at: list
     if isinstance(inner, dict):
         inner[at[-1]] = value
     path = saved(tmp_path, found)
-    assert said(lambda: repr(measurement(path))).isprintable()
-    assert said(lambda: compare_text(loaded(path), loaded(path))).replace("\n", "").isprintable()
+    assert said(lambda: repr(load_measurement(path))).isprintable()
+    assert (
+        said(lambda: compare_as_text(load_result_json(path, "--compare"), load_result_json(path, "--compare")))
+        .replace("\n", "")
+        .isprintable()
+    )
     with contextlib.suppress(TcptopError):
-        rows = [row for state in measurement(path).states.values() for row in state.rows]
+        rows = [row for state in load_measurement(path).states.values() for row in state.rows]
         assert all(row.bytes >= 0 and row.objects >= 0 and row.row.isprintable() for row in rows)
 
 

@@ -17,7 +17,7 @@ SCHEMA = 1
 
 Json = dict[str, Any]
 
-PLACES: Mapping[str, tuple[str, ...]] = {
+STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "established/accepted": ("states", "established", "accepted"),
     "established/outgoing": ("states", "established", "outgoing"),
     "established/pair": ("states", "established", "pair"),
@@ -29,51 +29,51 @@ PLACES: Mapping[str, tuple[str, ...]] = {
 }
 """Where each state and side stands in the JSON."""
 
-MOST_FILE_BYTES = 4 << 20
+MAX_FILE_BYTES = 4 << 20
 """A hundred times what a lab writes."""
 
-MOST_FIGURE = 1e12
-MOST_ROWS = 10_000
-MOST_DIGITS = 18
+MAX_NUMBER = 1e12
+MAX_PARTS = 10_000
+MAX_DIGITS = 18
 BUILD_ID = re.compile("[0-9a-f]{8,128}")
 ADVICE = "give a file that tcptop lab -w wrote"
 
 
-class DamagedError(ValueError):
+class DamagedResultError(ValueError):
     """What is wrong with a file, without its name."""
 
 
-def measurement(path: str) -> LabMeasurement:
+def load_measurement(path: str) -> LabMeasurement:
     """A saved result, as the accounting takes it.
 
     Raises:
         TcptopError: in one line, where the file cannot be read, is something else or is damaged.
 
     """
-    found = contents(path, "--lab")
+    found = load_result_json(path, "--lab")
     try:
-        return _measurement(path, found)
-    except DamagedError as error:
+        return _parse_measurement(path, found)
+    except DamagedResultError as error:
         raise TcptopError(f"--lab {printable(path)}: {error}; {ADVICE}") from None
 
 
-def contents(path: str, option: str) -> Json:
+def load_result_json(path: str, option: str) -> Json:
     """The JSON object in a saved result, all of whose numbers are finite; raises TcptopError naming the option."""
     where = f"{option} {printable(path)}"
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MOST_FILE_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise TcptopError(f"{where}: {error.strerror}") from None
     except ValueError:
         raise TcptopError(f"{where}: no file can have such a name") from None
-    if len(data) > MOST_FILE_BYTES:
+    if len(data) > MAX_FILE_BYTES:
         raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
     try:
         found = json.loads(
-            data.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite, parse_int=_whole_number
+            data.decode("utf-8"), parse_constant=_reject_constant, parse_float=_parse_float, parse_int=_parse_integer
         )
-    except DamagedError as error:
+    except DamagedResultError as error:
         raise TcptopError(f"{where}: {error}; {ADVICE}") from None
     except (ValueError, RecursionError):
         raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
@@ -87,7 +87,7 @@ def contents(path: str, option: str) -> Json:
     return found
 
 
-def state_at(result: Json, place: tuple[str, ...]) -> Json | None:
+def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
     """The object of one state; None where there is none."""
     found: Any = result
     for name in place:
@@ -95,14 +95,14 @@ def state_at(result: Json, place: tuple[str, ...]) -> Json | None:
     return found if isinstance(found, dict) else None
 
 
-def _measurement(path: str, found: Json) -> LabMeasurement:
+def _parse_measurement(path: str, found: Json) -> LabMeasurement:
     states = {}
-    for key, place in PLACES.items():
-        state = state_at(found, place)
+    for key, place in STATE_PATHS.items():
+        state = find_state(found, place)
         if state is not None:
-            states[key] = _state(state, key.rstrip("/"))
+            states[key] = _parse_state(state, key.rstrip("/"))
     if not states:
-        raise DamagedError("it holds no state")
+        raise DamagedResultError("it holds no state")
     page_size, build_id, family = found.get("page_size"), found.get("build_id"), found.get("family")
     if page_size is not None and (
         isinstance(page_size, bool)
@@ -110,15 +110,15 @@ def _measurement(path: str, found: Json) -> LabMeasurement:
         or not 1024 <= page_size <= 1 << 24
         or page_size & (page_size - 1)
     ):
-        raise DamagedError("its page_size is no page size")
+        raise DamagedResultError("its page_size is no page size")
     if build_id is not None and not (isinstance(build_id, str) and BUILD_ID.fullmatch(build_id)):
-        raise DamagedError("its build_id is no build ID")
+        raise DamagedResultError("its build_id is no build ID")
     if family not in ("ipv4", "ipv6"):
-        raise DamagedError("its family is neither ipv4 nor ipv6")
+        raise DamagedResultError("its family is neither ipv4 nor ipv6")
     kernel = found.get("kernel")
     return LabMeasurement(
         path=printable(path),
-        kernel_release=None if kernel is None else _name(kernel, "kernel"),
+        kernel_release=None if kernel is None else _parse_name(kernel, "kernel"),
         build_id=build_id,
         page_size_bytes=page_size,
         ipv6=family == "ipv6",
@@ -126,63 +126,63 @@ def _measurement(path: str, found: Json) -> LabMeasurement:
     )
 
 
-def _state(state: Json, where: str) -> MeasuredState:
+def _parse_state(state: Json, where: str) -> MeasuredState:
     parts, vectors = state.get("parts"), state.get("vectors")
-    if not isinstance(parts, list) or len(parts) > MOST_ROWS:
-        raise DamagedError(f"the parts of {where} are no list")
+    if not isinstance(parts, list) or len(parts) > MAX_PARTS:
+        raise DamagedResultError(f"the parts of {where} are no list")
     if vectors is not None and not isinstance(vectors, dict):
-        raise DamagedError(f"the vectors of {where} are no part")
+        raise DamagedResultError(f"the vectors of {where} are no part")
     return MeasuredState(
-        rows=tuple(_row(part, where) for part in parts),
-        vector_bytes=_figure(vectors.get("bytes"), f"the vectors of {where}") if vectors else 0.0,
+        rows=tuple(_parse_row(part, where) for part in parts),
+        vector_bytes=_require_number(vectors.get("bytes"), f"the vectors of {where}") if vectors else 0.0,
     )
 
 
-def _row(part: object, where: str) -> MeasuredRow:
+def _parse_row(part: object, where: str) -> MeasuredRow:
     if not isinstance(part, dict):
-        raise DamagedError(f"a part of {where} is no object")
-    row = _name(part.get("row"), f"a row of {where}")
+        raise DamagedResultError(f"a part of {where} is no object")
+    row = _parse_name(part.get("row"), f"a row of {where}")
     known = part.get("catalogue_objects")
     return MeasuredRow(
         row=row,
-        objects=_figure(part.get("objects"), f"{row} of {where}"),
-        bytes=_figure(part.get("bytes"), f"{row} of {where}"),
-        catalogue_objects=None if known is None else _figure(known, f"{row} of {where}"),
+        objects=_require_number(part.get("objects"), f"{row} of {where}"),
+        bytes=_require_number(part.get("bytes"), f"{row} of {where}"),
+        catalogue_objects=None if known is None else _require_number(known, f"{row} of {where}"),
     )
 
 
-def _name(text: object, where: str) -> str:
+def _parse_name(text: object, where: str) -> str:
     if not isinstance(text, str) or not text:
-        raise DamagedError(f"{where} has no name")
+        raise DamagedResultError(f"{where} has no name")
     return printable_name(text)
 
 
-def figure(number: object) -> float | None:
+def parse_number(number: object) -> float | None:
     """A figure that a lab may have measured; None where it is anything else."""
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MOST_FIGURE:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_NUMBER:
         return None
     return float(number)
 
 
-def _figure(number: object, where: str) -> float:
-    found = figure(number)
+def _require_number(number: object, where: str) -> float:
+    found = parse_number(number)
     if found is None:
-        raise DamagedError(f"{where} has something else where a figure belongs")
+        raise DamagedResultError(f"{where} has something else where a figure belongs")
     return found
 
 
-def _finite(text: str) -> float:
+def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise DamagedError("it holds a number that is none")
+        raise DamagedResultError("it holds a number that is none")
     return number
 
 
-def _whole_number(text: str) -> int:
-    if len(text) > MOST_DIGITS:
-        raise DamagedError("it holds a number that is none")
+def _parse_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise DamagedResultError("it holds a number that is none")
     return int(text)
 
 
-def _no_constant(_: str) -> float:
-    raise DamagedError("it holds a number that is none")
+def _reject_constant(_: str) -> float:
+    raise DamagedResultError("it holds a number that is none")
