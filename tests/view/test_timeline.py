@@ -16,7 +16,8 @@ from tcptop.recording.export import export
 from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.view.timeline import BUCKETS, bucket_column, bucket_of, bucket_samples, coarse_to_fine, column_maxima
 
-times = st.lists(st.floats(0, 1e6), min_size=1, max_size=60).map(sorted)
+times = st.lists(st.integers(0, 10**9).map(lambda time_ms: time_ms / 1000), min_size=1, max_size=60).map(sorted)
+"""Times of samples in seconds, in ascending order, to the millisecond."""
 
 
 @settings(deadline=None)
