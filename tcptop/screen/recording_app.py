@@ -6,13 +6,12 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING
 
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped
+from tcptop.screen.keys import RECORDING_BINDINGS
 from tcptop.screen.live_app import LiveApp
 from tcptop.screen.viewing_app import ViewingApp
 from tcptop.snapshot import Snapshot
@@ -30,14 +29,7 @@ END_S = 1.0
 class RecordingApp(LiveApp, ViewingApp):
     """The live app with keys that record and look back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *LiveApp.BINDINGS,
-        Binding("w", "record", "record into a file from now on; again ends it"),
-        Binding("T", "step(-1)", "look back into the recording: the sample before"),
-        Binding("t", "step(1)", "the next sample of the recording"),
-        Binding("j", "jump", "look back: jump to a time"),
-        Binding("Z", "live", "back to live; goes on where it is paused"),
-    ]
+    BINDINGS = RECORDING_BINDINGS
 
     _recording: LiveRecording | None = None
     _recorded_path: str | None = None

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
 
 from tcptop.sampling.worker import Worker
+from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.playback import SampleSelection
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.screen.viewing_app import ViewingApp
@@ -18,17 +16,7 @@ from tcptop.snapshot import LabMeasurement
 class ReplayApp(ViewingApp):
     """The app that plays the samples of a recording."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "step(1)", "the next sample"),
-        Binding("T", "step(-1)", "the sample before"),
-        Binding("j", "jump", "jump to a time"),
-        Binding("space,z", "play", "play, and stand still"),
-        Binding("plus", "speed(1)", "play faster, up to 100 ×"),
-        Binding("minus", "speed(-1)", "play slower"),
-        Binding("less_than_sign", "first", "the first sample"),
-        Binding("greater_than_sign", "last", "the last sample"),
-        *ViewingApp.BINDINGS,
-    ]
+    BINDINGS = REPLAY_BINDINGS
 
     def __init__(
         self,
