@@ -129,7 +129,7 @@ def _close_hosts() -> Iterator[None]:
     """A host keeps its descriptors open; those of the screen's tests are given back after each."""
     yield
     if "drive" in sys.modules:
-        opened: list[FolderHost] = sys.modules["drive"].OPENED
+        opened: list[FolderHost] = sys.modules["drive"].OPEN_HOSTS
         while opened:
             opened.pop().close()
 
