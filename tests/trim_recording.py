@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcptop.kernel.objects import SLAB_CACHES
-from tcptop.sources.kernel_notes import build_id
+from tcptop.sources.kernel_notes import parse_build_id
 
 FILES = (
     "proc/slabinfo",
@@ -101,7 +101,7 @@ def anonymise(path: str, data: bytes) -> bytes:
         return (b"Linux version " if path == "proc/version" else b"") + plain + b"\n"
     if path == "sys/kernel/notes":
         # Others hold what the builder called the kernel, and addresses in it.
-        build = bytes.fromhex(build_id(data) or "")
+        build = bytes.fromhex(parse_build_id(data) or "")
         return struct.pack("=III", 4, len(build), 3) + b"GNU\0" + build if build else b""
     return data
 

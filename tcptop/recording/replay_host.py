@@ -23,11 +23,11 @@ class ReplayHost:
         """What was read of each path."""
         return [self._files.get(path) or FileRead(path, None, _missing(), 0) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """What was in a folder."""
         return self._folders.get(path) or FolderRead(path, None, _missing(), 0)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Calls it: what a source computes of what it read."""
         return call()
 

@@ -53,11 +53,11 @@ class PatchedHost:
             return FileRead(file.path, None, FileNotFoundError(errno.ENOENT, "No such file or directory"), 1)
         return FileRead(file.path, content.encode(), None, 1)
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists the recording's folder."""
-        return await self._host.folder(path)
+        return await self._host.list_folder(path)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Calls it."""
         return call()
 
