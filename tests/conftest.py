@@ -34,6 +34,7 @@ reset_environment()
 
 import pytest  # noqa: E402 (the environment comes first)
 import pytest_textual_snapshot  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode  # noqa: E402
 from syrupy.location import PyTestLocation  # noqa: E402
 
@@ -68,6 +69,10 @@ class TextTwin(SingleFileSnapshotExtension):
         return snapshot_folder(test_location)
 
 
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=300)  # .ci/run chooses it
+settings.load_profile("quick")
+
 # The plugin's fixture looks the name up when it is used.
 pytest_textual_snapshot.SVGImageExtension = SvgPicture
 
@@ -83,6 +88,17 @@ def pytest_configure(config: pytest.Config) -> None:
         )
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
         raise pytest.UsageError("--snapshot-update goes without -n: only one process can tell which pictures are left")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """0, one process, for what cannot be shared out; None leaves the number to pytest-xdist."""
+    return 0 if config.option.update_snapshots or config.option.trace else None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    left_out = config.option.markexpr == "not slow"
+    return 'slow tests are left out: -m slow runs them, -m "" runs all' if left_out else None
 
 
 def pinned_version(package: str) -> str:
@@ -113,7 +129,7 @@ def _close_hosts() -> Iterator[None]:
     """A host keeps its descriptors open; those of the screen's tests are given back after each."""
     yield
     if "drive" in sys.modules:
-        opened: list[FolderHost] = sys.modules["drive"].OPENED
+        opened: list[FolderHost] = sys.modules["drive"].OPEN_HOSTS
         while opened:
             opened.pop().close()
 

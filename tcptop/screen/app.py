@@ -38,8 +38,8 @@ from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import TimeLinePane
-from tcptop.widgets.trend_pane import TrendLine
+from tcptop.widgets.timeline_pane import TimelinePane
+from tcptop.widgets.trend_line import TrendLine
 
 REPLAY_CLASS = "-replay"
 """CSS class of an app that shows a sample of a recording."""
@@ -82,9 +82,9 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
-    #time-line { display: none; }
-    .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
-    .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
+    #timeline { display: none; }
+    .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
+    .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
@@ -127,7 +127,7 @@ class TcptopApp(App[int]):
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
-        yield TimeLinePane(id="time-line")
+        yield TimelinePane(id="timeline")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
@@ -232,11 +232,11 @@ class TcptopApp(App[int]):
         """Asks for a part of a name; the table follows each typed character."""
         from tcptop.widgets.prompt import Prompt
 
-        before = self._choices.wanted
+        before = self._choices.name_filter
         self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
 
     def _want(self, text: str) -> None:
-        self._choose(replace(self._choices, wanted=text))
+        self._choose(replace(self._choices, name_filter=text))
 
     def action_end_wanted(self) -> None:
         """Removes the name filter."""
@@ -295,11 +295,11 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
+    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
         self._explain(lambda ledger: find_page(ledger, message.key))
 
-    def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
+    def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 

@@ -20,7 +20,7 @@ from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.text.quantities import parse_interval_s
-from tcptop.view.trends import NO_TRENDS, advanced
+from tcptop.view.trends import NO_TRENDS, add_sample
 from tcptop.widgets.buddy_pane import BuddyPane
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -79,7 +79,7 @@ class LiveApp(TcptopApp):
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a sample and draws it."""
         ledger = account(message.snapshot)
-        self._trends = advanced(self._trends, ledger)
+        self._trends = add_sample(self._trends, ledger)
         self.show_latest(ledger)
 
     def show_latest(self, ledger: Ledger) -> None:

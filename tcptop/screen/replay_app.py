@@ -46,19 +46,19 @@ class ReplayApp(ViewingApp):
     def action_play(self) -> None:
         """Plays or pauses."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.switched())
+            self._playback.go(self._playback.player.toggle_playing())
 
     def action_speed(self, step: int) -> None:
         """Sets the next higher or lower speed."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.with_speed(step))
+            self._playback.go(self._playback.player.change_speed(step))
 
     def action_first(self) -> None:
         """Shows the first sample."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.stepped(-len(self._selection.samples)))
+            self._playback.go(self._playback.player.step_by(-len(self._selection.samples)))
 
     def action_last(self) -> None:
         """Shows the last sample."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.stepped(len(self._selection.samples)))
+            self._playback.go(self._playback.player.step_by(len(self._selection.samples)))

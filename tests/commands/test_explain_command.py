@@ -179,7 +179,7 @@ def test_a_pipe_that_nobody_reads_is_quiet(what: list[str]) -> None:
 
 def in_a_shell(command: str) -> Ran:
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
+        ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
 
 

@@ -29,12 +29,13 @@ def skip_reason() -> str | None:
     if not os.access("/proc/slabinfo", os.R_OK):
         return "needs /proc/slabinfo"
     if shutil.which("unshare") is None:
-        return "needs the command unshare, to find out whether it may make a namespace"
+        return "needs unshare, of the package util-linux"
     made = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
     return None if made.returncode == 0 else "needs network namespaces"
 
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(skip_reason() is not None, reason=f"a live lab {skip_reason()}"),
     pytest.mark.xdist_group("live kernel"),
     pytest.mark.usefixtures("kernel_lock"),
