@@ -70,7 +70,7 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
     found = account(take_snapshot(open_host(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
     expected = account(snapshot(kernel, phase))
-    for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "capacity", "slab_memory"):
+    for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "limits", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
 
 
