@@ -34,7 +34,6 @@ class SlabRow(NamedTuple):
     """The step from one object to the next: the struct, its padding and the free pointer."""
     objects_per_slab: int
     pages_per_slab: int
-    active_slabs: int
     slabs: int
     tunables_limit: int
     """Above 0 on the SLAB allocator only."""
@@ -43,8 +42,6 @@ class SlabRow(NamedTuple):
 class Slabinfo(NamedTuple):
     """/proc/slabinfo. Several rows may have one name."""
 
-    version: str
-    statistics: bool
     rows: tuple[SlabRow, ...]
 
 
@@ -100,7 +97,6 @@ class Zone(NamedTuple):
     node: int
     name: str
     free_pages: int | None
-    boost_pages: int | None
     min_pages: int | None
     low_pages: int | None
     high_pages: int | None

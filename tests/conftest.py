@@ -34,6 +34,7 @@ reset_environment()
 
 import pytest  # noqa: E402 (the environment comes first)
 import pytest_textual_snapshot  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode  # noqa: E402
 from syrupy.location import PyTestLocation  # noqa: E402
 
@@ -68,6 +69,10 @@ class TextSnapshot(SingleFileSnapshotExtension):
         return snapshot_folder(test_location)
 
 
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=300)  # chosen by .ci/run
+settings.load_profile("quick")
+
 # The plugin's fixture reads this name when a test uses it.
 pytest_textual_snapshot.SVGImageExtension = SvgSnapshot
 
@@ -85,6 +90,17 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--snapshot-update cannot run with -n: only one process knows which snapshots are unused"
         )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """0 (one process) for runs that cannot be distributed; None leaves the number to pytest-xdist."""
+    return 0 if config.option.update_snapshots or config.option.trace else None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    left_out = config.option.markexpr == "not slow"
+    return 'slow tests are left out: -m slow runs them, -m "" runs all' if left_out else None
 
 
 def pinned_version(package: str) -> str:
@@ -115,7 +131,7 @@ def _close_hosts() -> Iterator[None]:
     """Closes the hosts that a screen test opened; a host keeps its file descriptors open."""
     yield
     if "drive" in sys.modules:
-        opened: list[FolderHost] = sys.modules["drive"].OPENED
+        opened: list[FolderHost] = sys.modules["drive"].OPEN_HOSTS
         while opened:
             opened.pop().close()
 

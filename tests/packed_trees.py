@@ -11,6 +11,10 @@ from pathlib import Path
 
 from recorded import CPUS, tree, write_tree
 
+from tcptop.hosts.host import Host
+from tcptop.hosts.opening import open_host
+from tcptop.sampling.sampler import wanted_paths
+
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
 DATE = "Sun Nov 22 12:04:31 UTC 2026"
 DATE_UNIX_S = 1795349071.0
@@ -27,6 +31,11 @@ SYSCTLS = (
     "net/ipv4/tcp_max_tw_buckets",
     "net/ipv4/ip_local_port_range",
 )
+
+
+def open_packed(path: Path) -> Host:
+    """The host in an archive or a sosreport, with all paths that the kernel sources ask for."""
+    return open_host(str(path), wanted_paths())
 
 
 def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> Path:

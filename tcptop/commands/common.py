@@ -72,9 +72,10 @@ def open_host(root: str) -> Host:
 
     """
     from tcptop.hosts import opening
+    from tcptop.sampling.sampler import wanted_paths
 
     try:
-        return opening.open_host(root)
+        return opening.open_host(root, wanted_paths())
     except (OSError, ValueError) as error:
         raise TcptopError(f"--root {root}: {getattr(error, 'strerror', None) or error}") from None
 

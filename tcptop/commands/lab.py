@@ -1,4 +1,4 @@
-"""`tcptop lab`: measures the cost of each TCP state, prints the result, writes it to a file, compares two."""
+"""`tcptop lab`: measures the slab memory of each TCP state, prints and writes the result, compares results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measures, or compares results; gives the exit code."""
+    """Measures, or compares results; returns the exit code."""
     try:
         _run(_parse_options(arguments))
     except KeyboardInterrupt:
@@ -64,7 +64,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_states(text: str) -> tuple[str, ...]:
-    """The named states in the order of the lab, as an argparse type."""
+    """A comma-separated list of states, as an argparse type; returned in the order of `STATES`."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
     if unknown:
@@ -73,21 +73,21 @@ def _parse_states(text: str) -> tuple[str, ...]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    reference_results = [load_result_json(path, "--compare") for path in options.compare or ()]
-    if len(reference_results) > 2:
+    saved_results = [load_result_json(path, "--compare") for path in options.compare or ()]
+    if len(saved_results) > 2:
         raise TcptopError("--compare takes one file, or two")
-    if len(reference_results) == 2:
+    if len(saved_results) == 2:
         if options.write:
             raise TcptopError("-w goes with a measurement; --compare with two files makes none")
-        _print_comparison(options.json, reference_results[0], reference_results[1])
+        _print_comparison(options.json, saved_results[0], saved_results[1])
         return
     result = _measure(options)
-    found = result_as_json(result)
-    write_error = _try_write(options.write, f"{_json_line(found)}\n") if options.write else None
-    if reference_results:
-        _print_comparison(options.json, reference_results[0], found)
+    result_json = result_as_json(result)
+    write_error = _try_write(options.write, f"{_json_line(result_json)}\n") if options.write else None
+    if saved_results:
+        _print_comparison(options.json, saved_results[0], result_json)
     elif options.json:
-        write_stdout(f"{_json_line(found)}\n")
+        write_stdout(f"{_json_line(result_json)}\n")
     else:
         write_stdout(result_as_text(result, terminal_columns(), options.write if write_error is None else None))
     if write_error is not None:
@@ -107,8 +107,8 @@ def _measure(options: argparse.Namespace) -> LabResult:
     host = FolderHost("/")
     bar = ProgressBar()
     try:
-        wanted = choose_connections(options.connections, host)
-        plan = LabPlan(options.states, wanted, options.connections is None, options.ipv6)
+        connections = choose_connections(options.connections, host)
+        plan = LabPlan(options.states, connections, options.connections is None, options.ipv6)
         return run_experiment(host, plan, bar.show)
     finally:
         bar.clear()
@@ -123,12 +123,12 @@ def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
     )
 
 
-def _json_line(found: Json) -> str:
-    return json.dumps(found, ensure_ascii=True, separators=(", ", ": "))
+def _json_line(content: Json) -> str:
+    return json.dumps(content, ensure_ascii=True, separators=(", ", ": "))
 
 
 def _check_writable(path: str) -> None:
-    """Raises TcptopError before the measurement if its result could not be written. Creates no file."""
+    """Checks before the measurement, without creating the file, that the result can be written there."""
     target = Path(path)
     if target.is_dir():
         raise TcptopError(f"-w {path}: is a folder")
@@ -137,7 +137,7 @@ def _check_writable(path: str) -> None:
 
 
 def _try_write(path: str, text: str) -> TcptopError | None:
-    """Writes the file; returns an error instead of raising it, so that the result is printed at least."""
+    """Writes a file; returns the error instead of raising it, so that the result is printed before."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import load_lab_result, open_host
 from tcptop.commands.time_options import time_range
-from tcptop.errors import TcptopError
+from tcptop.terminal.requirements import require_terminal
 
 if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
@@ -20,13 +19,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the screen until it is quit; gives the exit code."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    if not all(stream is not None and stream.isatty() for stream in streams):
-        raise TcptopError("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
-    if os.environ.get("TERM") == "dumb":
-        raise TcptopError(
-            "this terminal can only be written line by line (TERM=dumb); use -o for a text report or --json for JSON"
-        )
+    require_terminal()
     # Imported modules stay; collecting garbage among them again and again takes a tenth of the start.
     gc.disable()
     from dataclasses import replace

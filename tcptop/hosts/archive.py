@@ -6,14 +6,14 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 from tcptop.hosts.folder import MAX_FILE_BYTES
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
-from tcptop.hosts.kept_paths import TREE_FOLDERS, is_kept, listed_name
 from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
+from tcptop.hosts.wanted_paths import WantedPaths
 
 MOST_KEPT_BYTES = 128 << 20
 MOST_KEPT_ENTRIES = 200_000
@@ -25,13 +25,15 @@ CUT = "not in what is left of the archive, which is cut off"
 class ArchiveHost:
     """Answers from the files of an archive that a source may ask for, kept in memory."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
         """Reads the archive, plain or packed with gzip, bzip2 or xz (zstd where Python can).
+
+        `wanted_paths` are patterns of what to keep, as in `Source.paths`.
 
         Raises:
             OSError: with one line that says why it cannot be taken for a saved tree.
         """
-        self.top, self._tree = _kept(path)
+        self.top, self._tree = _kept(path, WantedPaths(wanted_paths))
         self.identity = Identity(
             live=False,
             page_size_bytes=None,
@@ -67,10 +69,10 @@ class ArchiveHost:
             return FileRead(path, None, error, _micros_since(started))
 
 
-def _kept(path: str) -> tuple[str, MemoryTree]:
+def _kept(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
     """The top folder's name (empty where there is none), and the files; raises OSError in one line."""
     tree = MemoryTree()
-    reader = _Reader(tree)
+    reader = _Reader(tree, wanted)
     # O_NONBLOCK: a named pipe must not hold the reader.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123
@@ -94,8 +96,9 @@ def _kept(path: str) -> tuple[str, MemoryTree]:
 class _Reader:
     """Decides what of the members is kept."""
 
-    def __init__(self, tree: MemoryTree) -> None:
+    def __init__(self, tree: MemoryTree, wanted: WantedPaths) -> None:
         self._tree = tree
+        self._wanted = wanted
         self.top: str | None = None
         self.found = False
         """Whether any file of /proc is there."""
@@ -106,12 +109,14 @@ class _Reader:
         Raises:
             DamagedArchiveError: where there is too much of it, or a second tree.
         """
-        place = _place(member.name)
+        place = self._place(member.name)
         if place is None:
             return
         top, path = place
-        listed = listed_name(path)
-        if not is_kept(path) and listed is None:
+        is_link_above = member.kind != "folder" and self._wanted.has_below(path)
+        is_kept = is_link_above or self._wanted.has(path)
+        listed = self._wanted.listed_name(path)
+        if not is_kept and listed is None:
             return
         if self.top is None:
             self.top = top
@@ -119,7 +124,7 @@ class _Reader:
             raise DamagedArchiveError(
                 f"it holds more than one tree, {self.top or '.'} and {top or '.'}; unpack it and choose one of them"
             )
-        if is_kept(path):
+        if is_kept:
             self._add(path, member, members)
         elif listed is not None:
             self._tree.add_folder("/".join(listed))
@@ -143,26 +148,25 @@ class _Reader:
 
     def _hard_linked(self, target: str) -> bytes | OSError:
         """The file that a hard link names, which an archive holds before it."""
-        place = _place(target)
-        if place is not None and place[0] == self.top and is_kept(place[1]):
+        place = self._place(target)
+        if place is not None and place[0] == self.top and self._wanted.has(place[1]):
             try:
                 return self._tree.file(place[1])
             except OSError as error:
                 return error
         return OSError(errno.EXDEV, "a hard link to a file that is not kept here")
 
-
-def _place(name: str) -> tuple[str, str] | None:
-    """The top folder and the path below it that a name means; None where it is part of no saved tree."""
-    if len(name) > MOST_PATH_CHARACTERS:
+    def _place(self, name: str) -> tuple[str, str] | None:
+        """The top folder and the path below it that a name means; None where it is part of no saved tree."""
+        if len(name) > MOST_PATH_CHARACTERS:
+            return None
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if ".." in parts:
+            return None
+        for depth in (0, 1):
+            if len(parts) > depth + 1 and parts[depth] in self._wanted.top_folders:
+                return "/".join(parts[:depth]), "/".join(parts[depth:])
         return None
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        return None
-    for depth in (0, 1):
-        if len(parts) > depth + 1 and parts[depth] in TREE_FOLDERS:
-            return "/".join(parts[:depth]), "/".join(parts[depth:])
-    return None
 
 
 def _micros_since(started_ns: int) -> int:

@@ -43,8 +43,6 @@ class Identity(NamedTuple):
     """Whose network namespace the files in proc/net show, where it is not the reader's own."""
     proc_folder: str | None
     """A live procfs on this machine's own file system, for libraries that read one themselves."""
-    bytes_are_kept: bool = False
-    """Whether somebody keeps the bytes of every file: then nothing that was found before may stand for one."""
     taken_at_unix_s: float | None = None
     """When a saved tree was saved, where it tells."""
 

@@ -14,7 +14,7 @@ class RecordingHost:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self.identity = host.identity._replace(bytes_are_kept=True)
+        self.identity = host.identity
         self.answers: list[HostAnswer] = []
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:

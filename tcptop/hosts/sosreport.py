@@ -15,7 +15,11 @@ from typing import NamedTuple
 
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
 from tcptop.hosts.run_sync import run_sync
-from tcptop.hosts.saved_by_sos import COMMANDS
+
+COMMANDS = "sos_commands"
+PLUGINS = ("kernel", "host", "general", "processor", "date")
+PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
+"""Patterns of the paths that are read besides the kernel's, as in `Source.paths`."""
 
 NOT_HELD = "the sosreport does not hold it"
 MOST_OUTPUT_BYTES = 4 << 20
@@ -184,8 +188,7 @@ class SosreportHost:
     def _all_outputs(self) -> tuple[str, ...]:
         """The outputs of the plugins that matter here, below `sos_commands`."""
         if self._outputs is None:
-            plugins = ("kernel", "host", "general", "processor", "date")
-            folders = {plugin: run_sync(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in plugins}
+            folders = {plugin: run_sync(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
             self._outputs = tuple(
                 f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())
             )

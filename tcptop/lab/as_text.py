@@ -1,4 +1,4 @@
-"""A lab's result as text: state by state, cache by cache, beside what the catalogue says. ASCII only."""
+"""A lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ SUMMARY = (
     "OTHERS",
 )
 FIRST_CHECK = SUMMARY.index("VECTORS")
-"""From here on a narrow terminal has the summary in a second table."""
+"""First column of the second table into which a narrow terminal splits the summary."""
 
 SUMMARY_LEAST = ("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED")
+"""Columns that a narrow terminal drops from the summary, the least important first."""
 
 DETAIL = ("STATE", "ROW", "OBJECTS", "BYTES", "R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "CACHES")
 DETAIL_LEAST = ("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS")
-"""What of the tables gives way on a narrow terminal, the least important first."""
+"""As `SUMMARY_LEAST`, for the table of rows."""
 
 
 def result_as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
-    """The whole report, ending in a line break.
+    """The whole report, with a newline at the end.
 
     Args:
-        result: what the lab found.
-        columns: of the terminal; None for any width.
-        saved_as: the file that the result was written to.
+        result: the result of the lab.
+        columns: width of the terminal; None for any width.
+        saved_as: the file that the result was written to; None if there is none.
 
     """
     notes = [line for note in _notes(result, saved_as) for line in wrap_note(note, columns)]
@@ -86,18 +87,18 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """What the catalogue says; after `>=` where it lacks a part."""
+    """The predicted bytes; with `>=` if a part is missing."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """How much more was measured than the catalogue says; after `<=` where what it lacks makes that less."""
+    """The relative difference; with `<=` if a part is missing, which would make it smaller."""
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
     return f"{at_most}{format_percent(state.difference)}"
 
 
 def format_percent(amount: float | None) -> str:
-    """A difference as a percentage with its sign."""
+    """A share as a percentage with its sign; `-` if unknown."""
     return "-" if amount is None else f"{100 * amount:+.2f} %"
 
 
@@ -116,7 +117,7 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
-    """The table with each state on a line of its own, and the caches of a row below it."""
+    """The table for a narrow terminal: each state on a line of its own, and the caches of a row below the row."""
     texts = fit_to_width([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
     yield next(texts)
     for cells, text in zip(lines[1:], texts, strict=True):
@@ -204,6 +205,7 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 DISTURBED = 0.02
+"""A run whose disturbance is still above this share after repeats gets a note."""
 
 ENOUGH_CONNECTIONS = 4_000
-"""With fewer, a step is of so few slabs that a whole one shows."""
+"""With fewer, a step has so few slabs that one slab more or less shows in the figures."""

@@ -1,4 +1,4 @@
-"""Two labs' states cache by cache: what the bytes of an endpoint are held in, and where they differ."""
+"""Compares two lab results row by row within each state: which rows hold an endpoint's bytes, and which changed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tcptop.text.printable import printable_name
 
 COLUMN_TITLES = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
-"""Less than this is the same on both sides: a lab's bytes are told to a tenth."""
+"""A smaller change counts as none: bytes are printed to a tenth."""
 
 
 def compare_parts_as_json(first: Json, second: Json) -> Json:
-    """For each state that both measured, the rows with objects and bytes of both, the largest change first."""
+    """The comparison as JSON: for each state that both measured, its rows, the largest change first."""
     return {
         key.rstrip("/"): [
             {
@@ -32,7 +32,7 @@ def compare_parts_as_json(first: Json, second: Json) -> Json:
 
 
 def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
-    """The rows that differ, state by state; ASCII, ending in a line break."""
+    """The rows that differ, by state, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
@@ -68,20 +68,21 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
 
 
 Sides = tuple[tuple[float, float], tuple[float, float]]
+"""Objects and bytes of one row in the first and in the second result."""
 
 
 def _rows(first: Json, second: Json, place: tuple[str, ...]) -> list[tuple[str, Sides]]:
-    """The rows of one state: what a lab did not find in a row, an endpoint does not hold there."""
+    """The rows of one state in either result, the largest change first; 0 objects and bytes where one lacks the row."""
     one, two = (_parts(find_state(result, place) or {}) for result in (first, second))
-    found: list[tuple[str, Sides]] = [
+    rows: list[tuple[str, Sides]] = [
         (row, (one.get(row, (0.0, 0.0)), two.get(row, (0.0, 0.0)))) for row in {**one, **two}
     ]
-    return sorted(found, key=lambda each: -abs(_change(each[1])))
+    return sorted(rows, key=lambda row: -abs(_change(row[1])))
 
 
 def _parts(state: Json) -> dict[str, tuple[float, float]]:
-    """Objects and bytes by row; parts of another form are passed over, as their file is not to be trusted."""
-    found: dict[str, tuple[float, float]] = {}
+    """Objects and bytes by row; malformed parts are skipped, since the file may come from anywhere."""
+    amounts: dict[str, tuple[float, float]] = {}
     parts = state.get("parts")
     for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, dict) or not isinstance(part.get("row"), str):
@@ -89,9 +90,9 @@ def _parts(state: Json) -> dict[str, tuple[float, float]]:
         objects, bytes_ = parse_number(part.get("objects")), parse_number(part.get("bytes"))
         if objects is not None and bytes_ is not None:
             row = printable_name(part["row"])
-            before = found.get(row, (0.0, 0.0))
-            found[row] = (before[0] + objects, before[1] + bytes_)
-    return found
+            before = amounts.get(row, (0.0, 0.0))
+            amounts[row] = (before[0] + objects, before[1] + bytes_)
+    return amounts
 
 
 def _change(sides: Sides) -> float:

@@ -1,4 +1,4 @@
-"""Two kernels side by side, from their labs' JSON: per endpoint, and at a million of them."""
+"""Compares two lab results state by state: bytes per endpoint, and for a million endpoints."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ FIRST_MILLION_COLUMN = COLUMN_TITLES.index("A AT 1 M")
 
 
 def measured_bytes(result: Json, place: tuple[str, ...]) -> float | None:
-    """The measured bytes of one state; None where it was not measured."""
+    """Measured bytes of one state; None if it was not measured."""
     return parse_number((find_state(result, place) or {}).get("bytes"))
 
 
 def compare_as_json(first: Json, second: Json) -> Json:
-    """Both kernels' bytes for every state that either measured."""
+    """The comparison as JSON, with every state that either result measured."""
     rows = {key: (measured_bytes(first, place), measured_bytes(second, place)) for key, place in STATE_PATHS.items()}
     return {
         "schema": SCHEMA,
@@ -42,7 +42,7 @@ def compare_as_json(first: Json, second: Json) -> Json:
 
 
 def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
-    """The same as a table, for a terminal so wide; ASCII, ending in a line break."""
+    """The comparison as tables, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
@@ -77,20 +77,20 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
 
 def _cells(first: float | None, second: float | None) -> list[str]:
     known = first is not None and second is not None
-    more = (second or 0.0) - (first or 0.0)
-    sign = "+" if more >= 0 else "-"
+    change = (second or 0.0) - (first or 0.0)
+    sign = "+" if change >= 0 else "-"
     return [
         _format_bytes(first),
         _format_bytes(second),
-        f"{more:+.1f}" if known else "-",
+        f"{change:+.1f}" if known else "-",
         format_percent(_difference(first, second)),
         *("-" if each is None else _format_mebibytes(each * MILLION) for each in (first, second)),
-        f"{sign}{_format_mebibytes(abs(more) * MILLION)}" if known else "-",
+        f"{sign}{_format_mebibytes(abs(change) * MILLION)}" if known else "-",
     ]
 
 
 def _format_mebibytes(amount: float) -> str:
-    """Always in one unit, so that two columns compare."""
+    """Always in MiB, so that figures compare at a glance."""
     return f"{units.grouped(round(amount / 2**20))} MiB"
 
 

@@ -1,4 +1,4 @@
-"""What a lab needs, checked before it opens anything: root, descriptors, ports, memory."""
+"""Requirements of a lab, checked before it opens any socket: root, file descriptors, local ports, memory."""
 
 from __future__ import annotations
 
@@ -17,52 +17,57 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""With fewer, the grain of whole slabs is more than the figures may be off by."""
+"""With fewer, one slab more or less in a step makes the figures too coarse."""
 
 MAX_CONNECTIONS = 24_000
-"""Each client has a local port of its own, of the 28 000 that a namespace starts with."""
+"""Each client needs its own local port; a namespace starts with 28 000 (ip_local_port_range)."""
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
-"""Both ends with their slabs and the process's own; twice what was seen."""
+"""Slabs of both ends and the child's own memory; twice the measured amount."""
 
 
 def check_root() -> None:
-    """Raises TcptopError where the user is not root."""
+    """Raises TcptopError if the user is not root."""
     if os.geteuid() != 0:
         raise TcptopError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
 
 
 def choose_connections(requested: int | None, host: Host) -> int:
-    """How many connections the lab makes, a multiple of its steps.
+    """Connections of each run, a multiple of `STEPS`.
 
-    Without a wish, as many as the limits allow up to the default.
+    Args:
+        requested: what the user asked for; None for the default, or what the limits allow if that is less.
+        host: this machine.
 
     Raises:
-        TcptopError: in one line, where a wish is more than the limits allow, or they allow too few.
+        TcptopError: if the limits allow fewer than requested or than `MIN_CONNECTIONS`, or fewer were requested.
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
-    most, because = find_connection_limit(host)
-    if most < MIN_CONNECTIONS:
+    limit, because = find_connection_limit(host)
+    if limit < MIN_CONNECTIONS:
         raise TcptopError(f"lab needs room for at least {grouped(MIN_CONNECTIONS)} connections: {because}")
-    wanted = min(DEFAULT_CONNECTIONS, most) if requested is None else requested
-    if wanted < MIN_CONNECTIONS:
-        raise TcptopError(f"--connections {wanted}: at least {MIN_CONNECTIONS}, or whole slabs are all that one sees")
-    if wanted > most:
-        raise TcptopError(f"--connections {wanted}: at most {most} here: {because}")
-    return wanted // STEPS * STEPS
+    connections = min(DEFAULT_CONNECTIONS, limit) if requested is None else requested
+    if connections < MIN_CONNECTIONS:
+        raise TcptopError(
+            f"--connections {connections}: at least {MIN_CONNECTIONS}; with fewer, single slabs distort the figures"
+        )
+    if connections > limit:
+        raise TcptopError(f"--connections {connections}: at most {limit} here: {because}")
+    return connections // STEPS * STEPS
 
 
 def descriptors_for(connections: int) -> int:
-    """How many descriptors so many connections take, with those that are there to begin with."""
+    """File descriptors of the child process with this many connections, those of its start included."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Gives this process, and so the one that holds the sockets, what they need; root may, unless a container forbids.
+    """Raises the hard limit on descriptors to what the connections need; the child process inherits it.
 
-    A login often gives root 1 024 or 4 096: with so few connections a figure shows the grain of whole slabs.
+    A login often gives root only 1 024 or 4 096, which is too few connections for exact figures. In a container the
+    kernel may refuse; then the limit stays.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
@@ -71,7 +76,7 @@ def raise_descriptor_limit(connections: int) -> None:
 
 
 def find_connection_limit(host: Host) -> tuple[int, str]:
-    """How many connections the tightest limit allows, and which that is."""
+    """The most connections that all limits allow, and the text of the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
@@ -80,7 +85,7 @@ def find_connection_limit(host: Host) -> tuple[int, str]:
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
-        # Half of what is available stays with the machine.
+        # Leaves half of the available memory to the machine.
         memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))
     return min(limits)

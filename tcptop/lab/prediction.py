@@ -1,4 +1,7 @@
-"""What the product itself says that an endpoint costs, row by row, to hold a measurement against."""
+"""Predicts from the catalogue what an endpoint holds in each slabinfo row, to compare a measurement with.
+
+The figures are those that a report shows for this machine.
+"""
 
 from __future__ import annotations
 
@@ -44,19 +47,19 @@ WATCHED_OBJECTS = (
     REQUEST_SOCK,
     REQUEST6_SOCK,
 )
-"""What shows by its count whether the kernel has come to rest."""
+"""Objects whose counts show that the kernel has finished allocating and freeing sockets."""
 
 
 @dataclass(slots=True)
 class PredictedRow:
-    """What the catalogue has in one row."""
+    """Objects and bytes that the catalogue predicts in one slabinfo row."""
 
     objects: float = 0.0
     bytes: float = 0.0
     names: list[str] = field(default_factory=list)
 
     def add(self, name: str, objects: float, amount: float) -> None:
-        """Adds objects of one cache."""
+        """Adds the objects and bytes of one cache."""
         self.objects += objects
         self.bytes += amount
         if name not in self.names:
@@ -65,21 +68,23 @@ class PredictedRow:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What the catalogue says of one state: row by row, in bytes of slab, with the names of parts that it lacks."""
+    """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
+    """By slabinfo row, without vectors."""
     missing: tuple[str, ...]
+    """Names of the parts whose size is unknown here."""
     vectors: Mapping[str, PredictedRow]
-    """Memory cgroups' vectors, which are not in `rows`, by their kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, by kmalloc row."""
 
     @property
     def counts_vectors(self) -> bool:
-        """Whether memory cgroups' vectors are among its parts."""
+        """Whether the prediction includes vectors."""
         return bool(self.vectors)
 
     @property
     def all_vectors(self) -> PredictedRow | None:
-        """The vectors of all rows as one; None where the catalogue has none."""
+        """The vectors of all rows as one; None if there are none."""
         if not self.vectors:
             return None
         together = PredictedRow()
@@ -89,17 +94,17 @@ class Prediction:
 
     @property
     def bytes(self) -> float:
-        """The sum over the rows and the vectors."""
+        """Sum over the rows and the vectors."""
         return sum(row.bytes for row in (*self.rows.values(), *self.vectors.values()))
 
     @property
     def objects(self) -> dict[str, float]:
-        """Objects by row; vectors are not among them."""
+        """Objects by row, without vectors."""
         return {name: row.objects for name, row in self.rows.items()}
 
 
 class Predictor:
-    """The product's accounting of this machine, for one family."""
+    """Predicts endpoints of one address family from a snapshot of this machine."""
 
     def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
         self.snapshot = snapshot
@@ -108,24 +113,30 @@ class Predictor:
 
     @property
     def kernel(self) -> str | None:
-        """The kernel's release."""
+        """Release of the kernel; None if unknown."""
         sysctls = self.snapshot.sysctls.value
         return sysctls.kernel_release if sysctls else None
 
     @property
     def build_id(self) -> str | None:
-        """What tells the kernel from others of its release."""
+        """Build ID of the kernel, which distinguishes builds of one release; None if unknown."""
         sysctls = self.snapshot.sysctls.value
         return sysctls.build_id if sysctls else None
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
-        """One endpoint in a state; in CLOSE_WAIT with the FIN that nobody has read yet."""
-        sides = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
+        """Predicts one endpoint in a state; in CLOSE_WAIT with the sk_buff of the unread FIN."""
+        costs = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
-        return self._predict(sides, fin)
+        return self._predict(costs, fin)
 
     def predict_pair(self, state: State, ports_per_connection: float = 1.0) -> Prediction:
-        """Both ends of a connection, of which many may share a local port."""
+        """Predicts both ends of a connection.
+
+        Args:
+            state: the state of both ends.
+            ports_per_connection: below 1 where connections share a local port, and so its bind buckets.
+
+        """
         accepted, outgoing = (
             socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
         )
@@ -133,24 +144,24 @@ class Predictor:
         for bucket in (BIND_BUCKET, BIND2_BUCKET):
             line = self.table.find(bucket).line
             if line is not None and line.row is not None and line.row in predicted.rows:
-                spare = 1.0 - ports_per_connection
-                predicted.rows[line.row].objects -= spare
-                predicted.rows[line.row].bytes -= spare * (line.slab_share_bytes or 0.0)
-                self._remove_vectors(predicted, line.row, spare)
+                shared = 1.0 - ports_per_connection
+                predicted.rows[line.row].objects -= shared
+                predicted.rows[line.row].bytes -= shared * (line.slab_share_bytes or 0.0)
+                self._remove_vectors(predicted, line.row, shared)
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Takes out what objects of a row have in vectors, as far as the catalogue has it."""
+        """Removes the vectors of this many objects of a row from a prediction that includes vectors."""
         row_shapes = self.row_shapes()
-        at = self.related_rows().vector_row(row_shapes[row])
-        if at is not None and at in predicted.vectors:
-            vectors = predicted.vectors[at]
+        vector_row = self.related_rows().vector_row(row_shapes[row])
+        if vector_row is not None and vector_row in predicted.vectors:
+            vectors = predicted.vectors[vector_row]
             count = min(vectors.objects, objects / row_shapes[row].objects_per_slab)
-            vectors.bytes = max(0.0, vectors.bytes - count * row_shapes[at].share_bytes)
+            vectors.bytes = max(0.0, vectors.bytes - count * row_shapes[vector_row].share_bytes)
             vectors.objects -= count
 
     def row_shapes(self) -> dict[str, RowShape]:
-        """The sizes of every row."""
+        """Slab size and objects per slab of every slabinfo row."""
         page_bytes = self.snapshot.page_size_bytes or 0
         return {
             line.name: RowShape(line.objects_per_slab or 0, (line.pages_per_slab or 0) * page_bytes)
@@ -159,7 +170,7 @@ class Predictor:
         }
 
     def related_rows(self) -> RelatedRows:
-        """The rows that are read together."""
+        """The rows whose counts follow those of other rows; see fit.py."""
         kmalloc: dict[int, str] = {}
         for name in self.row_shapes():
             size = kmalloc_size_bytes(name)
@@ -168,7 +179,7 @@ class Predictor:
         return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched_rows(self) -> WatchedRows:
-        """The rows whose counts show whether the kernel has come to rest."""
+        """The rows of `WATCHED_OBJECTS`, for the readings of a run."""
         settling = (self._row(each) for each in (*WATCHED_OBJECTS, FILE))
         releasing = (self._row(each) for each in WATCHED_OBJECTS if each.tcp_only)
         mini_sockets = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
@@ -179,7 +190,7 @@ class Predictor:
         )
 
     def cache_names(self, row: str) -> list[str]:
-        """All the names of caches that are counted in a row."""
+        """Names of all caches that are counted in a row: its own and those merged into it."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
 
@@ -187,13 +198,13 @@ class Predictor:
         line = self.table.find(kernel_object).line
         return line.row if line else None
 
-    def _predict(self, sides: Sequence[SocketCost], besides: Sequence[ObjectCost] = ()) -> Prediction:
+    def _predict(self, costs: Sequence[SocketCost], more_parts: Sequence[ObjectCost] = ()) -> Prediction:
         rows: dict[str, PredictedRow] = {}
         vectors: dict[str, PredictedRow] = {}
         missing: dict[str, None] = {}
-        for each in sides:
+        for each in costs:
             missing.update(dict.fromkeys(each.missing))
-        for part in (*(part for each in sides for part in each.parts), *besides):
+        for part in (*(part for each in costs for part in each.parts), *more_parts):
             line = self.table.get(part.cache)
             row = (line.row if line else None) or part.cache
             into = vectors if part.object == CGROUP_VECTORS.struct else rows
@@ -202,7 +213,7 @@ class Predictor:
 
 
 def read_predictor(host: Host, ipv6: bool) -> Predictor:
-    """The accounting from one look at a host: what a report says there, lab results of earlier days left out."""
+    """Reads all sources of a host once, without a saved lab result, and returns a predictor from them."""
     sampler = Sampler(host, kernel_sources())
     read_due(sampler)
     return Predictor(sampler.snapshot(), ipv6)

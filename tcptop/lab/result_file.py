@@ -1,4 +1,4 @@
-"""A lab result as `tcptop lab -w` saved it. The file may be from anywhere: no figure and no name in it is trusted."""
+"""Reads a lab result that `tcptop lab -w` wrote. The file may come from anywhere, so numbers and names are checked."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "time_wait/accepted": ("states", "time_wait", "accepted"),
     "time_wait/outgoing": ("states", "time_wait", "outgoing"),
 }
-"""Where each state and side stands in the JSON."""
+"""Path of each run's result in the JSON, by the key of the run."""
 
 MAX_FILE_BYTES = 4 << 20
 """A hundred times what a lab writes."""
 
 MAX_NUMBER = 1e12
+"""Far above any byte or object count per endpoint."""
 MAX_PARTS = 10_000
 MAX_DIGITS = 18
 BUILD_ID = re.compile("[0-9a-f]{8,128}")
@@ -40,14 +41,14 @@ ADVICE = "give a file that tcptop lab -w wrote"
 
 
 class DamagedResultError(ValueError):
-    """What is wrong with a file, without its name."""
+    """Says what is wrong with a result; the caller adds the file's name."""
 
 
 def load_measurement(path: str) -> LabMeasurement:
-    """A saved result, as the accounting takes it.
+    """Reads a saved result into the form that the accounting uses.
 
     Raises:
-        TcptopError: in one line, where the file cannot be read, is something else or is damaged.
+        TcptopError: if the file cannot be read, or is not an intact lab result.
 
     """
     found = load_result_json(path, "--lab")
@@ -58,7 +59,16 @@ def load_measurement(path: str) -> LabMeasurement:
 
 
 def load_result_json(path: str, option: str) -> Json:
-    """The JSON object in a saved result, all of whose numbers are finite; raises TcptopError naming the option."""
+    """Reads the JSON object of a saved result; its numbers are finite, its parts are not checked yet.
+
+    Args:
+        path: the file.
+        option: the option or command that named the file, for the error.
+
+    Raises:
+        TcptopError: if the file cannot be read, or is not a lab result of schema `SCHEMA`.
+
+    """
     where = f"{option} {printable(path)}"
     try:
         with Path(path).open("rb") as file:
@@ -78,17 +88,17 @@ def load_result_json(path: str, option: str) -> Json:
     except (ValueError, RecursionError):
         raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
     if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
-        raise TcptopError(f"{where}: not the result of a lab; {ADVICE}")
+        raise TcptopError(f"{where}: not a lab result; {ADVICE}")
     if found.get("schema") != SCHEMA:
         schema = printable_name(repr(found.get("schema"))[:100])
         raise TcptopError(
-            f"{where}: its schema is {schema}, and only {SCHEMA} is known here; use the tcptop that wrote it"
+            f"{where}: its schema is {schema}, but this tcptop reads only {SCHEMA}; use the tcptop that wrote it"
         )
     return found
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
-    """The object of one state; None where there is none."""
+    """The JSON object of one state; None if the result has none."""
     found: Any = result
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None
@@ -102,7 +112,7 @@ def _parse_measurement(path: str, found: Json) -> LabMeasurement:
         if state is not None:
             states[key] = _parse_state(state, key.rstrip("/"))
     if not states:
-        raise DamagedResultError("it holds no state")
+        raise DamagedResultError("it has no state")
     page_size, build_id, family = found.get("page_size"), found.get("build_id"), found.get("family")
     if page_size is not None and (
         isinstance(page_size, bool)
@@ -110,15 +120,15 @@ def _parse_measurement(path: str, found: Json) -> LabMeasurement:
         or not 1024 <= page_size <= 1 << 24
         or page_size & (page_size - 1)
     ):
-        raise DamagedResultError("its page_size is no page size")
+        raise DamagedResultError("its page_size is not a power of two from 1024 to 16777216")
     if build_id is not None and not (isinstance(build_id, str) and BUILD_ID.fullmatch(build_id)):
-        raise DamagedResultError("its build_id is no build ID")
+        raise DamagedResultError("its build_id is not 8 to 128 hexadecimal digits")
     if family not in ("ipv4", "ipv6"):
         raise DamagedResultError("its family is neither ipv4 nor ipv6")
     kernel = found.get("kernel")
     return LabMeasurement(
         path=printable(path),
-        kernel_release=None if kernel is None else _parse_name(kernel, "kernel"),
+        kernel_release=None if kernel is None else _parse_name(kernel, "its kernel"),
         build_id=build_id,
         page_size_bytes=page_size,
         ipv6=family == "ipv6",
@@ -129,9 +139,9 @@ def _parse_measurement(path: str, found: Json) -> LabMeasurement:
 def _parse_state(state: Json, where: str) -> MeasuredState:
     parts, vectors = state.get("parts"), state.get("vectors")
     if not isinstance(parts, list) or len(parts) > MAX_PARTS:
-        raise DamagedResultError(f"the parts of {where} are no list")
+        raise DamagedResultError(f"the parts of {where} are not a list of at most {MAX_PARTS}")
     if vectors is not None and not isinstance(vectors, dict):
-        raise DamagedResultError(f"the vectors of {where} are no part")
+        raise DamagedResultError(f"the vectors of {where} are not a JSON object")
     return MeasuredState(
         rows=tuple(_parse_row(part, where) for part in parts),
         vector_bytes=_require_number(vectors.get("bytes"), f"the vectors of {where}") if vectors else 0.0,
@@ -140,7 +150,7 @@ def _parse_state(state: Json, where: str) -> MeasuredState:
 
 def _parse_row(part: object, where: str) -> MeasuredRow:
     if not isinstance(part, dict):
-        raise DamagedResultError(f"a part of {where} is no object")
+        raise DamagedResultError(f"a part of {where} is not a JSON object")
     row = _parse_name(part.get("row"), f"a row of {where}")
     known = part.get("catalogue_objects")
     return MeasuredRow(
@@ -153,12 +163,12 @@ def _parse_row(part: object, where: str) -> MeasuredRow:
 
 def _parse_name(text: object, where: str) -> str:
     if not isinstance(text, str) or not text:
-        raise DamagedResultError(f"{where} has no name")
+        raise DamagedResultError(f"{where} is not a name")
     return printable_name(text)
 
 
 def parse_number(number: object) -> float | None:
-    """A figure that a lab may have measured; None where it is anything else."""
+    """A JSON number from 0 to `MAX_NUMBER`; None for anything else."""
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_NUMBER:
         return None
     return float(number)
@@ -167,22 +177,22 @@ def parse_number(number: object) -> float | None:
 def _require_number(number: object, where: str) -> float:
     found = parse_number(number)
     if found is None:
-        raise DamagedResultError(f"{where} has something else where a figure belongs")
+        raise DamagedResultError(f"{where}: a figure is not a number from 0 to 1e12")
     return found
 
 
 def _parse_float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise DamagedResultError("it holds a number that is none")
+        raise DamagedResultError("it has a number that is not finite or has too many digits")
     return number
 
 
 def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
-        raise DamagedResultError("it holds a number that is none")
+        raise DamagedResultError("it has a number that is not finite or has too many digits")
     return int(text)
 
 
 def _reject_constant(_: str) -> float:
-    raise DamagedResultError("it holds a number that is none")
+    raise DamagedResultError("it has a number that is not finite or has too many digits")

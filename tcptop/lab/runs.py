@@ -1,4 +1,9 @@
-"""The runs of a lab: which steps leave only the endpoints of one state and one side, and how they are read."""
+"""The runs of the lab: each opens endpoints of one TCP state and one side in steps, and reads all slab rows after each.
+
+A run in order: the opening reading, before its namespace exists; `WARM_UP` connections; the first reading of the ramp;
+`STEPS` times a step of connections and a reading; the closing reading, after the namespace is gone. The ramp is what
+fit.py fits: rows against endpoints, at 0, 1, 2, … `STEPS` steps.
+"""
 
 from __future__ import annotations
 
@@ -14,27 +19,26 @@ from tcptop.lab.socket_program import LISTENERS
 
 STEPS = 4
 WARM_UP = 1000
-"""Connections before the first reading: they use up the idle objects on per-CPU slabs, which count as active, and leave
-as many of what a step frees as any later step."""
+"""Connections before the first reading of the ramp, so that its first step is like the others: they use up the free
+objects on per-CPU slabs, which slabinfo counts as active, and leave freed objects behind as each step does."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
-"""Connections of one local port in the run with few of them: one to each listener."""
+"""Connections that share one local port in the run with few ports: one to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree when the watched rows moved by fewer objects than this share of a step, or than `TOLERANCE`."""
-
+"""Two readings agree when the watched rows changed by at most this share of a step, or `TOLERANCE_OBJECTS` if more."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""The one command of a step that the parent carries out itself."""
+"""The one command of a step that is not sent to the child: wait until the closed ends are mini-sockets."""
 
 IDLE_MINI_SOCKETS = 300
-"""Mini-sockets are counted by their slabs' active objects, and so many of them may be idle ones."""
+"""Free objects on per-CPU slabs that may count as active in the rows of mini-sockets, by which these are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to fill the namespace with endpoints of one kind."""
+    """The steps that fill a namespace with endpoints of one state and side, and nothing else."""
 
     state: str
     side: str
@@ -42,22 +46,23 @@ class Run:
     commands: tuple[str, ...]
     """Commands of one step (socket_program.py, `command_handlers`), or `WAIT_FOR_MINI_SOCKETS`."""
     full_sockets: int
-    """Full sockets that a connection leaves."""
+    """Full sockets that each connection leaves."""
     mini_sockets: int
-    """Mini-sockets that it leaves."""
+    """Mini-sockets that each connection leaves."""
 
     @property
     def key(self) -> str:
-        """Its name among the runs."""
+        """State and side, as in `established/accepted`."""
         return f"{self.state}/{self.side}"
 
     @property
     def closes_sockets(self) -> bool:
-        """Whether a step closes sockets that had a file."""
+        """Whether a step closes sockets, whose inodes are freed a grace period later."""
         return len(self.commands) > 1
 
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
+"""Opens connections and drops both ends, so that no endpoint stays: its growth does not belong to endpoints."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
@@ -98,45 +103,47 @@ STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
 @dataclass(frozen=True, slots=True)
 class WatchedRows:
-    """The rows by whose counts the kernel is seen to have come to rest."""
+    """The slab rows whose counts show that the kernel has finished allocating and freeing."""
 
     settling: frozenset[str]
+    """Must not change between two readings in a row."""
     releasing: frozenset[str]
-    """TCP's own, which are as they were once a namespace is gone."""
+    """TCP's own; must be back at the opening reading once the namespace is gone."""
     mini_sockets: frozenset[str]
-    """Those of mini-sockets."""
+    """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReadings:
-    """What a run read."""
+    """The readings of one run."""
 
     series: Series
     connections: int
     local_ports: int
-    """Of the run over few local ports, how many came after the first reading of the ramp."""
+    """Shared local ports that came after the first reading of the ramp; 0 in all runs but the one
+    with few ports."""
     other_sockets: int
-    """By how many the machine's other sockets changed over the ramp; they look just like those of the run."""
+    """Sockets of other programs that came or went during the ramp; slab rows cannot distinguish them from the run's."""
 
 
 def make_point(endpoints: int, reading: SlabReading) -> Point:
-    """A reading with what was there to be read."""
+    """A reading with its number of endpoints."""
     return Point(endpoints, reading.at_s, reading.active)
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
-    """By how much counts are apart; 0 up to the slack."""
+    """The largest count less the smallest; 0 if at most the slack."""
     apart = max(counts, default=0) - min(counts, default=0)
     return apart if apart > slack else 0
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that give these states."""
+    """The runs that measure these states, in the order of `RUNS`."""
     return tuple(run for run in RUNS if run.state in states)
 
 
 class Runner:
-    """Makes runs, each in a namespace of its own, so that none sees the mini-sockets of another."""
+    """Makes runs, each in a namespace of its own, so that no run counts the mini-sockets of another."""
 
     def __init__(
         self,
@@ -163,7 +170,12 @@ class Runner:
         return max(TOLERANCE_OBJECTS, round(TOLERANCE_SHARE * self._step))
 
     def measure_run(self, run: Run) -> RunReadings:
-        """Makes a run; raises TcptopError where the kernel refuses a part of it."""
+        """Makes one run and returns its readings.
+
+        Raises:
+            TcptopError: if the kernel refuses a part of it, or the lab's deadline has passed.
+
+        """
         opening = self._meter.read_settled(self._watched.settling, self._tolerance)
         with start_socket_process(self._ipv6, STEPS * self._step + WARM_UP) as process:
             readings = [self._add_endpoints(process, run, WARM_UP, 0)]
@@ -183,7 +195,7 @@ class Runner:
         )
 
     def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
-        """Adds connections, and reads once they are in their state."""
+        """Adds connections to those opened before, waits until their endpoints are in the state, and reads."""
         if time.monotonic() > self._deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
@@ -198,7 +210,7 @@ class Runner:
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """See `RunReadings.others`: what the machine counts less what the run made."""
+        """Spread of the machine's sockets less the run's own over the ramp; see `RunReadings.other_sockets`."""
         full_sockets = [
             reading.sockets - run.full_sockets * number * self._step
             for number, reading in enumerate(readings)
@@ -212,7 +224,7 @@ class Runner:
         return spread_beyond(full_sockets, 0) + spread_beyond(mini_sockets, IDLE_MINI_SOCKETS)
 
     def _check_unchanged(self, process: SocketProcess, run: Run) -> SocketCounts:
-        """Makes sure that no socket left its state before it was counted."""
+        """Verifies that every socket is still in its state after the last reading; returns the counts."""
         total = WARM_UP + STEPS * self._step
         process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
         return process.send_command("count")

@@ -1,4 +1,4 @@
-"""The parent's hold on the process in `socket_program.py`: starts it, asks it, and is rid of it at any end."""
+"""The parent's side of socket_program.py: starts the child process, sends it commands, and kills it at the end."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from tcptop.errors import TcptopError
 PROGRAM = Path(__file__).with_name("socket_program.py")
 
 ANSWER_TIMEOUT_S = 35.0
-"""Longer than the alarm that bounds a command in the process itself."""
+"""Longer than `COMMAND_TIMEOUT_S`, the alarm that bounds a command in the child itself."""
 
 STATE_TIMEOUT_S = 3.0
-"""How long the kernel may take to bring sockets into their state; on loopback it is milliseconds."""
+"""Time allowed for all sockets to reach their state; loopback needs milliseconds."""
 
 POLL_S = 0.01
 
 STRAY_SHARE = 0.002
 STRAY_WAIT_S = 0.4
-"""A share of sockets that may be in another state for good: two FINs that cross leave both ends in TIME_WAIT."""
+"""Share of the sockets that may stay in another state: where two FINs cross, both ends go to TIME_WAIT. Accepted after
+`STRAY_WAIT_S`."""
 
 STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
@@ -41,25 +42,28 @@ STEP_ERRORS: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class SocketCounts:
-    """What the namespace of the lab counts: full sockets without listeners, and mini-sockets."""
+    """Counts of the lab's network namespace."""
 
     inuse: int
+    """Full sockets, listeners excluded."""
     time_wait: int
+    """Mini-sockets: TIME_WAIT, and FIN_WAIT2 after close()."""
     few_ports: int
+    """Local ports that clients share (`open_few_ports`)."""
 
 
 class SocketProcess:
-    """A running `socket_program.py`."""
+    """A running socket_program.py."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._buffered = b""
 
     def send_command(self, command: str, count: int = 0) -> SocketCounts:
-        """Has one command done.
+        """Sends one command, waits for its answer, and returns the counts in it.
 
         Raises:
-            TcptopError: when the kernel refuses a part of it, or the process does not answer.
+            TcptopError: if the kernel refuses a part of the command, or the process does not answer.
 
         """
         assert self._process.stdin is not None
@@ -71,7 +75,7 @@ class SocketProcess:
         return self.read_answer()
 
     def read_answer(self) -> SocketCounts:
-        """The next answer; raises TcptopError as `ask` does."""
+        """Reads the next answer; raises TcptopError as `send_command` does."""
         reply = json.loads(self._read_line())
         if "failed" in reply:
             why = STEP_ERRORS.get(reply["failed"], f"a step of the lab failed ({reply['failed']})")
@@ -79,7 +83,16 @@ class SocketProcess:
         return SocketCounts(**reply)
 
     def wait_for_states(self, inuse: int | None, time_wait: int) -> None:
-        """Waits until the sockets are in their states; raises TcptopError where they do not get there."""
+        """Waits until the namespace counts this many full sockets and mini-sockets.
+
+        Args:
+            inuse: full sockets; None for any number.
+            time_wait: mini-sockets.
+
+        Raises:
+            TcptopError: if the counts still differ after `STATE_TIMEOUT_S`.
+
+        """
         started_s = time.monotonic()
         allowed = round(STRAY_SHARE * (time_wait + (inuse or 0)))
         while True:
@@ -97,7 +110,7 @@ class SocketProcess:
             time.sleep(POLL_S)
 
     def kill_and_wait(self) -> None:
-        """Kills the process and waits until it is gone; the kernel then takes its namespace apart."""
+        """Kills the process and waits for its end; the kernel then dismantles its namespace."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -122,11 +135,20 @@ class SocketProcess:
 
 @contextlib.contextmanager
 def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess]:
-    """A process that holds sockets in a namespace of its own, for as long as the block lasts."""
+    """Starts the child process; kills it when the block ends.
+
+    Args:
+        ipv6: whether the sockets are IPv6 ones.
+        connections: the most connections that will be open.
+
+    Raises:
+        TcptopError: if a step of the child's setup fails.
+
+    """
     arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
     running: SocketProcess | None = None
     try:
-        # A session of its own: a terminal's Ctrl-C reaches the parent alone, which then ends this one.
+        # In a session of its own the child does not receive a terminal's Ctrl-C; the parent does, and kills it.
         process = subprocess.Popen(
             [sys.executable, "-I", str(PROGRAM), *arguments],
             stdin=subprocess.PIPE,
@@ -145,7 +167,7 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A second Ctrl-C must not stop the clearing up after the first."""
+    """Blocks SIGINT, so that a second Ctrl-C does not interrupt the cleanup after the first."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,9 +1,11 @@
-"""The process that holds the sockets of a lab, in a network namespace of its own.
+"""Program of the child process that holds the lab's sockets, in a network namespace of its own.
 
-It is started by its path, in isolated mode, so it imports nothing but the standard library. Both ends of every
-connection live in it. It reads one-line commands from standard input, answers each with one line of JSON, and is gone
-with all its sockets, and the namespace with it, as soon as its parent is: at the end of its input, by
-PR_SET_PDEATHSIG, or by the alarm that bounds each command.
+The parent (socket_process.py) starts it by its path, in Python's isolated mode, so it imports the standard library
+only. Both ends of every connection live in it. It reads one-line commands from standard input and answers each with
+one line of JSON.
+
+When it ends, its sockets and its namespace end with it. It ends at the end of its input, when its parent ends
+(PR_SET_PDEATHSIG), and when the alarm that bounds each command expires.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Endpoints:
-    """The sockets, both ends apart."""
+    """The sockets of the namespace: listeners, clients, and the servers that were accepted for them."""
 
     def __init__(self, family: socket.AddressFamily) -> None:
         self.family = family
@@ -54,14 +56,14 @@ class Endpoints:
         self.listeners = [self.make_listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
 
     def make_listener(self, port: int) -> socket.socket:
-        """A listening socket; with one local address all connections share its buckets."""
+        """A socket that listens on one address and port; the sockets it accepts share its bind buckets."""
         listener = socket.socket(self.family, socket.SOCK_STREAM)
         listener.bind((self.address, port))
         listener.listen(64)
         return listener
 
     def open(self, count: int) -> None:
-        """Connections to one destination: no two clients that are there at one time can share a local port."""
+        """Opens connections to the current listener; they share one destination, so each needs its own local port."""
         listener = self.listeners[self.listener_index]
         to = (self.address, FIRST_LISTENER_PORT + self.listener_index)
         for _ in range(count):
@@ -71,12 +73,16 @@ class Endpoints:
             self.servers.append(listener.accept()[0])
 
     def open_elsewhere(self, count: int) -> None:
-        """Connections to the next listener: where clients are gone and their servers stay, a port may come again."""
+        """Opens connections to the next listener.
+
+        Where the clients of the step before are gone and their servers stay, the kernel may choose the same local
+        ports again; another destination port keeps the connections distinct.
+        """
         self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
 
     def open_few_ports(self, count: int) -> None:
-        """Connections of which as many share a local port as there are listeners to go to."""
+        """Opens connections whose clients share local ports: one port for `LISTENERS` clients, one to each listener."""
         for number in range(self.few_ports_connections, self.few_ports_connections + count):
             listener = self.listeners[number % LISTENERS]
             if number % LISTENERS == 0:
@@ -90,7 +96,7 @@ class Endpoints:
         self.few_ports_connections += count
 
     def count_sockets(self) -> dict[str, int]:
-        """Full sockets without the listeners, and mini-sockets, as this namespace counts them."""
+        """Counts of the namespace (sockstat): full sockets without listeners, mini-sockets; and shared local ports."""
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
             for line in read_lines(path):
@@ -104,17 +110,22 @@ class Endpoints:
 
 
 def close_sockets(sockets: list[socket.socket]) -> None:
-    """Closes them as a program does: a FIN goes out."""
+    """Closes sockets as a program does: each sends a FIN."""
     for each in sockets:
         each.close()
     sockets.clear()
 
 
 def half_close_sockets(sockets: list[socket.socket]) -> None:
-    """Sends a FIN, keeps the descriptor, and waits for the FIN's acknowledgement, which may be a delayed one.
+    """Sends a FIN on each socket, keeps the descriptor, and waits until the FIN is acknowledged (delayed ACKs too).
 
-    A close() before that could leave a full socket in FIN_WAIT2 for a minute (net/ipv4/tcp_input.c: where the
-    acknowledgement finds the socket locked), and an end that vanishes before that would answer with a reset.
+    A close() before the acknowledgement could leave a full socket in FIN_WAIT2 for a minute: net/ipv4/tcp_input.c,
+    tcp_rcv_state_process(), where the acknowledgement finds the socket locked. A peer that is dropped before it
+    acknowledged would answer with a reset.
+
+    Raises:
+        TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
+
     """
     for each in sockets:
         each.shutdown(socket.SHUT_WR)
@@ -122,12 +133,15 @@ def half_close_sockets(sockets: list[socket.socket]) -> None:
     for each in sockets:
         while each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_FIN_WAIT2:
             if time.monotonic() > deadline_s:
-                raise TimeoutError(errno.ETIMEDOUT, "the other end does not acknowledge a FIN")
+                raise TimeoutError(errno.ETIMEDOUT, "the peer did not acknowledge a FIN")
             time.sleep(0.002)
 
 
 def drop_sockets(sockets: list[socket.socket]) -> None:
-    """Frees them without a word to the other end, which stays in its state (net/ipv4/tcp.c, tcp_disconnect)."""
+    """Frees sockets without sending a segment, so that each peer stays in its state.
+
+    With TCP_REPAIR set, close() sends neither a FIN nor a reset (net/ipv4/tcp.c, tcp_disconnect).
+    """
     for each in sockets:
         each.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
         each.close()
@@ -135,7 +149,7 @@ def drop_sockets(sockets: list[socket.socket]) -> None:
 
 
 def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
-    """What the parent may ask for."""
+    """Handlers by command; each takes the number of connections."""
     return {
         "count": lambda _: None,
         "open": endpoints.open,
@@ -151,7 +165,7 @@ def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a small kernel file; none where it is not there (a kernel without IPv6)."""
+    """The lines of a small kernel file; empty if it does not exist (sockstat6 on a kernel without IPv6)."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
             return file.read().splitlines()
@@ -160,7 +174,12 @@ def read_lines(path: str) -> list[str]:
 
 
 def enter_namespace() -> None:
-    """Gives this process a network namespace of its own, and makes sure of it: all that follows depends on that."""
+    """Moves this process into a new network namespace and verifies it, since the lab must not touch the host's.
+
+    Raises:
+        OSError: if the kernel refuses, or the namespace is still the old one.
+
+    """
     before = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) != 0:
@@ -171,7 +190,7 @@ def enter_namespace() -> None:
 
 
 def bring_loopback_up() -> None:
-    """As `ip link set lo up`; IPv6 gives it ::1 by itself."""
+    """Does what `ip link set lo up` does; the kernel adds ::1 itself."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         reply = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
         [flags] = struct.unpack_from("16xh", reply)
@@ -179,11 +198,11 @@ def bring_loopback_up() -> None:
 
 
 def set_namespace_limits(max_connections: int) -> None:
-    """Room for ports and mini-sockets in this namespace; where /proc/sys is read-only the defaults must do."""
+    """Raises this namespace's limits on ports and mini-sockets; keeps the defaults where /proc/sys is read-only."""
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # A new client must not take the port of a mini-socket that is being counted.
+        # A new client that reused the port of a mini-socket would free that mini-socket while it is counted.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }
@@ -196,32 +215,35 @@ def set_namespace_limits(max_connections: int) -> None:
 
 
 def reserve_descriptors(descriptors: int) -> None:
-    """Lets the descriptor table grow to its final size now, so that no step of the lab pays for it."""
+    """Grows the descriptor table to its final size, so that no reading of a run includes the growth."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.close(os.dup2(0, descriptors))
 
 
 def stay_on_one_cpu() -> None:
-    """Keeps idle objects on per-CPU slabs few: loopback's softirq runs on the CPU of the sender."""
+    """Binds this process to one CPU, so that idle objects lie on the slabs of one CPU only.
+
+    Loopback delivers in softirq on the sender's CPU, so the peer's objects are allocated there too.
+    """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent ends, and ends at once if that is over already."""
+    """Asks the kernel to kill this process when its parent ends; ends at once if the parent has ended already."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def write_answer(**values: str | int) -> None:
-    """One line to the parent."""
+    """Writes one line of JSON to the parent."""
     sys.stdout.write(f"{json.dumps(values)}\n")
     sys.stdout.flush()
 
 
 def run_setup_step(step: str, call: Callable[[], None]) -> None:
-    """Does one thing that must succeed; says which one did not, and ends."""
+    """Runs one step of the setup; if it fails, tells the parent which one and why, and ends this process."""
     try:
         call()
     except (OSError, ValueError) as error:
@@ -231,7 +253,7 @@ def run_setup_step(step: str, call: Callable[[], None]) -> None:
 
 
 def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
-    """Obeys until the input ends; each command is bounded by an alarm that kills."""
+    """Executes commands until the input ends; an alarm kills the process if one takes too long."""
     handlers = command_handlers(endpoints)
     for line in lines:
         name, _, count = line.strip().partition(" ")
@@ -245,7 +267,7 @@ def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
 
 
 def main() -> NoReturn:
-    """Takes the parent's process number, 4 or 6, and how many connections there will be at most."""
+    """Runs the program; arguments: the parent's PID, the IP version (4 or 6), the largest number of connections."""
     parent, version, max_connections = map(int, sys.argv[1:4])
     die_with_parent(parent)
     signal.alarm(COMMAND_TIMEOUT_S)

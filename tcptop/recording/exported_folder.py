@@ -235,7 +235,6 @@ def _identity(found: Json) -> Identity:
         place=_text(found.get("place")),
         net_namespace=_text(found.get("net_namespace")),
         proc_folder=None,
-        bytes_are_kept=True,
     )
 
 

@@ -209,5 +209,4 @@ def _host_identity(identity: Identity) -> hosts.Identity:
         place=identity.place,
         net_namespace=identity.net_namespace,
         proc_folder=None,
-        bytes_are_kept=True,
     )

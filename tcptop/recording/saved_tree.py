@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.hosts.opening import open_host
 from tcptop.recording.recording import UNKNOWN_COUNTS, RecordedSample, TimelineCounts, largest_counts
-from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due, wanted_paths
 from tcptop.snapshot import Snapshot
 
 
@@ -14,7 +14,7 @@ class SavedTree:
     def __init__(self, root: str) -> None:
         """Takes what `open_host` takes; raises OSError as that does."""
         self.path = root
-        self._host = open_host(root)
+        self._host = open_host(root, wanted_paths())
         self._sample: RecordedSample | None = None
 
     def __len__(self) -> int:

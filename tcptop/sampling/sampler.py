@@ -63,6 +63,11 @@ def kernel_sources() -> list[AnySource]:
     ]
 
 
+def wanted_paths() -> tuple[str, ...]:
+    """Patterns of all paths that those sources may ask a host for, as in `Source.paths`."""
+    return tuple(path for source in kernel_sources() for path in source.paths)
+
+
 class SourceRead(NamedTuple):
     """One read of a source: the answers of the host, and the reading parsed from them."""
 

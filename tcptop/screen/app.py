@@ -11,10 +11,9 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
@@ -22,13 +21,13 @@ from textual.screen import Screen
 from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
-from tcptop.screen.keys import bound_keys
+from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
 from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
 from tcptop.terminal.hangup import end_on_hangup, end_on_signals
-from tcptop.text.cache_columns import SORT_KEYS, find_column
+from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -39,16 +38,11 @@ from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import TimeLinePane
-from tcptop.widgets.trend_pane import TrendLine
+from tcptop.widgets.timeline_pane import TimelinePane
+from tcptop.widgets.trend_line import TrendLine
 
 REPLAY_CLASS = "-replay"
 """CSS class of an app that shows a sample of a recording."""
-
-SORT_BINDINGS: list[BindingType] = [
-    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {find_column(column_id).title}; again reverses")
-    for key, column_id in SORT_KEYS.items()
-]
 
 
 class Stopped(Message):
@@ -88,34 +82,15 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
-    #time-line { display: none; }
-    .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
-    .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
+    #timeline { display: none; }
+    .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
+    .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     COMMAND_PALETTE_BINDING = "colon"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
-        Binding("question_mark,h,H,f1", "help", "help"),
-        Binding("m", "switch_accounting", "full or TIME_WAIT accounting"),
-        *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
-        Binding("left_square_bracket", "step_node(-1)", "previous node"),
-        Binding("right_square_bracket", "step_node(1)", "next node"),
-        Binding("equals_sign", "all_nodes", "all nodes"),
-        Binding("g", "ask_node", "a node by its number"),
-        *SORT_BINDINGS,
-        Binding("y", "switch_unit", "free blocks or bytes"),
-        Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
-        Binding("escape", "end_wanted", "every name again", show=False),
-        Binding("r", "switch_caches", "caches of TCP's, or all"),
-        Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
-        Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
-        Binding("i", "explain", "explains: sockets by state, memory, headroom, the kernel's paths"),
-        Binding("ctrl+l", "send_all", "draw everything again"),
-        Binding("ctrl+z", "suspend_process", "suspend"),
-    ]
+    BINDINGS = SHARED_BINDINGS
 
     def __init__(
         self,
@@ -152,7 +127,7 @@ class TcptopApp(App[int]):
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
-        yield TimeLinePane(id="time-line")
+        yield TimelinePane(id="timeline")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
@@ -257,11 +232,11 @@ class TcptopApp(App[int]):
         """Asks for a part of a name; the table follows each typed character."""
         from tcptop.widgets.prompt import Prompt
 
-        before = self._choices.wanted
+        before = self._choices.name_filter
         self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
 
     def _want(self, text: str) -> None:
-        self._choose(replace(self._choices, wanted=text))
+        self._choose(replace(self._choices, name_filter=text))
 
     def action_end_wanted(self) -> None:
         """Removes the name filter."""
@@ -320,11 +295,11 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
+    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
         self._explain(lambda ledger: find_page(ledger, message.key))
 
-    def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
+    def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 

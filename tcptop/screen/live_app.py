@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop.accounting import account
@@ -17,11 +15,12 @@ from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.screen.app import Stopped, TcptopApp
+from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
 from tcptop.text.quantities import parse_interval_s
-from tcptop.view.trends import NO_TRENDS, advanced
+from tcptop.view.trends import NO_TRENDS, add_sample
 from tcptop.widgets.buddy_pane import BuddyPane
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -42,15 +41,7 @@ class Sampled(Message):
 class LiveApp(TcptopApp):
     """The app on a host."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *TcptopApp.BINDINGS,
-        Binding("space", "sample", "sample now; keeps everything"),
-        Binding("z", "pause", "pause, and go on"),
-        Binding("d", "ask_interval", "set the interval"),
-        Binding("plus", "interval(1)", "longer interval"),
-        Binding("minus", "interval(-1)", "shorter interval"),
-        Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
-    ]
+    BINDINGS = LIVE_BINDINGS
 
     def __init__(
         self,
@@ -88,7 +79,7 @@ class LiveApp(TcptopApp):
     def on_sampled(self, message: Sampled) -> None:
         """Accounts for a sample and draws it."""
         ledger = account(message.snapshot)
-        self._trends = advanced(self._trends, ledger)
+        self._trends = add_sample(self._trends, ledger)
         self.show_latest(ledger)
 
     def show_latest(self, ledger: Ledger) -> None:

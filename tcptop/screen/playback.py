@@ -15,7 +15,7 @@ from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 from tcptop.view.player import Player
-from tcptop.view.timeline import NO_TIME_LINE, TimeLine
+from tcptop.view.timeline import NO_TIMELINE, Timeline
 
 TICK_S = 0.05
 """Period at which the player checks whether the next sample is due."""
@@ -89,14 +89,14 @@ class Playback:
         self._requested_at_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._playing: asyncio.Task[None] | None = None
-        self.player = Player(selection.times_s).at(start)
+        self.player = Player(selection.times_s).seek(start)
         self._shown_index = start
-        self.time_line: TimeLine = NO_TIME_LINE
+        self.timeline: Timeline = NO_TIMELINE
 
     @property
     def shown_player(self) -> Player:
         """The player at the sample on the screen, not at one whose read is still running."""
-        return self.player.at(self._shown_index)
+        return self.player.seek(self._shown_index)
 
     @property
     def idle_s(self) -> float:
@@ -141,7 +141,7 @@ class Playback:
         if not self._selection.timed:
             raise ValueError("its samples have no times")
         moment_s = parse_time_near(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.at(nearest_sample(times_s, moment_s, self._selection.recording.path)))
+        self.go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     async def _report_errors(self, work: Coroutine[None, None, None]) -> None:
         try:
@@ -166,7 +166,7 @@ class Playback:
         while self.player.playing:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            player = self.player.advanced(now_s - before_s)
+            player = self.player.advance(now_s - before_s)
             before_s = now_s
             if player.index != self.player.index:
                 self._requested.set()
@@ -180,7 +180,7 @@ class Playback:
             found = await self._thread.run(lambda: work_for(pieces, PIECE_S))
             if found is None:
                 return
-            self.time_line = found
+            self.timeline = found
             self._changed()
             await asyncio.sleep(REST_S)
             while (idle_s := self.idle_s) < IDLE_S:

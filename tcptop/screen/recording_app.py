@@ -6,18 +6,17 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING
 
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped
+from tcptop.screen.keys import RECORDING_BINDINGS
 from tcptop.screen.live_app import LiveApp
 from tcptop.screen.viewing_app import ViewingApp
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
-from tcptop.view.timeline import NO_TIME_LINE
+from tcptop.view.timeline import NO_TIMELINE
 from tcptop.view.trends import NO_TRENDS
 
 if TYPE_CHECKING:
@@ -30,14 +29,7 @@ END_S = 1.0
 class RecordingApp(LiveApp, ViewingApp):
     """The live app with keys that record and look back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *LiveApp.BINDINGS,
-        Binding("w", "record", "record into a file from now on; again ends it"),
-        Binding("T", "step(-1)", "look back into the recording: the sample before"),
-        Binding("t", "step(1)", "the next sample of the recording"),
-        Binding("j", "jump", "look back: jump to a time"),
-        Binding("Z", "live", "back to live; goes on where it is paused"),
-    ]
+    BINDINGS = RECORDING_BINDINGS
 
     _recording: LiveRecording | None = None
     _recorded_path: str | None = None
@@ -79,7 +71,7 @@ class RecordingApp(LiveApp, ViewingApp):
             self._ask("record into the file:", self._answer_record)
         else:
             recording, self._recording = self._recording, None
-            self._choose(replace(self._choices, recording_into=None))
+            self._choose(replace(self._choices, recording_path=None))
             self._start(self._stopped(recording))
 
     def action_step(self, step: int) -> None:
@@ -89,8 +81,8 @@ class RecordingApp(LiveApp, ViewingApp):
             self.notify("this is the newest; T looks back", timeout=3, markup=False)
         elif viewer is None:
             self._look_back(lambda last: max(0, last + step) if self._recording is not None else last)
-        elif viewer.player.index + step > viewer.player.last:
-            index = viewer.player.last + step
+        elif viewer.player.index + step > viewer.player.last_index:
+            index = viewer.player.last_index + step
             self._look_back(lambda last: index if index <= last else None)  # samples recorded since it was opened
         else:
             super().action_step(step)
@@ -106,7 +98,7 @@ class RecordingApp(LiveApp, ViewingApp):
         """Returns to the live sample, and resumes if paused."""
         self.end_playback()
         self.set_class(False, REPLAY_CLASS)
-        self._choices = replace(self._choices, player=None, looking_back=False, time_line=NO_TIME_LINE)
+        self._choices = replace(self._choices, player=None, looking_back=False, timeline=NO_TIMELINE)
         if self._choices.paused:
             self.action_pause()
         if self._latest is not None:
@@ -150,7 +142,7 @@ class RecordingApp(LiveApp, ViewingApp):
             return
         self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
         self._recorded_path = path
-        self._choose(replace(self._choices, recording_into=printable(path)))
+        self._choose(replace(self._choices, recording_path=printable(path)))
         self._live.sample_now()
 
     async def _stopped(self, recording: LiveRecording) -> None:
@@ -160,7 +152,7 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def _recording_failed(self, line: str) -> None:
         self._recording = None
-        self._choose(replace(self._choices, recording_into=None))
+        self._choose(replace(self._choices, recording_path=None))
         self.notify(line, timeout=10, severity="warning", markup=False)
 
     def _look_back(self, start: Callable[[int], int | None], then: Callable[[], None] | None = None) -> None:

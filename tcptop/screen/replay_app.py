@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import ClassVar
-
-from textual.binding import Binding, BindingType
 
 from tcptop.sampling.worker import Worker
+from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.playback import SampleSelection
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.screen.viewing_app import ViewingApp
@@ -18,17 +16,7 @@ from tcptop.snapshot import LabMeasurement
 class ReplayApp(ViewingApp):
     """The app that plays the samples of a recording."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "step(1)", "the next sample"),
-        Binding("T", "step(-1)", "the sample before"),
-        Binding("j", "jump", "jump to a time"),
-        Binding("space,z", "play", "play, and stand still"),
-        Binding("plus", "speed(1)", "play faster, up to 100 ×"),
-        Binding("minus", "speed(-1)", "play slower"),
-        Binding("less_than_sign", "first", "the first sample"),
-        Binding("greater_than_sign", "last", "the last sample"),
-        *ViewingApp.BINDINGS,
-    ]
+    BINDINGS = REPLAY_BINDINGS
 
     def __init__(
         self,
@@ -58,19 +46,19 @@ class ReplayApp(ViewingApp):
     def action_play(self) -> None:
         """Plays or pauses."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.switched())
+            self._playback.go(self._playback.player.toggle_playing())
 
     def action_speed(self, step: int) -> None:
         """Sets the next higher or lower speed."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.with_speed(step))
+            self._playback.go(self._playback.player.change_speed(step))
 
     def action_first(self) -> None:
         """Shows the first sample."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.stepped(-len(self._selection.samples)))
+            self._playback.go(self._playback.player.step_by(-len(self._selection.samples)))
 
     def action_last(self) -> None:
         """Shows the last sample."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.stepped(len(self._selection.samples)))
+            self._playback.go(self._playback.player.step_by(len(self._selection.samples)))

@@ -7,26 +7,26 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.accounting import account
 from tcptop.recording.recording import Recording
-from tcptop.view.timeline import STRETCHES, TimeLine, coarse_first, stretches
-from tcptop.view.trends import figure_bytes
+from tcptop.view.timeline import BUCKETS, Timeline, bucket_samples, coarse_to_fine
+from tcptop.view.trends import connection_bytes
 
 PIECE_SAMPLES = 50
 """Samples whose counts are read in one piece."""
 
 
-def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[TimeLine]:
+def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
     """Yields the timeline of the selected samples after each piece of work: first the counts, then the figure.
 
     Counts are the largest of each bucket, from the recording's index. The figure is that of the bucket's last sample,
     which must be read and accounted for.
     """
-    samples = stretches(times_s)
-    sockets: list[float | None] = [None] * STRETCHES
-    time_wait: list[float | None] = [None] * STRETCHES
-    figures: list[float | None] = [None] * STRETCHES
+    samples = bucket_samples(times_s)
+    sockets: list[float | None] = [None] * BUCKETS
+    time_wait: list[float | None] = [None] * BUCKETS
+    figures: list[float | None] = [None] * BUCKETS
 
-    def so_far() -> TimeLine:
-        return TimeLine(tuple(sockets), tuple(time_wait), tuple(figures))
+    def so_far() -> Timeline:
+        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures))
 
     for number, own in enumerate(samples):
         for start in range(0, len(own), PIECE_SAMPLES):
@@ -36,21 +36,21 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
             time_wait[number] = _larger(time_wait[number], most.time_wait)
             yield so_far()
     opened: dict[int, float | None] = {}
-    for number in coarse_first():
+    for number in coarse_to_fine():
         if not samples[number]:
             continue
         index = indices.start + samples[number][-1]
         if index not in opened:
             snapshot = recording.snapshot(index)
             yield so_far()
-            opened[index] = figure_bytes(account(snapshot))
+            opened[index] = connection_bytes(account(snapshot))
         figures[number] = opened[index]
         yield so_far()
 
 
-def work_for(pieces: Iterator[TimeLine], length_s: float) -> TimeLine | None:
+def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
     """Works on the pieces for `length_s`; the latest timeline, None if it is complete."""
-    found: TimeLine | None = None
+    found: Timeline | None = None
     end_s = time.monotonic() + length_s
     for piece in pieces:
         found = piece

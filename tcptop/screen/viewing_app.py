@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tcptop.accounting import account
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped, TcptopApp
-from tcptop.view.trends import advanced
+from tcptop.view.trends import add_sample
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.timeline_pane import TimeLinePane
+from tcptop.widgets.timeline_pane import TimelinePane
 
 if TYPE_CHECKING:
     from tcptop.screen.playback import Frame, Playback, SampleSelection
@@ -52,7 +52,7 @@ class ViewingApp(TcptopApp):
     def action_step(self, step: int) -> None:
         """Shows the sample `step` further on, or back if negative."""
         if self._playback is not None:
-            self._playback.go(self._playback.player.stepped(step))
+            self._playback.go(self._playback.player.step_by(step))
 
     def action_jump(self) -> None:
         """Asks for a time and shows the nearest sample."""
@@ -76,10 +76,8 @@ class ViewingApp(TcptopApp):
         if self._playback is None:
             return
         ledger = account(shown.snapshot._replace(lab_measurement=self._lab_measurement))
-        trends = advanced(self._choices.trends, ledger)
-        self.show(
-            ledger, replace(self._choices, player=shown.player, time_line=self._playback.time_line, trends=trends)
-        )
+        trends = add_sample(self._choices.trends, ledger)
+        self.show(ledger, replace(self._choices, player=shown.player, timeline=self._playback.timeline, trends=trends))
         if shown.damaged is not None:
             self.clear_notifications()  # one line, even if many samples follow
             self.notify(shown.damaged, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
@@ -88,10 +86,10 @@ class ViewingApp(TcptopApp):
         """Redraws the player state and the timeline; the sample is unchanged."""
         if self._playback is None:
             return
-        self._choices = replace(self._choices, player=self._playback.shown_player, time_line=self._playback.time_line)
+        self._choices = replace(self._choices, player=self._playback.shown_player, timeline=self._playback.timeline)
         if self._ledger is None:
             return
         # While the app ends there may be no screen, or one without panes.
         for screen in self.screen_stack[:1]:
-            for pane in (*screen.query(HeadLine), *screen.query(TimeLinePane)):
+            for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
                 pane.show(self._ledger, self._choices)

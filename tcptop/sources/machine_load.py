@@ -16,6 +16,7 @@ class MachineLoadSource(Source[MachineLoad]):
     """Every interval, on live hosts: two small files without a lock."""
 
     name = "machine_load"
+    paths = ()
 
     def __init__(self) -> None:
         self._before: tuple[float, float] | None = None

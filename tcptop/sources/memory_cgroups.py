@@ -31,6 +31,7 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
     """Once a minute."""
 
     name = "memory_cgroups"
+    paths = (COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX, CGROUPS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[MemoryCgroups]:

@@ -27,6 +27,7 @@ class SecurityModulesSource(Source[SecurityModules]):
     """Once a minute. The file has no line break at its end; it is missing where securityfs is not mounted."""
 
     name = "security_modules"
+    paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:

@@ -23,6 +23,7 @@ class SlabLinksSource(Source[SlabLinks]):
     """Once a minute: caches come and go with modules only. The links are readable by anyone."""
 
     name = "slab_links"
+    paths = (f"{FOLDER}/", f"{FOLDER}/*")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SlabLinks]:
@@ -48,6 +49,7 @@ class SlabSizesSource(Source[SlabSizes]):
     """Once a minute: the sizes of a cache stand as long as it exists."""
 
     name = "slab_sizes"
+    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
     pace = EVERY_MINUTE
 
     def __init__(self, caches: Sequence[str]) -> None:
@@ -63,6 +65,7 @@ class SlabCountsSource(Source[SlabCounts]):
     """Every interval: atomic counters, so reading them holds nobody up."""
 
     name = "slab_counts"
+    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in COUNTS)
     makes_rates = True
     beside_sockstat = True
 

@@ -33,7 +33,7 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     header = lines[0] if lines else text
     if not header.startswith(HEADER):
         return None, worse(cut, Damage("strange", "the first line is not that of a slabinfo file"))
-    version, _, rest = header.removeprefix(HEADER).strip().partition(" ")
+    version = header.removeprefix(HEADER).strip().partition(" ")[0]
     if version not in VERSIONS:
         known = " and ".join(VERSIONS)
         return None, worse(cut, Damage("strange", f"version {printable_name(version)} is not known ({known} are)"))
@@ -49,7 +49,7 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     if cut is None and not any(row.name == LAST_ROW for row in rows):
         cut = Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last")
     damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
-    return Slabinfo(version, "statistics" in rest, tuple(rows)), damage
+    return Slabinfo(tuple(rows)), damage
 
 
 # Most rows are as they were a second ago.
@@ -66,7 +66,7 @@ def _row(line: str) -> SlabRow:
     if at < 6 or fields[at] != ":" or len(fields) < at + 10 or fields[at + 5 : at + 7] != [":", "slabdata"]:
         raise ValueError("not a slabinfo row")
     active, objects, size, per_slab, pages = map(count, fields[at - 5 : at])
-    active_slabs, slabs, _ = map(count, fields[at + 7 : at + 10])
+    _, slabs, _ = map(count, fields[at + 7 : at + 10])
     return SlabRow(
         name=printable_name(" ".join(fields[: at - 5])),
         # Counted without one lock over all lists, so it can pass the total for a moment.
@@ -75,7 +75,6 @@ def _row(line: str) -> SlabRow:
         object_bytes=size,
         objects_per_slab=per_slab,
         pages_per_slab=pages,
-        active_slabs=active_slabs,
         slabs=slabs,
         tunables_limit=count(fields[at + 2]),
     )

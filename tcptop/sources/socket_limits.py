@@ -27,6 +27,7 @@ class SocketLimitsSource(Source[SocketLimits]):
     """Every interval: each file is one number or two."""
 
     name = "socket_limits"
+    paths = OF_THE_MACHINE + OF_A_NAMESPACE
 
     async def read(self, host: Host) -> Reading[SocketLimits]:
         """Reads what there is of them.

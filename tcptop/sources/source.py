@@ -47,6 +47,15 @@ class Source(ABC, Generic[Value]):
     """One file, or one folder of small files, of the kernel."""
 
     name: str
+
+    @property
+    @abstractmethod
+    def paths(self) -> tuple[str, ...]:
+        """Patterns of the paths that `read` may ask a host for, below its root: archives keep nothing else.
+
+        `*` is any part of one name. A pattern that ends in a slash is a folder whose names are listed.
+        """
+
     pace: Pace = EVERY_INTERVAL
     makes_rates: bool = False
     """Whether two readings make a rate: then a reading keeps the one before."""
@@ -76,6 +85,11 @@ class FileSource(Source[Value]):
     """A source that is one file with one parser."""
 
     path: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The file alone."""
+        return (self.path,)
 
     @abstractmethod
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:

@@ -9,7 +9,7 @@ from tcptop.sources.kernel_notes import build_id
 from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
-PATHS = (
+FILES = (
     "proc/sys/kernel/hostname",
     "proc/sys/kernel/osrelease",
     "proc/version",
@@ -25,11 +25,12 @@ class SysctlsSource(Source[Sysctls]):
     """Once a minute."""
 
     name = "sysctls"
+    paths = (*FILES, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
         """Reads what there is of them; none is needed for the rest."""
-        *files, notes = await host.read([*PATHS, NOTES])
+        *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
         texts = [decode_text(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
         kernel_build = build_id(notes.data or b"")

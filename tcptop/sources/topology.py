@@ -18,6 +18,7 @@ class TopologySource(Source[Topology]):
     """Once a minute: only hotplug changes it."""
 
     name = "topology"
+    paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Topology]:

@@ -15,7 +15,7 @@ from tcptop.sources.source import (
 )
 from tcptop.text.printable import printable_name
 
-PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed", "nr_free_cma")
+PAGE_COUNTS = ("min", "low", "high", "present", "managed", "nr_free_cma")
 """Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""
 
 
@@ -72,7 +72,6 @@ def _zone(name: tuple[int, str], pages: dict[str, int], protection: tuple[int, .
         node=name[0],
         name=name[1],
         free_pages=pages.get("free"),
-        boost_pages=pages.get("boost"),
         min_pages=pages.get("min"),
         low_pages=pages.get("low"),
         high_pages=pages.get("high"),

@@ -137,7 +137,7 @@ def test_lab_results_are_compared_with_their_like(tmp_path: Path) -> None:
     assert found["parts"]["close_wait"][0]["change_bytes"] == 168.0
     assert "lab result" in refused(str(paths[0]), "live")
     paths[1].write_text("{}")
-    assert "not the result of a lab" in refused(*map(str, paths))
+    assert "not a lab result" in refused(*map(str, paths))
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_closed_pipe_prints_no_error(what: list[str]) -> None:
 
 def run_shell(command: str) -> Completed:
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
+        ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from packed_trees import sosreport_of
+from packed_trees import open_packed, sosreport_of
 from recorded import (
     PAGE_BYTES,
     RECORDINGS,
@@ -26,7 +26,6 @@ from recorded import (
 from tcptop.accounting import account
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.comparison.difference import Change, LedgerDifference
-from tcptop.hosts.opening import open_host
 from tcptop.report.diff_json import diff_as_json, diff_as_object
 from tcptop.report.diff_text import diff_as_text
 
@@ -193,7 +192,7 @@ def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
 
 
 def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_path: Path) -> None:
-    report = account(take_snapshot(open_host(str(sosreport_of("6.1-4n", "established", tmp_path)))))
+    report = account(take_snapshot(open_packed(sosreport_of("6.1-4n", "established", tmp_path))))
     found = compare_ledgers(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
     assert [change.key for change in found.sockets if change.changed] == []

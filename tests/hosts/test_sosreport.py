@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, sosreport_of
+from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, open_packed, sosreport_of
 from recorded import ledger, snapshot, take_snapshot, text, tree
 
 from tcptop.accounting import account
-from tcptop.hosts.opening import open_host
 from tcptop.hosts.sosreport import cpus_in_lscpu, listed_in_ls, sysctl_value
 from tcptop.ledger import Ledger
 
@@ -33,7 +32,7 @@ def report(kernel: str, folder: Path, form: str = "folder") -> Path:
 
 
 def figures(root: Path) -> Ledger:
-    return account(take_snapshot(open_host(str(root))))
+    return account(take_snapshot(open_packed(root)))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -66,7 +65,7 @@ def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, for
 
 
 def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> None:
-    found = take_snapshot(open_host(str(report("6.1-4n", tmp_path, form))))
+    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     sysctls, limits, topology = found.sysctls.value, found.socket_limits.value, found.topology.value
     assert sysctls is not None
     assert sysctls.host_name == "web17"
@@ -83,7 +82,7 @@ def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> Non
 def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     subprocess.run(["rm", "-r", str(root / "sys")], check=True)
-    topology = take_snapshot(open_host(str(root))).topology.value
+    topology = take_snapshot(open_packed(root)).topology.value
     assert topology is not None
     expected = snapshot("6.1-4n", "established").topology.value
     assert expected is not None
@@ -103,7 +102,7 @@ def test_links_are_read_from_what_ls_prints_in_every_form_that_sos_asks_for(kern
 
 
 def test_what_the_report_does_not_hold_is_missing_and_says_so(form: str, tmp_path: Path) -> None:
-    found = take_snapshot(open_host(str(report("6.1-4n", tmp_path, form))))
+    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     for name in ("slab_counts", "slab_sizes", "security_modules"):
         reading = getattr(found, name)
         assert (reading.state, reading.value) == ("missing", None), name
@@ -133,7 +132,7 @@ def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
     (root / "sos_commands/host/hostname").write_text("hostname: you must be root\n")
     (root / "sos_commands/date/date").write_text("Sun Nov 22 14:04:31 CET 2026\n")
     (root / "proc/version").unlink()
-    found = take_snapshot(open_host(str(root)))
+    found = take_snapshot(open_packed(root))
     assert found.taken_at_unix_s is None, "a name of a time zone is no offset"
     sysctls = found.sysctls.value
     assert sysctls is None or (sysctls.host_name, sysctls.kernel_release, sysctls.tcp_mem) == (None, None, None)
@@ -142,7 +141,7 @@ def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
 def test_files_of_the_kernel_go_before_outputs(tmp_path: Path) -> None:
     root = sosreport_of("6.1-4n", "established", tmp_path, sysctl_files=True)
     (root / "sos_commands/kernel/sysctl_-a").write_text("net.ipv4.tcp_mem = 1 2 3\n")
-    sysctls = take_snapshot(open_host(str(root))).sysctls.value
+    sysctls = take_snapshot(open_packed(root)).sysctls.value
     expected = snapshot("6.1-4n", "established").sysctls.value
     assert sysctls is not None
     assert expected is not None

@@ -1,4 +1,4 @@
-"""`tcptop lab` in a process of its own, after a piece of code that changes what that process may do."""
+"""A program that runs `tcptop lab` after a piece of code that restricts the process."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from tcptop.lab import experiment, preconditions, progress
 {before}
 cli.main(["lab", *sys.argv[1:]])
 """
-"""The program; `before` runs after the imports, which a user without rights may not read."""
+"""`before` runs after the imports, since an unprivileged user may be unable to read the modules."""

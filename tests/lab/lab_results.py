@@ -1,4 +1,4 @@
-"""Made-up lab results that the lab's tests share."""
+"""Made-up lab results, shared by the tests of the lab."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def state(
     ports: int = 0,
     vectors_counted: bool = False,
     other_sockets: int = 0,
-    doubtful: float = 0.0,
+    uncertain_bytes: float = 0.0,
 ) -> StateResult:
-    """A state whose catalogue has what was measured, but for what is strange to it."""
+    """A state in which the catalogue predicts exactly the given parts, except those without a prediction."""
     known = sum(part.catalogue_bytes or 0.0 for part in parts)
     return StateResult(
         connections=8000,
@@ -36,14 +36,14 @@ def state(
         control_bytes=0.0,
         all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
         other_programs_bytes=-3.25,
-        uncertain_bytes=doubtful,
+        uncertain_bytes=uncertain_bytes,
         local_ports=ports,
         other_sockets=other_sockets,
     )
 
 
 def result(kernel: str = "6.18.0", *parts: LabPart) -> LabResult:
-    """A lab of every state."""
+    """A lab of every state, each with the given parts; `few_ports` always has SOCK and BUCKETS."""
     results = {run.key: state(*(parts or (SOCK,))) for run in RUNS}
     results["established/few_ports"] = state(SOCK, BUCKETS, ports=1000)
     return LabResult(kernel, "ab" * 20, TAKEN, 4096, False, 8000, 12.34, results)

@@ -1,4 +1,4 @@
-"""What the catalogue says beside what was measured, where it has memory cgroups' vectors among its parts."""
+"""Measured results beside predictions that include memory cgroups' obj_cgroup vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RAMP = (0, 20_000, 40_000, 60_000, 80_000)
 
 
 def part(name: str, cache: str, count: float, share: float) -> ObjectCost:
-    """A part as the product gives it."""
+    """A part as the accounting makes it."""
     amount = round(count * share, 2)
     return ObjectCost(name, name, cache, count, amount, amount, amount, estimated=False)
 
@@ -39,14 +39,14 @@ def predictor() -> Predictor:
 
 
 def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: ObjectCost) -> None:
-    """Has the product say that any socket holds just these."""
+    """Makes the accounting say that any socket holds exactly these parts."""
     total = sum(each.slab_bytes or 0.0 for each in parts)
-    said = SocketCost(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
-    monkeypatch.setattr(prediction_module, "socket_cost", lambda *_, **__: said)
+    only_cost = SocketCost(object_bytes=total, slab_bytes=total, missing=(), parts=parts, slices=())
+    monkeypatch.setattr(prediction_module, "socket_cost", lambda *_, **__: only_cost)
 
 
-def measured(predictor: Predictor, **per_endpoint: float) -> StateResult:
-    """The result of a run in which rows hold so many objects for each endpoint."""
+def measure(predictor: Predictor, **per_endpoint: float) -> StateResult:
+    """The result of a run in which these rows hold this many objects per endpoint."""
     counts = (0, *RAMP, 0)
     points = [
         Point(
@@ -60,10 +60,10 @@ def measured(predictor: Predictor, **per_endpoint: float) -> StateResult:
     return make_state_result(ACCEPTED, readings, {}, predictor)
 
 
-def test_vectors_are_held_against_the_catalogues_vectors(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
+def test_vectors_are_compared_with_the_predicted_ones(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     with_parts(monkeypatch, SOCK, BLOB, *VECTORS)
-    # filp and dentry are not among the parts here, so most of kmalloc-192 has only their slabs to explain it.
-    found = measured(predictor, TCP=1, filp=1, dentry=1, kmalloc_128=1 + 1 / 13, kmalloc_192=2 / 21)
+    # filp and dentry are not predicted here; the kmalloc-192 objects are the vectors of their slabs.
+    found = measure(predictor, TCP=1, filp=1, dentry=1, kmalloc_128=1 + 1 / 13, kmalloc_192=2 / 21)
     assert {each.row for each in found.parts} == {"TCP", "filp", "dentry", "kmalloc-128"}
     [blob] = [each for each in found.parts if each.row == "kmalloc-128"]
     assert (blob.catalogue_objects, blob.names) == (1.0, ("kmalloc-128",))
@@ -75,43 +75,47 @@ def test_vectors_are_held_against_the_catalogues_vectors(monkeypatch: pytest.Mon
     assert found.catalogue_bytes == pytest.approx(sum(each.slab_bytes or 0.0 for each in (SOCK, BLOB, *VECTORS)))
 
 
-def test_vectors_count_once_on_both_sides(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
+def test_predicted_vectors_count_in_both_sums_and_only_once(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
     with_parts(monkeypatch, SOCK, VECTORS[0])
-    found = measured(predictor, TCP=1, kmalloc_128=1 / 13)
+    found = measure(predictor, TCP=1, kmalloc_128=1 / 13)
     assert [each.row for each in found.parts] == ["TCP"]
     assert found.difference == pytest.approx(0.0, abs=0.0005)
     assert found.unexplained == ()
     assert found.disturbance == pytest.approx(0.0, abs=0.001)
 
 
-def test_vectors_that_do_not_come_are_a_difference(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
+def test_predicted_vectors_that_are_not_measured_are_a_difference(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
     with_parts(monkeypatch, SOCK, VECTORS[0])
-    found = measured(predictor, TCP=1)
+    found = measure(predictor, TCP=1)
     assert found.vectors is not None
     assert (found.vectors.objects, found.vectors.catalogue_objects) == (0.0, 0.0769)
     assert found.bytes - found.catalogue_bytes == pytest.approx(-0.0769 * 128, abs=0.2)
-    assert found.disturbance == pytest.approx(0.0, abs=0.001), "and no reason to doubt the run"
+    assert found.disturbance == pytest.approx(0.0, abs=0.001), "and no disturbance"
 
 
-def test_without_the_catalogues_vectors_those_measured_stand_beside(
-    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
-) -> None:
+def test_vectors_that_are_not_predicted_are_in_no_sum(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
     with_parts(monkeypatch, SOCK)
-    found = measured(predictor, TCP=1, kmalloc_128=1 / 13)
+    found = measure(predictor, TCP=1, kmalloc_128=1 / 13)
     assert found.vectors is not None
     assert found.vectors.catalogue_objects is None
     assert found.bytes == pytest.approx(SOCK.slab_bytes, rel=0.001)
 
 
-def test_shared_ports_take_their_buckets_vectors_along(monkeypatch: pytest.MonkeyPatch, predictor: Predictor) -> None:
+def test_a_shared_port_saves_the_vectors_of_its_buckets_too(
+    monkeypatch: pytest.MonkeyPatch, predictor: Predictor
+) -> None:
     row = predictor.table.get("tcp_bind_bucket")
     assert row is not None
     assert row.row is not None
-    at = predictor.related_rows().vector_row(predictor.row_shapes()[row.row])
-    assert at == "kmalloc-256"
-    with_parts(monkeypatch, SOCK, BUCKETS, part("obj_cgroup vectors", at, 1 / 32, 256.0))
+    vector_row = predictor.related_rows().vector_row(predictor.row_shapes()[row.row])
+    assert vector_row == "kmalloc-256"
+    with_parts(monkeypatch, SOCK, BUCKETS, part("obj_cgroup vectors", vector_row, 1 / 32, 256.0))
     alone, shared = (predictor.predict_pair(State.ESTABLISHED, ports_per_connection=share) for share in (1.0, 0.25))
-    assert alone.vectors[at].objects == pytest.approx(2 / 32)
-    # Two kinds of buckets are one row here: both go, each with its share of a vector.
-    assert shared.vectors[at].objects == pytest.approx(2 / 32 - 2 * 0.75 / 32)
-    assert alone.vectors[at].bytes - shared.vectors[at].bytes == pytest.approx(2 * 0.75 * 8, abs=0.1)
+    assert alone.vectors[vector_row].objects == pytest.approx(2 / 32)
+    # Both kinds of buckets are one row here; both are removed, each with its share of a vector.
+    assert shared.vectors[vector_row].objects == pytest.approx(2 / 32 - 2 * 0.75 / 32)
+    assert alone.vectors[vector_row].bytes - shared.vectors[vector_row].bytes == pytest.approx(2 * 0.75 * 8, abs=0.1)

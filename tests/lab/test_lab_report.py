@@ -1,4 +1,4 @@
-"""What a lab says: the keys of its JSON, its text, and two kernels side by side."""
+"""Reports of a lab: JSON, text, and the comparison of two results."""
 
 from __future__ import annotations
 
@@ -43,24 +43,24 @@ def test_what_was_not_measured_is_null() -> None:
     assert found["family"] == "ipv6"
 
 
-def test_the_observer_is_apart_and_not_in_the_bytes() -> None:
+def test_the_observer_is_reported_apart_from_the_bytes() -> None:
     found = result_as_json(result())
     assert found["observer"] == {"row": "proc_inode_cache", "objects": 0.9, "bytes": 850.0, "r2": 0.99}
     assert found["states"]["close_wait"]["bytes"] == 2520
 
 
-def test_vectors_stand_beside_the_bytes_unless_the_catalogue_has_them() -> None:
+def test_vectors_count_in_the_bytes_only_if_they_are_predicted() -> None:
     assert (state(SOCK).bytes, state(SOCK).with_vectors_bytes) == (2520, 2558)
     assert state(SOCK, vectors_counted=True).bytes == 2558
 
 
-def test_buckets_are_told_per_port() -> None:
+def test_buckets_are_reported_per_port() -> None:
     few = result_as_json(result())["few_ports"]
     assert (few["local_ports"], few["buckets_per_port"], few["buckets_per_connection"]) == (1000, 2.0, 0.25)
     assert "2.00 bucket objects per port, 0.250 per connection" in result_as_text(result())
 
 
-def test_an_object_that_nobody_explains_is_named() -> None:
+def test_an_unexplained_row_is_named() -> None:
     strange = state(SOCK, STRANGE)
     assert (strange.unexplained, strange.unexplained_bytes) == ((STRANGE,), 64.0)
     assert strange.difference == pytest.approx(64 / 2520)
@@ -69,33 +69,33 @@ def test_an_object_that_nobody_explains_is_named() -> None:
     assert "Unexplained: TIME_WAIT accepted: 64 bytes in kmalloc-64" in text
 
 
-def test_an_unknown_object_counts_only_if_both_takes_have_it() -> None:
+def test_an_unexplained_row_counts_only_if_both_takes_have_it() -> None:
     noise = LabPart("buffer_head", ("buffer_head",), 0.1, 13.0, 0.99, None, None)
     assert choose_less_disturbed(state(SOCK, STRANGE, noise), state(SOCK, STRANGE)).unexplained == (STRANGE,)
     assert choose_less_disturbed(state(SOCK), state(SOCK, noise)).unexplained == ()
 
 
-def test_other_programs_sockets_are_said() -> None:
+def test_sockets_of_other_programs_are_reported() -> None:
     crowded = state(SOCK, other_sockets=400)
     assert crowded.disturbance == 0.05
     text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
     assert "Disturbed: TIME_WAIT accepted: 400 sockets of other programs came or went" in text
 
 
-def test_known_rows_that_other_programs_use_too_are_said() -> None:
-    doubtful = state(SOCK, doubtful=255.8)
-    assert doubtful.disturbance == pytest.approx(0.1)
-    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": doubtful}))
+def test_uncertain_rows_are_reported() -> None:
+    uncertain = state(SOCK, uncertain_bytes=255.8)
+    assert uncertain.disturbance == pytest.approx(0.1)
+    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": uncertain}))
     assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
 
 
-def test_a_part_that_did_not_follow_is_said() -> None:
+def test_a_predicted_part_that_did_not_grow_is_reported() -> None:
     gone = LabPart("dentry", ("dentry",), 0.0, 0.0, 0.0, 1.0, 195.0)
     assert state(SOCK, gone).disturbance == 1.0
     assert "Disturbed: CLOSE_WAIT accepted: dentry did not follow" in result_as_text(result("6.18.0", SOCK, gone))
 
 
-def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
+def test_a_prediction_with_a_missing_part_is_a_lower_bound() -> None:
     larger = LabPart("TCP", ("TCP",), 1.1, 2772.0, 1.0, 1.0, 2520.0)
     lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(larger, missing=("blob",))})
     text = result_as_text(lacking)
@@ -105,26 +105,26 @@ def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
     assert (found["complete"], found["missing"], found["difference"]) == (False, ["blob"], 0.1)
 
 
-def test_a_whole_catalogue_is_compared_exactly() -> None:
+def test_a_complete_prediction_is_shown_without_bounds() -> None:
     text = result_as_text(result())
     assert ">=" not in text
     assert "<=" not in text
 
 
-def test_a_saved_result_is_named_for_use() -> None:
+def test_the_report_names_the_saved_file() -> None:
     assert "Saved" not in result_as_text(result())
     text = result_as_text(result(), saved_as="my lab.json")
     assert text.splitlines()[-1].startswith("Saved: tcptop --lab 'my lab.json' uses it")
 
 
-def test_vectors_say_whether_they_are_in_the_sums() -> None:
+def test_a_note_says_whether_vectors_are_in_the_sums() -> None:
     assert "; beside MEASURED and CATALOGUE." in result_as_text(result())
     counted = {"close_wait/": state(SOCK, vectors_counted=True)}
     text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
     assert "; in MEASURED and in CATALOGUE too." in text
 
 
-def test_the_text_is_ascii_and_bounded() -> None:
+def test_the_text_is_ascii_and_its_lines_are_short() -> None:
     text = result_as_text(result())
     assert text.isascii()
     assert text.endswith("\n")
@@ -147,7 +147,7 @@ def test_no_line_is_longer_than_a_terminal_is_wide(columns: int) -> None:
     assert max(map(len, compare_as_text(found, found, columns).splitlines())) <= columns
 
 
-def test_80_columns_lose_nothing_of_the_summary() -> None:
+def test_80_columns_show_every_column() -> None:
     text = result_as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
     heads = [line.split("  ") for line in text.splitlines() if line.startswith("  STATE")]
     assert {title.strip() for head in heads for title in head if title} == set(SUMMARY)
@@ -158,21 +158,21 @@ def test_80_columns_lose_nothing_of_the_summary() -> None:
     assert lines.count("CLOSE_WAIT accepted") == 1
 
 
-def test_a_pipe_gets_the_wide_form() -> None:
+def test_a_pipe_gets_the_widest_form() -> None:
     text = result_as_text(result())
     assert text == result_as_text(result(), 500)
     [head] = [line for line in text.splitlines() if line.startswith("  STATE") and "MEASURED" in line]
     assert head.split() == " ".join(SUMMARY).split()
 
 
-def test_a_narrow_comparison_has_the_million_below() -> None:
+def test_a_narrow_comparison_has_a_second_table_for_the_million() -> None:
     found = result_as_json(result())
     lines = compare_as_text(found, found, 80).splitlines()
     assert [line.split()[1] for line in lines if line.startswith("  STATE")] == ["A", "A"]
     assert sum(line.startswith("  TIME_WAIT accepted") for line in lines) == 2
 
 
-def test_two_kernels_side_by_side() -> None:
+def test_two_kernels_are_compared() -> None:
     larger = LabPart("TCP", ("TCP",), 1.0, 2772.0, 1.0, 1.0, 2772.0)
     first, second = result_as_json(result("6.1.0")), result_as_json(result("7.3.0", larger))
     found = compare_as_json(first, second)
@@ -189,7 +189,7 @@ def test_two_kernels_side_by_side() -> None:
     assert "2520.0  2772.0      +252.0  +10.00 %  2 403 MiB  2 644 MiB    +240 MiB" in line
 
 
-def test_a_state_that_one_lab_lacks_has_no_difference() -> None:
+def test_a_state_that_only_one_result_has_has_no_difference() -> None:
     first = result_as_json(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
     found = compare_as_json(first, result_as_json(result()))["states"]
     assert found["close_wait"]["bytes"] == [2520.0, 2520.0]

@@ -1,4 +1,4 @@
-"""A saved lab result, whole, of an older tcptop, foreign, damaged and hostile."""
+"""Reading a saved lab result: intact, of an older tcptop, foreign, damaged and hostile."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from tcptop.snapshot import MeasuredRow
 Json = dict[str, Any]
 
 
-def saved(folder: Path, found: object) -> str:
-    """The path of a file with that in it: text as it is, anything else as JSON."""
+def write_result(folder: Path, content: object) -> str:
+    """Writes a file and returns its path: a str as it is, anything else as JSON."""
     path = folder / "lab.json"
-    path.write_text(found if isinstance(found, str) else json.dumps(found))
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
     return str(path)
 
 
 def whole() -> Json:
-    """What a lab writes."""
+    """An intact result, as a lab writes it."""
     return result_as_json(result())
 
 
 def changed(key: str, value: object) -> Json:
-    """A whole result with one value of its top level changed."""
+    """An intact result with one value of its top level changed."""
     return {**whole(), key: value}
 
 
 def with_part(**values: object) -> Json:
-    """A whole result with values of one part changed."""
+    """An intact result with values of one part changed."""
     found = whole()
     found["states"]["close_wait"]["parts"][0].update(values)
     return found
 
 
-def refused(path: str) -> str:
-    """The one line that refuses a file."""
+def load_error(path: str) -> str:
+    """The one line with which a file is refused."""
     with pytest.raises(TcptopError) as caught:
         load_measurement(path)
     line = str(caught.value)
@@ -56,12 +56,12 @@ def refused(path: str) -> str:
     return line
 
 
-def test_a_result_comes_back(tmp_path: Path) -> None:
+def test_a_written_result_is_read_back(tmp_path: Path) -> None:
     found = result_as_json(result("6.18.0"))
     found["states"]["close_wait"]["parts"].append(
         result_as_json(result("6.18.0", STRANGE))["states"]["close_wait"]["parts"][0]
     )
-    path = saved(tmp_path, found)
+    path = write_result(tmp_path, found)
     back = load_measurement(path)
     assert (back.path, back.kernel_release, back.build_id) == (path, "6.18.0", "ab" * 20)
     assert (back.page_size_bytes, back.ipv6) == (4096, False)
@@ -74,12 +74,12 @@ def test_a_result_comes_back(tmp_path: Path) -> None:
     assert [row.row for row in back.states["established/few_ports"].rows] == ["TCP", "eventpoll_epi"]
 
 
-def test_one_from_before_there_were_build_ids_still_serves(tmp_path: Path) -> None:
+def test_a_result_without_a_build_id_is_read(tmp_path: Path) -> None:
     old = whole()
     del old["build_id"], old["taken_at"]
     old["states"]["fin_wait2"] = None
     old["states"]["close_wait"]["vectors"] = None
-    path = saved(tmp_path, old)
+    path = write_result(tmp_path, old)
     back = load_measurement(path)
     assert back.build_id is None
     assert "fin_wait2/" not in back.states
@@ -93,22 +93,22 @@ def test_one_from_before_there_were_build_ids_still_serves(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("content", "message"),
     [
         ("", "not JSON"),
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
         ('{"schema": 1, "states": ' + '{"a":' * 50_000, "not JSON"),
-        ([1], "not the result of a lab"),
-        ({"schema": 1}, "not the result of a lab"),
-        ({"schema": 1, "states": [1]}, "not the result of a lab"),
+        ([1], "not a lab result"),
+        ({"schema": 1}, "not a lab result"),
+        ({"schema": 1, "states": [1]}, "not a lab result"),
         ({"schema": 2, "states": {}}, "its schema is 2"),
         ({"schema": "\x1b[2J" * 1000, "states": {}}, "its schema is"),
-        ({"schema": 1, "states": {}}, "it holds no state"),
-        ('{"schema": 1, "states": {}, "took_s": NaN}', "a number that is none"),
-        ('{"schema": 1, "states": {}, "took_s": -Infinity}', "a number that is none"),
-        ('{"schema": 1, "states": {}, "took_s": 1e999}', "a number that is none"),
-        ('{"schema": 1, "states": {}, "took_s": ' + "9" * 5000 + "}", "a number that is none"),
+        ({"schema": 1, "states": {}}, "it has no state"),
+        ('{"schema": 1, "states": {}, "took_s": NaN}', "a number that is not finite"),
+        ('{"schema": 1, "states": {}, "took_s": -Infinity}', "a number that is not finite"),
+        ('{"schema": 1, "states": {}, "took_s": 1e999}', "a number that is not finite"),
+        ('{"schema": 1, "states": {}, "took_s": ' + "9" * 5000 + "}", "a number that is not finite"),
         (" " * (5 << 20), "larger than any lab result"),
         (changed("page_size", 4097), "page_size"),
         (changed("page_size", True), "page_size"),
@@ -116,9 +116,9 @@ def test_one_from_before_there_were_build_ids_still_serves(tmp_path: Path) -> No
         (changed("build_id", "\x1b]0;"), "build_id"),
         (changed("build_id", 7), "build_id"),
         (changed("family", "ipx"), "family"),
-        (changed("kernel", 6.1), "kernel has no name"),
-        (with_part(row=None), "a row of close_wait has no name"),
-        (with_part(bytes="64"), "TCP of close_wait has something else where a figure belongs"),
+        (changed("kernel", 6.1), "its kernel is not a name"),
+        (with_part(row=None), "a row of close_wait is not a name"),
+        (with_part(bytes="64"), "TCP of close_wait: a figure is not a number from 0 to 1e12"),
         (with_part(bytes=-1), "TCP of close_wait"),
         (with_part(objects=True), "TCP of close_wait"),
         (with_part(objects=None), "TCP of close_wait"),
@@ -126,28 +126,28 @@ def test_one_from_before_there_were_build_ids_still_serves(tmp_path: Path) -> No
         (with_part(catalogue_objects=[]), "TCP of close_wait"),
     ],
 )
-def test_what_is_no_result_is_one_line(tmp_path: Path, found: object, said: str) -> None:
-    assert said in refused(saved(tmp_path, found))
+def test_a_file_that_is_not_a_result_is_refused_in_one_line(tmp_path: Path, content: object, message: str) -> None:
+    assert message in load_error(write_result(tmp_path, content))
 
 
-def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf_8_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"\xff\xfe{}")
-    assert "not JSON" in refused(str(path))
+    assert "not JSON" in load_error(str(path))
 
 
-def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    assert "Is a directory" in refused(str(tmp_path))
-    assert "No such file" in refused(str(tmp_path / "none"))
+def test_a_file_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    assert "Is a directory" in load_error(str(tmp_path))
+    assert "No such file" in load_error(str(tmp_path / "none"))
     with pytest.raises(TcptopError, match="no file can have such a name"):
         load_measurement("a\0b")
-    assert "larger than any" in refused("/dev/zero")
+    assert "larger than any" in load_error("/dev/zero")
 
 
 def test_names_are_made_printable(tmp_path: Path) -> None:
     found = with_part(row="\x1b[2J\u202ekmalloc" + "x" * 500)
     found["kernel"] = "6.1\n\ud800"
-    back = load_measurement(saved(tmp_path, found))
+    back = load_measurement(write_result(tmp_path, found))
     assert back.kernel_release == "6.1\\x0a\\ud800"
     name = back.states["close_wait/"].rows[0].row
     assert name.isprintable()
@@ -155,14 +155,14 @@ def test_names_are_made_printable(tmp_path: Path) -> None:
     assert len(name) <= 80
 
 
-def test_a_path_is_named_without_its_control_characters(tmp_path: Path) -> None:
+def test_an_error_escapes_control_characters_of_the_path(tmp_path: Path) -> None:
     with pytest.raises(TcptopError) as caught:
         load_measurement(str(tmp_path / "a\nb\x1b"))
     assert str(caught.value).isprintable()
 
 
-def test_a_comparison_prints_nothing_of_a_file_as_it_is(tmp_path: Path) -> None:
-    path = saved(tmp_path, {**changed("family", "\x1b[31m"), "kernel": "\x1b]0;x\x07", "connections": True})
+def test_a_comparison_escapes_control_characters_of_a_file(tmp_path: Path) -> None:
+    path = write_result(tmp_path, {**changed("family", "\x1b[31m"), "kernel": "\x1b]0;x\x07", "connections": True})
     hostile = load_result_json(path, "--compare")
     text = compare_as_text(hostile, hostile)
     assert all(line.isprintable() for line in text.splitlines())
@@ -181,18 +181,20 @@ PATHS = st.lists(
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at=PATHS, value=ANYTHING)
-def test_anything_anywhere_is_a_measurement_or_one_line(tmp_path: Path, at: list[str], value: object) -> None:
+@given(place=PATHS, value=ANYTHING)
+def test_any_value_at_any_place_is_read_or_refused_in_one_line(tmp_path: Path, place: list[str], value: object) -> None:
     found = whole()
     inner: Any = found
-    for name in at[:-1]:
+    for name in place[:-1]:
         inner = inner.get(name) if isinstance(inner, dict) else inner[0] if isinstance(inner, list) and inner else None
     if isinstance(inner, dict):
-        inner[at[-1]] = value
-    path = saved(tmp_path, found)
-    assert said(lambda: repr(load_measurement(path))).isprintable()
+        inner[place[-1]] = value
+    path = write_result(tmp_path, found)
+    assert result_or_error(lambda: repr(load_measurement(path))).isprintable()
     assert (
-        said(lambda: compare_as_text(load_result_json(path, "--compare"), load_result_json(path, "--compare")))
+        result_or_error(
+            lambda: compare_as_text(load_result_json(path, "--compare"), load_result_json(path, "--compare"))
+        )
         .replace("\n", "")
         .isprintable()
     )
@@ -201,9 +203,9 @@ def test_anything_anywhere_is_a_measurement_or_one_line(tmp_path: Path, at: list
         assert all(row.bytes >= 0 and row.objects >= 0 and row.row.isprintable() for row in rows)
 
 
-def said(answer: Callable[[], str]) -> str:
-    """An answer, or the one line of a refusal."""
+def result_or_error(call: Callable[[], str]) -> str:
+    """What a call returns, or the one line of its error."""
     try:
-        return answer()
+        return call()
     except TcptopError as error:
         return str(error)

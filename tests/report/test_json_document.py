@@ -130,7 +130,7 @@ def test_every_link_leads_to_a_heading() -> None:
     assert {anchor for _, anchor in LINK.findall(document().text)} <= document().anchors
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.skipif(shutil.which("jq") is None, reason="needs jq, of the package jq")
 @pytest.mark.parametrize("command", document().examples)
 def test_the_examples_run(command: str) -> None:
     report = json.dumps(as_object(ledger("6.1-4n", "established")))

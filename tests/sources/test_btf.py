@@ -239,7 +239,7 @@ def said(value: object, state: Any = "ok") -> Reading[Any]:  # noqa: ANN401 (the
     return Reading(state, value, None, None, 1, None, None, None)
 
 
-ROWS = said(Slabinfo("2.1", statistics=False, rows=()))
+ROWS = said(Slabinfo(rows=()))
 REFUSED = said(None, "refused")
 
 

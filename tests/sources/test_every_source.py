@@ -26,8 +26,10 @@ from trim_recording import trim
 
 from tcptop.accounting import account
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.host import FileRead, FolderRead, Host
+from tcptop.hosts.recording_host import RecordingHost
 from tcptop.hosts.run_sync import run_sync
+from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
 from tcptop.sampling.sampler import kernel_sources
@@ -175,6 +177,34 @@ def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -
         if name != "security_modules":  # any text is a list of names
             assert ledger.sources[name].state == "strange"
             assert f"/{path}" in report
+
+
+def unnamed_paths(host: Host) -> dict[str, set[str]]:
+    """The paths that sources ask the host for although no pattern of theirs matches, by source."""
+    unnamed: dict[str, set[str]] = {}
+    for source in kernel_sources():
+        recording, wanted = RecordingHost(host), WantedPaths(source.paths)
+        run_sync(source.read(recording))
+        assert recording.answers, f"{source.name} asks for nothing"
+        files = {answer.path for answer in recording.answers if isinstance(answer, FileRead)}
+        folders = {answer.path for answer in recording.answers if isinstance(answer, FolderRead)}
+        unnamed[source.name] = {path for path in files if not wanted.has(path)} | {
+            path for path in folders if wanted.listed_name(f"{path}/name") != (path, "name")
+        }
+    return unnamed
+
+
+def test_a_source_asks_for_no_path_that_its_patterns_do_not_match() -> None:
+    """Else a recording of a tree has it, and an archive of the same tree does not."""
+    roots = [FolderHost(str(tree(kernel, phase))) for kernel, phase in ALL]
+    # Where nothing exists, every source asks for whatever it falls back on.
+    hosts: list[Host] = [*roots, MemoryHost()]
+    try:
+        for host in hosts:
+            assert {name: paths for name, paths in unnamed_paths(host).items() if paths} == {}
+    finally:
+        for root in roots:
+            root.close()
 
 
 class SlowHost(FolderHost):
