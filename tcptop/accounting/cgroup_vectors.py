@@ -1,4 +1,4 @@
-"""The vectors of memory cgroups."""
+"""Bytes of the obj_cgroup vectors that record the memory cgroup of each object of a SLAB_ACCOUNT slab."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 VECTOR_ENTRY_BYTES = 8
-"""Of an object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts), where BTF does not tell."""
+"""Per object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts). Used if BTF has no struct slabobj_ext."""
 
-
-VECTORS_IN_LEFT_OVER_SPACE = (7, 0)
-"""Since then a vector may lie in what a slab has left over, and takes nothing more."""
+VECTORS_IN_SLAB_END_SINCE = (7, 0)
+"""Since this release a vector may be placed in the unused end of its slab, where it takes no additional memory."""
 
 
 def cgroup_vector_costs(
     snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
 ) -> tuple[list[ObjectCost], bool]:
-    """The vectors of memory cgroups for those parts that lie in accounted slabs: one for each slab, of a kmalloc cache.
+    """Each object's part of the vector of its slab, added up by the kmalloc cache that holds the vectors.
 
-    Nothing where no memory cgroup is charged; from nothing to all of them where that is not known. The second is
-    whether these are all: False where the kmalloc cache of some is not known.
+    A slab of a SLAB_ACCOUNT cache has one vector. If no memory cgroup is charged there are none; if that is unknown,
+    the costs range from zero to all vectors. Also returns whether the costs are complete: False if the kmalloc cache of
+    some vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
         return [], True
-    found: dict[str, ObjectCost] = {}
+    costs: dict[str, ObjectCost] = {}
     all_known = True
     for part in parts:
         line = table.get(part.cache)
@@ -41,15 +41,15 @@ def cgroup_vector_costs(
             all_known = False
             continue
         vectors = part.count / line.objects_per_slab
-        old = found.get(row.name) or _no_vectors(row)
-        high = (old.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
-        found[row.name] = old._replace(
-            count=old.count + vectors,
-            object_bytes=old.object_bytes + vectors * row.object_bytes,
+        cost = costs.get(row.name) or _no_vectors(row)
+        high = (cost.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
+        costs[row.name] = cost._replace(
+            count=cost.count + vectors,
+            object_bytes=cost.object_bytes + vectors * row.object_bytes,
             slab_bytes=high,
             high_slab_bytes=high,
         )
-    return [_rounded(part, sure=bool(charged)) for part in found.values()], all_known
+    return [_round_cost(cost, certain=bool(charged)) for cost in costs.values()], all_known
 
 
 def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
@@ -60,22 +60,22 @@ def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> Cach
 
 
 def has_vectors(snapshot: Snapshot) -> bool | None:
-    """Whether accounted slabs carry a vector; None where that is not known."""
+    """Whether slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
     sysctls = snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
         return False
     cgroups = snapshot.memory_cgroups.value
-    if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_LEFT_OVER_SPACE)):
+    if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):
         return measured_has_vectors(snapshot)
     return cgroups.charged
 
 
 def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
-    """By the group that the cache is merged into, which tells; else by the catalogue."""
+    """Whether the cache has SLAB_ACCOUNT, by the name of its group of merged caches; otherwise by the catalogue."""
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
-    seen = table.is_accounted(part.cache)
-    return kernel_object is not None and (kernel_object.accounted if seen is None else seen)
+    by_group = table.is_accounted(part.cache)
+    return kernel_object is not None and (kernel_object.accounted if by_group is None else by_group)
 
 
 def _no_vectors(row: CacheLine) -> ObjectCost:
@@ -84,11 +84,11 @@ def _no_vectors(row: CacheLine) -> ObjectCost:
     )
 
 
-def _rounded(part: ObjectCost, sure: bool) -> ObjectCost:
-    """Vectors as they are shown; of those that may not be there, the least is nothing."""
-    return part._replace(
-        count=round(part.count, 4),
-        object_bytes=round(part.object_bytes, 2) if sure else 0.0,
-        slab_bytes=round(part.slab_bytes or 0.0, 2) if sure else 0.0,
-        high_slab_bytes=round(part.high_slab_bytes or 0.0, 2),
+def _round_cost(cost: ObjectCost, certain: bool) -> ObjectCost:
+    """The cost rounded for display; if it is not certain that there are vectors, its lower bound is 0."""
+    return cost._replace(
+        count=round(cost.count, 4),
+        object_bytes=round(cost.object_bytes, 2) if certain else 0.0,
+        slab_bytes=round(cost.slab_bytes or 0.0, 2) if certain else 0.0,
+        high_slab_bytes=round(cost.high_slab_bytes or 0.0, 2),
     )

@@ -1,4 +1,4 @@
-"""The parts that kernel objects make of a figure: from a cache of their own, or from the kmalloc caches."""
+"""Bytes of one kernel object: its size and its share of a slab, in a cache of its own or in a kmalloc cache."""
 
 from __future__ import annotations
 
@@ -21,42 +21,45 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
-"""On 64-bit kernels struct socket_alloc is at least this since socket_wq is part of it, and was smaller before."""
+"""On 64-bit kernels struct socket_alloc has at least this size since it contains socket_wq, and was smaller before."""
 
 
 def object_costs(
     snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
 ) -> Iterator[ObjectCost | str]:
-    """The part that an object makes of a figure; nothing where this kernel has none; its name where it is not known."""
+    """The cost of `count` objects of a kind; nothing if the kernel has no such object.
+
+    Yields a text that names the object instead, if its size is unknown.
+    """
     if kernel_object is SOCKET_WQ:
         yield from _socket_wq(snapshot, table, count)
     elif kernel_object is LSM_SOCKET_BLOB:
         yield from _lsm_socket_blob(snapshot, table, count)
     else:
-        found = table.find(kernel_object)
-        if found.status == "unknown":
+        lookup = table.find(kernel_object)
+        if lookup.status == "unknown":
             yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif found.line is not None and not _is_too_small(snapshot, table, kernel_object, found.line):
-            yield cost_from_cache(kernel_object, found.line, count)
+        elif lookup.line is not None and not _is_unused_lsm_cache(snapshot, table, kernel_object, lookup.line):
+            yield cost_from_cache(kernel_object, lookup.line, count)
 
 
-def _is_too_small(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether a security module's cache is there but not used for sockets: it has fewer objects than there are files.
+def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
+    """Whether it is the cache of a security module that sockets do not use: fewer objects than sockets with a file.
 
-    As on kernels that were built with SELinux, and started with it and then without.
+    Kernels built with SELinux but booted without it have such caches.
     """
     sockstat = snapshot.sockstat.value
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
         return False
-    most, inode = table.row_max_in_use(line), table.find(SOCKET_ALLOC).line
+    max_in_use, inode = table.row_max_in_use(line), table.find(SOCKET_ALLOC).line
     with_file = max(0, (sockstat.allocated or 0) - (sockstat.orphans or 0))
     if inode is not None and inode.max_in_use is not None:
         with_file = min(with_file, inode.max_in_use)
-    return most is not None and most < with_file
+    return max_in_use is not None and max_in_use < with_file
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
-    """A part from a cache: its object's size, and its share of a slab."""
+    """The cost of `count` objects in a cache of their own; a text that names the object if its size is unknown."""
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     if size is None:
         return f"{kernel_object.struct} ({line.name})"
@@ -70,17 +73,17 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=round(count * size, 2),
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # The struct alone, without its padding, is the least that the object takes.
+        # A size without padding, or a computed one, is an estimate.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """Struct socket_wq, where it is an allocation of its own.
+    """Cost of struct socket_wq, if it is allocated separately.
 
-    It became part of struct socket with 5.3, and socket_alloc grew past 768 bytes then. Where the release and the size
-    of socket_alloc disagree, the release stands and the part is marked as estimated.
+    Since 5.3 it is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the size
+    of socket_alloc disagree, the release decides and the cost is marked as estimated.
     """
     release = _release(snapshot)
     inode = table.find(SOCKET_ALLOC).line
@@ -101,10 +104,10 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 
 
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """What the active security modules hang on a socket.
+    """Cost of what the active security modules allocate for a socket.
 
-    Of the sizes that BTF tells; else as a lab measured it; else a range, rounded by this kernel's own kmalloc caches.
-    A cache with fewer active objects than there are sockets cannot be the one.
+    The size is the one in BTF, else the one that a lab measured, else a range, rounded up to the kernel's own kmalloc
+    caches. A kmalloc cache with fewer active objects than there are sockets is ruled out.
     """
     modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
@@ -120,18 +123,18 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
             yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
         return
     ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
-    caches = table.kmalloc_caches(sum(least for least, _ in ranges), sum(most for _, most in ranges))
+    caches = table.kmalloc_caches(sum(low for low, _ in ranges), sum(high for _, high in ranges))
     sockets = (sockstat.allocated or 0) if sockstat else 0
     in_use = [(line, table.kmalloc_max_in_use(line)) for line in caches]
-    able = [line for line, most in in_use if most is None or most >= sockets]
-    if not able or able[0].object_bytes is None:
+    possible = [line for line, max_in_use in in_use if max_in_use is None or max_in_use >= sockets]
+    if not possible or possible[0].object_bytes is None:
         yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
         return
-    yield _from_kmalloc(LSM_SOCKET_BLOB, able[0], able[-1], count, estimated=True)
+    yield _from_kmalloc(LSM_SOCKET_BLOB, possible[0], possible[-1], count, estimated=True)
 
 
 def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None:
-    """The sum of what the modules keep for a sock; None where BTF does not show each of their structs."""
+    """Total size of the modules' structs for a socket; None if BTF lacks any of them."""
     structs = snapshot.btf.value.structs if snapshot.btf.value else {}
     sizes = [structs.get(LSM_SOCKET_BLOB_STRUCTS[name]) for name in modules]
     known = [layout.size_bytes for layout in sizes if layout is not None]
@@ -141,7 +144,7 @@ def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None
 def _from_kmalloc(
     kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool
 ) -> ObjectCost:
-    """A part that lies in one of the kmalloc caches from one to another."""
+    """The cost of `count` objects in a kmalloc cache that is at least `low` and at most `high`."""
     low_share, high_share = low.slab_share_bytes, high.slab_share_bytes
     return ObjectCost(
         kernel_object.struct,

@@ -1,4 +1,4 @@
-"""What a socket in a state holds."""
+"""Bytes of one socket in a TCP state: the costs of all objects that it holds, added up."""
 
 from __future__ import annotations
 
@@ -15,28 +15,26 @@ from tcptop.snapshot import Snapshot
 
 
 class FamilyMix(NamedTuple):
-    """How the machine's sockets are split between the families; the shares add up to 1."""
+    """The shares of IPv4 and IPv6 in the machine's sockets; they add up to 1."""
 
     ipv4: float
     ipv6: float
 
     def share(self, kernel_object: KernelObject) -> float:
-        """The share of sockets that hold such an object."""
+        """The share of sockets that hold the object: 1 unless it belongs to one family."""
         if kernel_object.family is None:
             return 1.0
         return self.ipv4 if kernel_object.family == "ipv4" else self.ipv6
 
 
 IPV4 = FamilyMix(1.0, 0.0)
-
-
 IPV6 = FamilyMix(0.0, 1.0)
 
 
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
-    """What one socket in a state holds, with or without a local port of its own."""
-    shares = [(each, mix.share(each)) for each in objects_held(state, owns_port)]
-    key = tuple((each.struct, share) for each, share in shares if share)
+    """The cost of one socket in a state, with or without a local port of its own; computed once per CacheTable."""
+    shares = [(item, mix.share(item)) for item in objects_held(state, owns_port)]
+    key = tuple((item.struct, share) for item, share in shares if share)
     if key not in table.socket_costs:
         table.socket_costs[key] = _add_up(snapshot, table, shares)
     return table.socket_costs[key]
@@ -44,14 +42,17 @@ def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: Family
 
 @cache
 def objects_held(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
-    """What a socket in a state may hold, with or without a local port of its own."""
+    """The objects of a socket in a state, of both families, except memory cgroup vectors.
+
+    Bind buckets only if the socket owns its local port.
+    """
     return tuple(
-        each
-        for each in KERNEL_OBJECTS
-        if state in each.held_in
-        and each.always_held
-        and each is not CGROUP_VECTORS
-        and (owns_port or each.per != "local port")
+        item
+        for item in KERNEL_OBJECTS
+        if state in item.held_in
+        and item.always_held
+        and item is not CGROUP_VECTORS
+        and (owns_port or item.per != "local port")
     )
 
 
@@ -61,11 +62,11 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         if not share:
             continue
-        for found in object_costs(snapshot, table, kernel_object, share):
-            if isinstance(found, ObjectCost):
-                parts.append(found)
+        for cost in object_costs(snapshot, table, kernel_object, share):
+            if isinstance(cost, ObjectCost):
+                parts.append(cost)
             else:
-                missing.append(found)
+                missing.append(cost)
     vectors, all_known = cgroup_vector_costs(snapshot, table, parts)
     parts += vectors
     if not all_known:
@@ -73,7 +74,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
-    # A share of a slab is at least the object; where no share is known at all, no such sum is given.
+    # An object is a lower bound on its share of a slab. Without any known share there is no sum of shares.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(
@@ -86,7 +87,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
 
 
 def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
-    """The parts of a figure with those of one label together; without a page size, by object bytes."""
+    """Parts with the same label added up: their slab bytes, or their object bytes if the page size is unknown."""
     slices: dict[str, float] = {}
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes

@@ -1,4 +1,4 @@
-"""Two ledgers, figure by figure."""
+"""Compare two ledgers figure by figure."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from tcptop.ledger import AccountingMode, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
-"""The screen's alone."""
+"""Sources that only the screen uses."""
 
-TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
+MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
 def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> LedgerDifference:
-    """What changed from one ledger to another; the labels are what the user calls them."""
+    """The differences between two ledgers; `labels` are the names that the user gave them."""
     unlike = _unlike(before, after)
     growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
     return LedgerDifference(
-        before=_subject(before, labels[0]),
-        after=_subject(after, labels[1]),
+        before=_compared_input(before, labels[0]),
+        after=_compared_input(after, labels[1]),
         unlike=unlike,
         sockets=_sockets(before, after),
         connection=_connection(before, after),
@@ -46,7 +46,7 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
     )
 
 
-def _subject(ledger: Ledger, label: str) -> ComparedInput:
+def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
     host = ledger.host
     return ComparedInput(
         label=label,
@@ -66,7 +66,7 @@ def _subject(ledger: Ledger, label: str) -> ComparedInput:
 
 
 def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """What sets the two apart for good: sizes are of one kernel, and growth is of one machine."""
+    """Why the two cannot be the same machine at two times: kernel, page size, name or number of CPUs differ."""
     one, two = before.host, after.host
     pairs = {
         "kernel": (one.kernel, two.kernel),
@@ -81,26 +81,34 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
 
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
-    most = (one.time_wait_machine_max, two.time_wait_machine_max)
+    time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
         Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="here"),
         Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
-        Change("time_wait_machine_max", "TIME_WAIT", "count", *most, *_both("at most", *most), note="machine"),
+        Change(
+            "time_wait_machine_max",
+            "TIME_WAIT",
+            "count",
+            *time_wait_max,
+            *_bounds("at most", *time_wait_max),
+            note="machine",
+        ),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
     )
 
 
-def _both(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
+def _bounds(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
+    """The bound of two figures; `exact` where a figure is unknown."""
     one, two = ("exact" if figure is None else bound for figure in figures)
     return one, two
 
 
 def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     changes: list[Change] = []
-    for mode, title in TITLES.items():
+    for mode, title in MODE_TITLES.items():
         one, two = before.costs[mode], after.costs[mode]
         mixes = (one.by_family["mix"], two.by_family["mix"])
         now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
@@ -118,7 +126,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
-    """Shares of full slabs; of an outgoing socket the most, as everywhere."""
+    """The change of a socket's slab bytes; with `at_most`, of their upper bounds, as outgoing sockets are shown."""
     figures = [_side_bytes(side, at_most) for side in (before, after)]
     bounds = [_bound(side, at_most) for side in (before, after)]
     return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
@@ -147,12 +155,12 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
 
 
 def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
-    others = {state.state: state for state in after.states}
+    after_by_name = {state.state: state for state in after.states}
     changes = []
     for one in before.states:
-        two = others[one.state]
+        two = after_by_name[one.state]
         bounds: list[Bound] = [
-            "at most" if each.count_is_upper_bound and each.count is not None else "exact" for each in (one, two)
+            "at most" if state.count_is_upper_bound and state.count is not None else "exact" for state in (one, two)
         ]
         changes.append(
             StateChange(

@@ -1,7 +1,7 @@
-"""The ways through the kernel that allocate a socket's objects and free them, as trees of functions.
+"""Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are those of Linux 6.x; where an older kernel differs enough to mislead, the note says so. A call that
-allocates or frees names the objects, so that the sizes of the running kernel can be shown beside it.
+Function names are those of Linux 6.x; a note marks where older kernels differ enough to mislead. A call that allocates
+or frees lists the objects of the catalogue, so that their sizes on the running kernel can be shown beside it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """One function, or a chain of them, and the calls in it that lead to an allocation or a release."""
+    """A function, or a chain of functions, and those of its calls that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -54,7 +54,7 @@ class Call(NamedTuple):
 
 
 class CallPathPage(NamedTuple):
-    """One page of trees."""
+    """A page of `tcptop explain`: a title and its call trees."""
 
     title: str
     trees: tuple[Call, ...]
@@ -317,25 +317,24 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
     "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
     "optional": CallPathPage("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
 }
-"""The pages of trees, by the name that the command line has for them."""
+"""The pages of call trees, by their names in `tcptop explain`."""
 
 
-def prune_tree(call: Call, wanted: Objects, freed: bool) -> Call | None:
-    """The part of a tree that leads to where objects are allocated, or released; None where none of it does."""
-    calls = tuple(found for each in call.calls if (found := prune_tree(each, wanted, freed)) is not None)
-    ends = call.frees if freed else call.allocates
-    own = tuple(item for item in ends if item in wanted)
+def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
+    """Cut a tree down to the calls that allocate (or, if `freed`, free) the objects; None if no call does."""
+    calls = tuple(pruned for inner in call.calls if (pruned := prune_tree(inner, objects, freed)) is not None)
+    own = tuple(item for item in (call.frees if freed else call.allocates) if item in objects)
     if not calls and not own:
         return None
     return Call(call.function, calls, () if freed else own, own if freed else (), call.note)
 
 
-def find_call_trees(wanted: Objects, freed: bool = False) -> Iterator[Call]:
-    """Every way that allocates, or releases, one of the objects; each tree once."""
+def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
+    """Every call tree that allocates (or, if `freed`, frees) one of the objects, pruned to it; no tree twice."""
     seen: list[Call] = []
     for page in CALL_PATH_PAGES.values():
         for tree in page.trees:
-            found = prune_tree(tree, wanted, freed)
-            if found is not None and found not in seen:
-                seen.append(found)
-                yield found
+            pruned = prune_tree(tree, objects, freed)
+            if pruned is not None and pruned not in seen:
+                seen.append(pruned)
+                yield pruned
