@@ -92,7 +92,7 @@ class Document:
         return re.findall(r"^tcptop --json \| (jq .+)$", self.text, re.MULTILINE)
 
     def rows(self) -> Iterator[tuple[str, Type, bool]]:
-        """Yields each field, `cache.bytes`, and its elements, `zone.free_area[]`: type, and whether it is never null."""
+        """Yields each field, `cache.bytes`, and its elements, `zone.free_area[]`: type, whether it is never null."""
         for anchor, table in self.tables.items():
             for each in table.fields:
                 row, kind, never_null = f"{anchor}.{each.name}", each.type, each.never_null
