@@ -46,10 +46,10 @@ class TreeSequenceHost:
         # The duration of a read decides when the source is read again, so it must be the same on every machine.
         return [file._replace(took_us=7) for file in await self._host.read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
-        return (await self._host.folder(path))._replace(took_us=11)
+    async def list_folder(self, path: str) -> FolderRead:
+        return (await self._host.list_folder(path))._replace(took_us=11)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:

@@ -23,11 +23,11 @@ class ReplayHost:
         """The recorded file of each path."""
         return [self._files.get(path) or FileRead(path, None, _missing(), 0) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """The recorded listing of a folder."""
         return self._folders.get(path) or FolderRead(path, None, _missing(), 0)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Calls `call` directly: it computes on bytes already read."""
         return call()
 
