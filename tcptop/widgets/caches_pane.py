@@ -41,7 +41,7 @@ class CachesPane(CursorGrid):
         return [
             GridColumn(
                 title=column.title,
-                min_width=column.least_width,
+                min_width=column.min_width,
                 left=column.left,
                 importance=column.importance if column.id != choices.sort else SORTED_IMPORTANCE,
                 sorted="" if column.id != choices.sort else ("▾" if column.descending != choices.reverse else "▴"),

@@ -119,7 +119,7 @@ def figure_lines(
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
-        with_reason: ends with the reason why there is no average, if it fits; a bar with a single part makes room for it.
+        with_reason: adds the reason why there is no average, if it fits; a bar with a single part makes room.
         ascii_only: draws the digits in ASCII.
 
     """

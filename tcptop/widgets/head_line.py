@@ -35,7 +35,7 @@ class HeadLine(Pane):
 
 
 def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
-    """The machine on the left, state and choices on the right. If not all fits, details of the machine are dropped first."""
+    """The machine on the left, state and choices on the right. Details of the machine are dropped if not all fits."""
     host = ledger.host
     view = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
     clock: list[Piece] = []
