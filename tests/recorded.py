@@ -190,13 +190,13 @@ class MemoryHost:
             for path, data in found
         ]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists the given folders; any other is missing."""
         if path in self.folders:
             return FolderRead(path, self.folders[path], None, 1)
         return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Makes the call."""
         return call()
 

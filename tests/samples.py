@@ -1,4 +1,4 @@
-"""Recordings to test with: the recorded trees, played one after another as a live host would give them."""
+"""Recordings for tests: made from the recorded trees, which a host presents one after another as if live."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ STARTED_UNIX_S = 1_795_348_800.25
 
 @dataclass(frozen=True, repr=False)
 class IntactRecording:
-    """A recording that nothing is wrong with, and what was shown live."""
+    """An intact recording, with the snapshots that it was made from."""
 
     path: Path
-    shown: list[Snapshot]
+    live_snapshots: list[Snapshot]
 
 
 class TreeSequenceHost:
-    """A host that says it is live, and whose files are those of one tree after another."""
+    """A host that claims to be live and serves one tree after another, by `turn`."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._hosts = [FolderHost(str(root)) for root in roots]
@@ -43,13 +43,13 @@ class TreeSequenceHost:
         return self._hosts[self.turn % len(self._hosts)]
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        # What a read takes decides what is read next; these take as long on every machine.
+        # The duration of a read decides when the source is read again, so it must be the same on every machine.
         return [file._replace(took_us=7) for file in await self._host.read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
-        return (await self._host.folder(path))._replace(took_us=11)
+    async def list_folder(self, path: str) -> FolderRead:
+        return (await self._host.list_folder(path))._replace(took_us=11)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:
@@ -58,16 +58,16 @@ class TreeSequenceHost:
 
 
 def phase_trees(kernel: str) -> list[Path]:
-    """The trees of one kernel."""
+    """The trees of one kernel, one for each recorded phase."""
     return [tree(kernel, phase) for phase in RECORDINGS[kernel]]
 
 
 def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS) -> list[Snapshot]:
-    """Records so many samples, one a second by the sampler's clock; gives what was shown live."""
+    """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots."""
     host = TreeSequenceHost(roots)
     recorder = Recorder(str(path), bounds)
     clock_s = 5000.125
-    shown: list[Snapshot] = []
+    live_snapshots: list[Snapshot] = []
     try:
         sampler = Sampler(
             host,
@@ -78,19 +78,19 @@ def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_
         )
         for _ in range(samples):
             read_due(sampler)
-            shown.append(sampler.snapshot())
-            recorder.write(shown[-1])
+            live_snapshots.append(sampler.snapshot())
+            recorder.write(live_snapshots[-1])
             host.turn += 1
             clock_s += 1.000244140625
     finally:
         recorder.close()
         host.close()
-    return shown
+    return live_snapshots
 
 
 @contextmanager
 def recording_at(path: Path) -> Iterator[Recording]:
-    """A recording, closed at the end."""
+    """Opens a recording, and closes it at the end."""
     recording = open_recording(str(path))
     try:
         yield recording
@@ -99,5 +99,5 @@ def recording_at(path: Path) -> Iterator[Recording]:
 
 
 def is_one_line(text: str) -> bool:
-    """Whether a text is one line that can be printed."""
+    """Whether a text is one non-empty line of printable characters."""
     return bool(text) and printable(text) == text

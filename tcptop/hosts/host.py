@@ -47,7 +47,7 @@ class Identity(NamedTuple):
     """When a saved tree was saved, where it tells."""
 
 
-class NotHeldError(FileNotFoundError):
+class NotSavedError(FileNotFoundError):
     """A file that is not there for a reason that the host knows: its `strerror` is for a person."""
 
 
@@ -60,11 +60,11 @@ class Host(Protocol):
         """Reads all the paths, one after another; gives one answer for each, in their order."""
         ...
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists a folder, with the targets of its links."""
         ...
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Makes a call that reads this machine by itself (a library's), in the way that this host reads."""
         ...
 

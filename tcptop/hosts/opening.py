@@ -49,7 +49,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
     """The tree itself, unless its name or a folder in it shows that it is a sosreport."""
-    if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.folder(SOSREPORT_FOLDER)).entries is None:
+    if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree
     from tcptop.hosts.sosreport import SosreportHost
 

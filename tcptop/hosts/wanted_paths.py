@@ -23,11 +23,11 @@ class WantedPaths:
         self._file = _expression(files)
         self._folder_above = _expression({*above, *PROCESS_LINKS})
 
-    def has(self, path: str) -> bool:
+    def matches(self, path: str) -> bool:
         """Whether a pattern matches the path."""
         return self._file.fullmatch(path) is not None
 
-    def has_below(self, path: str) -> bool:
+    def is_above(self, path: str) -> bool:
         """Whether the path is a folder above such a path, in whose place a link may be."""
         return self._folder_above.fullmatch(path) is not None
 

@@ -1,4 +1,4 @@
-"""What a host answered while one source was read, as bytes: whole, or as the difference from an earlier bundle."""
+"""Encodes a bundle, the host's answers to one read of a source: whole, or as the difference from an earlier bundle."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tcptop.recording.number_delta import apply_delta, make_delta
 from tcptop.recording.varints import Reader, write_bytes, write_number, write_signed
 
 MAX_FILE_BYTES = 16 << 20
-"""As a host reads at most (tcptop/hosts/folder.py)."""
+"""The limit of a host for one file (tcptop/hosts/folder.py)."""
 MAX_SHARED_BYTES = 64 << 20
-"""Of the large files of one read: a record of a few bytes may name many."""
+"""Limit for all shared files of one read: a hostile record of a few bytes can name many."""
 MAX_ANSWERS = 20_000
 
 FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
@@ -24,7 +24,7 @@ Bundle = tuple[HostAnswer, ...]
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A large file that stands elsewhere in the recording."""
+    """A large file, stored once in the table `content` and referred to by its digest."""
 
     path: str
     digest: bytes
@@ -34,14 +34,14 @@ StoredBundle = tuple[HostAnswer | SharedFile, ...]
 
 
 DigestOf = Callable[[bytes], "bytes | None"]
-"""Keeps a large file's bytes once and gives their digest; None for one that is to stand where it is used."""
+"""Stores a large file and returns its digest; None for a small file, which is stored inline."""
 
 ContentOf = Callable[[bytes], bytes]
-"""The bytes of a digest; raises ValueError where they are lost or damaged."""
+"""Returns the bytes of a digest; raises ValueError if they are missing or damaged."""
 
 
 def write_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
-    """Appends a bundle whole."""
+    """Appends a whole bundle."""
     write_number(out, len(bundle))
     for answer in bundle:
         write_bytes(out, _path_bytes(answer.path))
@@ -49,12 +49,12 @@ def write_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
 
 
 def read_bundle(reader: Reader) -> StoredBundle:
-    """The bundle that `put_bundle` wrote; raises ValueError for anything else."""
+    """Reads a bundle that `write_bundle` wrote; raises ValueError for anything else."""
     return tuple(_read_answer(reader, reader.text()) for _ in range(_read_count(reader)))
 
 
 def write_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
-    """Appends what makes `new` of `old`; False, with nothing appended, where they are not of the same paths."""
+    """Appends the difference from `old` to `new`; False, with nothing appended, if their paths or types differ."""
     if [(type(answer), answer.path) for answer in old] != [(type(answer), answer.path) for answer in new]:
         return False
     changed = bytearray()
@@ -78,38 +78,38 @@ def write_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: Digest
 
 
 def read_difference(reader: Reader, old: Bundle) -> StoredBundle:
-    """The bundle that `put_difference` was given as `new`; raises ValueError for anything else."""
-    found: list[HostAnswer | SharedFile] = list(old)
+    """Reads a difference and returns the bundle `new`; raises ValueError if it does not fit `old`."""
+    answers: list[HostAnswer | SharedFile] = list(old)
     index = -1
     for _ in range(_read_count(reader)):
         index += 1 + reader.number()
-        if index >= len(found):
-            raise ValueError("a difference from other files")
-        before = found[index]
+        if index >= len(answers):
+            raise ValueError("a difference that does not fit its base files")
+        before = answers[index]
         form = reader.number()
         if form == OTHER:
-            found[index] = _read_answer(reader, before.path)
+            answers[index] = _read_answer(reader, before.path)
         elif form == NUMBERS and isinstance(before, FileRead) and before.data is not None:
-            found[index] = FileRead(before.path, apply_delta(before.data, reader.bytes(), MAX_FILE_BYTES), None, 0)
+            answers[index] = FileRead(before.path, apply_delta(before.data, reader.bytes(), MAX_FILE_BYTES), None, 0)
         else:
-            raise ValueError("a difference from other files")
-    return tuple(found)
+            raise ValueError("a difference that does not fit its base files")
+    return tuple(answers)
 
 
 def load_shared_files(stored: StoredBundle, content_of: ContentOf) -> Bundle:
-    """The bundle with its large files; raises ValueError where one is lost or damaged, or they are too much."""
-    found: list[HostAnswer] = []
+    """The bundle with its shared files; raises ValueError if one is missing or damaged, or they are too large."""
+    answers: list[HostAnswer] = []
     left_bytes = MAX_SHARED_BYTES
     for answer in stored:
         if not isinstance(answer, SharedFile):
-            found.append(answer)
+            answers.append(answer)
             continue
         data = content_of(answer.digest)
         left_bytes -= len(data)
         if left_bytes < 0:
             raise ValueError("more large files than a source reads")
-        found.append(FileRead(answer.path, data, None, 0))
-    return tuple(found)
+        answers.append(FileRead(answer.path, data, None, 0))
+    return tuple(answers)
 
 
 def _write_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
@@ -145,7 +145,7 @@ def _read_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     if kind == FOLDER:
         entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_read_count(reader))}
         return FolderRead(path, entries, None, 0)
-    raise ValueError("an answer of an unknown kind")
+    raise ValueError("an answer of unknown type")
 
 
 def _is_same_answer(one: HostAnswer, other: HostAnswer) -> bool:

@@ -1,4 +1,4 @@
-"""A recording's file as samples: its times at once, each sample when it is asked for."""
+"""A recording from its file: the times are read when it is opened, a sample on request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
-"""Two months at one a second; what is listed of each takes 32 bytes."""
+"""Two months at one sample a second. Each takes 32 bytes in the arrays of numbers, times and counts."""
 MAX_CACHED_BYTES = 8 << 20
-"""Of records, unpacked."""
-MIN_RECORD_BYTES = 1 << 12
-"""What a record takes at least."""
+"""Limit of the cache of unpacked records."""
+RECORD_OVERHEAD_BYTES = 1 << 12
+"""Assumed overhead of a cached record, added to its size."""
 MAX_CACHED_SAMPLES = 4
 
 NO_COUNT = -1
+"""Stands for an unknown count in the arrays."""
 MAX_COUNT = 1 << 62
 MAX_UNIX_S = 1e11
 
@@ -35,10 +36,10 @@ Row = tuple[Any, ...]
 
 
 class FileRecording:
-    """The samples of one file; another tcptop may still be adding to it, and what it adds is not seen."""
+    """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
-        """Opens a file of `tcptop record`; raises TcptopError or OSError as `opened_file` does."""
+        """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if it holds no sample."""
         self.path = path
         self._connection = open_file(path)
         self._numbers = array("q")
@@ -62,12 +63,12 @@ class FileRecording:
         return len(self._numbers)
 
     def taken_at_unix_s(self, index: int) -> float | None:
-        """When a sample was taken."""
+        """The time of a sample; None if unknown."""
         time_s = self._times[index]
         return None if math.isnan(time_s) else time_s
 
     def timeline_counts(self, index: int) -> TimelineCounts:
-        """What a time line shows of a sample."""
+        """The counts of one sample, for the time line."""
         allocated, time_wait = self._allocated[index], self._time_wait[index]
         return TimelineCounts(
             None if allocated == NO_COUNT else allocated,
@@ -75,20 +76,20 @@ class FileRecording:
         )
 
     def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest of each count in a range."""
+        """The largest value of each count over a range of samples."""
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
         return TimelineCounts(*(None if count == NO_COUNT else count for count in most))
 
     def snapshot(self, index: int) -> Snapshot:
-        """The sample as it was live."""
+        """The snapshot as it was live."""
         return self._replayed(index).sample.snapshot
 
     def sample(self, index: int) -> RecordedSample:
-        """The same with what was read."""
+        """The snapshot with the bytes that were read."""
         return self._replayed(index).sample
 
     def damage(self, index: int) -> str | None:
-        """What of a sample is damaged."""
+        """The damage to a sample, in one line; None if it is intact."""
         return self._replayed(index).damage
 
     def close(self) -> None:
@@ -96,33 +97,33 @@ class FileRecording:
         self._connection.close()
 
     def _read_content(self, digest: bytes) -> bytes:
-        """The bytes of a large file; raises ValueError where they are lost or damaged."""
-        kept = self._contents.get(digest)
-        if kept is None:
-            kept = unpack(self._read_blob("content", "digest", digest), 0)
-            if sha256(kept).digest() != digest:
-                raise DamagedError("a large file that it refers to is another")
-            self._contents = {digest: kept}
-        return kept
+        """The bytes of a large file; raises ValueError if they are missing or damaged."""
+        content = self._contents.get(digest)
+        if content is None:
+            content = unpack(self._read_blob("content", "digest", digest), 0)
+            if sha256(content).digest() != digest:
+                raise DamagedError("a large file that it refers to does not match its digest")
+            self._contents = {digest: content}
+        return content
 
     def _replayed(self, index: int) -> ReplayedSample:
         number = self._numbers[index]
-        found = self._samples.get(number)
-        if found is None:
-            found = self._replay.replayed(number, self.taken_at_unix_s(index))
+        sample = self._samples.get(number)
+        if sample is None:
+            sample = self._replay.replay(number, self.taken_at_unix_s(index))
             while len(self._samples) >= MAX_CACHED_SAMPLES:
                 del self._samples[next(iter(self._samples))]
-            self._samples[number] = found
-        return found
+            self._samples[number] = sample
+        return sample
 
     def _read_record(self, number: int) -> SampleRecord:
-        """The record of a number; raises ValueError where it is damaged or gone."""
-        found = self._records.get(number)
-        if found is None:
+        """The record with this number; raises ValueError if it is damaged or missing."""
+        record = self._records.get(number)
+        if record is None:
             data = unpack(self._read_blob("record", "number", number), number)
-            found = parse_record(data)
-            self._records.put(number, found, MIN_RECORD_BYTES + len(data))
-        return found
+            record = parse_record(data)
+            self._records.put(number, record, RECORD_OVERHEAD_BYTES + len(data))
+        return record
 
     def _read_blob(self, table: str, key: str, value: int | bytes) -> bytes:
         query = (
@@ -135,11 +136,11 @@ class FileRecording:
         if row is None:
             raise DamagedError("it is not in the file")
         if not isinstance(row[0], bytes):
-            raise DamagedError("it is no record")
+            raise DamagedError("it is not a record")
         return row[0]
 
     def _list_samples(self) -> None:
-        """Lists the samples. Where the list is damaged, those that only the records know of have no time there."""
+        """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
         query = "SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number"
         listed = list(self._read_rows(query))
         if self._list_is_damaged:
@@ -149,7 +150,7 @@ class FileRecording:
             raise TcptopError(f"{printable(self.path)}: {damaged}it holds no sample")
         if len(listed) > MAX_SAMPLES:
             raise TcptopError(
-                f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples; no recorder keeps so many"
+                f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
         for number, taken_at_unix_s, allocated, time_wait in listed:
             self._numbers.append(number)
@@ -158,17 +159,17 @@ class FileRecording:
             self._time_wait.append(_valid_count(time_wait))
 
     def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
-        """The list from its other end too, and what only the records themselves tell."""
-        found: dict[int, Row] = {}
+        """The list, completed from its other end, backwards up to the damage, and with the numbers of all records."""
+        row_of: dict[int, Row] = {}
         for order in ("", " DESC"):
             for (number,) in self._read_rows(f"SELECT number FROM record ORDER BY number{order}"):
-                found.setdefault(number, (number, None, None, None))
+                row_of.setdefault(number, (number, None, None, None))
         listed += self._read_rows(f"{query} DESC")
-        found.update((row[0], row) for row in listed)
-        return [found[number] for number in sorted(found)]
+        row_of.update((row[0], row) for row in listed)
+        return [row_of[number] for number in sorted(row_of)]
 
     def _read_rows(self, query: str) -> Iterator[Row]:
-        """What a query gives, up to damage."""
+        """The rows of a query up to the first damage, which sets `_list_is_damaged`."""
         try:
             yield from self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
         except sqlite3.OperationalError:
@@ -177,9 +178,9 @@ class FileRecording:
             self._list_is_damaged = True
 
 
-def _valid_time(found: object) -> float:
-    return found if isinstance(found, float) and abs(found) < MAX_UNIX_S else math.nan
+def _valid_time(value: object) -> float:
+    return value if isinstance(value, float) and abs(value) < MAX_UNIX_S else math.nan
 
 
-def _valid_count(found: object) -> int:
-    return found if isinstance(found, int) and 0 <= found < MAX_COUNT else NO_COUNT
+def _valid_count(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < MAX_COUNT else NO_COUNT

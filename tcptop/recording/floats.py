@@ -1,4 +1,4 @@
-"""Times in few bytes, without the loss of a bit: as a whole number of nanoseconds where that tells all."""
+"""Times in few bytes and without loss: as a count of nanoseconds where that is exact, else as a double."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NONE, RAW, NANOSECOND_COUNT = range(3)
 
 
 def write_time(out: bytearray, time_s: float | None, base_ns: int = 0) -> None:
-    """Appends seconds, or None; few bytes where they are near the base."""
+    """Appends a time in seconds, or None; a time near the base takes few bytes."""
     if time_s is None:
         write_number(out, NONE)
         return
@@ -27,7 +27,7 @@ def write_time(out: bytearray, time_s: float | None, base_ns: int = 0) -> None:
 
 
 def read_time(reader: Reader, base_ns: int = 0) -> float | None:
-    """The seconds that `put_time` wrote with the same base; raises ValueError for anything else."""
+    """Reads a time that `write_time` wrote with the same base; raises ValueError for anything else."""
     form = reader.number()
     if form == NONE:
         return None
@@ -36,9 +36,9 @@ def read_time(reader: Reader, base_ns: int = 0) -> float | None:
     if form == RAW:
         (time_s,) = struct.unpack("<d", reader.take(8))
         return float(time_s)
-    raise ValueError("a time of an unknown form")
+    raise ValueError("a time of unknown encoding")
 
 
 def base_ns(time_s: float) -> int:
-    """The base for times near this one."""
+    """The base, in nanoseconds, for times near this one."""
     return round(time_s * NANOSECONDS) if abs(time_s) < 1e10 else 0

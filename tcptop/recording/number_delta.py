@@ -1,7 +1,7 @@
-"""The difference of two texts that are alike but for their numbers, as two reads of one kernel file are.
+"""Delta of two texts that differ mainly in their numbers, as two reads of one kernel file do.
 
-Lines that differ are named; in a line that differs only in numbers, only these. What is in a line, or in a file, that
-differs otherwise is kept as it is, so that every pair of texts has a difference.
+Of a line that differs in numbers only, the delta holds the changes of these numbers; of any other changed line, the
+line itself. If the number of lines differs, it holds the changed lines as they are. Any two texts have a delta.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SAME_LINES = 0
 OTHER_LINES = 1
 
 LITERAL = 0
-"""Instead of a mask of the numbers that differ: the whole line follows."""
+"""In place of the mask of changed numbers: the whole line follows."""
 
 
 def make_delta(old: bytes, new: bytes) -> bytes:
-    """What `patched` makes `new` from, given `old`."""
+    """The delta from which `apply_delta` makes `new`, given `old`."""
     out = bytearray()
     old_lines, new_lines = old.split(b"\n"), new.split(b"\n")
     if len(old_lines) != len(new_lines):
@@ -39,10 +39,10 @@ def make_delta(old: bytes, new: bytes) -> bytes:
 
 
 def apply_delta(old: bytes, difference: bytes, max_bytes: int) -> bytes:
-    """The text that `delta` was given as `new`.
+    """The text that `make_delta` was given as `new`.
 
     Raises:
-        ValueError: for a difference that `delta` did not make from this `old`, or that makes more than `most_bytes`.
+        ValueError: if the delta does not fit `old`, or the text would be larger than `max_bytes`.
 
     """
     reader = Reader(difference)
@@ -51,22 +51,22 @@ def apply_delta(old: bytes, difference: bytes, max_bytes: int) -> bytes:
     if form == OTHER_LINES:
         first, left_out = reader.number(), reader.number()
         if first + left_out > len(lines):
-            raise ValueError("a difference from another text")
+            raise ValueError("a difference that does not fit its base text")
         lines[first : first + left_out] = reader.bytes().split(b"\n") if reader.number() else []
     elif form == SAME_LINES:
         index = -1
         while not reader.at_end:
             index += 1 + reader.number()
             if index >= len(lines):
-                raise ValueError("a difference from another text")
+                raise ValueError("a difference that does not fit its base text")
             lines[index] = _read_line(reader, lines[index])
     else:
-        raise ValueError("a difference of an unknown form")
+        raise ValueError("a difference of unknown type")
     if not reader.at_end:
-        raise ValueError("more than a difference")
+        raise ValueError("bytes after the end of a difference")
     new = b"\n".join(lines)
     if len(new) > max_bytes:
-        raise ValueError("a difference that makes too much")
+        raise ValueError("a difference that expands to too much")
     return new
 
 
@@ -96,7 +96,7 @@ def _write_line(out: bytearray, old: bytes, new: bytes) -> None:
 
 
 def _number_differences(old: bytes, new: bytes) -> tuple[int, list[int]]:
-    """Which numbers of a line differ, as a mask, and by how much; LITERAL where that does not tell all."""
+    """The mask of the numbers that differ and their changes; LITERAL if the line differs in more than its numbers."""
     was, now = NUMBER.split(old), NUMBER.split(new)
     if len(was) != len(now) or was[::3] != now[::3]:
         return LITERAL, []
@@ -124,7 +124,7 @@ def _read_line(reader: Reader, old: bytes) -> bytes:
     while mask:
         if mask & 1:
             if at >= len(pieces) or len(pieces[at]) > MAX_DIGITS:
-                raise ValueError("a difference from another text")
+                raise ValueError("a difference that does not fit its base text")
             pieces[at - 1], pieces[at] = _add_to_number(pieces[at - 1], pieces[at], reader.signed())
         mask >>= 1
         at += 3
@@ -132,7 +132,7 @@ def _read_line(reader: Reader, old: bytes) -> bytes:
 
 
 def _add_to_number(blanks: bytes, digits: bytes, difference: int) -> tuple[bytes, bytes]:
-    """The blanks and the digits that stand there after a number grew: right-adjusted where it was."""
+    """The blanks and digits after adding to a number; a number after two or more blanks stays right-aligned."""
     new = b"%d" % (int(digits) + difference)
     if len(blanks) < 2:
         return blanks, new

@@ -1,4 +1,4 @@
-"""Opens whatever is a recording, by what it holds and not by its name."""
+"""Opens a recording of any kind; the kind follows from the contents, not from the name."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archiv
 
 
 def open_recording(path: str) -> Recording:
-    """The recording at a path.
+    """Opens the recording at a path.
 
     Raises:
-        TcptopError: where there is none, it may not be read, or it is something else.
+        TcptopError: if the path does not exist, cannot be read, or is not a recording.
 
     """
     where = printable(path)
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
+        mode = os.stat(path).st_mode  # noqa: PTH116 (ValueError below: a path with a NUL byte)
     except OSError as error:
         raise TcptopError(f"{where}: {error.strerror}") from None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Makes records, block after block: what is new of each source, as its difference from the block's whole copy."""
+"""Encodes snapshots as records: of each source, a new reading as the difference from earlier files of the block."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import NOT_READ, Snapshot
 
 UNRECORDED_READING = "machine_load"
-"""psutil's: it reads no file through a host."""
+"""The one reading that is not recorded: psutil reads it, not a source through a host."""
 
 MIN_COMPRESSION_RATIO = 4
-"""A difference larger than one part in so many of the whole makes a new whole."""
+"""Minimum ratio of whole files to their difference, in bytes; below it the files are written whole."""
 
 
 class _LastReading(NamedTuple):
-    """What the sample before showed of a source, and in which record it stands."""
+    """The reading of a source in the sample before, and the number of the record that holds it."""
 
     reading: AnyReading
     number: int
 
 
 class _StoredRead(NamedTuple):
-    """The last read of a source that stands in a record of this block, and the number of that record."""
+    """The last read of a source in this block, and the number of the record that holds it."""
 
     read: SourceRead
     number: int
 
 
 class _Base(NamedTuple):
-    """Files that later ones may differ from, and the number of the record where they stand."""
+    """Files that later ones can be a difference from, and the number of the record that holds them."""
 
     files: Bundle
     number: int
@@ -52,7 +52,7 @@ class _Base(NamedTuple):
 
 
 class RecordWriter:
-    """Follows a sampler's reads; makes a record of each snapshot."""
+    """Collects the reads of a sampler and encodes each snapshot as a record."""
 
     def __init__(self, digest_of: DigestOf) -> None:
         self._digest_of = digest_of
@@ -64,19 +64,19 @@ class RecordWriter:
         self._first_number: int | None = None
 
     def add_read(self, read: SourceRead) -> None:
-        """Takes what a sampler hands on of each read."""
+        """Adds a read of a source, for the next snapshots."""
         self._reads.setdefault(read.source, []).append(read)
 
     def begins_block(self, number: int) -> bool:
-        """Whether the record of that number has to be a whole one."""
+        """Whether the record of this number begins a block, i.e. is a whole copy."""
         return self._first_number is None or number - self._first_number >= BLOCK_SAMPLES
 
     def forget_block(self) -> None:
-        """Makes the next record a whole one: the one before may not have been kept."""
+        """Makes the next record a whole copy, as after a write that failed."""
         self._first_number = None
 
     def record(self, snapshot: Snapshot, number: int) -> bytes:
-        """What is to be kept of a snapshot, the number of which is one above that of the one before."""
+        """The record of a snapshot; `number` is one above that of the record before."""
         if self.begins_block(number):
             self._first_number = number
             self._last_readings = {}
@@ -90,9 +90,9 @@ class RecordWriter:
         new: list[tuple[str, AnyReading]] = []
         for source in NUMBER_OF:
             reading: AnyReading = getattr(snapshot, source)
-            shown = self._last_readings.get(source)
-            if shown is not None and (shown.reading is reading or (reading.value is None and shown.reading == reading)):
-                ages.append((NUMBER_OF[source], number - shown.number))
+            last = self._last_readings.get(source)
+            if last is not None and (last.reading is reading or (reading.value is None and last.reading == reading)):
+                ages.append((NUMBER_OF[source], number - last.number))
             else:
                 new.append((source, reading))
         write_number(out, len(ages))
@@ -101,8 +101,8 @@ class RecordWriter:
             write_number(out, age)
         write_number(out, len(new))
         base = base_ns(snapshot.monotonic_s)
-        # The sockstat that stands beside others is a difference from its own source's files, so those come first.
-        for source, reading in sorted(new, key=lambda each: each[0] != "sockstat"):
+        # Sockstat comes first: the sockstat read beside another source is a difference from its files.
+        for source, reading in sorted(new, key=lambda item: item[0] != "sockstat"):
             write_number(out, NUMBER_OF[source])
             self._write_reading(out, source, reading, number, base)
             self._last_readings[source] = _LastReading(reading, number)
@@ -114,7 +114,7 @@ class RecordWriter:
     ) -> None:
         read = self._read_of(source, reading)
         if read is None and reading.value is not None:
-            reading = NOT_READ  # it was read before anybody kept what was read
+            reading = NOT_READ  # it was read before the recording began
         if read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason):
             write_number(out, 1)
             write_bytes(out, reading.state.encode())
@@ -122,10 +122,10 @@ class RecordWriter:
             write_bytes(out, reason)
         else:
             write_number(out, 0)
-        standing = self._stored_reads.get(source)
-        if standing is not None and read is not None and _is_same_read(standing.read, read):
+        stored = self._stored_reads.get(source)
+        if stored is not None and read is not None and _is_same_read(stored.read, read):
             write_number(out, EARLIER)
-            write_number(out, number - standing.number)
+            write_number(out, number - stored.number)
             return
         write_number(out, NEW)
         write_time(out, reading.taken_at_s, base)
@@ -164,27 +164,27 @@ class RecordWriter:
             self._steps.pop(source, None)
 
     def _read_of(self, source: str, reading: AnyReading) -> SourceRead | None:
-        """The read that a reading was made of; None where it was made of none that was kept."""
-        kept = self._reads.get(source, [])
+        """The read that a reading was parsed from; None if it was not recorded."""
+        reads = self._reads.get(source, [])
         same = (
             read
-            for read in reversed(kept)
+            for read in reversed(reads)
             if (read.reading.taken_at_s, id(read.reading.value)) == (reading.taken_at_s, id(reading.value))
         )
         return next(same, None)
 
     def _forget_reads(self, snapshot: Snapshot) -> None:
-        """Keeps, of each source, the reads that its reading and the one before it are made of."""
+        """Drops all reads but those behind the reading of each source and the reading before it."""
         for source, reads in self._reads.items():
-            shown: AnyReading = getattr(snapshot, source)
-            wanted = [each for each in (shown, shown.before) if each is not None]
+            current: AnyReading = getattr(snapshot, source)
+            readings = [reading for reading in (current, current.before) if reading is not None]
             self._reads[source] = [
-                read for read in reads if any(self._read_of(source, each) is read for each in wanted)
+                read for read in reads if any(self._read_of(source, reading) is read for reading in readings)
             ]
 
 
 def _is_same_read(one: SourceRead, other: SourceRead) -> bool:
-    """Whether two are one read; what was replayed from a recording is not one object."""
+    """Whether two reads are the same; replayed ones are equal, but not one object."""
     return one is other or (
         one.reading.taken_at_s == other.reading.taken_at_s
         and one.answers == other.answers

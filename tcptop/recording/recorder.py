@@ -1,4 +1,4 @@
-"""Writes samples into a recording's file, one transaction each, and keeps a ring within its bounds."""
+"""Writes samples into a recording, one transaction each, and drops the oldest to keep a ring within its bounds."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 SHARED_FILE_BYTES = 1 << 20
-"""A file that is larger (BTF) is kept once and not with every whole copy."""
+"""Files of this size and above (BTF) are stored once, in the table `content`, and not with every whole copy."""
 
 MIN_RING_BYTES = 1 << 20
+"""Minimum of --max-size: a smaller ring could not hold a minute of samples."""
 
 SPARE_PAGES = 8
-"""Of SQLite's own, that one sample may need beside its bytes."""
+"""Pages that SQLite may need for a sample in addition to the sample's bytes (b-tree and overflow pages)."""
 
 
 class Bounds(NamedTuple):
-    """What a ring may hold; the oldest goes first. None is without a bound."""
+    """Limits of a ring, which drops its oldest samples first; None for no limit."""
 
     size_bytes: int | None = None
     age_s: float | None = None
@@ -38,7 +39,7 @@ NO_BOUNDS = Bounds()
 
 
 class Recorder:
-    """One file that samples are added to. Its methods may be called from one thread at a time, whichever it is."""
+    """Adds samples to one file. Any thread may call its methods, but only one thread at a time."""
 
     def __init__(
         self,
@@ -46,10 +47,12 @@ class Recorder:
         bounds: Bounds = NO_BOUNDS,
         scrub: Callable[[SourceRead], SourceRead] | None = None,
     ) -> None:
-        """Opens the file, or makes it; a file that is no recording is left as it is.
+        """Opens the file for appending, or creates it; `scrub` is applied to every read before it is stored.
+
+        A file that is not a recording is left unchanged.
 
         Raises:
-            TcptopError: in one line, where that cannot be done.
+            TcptopError: if the file cannot be opened or created, or another recorder holds it.
 
         """
         self.path = path
@@ -71,19 +74,19 @@ class Recorder:
         self._block = self._next_number
 
     def add_read(self, read: SourceRead) -> None:
-        """Takes what a sampler hands on of each read; writes nothing yet."""
+        """Adds a read of a source, for the next samples; writes nothing yet."""
         self._writer.add_read(self._scrubbed(read) if self._scrubbed else read)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Adds a sample; it is in the file when this returns.
+        """Appends a sample and commits it.
 
         Raises:
-            TcptopError: in one line, where it cannot be written; what was written before stays.
+            TcptopError: if the sample cannot be written; the samples before it stay.
 
         """
         try:
             if not self._try_write(snapshot):
-                # The block that this sample would belong to has to go: it becomes the first of another.
+                # The ring has to drop the block that this sample belongs to, so the sample begins a new one.
                 self._writer.forget_block()
                 self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
@@ -94,14 +97,14 @@ class Recorder:
         self.samples += 1
 
     def close(self) -> None:
-        """Closes the file; again does nothing."""
+        """Closes the file; a second call does nothing."""
         self._connection.close()
         if self._lock_descriptor >= 0:
-            os.close(self._lock_descriptor)  # after SQLite's own, whose locks would go with any descriptor of the file
+            os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's own locks
             self._lock_descriptor = -1
 
     def _add_content(self, data: bytes) -> bytes | None:
-        """Keeps a large file's bytes once, with the next sample that is written."""
+        """The digest under which a large file is stored with the next sample; None if the file is small."""
         if len(data) < SHARED_FILE_BYTES:
             return None
         digest = sha256(data).digest()
@@ -111,7 +114,7 @@ class Recorder:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            has_content = os.stat(self.path).st_size > 0  # noqa: PTH116 (as a path that may be anything)
+            has_content = os.stat(self.path).st_size > 0  # noqa: PTH116 (ValueError below: a path with a NUL byte)
         except FileNotFoundError:
             has_content = False
         except (OSError, ValueError) as error:
@@ -125,7 +128,7 @@ class Recorder:
             raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
     def _lock_file(self) -> int:
-        """A descriptor that holds the file against a second recorder; readers do not mind it."""
+        """Locks the file against a second recorder (flock); readers take no such lock. Returns the descriptor."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +139,7 @@ class Recorder:
         return descriptor
 
     def _try_write(self, snapshot: Snapshot) -> bool:
-        """Writes a sample; False where there is room for it only without the block that it belongs to."""
+        """Writes a sample; False if it fits only after its own block is dropped."""
         number = self._next_number
         self._new_contents.clear()
         self._used_digests.clear()
@@ -173,7 +176,7 @@ class Recorder:
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
     def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
-        """Takes out the oldest blocks while there is more than the bounds allow; False where that is not enough."""
+        """Drops the oldest blocks until the sample fits the bounds; False if only its own block is left to drop."""
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
             return True
@@ -187,7 +190,7 @@ class Recorder:
                 return True
             if len(blocks) == 0:
                 most = self._bounds.size_bytes
-                raise ValueError(f"one sample needs more than the {most} bytes of --max-size; allow more")
+                raise ValueError(f"one sample does not fit into --max-size ({most} bytes); allow more")
             if len(blocks) == 1 and not begins:
                 return False
             end = blocks[1][0] if len(blocks) > 1 else self._next_number
@@ -210,7 +213,7 @@ class Recorder:
         return bool((pages - free_pages + needed_pages) * self._page_bytes > most_bytes)
 
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
-        """Whether the oldest block can go: the one after it began before what is to be kept."""
+        """Whether all of the oldest block is too old, i.e. the next block began before the oldest time to keep."""
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:
             return False
@@ -219,7 +222,7 @@ class Recorder:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is done within, or nothing of it."""
+    """One write transaction: committed at the end, rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -231,7 +234,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _configure(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Ready for a sample each second: synced, so that a machine that stops loses no more than that sample."""
+    """Sets the journal and sync modes of a writer.
+
+    NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the last sample at
+    most, and a commit each second stays cheap.
+    """
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection

@@ -1,7 +1,7 @@
-"""One sample as bytes: its times, and what is new of each source since the sample before.
+"""The record of a sample: its times, and the readings that are new since the sample before.
 
-A record refers only to records of its own block, the first of which (the whole one) refers to none. How many samples
-back a record lies is its age; the age of what stands in the same record is 0.
+A record refers only to records of its own block; the first of a block, the whole copy, refers to none. A reference is
+an age: the number of samples back, 0 for the same record.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from tcptop.recording.source_numbers import MAX_SOURCES, source_name
 from tcptop.recording.varints import Reader, write_bytes, write_number
 
 BLOCK_SAMPLES = 60
-"""So often a whole copy: one damaged record costs no more."""
+"""A whole copy every 60 samples: a damaged record costs one block at most."""
 
 STEP_SAMPLES = 8
-"""So often a record differs from the whole copy alone; those between differ from that one, which is more like them."""
+"""Every 8th record is a difference from the whole copy; the next seven, from that record, which they resemble more."""
 
 MAX_DEPTH = 4
-"""A reading and the one before it; files and what they differ from."""
+"""Nesting limit: a reading and the one before it; files, their base, and its base."""
 
 NO_FILES, WHOLE, DIFFERENCE = range(3)
-"""How files stand in a record."""
+"""Forms of the files in a record."""
 
 NEW, EARLIER = range(2)
-"""A read of its own, or the NEW one of the source in an earlier record."""
+"""A read stored here, or a reference to the NEW read of the source in an earlier record."""
 
 
 class Identity(NamedTuple):
-    """What the host knew of itself."""
+    """The identity of the host (see `hosts.Identity`)."""
 
     live: bool
     place: str | None
@@ -40,7 +40,7 @@ class Identity(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Files as what differs from those of a source that were read so many samples back."""
+    """Files as the difference from the files of `source` in the record `age` samples back."""
 
     source: str
     age: int
@@ -62,27 +62,27 @@ class StoredRead(NamedTuple):
 
 
 class StoredReading(NamedTuple):
-    """What a source said: a read, or the age of the record where it stands; and what was said of it instead."""
+    """The reading of a source: its read, or the age of the record that holds it, with an override of its state."""
 
     read: StoredRead | int
     override: tuple[str, str | None] | None
-    """State and reason, where they are not those that the files give (late, failed, off)."""
+    """State and reason, if they are not those that parsing the files gives (late, failed, off)."""
 
 
 class SampleRecord(NamedTuple):
-    """One sample. Ages and differences are still to be resolved."""
+    """A parsed record; ages and differences are not yet resolved."""
 
     taken_at_unix_s: float | None
     monotonic_s: float
     identity: Identity
     readings: Mapping[str, StoredReading]
-    """What is new."""
+    """The readings that this record holds, by source."""
     ages: Mapping[str, int]
-    """Of the sources of which nothing is new, how many samples ago it was."""
+    """For each unchanged source, the age of the record that holds its reading."""
 
 
 def write_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
-    """Appends what a record begins with."""
+    """Appends the head of a record: its times and the identity of the host."""
     write_time(out, taken_at_unix_s)
     write_time(out, monotonic_s)
     write_number(out, 1 if identity.live else 0)
@@ -92,10 +92,10 @@ def write_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float
 
 
 def parse_record(data: bytes) -> SampleRecord:
-    """Takes a record apart.
+    """Parses a record.
 
     Raises:
-        ValueError: for anything that no recorder wrote.
+        ValueError: if the data is not a record.
 
     """
     return _Parser(data).record()
@@ -121,12 +121,12 @@ class _Parser:
             source = self._source()
             readings[source] = self._reading(source, 0)
         if not reader.at_end:
-            raise ValueError("more than a sample")
+            raise ValueError("bytes after the end of the sample")
         return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages)
 
     def _reading(self, source: str, depth: int) -> StoredReading:
         if depth > MAX_DEPTH:
-            raise ValueError("readings that lead nowhere")
+            raise ValueError("readings that are nested too deeply")
         reader = self._reader
         override = None
         if reader.number():
@@ -150,7 +150,7 @@ class _Parser:
         if form == DIFFERENCE:
             return Difference(source, self._reader.number(), self._reader.bytes())
         if form != WHOLE:
-            raise ValueError("files of an unknown form")
+            raise ValueError("files of unknown form")
         return read_bundle(self._reader)
 
     def _source(self) -> str:
@@ -159,7 +159,7 @@ class _Parser:
     def _count(self) -> int:
         count = self._reader.number()
         if count > MAX_SOURCES:
-            raise ValueError("more sources than there are")
+            raise ValueError("too many sources")
         return count
 
     def _optional_text(self) -> str | None:

@@ -1,4 +1,4 @@
-"""What names a machine, taken out of what is kept. No figure changes by it."""
+"""Scrubbing: removes host name, kernel command line and build host from what is recorded. No figure changes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tcptop.hosts.recording_host import HostAnswer
 from tcptop.sampling.sampler import SourceRead
 
 COMMAND_LINE_OPTIONS = (b"slub_debug", b"slab_debug", b"slab_nomerge", b"cgroup.memory", b"cgroup_disable")
-"""Those that a figure depends on; the others may tell of disks, networks and people."""
+"""Options that a figure depends on, which are kept. The others may name disks, networks and people."""
 
 
 def scrub_read(read: SourceRead) -> SourceRead:
-    """A read without the host's name, the kernel's command line and its builder."""
+    """A read without the host name, the kernel's build host, and all but COMMAND_LINE_OPTIONS of its command line."""
     return read._replace(answers=tuple(map(_scrub_answer, read.answers)))
 
 
@@ -34,7 +34,7 @@ def _keep_needed_options(command_line: bytes) -> bytes:
 
 
 def _keep_release(version: bytes) -> bytes:
-    """`Linux version 6.12.1`, without who built it and where."""
+    """Keeps `Linux version 6.12.1`, without the builder and the build host."""
     return b" ".join(version.split()[:3]) + b"\n"
 
 

@@ -1,6 +1,6 @@
-"""Moments as people type them, and the samples of a recording that they mean.
+"""Parses the times of --at, --from, --to and the jump prompt, and selects the samples of a recording by them.
 
-A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, which is what the JSON prints.
+A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, as in the JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ZONE = r"(?P<zone>Z|z|[+-][0-9]{2}:?[0-9]{2})?"
 TIME = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only_')}){ZONE}")
 
 TOLERANCE_S = 1.0
-"""So far outside a recording a moment may lie: people type whole seconds."""
+"""Tolerance around the recorded range: users type whole seconds."""
 
 
 class TimeRange(NamedTuple):
@@ -42,16 +42,16 @@ HALF_DAY_S = 43_200.0
 
 
 def select_samples(recording: Recording, time_range: TimeRange) -> range:
-    """The numbers of the samples that were asked for.
+    """The indices of the samples in a time range; with `at`, of the one nearest sample.
 
     Raises:
-        TcptopError: where a moment cannot be understood, or there is no sample.
+        TcptopError: if a time cannot be parsed, or no sample is in the range.
 
     """
     if time_range == WHOLE_RECORDING:
         return range(len(recording))
     if time_range.at is not None and (time_range.first is not None or time_range.last is not None):
-        raise TcptopError("--at is one sample; it goes without --from and --to")
+        raise TcptopError("--at selects one sample; use it without --from and --to")
     times = ordered_times(recording)
     if time_range.at is not None:
         index = nearest_sample(times, _parse_option(time_range.at, "--at", times), recording.path)
@@ -64,21 +64,22 @@ def select_samples(recording: Recording, time_range: TimeRange) -> range:
 
 
 def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
-    """The moment that a text means in a recording from the first time to the last.
+    """Parses a time in any of the ACCEPTED_TIMES; the result is in seconds since the epoch.
 
-    A clock time alone is the first such one after the recording began.
+    Offsets are relative to the first (+) or last (-) time of the recording. A clock time without a date is its first
+    occurrence after the recording began.
 
     Raises:
-        ValueError: with what is wanted, for anything that is none.
+        ValueError: if the text is not a time; the message lists the accepted forms.
 
     """
     wrong = ValueError(f"{ACCEPTED_TIMES}; not {text!r}")
     if text[:1] in ("+", "-"):
         try:
-            away_s = parse_duration_s(text[1:])
+            offset_s = parse_duration_s(text[1:])
         except ValueError:
             raise wrong from None
-        return first_unix_s + away_s if text[0] == "+" else last_unix_s - away_s
+        return first_unix_s + offset_s if text[0] == "+" else last_unix_s - offset_s
     match = TIME.fullmatch(text.strip())
     if match is None:
         raise wrong
@@ -89,11 +90,11 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
 
 
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
-    """As `moment_unix_s`, but a clock time alone is the one nearest to a moment, where the recording reaches it."""
+    """Parses a time; a clock time without a date is the one nearest to `near_unix_s` if the recording covers that."""
     if text[:1] not in ("+", "-"):
-        found = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
-        if first_unix_s - TOLERANCE_S <= found <= last_unix_s + TOLERANCE_S:
-            return found
+        unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
+        if first_unix_s - TOLERANCE_S <= unix_s <= last_unix_s + TOLERANCE_S:
+            return unix_s
     return parse_time(text, first_unix_s, last_unix_s)
 
 
@@ -103,9 +104,9 @@ def _match_unix_s(match: re.Match[str], first_unix_s: float) -> float:
         day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=zone)
         return _replace_clock(day, match, "").timestamp()
     began = datetime.fromtimestamp(first_unix_s, zone)
-    found = _replace_clock(began, match, "only_")
-    # The second in which a recording begins belongs to it.
-    return (found if found >= began.replace(microsecond=0) else found + DAY).timestamp()
+    time = _replace_clock(began, match, "only_")
+    # Users type whole seconds: the second in which the recording begins counts as part of it.
+    return (time if time >= began.replace(microsecond=0) else time + DAY).timestamp()
 
 
 def _replace_clock(day: datetime, match: re.Match[str], prefix: str) -> datetime:
@@ -123,30 +124,30 @@ def _zone(text: str | None) -> timezone | None:
         return None
     if text in "Zz":
         return timezone.utc
-    away = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
-    return timezone(-away if text[0] == "-" else away)
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
 
 
 def ordered_times(recording: Recording) -> list[float]:
-    """The time of every sample, in order; one that is lost has that of the sample before.
+    """The time of every sample, made non-decreasing; an unknown time becomes that of the sample before.
 
     Raises:
-        TcptopError: where no sample has one.
+        TcptopError: if no sample has a time.
 
     """
-    found: list[float] = []
+    times: list[float] = []
     known = [
         time_s for time_s in (recording.taken_at_unix_s(index) for index in range(len(recording))) if time_s is not None
     ]
     if not known:
-        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be chosen by one")
+        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
     last_s = known[0]
     for index in range(len(recording)):
         time_s = recording.taken_at_unix_s(index)
-        # A clock that was set back must not hide what follows.
+        # If the clock was set back, the samples that follow must stay reachable: the searches need sorted times.
         last_s = last_s if time_s is None else max(last_s, time_s)
-        found.append(last_s)
-    return found
+        times.append(last_s)
+    return times
 
 
 def _parse_option(text: str, option: str, times: list[float]) -> float:
@@ -157,7 +158,7 @@ def _parse_option(text: str, option: str, times: list[float]) -> float:
 
 
 def nearest_sample(times: Sequence[float], time_s: float, path: str) -> int:
-    """The number of the sample nearest to a moment; raises TcptopError where the recording does not reach it."""
+    """The index of the sample nearest to a time; raises TcptopError if the time is outside the recording."""
     if not times[0] - TOLERANCE_S <= time_s <= times[-1] + TOLERANCE_S:
         raise TcptopError(f"{printable(path)}: no sample then; {_covered_text(times)}")
     after = min(bisect_left(times, time_s), len(times) - 1)
@@ -170,8 +171,8 @@ def _covered_text(times: Sequence[float]) -> str:
 
 
 def format_local_time(unix_s: float) -> str:
-    """A moment as people type one."""
+    """Formats a time in local time, to the second, in a form that --at accepts."""
     try:
         return datetime.fromtimestamp(unix_s).isoformat(" ", "seconds")
     except (ValueError, OverflowError, OSError):
-        return "a time that no calendar has"
+        return "an invalid time"

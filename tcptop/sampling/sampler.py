@@ -145,11 +145,11 @@ class Sampler:
         ended_s = self._monotonic()
         took_us = reading.read_us or 0
         retry = reading.state in ("missing", "refused", "empty", "failed")
-        wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
+        wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
         answers = tuple(host.answers) if isinstance(host, RecordingHost) else ()
         beside, beside_answers = None, NO_ANSWERS
-        if source.beside_sockstat and reading.value is not None:
+        if source.pairs_with_sockstat and reading.value is not None:
             beside, beside_answers = await self._sockstat_beside()
         whole = reading._replace(
             taken_at_s=ended_s,
@@ -232,7 +232,7 @@ class Sampler:
         return self._off_reason(source) is None
 
     def _not_needed(self, source: AnySource) -> str | None:
-        return None if source.name in self._asked_for else source.not_needed(self._readings)
+        return None if source.name in self._asked_for else source.not_needed_reason(self._readings)
 
     def _off_reason(self, source: AnySource) -> str | None:
         if not self.host.identity.live or source.name in self._asked_for:

@@ -42,13 +42,13 @@ class ThreadedHost:
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """See `Host`."""
-        return await self.ask(lambda: run_sync(self._host.read(paths)))
+        return await self.run(lambda: run_sync(self._host.read(paths)))
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """See `Host`."""
-        return await self.ask(lambda: run_sync(self._host.folder(path)))
+        return await self.run(lambda: run_sync(self._host.list_folder(path)))
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Makes the call in the thread; an exception of the call is raised here."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()

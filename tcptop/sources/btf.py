@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
-from tcptop.sources.source import Damage, Pace, Source, failure, reading
+from tcptop.sources.source import Damage, Pace, Source, failed_reading, make_reading
 from tcptop.text.printable import decode_text, printable_name
 
 PATH = "sys/kernel/btf/vmlinux"
@@ -48,7 +48,7 @@ class BtfSource(Source[Btf]):
 
     name = "btf"
     paths = (PATH,)
-    pace = Pace(at_least_s=86_400.0, retry_s=86_400.0)
+    pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
         """Takes the names of the structs to keep, without the word struct.
@@ -58,7 +58,7 @@ class BtfSource(Source[Btf]):
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
-    def not_needed(self, others: Mapping[str, Reading[Any]]) -> str | None:
+    def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
         """Where slabinfo cannot be read, sizes are from here; what security modules hang on a socket always is."""
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
@@ -70,12 +70,12 @@ class BtfSource(Source[Btf]):
     async def read(self, host: Host) -> Reading[Btf]:
         """Reads and parses the file."""
         [file] = await host.read([PATH])
-        failed: Reading[Btf] | None = failure(file)
+        failed: Reading[Btf] | None = failed_reading(file)
         if failed is not None:
             return failed
         data = file.data or b""
-        value, damage = await host.ask(lambda: parse(data, self._structs))
-        return reading(value, damage, PATH, file.took_us)
+        value, damage = await host.run(lambda: parse(data, self._structs))
+        return make_reading(value, damage, PATH, file.took_us)
 
 
 class _Types(NamedTuple):
@@ -99,19 +99,19 @@ class _Types(NamedTuple):
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
     """The layouts of those structs that the kernel has. Never raises."""
     try:
-        return Btf({layout.name: layout for layout in _layouts(data, structs)}), None
+        return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
         return None, Damage("strange", f"not a BTF file that is understood ({error})")
 
 
-def _layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
+def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
     words, names = _sections(data)
     wanted: dict[int, str] = {}
     for name in structs:
         at = names.find(b"\0" + name.encode() + b"\0")
         if at >= 0:
             wanted[at + 1] = name
-    starts, named = _index(words, wanted)
+    starts, named = _index_types(words, wanted)
     types = _Types(words, names, starts)
     for type_id in named:
         name_at, kind, _, size = types.header(type_id)
@@ -138,7 +138,7 @@ def _sections(data: bytes) -> tuple[array[int], bytes]:
     return words, names
 
 
-def _index(words: array[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
+def _index_types(words: array[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
     """The index of each type's first word, by type number; and the numbers of the types with a wanted name."""
     starts = [0]  # type 0 is void, and is not in the file
     named: list[int] = []
@@ -172,10 +172,10 @@ def _members(
     """
     if depth > MAX_DEPTH:
         raise ValueError("structs that lead in a circle")
-    for name_at, member_type, offset, bits in _own_members(types, type_id):
+    for name_at, member_type, offset, bits in _direct_members(types, type_id):
         name = types.name(name_at)
         first_bit = base_bit + offset
-        inner = unqualified(types, member_type)
+        inner = strip_qualifiers(types, member_type)
         if bits:
             size = (first_bit % 8 + bits + 7) // 8
             yield StructMember(prefix + name, first_bit // 8, size, bits)
@@ -186,7 +186,7 @@ def _members(
             yield StructMember(prefix + label, first_bit // 8, size_bytes(types, member_type), None)
 
 
-def _own_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
+def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
     """Name, type, first bit, and for a bit-field how many bits, of each member of a struct or union."""
     start = types.starts[type_id]
     info = types.words[start + 1]
@@ -200,7 +200,7 @@ def _own_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, i
             yield name_at, member_type, offset, 0
 
 
-def unqualified(types: _Types, type_id: int) -> int:
+def strip_qualifiers(types: _Types, type_id: int) -> int:
     """The type without const, volatile and tags; raises ValueError for one that never ends."""
     for _ in range(MAX_DEPTH):
         _, kind, _, inner = types.header(type_id)
@@ -214,13 +214,13 @@ def union_label(types: _Types, type_id: int) -> str:
     """What an anonymous union is called: after its first member that has a name, as `skc_addrpair|...`."""
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
-        first = next(_own_members(types, type_id), None) if kind in (STRUCT, UNION) else None
+        first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None
         if first is None:
             return ""
         name_at, member_type, _, _ = first
         if name := types.name(name_at):
             return f"{name}|..."
-        type_id = unqualified(types, member_type)
+        type_id = strip_qualifiers(types, member_type)
     return ""
 
 
@@ -239,7 +239,7 @@ def holds_free_pointer(types: _Types, type_id: int) -> bool:
                 return True
             left.append(inner)
         elif kind in (STRUCT, UNION):
-            left += (member_type for _, member_type, _, _ in _own_members(types, at))
+            left += (member_type for _, member_type, _, _ in _direct_members(types, at))
     return False
 
 

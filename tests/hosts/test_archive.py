@@ -141,7 +141,7 @@ def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) 
     assert read(host, "proc/buddyinfo").data == b"s\n"
     errors = [read(host, path).error for path in ("proc/meminfo", "proc/zoneinfo", "sys/kernel/slab/a/order")]
     assert [error.errno for error in errors if error is not None] == [errno.EXDEV, errno.EXDEV, errno.ELOOP]
-    assert run_sync(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
+    assert run_sync(host.list_folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
 
 
 PLACES = (
@@ -255,7 +255,7 @@ def test_an_archive_of_two_trees_is_refused_and_both_are_named(tmp_path: Path) -
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
 def test_a_bomb_is_stopped_in_little_memory(packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(unpacked_stream, "FREE_UNPACKED_BYTES", 64 << 20)
+    monkeypatch.setattr(unpacked_stream, "ALWAYS_ALLOWED_BYTES", 64 << 20)
     path = tmp_path / "bomb"
     header = tarfile.TarInfo("var/log/big")
     header.size = 128 << 20
@@ -278,7 +278,7 @@ class _Zeros(io.RawIOBase):
 
 
 def test_an_xz_file_that_wants_a_huge_dictionary_is_refused(tmp_path: Path) -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MOST_DICTIONARY_BYTES}]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MAX_DICTIONARY_BYTES}]
     plain = archive_with(tmp_path / "tree.tar", [("proc/slabinfo", b"s\n")]).read_bytes()
     (tmp_path / "tree.tar.xz").write_bytes(lzma.compress(plain, filters=filters))
     assert "emory" in refused(tmp_path / "tree.tar.xz")
@@ -302,10 +302,10 @@ def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPa
     members = [("proc/slabinfo", b"s\n"), *((f"sys/kernel/slab/c{number}/order", b"1\n") for number in range(60))]
     path = archive_with(tmp_path / "tree.tar", members)
     open_packed(path).close()
-    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 50)
+    monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 50)
     assert "more than any kernel" in refused(path)
-    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 1000)
-    monkeypatch.setattr(archive_module, "MOST_KEPT_BYTES", 50)
+    monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 1000)
+    monkeypatch.setattr(archive_module, "MAX_KEPT_BYTES", 50)
     assert "more than any kernel" in refused(path)
 
 

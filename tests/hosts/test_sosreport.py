@@ -12,7 +12,7 @@ from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, open_packe
 from recorded import ledger, snapshot, take_snapshot, text, tree
 
 from tcptop.accounting import account
-from tcptop.hosts.sosreport import cpus_in_lscpu, listed_in_ls, sysctl_value
+from tcptop.hosts.sosreport import cpus_in_lscpu, entries_in_ls, sysctl_value
 from tcptop.ledger import Ledger
 
 KERNELS = ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-arm64-16k-4n", "7.3-4n")
@@ -96,7 +96,7 @@ def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_links_are_read_from_what_ls_prints_in_every_form_that_sos_asks_for(kernel: str, options: str) -> None:
     slab = tree(kernel, "base") / "sys/kernel/slab"
-    assert listed_in_ls(listing(slab, *options.split())) == {
+    assert entries_in_ls(listing(slab, *options.split())) == {
         path.name: str(path.readlink()) if path.is_symlink() else None for path in slab.iterdir()
     }
 

@@ -1,4 +1,4 @@
-"""What a live sampler does beside reading: sources that are late or fail, a start in the middle, large files."""
+"""Recorder with a live sampler: late and failed sources, a start while sampling, large files, concurrent readers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace="/hos
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now_s = 77.5
@@ -42,21 +42,21 @@ def host() -> Iterator[TreeSequenceHost]:
     host.close()
 
 
-def assert_replayed(file: Path, shown: list[Snapshot]) -> None:
+def assert_replayed(file: Path, live: list[Snapshot]) -> None:
     with recording_at(file) as recording:
-        for index in reversed(range(len(shown))):
+        for index in reversed(range(len(live))):
             assert recording.damage(index) is None
-            assert recording.snapshot(index) == shown[index]
+            assert recording.snapshot(index) == live[index]
 
 
-def test_sources_that_are_late_or_fail(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
+def test_late_and_failed_sources(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     slabinfo, meminfo = (
         next(source for source in kernel_sources() if source.name == name) for name in ("slabinfo", "meminfo")
     )
-    shown: list[Snapshot] = []
+    live: list[Snapshot] = []
     for turn in range(2 * BLOCK_SAMPLES):
         if turn % 7 in (2, 3, 4) or turn == BLOCK_SAMPLES:
             sampler.mark_late(slabinfo, turn + 0.5)
@@ -64,18 +64,18 @@ def test_sources_that_are_late_or_fail(host: TreeSequenceHost, clock: Clock, tmp
             read_due(sampler)
         if turn % 11 == 5:
             sampler.mark_failed(meminfo, RuntimeError("strange \x1b[2J"))
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         host.turn += 1
         clock.now_s += 1
     recorder.close()
-    assert {each.slabinfo.state for each in shown} == {"ok", "late"}
-    assert {each.meminfo.state for each in shown} >= {"ok", "failed"}
-    assert_replayed(file, shown)
+    assert {snapshot.slabinfo.state for snapshot in live} == {"ok", "late"}
+    assert {snapshot.meminfo.state for snapshot in live} >= {"ok", "failed"}
+    assert_replayed(file, live)
 
 
-def test_a_recording_that_begins_in_the_middle(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
-    """As the key of a screen would begin it: what was read before is read again, so that it is kept."""
+def test_a_recording_that_begins_while_sampling(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
+    """As the record key of the screen does: every source is read again, so that all of it is recorded."""
     file = tmp_path / "recording"
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock)
     for _ in range(3):
@@ -83,26 +83,26 @@ def test_a_recording_that_begins_in_the_middle(host: TreeSequenceHost, clock: Cl
         clock.now_s += 1
     recorder = Recorder(str(file))
     sampler.set_on_read(recorder.add_read)
-    shown: list[Snapshot] = []
+    live: list[Snapshot] = []
     for _ in range(5):
         read_due(sampler)
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         host.turn += 1
         clock.now_s += 1
     sampler.set_on_read(None)
     read_due(sampler)
     recorder.close()
     with recording_at(file) as recording:
-        # The reading before the first was not kept, so the first makes no rate.
-        assert recording.snapshot(0).slabinfo.value == shown[0].slabinfo.value
-        assert recording.snapshot(0).sysctls.value == shown[0].sysctls.value
-        assert [recording.snapshot(index) for index in range(1, 5)] == shown[1:]
+        # The reading before the first was not recorded, so the first sample has no rates.
+        assert recording.snapshot(0).slabinfo.value == live[0].slabinfo.value
+        assert recording.snapshot(0).sysctls.value == live[0].sysctls.value
+        assert [recording.snapshot(index) for index in range(1, 5)] == live[1:]
 
 
 @pytest.fixture
-def with_btf() -> MemoryHost:
-    """A kernel whose BTF is as large as a real one's, and looked for since slabinfo is refused."""
+def btf_host() -> MemoryHost:
+    """A kernel with a BTF file of realistic size, which is read because slabinfo is refused."""
     return MemoryHost(
         files={
             "sys/kernel/btf/vmlinux": random.Random(1).randbytes(1_500_000),
@@ -114,39 +114,39 @@ def with_btf() -> MemoryHost:
     )
 
 
-def test_a_large_file_is_kept_once(with_btf: MemoryHost, clock: Clock, tmp_path: Path) -> None:
+def test_a_large_file_is_stored_once(btf_host: MemoryHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(size_bytes=2_500_000))
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
-    shown: list[Snapshot] = []
+    sampler = Sampler(btf_host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
+    live: list[Snapshot] = []
     for _ in range(4 * BLOCK_SAMPLES):
         read_due(sampler)
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         clock.now_s += 1
     recorder.close()
-    assert shown[-1].btf.state == "strange"
+    assert live[-1].btf.state == "strange"
     assert file.stat().st_size < 1_700_000
-    assert_replayed(file, shown)
+    assert_replayed(file, live)
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE content SET data = substr(data, 1, 1000000)")
     connection.close()
     with recording_at(file) as recording:
         assert "btf" in (recording.damage(9) or "")
         assert recording.snapshot(9).btf.state == "failed"
-        assert recording.snapshot(9).sockstat == shown[9].sockstat
+        assert recording.snapshot(9).sockstat == live[9].sockstat
 
 
-def test_a_large_file_goes_with_the_last_block_that_needs_it(
-    with_btf: MemoryHost, clock: Clock, tmp_path: Path
+def test_a_large_file_is_dropped_with_the_last_block_that_uses_it(
+    btf_host: MemoryHost, clock: Clock, tmp_path: Path
 ) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(age_s=BLOCK_SAMPLES))
-    files = dict(with_btf.files)
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
+    files = dict(btf_host.files)
+    sampler = Sampler(btf_host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for turn in range(4 * BLOCK_SAMPLES):
-        if turn == 20:  # as after an update of the kernel
-            with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
+        if turn == 20:  # as if the kernel had been updated
+            btf_host.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
             sampler.make_all_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
@@ -161,7 +161,7 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
         assert recording.snapshot(0).btf.state == "strange"
 
 
-def test_it_is_read_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
+def test_a_recording_is_readable_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)

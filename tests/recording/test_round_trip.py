@@ -1,4 +1,4 @@
-"""What was shown live is what is shown again: every recorded kernel, every sample, in any order."""
+"""Replayed snapshots equal the live ones: every recorded kernel, every sample, in any order."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from tcptop.sampling.sampler import kernel_sources
 
 
 @each_kernel
-def test_every_sample_comes_back(kernel: str, tmp_path: Path) -> None:
+def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    shown = record(file, phase_trees(kernel), 2 * BLOCK_SAMPLES + 5)
+    live = record(file, phase_trees(kernel), 2 * BLOCK_SAMPLES + 5)
     with recording_at(file) as recording:
-        assert len(recording) == len(shown)
-        order = list(range(len(shown)))
+        assert len(recording) == len(live)
+        order = list(range(len(live)))
         random.Random(kernel).shuffle(order)
         for index in order:
             assert recording.damage(index) is None
-            assert recording.snapshot(index) == shown[index]
-            assert recording.taken_at_unix_s(index) == shown[index].taken_at_unix_s
+            assert recording.snapshot(index) == live[index]
+            assert recording.taken_at_unix_s(index) == live[index].taken_at_unix_s
 
 
 def test_samples_differ(tmp_path: Path) -> None:
-    """The test above would hold for a recording of one and the same sample, too."""
-    shown = record(tmp_path / "recording", phase_trees("6.1-4n"), 4)
-    assert len({each.slabinfo.value for each in shown}) == 4
-    assert len({each.buddyinfo.value for each in shown}) == 4
-    assert shown[3].slabinfo.before is not None
+    """Guards the test above, which would also pass for identical samples."""
+    live = record(tmp_path / "recording", phase_trees("6.1-4n"), 4)
+    assert len({snapshot.slabinfo.value for snapshot in live}) == 4
+    assert len({snapshot.buddyinfo.value for snapshot in live}) == 4
+    assert live[3].slabinfo.before is not None
 
 
 @each_recording
@@ -57,16 +57,16 @@ def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> N
         recording.close()
 
 
-def test_the_time_line(tmp_path: Path) -> None:
+def test_timeline_counts(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     record(file, phase_trees("6.1-4n"), 5)
     with recording_at(file) as recording:
-        found = [recording.timeline_counts(index) for index in range(5)]
-    told = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
-    assert [(each.allocated, each.time_wait) for each in found] == [(each["alloc"], each["tw"]) for each in told]
+        counts = [recording.timeline_counts(index) for index in range(5)]
+    expected = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
+    assert counts == [(sockstat["alloc"], sockstat["tw"]) for sockstat in expected]
 
 
-def test_a_recording_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_a_second_recorder_appends_to_the_file(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     first = record(file, phase_trees("6.1-1n"), 7)
     second = record(file, phase_trees("6.12-4n"), 3)
@@ -88,7 +88,7 @@ def test_every_source_has_a_number() -> None:
 
 @settings(deadline=None)
 @given(st.none() | st.floats(allow_nan=False), st.integers(0, 1 << 60))
-def test_a_time_comes_back_to_the_bit(time_s: float | None, base: int) -> None:
+def test_a_time_round_trips_exactly(time_s: float | None, base: int) -> None:
     out = bytearray()
     write_time(out, time_s, base)
     assert read_time(Reader(bytes(out)), base) == time_s
@@ -97,22 +97,22 @@ def test_a_time_comes_back_to_the_bit(time_s: float | None, base: int) -> None:
 @settings(deadline=None)
 @given(st.floats(1, 1e8))
 def test_a_time_near_its_base_is_short(time_s: float) -> None:
-    counted = round(time_s * 1e9) / 1e9
+    rounded_s = round(time_s * 1e9) / 1e9
     out = bytearray()
-    write_time(out, counted, base_ns(counted))
+    write_time(out, rounded_s, base_ns(rounded_s))
     assert len(out) <= 2
 
 
-@pytest.mark.parametrize("put_in", [b"", b"\xff" * 40, b"\x01\x03abc\x09"])
-def test_what_is_no_bundle(put_in: bytes) -> None:
-    reader = Reader(put_in)
+@pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"\x01\x03abc\x09"])
+def test_invalid_bundles(data: bytes) -> None:
+    reader = Reader(data)
     with pytest.raises(ValueError, match=r"."):
         read_bundle(reader)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_bundle_or_a_value_error(data: bytes) -> None:
+def test_any_bytes_parse_as_a_bundle_or_raise_value_error(data: bytes) -> None:
     try:
         bundle = read_bundle(Reader(data))
     except ValueError:

@@ -49,11 +49,11 @@ class TimedHost:
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         return [self._read(path) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         took_us = self._spend(path)
         return FolderRead(path, None, FileNotFoundError(errno.ENOENT, "No such file"), took_us)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:

@@ -149,10 +149,10 @@ class ScriptedHost:
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         return [self._read(path) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
-        return run_sync(self._folder.folder(path))
+    async def list_folder(self, path: str) -> FolderRead:
+        return run_sync(self._folder.list_folder(path))
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:

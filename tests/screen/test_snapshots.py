@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from conftest import TextTwin
+from conftest import TextSnapshot
 from drive import (
     AppPilot,
     ScriptedHost,
@@ -86,7 +86,7 @@ def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) ->
             same = snap_compare(app, terminal_size=size, run_before=drive)
         else:
             take_svg_screenshot(app=app, terminal_size=size, run_before=drive)
-        assert texts[0] == snapshot(extension_class=TextTwin)
+        assert texts[0] == snapshot(extension_class=TextSnapshot)
         assert same, "the text is the same, the looks are not: see snapshot_report.html"
 
     return compare

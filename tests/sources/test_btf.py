@@ -260,5 +260,5 @@ REFUSED = said(None, "refused")
 def test_it_is_needed_without_slabinfo_or_for_what_hangs_on_a_socket(
     others: Mapping[str, Reading[Any]], needed: bool
 ) -> None:
-    reason = BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS).not_needed(others)
+    reason = BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS).not_needed_reason(others)
     assert (reason is None) is needed

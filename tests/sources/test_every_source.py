@@ -188,7 +188,7 @@ def unnamed_paths(host: Host) -> dict[str, set[str]]:
         assert recording.answers, f"{source.name} asks for nothing"
         files = {answer.path for answer in recording.answers if isinstance(answer, FileRead)}
         folders = {answer.path for answer in recording.answers if isinstance(answer, FolderRead)}
-        unnamed[source.name] = {path for path in files if not wanted.has(path)} | {
+        unnamed[source.name] = {path for path in files if not wanted.matches(path)} | {
             path for path in folders if wanted.listed_name(f"{path}/name") != (path, "name")
         }
     return unnamed
@@ -214,9 +214,9 @@ class SlowHost(FolderHost):
         """As the folder, but every read took 20 ms."""
         return [file._replace(took_us=20_000) for file in await super().read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """As the folder, but it took 20 ms."""
-        return (await super().folder(path))._replace(took_us=20_000)
+        return (await super().list_folder(path))._replace(took_us=20_000)
 
 
 def test_a_report_from_a_slow_host_still_holds_every_source() -> None:
