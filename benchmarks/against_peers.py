@@ -184,7 +184,7 @@ def compare_socket_counts(seconds: float, sockets: int) -> None:
     """Prints the CPU use of tcptop with `sockets` more sockets, and the mean of two runs without them."""
     before = measure_cost(TCPTOP, seconds)
     with ExitStack() as stack:
-        # One holder and namespace for each CONNECTIONS_EACH, which stay below the usual limit of descriptors.
+        # CONNECTIONS_EACH connections for each process and namespace: they fit below the usual limit of descriptors.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
             stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
                 "open", CONNECTIONS_EACH

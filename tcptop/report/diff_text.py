@@ -181,7 +181,7 @@ def _cost_cells(cost: Change | None) -> tuple[str, str, str]:
     return _side_text(cost, after=False), _side_text(cost, after=True), signed_change(cost)
 
 
-NODE_TITLES = ("NODE", "FREE A", "B", "CHANGE", "ROOM A", "B", "CHANGE")
+NODE_TITLES = ("NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
 
 
 def _node_cells(row: NodeChange) -> list[str]:

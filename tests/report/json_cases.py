@@ -1,4 +1,4 @@
-"""JSON objects of every kind: those of the recordings, and what shows each field with a value, null and below 0."""
+"""JSON objects of the recordings, and of cases in which each field has a value, is null or is below 0."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from tcptop.snapshot import LabMeasurement, MeasuredState
 Json = dict[str, Any]
 
 KERNEL, PHASE = "6.1-4n", "established"
-"""The recording that the changed trees are of."""
+"""The recording that the patched trees are based on."""
 
 
 class PatchedHost:
-    """A recording of which some files are replaced, or absent where the content is None."""
+    """A recording with some files replaced, or absent if their content is None."""
 
     def __init__(self, patches: Mapping[str, str | None]) -> None:
         self._host = FolderHost(str(tree(KERNEL, PHASE)))
@@ -58,7 +58,7 @@ class PatchedHost:
         return await self._host.list_folder(path)
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls it."""
+        """Runs the call."""
         return call()
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class PatchedHost:
 
 
 def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
-    """The ledger of the recording with some files changed."""
+    """The ledger of the recording with some files replaced or absent."""
     host = PatchedHost(files)
     try:
         return account(take_snapshot(host))
@@ -76,20 +76,20 @@ def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
 
 
 def ledger_of_files(files: Mapping[str, str], slab_links: Mapping[str, str | None] | None = None) -> Ledger:
-    """The ledger of a tree of a few files, with the names and links in /sys/kernel/slab."""
+    """The ledger of a tree of a few files, with the given names and links in /sys/kernel/slab."""
     folders = {} if slab_links is None else {"sys/kernel/slab": slab_links}
     return account(take_snapshot(MemoryHost({path: content.encode() for path, content in files.items()}, folders)))
 
 
 def ledger_with_lab(kernel: str) -> Ledger:
-    """The ledger of the recording with a lab result of some kernel."""
+    """The ledger of the recording with a lab result of the given kernel."""
     states = {"established/accepted": MeasuredState((), 0.0)}
     measured = LabMeasurement("lab.json", kernel, None, 4096, False, states)
     return account(snapshot(KERNEL, PHASE)._replace(lab_measurement=measured))
 
 
 def live_ledger() -> Ledger:
-    """The ledger of this machine, as the user who runs the tests may see it."""
+    """The ledger of this machine, with the rights of the user who runs the tests."""
     host = FolderHost("/")
     try:
         return account(take_snapshot(host))
@@ -113,7 +113,7 @@ BEFORE_THE_SOCKETS = {
     "sys/kernel/slab/filp/slabs": None,
     "sys/kernel/slab/dentry/slabs": None,
 }
-"""Files with less than the sockets hold, as if they had been read before there were as many."""
+"""Files with fewer objects than the sockets hold, as if read before most sockets were opened."""
 
 FREE_BLOCKS_BY_TYPE = """\
 Page block order: 9
@@ -130,7 +130,7 @@ TCP       2280      1       0   no       320
 
 
 def special_ledgers(folder: Path) -> dict[str, Ledger]:
-    """Ledgers that show what no recording does."""
+    """Ledgers with values that no recording has, by name."""
     return {
         "live": live_ledger(),
         "nothing": ledger_of_files({}),
@@ -166,14 +166,14 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
 
 
 def reports(special: Mapping[str, Ledger]) -> Iterator[Json]:
-    """Yields what `tcptop --json` prints."""
+    """Yields the output of `tcptop --json`."""
     for kernel, phase in ALL:
         yield as_object(ledger(kernel, phase))
     yield from map(as_object, special.values())
 
 
 def differences(special: Mapping[str, Ledger]) -> Iterator[Json]:
-    """Yields what `tcptop diff --json` prints of two ledgers."""
+    """Yields the output of `tcptop diff --json` for two ledgers."""
     base, whole = ledger(KERNEL, "base"), ledger(KERNEL, PHASE)
     pairs = [
         (ledger(kernel, before), ledger(kernel, after))
@@ -197,7 +197,7 @@ VECTORS = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.2, 38.0, 0.98
 def lab_state(
     *parts: LabPart, observed: float = 0.9, ports: int = 1000, vectors: LabPart | None = VECTORS
 ) -> StateResult:
-    """A state of a lab that holds these parts."""
+    """A state of a lab result with these parts."""
     return StateResult(
         connections=8000,
         sockets=8000,
@@ -218,7 +218,7 @@ def lab_state(
 
 @cache
 def lab_results() -> list[Json]:
-    """What `tcptop lab --json` prints: of two kernels in all states, and of one state each."""
+    """The output of `tcptop lab --json`: two kernels in all states, and two results of one state."""
     taken_at_unix_s, page_bytes, connections, took_s = 1_795_365_003.7, 4096, 8000, 12.34
 
     def result(kernel: str | None, ipv6: bool, states: Mapping[str, StateResult]) -> Json:
@@ -236,18 +236,18 @@ def lab_results() -> list[Json]:
 
 
 def lab_comparisons() -> Iterator[Json]:
-    """Yields what `tcptop lab --json --compare` prints of two lab results."""
+    """Yields the output of `tcptop lab --json --compare` for two lab results."""
     for first, second in lab_pairs():
         yield compare_as_json(first, second)
 
 
 def lab_differences() -> Iterator[Json]:
-    """Yields what `tcptop diff --json` prints of two lab results."""
+    """Yields the output of `tcptop diff --json` for two lab results."""
     for first, second in lab_pairs():
         yield {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
 
 
 def lab_pairs() -> Iterator[tuple[Json, Json]]:
-    """Yields lab results to compare."""
+    """Yields pairs of lab results."""
     yield from pairwise(lab_results())
     yield from pairwise(reversed(lab_results()))

@@ -1,4 +1,4 @@
-"""docs/json.md as data: its tables parsed, and a checker that holds JSON objects against them."""
+"""Parser of the tables in docs/json.md, and a checker of JSON objects against them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAIN: Mapping[str, tuple[type, ...]] = {
     "text": (str,),
 }
 VALUE = "value"
-"""The plain type that stands for the one that a change is `of`."""
+"""Placeholder in the table of a change: the plain type of its figures, which each use of the table names."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Type:
     values: Type | None = None
     signed: bool = False
     or_null: bool = False
-    """Of elements; a field has a column for it."""
+    """Whether elements of a list may be null; a field has the column Null instead."""
     length: int | None = None
     key_kind: str = ""
     of: str = ""
@@ -72,7 +72,7 @@ class Table:
 
 @dataclass
 class Document:
-    """The whole page."""
+    """The parsed page."""
 
     text: str
     tables: dict[str, Table] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Document:
         return re.findall(r"^tcptop --json \| (jq .+)$", self.text, re.MULTILINE)
 
     def rows(self) -> Iterator[tuple[str, Type, bool]]:
-        """Yields `cache.bytes`, and of a list `zone.free_area[]` too, with the type and whether it is never null."""
+        """Yields each field, `cache.bytes`, and its elements, `zone.free_area[]`: type, whether it is never null."""
         for anchor, table in self.tables.items():
             for each in table.fields:
                 row, kind, never_null = f"{anchor}.{each.name}", each.type, each.never_null
@@ -162,7 +162,7 @@ def type_of(text: str) -> Type:
 
 
 def expand_braces(path: str) -> Iterator[str]:
-    """Yields the paths that one with `{a,b}` stands for."""
+    """Expands `{a,b}` in a path, as a shell does."""
     match = re.search(r"\{([^{}]*)\}", path)
     if match is None:
         yield path
@@ -177,20 +177,20 @@ def anchor_of(heading: str) -> str:
 
 
 class Checker:
-    """Holds JSON objects against the document, and notes what they show of it."""
+    """Checks JSON objects against the document, and records which of its rows they cover."""
 
     def __init__(self, of: Document) -> None:
         self.document = of
         self.errors: dict[str, str] = {}
         """The first contradiction at each path."""
         self.paths: dict[str, set[str]] = defaultdict(set)
-        """Where each object was found, by the anchor of its table."""
+        """The paths of the objects found, by the anchor of their table."""
         self.known: set[str] = set()
-        """The rows of `Document.rows` that had a value,"""
+        """The rows of `Document.rows` that had a value."""
         self.null: set[str] = set()
-        """that were null,"""
+        """The rows that were null."""
         self.negative: set[str] = set()
-        """and that were below 0."""
+        """The rows that were below 0."""
         self.values: dict[str, set[str]] = defaultdict(set)
         """The values of each enumeration."""
         self.keys: dict[str, set[str]] = defaultdict(set)
@@ -205,7 +205,7 @@ class Checker:
     ) -> None:
         self.paths[anchor].add(path or ".")
         if not isinstance(found, dict):
-            self._refuse(path, found, "an object")
+            self._add_error(path, found, "an object")
             return
         fields = self.document.tables[anchor].fields
         for key in found.keys() - {each.name for each in fields}:
@@ -216,7 +216,7 @@ class Checker:
                     each.type, found[each.name], f"{path}.{each.name}", f"{anchor}.{each.name}", of, each.never_null
                 )
             elif each.name not in optional:
-                self.errors.setdefault(f"{path}.{each.name}", "it is documented and not there")
+                self.errors.setdefault(f"{path}.{each.name}", "it is documented but missing")
 
     def _check(self, kind: Type, value: object, path: str, row: str, of: str, never_null: bool) -> None:
         if value is None:
@@ -235,7 +235,7 @@ class Checker:
             self.keys[kind.key_kind].update(value)
             self._check_inner(kind.inner, value.values(), path, row, of)
         else:
-            self._refuse(path, value, f"a list of {kind.length or 'any length'}" if kind.elements else "a map")
+            self._add_error(path, value, f"a list of {kind.length or 'any length'}" if kind.elements else "a map")
 
     def _check_inner(self, kind: Type, values: Iterable[object], path: str, row: str, of: str) -> None:
         for value in values:
@@ -246,11 +246,11 @@ class Checker:
             self.values[kind.enumeration].add(str(value))
             plain = "string"
         if not isinstance(value, PLAIN[plain]) or isinstance(value, bool) != (plain == "boolean"):
-            self._refuse(path, value, plain)
+            self._add_error(path, value, plain)
         elif isinstance(value, (int, float)) and value < 0:
             self.negative.add(row)
             if not kind.signed:
-                self._refuse(path, value, "0 or more")
+                self._add_error(path, value, "0 or more")
 
-    def _refuse(self, path: str, value: object, documented: str) -> None:
+    def _add_error(self, path: str, value: object, documented: str) -> None:
         self.errors.setdefault(path, f"it is {value!r:.60}, and documented as {documented}")

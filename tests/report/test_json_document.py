@@ -23,12 +23,12 @@ from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
 
 NULL_IN_NO_CASE: Mapping[str, str] = {}
-"""Rows that are documented as nullable and are null in no case of `json_cases`, with the reason."""
+"""Rows that are documented as nullable but never null in `json_cases`, with the reason."""
 
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
-    """Every case, held against the document."""
+    """A checker that has checked every case against the document."""
     checker = Checker(document())
     special = special_ledgers(tmp_path_factory.mktemp("machines"))
     for report in reports(special):
@@ -58,8 +58,8 @@ def test_every_object_is_at_the_documented_paths(checked: Checker) -> None:
 
 
 def test_a_field_that_may_be_null_is_null_somewhere(checked: Checker) -> None:
-    never_seen = {row for row, _, never_null in checked.document.rows() if not never_null} - checked.null
-    assert never_seen == NULL_IN_NO_CASE.keys()
+    never_null_in_cases = {row for row, _, never_null in checked.document.rows() if not never_null} - checked.null
+    assert never_null_in_cases == NULL_IN_NO_CASE.keys()
 
 
 def test_a_signed_field_is_below_0_somewhere(checked: Checker) -> None:
@@ -83,7 +83,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "lab state": {key.rstrip("/") for key in STATE_PATHS},
     "bound": set(get_args(Bound)),
 }
-"""The values of the enumerations that the code lists. Every value of another must occur in a case."""
+"""Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""
 
 
 def test_enumerations_have_the_documented_values(checked: Checker) -> None:
