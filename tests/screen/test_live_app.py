@@ -103,7 +103,7 @@ async def test_rates_are_shown(host: ScriptedHost) -> None:
 
 @pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/slabinfo", SOCKSTAT, "proc/zoneinfo"])
 async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None:
-    """Its last value stays, other sources are read on, keys work, and quitting does not wait."""
+    """Its last value stays, other sources are still read, keys work, and quitting does not wait."""
     name = Path(path).name
     async with running(host) as (app, pilot):
         host.hanging.add(path)

@@ -122,7 +122,7 @@ async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
         assert not app.query_one(TimelinePane).display
 
 
-async def test_steps_forward_lead_back_to_live(host: ScriptedHost) -> None:
+async def test_step_after_the_newest_sample_returns_to_live(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)
         await change_sockets(pilot, host, app, 701)
