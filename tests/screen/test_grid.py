@@ -35,7 +35,7 @@ def test_adjacent_figures_stay_separate(cells: list[list[str]], columns: int, im
         assert FIGURES.findall(line) == [row.cells[index] for index in visible]
     # Dropped columns with known figures are less important than all visible ones.
     dropped = {index for index in range(COLUMNS) if any(row.cells[index] != UNKNOWN for row in rows)} - set(visible)
-    assert all(importances[index] < importances[index] for index in dropped for index in visible)
+    assert all(importances[gone] < importances[index] for gone in dropped for index in visible)
 
 
 def test_narrow_width_drops_the_least_important_columns() -> None:

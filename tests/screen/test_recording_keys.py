@@ -12,6 +12,7 @@ import pytest
 from drive import AppPilot, ScriptedHost, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
 
 from tcptop.recording.opening import open_recording
+from tcptop.sampling import live_sampler
 from tcptop.screen import live_recording
 from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.head_line import HeadLine
@@ -76,7 +77,11 @@ async def begin_recording(pilot: AppPilot, app: RecordingApp) -> None:
     await wait_until(pilot, lambda: "recording" in head(app), "the recording has begun")
 
 
-async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedHost, file: Path) -> None:
+async def test_w_records_what_is_shown_until_it_is_pressed_again(
+    host: ScriptedHost, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first recorded sample must wait for every source, also on a loaded machine.
+    monkeypatch.setattr(live_sampler, "PATIENCE_S", 60.0)
     async with running(host) as (app, pilot):
         await change_sockets(pilot, host, app, 700)
         await begin_recording(pilot, app)
