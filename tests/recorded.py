@@ -47,11 +47,10 @@ each_kernel = pytest.mark.parametrize("kernel", RECORDINGS)
 
 
 def each_recording(test: Callable[[str, str], None]) -> Callable[[str], None]:
-    """Runs a test on every recording, one test per kernel: a test per recording costs pytest more than the test does."""
+    """Runs a test on every recording, one test per kernel: a test per recording costs pytest more than the test."""
 
     def run_phases(kernel: str) -> None:
         for phase in RECORDINGS[kernel]:
-            print(f"recording {kernel}/{phase}")  # pytest shows the last one where the test fails
             test(kernel, phase)
 
     update_wrapper(run_phases, test)
