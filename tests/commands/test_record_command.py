@@ -277,7 +277,7 @@ def test_other_files_are_left_unchanged(kind: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("file-*"))
 
 
-def test_scrub_removes_secrets_and_keeps_figures(tmp_path: Path) -> None:
+def test_scrub_removes_names_and_addresses_and_keeps_figures(tmp_path: Path) -> None:
     file, live = tmp_path / "recording", tmp_path / "live"
     root = Path(shutil.copytree(tree("6.1-4n", "established"), tmp_path / "tree", symlinks=True))
     (root / "proc/sys/kernel/hostname").write_text("very-secret-host\n")
