@@ -14,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 from textual.app import App
 from textual.geometry import Size
+from textual.message import Message
+from textual.notifications import Notify
 from textual.pilot import Pilot
 
 from tcptop.hosts.folder import FolderHost
@@ -292,6 +294,15 @@ def sizes(widths: Iterable[int], heights: Iterable[int]) -> Iterator[Size]:
     """Every pair of a width and a height."""
     for width, height in product(widths, heights):
         yield Size(width, height)
+
+
+class Notices(list[str]):
+    """The texts of all notifications; the app itself keeps them for a few seconds only."""
+
+    def collect(self, message: Message) -> None:
+        """To be given to `run_test` as `message_hook`."""
+        if isinstance(message, Notify):
+            self.append(message.notification.message)
 
 
 async def wait_for_app(pilot: AppPilot) -> RecordingApp:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
     copy_tree,
     drawn_lines,
@@ -359,14 +360,15 @@ async def test_title_names_the_visible_lines() -> None:
 
 @pytest.mark.parametrize("key", ["escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"])
 async def test_any_other_key_only_closes_the_page(key: str) -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+    notices = Notices()
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         before = app._choices, pane_lines(app, CachesPane)
         await press_keys(pilot, "i", key)
         assert open_page_name(app) is None
         assert len(app.screen_stack) == 1
         assert (app._choices, pane_lines(app, CachesPane)) == before
-        assert not list(app._notifications)
+        assert not notices
         assert app.is_running
         assert app.focused is app.query_one(CachesPane)
 

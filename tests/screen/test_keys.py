@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
     buddy_rows,
     copy_tree,
@@ -126,19 +127,22 @@ async def test_brackets_cycle_through_nodes_and_equals_shows_all() -> None:
 
 
 async def test_missing_node_is_reported_and_changes_nothing() -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+    notices = Notices()
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("2")
         before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
         await pilot.press("7")
         assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
-        [notice] = app._notifications
-        assert "7" in notice.message
-        assert "0, 1, 2, 3" in notice.message
+        await wait_until(pilot, lambda: bool(notices), "a message")
+        [notice] = notices
+        assert "7" in notice
+        assert "0, 1, 2, 3" in notice
 
 
 async def test_g_asks_for_a_node() -> None:
-    async with tree_app(tree("6.1-8n")).run_test(size=LARGE, notifications=True) as pilot:
+    notices = Notices()
+    async with tree_app(tree("6.1-8n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("g", "6", "enter")
         await pilot.pause()
@@ -146,7 +150,6 @@ async def test_g_asks_for_a_node() -> None:
         assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-8n"), "TCP")[6])
         await pilot.press("g", "4", "escape")
         assert app._choices.node == 6
-        messages: set[str] = set()  # collected after each answer, since messages disappear after a few seconds
         for answer in ("9 9", "x", "minus", "²"):
             await pilot.press("g")
             if answer == "²":
@@ -156,8 +159,8 @@ async def test_g_asks_for_a_node() -> None:
             await pilot.press("enter")
             await pilot.pause()
             assert app._choices.node == 6
-            messages |= {notice.message for notice in app._notifications}
-        assert len(messages) == 4
+        await wait_until(pilot, lambda: len(notices) >= 4, "a message for each wrong answer")
+        assert len(set(notices)) == len(notices) == 4
 
 
 async def test_letters_typed_in_a_prompt_are_not_keys() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
     pane_lines,
     pane_title,
@@ -48,12 +49,15 @@ def host() -> Iterator[ScriptedHost]:
 
 
 @asynccontextmanager
-async def running(host: ScriptedHost, every_s: float = 0.1) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
+async def running(
+    host: ScriptedHost, every_s: float = 0.1, notices: Notices | None = None
+) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
     """The app, once slabinfo is drawn. If the app does not end within 60 seconds, the test fails."""
+    hook = None if notices is None else notices.collect
     app = RecordingApp(host, every_s)
     test = asyncio.current_task()
     assert test is not None
-    async with app.run_test(size=LARGE, notifications=True) as pilot:
+    async with app.run_test(size=LARGE, notifications=True, message_hook=hook) as pilot:
         await wait_until(pilot, lambda: app._ledger is not None, "the first sample")
         await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read")
         yield app, pilot
@@ -239,7 +243,8 @@ async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
     ],
 )
 async def test_d_asks_for_the_interval(host: ScriptedHost, answer: str, interval_s: float) -> None:
-    async with running(host, every_s=1.0) as (app, pilot):
+    notices = Notices()
+    async with running(host, every_s=1.0, notices=notices) as (app, pilot):
         await pilot.press("d")
         await pilot.press(
             *["minus" if each == "-" else "full_stop" if each == "." else each for each in answer], "enter"
@@ -249,7 +254,7 @@ async def test_d_asks_for_the_interval(host: ScriptedHost, answer: str, interval
         assert app._choices.interval_s == interval_s
         assert app._live is not None
         assert app._live.sampler.interval_s == interval_s
-        assert bool(app._notifications) == (interval_s == 1.0 and answer != "")
+        assert bool(notices) == (interval_s == 1.0 and answer != "")
 
 
 async def test_interval_outside_the_list_steps_to_its_neighbours(host: ScriptedHost) -> None:
