@@ -33,6 +33,8 @@ FIRST_FRAME_S = 0.5
 """For a first frame that is worth sending, before what there is is sent."""
 PATIENCE_S = 0.3
 """For a terminal that takes nothing while the program leaves it."""
+BACKGROUND_S = 0.5
+"""From SIGCONT in the background until the program stops again. A signal that ends it has time to be handled."""
 
 
 class CellDriver(LinuxDriver):
@@ -56,6 +58,7 @@ class CellDriver(LinuxDriver):
         self._last_words: list[str] | None = None
         """What gives the terminal back, while it is being said."""
         self._suspended = False
+        self._background_check: asyncio.TimerHandle | None = None
 
     def write(self, data: str) -> None:
         """Takes a frame into the wanted cells, and sends anything else as it is."""
@@ -91,14 +94,22 @@ class CellDriver(LinuxDriver):
             self.flush()
 
     def start_application_mode(self) -> None:
-        """Takes the terminal, and draws on it what was wanted before it was given back."""
+        """Takes the terminal, and draws on it what was wanted before it was given back; not in the background."""
         assert self._file is not None
+        if in_background(self.fileno):
+            self._suspended = True
+            self._stop_soon()
+            return
         self._output = TerminalOutput(self._file.fileno(), self.flush)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is None:
-            # Textual found that it is in the background, and was stopped: the next SIGCONT tries again.
+            # The terminal has hung up, or is the shell's after all: the next SIGCONT tries again.
             self.close()
             return
+        # The kernel must not stop the program in the midst of anything, its end for one: in the background it stops by
+        # itself, and leaves the terminal alone.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         # Textual's own way out, to which nothing was written.
         self._writer_thread.stop()
         self._writer_thread = None
@@ -115,9 +126,8 @@ class CellDriver(LinuxDriver):
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
-        """Gives the terminal back as it was, and waits a moment for it to take that."""
-        if self._output is None:
-            # Given back already; asked from the background, the kernel would stop the program.
+        """Gives the terminal back as it was, and waits a moment for it to take that; not in the background."""
+        if self._output is None or in_background(self.fileno):
             return
         until_s = time.monotonic() + PATIENCE_S
         if self._first_frame is not None:
@@ -140,7 +150,7 @@ class CellDriver(LinuxDriver):
         if self._input is not None:
             self._input.close()
             self._input = None
-        if self._output is not None:
+        if self._output is not None and not in_background(self.fileno):
             super().disable_input()
 
     def close(self) -> None:
@@ -168,7 +178,9 @@ class CellDriver(LinuxDriver):
         By the signal itself, not by SIGSTOP as Textual: where no shell could ever continue the program (below
         `ssh -t host tcptop`), the kernel ignores it, and the screen comes back.
         """
-        if self._auto_restart and not self._suspended:
+        if self._app._exit:
+            return
+        if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
             self._must_signal_resume = self._suspended = True
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
@@ -182,11 +194,34 @@ class CellDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _take_again(self) -> None:
-        """After a stop that nobody announced: the shell has had the terminal since."""
-        if self._auto_restart and self._output is not None:
+        """Takes the terminal again after a stop without notice (SIGSTOP): the shell has had it since."""
+        if not self._auto_restart or self._output is None:
+            return
+        if in_background(self.fileno):
+            self._drawing = False
+            self._stop_soon()
+        else:
             self.suspend_application_mode()
             self._suspended = True
             self._resume()
+
+    def _stop_soon(self) -> None:
+        """Stops again in the background, as the kernel stops a program that asks for the terminal there.
+
+        Not at once. SIGTERM and SIGCONT of one `kill` may be handled in either order: any thread can take them, and a
+        handler can interrupt the other. A program that has stopped again cannot end.
+        """
+        if self._background_check is not None:
+            self._background_check.cancel()
+        self._background_check = self._loop.call_later(BACKGROUND_S, self._check_background)
+
+    def _check_background(self) -> None:
+        if not in_background(self.fileno):
+            # `fg` sends no SIGCONT to a job that runs.
+            self._sigcont_application()
+        elif not self._app._exit:
+            # With what started it, a `sh -c` for one, as the kernel does.
+            os.kill(0, signal.SIGTSTP)
 
     def _window_changed(self) -> None:
         if not self._in_band_window_resize:
@@ -215,3 +250,14 @@ class CellDriver(LinuxDriver):
     def _encoded(self, data: str) -> bytes:
         # One character for one, or the columns would move.
         return data.encode(self._encoding, errors="replace")
+
+
+def in_background(descriptor: int) -> bool:
+    """Whether another process group has the terminal; False where it is not the controlling terminal.
+
+    The kernel stops a background process that changes the terminal's modes (tty_check_change() in tty_jobctrl.c).
+    """
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except OSError:
+        return False
