@@ -20,6 +20,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
+from tcptop.terminal.hangup import end_on_hangup, end_on_signals
 from tcptop.terminal.input import TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
@@ -59,6 +60,9 @@ class CellDriver(LinuxDriver):
         """What gives the terminal back, while it is being said."""
         self._suspended = False
         self._background_check: asyncio.TimerHandle | None = None
+        # Before the terminal is taken, or an early signal would leave it taken.
+        end_on_signals(self._leave)
+        end_on_hangup(self.fileno, self._leave)
 
     def write(self, data: str) -> None:
         """Takes a frame into the wanted cells, and sends anything else as it is."""
@@ -165,6 +169,9 @@ class CellDriver(LinuxDriver):
             self._resize(message.size)
         super().process_message(message)
 
+    def _leave(self) -> None:
+        self._in_loop(self._app.exit, 0)
+
     def _sigtstp_application(self, *_: object) -> None:
         # Not here: a signal comes in the midst of anything, a frame for one.
         self._in_loop(self._suspend)
@@ -183,8 +190,11 @@ class CellDriver(LinuxDriver):
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
             self._must_signal_resume = self._suspended = True
+        self._stop(os.getpid())
+
+    def _stop(self, process: int) -> None:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
+        os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
         # Not at once: a signal that ends the program may have come with the one that continues it.
         self._in_loop(self._resume)
@@ -216,12 +226,14 @@ class CellDriver(LinuxDriver):
         self._background_check = self._loop.call_later(BACKGROUND_S, self._check_background)
 
     def _check_background(self) -> None:
-        if not in_background(self.fileno):
+        if self._drawing or self._app._exit:
+            return
+        if in_background(self.fileno):
+            # The whole process group, with a `sh -c` for one, as the kernel does.
+            self._stop(0)
+        else:
             # `fg` sends no SIGCONT to a job that runs.
             self._sigcont_application()
-        elif not self._app._exit:
-            # With what started it, a `sh -c` for one, as the kernel does.
-            os.kill(0, signal.SIGTSTP)
 
     def _window_changed(self) -> None:
         if not self._in_band_window_resize:

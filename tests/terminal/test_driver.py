@@ -184,6 +184,15 @@ def test_the_terminal_is_as_it_was_after_any_end(opened: Open, end: str | signal
     given_back(session)
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_as_it_was_after_a_signal_at_the_start(opened: Open, end: signal.Signals) -> None:
+    session = opened(SHORT)
+    session.until(lambda: session.screen.alternate, "it takes the terminal")
+    session.process.send_signal(end)
+    assert session.until_ended() == 0
+    given_back(session)
+
+
 def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
     session = ready(opened(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken")))
     session.type("?")
