@@ -58,8 +58,12 @@ class CellDriver(LinuxDriver):
         self._synchronized = False
         self._last_words: list[str] | None = None
         """What gives the terminal back, while it is being said."""
+        self._stop_wanted = False
+        """Whether SIGTSTP came after the last SIGCONT."""
         self._suspended = False
         self._background_check: asyncio.TimerHandle | None = None
+        self._leaving = False
+        """Whether a signal or a hang-up ends the program: from then on it does not stop."""
         # Before the terminal is taken, or an early signal would leave it taken.
         end_on_signals(self._leave)
         end_on_hangup(self.fileno, self._leave)
@@ -170,13 +174,17 @@ class CellDriver(LinuxDriver):
         super().process_message(message)
 
     def _leave(self) -> None:
+        self._leaving = True
         self._in_loop(self._app.exit, 0)
 
     def _sigtstp_application(self, *_: object) -> None:
         # Not here: a signal comes in the midst of anything, a frame for one.
+        self._stop_wanted = True
         self._in_loop(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
+        # As in the kernel, SIGCONT discards a stop that is still to come.
+        self._stop_wanted = False
         self._in_loop(self._resume if self._suspended else self._take_again)
 
     def _suspend(self) -> None:
@@ -185,16 +193,18 @@ class CellDriver(LinuxDriver):
         By the signal itself, not by SIGSTOP as Textual: where no shell could ever continue the program (below
         `ssh -t host tcptop`), the kernel ignores it, and the screen comes back.
         """
-        if self._app._exit:
-            return
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
             self._must_signal_resume = self._suspended = True
-        self._stop(os.getpid())
+        if self._stop_wanted:
+            self._stop(os.getpid())
+        else:
+            self._resume()
 
     def _stop(self, process: int) -> None:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(process, signal.SIGTSTP)
+        if not self._leaving:
+            os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
         # Not at once: a signal that ends the program may have come with the one that continues it.
         self._in_loop(self._resume)
@@ -226,7 +236,7 @@ class CellDriver(LinuxDriver):
         self._background_check = self._loop.call_later(BACKGROUND_S, self._check_background)
 
     def _check_background(self) -> None:
-        if self._drawing or self._app._exit:
+        if self._drawing:
             return
         if in_background(self.fileno):
             # The whole process group, with a `sh -c` for one, as the kernel does.
