@@ -1,8 +1,9 @@
-"""What tcptop costs beside slabtop, htop, btop and an empty Textual app: `benchmarks/against_peers.py [SECONDS]`.
+"""Compares the cost of tcptop, slabtop, htop, btop and an empty Textual app: `benchmarks/against_peers.py [SECONDS]`.
 
-Each runs in a pseudo-terminal of one size, at one second, one after the other in one run, under the same churn; what
-is not installed is left out. It prints a table and the ratios. Only ratios of one run compare: the machine and its load
-are in every figure. With `--sockets N` it runs tcptop alone, with and without N sockets more in the kernel.
+The programs run one after the other in a pseudo-terminal of the same size, with an interval of one second, under the
+same churn of connections. Programs that are not installed are left out. It prints a table and ratios. Compare only
+ratios within one run: every figure depends on the machine and its load. With `--sockets N` it runs tcptop alone, with
+and without N additional sockets in the kernel.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from pathlib import Path
 import psutil
 from churn import PER_SECOND, churn
 
-from tcptop.lab.holder import holding
+from tcptop.lab.socket_process import start_socket_process
 
 COLUMNS, ROWS = 120, 40
 CONNECTIONS_EACH = 7_500
 WARM_S = 3.0
 SILENCE_S = 0.3
-MOST_S = 10.0
+MAX_FIRST_SCREEN_S = 10.0
 EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
 TCPTOP = (sys.executable, "-m", "tcptop")
 
 PLAIN = "tcptop, x pressed"
-"""Without marks and graphs."""
+"""With `x` pressed: no marks and no graphs."""
 KEYS = {PLAIN: b"x"}
 
 PROGRAMS: dict[str, tuple[str, ...]] = {
@@ -59,7 +60,7 @@ ONCE: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a program on a terminal took."""
+    """The cost of a program on a terminal."""
 
     first_screen_s: float
     first_screen_bytes: int
@@ -69,7 +70,7 @@ class Cost:
 
 
 class Session:
-    """A program in a pseudo-terminal whose output is read as it comes."""
+    """A program in a pseudo-terminal; counts the bytes of its output."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.pid, self.terminal = pty.fork()
@@ -82,7 +83,7 @@ class Session:
         self.last_byte_s = time.monotonic()
 
     def read_for(self, seconds: float) -> None:
-        """Reads for a time."""
+        """Reads the output for the given time."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if select.select([self.terminal], [], [], left_s)[0]:
@@ -90,11 +91,11 @@ class Session:
                 self.last_byte_s = time.monotonic()
 
     def press(self, keys: bytes) -> None:
-        """Types."""
+        """Types the keys."""
         os.write(self.terminal, keys)
 
     def cpu_s(self) -> float:
-        """The CPU time so far, with the kernel's for it."""
+        """The user and system CPU time so far."""
         times = self.process.cpu_times()
         return float(times.user + times.system)
 
@@ -105,14 +106,17 @@ class Session:
         os.close(self.terminal)
 
 
-def cost_of(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
-    """Runs a program for a time. Its first screen is what comes until it first falls silent; then it gets the keys."""
+def measure_cost(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
+    """Runs a program and measures its first screen, then its output, CPU time and memory over `seconds`.
+
+    The first screen ends when the program has been silent for SILENCE_S; then the keys are typed.
+    """
     started_s = time.monotonic()
     session = Session(command)
     try:
         while session.bytes == 0 or time.monotonic() - session.last_byte_s < SILENCE_S:
             session.read_for(0.02)
-            if time.monotonic() - started_s > MOST_S:
+            if time.monotonic() - started_s > MAX_FIRST_SCREEN_S:
                 break
         first_bytes, first_s = session.bytes, session.last_byte_s - started_s
         session.press(keys)
@@ -131,8 +135,8 @@ def cost_of(command: Sequence[str], seconds: float, keys: bytes = b"") -> Cost:
         session.end()
 
 
-def seconds_of(command: Sequence[str], times: int = 7) -> float:
-    """The median time that a program takes from its start to its end."""
+def median_run_s(command: Sequence[str], times: int = 7) -> float:
+    """The median run time of a program, in seconds."""
     taken: list[float] = []
     for _ in range(times):
         began_s = time.monotonic()
@@ -144,10 +148,10 @@ def seconds_of(command: Sequence[str], times: int = 7) -> float:
     return sorted(taken)[times // 2]
 
 
-def against_peers(seconds: float) -> None:
-    """Everything once, and the ratios."""
+def compare_with_peers(seconds: float) -> None:
+    """Runs all programs, and prints their costs and ratios."""
     costs = {
-        name: cost_of(command, seconds, KEYS.get(name, b""))
+        name: measure_cost(command, seconds, KEYS.get(name, b""))
         for name, command in PROGRAMS.items()
         if shutil.which(command[0])
     }
@@ -161,13 +165,13 @@ def against_peers(seconds: float) -> None:
         for name, cost in costs.items():
             if name not in ("tcptop", PLAIN):
                 print(f"{own} / {name}: {ratios(costs[own], cost)}")
-    once = {name: seconds_of(command) for name, command in ONCE.items() if shutil.which(command[0])}
+    once = {name: median_run_s(command) for name, command in ONCE.items() if shutil.which(command[0])}
     for name, taken_s in once.items():
         print(f"{name:<20}{1000 * taken_s:>9.1f} ms, {taken_s / once['python -c pass']:.1f} x python -c pass")
 
 
 def ratios(own: Cost, other: Cost) -> str:
-    """One program's cost as a multiple of another's."""
+    """The cost of one program in multiples of another's."""
     return (
         f"bytes {own.bytes_per_s / max(1.0, other.bytes_per_s):.2f},"
         f" CPU {own.cpu_percent / max(0.01, other.cpu_percent):.2f},"
@@ -176,39 +180,41 @@ def ratios(own: Cost, other: Cost) -> str:
     )
 
 
-def against_sockets(seconds: float, sockets: int) -> None:
-    """Tcptop's CPU without the sockets, with them, and without them again."""
-    before = cost_of(TCPTOP, seconds)
+def compare_socket_counts(seconds: float, sockets: int) -> None:
+    """Prints the CPU use of tcptop with `sockets` more sockets, and the mean of two runs without them."""
+    before = measure_cost(TCPTOP, seconds)
     with ExitStack() as stack:
-        # Each holder no more than fit below the usual limit of descriptors, in a namespace of its own.
+        # CONNECTIONS_EACH connections for each process and namespace: they fit below the usual limit of descriptors.
         for _ in range(sockets // 2 // CONNECTIONS_EACH):
-            stack.enter_context(holding(ipv6=False, connections=CONNECTIONS_EACH)).ask("open", CONNECTIONS_EACH)
+            stack.enter_context(start_socket_process(ipv6=False, connections=CONNECTIONS_EACH)).send_command(
+                "open", CONNECTIONS_EACH
+            )
         time.sleep(WARM_S)
-        loaded = cost_of(TCPTOP, seconds)
-    without = (before.cpu_percent + cost_of(TCPTOP, seconds).cpu_percent) / 2
+        loaded = measure_cost(TCPTOP, seconds)
+    without = (before.cpu_percent + measure_cost(TCPTOP, seconds).cpu_percent) / 2
     print(f"CPU {without:.2f} % without, {loaded.cpu_percent:.2f} % with {sockets} sockets more:", end=" ")
     print(f"ratio {loaded.cpu_percent / without:.2f}")
 
 
 def main() -> None:
-    """Runs what was asked for."""
-    parser = argparse.ArgumentParser(description="What tcptop costs beside its peers.")
+    """Parses the arguments and runs the benchmark."""
+    parser = argparse.ArgumentParser(description="Compares the cost of tcptop with that of its peers.")
     parser.add_argument("seconds", nargs="?", type=float, default=20.0)
     parser.add_argument("--sockets", type=int, default=0)
     options = parser.parse_args()
     print(f"{COLUMNS}x{ROWS}, every second, {options.seconds:.0f} s each")
     if options.sockets:
-        against_sockets(options.seconds, options.sockets)
+        compare_socket_counts(options.seconds, options.sockets)
         return
     with ExitStack() as stack:
-        # Nobody's own settings, and one interval for all.
+        # Empty settings, and the same interval for every program.
         os.environ["XDG_CONFIG_HOME"] = stack.enter_context(tempfile.TemporaryDirectory())
         settings = Path(os.environ["XDG_CONFIG_HOME"], "btop", "btop.conf")
         settings.parent.mkdir()
         settings.write_text("update_ms = 1000\n", encoding="ascii")
         churns = stack.enter_context(churn())
         print(f"{PER_SECOND if churns else 'no'} connections a second of churn")
-        against_peers(options.seconds)
+        compare_with_peers(options.seconds)
 
 
 if __name__ == "__main__":

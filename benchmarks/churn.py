@@ -1,4 +1,4 @@
-"""Two hundred connections a second over loopback, in a network namespace of their own: opened, accepted, closed."""
+"""Opens, accepts and closes 200 connections per second over loopback, in a separate network namespace."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import socket
 import time
 from collections.abc import Iterator
 
-from tcptop.lab.load import bring_loopback_up, end_with, enter_namespace
+from tcptop.lab.socket_program import bring_loopback_up, die_with_parent, enter_namespace
 
 PER_SECOND = 200
 TICK_S = 0.05
 
 
-def open_and_close() -> None:
-    """Until it is killed."""
+def open_and_close_forever() -> None:
+    """Opens, accepts and closes connections until it is killed."""
     with socket.create_server(("127.0.0.1", 0), backlog=PER_SECOND) as server:
         next_s = time.monotonic()
         while True:
@@ -30,17 +30,17 @@ def open_and_close() -> None:
 
 @contextlib.contextmanager
 def churn() -> Iterator[bool]:
-    """Churns for as long as the block lasts; False where there is none, because only root may make a namespace."""
+    """Runs the churn while the block lasts; yields False if it cannot, since only root may create a namespace."""
     if os.geteuid() != 0:
         yield False
         return
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        end_with(parent)
+        die_with_parent(parent)
         enter_namespace()
         bring_loopback_up()
-        open_and_close()
+        open_and_close_forever()
     try:
         yield True
     finally:

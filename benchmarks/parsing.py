@@ -1,6 +1,6 @@
-"""What parsing takes beside what the kernel takes to make the files, source by source: `benchmarks/parsing.py`.
+"""Compares the time to parse each source with the kernel's time to produce its files: `benchmarks/parsing.py`.
 
-As root on this machine, each source in its fastest of many reads.
+Run it as root. Each figure is the fastest of TIMES reads on this machine.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ TIMES = 25
 
 
 def main() -> None:
-    """Reads, and prints."""
+    """Reads every source and prints both times."""
     host = FolderHost("/")
     kernel_us, parsing_us = 0.0, 0.0
     print(f"{'':<20}{'KERNEL us':>10}{'PARSING us':>11}")
-    # BTF is read once, or not at all.
+    # BTF is left out: a run reads it at most once.
     for source in (each for each in kernel_sources() if each.name != "btf"):
         taken: list[tuple[float, float]] = []
         for _ in range(TIMES):

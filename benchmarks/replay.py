@@ -1,7 +1,7 @@
-"""What a day's recording costs to look at: `python benchmarks/replay.py TREE… [FILE]`.
+"""Measures the replay of a recording of one day: `python benchmarks/replay.py TREE… [FILE]`.
 
-It records a day, a sample a second, from saved trees in turn (an hour each) into FILE, unless it is there already; then
-it opens it and measures, in milliseconds, from a key to the drawn screen: steps, and jumps to any sample.
+Unless FILE exists, it records a day into it, one sample per second, from the saved trees in turn (one hour each). Then
+it opens the recording and prints the milliseconds from a key to the drawn screen, for steps and for random jumps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from tcptop.hosts.folder import FolderHost
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.time_spec import ALL
+from tcptop.recording.time_spec import WHOLE_RECORDING
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.idle_gc import run_idle_gc
 from tcptop.screen.playback import select_and_start
@@ -24,17 +24,21 @@ from tcptop.screen.replay_app import ReplayApp
 
 SAMPLES = 86_400
 HOUR = 3600
-LOOKS = 100
+MOVES = 100
 
 
-def make(file: str, trees: list[str]) -> None:
-    """Records the trees as though they were a live machine."""
+def record_day(file: str, trees: list[str]) -> None:
+    """Records the saved trees as if they were a live machine."""
     hosts = [FolderHost(tree) for tree in trees]
     for host in hosts:
         host.identity = host.identity._replace(live=True, page_size_bytes=4096)
     recorder, clock_s = Recorder(file), 0.0
     sampler = Sampler(
-        hosts[0], kernel_sources(), monotonic=lambda: clock_s, unix_time=lambda: 1.8e9 + clock_s, kept=recorder.keep
+        hosts[0],
+        kernel_sources(),
+        monotonic=lambda: clock_s,
+        unix_time=lambda: 1.8e9 + clock_s,
+        on_read=recorder.add_read,
     )
     for number in range(SAMPLES):
         sampler.host = hosts[number // HOUR % len(hosts)]
@@ -44,13 +48,13 @@ def make(file: str, trees: list[str]) -> None:
     recorder.close()
 
 
-async def drawn(app: ReplayApp, index: int) -> float:
-    """Goes to a sample, and gives the milliseconds until it is drawn."""
-    viewer = app._viewer
-    assert viewer is not None
+async def draw_sample_ms(app: ReplayApp, index: int) -> float:
+    """Goes to a sample; returns the milliseconds until it is drawn."""
+    playback = app._playback
+    assert playback is not None
     ended = asyncio.Event()
     started_s = time.perf_counter()
-    viewer.go(viewer.player.at(index))
+    playback.go(playback.player.at(index))
     while app._choices.player is None or app._choices.player.index != index:
         await asyncio.sleep(0)
     app.call_after_refresh(ended.set)
@@ -58,37 +62,37 @@ async def drawn(app: ReplayApp, index: int) -> float:
     return (time.perf_counter() - started_s) * 1000
 
 
-async def measure(file: str) -> None:
-    """Prints what opening and looking takes."""
+async def print_times(file: str) -> None:
+    """Prints the times to open the recording, to fill the time line, and to draw steps and jumps."""
     started_s = time.perf_counter()
-    held, _ = select_and_start(open_recording(file), ALL)
-    print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(held.samples)} samples")
-    app = ReplayApp(held)
-    select_samples = random.Random(1)
+    recording, _ = select_and_start(open_recording(file), WHOLE_RECORDING)
+    print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(recording.samples)} samples")
+    app = ReplayApp(recording)
+    generator = random.Random(1)
     async with app.run_test(size=(120, 40)) as pilot:
-        while app._viewer is None or not app._viewer._tasks[1].done():
+        while app._playback is None or not app._playback._tasks[1].done():
             await pilot.pause(0.1)
         print(f"time line filled {(time.perf_counter() - started_s):.1f} s after the start")
-        collecting = asyncio.create_task(run_idle_gc(lambda: 0.0))  # as the program does
-        last = len(held.samples) - 1
+        gc_task = asyncio.create_task(run_idle_gc(lambda: 0.0))  # as the replay command does
+        last = len(recording.samples) - 1
         for name, indices in (
-            ("step", list(range(1, LOOKS + 1))),
-            ("jump", [select_samples.randrange(last) for _ in range(LOOKS)]),
+            ("step", list(range(1, MOVES + 1))),
+            ("jump", [generator.randrange(last) for _ in range(MOVES)]),
         ):
             took_ms = []
             for index in indices:
-                took_ms.append(await drawn(app, index))
+                took_ms.append(await draw_sample_ms(app, index))
                 await pilot.pause(0.02)
             took_ms.sort()
-            middle_ms, most_ms, worst_ms = took_ms[LOOKS // 2], took_ms[LOOKS * 95 // 100 - 1], took_ms[-1]
-            print(f"{name}: median {middle_ms:.0f} ms, 95 % within {most_ms:.0f} ms, the worst {worst_ms:.0f} ms")
-        collecting.cancel()
+            median_ms, percentile_95_ms, worst_ms = took_ms[MOVES // 2], took_ms[MOVES * 95 // 100 - 1], took_ms[-1]
+            print(f"{name}: median {median_ms:.0f} ms, 95 % within {percentile_95_ms:.0f} ms, worst {worst_ms:.0f} ms")
+        gc_task.cancel()
 
 
 if __name__ == "__main__":
     folders = [argument for argument in sys.argv[1:] if Path(argument, "proc").is_dir()]
     files = [argument for argument in sys.argv[1:] if argument not in folders]
-    place = files[0] if files else str(Path(tempfile.mkdtemp()) / "day.tcptop")
-    if not Path(place).exists():
-        make(place, folders)
-    asyncio.run(measure(place))
+    path = files[0] if files else str(Path(tempfile.mkdtemp()) / "day.tcptop")
+    if not Path(path).exists():
+        record_day(path, folders)
+    asyncio.run(print_times(path))

@@ -1,4 +1,4 @@
-"""Makes the README's picture: `python docs/picture.py TREE KEYS…` writes docs/screen.svg, the screen at 120×40."""
+"""Renders the README's screenshot: `python docs/picture.py TREE KEYS…` writes docs/screen.svg, 120×40 cells."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tcptop.hosts.folder import FolderHost
 from tcptop.screen.recording_app import RecordingApp
 
 
-async def picture(tree: str, keys: list[str]) -> str:
-    """The screen on a saved tree after those keys, as SVG."""
+async def render_svg(tree: str, keys: list[str]) -> str:
+    """The screen of a saved tree after the keys, as SVG."""
     app = RecordingApp(FolderHost(tree))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
@@ -21,4 +21,4 @@ async def picture(tree: str, keys: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "screen.svg").write_text(asyncio.run(picture(sys.argv[1], sys.argv[2:])))
+    (Path(__file__).parent / "screen.svg").write_text(asyncio.run(render_svg(sys.argv[1], sys.argv[2:])))

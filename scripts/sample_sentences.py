@@ -17,7 +17,7 @@ from pathlib import Path
 
 SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z`\"(])|\n\s*\n")
 LEAST_WORDS = 4
-SECTIONS = ("Raises:", "noqa", "type: ignore", "shellcheck")
+MACHINE_COMMENT = re.compile(r"#\s*(noqa|type: ignore|shellcheck|!)")
 
 
 def sentences(path: Path) -> Iterator[tuple[int, str]]:
@@ -29,7 +29,7 @@ def sentences(path: Path) -> Iterator[tuple[int, str]]:
     block: list[str] = []
     first = last = 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type != tokenize.COMMENT:
+        if token.type != tokenize.COMMENT or MACHINE_COMMENT.match(token.string):
             continue
         line = token.start[0]
         if block and line != last + 1:
@@ -45,7 +45,7 @@ def split(line: int, text: str) -> Iterator[tuple[int, str]]:
     """The sentences of a text, each on one line."""
     for sentence in SENTENCE_END.split(text):
         flat = " ".join(sentence.split())
-        if len(flat.split()) >= LEAST_WORDS and not flat.startswith(SECTIONS):
+        if len(flat.split()) >= LEAST_WORDS:
             yield line, flat
 
 

@@ -13,7 +13,7 @@ from tcptop import __version__
 from tcptop.commands.common import Parser, add_lab_option, add_root_option, argument_type, parse_positive
 from tcptop.commands.time_options import add_time_options, join_offsets
 from tcptop.errors import TcptopError
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 
 DESCRIPTION = "What one TCP connection costs this kernel, and where that memory sits."
 EPILOG = """\
@@ -86,7 +86,11 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "-d", "--delay", metavar="N", type=argument_type(interval_s), help="seconds from one sample to the next (1)"
+        "-d",
+        "--delay",
+        metavar="N",
+        type=argument_type(parse_interval_s),
+        help="seconds from one sample to the next (1)",
     )
     parser.add_argument(
         "-s",
@@ -123,7 +127,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_sort_key(text: str) -> str:
-    """One of slabtop's letters, in either case."""
+    """One of slabtop's letters in either case, as an argparse type."""
     from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
@@ -142,7 +146,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """Which options do not go together, in one line; None where all do."""
+    """The first pair of options that exclude each other, in one line; None if there is none."""
     is_replay = options.replay is not None
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),

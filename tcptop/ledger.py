@@ -1,7 +1,7 @@
-"""What the figures of one Snapshot are, computed once: frozen named tuples that the screen and the reports show.
+"""The figures computed from one Snapshot, as named tuples; the screen and the reports show nothing else.
 
-None is unknown, never 0. Bytes of a share of a slab are fractional; they are rounded to hundredths here, so that every
-sum is the sum of the parts shown beside it.
+None means unknown, never 0. An object's share of a slab is a fraction of a byte count; it is rounded to hundredths in
+accounting, so that every total equals the sum of the parts shown beside it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tcptop.snapshot import StructLayout
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
-Scope = Literal["machine", "here", "machine or here"]
-"""Whose sockets a count counts: all, or those of one network namespace, where the release tells."""
+CountScope = Literal["machine", "here", "machine or here"]
+"""What a count covers: the whole machine, or one network namespace (`here`); both are possible on some releases."""
 
 
 class NodeCount(NamedTuple):
-    """What one node holds of a cache."""
+    """A cache's objects and slabs on one NUMA node."""
 
     objects: int | None
     slabs: int | None
@@ -27,20 +27,22 @@ class NodeCount(NamedTuple):
 
 
 class CacheLine(NamedTuple):
-    """A row of slabinfo, or a cache of the catalogue that is merged into another's row."""
+    """A row of /proc/slabinfo, or a cache of the catalogue that is merged into the row of another name."""
 
     name: str
     row: str | None
-    """The slabinfo row that counts it; None where slabinfo cannot be read and the cache is merged."""
+    """The slabinfo row that counts its objects; None if the cache is merged and slabinfo is not readable."""
     aliases: tuple[str, ...]
     """The other names that share the row."""
     objects_of: tuple[str, ...]
-    """The catalogue's structs that live in the row."""
+    """The structs of the catalogue that the row counts."""
     in_catalogue: bool
     shared: bool
-    """Whether others than TCP use the row."""
+    """Whether the row also counts objects that are not TCP's."""
     object_bytes: int | None
+    """Step from one object to the next in a slab: slabinfo's objsize."""
     object_size_bytes: int | None
+    """The struct alone, without padding."""
     objects_per_slab: int | None
     pages_per_slab: int | None
     order: int | None
@@ -48,24 +50,24 @@ class CacheLine(NamedTuple):
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
     use: float | None
-    """The share of objects that are in use, 0 to 1, both from one reading of slabinfo."""
+    """Active objects ÷ objects, 0 to 1, both from one reading of slabinfo."""
     objects: int | None
     slabs: int | None
     bytes: int | None
-    """What the slabs hold, order fallback repaired; None too where another line counts the same row."""
+    """Size of all its slabs, corrected for order fallback; None also if the row is counted in another line."""
     active_per_s: float | None
     nodes: Mapping[int, NodeCount] | None
-    most_in_use: int | None = None
-    """No more objects are in use: the active ones, or all where a newer reading tells only those. As new as `bytes`."""
+    max_in_use: int | None = None
+    """Upper bound on objects in use, as new as `bytes`: active objects, or all objects if only those were read anew."""
     computed: bool = False
-    """Whether the sizes are computed from the struct's by SLUB's rules, since none could be read."""
+    """Whether sizes could not be read and follow from the struct's size by SLUB's rules."""
     idle_error_objects: int | None = None
-    """So many of the active objects may be free ones that lie on CPUs."""
+    """Upper bound on active objects that are really free, cached per CPU."""
     tcp_bytes: int | None = None
-    """What of `bytes` is TCP's: all of its own caches, its sockets' share of others; None where that is not known."""
+    """TCP's part of `bytes`: all of its own caches, its sockets' share of the others; None if unknown."""
 
     def share_on(self, node: int) -> float | None:
-        """The share of the machine's objects that a node holds, 0 to 1."""
+        """The node's part of the machine's objects, 0 to 1; None if unknown."""
         if self.nodes is None or not self.objects:
             return None
         here = self.nodes.get(node)
@@ -73,7 +75,7 @@ class CacheLine(NamedTuple):
         return None if objects is None else min(1.0, objects / self.objects)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """What of the cache is TCP's on a node: the machine's by where the cache's objects are."""
+        """TCP's bytes on a node, if they are spread over the nodes as the cache's objects are; None if unknown."""
         if self.tcp_bytes is None:
             return None
         if not self.objects:
@@ -82,42 +84,44 @@ class CacheLine(NamedTuple):
         return None if share is None else self.tcp_bytes * share
 
 
-class Part(NamedTuple):
-    """One kind of object in a figure."""
+class ObjectCost(NamedTuple):
+    """The bytes that one kind of kernel object adds to the cost of a socket."""
 
     object: str
+    """`KernelObject.struct`."""
     label: str
     cache: str
     count: float  # type: ignore[assignment]  # tuple.count gives way
+    """Objects per socket; a fraction if sockets share them or only some have them."""
     object_bytes: float
     slab_bytes: float | None
     high_slab_bytes: float | None
-    """The most it can be, where it is estimated."""
+    """Upper bound; equal to `slab_bytes` unless the size is known only within bounds."""
     estimated: bool
     computed: bool = False
-    """Whether its sizes are computed from the struct's by SLUB's rules."""
+    """Whether its sizes follow from the struct's size by SLUB's rules."""
 
 
 class Slice(NamedTuple):
-    """A labelled share of a figure, for a bar: parts of one label together."""
+    """A segment of a bar: the costs with the same label, added up."""
 
     label: str
     bytes: float
 
 
-class Side(NamedTuple):
-    """What one more socket of one side costs."""
+class SocketCost(NamedTuple):
+    """The bytes that one more socket takes, in a given state and on a given side of the connection."""
 
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
-    """The parts that are not known; with any, both sums are lower bounds."""
-    parts: tuple[Part, ...]
+    """The objects whose size is unknown; if there are any, both sums are lower bounds."""
+    parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
 
     @property
     def high_slab_bytes(self) -> float | None:
-        """The most that the parts can be, where some are estimated."""
+        """Upper bound on `slab_bytes`, from those of the parts; None if unknown."""
         if self.slab_bytes is None:
             return None
         return round(
@@ -126,47 +130,51 @@ class Side(NamedTuple):
 
     @property
     def is_range(self) -> bool:
-        """Whether it is at least `slab_bytes` and may be up to `high_slab_bytes`."""
+        """Whether `high_slab_bytes` is at least a byte above `slab_bytes`."""
         return self.slab_bytes is not None and round(self.high_slab_bytes or 0.0) > round(self.slab_bytes)
 
     @property
     def computed(self) -> bool:
-        """Whether sizes in it are computed from those of structs."""
+        """Whether any part's sizes follow from its struct's size by SLUB's rules."""
         return any(part.computed for part in self.parts)
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether the size of every object is known."""
         return not self.missing
 
 
-class Figure(NamedTuple):
-    """Both sides of a connection: a server's socket, and one that owns its local port."""
+class CostBySide(NamedTuple):
+    """Cost of a socket on each side of a connection: a server's accepted one, and one that owns its local port."""
 
-    accepted: Side
-    outgoing: Side
+    accepted: SocketCost
+    outgoing: SocketCost
 
 
 class ConnectionCost(NamedTuple):
-    """Bytes per connection in one accounting: what the next socket takes, and what sockets cost on average now."""
+    """Bytes per connection in one accounting mode: the cost of the next socket, and the present average."""
 
-    figures: Mapping[Family, Figure]
+    by_family: Mapping[Family, CostBySide]
     idle_bytes_per_socket: float | None
     buffer_bytes_per_socket: float | None
     now_bytes: float | None
+    """Average slab bytes per socket, idle slab included."""
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
-    """What `now_bytes` is the sum of, idle slab among it; empty where that is unknown."""
+    """Slices that add up to `now_bytes`; empty if that is unknown."""
 
 
 class SocketCounts(NamedTuple):
-    """Sockets, with the scope of each count in its name or beside it."""
+    """Socket counters.
+
+    `inuse` and `inuse6` cover one network namespace, `time_wait` what `time_wait_scope` says, the others the machine.
+    """
 
     inuse: int | None
     inuse6: int | None
     orphans: int | None
     time_wait: int | None
-    time_wait_scope: Scope
+    time_wait_scope: CountScope
     time_wait_machine_max: int | None
     allocated: int | None
     allocated_per_s: float | None
@@ -178,62 +186,62 @@ class SocketCounts(NamedTuple):
 
     @property
     def buffers_within_error(self) -> bool:
-        """Whether all that is charged could be the counter's own error: then it is known as an upper bound only."""
+        """Whether the error of the counter is as large as what it shows, so that only an upper bound is known."""
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
         return self.buffer_bytes <= self.buffer_error_bytes
 
     @property
     def inuse_of_both(self) -> int | None:
-        """In use of both families; a kernel without IPv6 tells of one only."""
-        known = [each for each in (self.inuse, self.inuse6) if each is not None]
+        """Sockets in use of both families; a kernel without IPv6 counts one only. None if unknown."""
+        known = [count for count in (self.inuse, self.inuse6) if count is not None]
         return sum(known) if known else None
 
 
 class StateCost(NamedTuple):
-    """What one socket in a state costs, and how many there are."""
+    """Cost of one socket in a TCP state, and the number of such sockets."""
 
     state: str
     holds: str
-    """In words, what of a whole socket is there."""
-    accepted: Side | None
-    """A server's socket; None for a state that only sockets with a port of their own are in."""
-    outgoing: Side | None
-    """One that owns its local port; None for a state that only a server's sockets are in."""
+    """In words: which objects of a whole socket remain."""
+    accepted: SocketCost | None
+    """A server's socket; None if only sockets that own their port are in this state."""
+    outgoing: SocketCost | None
+    """A socket that owns its local port; None if only a server's sockets are in this state."""
     unread_fin_bytes: float | None
-    """What a FIN keeps beside, until the program reads it; None where no FIN is waiting, or that is not known."""
+    """What a queued FIN adds until the program reads it; None in states without one, or if unknown."""
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
-    count_is_most: bool
-    """Whether there are no more than `count`, rather than just so many."""
-    scope: Scope | None
-    """Whose sockets are counted; None where none are."""
+    count_is_upper_bound: bool
+    """Whether `count` is an upper bound."""
+    scope: CountScope | None
+    """What `count` covers; None if there is no count."""
     note: str
     """What else is in the count, or why there is none."""
 
 
 class Limit(NamedTuple):
-    """One thing that there is only so much of."""
+    """A limit on sockets, its current use and the headroom below it."""
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
     used: int | None
-    most: int | None
+    maximum: int | None
     unit: Literal["sockets", "bytes", "files", "ports", "flows"]
     headroom_sockets: int | None
-    """How many more sockets fit; None where that cannot be said."""
+    """Sockets that still fit; None if unknown."""
     scope: Literal["machine", "here", "node"]
     note: str
-    """How `room_sockets` follows, or why it does not."""
+    """What `headroom_sockets` rests on, or why it is unknown."""
 
 
 class Limits(NamedTuple):
-    """How many more sockets fit, and what ends first."""
+    """Every known limit on sockets, and the nearest one."""
 
     rows: tuple[Limit, ...]
 
     @property
     def first(self) -> Limit | None:
-        """The nearest wall of those that concern every socket; None where no room is known."""
+        """The limit on every socket with the least headroom; None if no headroom is known."""
         return min(
             (limit for limit in self.rows if limit.concerns == "every socket" and limit.headroom_sockets is not None),
             key=lambda limit: limit.headroom_sockets or 0,
@@ -242,11 +250,11 @@ class Limits(NamedTuple):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Walls of every socket of which nothing is known: the first may be nearer than it seems."""
+        """Limits on every socket about which nothing is known: any of them may be nearer than `first`."""
         unknown = [
             limit
             for limit in self.rows
-            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.most is None
+            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.maximum is None
         ]
         nodes = [limit.name for limit in unknown if limit.scope == "node"]
         return (
@@ -256,35 +264,36 @@ class Limits(NamedTuple):
 
 
 class SlabMemory(NamedTuple):
-    """The machine's slab memory, split by whose it is; the three parts and `unexplained_bytes` are all of it."""
+    """The machine's slab memory by owner: `total_bytes` = own + share + rest + unexplained. None if unknown."""
 
     total_bytes: int | None
-    """meminfo's Slab."""
+    """Slab of /proc/meminfo."""
     own_bytes: int | None
-    """TCP's own caches, whole."""
+    """All slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Of its socks', mini-sockets' and request socks', what no object in use takes: free objects, ends of slabs."""
+    """Free objects and slab ends in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
-    """As much may be idle besides: free objects that lie on CPUs and count as in use."""
+    """Upper bound on idle memory beyond `idle_bytes`: free objects cached per CPU, which count as active."""
     share_bytes: int | None
-    """TCP's share of caches that it shares with others."""
+    """TCP's share of the caches that others use too."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
-    """Everything else that has a row."""
+    """All other slabinfo rows."""
     unexplained_bytes: int | None
-    """What is in no row: meminfo's Slab less the sum of all rows."""
+    """Slab of /proc/meminfo less the sum of all slabinfo rows."""
 
 
 class LiveObjects(NamedTuple):
-    """What objects in use take in the rows of a socket, and the sockets there were: from readings taken together."""
+    """Active objects in all rows that count objects of a socket, and the number of sockets, read at the same time."""
 
     sockets: int
     bytes: float
+    """Active objects × their share of a slab."""
 
 
-class SinceMark(NamedTuple):
-    """What came since a mark that the user set."""
+class GrowthSinceMark(NamedTuple):
+    """Growth since a mark that the user set: sockets, live objects, and the bytes of live objects per new socket."""
 
     elapsed_s: float | None
     sockets: int | None
@@ -294,25 +303,25 @@ class SinceMark(NamedTuple):
 
 
 class LabUse(NamedTuple):
-    """A lab result that was given."""
+    """The lab result that the user gave, and whether accounting uses it."""
 
     path: str
-    why_not: str | None
-    """Why it is not used; None where it is."""
+    unused_because: str | None
+    """Why it is not used; None if it is used."""
 
 
 class MemoryPart(NamedTuple):
-    """One part of all the kernel memory in TCP."""
+    """A part of the kernel memory that TCP holds: one cache, TCP's share of one, or the socket buffers."""
 
     name: str
     row: str | None
-    """The slabinfo row that holds it; None for what is in no slab."""
+    """The slabinfo row that counts it; None for socket buffers."""
     bytes: int
     low_bytes: int
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """How many objects it is; None where that is not how it was found."""
+    """Number of objects, if the bytes were computed from one."""
 
     @property
     def text(self) -> str:
@@ -321,20 +330,20 @@ class MemoryPart(NamedTuple):
 
 
 class TcpMemory(NamedTuple):
-    """All the kernel memory in TCP, machine-wide."""
+    """The kernel memory that TCP holds on the whole machine."""
 
     bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
     unexplained_bytes: int | None
-    """meminfo's Slab less the sum of all rows."""
+    """Slab of /proc/meminfo less the sum of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
-    """The parts that are not known; with any, only `low_bytes` is sure."""
+    """The parts whose size is unknown; if there are any, only `low_bytes` is certain."""
 
 
 class ZoneMemory(NamedTuple):
-    """The free memory of one zone, and what it holds in TCP slabs and sockets."""
+    """The free memory of one zone, and the TCP slabs and sockets that fit into it."""
 
     zone: str
     managed_pages: int | None
@@ -345,7 +354,7 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """The orders of each type where the kernel stopped counting; None where the types are not known."""
+    """For each migrate type, the orders where the kernel stopped counting; None if the types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -365,33 +374,33 @@ class NodeMemory(NamedTuple):
 
     @property
     def free_pages(self) -> int | None:
-        """Of all its zones."""
+        """Free pages of all its zones; None if unknown for any zone."""
         return _sum_of_known([zone.free_pages for zone in self.zones])
 
     @property
     def tcp_slabs_free(self) -> int | None:
-        """How many slabs of the TCP cache its free blocks hold, of every type that can be taken."""
+        """Slabs of the TCP cache that fit into its free blocks of every migrate type that they can come from."""
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
     @property
     def headroom_sockets(self) -> int | None:
-        """How many more whole sockets the node's free blocks hold; None where a zone does not tell."""
+        """Whole sockets that fit into the node's free blocks; None if unknown for any zone."""
         return _sum_of_known([zone.headroom_sockets for zone in self.zones])
 
     @property
     def headroom_sockets_without_stealing(self) -> int | None:
-        """The same from Unmovable blocks alone."""
+        """Whole sockets that fit into Unmovable blocks alone; None if unknown for any zone."""
         return _sum_of_known([zone.headroom_sockets_without_stealing for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
-    """The sum; None where any is unknown, or there are none."""
+    """The sum; None if any amount is unknown, or there are none."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
 
 
 class SourceHealth(NamedTuple):
-    """How a source is doing."""
+    """State, age and cost of a source's last reading, and its pace."""
 
     name: str
     state: str
@@ -401,9 +410,9 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """How old its figures may be where that is more than the interval, `≤ 5 s old`; empty where it is not.
+        """The age of its figures, as `≤ 5 s old`, if they may be older than the interval; otherwise empty.
 
-        It names the source's pace rather than a running age, which would change at every sample.
+        The bound is the source's pace: a running age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -413,12 +422,15 @@ class SourceHealth(NamedTuple):
 
 
 class HostFacts(NamedTuple):
-    """Which machine it is."""
+    """The machine: its name, kernel, page size, CPUs and memory."""
 
     name: str | None
     place: str | None
+    """The root that the files were read below; None for `/`."""
     net_namespace: str | None
+    """The network namespace that /proc/net shows; None for the reader's own."""
     kernel: str | None
+    """The release, as `6.1.0-56-amd64`."""
     page_size_bytes: int | None
     cpus: int | None
     memory_bytes: int | None
@@ -427,7 +439,7 @@ class HostFacts(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """Every figure of one Snapshot."""
+    """Every figure computed from one Snapshot."""
 
     taken_at_unix_s: float | None
     live: bool
@@ -438,23 +450,23 @@ class Ledger(NamedTuple):
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     tcp_slab_order: int | None
-    """The order of the blocks that the TCP cache's slabs are made of."""
+    """The order of the TCP cache's slabs; that of TCPv6 if most sockets are IPv6."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     limits: Limits
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
-    """The layouts of the catalogue's structs, where BTF was read."""
+    """The layouts of the catalogue's structs by name; empty if BTF was not read."""
     live_objects: LiveObjects | None
     lab: LabUse | None
-    """The result of a lab that the user gave."""
+    """None if the user gave no lab result."""
 
     def cache(self, name: str | None) -> CacheLine | None:
-        """The cache of that name; of two rows of one name the larger."""
+        """The cache with a name, the larger one if two rows share the name; None if there is none."""
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """What TCP has in slabs on a node; None where no cache tells by node."""
+        """TCP's slab bytes on a node; None if no cache is counted per node."""
         known = [cache.tcp_bytes_on(node) for cache in self.caches if cache.tcp_bytes is not None]
-        return sum(filter(None, known)) if any(each is not None for each in known) else None
+        return sum(filter(None, known)) if any(amount is not None for amount in known) else None

@@ -1,4 +1,4 @@
-"""Rates and differences, made here and nowhere else, so that live, paused and replayed screens agree."""
+"""Rates and increases; computed only here, so that live, paused and replayed screens show the same."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ Value = TypeVar("Value")
 
 
 def per_second(before: float | None, elapsed_s: float, after: float | None) -> float | None:
-    """The change of a figure in a second; None where one end is unknown or no time has passed."""
+    """Change per second; None if either value is unknown or no time has passed."""
     if before is None or after is None or elapsed_s <= 0:
         return None
     return (after - before) / elapsed_s
 
 
-def difference(before: object, after: object) -> float | None:
-    """What a figure grew by; None where one end is unknown or is no number."""
+def increase(before: object, after: object) -> float | None:
+    """`after` − `before`; None if either is unknown or not a number."""
     if not isinstance(before, (int, float)) or not isinstance(after, (int, float)):
         return None
     return after - before
 
 
 def elapsed_s(reading: Reading[Value]) -> float:
-    """The time between the last two readings of a source; 0 where there are no two."""
+    """Seconds between the last two readings of a source; 0 if there are not two."""
     before = reading.before
     if before is None or before.value is None or reading.value is None:
         return 0.0
@@ -35,7 +35,7 @@ def elapsed_s(reading: Reading[Value]) -> float:
 
 
 def rate(reading: Reading[Value], figure: Callable[[Value], float | None]) -> float | None:
-    """The rate of one figure between the last two readings of its own source."""
+    """Change per second of a figure between the last two readings of its source; None if unknown."""
     elapsed = elapsed_s(reading)
     if not elapsed or reading.before is None or reading.before.value is None or reading.value is None:
         return None

@@ -1,6 +1,6 @@
-"""What one look at a kernel gives: a reading of each source, frozen.
+"""A Snapshot: one reading of every source of a host, as named tuples.
 
-Counts are as the kernel printed them. None means that the kernel did not say; it never means 0.
+Counts are those that the kernel printed. None means unknown, never 0.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
-"""How a source's last reading went.
+"""Result of a source's last reading.
 
-ok       all of it was read and understood
-cut      the file ends, or its lines end, too early; the value holds what is whole
-strange  parts are in a format that is not known; the value holds the rest
-late     no answer yet; the value is the one before
-missing  the kernel has no such file
+ok       read and parsed completely
+cut      the file or a line ends too early; the value holds what is complete
+strange  parts are in an unknown format; the value holds the rest
+late     the read has not finished; the value is that of the previous reading
+missing  the host has no such file
 refused  only root may read it
-empty    the file is there and holds nothing
-failed   another error
-off      not read, because nobody asked for it and it costs
+empty    the file exists but is empty
+failed   any other error
+off      not read: expensive, and not requested
 waiting  not read yet
 """
 
@@ -31,49 +31,46 @@ class SlabRow(NamedTuple):
     active_objects: int
     objects: int
     object_bytes: int
-    """The step from one object to the next: the struct, its padding and the free pointer."""
+    """Step from one object to the next: the struct, its padding and the free pointer."""
     objects_per_slab: int
     pages_per_slab: int
-    active_slabs: int
     slabs: int
     tunables_limit: int
-    """Above 0 on the SLAB allocator only."""
+    """Greater than 0 only with the SLAB allocator."""
 
 
 class Slabinfo(NamedTuple):
-    """/proc/slabinfo. Several rows may have one name."""
+    """/proc/slabinfo. Several rows may have the same name."""
 
-    version: str
-    statistics: bool
     rows: tuple[SlabRow, ...]
 
 
 class SlabLinks(NamedTuple):
-    """/sys/kernel/slab: which names share one cache (mm/slub.c, sysfs_slab_alias)."""
+    """/sys/kernel/slab: which cache names are merged into one cache (mm/slub.c, sysfs_slab_alias)."""
 
     group_of: Mapping[str, str]
-    """Each name with the folder it stands for: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
+    """The folder of each name: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
     names_of: Mapping[str, tuple[str, ...]]
-    """Each such folder with the names that lead to it, sorted."""
+    """The names that lead to each folder, sorted."""
 
 
 class SlabSize(NamedTuple):
-    """The attribute files of one cache in /sys/kernel/slab that never change (mm/slub.c, SLAB_ATTR_RO)."""
+    """The constant attributes of one cache in /sys/kernel/slab (mm/slub.c, SLAB_ATTR_RO)."""
 
     object_size_bytes: int | None
     """The struct alone."""
     slab_size_bytes: int | None
-    """The step from one object to the next, as slabinfo's."""
+    """Step from one object to the next, as `SlabRow.object_bytes`."""
     objects_per_slab: int | None
     order: int | None
     cpu_partial_objects: int | None = None
-    """How many free objects a CPU may keep on its partial slabs; 0 where it keeps sheaves."""
+    """Free objects that a CPU may keep on its partial slabs; 0 if it keeps sheaves."""
     sheaf_capacity: int | None = None
-    """Objects in a sheaf; 0 where the cache has none, None on kernels before 6.18."""
+    """Objects in a sheaf; 0 if the cache has none, None on kernels before 6.18."""
 
 
 class SlabSizes(NamedTuple):
-    """The sizes of those of the catalogue's caches that this kernel has, by name."""
+    """Sizes of the catalogue's caches that the kernel has, by name."""
 
     caches: Mapping[str, SlabSize]
 
@@ -84,44 +81,43 @@ class SlabCount(NamedTuple):
     slabs: int | None
     objects: int | None
     slabs_by_node: Mapping[int, int]
-    """Only nodes that have any; empty on a kernel without NUMA."""
+    """Nodes without slabs are left out; empty on a kernel without NUMA."""
     objects_by_node: Mapping[int, int]
 
 
 class SlabCounts(NamedTuple):
-    """The counts of those of the catalogue's caches that this kernel has, by name."""
+    """Counts of the catalogue's caches that the kernel has, by name."""
 
     caches: Mapping[str, SlabCount]
 
 
 class Zone(NamedTuple):
-    """One zone of /proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print). All in pages."""
+    """One zone of /proc/zoneinfo (mm/vmstat.c, zoneinfo_show_print)."""
 
     node: int
     name: str
     free_pages: int | None
-    boost_pages: int | None
     min_pages: int | None
     low_pages: int | None
     high_pages: int | None
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """What an allocation that prefers the k-th zone must leave free here (lowmem_reserve)."""
+    """The k-th entry: pages that an allocation which prefers the k-th zone must leave free here (lowmem_reserve)."""
     free_cma_pages: int | None
-    """nr_free_cma: free, but not for the kernel's own allocations."""
+    """nr_free_cma: free, but only for movable allocations."""
     cpus: int | None
-    """How many CPUs have page lists here; None for an empty zone."""
+    """CPUs with page lists in this zone; None for an empty zone."""
 
 
 class Zoneinfo(NamedTuple):
-    """/proc/zoneinfo, with its empty zones where the kernel prints them."""
+    """/proc/zoneinfo, including empty zones if the kernel prints them."""
 
     zones: tuple[Zone, ...]
 
 
 class FreeArea(NamedTuple):
-    """One line of /proc/buddyinfo (mm/vmstat.c, frag_show_print): free blocks by order, all types together."""
+    """One line of /proc/buddyinfo (mm/vmstat.c, frag_show_print): free blocks by order, all migrate types together."""
 
     node: int
     zone: str
@@ -142,7 +138,7 @@ class TypedFreeArea(NamedTuple):
     migrate_type: str
     blocks: tuple[int, ...]
     capped_orders: tuple[int, ...]
-    """Orders where the kernel stopped counting (`>100000`): the count is at least what stands here."""
+    """Orders where the kernel stopped counting (`>100000`); there `blocks` is a lower bound."""
 
 
 class Pageblocks(NamedTuple):
@@ -164,7 +160,7 @@ class Pagetypeinfo(NamedTuple):
 class Sockstat(NamedTuple):
     """The TCP line of /proc/net/sockstat (net/ipv4/proc.c, sockstat_seq_show).
 
-    `inuse` and `time_wait` count one network namespace, the rest counts the machine.
+    `inuse` and, since 4.13, `time_wait` cover one network namespace, the others the whole machine.
     """
 
     inuse: int | None
@@ -172,7 +168,7 @@ class Sockstat(NamedTuple):
     time_wait: int | None
     allocated: int | None
     buffer_units: int | None
-    """`mem`: pages, except on kernels from 4.9 to 5.19, where the unit is 4096 bytes on every machine."""
+    """`mem`, in pages; on kernels from 4.9 to 5.19 in units of 4096 bytes, whatever the page size."""
 
 
 class Sockstat6(NamedTuple):
@@ -196,7 +192,7 @@ class Protocols(NamedTuple):
 
 
 class Meminfo(NamedTuple):
-    """/proc/meminfo (fs/proc/meminfo.c). In bytes."""
+    """/proc/meminfo (fs/proc/meminfo.c)."""
 
     total_bytes: int | None
     available_bytes: int | None
@@ -220,7 +216,7 @@ class Topology(NamedTuple):
 
 
 class Sysctls(NamedTuple):
-    """The files below /proc/sys that a figure or a label needs."""
+    """The values of /proc/sys that a figure or a label needs."""
 
     host_name: str | None
     kernel_release: str | None
@@ -229,99 +225,99 @@ class Sysctls(NamedTuple):
     slab_debug: bool
     """Whether the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
-    """net.core.mem_pcpu_rsv: pages of socket buffers that a CPU may hold back from the counter."""
+    """net.core.mem_pcpu_rsv: pages of socket buffers that each CPU may hold without `mem` counting them."""
     build_id: str | None = None
-    """The GNU build ID in /sys/kernel/notes, in hexadecimal: two kernels of one release differ in it."""
+    """The GNU build ID in /sys/kernel/notes, in hexadecimal: differs between two builds of one release."""
 
 
 class Snmp(NamedTuple):
-    """The Tcp line of /proc/net/snmp (net/ipv4/proc.c, snmp_seq_show); counts one network namespace."""
+    """The Tcp line of /proc/net/snmp (net/ipv4/proc.c, snmp_seq_show) of one network namespace."""
 
     established: int | None
-    """CurrEstab: ESTABLISHED; on most kernels CLOSE_WAIT too (net/ipv4/tcp.c, tcp_set_state)."""
+    """CurrEstab: sockets in ESTABLISHED and, on most kernels, CLOSE_WAIT (net/ipv4/tcp.c, tcp_set_state)."""
 
 
 class SocketLimits(NamedTuple):
-    """What else bounds the number of sockets, and how much of it is used; None where the kernel does not tell."""
+    """Limits on the number of sockets other than memory, and their use."""
 
     open_files: int | None
-    """The machine's, of /proc/sys/fs/file-nr (fs/file_table.c, proc_nr_files)."""
-    most_open_files: int | None
-    most_orphans: int | None
-    """net.ipv4.tcp_max_orphans: the machine's."""
-    most_time_wait: int | None
-    """net.ipv4.tcp_max_tw_buckets: of one network namespace since 4.13, of the machine before."""
+    """/proc/sys/fs/file-nr: the machine's open files (fs/file_table.c, proc_nr_files)."""
+    max_open_files: int | None
+    max_orphans: int | None
+    """net.ipv4.tcp_max_orphans, for the whole machine."""
+    max_time_wait: int | None
+    """net.ipv4.tcp_max_tw_buckets: per network namespace since 4.13, for the whole machine before."""
     local_ports: tuple[int, int] | None
-    """net.ipv4.ip_local_port_range: first and last; of one network namespace."""
+    """net.ipv4.ip_local_port_range of the network namespace: first and last port."""
     conntrack_entries: int | None
-    """net.netfilter.nf_conntrack_count: of one network namespace; None where conntrack is not loaded."""
-    most_conntrack_entries: int | None
+    """net.netfilter.nf_conntrack_count of the network namespace; None if conntrack is not loaded."""
+    max_conntrack_entries: int | None
 
 
 class MemoryCgroups(NamedTuple):
-    """Whether kernel memory is charged to memory cgroups, so that accounted slabs carry vectors."""
+    """Whether kernel memory is charged to memory cgroups; if so, SLAB_ACCOUNT slabs carry vectors."""
 
     charged: bool
 
 
 class SecurityModules(NamedTuple):
-    """The Linux security modules that are active, from /sys/kernel/security/lsm or from what they leave elsewhere."""
+    """The active Linux security modules, from /sys/kernel/security/lsm or from their traces in other files."""
 
     names: tuple[str, ...]
-    """Where the list cannot be read: only those that hang something on a socket."""
+    """Only those that allocate something for a socket, if /sys/kernel/security/lsm is not readable."""
 
 
 class MachineLoad(NamedTuple):
-    """What psutil says of the machine as a whole."""
+    """Memory and CPU load of the whole machine, from psutil."""
 
     memory_available_bytes: int
     cpu_busy_percent: float | None
-    """Since the reading before; None at the first."""
+    """Since the previous reading; None at the first."""
 
 
 class StructMember(NamedTuple):
-    """One member of a struct, or of a struct embedded in it. A union and an array are one member."""
+    """A member of a struct or of a struct embedded in it. A union counts as one member, and so does an array."""
 
     name: str
-    """Dotted where it is a member of an embedded struct; an anonymous union goes by its first: `skc_addrpair|...`."""
+    """Dotted for a member of an embedded struct; an anonymous union has its first member's name: `skc_addrpair|...`."""
     offset_bytes: int
     size_bytes: int
     bits: int | None
-    """For a bit-field, how many."""
+    """Width of a bit-field; None for other members."""
 
 
 class StructLayout(NamedTuple):
-    """One struct as the running kernel was built with it."""
+    """The layout of one struct in the running kernel."""
 
     name: str
     size_bytes: int
     members: tuple[StructMember, ...]
     has_free_pointer: bool
-    """Whether a member, at any depth, is the allocator's own (freeptr_t), so that none lies behind the object."""
+    """Whether a member, at any depth, is a freeptr_t: then the free pointer does not need space behind the struct."""
 
 
 class Btf(NamedTuple):
-    """/sys/kernel/btf/vmlinux: the structs of the catalogue that the kernel has, by name."""
+    """/sys/kernel/btf/vmlinux: those structs of the catalogue that the kernel has, by name."""
 
     structs: Mapping[str, StructLayout]
 
 
 class MeasuredRow(NamedTuple):
-    """What one endpoint holds in one slabinfo row, as a lab measured it."""
+    """Objects and bytes that one endpoint adds to a slabinfo row, as measured by `tcptop lab`."""
 
     row: str
     objects: float
     bytes: float
     catalogue_objects: float | None
-    """None where the catalogue knows of no such object."""
+    """Objects that the catalogue predicts; None if it has none in this row."""
 
 
 class MeasuredState(NamedTuple):
-    """One state of a saved lab result."""
+    """One TCP state of a saved lab result."""
 
     rows: tuple[MeasuredRow, ...]
     vector_bytes: float
-    """Memory cgroups' vectors."""
+    """Bytes of memory cgroup vectors."""
 
 
 class LabMeasurement(NamedTuple):
@@ -343,23 +339,23 @@ class _Reading(NamedTuple):
     state: ReadState
     value: Any
     reason: str | None
-    """One line: what, where and what to do about it. None while all is well."""
+    """One line that says what, where, and what to do about it; None if all is well."""
     taken_at_s: float | None
     """On the clock of `Snapshot.monotonic_s`."""
     read_us: int | None
-    """What the kernel took to hand over the bytes."""
+    """Time that the kernel took to return the bytes."""
     every_s: float | None
-    """The pace that the source keeps at present; None where it is read once."""
+    """Present interval between readings; None if the source is read once."""
     before: Any
-    """The reading with a value before this one; only where two make a rate."""
+    """The previous reading that has a value; kept only for sources that rates are computed from."""
     sockstat: Sockstat | None
-    """sockstat as it was read right after this source, where a quotient joins the two."""
+    """/proc/net/sockstat read right after this source, if figures divide the source's counts by sockets."""
 
 
 class Reading(_Reading, Generic[Value]):
-    """What a source gave when it was last asked, or why it gave nothing."""
+    """A source's last reading: its value, or the reason that there is none."""
 
-    # Of two classes, because a NamedTuple cannot be generic before Python 3.11.
+    # Two classes, because a NamedTuple cannot be generic before Python 3.11.
     __slots__ = ()
     if TYPE_CHECKING:
         value: Value | None
@@ -370,16 +366,19 @@ NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None,
 
 
 class Snapshot(NamedTuple):
-    """One look at one kernel."""
+    """One reading of every source of a host."""
 
     taken_at_unix_s: float | None
-    """None for a saved tree."""
+    """None if unknown, as for a saved tree that does not record its time."""
     monotonic_s: float
     live: bool
+    """Whether a running kernel was read, now or in a recording; False for a saved tree."""
     place: str | None
+    """The root that the files were read below; None for `/`."""
     net_namespace: str | None
+    """The network namespace that /proc/net shows; None for the reader's own."""
     page_size_bytes: int | None
-    """As the host knows it; None where only the files can tell."""
+    """The page size of the running system; None for a saved tree, whose files must show it."""
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]
     slab_sizes: Reading[SlabSizes]
@@ -399,9 +398,9 @@ class Snapshot(NamedTuple):
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
-    measured: LabMeasurement | None = None
-    """A lab result that the user gave; whether it is of this kernel is for the accounting to see."""
+    lab_measurement: LabMeasurement | None = None
+    """A lab result that the user gave; accounting checks whether it is of this kernel."""
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))
-"""The names of the sources that a Snapshot has a reading of."""
+"""The names of the readings of a Snapshot."""

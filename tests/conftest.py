@@ -1,4 +1,4 @@
-"""What every test starts from: one environment, one place for the pictures, and the recorded trees."""
+"""Shared by all tests: a fixed environment, the snapshot folders, an empty home folder, and a lock on the kernel."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-INFLUENCES = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES", "ESCDELAY")
-"""Beside TEXTUAL_*: what changes a picture."""
+RENDERING_VARIABLES = ("NO_COLOR", "COLORTERM", "COLUMNS", "LINES", "ESCDELAY")
+"""Variables that change how the screen is drawn, in addition to TEXTUAL_*."""
 
 
-def forget_the_developers_own() -> None:
-    """Takes everything that changes a picture out of the environment, before the app looks at it.
+def reset_environment() -> None:
+    """Removes the variables that change how the screen is drawn, before the app reads them.
 
-    The plugin for the pictures imports Textual before any conftest runs, so its constants are read again.
+    The snapshot plugin imports Textual before any conftest runs, so Textual's constants are loaded again.
     """
-    for name in [name for name in os.environ if name in INFLUENCES or name.startswith("TEXTUAL_")]:
-        if name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # the plugin's own, for its helpers in other processes
+    for name in [name for name in os.environ if name in RENDERING_VARIABLES or name.startswith("TEXTUAL_")]:
+        if name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # set by the plugin, for its worker processes
             del os.environ[name]
     os.environ.update(TERM="xterm-256color", TZ="UTC", PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", LANG="C.UTF-8")
     time.tzset()
@@ -30,10 +30,11 @@ def forget_the_developers_own() -> None:
         importlib.reload(sys.modules["textual.constants"])
 
 
-forget_the_developers_own()
+reset_environment()
 
 import pytest  # noqa: E402 (the environment comes first)
 import pytest_textual_snapshot  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode  # noqa: E402
 from syrupy.location import PyTestLocation  # noqa: E402
 
@@ -44,63 +45,80 @@ RECORDINGS = TESTS / "recordings"
 SNAPSHOTS = TESTS / "snapshots"
 
 
-def folder_of(test_location: PyTestLocation) -> str:
-    """Where the pictures of a test file lie."""
+def snapshot_folder(test_location: PyTestLocation) -> str:
+    """The folder of the snapshots of a test file."""
     return str(SNAPSHOTS / Path(test_location.filepath).stem)
 
 
-class SvgPicture(pytest_textual_snapshot.SVGImageExtension):  # type: ignore[misc] # the plugin is not typed
-    """The plugin's own, but in tests/snapshots."""
+class SvgSnapshot(pytest_textual_snapshot.SVGImageExtension):  # type: ignore[misc] # the plugin is not typed
+    """The plugin's SVG snapshot, stored in tests/snapshots."""
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        return folder_of(test_location)
+        return snapshot_folder(test_location)
 
 
-class TextTwin(SingleFileSnapshotExtension):
-    """The same screen as a grid of characters, so that a change can be read in a diff."""
+class TextSnapshot(SingleFileSnapshotExtension):
+    """The same screen as plain text, so that a change is readable in a diff."""
 
     _file_extension = "txt"
     _write_mode = WriteMode.TEXT
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        return folder_of(test_location)
+        return snapshot_folder(test_location)
 
 
-# The plugin's fixture looks the name up when it is used.
-pytest_textual_snapshot.SVGImageExtension = SvgPicture
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.register_profile("thorough", deadline=None, max_examples=300)  # chosen by .ci/run
+settings.load_profile("quick")
+
+# The plugin's fixture reads this name when a test uses it.
+pytest_textual_snapshot.SVGImageExtension = SvgSnapshot
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Pictures are renewed only with the Textual that the project is pinned to, and by one process."""
+    """Refuses --snapshot-update with another Textual than the pinned one, or with more than one process."""
     if not config.option.update_snapshots:
         return
-    wanted, there = pinned("textual"), installed("textual")
-    if wanted != there:
+    pinned, installed = pinned_version("textual"), installed_version("textual")
+    if pinned != installed:
         raise pytest.UsageError(
-            f"--snapshot-update needs textual {wanted}, the one that pyproject.toml pins, not {there}: run scripts/test"
+            f"--snapshot-update needs textual {pinned}, which pyproject.toml pins, not {installed}: run scripts/test"
         )
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
-        raise pytest.UsageError("--snapshot-update goes without -n: only one process can tell which pictures are left")
+        raise pytest.UsageError(
+            "--snapshot-update cannot run with -n: only one process knows which snapshots are unused"
+        )
 
 
-def pinned(package: str) -> str:
-    """The version that pyproject.toml asks for."""
-    found = re.search(rf'^ *"{package}==([^"]+)"', (TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE)
-    return found[1] if found else "(none is pinned)"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """0 (one process) for runs that cannot be distributed; None leaves the number to pytest-xdist."""
+    return 0 if config.option.update_snapshots or config.option.trace else None
 
 
-def installed(package: str) -> str:
-    """The version that is there."""
+def pytest_report_header(config: pytest.Config) -> str | None:
+    left_out = config.option.markexpr == "not slow"
+    return 'slow tests are left out: -m slow runs them, -m "" runs all' if left_out else None
+
+
+def pinned_version(package: str) -> str:
+    """The version of a package that pyproject.toml pins."""
+    match = re.search(rf'^ *"{package}==([^"]+)"', (TESTS.parent / "pyproject.toml").read_text(), re.MULTILINE)
+    return match[1] if match else "(not pinned)"
+
+
+def installed_version(package: str) -> str:
+    """The installed version of a package."""
     from importlib.metadata import version
 
     return version(package)
 
 
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test sees the developer's own configuration, and no subprocess does."""
+def _empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps the developer's own configuration out of tests and their subprocesses."""
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("HOME", str(home))
@@ -109,18 +127,18 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(autouse=True)
-def _closed_hosts() -> Iterator[None]:
-    """A host keeps its descriptors open; those of the screen's tests are given back after each."""
+def _close_hosts() -> Iterator[None]:
+    """Closes the hosts that a screen test opened; a host keeps its file descriptors open."""
     yield
     if "drive" in sys.modules:
-        opened: list[FolderHost] = sys.modules["drive"].OPENED
+        opened: list[FolderHost] = sys.modules["drive"].OPEN_HOSTS
         while opened:
             opened.pop().close()
 
 
 @pytest.fixture(scope="module")
-def alone_with_the_kernel() -> Iterator[None]:
-    """Tests that count the machine's own sockets run one after another, whichever process pytest gave them to."""
+def kernel_lock() -> Iterator[None]:
+    """Lock held by tests that count the machine's own sockets, so that they run one at a time across processes."""
     with (Path(tempfile.gettempdir()) / "tcptop-tests-count-sockets").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

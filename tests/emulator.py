@@ -1,4 +1,4 @@
-"""A terminal emulator for tests, and what a person sees on it."""
+"""Terminal emulator for tests, with the cells as a person sees them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ ALTERNATE_SCREEN = 1049
 
 
 class Emulator(pyte.Screen):
-    """pyte's, put right where it differs from xterm, VTE and the like.
+    """pyte's screen, corrected where pyte differs from xterm and VTE.
 
-    pyte leaves half of a wide character standing when the other is written over, where terminals blank it; it puts
-    what combines with a wide character into its right half; it knows no alternate screen.
+    When one half of a wide character is overwritten, pyte leaves the other half, which terminals blank. It adds a
+    character that combines with a wide one to its right half. It has no alternate screen.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
@@ -26,20 +26,20 @@ class Emulator(pyte.Screen):
 
     def draw(self, data: str) -> None:
         for character in data:
-            wide = wcwidth(character)
+            width = wcwidth(character)
             line = self.buffer[self.cursor.y]
-            if wide <= 0:
+            if width <= 0:
                 self._combine(line, character)
                 continue
-            if self.cursor.x + wide > self.columns:
-                self.cursor.x = self.columns - wide
-            x, after = self.cursor.x, self.cursor.x + wide
+            if self.cursor.x + width > self.columns:
+                self.cursor.x = self.columns - width
+            x, after = self.cursor.x, self.cursor.x + width
             if x and not line[x].data:
                 line[x - 1] = line[x - 1]._replace(data=" ")
             if after < self.columns and not line[after].data:
                 line[after] = line[after]._replace(data=" ")
             line[x] = self.cursor.attrs._replace(data=character)
-            if wide == 2:
+            if width == 2:
                 line[x + 1] = self.cursor.attrs._replace(data="")
             self.cursor.x = after
 
@@ -63,20 +63,20 @@ class Emulator(pyte.Screen):
             self.erase_in_display(2)
 
     def feed(self, text: str) -> None:
-        """Shows what a program wrote."""
+        """Interprets the output of a program."""
         self.stream.feed(text)
 
     def text(self) -> str:
-        """The characters without their looks."""
+        """The characters of the screen without their attributes."""
         return "\n".join("".join(self.buffer[y][x].data for x in range(self.columns)) for y in range(self.lines))
 
-    def seen(self) -> list[list[Char]]:
-        """Every cell with its looks. Of a blank, only those that are seen."""
-        return [[as_seen(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
+    def visible_cells(self) -> list[list[Char]]:
+        """Every cell with its attributes; a blank cell only with those that are visible."""
+        return [[visible_cell(self.buffer[y][x]) for x in range(self.columns)] for y in range(self.lines)]
 
 
-def as_seen(cell: Char) -> Char:
-    """A cell without what nobody sees of it."""
+def visible_cell(cell: Char) -> Char:
+    """The cell without attributes that are invisible on it, such as the foreground of a blank."""
     if cell.data != " " or cell.underscore or cell.reverse or cell.strikethrough or cell.blink:
         return cell
     return Char(" ", bg=cell.bg)

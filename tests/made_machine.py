@@ -86,7 +86,7 @@ MACHINES: Mapping[str, tuple[MadeNode, ...]] = {
 }
 
 
-def made(machine: str, into: Path, kernel: str = "6.1-4n", phase: str = "established") -> Path:
+def make_machine(machine: str, into: Path, kernel: str = "6.1-4n", phase: str = "established") -> Path:
     """Writes the tree of a machine, and gives its folder."""
     nodes = MACHINES[machine]
     folder = Path(shutil.copytree(tree(kernel, phase), into, symlinks=True))

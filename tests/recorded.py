@@ -61,7 +61,7 @@ def snapshot_of(root: Path) -> Snapshot:
     """One look at a saved tree, as a report takes it."""
     host = FolderHost(str(root))
     try:
-        return looked_at(host)
+        return take_snapshot(host)
     finally:
         host.close()
 
@@ -71,7 +71,7 @@ def ledger_of(root: Path) -> Ledger:
     return account(snapshot_of(root))
 
 
-def looked_at(host: Host) -> Snapshot:
+def take_snapshot(host: Host) -> Snapshot:
     """One look at a host, as a report takes it."""
     sampler = Sampler(host, kernel_sources(), monotonic=lambda: 0.0)
     read_due(sampler)
@@ -90,12 +90,12 @@ def ledger(kernel: str, phase: str) -> Ledger:
     return account(snapshot(kernel, phase))
 
 
-def copied(kernel: str, phase: str, destination: Path) -> Path:
+def copy_recording(kernel: str, phase: str, destination: Path) -> Path:
     """A copy of a recording that a test may change."""
     return Path(shutil.copytree(tree(kernel, phase), destination / f"{kernel}-{phase}", symlinks=True))
 
 
-def written(root: Path, files: Mapping[str, str | bytes]) -> Path:
+def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
     """Puts files below a folder; `proc` is there in any case."""
     (root / "proc").mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
@@ -190,13 +190,13 @@ class MemoryHost:
             for path, data in found
         ]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists what was put in."""
         if path in self.folders:
             return FolderRead(path, self.folders[path], None, 1)
         return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Calls it."""
         return call()
 

@@ -1,4 +1,4 @@
-"""Recordings to test with: the recorded trees, played one after another as a live host would give them."""
+"""Recordings for tests: made from the recorded trees, which a host presents one after another as if live."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ STARTED_UNIX_S = 1_795_348_800.25
 
 
 @dataclass(frozen=True, repr=False)
-class Whole:
-    """A recording that nothing is wrong with, and what was shown live."""
+class IntactRecording:
+    """An intact recording, with the snapshots that it was made from."""
 
     path: Path
-    shown: list[Snapshot]
+    live_snapshots: list[Snapshot]
 
 
-class PlayedHost:
-    """A host that says it is live, and whose files are those of one tree after another."""
+class TreeSequenceHost:
+    """A host that claims to be live and serves one tree after another, by `turn`."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._hosts = [FolderHost(str(root)) for root in roots]
@@ -43,13 +43,13 @@ class PlayedHost:
         return self._hosts[self.turn % len(self._hosts)]
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        # What a read takes decides what is read next; these take as long on every machine.
+        # The duration of a read decides when the source is read again, so it must be the same on every machine.
         return [file._replace(took_us=7) for file in await self._host.read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
-        return (await self._host.folder(path))._replace(took_us=11)
+    async def list_folder(self, path: str) -> FolderRead:
+        return (await self._host.list_folder(path))._replace(took_us=11)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:
@@ -57,40 +57,40 @@ class PlayedHost:
             host.close()
 
 
-def phases(kernel: str) -> list[Path]:
-    """The trees of one kernel."""
+def phase_trees(kernel: str) -> list[Path]:
+    """The trees of one kernel, one for each recorded phase."""
     return [tree(kernel, phase) for phase in RECORDINGS[kernel]]
 
 
 def record(path: Path, roots: Sequence[Path], samples: int, bounds: Bounds = NO_BOUNDS) -> list[Snapshot]:
-    """Records so many samples, one a second by the sampler's clock; gives what was shown live."""
-    host = PlayedHost(roots)
+    """Records `samples` samples, about one a second by the sampler's clock; returns the live snapshots."""
+    host = TreeSequenceHost(roots)
     recorder = Recorder(str(path), bounds)
     clock_s = 5000.125
-    shown: list[Snapshot] = []
+    live_snapshots: list[Snapshot] = []
     try:
         sampler = Sampler(
             host,
             kernel_sources(),
             monotonic=lambda: clock_s,
             unix_time=lambda: STARTED_UNIX_S + clock_s - 5000.125,
-            kept=recorder.keep,
+            on_read=recorder.add_read,
         )
         for _ in range(samples):
             read_due(sampler)
-            shown.append(sampler.snapshot())
-            recorder.write(shown[-1])
+            live_snapshots.append(sampler.snapshot())
+            recorder.write(live_snapshots[-1])
             host.turn += 1
             clock_s += 1.000244140625
     finally:
         recorder.close()
         host.close()
-    return shown
+    return live_snapshots
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Recording]:
-    """A recording, closed at the end."""
+def recording_at(path: Path) -> Iterator[Recording]:
+    """Opens a recording, and closes it at the end."""
     recording = open_recording(str(path))
     try:
         yield recording
@@ -98,6 +98,6 @@ def reading(path: Path) -> Iterator[Recording]:
         recording.close()
 
 
-def one_line(text: str) -> bool:
-    """Whether a text is one line that can be printed."""
+def is_one_line(text: str) -> bool:
+    """Whether a text is one non-empty line of printable characters."""
     return bool(text) and printable(text) == text

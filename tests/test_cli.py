@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import pytest
 from emulator import Emulator
-from wrapped_trees import archive_of
+from packed_trees import archive_of
 
 from tcptop import __version__
 
@@ -312,7 +312,7 @@ def test_an_empty_proc_is_a_report_of_nothing(tmp_path: Path) -> None:
 def test_a_pipe_that_closes_is_quiet(form: str) -> None:
     command = f"{sys.executable} -m tcptop {form} -n 50 -d 0.1 --root {TREE} | head -1"
     ran = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
+        ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
     assert ran.stderr == ""
     assert ran.stdout.count("\n") == 1
@@ -332,7 +332,7 @@ def test_a_full_disk(form: str) -> None:
 def test_standard_output_that_is_closed(form: str) -> None:
     command = f"exec {sys.executable} -m tcptop {form} --root {TREE} >&-"
     ran = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
+        ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
     assert "Traceback" not in ran.stderr
     assert ran.returncode == 1
@@ -652,7 +652,7 @@ def test_a_stream_that_is_no_terminal(stream: str) -> None:
     ours, theirs = pty.openpty()
     try:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {sys.executable} -m tcptop {stream}"],
+            ["sh", "-c", f"exec {sys.executable} -m tcptop {stream}"],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

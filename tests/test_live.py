@@ -19,8 +19,8 @@ from typing import IO, Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("live kernel")
-"""With others that open many sockets: never at the same time."""
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live kernel")]
+"""In one process with the others that open many sockets, so never at the same time."""
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAIRS = 2_000
@@ -35,7 +35,7 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "only root may read /proc/slabinfo and make a network namespace"
     if shutil.which("unshare") is None:
-        return "there is no unshare(1) here"
+        return "needs unshare, of the package util-linux"
     if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
         return "a network namespace may not be made here"
     try:
@@ -238,7 +238,7 @@ def attempt() -> Attempt:
 
 
 @pytest.fixture(scope="module")
-def measured(alone_with_the_kernel: None) -> Attempt:  # noqa: ARG001 (held, not looked at)
+def measured(kernel_lock: None) -> Attempt:  # noqa: ARG001 (held, not looked at)
     """The quietest of a few attempts: other programs open sockets and files meanwhile, and no figure tells whose."""
     reason = why_not()
     if reason is not None:

@@ -1,7 +1,7 @@
-"""Copies of a tree of /proc and /sys only what tcptop reads: `python tests/trim_recording.py SOURCE_TREE DEST`.
+"""Copies the files that tcptop reads from a tree of /proc and /sys: `python tests/trim_recording.py SOURCE_TREE DEST`.
 
-SOURCE_TREE holds `proc` and `sys`; `/` is this machine, whose name, and what its builder added to the kernel's
-release, are left out. DEST must not exist yet.
+SOURCE_TREE contains `proc` and `sys`. With `/`, this machine, the copy leaves out the host name and the vendor's suffix
+of the kernel release. DEST must not exist.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tcptop.kernel.objects import SLAB_CACHES
-from tcptop.sources.kernel_notes import build_id
+from tcptop.sources.kernel_notes import parse_build_id
 
 FILES = (
     "proc/slabinfo",
@@ -66,8 +66,8 @@ HOST_NAME = b"reference\n"
 RELEASE = re.compile(rb"\d+\.\d+(\.\d+)?")
 
 
-def wanted(source: Path) -> Iterator[str]:
-    """The paths of the files to copy, as far as the tree has them."""
+def listed_files(source: Path) -> Iterator[str]:
+    """The paths of the files to copy; some may not exist in the tree."""
     yield from FILES
     for node in sorted((source / NODES).glob("node[0-9]*")):
         for name in NODE_FILES:
@@ -78,21 +78,21 @@ def wanted(source: Path) -> Iterator[str]:
 
 
 def slab_folders(source: Path) -> set[str]:
-    """The folders of the catalogue's caches: their own, or that of the group they are merged into."""
+    """The folders of the catalogue's caches: a cache's own, or that of the group it is merged into."""
     paths = [source / SLAB / cache for cache in SLAB_CACHES]
     return {path.readlink().name if path.is_symlink() else path.name for path in paths if path.exists()}
 
 
 def slab_links(source: Path) -> Iterator[tuple[str, Path]]:
-    """Every name that leads to one of those folders, with the target of its link."""
+    """Every symbolic link to one of those folders, as its name and target."""
     folders = slab_folders(source)
     for path in sorted((source / SLAB).glob("*")):
         if path.is_symlink() and path.readlink().name in folders:
             yield path.name, path.readlink()
 
 
-def without_names(path: str, data: bytes) -> bytes:
-    """The content of a file of this machine, without what names it."""
+def anonymise(path: str, data: bytes) -> bytes:
+    """The content of a file of this machine, without its host name and the suffix of its kernel release."""
     if path == "proc/sys/kernel/hostname":
         return HOST_NAME
     if path in ("proc/version", "proc/sys/kernel/osrelease"):
@@ -100,17 +100,17 @@ def without_names(path: str, data: bytes) -> bytes:
         plain = release[0] if release else b"unknown"
         return (b"Linux version " if path == "proc/version" else b"") + plain + b"\n"
     if path == "sys/kernel/notes":
-        # Others hold what the builder called the kernel, and addresses in it.
-        build = bytes.fromhex(build_id(data) or "")
+        # Keep only the build ID: other notes contain the builder's kernel name and kernel addresses.
+        build = bytes.fromhex(parse_build_id(data) or "")
         return struct.pack("=III", 4, len(build), 3) + b"GNU\0" + build if build else b""
     return data
 
 
 def trim(source: Path, destination: Path) -> None:
-    """Copies the tree; what it lacks, or refuses, the copy lacks too."""
+    """Copies the tree, without files that do not exist or cannot be read."""
     live = source.resolve() == Path("/")
     destination.mkdir(parents=True)
-    for path in wanted(source):
+    for path in listed_files(source):
         try:
             data = (source / path).read_bytes()
         except OSError as error:
@@ -119,20 +119,20 @@ def trim(source: Path, destination: Path) -> None:
             continue
         target = destination / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(without_names(path, data) if live else data)
+        target.write_bytes(anonymise(path, data) if live else data)
     for name, link_target in slab_links(source):
         (destination / SLAB / name).symlink_to(link_target)
 
 
 def main() -> None:
-    """Runs the script."""
+    """Parses the arguments and copies the tree."""
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     source, destination = map(Path, sys.argv[1:])
     try:
         trim(source, destination)
     except FileExistsError:
-        sys.exit(f"{destination} is there already")
+        sys.exit(f"{destination} already exists: name a new folder")
     except BaseException:
         shutil.rmtree(destination, ignore_errors=True)
         raise

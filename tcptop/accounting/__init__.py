@@ -1,17 +1,17 @@
-"""Snapshot in, ledger out: pure functions, without a clock, a file or a screen."""
+"""Accounting: pure functions from a Snapshot to a Ledger, without a clock, a file or a screen."""
 
 from __future__ import annotations
 
-from tcptop.accounting.connection import costs, family_mixes
+from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.free_memory import NodeTable
+from tcptop.accounting.growth_since_mark import live_objects
+from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import find_limits
-from tcptop.accounting.measurement import lab_use
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.since_mark import live_objects
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.slab_memory import slab_memory
-from tcptop.accounting.sockets import socket_counts
-from tcptop.accounting.states import state_costs
+from tcptop.accounting.socket_counts import socket_counts
+from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel.objects import TCP6_SOCK, TCP_SOCK
 from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
@@ -19,16 +19,16 @@ from tcptop.snapshot import Reading, Snapshot
 
 
 def account(snapshot: Snapshot) -> Ledger:
-    """Every figure of one Snapshot."""
+    """Compute every figure of a Snapshot."""
     page_bytes = page_size_bytes(snapshot)
-    host = _host(snapshot, page_bytes)
+    host = _host_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
     mixes = family_mixes(table, sockets, host.cpus)
-    modes = costs(snapshot, table, sockets, host.cpus, mixes)
-    sock = table.find(TCP6_SOCK if _mostly_ipv6(modes["full"]) else TCP_SOCK).line
+    costs = connection_costs(snapshot, table, sockets, host.cpus, mixes)
+    sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
     memory = tcp_memory(snapshot, table, sockets)
-    socket_bytes = modes["full"].figures["mix"].accepted.slab_bytes
+    socket_bytes = costs["full"].by_family["mix"].accepted.slab_bytes
     nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
@@ -36,26 +36,26 @@ def account(snapshot: Snapshot) -> Ledger:
         host=host,
         sockets=sockets,
         caches=with_tcp_bytes(table.lines, memory),
-        costs=modes,
+        costs=costs,
         tcp_memory=memory,
         nodes=nodes,
         tcp_slab_order=sock.order if sock else None,
-        sources=_health(snapshot),
+        sources=_source_health(snapshot),
         states=state_costs(snapshot, table, sockets, mixes),
-        limits=find_limits(snapshot, sockets, nodes, socket_bytes, modes["full"].buffer_bytes_per_socket),
+        limits=find_limits(snapshot, sockets, nodes, socket_bytes, costs["full"].buffer_bytes_per_socket),
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         live_objects=live_objects(snapshot, table),
-        lab=lab_use(snapshot),
+        lab=lab_result_use(snapshot),
     )
 
 
 def _mostly_ipv6(cost: ConnectionCost) -> bool:
-    parts = cost.figures["mix"].accepted.parts
+    parts = cost.by_family["mix"].accepted.parts
     return any(part.object == TCP6_SOCK.struct and part.count > 0.5 for part in parts)
 
 
-def _host(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
+def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
     sysctls = snapshot.sysctls.value
     meminfo, load = snapshot.meminfo.value, snapshot.machine_load.value
     return HostFacts(
@@ -64,28 +64,28 @@ def _host(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
         net_namespace=snapshot.net_namespace,
         kernel=sysctls.kernel_release if sysctls else None,
         page_size_bytes=page_bytes,
-        cpus=_cpus(snapshot),
+        cpus=_online_cpus(snapshot),
         memory_bytes=meminfo.total_bytes if meminfo else None,
         memory_available_bytes=load.memory_available_bytes if load else (meminfo.available_bytes if meminfo else None),
         cpu_busy_percent=load.cpu_busy_percent if load else None,
     )
 
 
-def _cpus(snapshot: Snapshot) -> int | None:
-    """Online CPUs; where sysfs does not tell, those that have page lists in some zone."""
+def _online_cpus(snapshot: Snapshot) -> int | None:
+    """Online CPUs; if sysfs does not show them, the CPUs that have page lists in some zone."""
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     if topology is not None and topology.online_cpus is not None:
         return topology.online_cpus
     return max((zone.cpus for zone in zoneinfo.zones if zone.cpus), default=None) if zoneinfo else None
 
 
-def _health(snapshot: Snapshot) -> dict[str, SourceHealth]:
-    found: dict[str, SourceHealth] = {}
+def _source_health(snapshot: Snapshot) -> dict[str, SourceHealth]:
+    sources: dict[str, SourceHealth] = {}
     for name in type(snapshot)._fields:
         reading = getattr(snapshot, name)
         if isinstance(reading, Reading):
             age_s = None
             if snapshot.live and reading.taken_at_s is not None:
                 age_s = round(max(0.0, snapshot.monotonic_s - reading.taken_at_s), 3)
-            found[name] = SourceHealth(name, reading.state, reading.reason, age_s, reading.read_us, reading.every_s)
-    return found
+            sources[name] = SourceHealth(name, reading.state, reading.reason, age_s, reading.read_us, reading.every_s)
+    return sources

@@ -1,4 +1,4 @@
-"""The page size of the machine that the files came from, which need not be that of the machine that reads them."""
+"""The page size of the machine that the files came from, which may differ from that of the reader's machine."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Sequence
 from tcptop.snapshot import SlabRow, Snapshot
 
 PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
-"""From 4 KiB to 256 KiB, all that Linux has been built with."""
+"""4 KiB to 256 KiB, the page sizes that Linux has been built with."""
 
 TOLERANCE = 0.002
-"""Memory may be plugged in between the reads of two files."""
+"""Relative; memory may be added between the reads of two files."""
 
 
 def page_size_bytes(snapshot: Snapshot) -> int | None:
-    """The size that the host knows, else the one that its files agree with, else None.
+    """The page size in bytes: as the host reports it, or as its files imply it; None if they do not.
 
-    The slab rows tell best: SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
-    order_objects), which holds for one page size only. Next, what the nodes have in memory ÷ the managed pages of their
-    zones, both from mm/show_mem.c, si_meminfo_node. MemTotal ÷ managed comes last: on a machine that sets up its memory
-    late the zones are behind the total.
+    Slabinfo is the best evidence: SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
+    order_objects), which fits one page size only. Next comes the nodes' memory ÷ the managed pages of their zones, both
+    from mm/show_mem.c, si_meminfo_node. MemTotal ÷ managed pages comes last: on a machine that initialises its memory
+    late, the zones lag behind the total.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
     slabinfo, zoneinfo = snapshot.slabinfo.value, snapshot.zoneinfo.value
-    if slabinfo is not None and (size := of_slabs(slabinfo.rows)) is not None:
+    if slabinfo is not None and (size := page_size_of_slabs(slabinfo.rows)) is not None:
         return size
     managed = sum(zone.managed_pages or 0 for zone in zoneinfo.zones) if zoneinfo else 0
     topology, meminfo = snapshot.topology.value, snapshot.meminfo.value
@@ -36,8 +36,11 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     return None
 
 
-def of_slabs(rows: Sequence[SlabRow]) -> int | None:
-    """The one page size that every slab of a SLUB kernel fits; None on SLAB, whose slabs also hold their own index."""
+def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
+    """The only page size that fits all rows of a SLUB kernel; None if several fit, or with SLAB.
+
+    SLAB slabs also hold an index of their objects, so the formula does not apply to them.
+    """
     if not rows or any(row.tunables_limit for row in rows):
         return None
     fitting = [

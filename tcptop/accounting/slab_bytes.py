@@ -1,10 +1,10 @@
-"""What slabs hold: shares of their pages, and all of them with order fallback repaired."""
+"""Bytes of slabs: an object's share of its slab, and the size of a cache's slabs corrected for order fallback."""
 
 from __future__ import annotations
 
 
 def slab_share_bytes(pages: int | None, per_slab: int | None, page_bytes: int | None) -> float | None:
-    """An object's share of the pages of its slab; None where any of these is not known."""
+    """An object's share of its slab: pages × page size ÷ objects; None if any of these is unknown."""
     if page_bytes is None or not pages or not per_slab:
         return None
     return page_bytes * pages / per_slab
@@ -18,7 +18,7 @@ def known_slab_bytes(
     pages: int | None,
     page_bytes: int | None,
 ) -> int | None:
-    """As `slab_bytes`; None where any of these is not known."""
+    """`slab_bytes`, or None if an argument is unknown."""
     if page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
         return None
     return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, page_bytes)
@@ -27,19 +27,19 @@ def known_slab_bytes(
 def slab_bytes(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> int:
-    """The bytes of a cache's slabs, order fallback repaired.
+    """Size of a cache's slabs, corrected for order fallback.
 
-    Where a block of the preferred order is not to be had, SLUB takes the smallest order that holds one object
-    (mm/slub.c, allocate_slab). slabinfo prints the preferred size all the same, but then there are fewer objects than
-    slabs × objects per slab; only two orders occur, so the two counts give how many slabs are of each.
+    If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
+    allocate_slab). slabinfo still prints the preferred size, but shows fewer objects than slabs × objects per slab. As
+    only these two orders occur, the counts of objects and slabs give the number of slabs of each order.
     """
     preferred = page_bytes * pages_per_slab
     if objects >= slabs * objects_per_slab:
         return slabs * preferred
-    least_pages = 1
-    while least_pages * page_bytes < object_bytes:
-        least_pages *= 2
-    fallback = page_bytes * least_pages
+    fallback_pages = 1
+    while fallback_pages * page_bytes < object_bytes:
+        fallback_pages *= 2
+    fallback = page_bytes * fallback_pages
     per_fallback = fallback // object_bytes if object_bytes else objects_per_slab
     if per_fallback >= objects_per_slab or fallback >= preferred:
         return slabs * preferred

@@ -1,4 +1,4 @@
-"""Every slab cache with its sizes and counts, and the row that each object of the catalogue is counted in."""
+"""The table of slab caches: sizes and counts of each, and the slabinfo row that counts each object of the catalogue."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
-from tcptop.accounting.slub_layout import most_idle_objects, object_step_bytes, slab_order
+from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, Side
+from tcptop.ledger import CacheLine, NodeCount, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
-"""The folder of a merged cache carries the size of its objects: `:A-0000128` (mm/slub.c, create_unique_id)."""
+"""The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Plain kmalloc caches, and their copies of CONFIG_RANDOM_KMALLOC_CACHES (6.6), of which each place in the kernel that
-allocates takes one; `size-64` is their name on SLAB before 3.10.
+"""Plain kmalloc caches, and their copies under CONFIG_RANDOM_KMALLOC_CACHES (6.6), where each call site uses one copy;
+`size-64` is their name on SLAB before 3.10.
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
-"""Since then a CPU's partial list is bounded by its slabs, before by the objects that were free."""
+"""Since this release a CPU's partial list is limited by its number of slabs, before by the free objects on them."""
 
 SHEAVES_SINCE = (7, 0)
-"""Since then most caches have sheaves, which keep more free objects than partial slabs do."""
+"""Since this release most caches have sheaves, which keep more free objects than partial slabs do."""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
-"""A group of merged caches with SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
+"""The folder name of merged caches with SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
 
 MEMCG_CHILDREN_UNTIL = (5, 9)
-"""Before, caches had a child for each memory cgroup, which slabinfo adds up and sysfs does not."""
+"""Before this release a cache had a child for each memory cgroup; slabinfo adds the children up, sysfs does not."""
 
 
-class Found(NamedTuple):
-    """Where the objects of one kind are counted, if that can be told."""
+class CacheLookup(NamedTuple):
+    """Whether a kernel has the cache of an object (`unknown` if that cannot be decided), and the cache."""
 
     status: Literal["known", "absent", "unknown"]
     line: CacheLine | None = None
 
 
 class CacheTable:
-    """All caches of one Snapshot: the rows of slabinfo in their order, then the catalogue's caches merged into them."""
+    """All caches of one Snapshot: the rows of slabinfo in their order, then caches of the catalogue without a row."""
 
     def __init__(self, snapshot: Snapshot, page_bytes: int | None) -> None:
         self._page_bytes = page_bytes
@@ -56,73 +56,76 @@ class CacheTable:
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._counts = self._newer_counts()
-        self._active_was = self._active_before()
+        self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
-        lines = [self._of_row(row) for row in rows]
+        lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
-            # Two rows may have one name; the larger is the one that matters.
+            # If two rows have the same name, the larger one counts.
             if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
                 self._by_name[line.name] = line
         for name in SLAB_CACHES:
             if name not in self._by_name and links is not None and name in links.group_of:
-                line = self._without_row(name)
+                line = self._line_without_row(name)
                 self._by_name[name] = line
                 lines.append(line)
         self.lines = tuple(lines)
-        self.sides: dict[tuple[tuple[str, float], ...], Side] = {}
-        """What sockets hold of these caches, by struct and share, as it was added up."""
-        self._kmalloc_names = self._kmallocs_by_size()
+        self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
+        """Cache of `socket_cost`, by the structs and shares that a cost was added up from."""
+        self._kmalloc_names = self._kmalloc_names_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
             self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
-    def find(self, kernel_object: KernelObject) -> Found:
-        """The cache that holds such objects.
+    def find(self, kernel_object: KernelObject) -> CacheLookup:
+        """The cache of an object.
 
-        `absent` only where the kernel shows all its cache names, or is too old or too new for the object: a row that is
-        not there may be hidden by merging.
+        It is `absent` only if the kernel lists all its cache names, or is too old or too new for the object. Otherwise
+        a missing row may be hidden by merging, and the cache is `unknown`.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
-                return Found("known", self._by_name[name])
+                return CacheLookup("known", self._by_name[name])
         if self._links is not None or self._is_outside(kernel_object):
-            return Found("absent")
-        return Found("unknown")
+            return CacheLookup("absent")
+        return CacheLookup("unknown")
 
     def get(self, name: str) -> CacheLine | None:
-        """The first cache of that name."""
+        """The cache with a name, the larger one if two rows share the name."""
         return self._by_name.get(name)
 
-    def kmalloc(self, size_bytes: int) -> CacheLine | None:
-        """The kmalloc cache that an allocation of that size comes from: the smallest one that holds it.
+    def max_in_use(self, kernel_object: KernelObject) -> int | None:
+        """Upper bound on the objects of a kind that are in use; None if unknown."""
+        line = self.find(kernel_object).line
+        return line.max_in_use if line else None
 
-        None where a cut-off slabinfo may lack it.
+    def kmalloc_cache(self, size_bytes: int) -> CacheLine | None:
+        """The kmalloc cache that serves a size: the smallest one that holds it; None if unknown."""
+        return next(iter(self.kmalloc_caches(size_bytes, size_bytes)), None)
+
+    def kmalloc_caches(self, min_bytes: int, max_bytes: int) -> list[CacheLine]:
+        """The kmalloc caches that serve a range of sizes, the smallest first.
+
+        Empty if slabinfo is cut off: its missing rows could be among them.
         """
-        return next(iter(self.kmallocs(size_bytes, size_bytes)), None)
-
-    def kmallocs(self, least_bytes: int, most_bytes: int) -> list[CacheLine]:
-        """The kmalloc caches that allocations of those sizes come from, the smallest first."""
         if self._has_rows and not self._is_whole:
             return []
-        sizes = self._kmalloc_names
-        found: list[CacheLine] = []
-        for size in sizes:
-            if size >= least_bytes:
-                name = sizes[size]
-                found.append(self._by_name.get(name) or self._kmalloc_without_row(name, size))
-            if size >= most_bytes:
+        caches: list[CacheLine] = []
+        for size, name in self._kmalloc_names.items():
+            if size >= min_bytes:
+                caches.append(self._by_name.get(name) or self._kmalloc_without_row(name, size))
+            if size >= max_bytes:
                 break
-        return found
+        return caches
 
-    def kmalloc_in_use(self, line: CacheLine) -> int | None:
-        """The most objects in use of a kmalloc cache and its copies together; None where that is not known."""
-        same = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
-        known = [each.most_in_use for each in same if each.most_in_use is not None]
-        return sum(known) if known and len(known) == len(same) else None
+    def kmalloc_max_in_use(self, line: CacheLine) -> int | None:
+        """Upper bound on objects in use in a kmalloc cache and its copies together; None if unknown."""
+        copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
+        known = [copy.max_in_use for copy in copies if copy.max_in_use is not None]
+        return sum(known) if known and len(known) == len(copies) else None
 
-    def _kmallocs_by_size(self) -> dict[int, str]:
-        """The name of each kmalloc cache by the size that it serves, the smallest first; copies stand behind it."""
+    def _kmalloc_names_by_size(self) -> dict[int, str]:
+        """The name of each kmalloc cache by its size, the smallest first; the plain cache rather than a copy."""
         sizes: dict[int, str] = {}
         for name in sorted(self._names(), key=lambda name: "-rnd-" in name):
             size = kmalloc_size_bytes(name)
@@ -131,7 +134,7 @@ class CacheTable:
         return dict(sorted(sizes.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
-        """A kmalloc cache by SLUB's rules, where slabinfo cannot be read."""
+        """A kmalloc cache with the sizes that SLUB's rules give, for use without slabinfo."""
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
         return _EMPTY._replace(
@@ -146,17 +149,17 @@ class CacheTable:
         )
 
     def is_accounted(self, name: str) -> bool | None:
-        """Whether a cache has SLAB_ACCOUNT, by the name of the group that it is merged into; None where it is not."""
+        """Whether a merged cache has SLAB_ACCOUNT, by the name of its folder; None if the cache is not merged."""
         group = self._links.group_of.get(name, "") if self._links is not None else ""
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
-    def row_in_use(self, line: CacheLine) -> int | None:
-        """The most objects in use of the row that counts this cache, whoever they belong to."""
+    def row_max_in_use(self, line: CacheLine) -> int | None:
+        """Upper bound on objects in use in the row that counts this cache, other caches' objects included."""
         row = self._by_name.get(line.row) if line.row else None
-        return row.most_in_use if row else None
+        return row.max_in_use if row else None
 
     def total_bytes(self) -> int | None:
-        """What all rows hold together; None where some are missing, or the page size is unknown."""
+        """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
         return sum(line.bytes or 0 for line in self.lines if line.name == line.row)
@@ -167,13 +170,14 @@ class CacheTable:
             yield from self._links.group_of
 
     def _is_outside(self, kernel_object: KernelObject) -> bool:
+        """Whether the release is known to be too old or too new for an object."""
         if self._release is None:
             return False
         since, until = kernel_object.since, kernel_object.until
         return (since is not None and self._release < since) or (until is not None and self._release >= until)
 
     def _newer_counts(self) -> Mapping[str, SlabCount]:
-        """Sysfs's counts by name, where they are at least as good as slabinfo's."""
+        """The counts of sysfs by name; empty if slabinfo's are better because they include memory cgroup children."""
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
             return {}
@@ -182,8 +186,8 @@ class CacheTable:
         return counts.value.caches
 
     @property
-    def beside(self) -> Sockstat | None:
-        """The socket counters as they were read beside the bytes of these caches."""
+    def matching_sockstat(self) -> Sockstat | None:
+        """The sockstat read right after the source that `CacheLine.bytes` comes from."""
         slabinfo, counts = self._snapshot.slabinfo, self._snapshot.slab_counts
         return slabinfo.sockstat if not self._counts or self._slabinfo_is_newest() else counts.sockstat
 
@@ -193,15 +197,17 @@ class CacheTable:
             return False
         return counts.taken_at_s is None or slabinfo.taken_at_s >= counts.taken_at_s
 
-    def _active_before(self) -> Mapping[str, int]:
-        before = self._snapshot.slabinfo.before
-        rows = before.value.rows if before is not None and before.value is not None else ()
+    def _previous_active_objects(self) -> Mapping[str, int]:
+        previous = self._snapshot.slabinfo.before
+        rows = previous.value.rows if previous is not None and previous.value is not None else ()
         return {row.name: row.active_objects for row in reversed(rows)}
 
-    def _of_row(self, row: SlabRow) -> CacheLine:
-        names = self._sharing(row.name)
-        active_per_s = per_second(self._active_was.get(row.name), self._elapsed_s, row.active_objects)
-        line = _line_of(row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes)
+    def _line_of_row(self, row: SlabRow) -> CacheLine:
+        names = self._names_sharing(row.name)
+        active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
+        line = _line_of_slabinfo(
+            row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes
+        )
         if not line.in_catalogue:
             return line
         count = next((self._counts[name] for name in names if name in self._counts), None)
@@ -221,23 +227,23 @@ class CacheTable:
                 objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, self._page_bytes
             ),
             nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
-            most_in_use=objects if newer else row.active_objects,
+            max_in_use=objects if newer else row.active_objects,
             idle_error_objects=self._idle_error(row),
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """How many of a row's active objects may be free ones on CPUs.
+        """Upper bound on a row's active objects that are really free, cached per CPU.
 
-        None on the SLAB allocator, and where sheaves may hold more than is known.
+        None with the SLAB allocator, or if the kernel may have sheaves of unknown capacity.
         """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
             return None
         known = sizes.caches if sizes else {}
-        size = next((known[name] for name in self._sharing(row.name) if name in known), None)
+        size = next((known[name] for name in self._names_sharing(row.name) if name in known), None)
         if (size is None or size.sheaf_capacity is None) and (self._release or SHEAVES_SINCE) >= SHEAVES_SINCE:
             return None
-        most = most_idle_objects(
+        bound = max_idle_objects(
             row.object_bytes,
             row.objects_per_slab,
             topology.online_cpus,
@@ -246,11 +252,11 @@ class CacheTable:
             size.sheaf_capacity if size else None,
             counts_slabs=(self._release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
         )
-        return min(most, row.active_objects)
+        return min(bound, row.active_objects)
 
-    def _without_row(self, name: str) -> CacheLine:
-        """A catalogue's cache that has no row of its own name: merged, or slabinfo cannot be read."""
-        names = self._sharing(name)
+    def _line_without_row(self, name: str) -> CacheLine:
+        """A cache of the catalogue without a row of its name: it is merged, or slabinfo is not readable."""
+        names = self._names_sharing(name)
         row = next((self._by_name[other] for other in names if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
         merged = len(names) > 1
@@ -269,7 +275,7 @@ class CacheTable:
                 bytes=None,
                 active_per_s=None,
                 nodes=None,
-                most_in_use=None,
+                max_in_use=None,
             )
         count = None if merged else self._counts.get(name)
         object_bytes = (size.slab_size_bytes if size else None) or self._size_of_group(name)
@@ -302,12 +308,12 @@ class CacheTable:
             bytes=known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes),
             active_per_s=None,
             nodes=self._nodes((name,), object_bytes, per_slab, pages) if count else None,
-            most_in_use=objects,
+            max_in_use=objects,
             computed=computed,
         )
 
-    def _sharing(self, name: str) -> tuple[str, ...]:
-        """All the names that share the cache of this name, itself among them."""
+    def _names_sharing(self, name: str) -> tuple[str, ...]:
+        """All names that are merged into the same cache, including the given one."""
         if self._links is None or name not in self._links.group_of:
             return (name,)
         return self._links.names_of.get(self._links.group_of[name], (name,))
@@ -317,7 +323,7 @@ class CacheTable:
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """The struct's own size; a merged cache keeps that of the largest struct in it, so it says nothing there."""
+        """The struct's own size; None for a merged cache, which only has that of its largest struct."""
         if merged:
             return None
         sizes = self._snapshot.slab_sizes.value
@@ -328,7 +334,7 @@ class CacheTable:
         return protocol.object_size_bytes if protocol else None
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
-        """The step that SLUB gives to a struct of a known size; None where that or its layout is not known."""
+        """Object step by SLUB's rules; None if the struct's layout is unknown or slab debugging is on."""
         kernel_object = OBJECT_OF_CACHE[name]
         btf, sysctls = self._snapshot.btf.value, self._snapshot.sysctls.value
         layout = btf.structs.get(kernel_object.btf_struct or "") if btf else None
@@ -338,7 +344,7 @@ class CacheTable:
         return object_step_bytes(object_size or layout.size_bytes, kernel_object.hwcache_align, outer)
 
     def _computed_slab(self, object_bytes: int | None) -> tuple[int | None, int | None]:
-        """The order of a slab of such objects, and how many it holds."""
+        """Order and objects per slab by SLUB's rules, for a step; None, None if unknown."""
         topology = self._snapshot.topology.value
         if not object_bytes or self._page_bytes is None or topology is None or topology.online_cpus is None:
             return None, None
@@ -353,15 +359,15 @@ class CacheTable:
         if count is None or (count.objects is None and count.slabs is None):
             return None
         if count.objects and not count.objects_by_node:
-            # A kernel without NUMA prints totals only; all of it is node 0.
+            # A kernel without NUMA prints totals only; all objects are on node 0.
             count = count._replace(objects_by_node={0: count.objects}, slabs_by_node={0: count.slabs or 0})
-        found: dict[int, NodeCount] = {}
+        nodes: dict[int, NodeCount] = {}
         for node in sorted(count.objects_by_node.keys() | count.slabs_by_node.keys()):
             objects = count.objects_by_node.get(node, 0) if count.objects is not None else None
             slabs = count.slabs_by_node.get(node, 0) if count.slabs is not None else None
-            held = known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes)
-            found[node] = NodeCount(objects, slabs, held, self._node_rate(names, node))
-        return found
+            size = known_slab_bytes(objects, slabs, object_bytes, per_slab, pages, self._page_bytes)
+            nodes[node] = NodeCount(objects, slabs, size, self._node_rate(names, node))
+        return nodes
 
     def _node_rate(self, names: tuple[str, ...], node: int) -> float | None:
         name = next((name for name in names if name in OBJECT_OF_CACHE), names[0])
@@ -372,21 +378,21 @@ class CacheTable:
 
 
 def kmalloc_size_bytes(name: str) -> int | None:
-    """The size that a kmalloc cache serves; None for any other cache."""
+    """The size of a kmalloc cache's objects, by its name; None for any other cache."""
     match = KMALLOC.match(name)
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
-# Most rows are none of TCP's, and as they were a second ago.
+# Cached because most rows are not TCP's and did not change since the last sample.
 @lru_cache(512)
-def _line_of(
+def _line_of_slabinfo(
     row: SlabRow,
     names: tuple[str, ...],
     object_size_bytes: int | None,
     active_per_s: float | None,
     page_bytes: int | None,
 ) -> CacheLine:
-    """A cache by what slabinfo alone says of it."""
+    """A cache from slabinfo alone."""
     objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
     return CacheLine(
         name=row.name,
@@ -410,7 +416,7 @@ def _line_of(
         ),
         active_per_s=active_per_s,
         nodes=None,
-        most_in_use=row.active_objects,
+        max_in_use=row.active_objects,
         idle_error_objects=None,
     )
 

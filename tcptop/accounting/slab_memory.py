@@ -1,4 +1,4 @@
-"""The machine's slab memory, split into TCP's own, TCP's share of what it shares, and everything else."""
+"""The machine's slab memory, split into TCP's own caches, TCP's share of other caches, and everything else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tcptop.snapshot import Snapshot
 
 
 def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
-    """The split; a part is None where a part of it is not known."""
+    """The split; an amount is None if any part of it is unknown."""
     in_slabs = [part for part in memory.parts if part.row is not None]
     own_caches = {name for item in KERNEL_OBJECTS if item.tcp_only for name in item.caches}
     own_known = memory.bytes is not None and not own_caches & set(memory.missing)
@@ -34,7 +34,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
 
 
 def _idle(table: CacheTable) -> tuple[int, int | None] | None:
-    """Of TCP's own caches: what no active object takes, and how much more may be idle on CPUs."""
+    """Idle bytes of TCP's own caches, and the upper bound on further idle bytes cached per CPU; None if unknown."""
     lines = [table.find(item).line for item in KERNEL_OBJECTS if item.tcp_only]
     own = [line for line in lines if line is not None]
     idle: float = 0.0

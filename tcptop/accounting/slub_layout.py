@@ -1,7 +1,7 @@
-"""How SLUB lays objects out: from a struct's size to the step between objects, and to the order of a slab.
+"""SLUB's layout rules: the step between objects, the order of a slab, and the free objects cached per CPU.
 
-For somebody who may not read slabinfo: with the size of a struct, the cache's flags and the number of CPUs, both follow
-from the kernel's own rules, which give every row of every recorded kernel exactly.
+Without slabinfo, the step and the order follow from the size of a struct, the flags of its cache and the number of
+CPUs. These rules reproduce every row of every recorded kernel exactly.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""PAGE_ALLOC_COSTLY_ORDER, unless the kernel was started with slab_max_order."""
+"""PAGE_ALLOC_COSTLY_ORDER; the boot parameter slab_max_order changes it."""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
-"""From each size of an object on, so many free objects on a CPU's partial slabs."""
+"""Minimum step, and the free objects that a CPU may then keep on its partial slabs (mm/slub.c, set_cpu_partial)."""
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
 
 
 def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
-    """The step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
+    """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
-    The free pointer lies behind the object where the object must stay readable after it is freed (SLAB_TYPESAFE_BY_RCU)
-    or keeps what its constructor made.
+    The free pointer lies behind the object (`outer_free_pointer`) if a freed object must stay readable
+    (SLAB_TYPESAFE_BY_RCU) or must keep what its constructor set up.
     """
-    size = _rounded_up(struct_bytes, WORD_BYTES)
+    size = _round_up(struct_bytes, WORD_BYTES)
     if outer_free_pointer:
         size += WORD_BYTES
     alignment = WORD_BYTES
@@ -32,19 +32,19 @@ def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer
         alignment = CACHE_LINE_BYTES
         while struct_bytes <= alignment // 2:
             alignment //= 2
-    return _rounded_up(size, max(alignment, WORD_BYTES))
+    return _round_up(size, max(alignment, WORD_BYTES))
 
 
 def slab_order(step_bytes: int, page_bytes: int, cpus: int) -> int:
-    """The order of a cache's slabs on a machine with so many CPUs present (mm/slub.c, calculate_order)."""
-    most = max((page_bytes << MAX_ORDER) // step_bytes, 1)
-    wanted = min(4 * (cpus.bit_length() + 1), most)
-    least_order = _order_of(wanted * step_bytes, page_bytes)
-    if (page_bytes << least_order) // step_bytes > MAX_OBJECTS_PER_SLAB:
+    """Order of a cache's slabs on a machine with that number of CPUs (mm/slub.c, calculate_order)."""
+    max_objects = max((page_bytes << MAX_ORDER) // step_bytes, 1)
+    min_objects = min(4 * (cpus.bit_length() + 1), max_objects)
+    min_order = _order_of(min_objects * step_bytes, page_bytes)
+    if (page_bytes << min_order) // step_bytes > MAX_OBJECTS_PER_SLAB:
         return max(0, _order_of(step_bytes * MAX_OBJECTS_PER_SLAB, page_bytes) - 1)
     fraction = 16
     while fraction > 1:
-        for order in range(least_order, MAX_ORDER + 1):
+        for order in range(min_order, MAX_ORDER + 1):
             slab_bytes = page_bytes << order
             if slab_bytes % step_bytes <= slab_bytes // fraction:
                 return order
@@ -59,16 +59,16 @@ def _order_of(size_bytes: int, page_bytes: int) -> int:
     return order
 
 
-def _rounded_up(size: int, step: int) -> int:
+def _round_up(size: int, step: int) -> int:
     return (size + step - 1) // step * step
 
 
 def cpu_partial_objects(step_bytes: float) -> int:
-    """How many free objects a CPU may keep on partial slabs (mm/slub.c, set_cpu_partial)."""
-    return next(objects for least, objects in CPU_PARTIAL if step_bytes >= least)
+    """Free objects that a CPU may keep on its partial slabs (mm/slub.c, set_cpu_partial)."""
+    return next(objects for min_bytes, objects in CPU_PARTIAL if step_bytes >= min_bytes)
 
 
-def most_idle_objects(
+def max_idle_objects(
     step_bytes: int,
     objects_per_slab: int,
     cpus: int,
@@ -77,15 +77,15 @@ def most_idle_objects(
     sheaf_capacity: int | None,
     counts_slabs: bool,
 ) -> int:
-    """No more free objects than these lie on CPUs, and so count as active.
+    """Upper bound on the free objects of a cache that are cached per CPU and so count as active.
 
-    With sheaves: three of them on a CPU, and full ones in each node's barn (mm/slub.c, struct slub_percpu_sheaves).
-    Without: the slab that a CPU works on, and partial slabs that are thought to be half full (slub_set_cpu_partial).
-    Kernels before 5.16 count the objects that are free when a slab is put there, which may be one of each
-    (put_cpu_partial); all of them may be free later.
+    With sheaves: three on each CPU, and the full ones in each node's barn (mm/slub.c, struct slub_percpu_sheaves).
+    Without: the slab that a CPU allocates from, and its partial slabs, which the kernel assumes to be half full
+    (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel counts the objects that are free when a slab
+    is put on the list, which may be one per slab (put_cpu_partial); all its objects may be free later.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)
-    kept = cpu_partial_objects(step_bytes) if partial is None else partial
-    slabs = -(-2 * kept // objects_per_slab) if counts_slabs and objects_per_slab else kept + 1
+    free_objects = cpu_partial_objects(step_bytes) if partial is None else partial
+    slabs = -(-2 * free_objects // objects_per_slab) if counts_slabs and objects_per_slab else free_objects + 1
     return cpus * objects_per_slab * (1 + slabs)

@@ -1,40 +1,36 @@
-"""All the kernel memory in TCP: its own caches, its share of shared ones, and its buffers, each with what is sure."""
+"""The kernel memory that TCP holds: its own caches, its share of other caches, and socket buffers, with bounds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from tcptop.accounting.connection import FamilyMix, files, most_in_use, side
-from tcptop.accounting.parts import vector_row, vectors_are_charged
+from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import FamilyMix, socket_cost
+from tcptop.accounting.socket_counts import sockets_with_file
 from tcptop.kernel.objects import (
-    BIND2_BUCKET,
-    BIND_BUCKET,
+    BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
     OBJECT_OF_CACHE,
-    REQUEST6_SOCK,
-    REQUEST_SOCK,
-    TCP6_SOCK,
-    TCP_SOCK,
+    REQUEST_SOCKS,
+    SOCKS,
     State,
 )
-from tcptop.ledger import CacheLine, MemoryPart, Part, SocketCounts, TcpMemory
+from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
 
-REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
-
-ON_EVERY_SOCK = frozenset({LSM_SOCKET_BLOB.struct})
-"""What of shared caches a socket holds with or without a file."""
+HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
+"""Objects in shared caches that a socket holds even without a file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> TcpMemory:
-    """The sum of the parts. Its bytes are None where TCP's own caches are not known."""
+    """All parts and their sum; the sum is None if the size of TCP's own caches is unknown."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
-    own_known = not {name for item in (TCP_SOCK, TCP6_SOCK) for name in item.caches} & set(missing)
+    own_known = not {name for item in SOCKS for name in item.caches} & set(missing)
     parts += _own_vectors(snapshot, table)
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
@@ -52,7 +48,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches, each row with what of it is TCP's."""
+    """The caches with `tcp_bytes` filled in for every row that TCP has a part of."""
     by_row: dict[str, int] = {}
     for part in memory.parts:
         if part.row is not None:
@@ -68,24 +64,24 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
     for kernel_object in KERNEL_OBJECTS:
         if not kernel_object.tcp_only:
             continue
-        found = table.find(kernel_object)
-        if found.line is not None and found.line.bytes is not None and not found.line.aliases:
-            held = found.line.bytes
-            parts.append(MemoryPart(found.line.name, found.line.row, held, held, held, estimated=False))
-        elif found.status != "absent":
+        lookup = table.find(kernel_object)
+        line = lookup.line
+        if line is not None and line.bytes is not None and not line.aliases:
+            parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
+        elif lookup.status != "absent":
             missing.append(kernel_object.caches[0])
     return parts
 
 
 def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
-    """The vectors of TCP's own caches: one for each slab, in use or not."""
-    charged = vectors_are_charged(snapshot)
+    """The memory cgroup vectors of TCP's own caches: one per slab, whether or not the slab is in use."""
+    charged = has_vectors(snapshot)
     if charged is False:
         return []
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
         line = table.find(kernel_object).line if kernel_object.tcp_only else None
-        row = vector_row(snapshot, table, line) if line is not None else None
+        row = vector_cache(snapshot, table, line) if line is not None else None
         if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
             number, amount = by_row.get(row.name, (0, 0.0))
             by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
@@ -106,37 +102,38 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """Shared caches by TCP's own sockets with a file.
+    """TCP's share of the caches that others use too: objects per socket with a file × such sockets.
 
-    A socket in an accept queue has none yet, but still its request sock; so there are at most as many of those as
-    request socks, which gives the low end.
+    A socket in an accept queue has no file yet, but still has its request sock. So the number of request socks bounds
+    the sockets without a file, which gives the lower bound.
     """
-    with_file = files(table, sockets.allocated, sockets.orphans)
+    with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = [most_in_use(table, item) for item in REQUESTS]
-    sure = all(
-        each is not None or table.find(item).status == "absent" for each, item in zip(requests, REQUESTS, strict=True)
+    requests = [table.max_in_use(item) for item in REQUEST_SOCKS]
+    requests_known = all(
+        count is not None or table.find(item).status == "absent"
+        for count, item in zip(requests, REQUEST_SOCKS, strict=True)
     )
-    least = max(0, with_file - sum(filter(None, requests))) if sure else 0
-    accepted = side(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
+    low_with_file = max(0, with_file - sum(filter(None, requests))) if requests_known else 0
+    accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
     for part in accepted.parts:
         if part.slab_bytes is None:
             continue
-        # What hangs on the sock itself is there without a file too.
-        with_sock = part.object in ON_EVERY_SOCK and sockets.allocated is not None
-        number, fewest = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, least)
+        # An LSM socket blob belongs to the sock, so it exists without a file too.
+        with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
+        number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
         line = table.get(part.cache)
         parts.append(
             MemoryPart(
-                name=_in_words(part),
+                name=_part_name(part),
                 count=math.ceil(number * part.count),
                 row=(line.row if line else None) or part.cache,
                 bytes=round(number * part.slab_bytes),
-                low_bytes=round(fewest * part.slab_bytes),
+                low_bytes=round(low * part.slab_bytes),
                 high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes)),
                 estimated=True,
             )
@@ -144,24 +141,25 @@ def _shared_caches(
     return parts
 
 
-def _in_words(part: Part) -> str:
-    """The cache; for an object that has none of its own, the object too."""
+def _part_name(part: ObjectCost) -> str:
+    """The name of the cache, with that of the object if the cache is not its own."""
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """Bind buckets: all of a cache of their own; of a merged one no more than its active objects, and than sockets.
+    """Bind buckets: the whole cache if it is their own; in a merged cache at most its active objects, and the sockets.
 
-    Two kinds of bucket in one row share its objects. The sum takes the middle, where the error is least.
+    If both kinds of bucket are merged into one row, they share its objects. The value is the middle of the range, where
+    the error is least.
     """
-    found = [(item, table.find(item)) for item in (BIND_BUCKET, BIND2_BUCKET)]
     lines: list[CacheLine] = []
-    for item, each in found:
-        if each.line is not None and each.line.slab_share_bytes is not None:
-            lines.append(each.line)
-        elif each.status != "absent":
+    for item in BIND_BUCKETS:
+        lookup = table.find(item)
+        if lookup.line is not None and lookup.line.slab_share_bytes is not None:
+            lines.append(lookup.line)
+        elif lookup.status != "absent":
             missing.append(item.caches[0])
     parts: list[MemoryPart] = []
     rows = [line.row for line in lines]
@@ -169,21 +167,21 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
         if line.bytes is not None and not line.aliases:
             parts.append(MemoryPart(line.name, line.row, line.bytes, line.bytes, line.bytes, estimated=False))
             continue
-        active = table.row_in_use(line)
+        active = table.row_max_in_use(line)
         if sockets.allocated is None or active is None:
             missing.append(line.name)
             continue
-        most = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
-        high = round(most * (line.slab_share_bytes or 0.0))
+        buckets = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
+        high = round(buckets * (line.slab_share_bytes or 0.0))
         parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
     return parts
 
 
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """What is charged to sockets. It holds the skbs' slabs already, so those are not counted again.
+    """The pages charged to socket buffers. They include the slabs of sk_buffs, which are therefore not added again.
 
-    Each socket is charged whole pages, so up to a page less one byte of each is not in use; before 6.0 a socket may
-    keep more, so that nothing is sure. What is charged is the most, but for the CPUs' reserves.
+    A socket is charged whole pages, so up to one byte less than a page per socket is unused. Before 6.0 a socket may
+    keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the counter's error.
     """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")
@@ -192,7 +190,7 @@ def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     if error is None:
         missing.append("the error of the socket buffers")
         return [MemoryPart("socket buffers, charged", None, charged, 0, charged, estimated=True)]
-    # An error of 0 is that of the kernels before 6.0.
+    # Only kernels before 6.0 have an error of 0.
     unused = (sockets.allocated or 0) * (unit - 1) if error else charged
     low = max(0, charged - error - unused)
     return [

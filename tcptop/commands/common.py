@@ -72,9 +72,10 @@ def open_host(root: str) -> Host:
 
     """
     from tcptop.hosts import opening
+    from tcptop.sampling.sampler import wanted_paths
 
     try:
-        return opening.open_host(root)
+        return opening.open_host(root, wanted_paths())
     except (OSError, ValueError) as error:
         raise TcptopError(f"--root {root}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -83,7 +84,7 @@ def make_sampler(host: Host, period_s: float, lab_file: str | None) -> Sampler:
     """A sampler of all kernel sources, with the lab result of a file."""
     from tcptop.sampling.sampler import Sampler, kernel_sources
 
-    return Sampler(host, kernel_sources(), period_s, measured=load_lab_result(lab_file))
+    return Sampler(host, kernel_sources(), period_s, lab_measurement=load_lab_result(lab_file))
 
 
 def read_ledger(sampler: Sampler) -> Ledger:
@@ -104,9 +105,9 @@ def load_lab_result(path: str | None) -> LabMeasurement | None:
     """
     if path is None:
         return None
-    from tcptop.lab.saved import measurement
+    from tcptop.lab.result_file import load_measurement
 
-    return measurement(path)
+    return load_measurement(path)
 
 
 def write_stdout(text: str) -> None:

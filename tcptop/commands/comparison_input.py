@@ -1,4 +1,4 @@
-"""What a user names on a command line, as figures: this machine, a recording, a saved tree, a result of the lab."""
+"""Comparison input: the ledger or lab result that a command-line argument names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.text.printable import printable
 
 if TYPE_CHECKING:
-    from tcptop.lab.saved import Json
+    from tcptop.lab.result_file import Json
 
 LIVE = "live"
 FIRST_OF_JSON = b"{"
 
 
 def is_lab_result(name: str) -> bool:
-    """Whether the name is that of a file that begins as JSON does."""
+    """Whether the name is a file that begins like JSON."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError):
@@ -32,30 +32,30 @@ def is_lab_result(name: str) -> bool:
         os.close(descriptor)
 
 
-def lab_result_of(name: str, command: str) -> Json:
-    """What `tcptop lab -w` wrote; raises TcptopError in one line that names the command."""
-    from tcptop.lab.compare import loaded
+def read_lab_result(name: str, command: str) -> Json:
+    """The lab result in a file of `tcptop lab -w`; raises TcptopError, which names the command."""
+    from tcptop.lab.result_file import load_result_json
 
-    return loaded(name, command)
+    return load_result_json(name, command)
 
 
-def ledger_of(name: str, command: str) -> Ledger:
-    """The figures of what the name stands for: `live`, a path, or `PATH@MOMENT` of a recording; its last sample else.
+def read_named_ledger(name: str, command: str) -> Ledger:
+    """The ledger of `live`, of a saved tree, or of a sample of a recording: `PATH@TIME`, else the last one.
 
     Raises:
-        TcptopError: in one line that names the command.
+        TcptopError: where it cannot be opened, with the command in its line.
     """
     if name == LIVE:
-        return _ledger_of_this_machine()
-    path, moment = split_moment(name)
+        return _read_this_machine()
+    path, moment = split_time(name)
     from tcptop.errors import TcptopError
     from tcptop.recording.opening import open_recording
-    from tcptop.recording.time_spec import ALL, TimeRange, select_samples
+    from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange, select_samples
 
     try:
         recording = open_recording(path)
         try:
-            index = select_samples(recording, ALL if moment is None else TimeRange(at=moment))[-1]
+            index = select_samples(recording, WHOLE_RECORDING if moment is None else TimeRange(at=moment))[-1]
             return account(recording.snapshot(index))
         finally:
             recording.close()
@@ -63,13 +63,13 @@ def ledger_of(name: str, command: str) -> Ledger:
         raise TcptopError(f"{command}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
 
 
-def split_moment(name: str) -> tuple[str, str | None]:
-    """A path, and the moment behind its last `@`; a file that has such a name goes before."""
+def split_time(name: str) -> tuple[str, str | None]:
+    """Splits `PATH@TIME`; a file whose whole name is that text takes precedence."""
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)
 
 
-def _ledger_of_this_machine() -> Ledger:
+def _read_this_machine() -> Ledger:
     host = FolderHost()
     try:
         sampler = Sampler(host, kernel_sources())

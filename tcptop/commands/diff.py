@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, write_stdout
-from tcptop.commands.comparison_input import LIVE, is_lab_result, lab_result_of, ledger_of
+from tcptop.commands.comparison_input import LIVE, is_lab_result, read_lab_result, read_named_ledger
 from tcptop.errors import TcptopError
 
 DESCRIPTION = """\
@@ -59,12 +59,12 @@ def _diff_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.comparison.compare import compared
+    from tcptop.comparison.compare import compare_ledgers
     from tcptop.text.printable import printable_name
 
-    before, after = (ledger_of(name, COMMAND) for name in names)
+    before, after = (read_named_ledger(name, COMMAND) for name in names)
     labels = (printable_name(names[0]), printable_name(names[1]))
-    difference = compared(before, after, labels)
+    difference = compare_ledgers(before, after, labels)
     if as_json:
         from tcptop.report.diff_json import diff_as_json
 
@@ -75,16 +75,16 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _labs_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.lab.compare import compare_text, compared
-    from tcptop.lab.compare_parts import compared_parts, parts_text
+    from tcptop.lab.compare_parts import compare_parts_as_json, compare_parts_as_text
+    from tcptop.lab.compare_states import compare_as_json, compare_as_text
     from tcptop.lab.terminal_table import terminal_columns
 
-    first, second = (lab_result_of(name, COMMAND) for name in names)
+    first, second = (read_lab_result(name, COMMAND) for name in names)
     if as_json:
-        found = {**compared(first, second), "parts": compared_parts(first, second)}
+        found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
         return json.dumps(found, ensure_ascii=True, separators=(", ", ": ")) + "\n"
     columns = terminal_columns() or COLUMNS_IN_A_PIPE
-    return f"{compare_text(first, second, columns)}\n{parts_text(first, second, columns)}"
+    return f"{compare_as_text(first, second, columns)}\n{compare_parts_as_text(first, second, columns)}"
 
 
 COLUMNS_IN_A_PIPE = 80

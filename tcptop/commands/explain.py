@@ -14,7 +14,7 @@ from tcptop.commands.common import (
     write_stdout,
 )
 from tcptop.errors import TcptopError
-from tcptop.report.explained import explained, overview
+from tcptop.report.explain_text import overview_text, page_text
 
 DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
 
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
     sampler = make_sampler(open_host(options.root), 1.0, options.lab)
     sampler.ask_for("btf")
     ledger = read_ledger(sampler)
-    text = overview(ledger) if options.what is None else explained(ledger, options.what)
+    text = overview_text(ledger) if options.what is None else page_text(ledger, options.what)
     if text is None:
         raise TcptopError(
             f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them"

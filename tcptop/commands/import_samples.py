@@ -12,7 +12,7 @@ from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import Recording, raise_if_damaged
-from tcptop.recording.scrub import scrubbed
+from tcptop.recording.scrub import scrub_read
 from tcptop.recording.time_spec import select_samples
 
 DESCRIPTION = (
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
     recording = open_recording(options.source)
     try:
         indices = select_samples(recording, time_range(options))
-        recorder = Recorder(options.write, scrubbed=scrubbed if options.scrub else None)
+        recorder = Recorder(options.write, scrub=scrub_read if options.scrub else None)
         try:
             damages = copy_samples(recording, indices, recorder)
         except BaseException:
@@ -57,9 +57,9 @@ def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorde
     """
     damages: list[str] = []
     for index in indices:
-        sample = recording.kept(index)
+        sample = recording.sample(index)
         for read in sample.reads:
-            recorder.keep(read)
+            recorder.add_read(read)
         recorder.write(sample.snapshot)
-        damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
+        damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
     return damages

@@ -1,4 +1,4 @@
-"""`tcptop lab`: measures the cost of each TCP state, prints the result, writes it to a file, compares two."""
+"""`tcptop lab`: measures the slab memory of each TCP state, prints and writes the result, compares results."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tcptop.commands.common import Parser, parse_positive, write_stdout
 from tcptop.errors import TcptopError
-from tcptop.lab.as_json import as_object
-from tcptop.lab.as_text import as_text
-from tcptop.lab.compare import compare_text, compared, loaded
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.as_text import result_as_text
+from tcptop.lab.compare_states import compare_as_json, compare_as_text
 from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
+from tcptop.lab.result_file import Json, load_result_json
 from tcptop.lab.runs import STATES
-from tcptop.lab.saved import Json
 from tcptop.lab.terminal_table import terminal_columns
 
 DESCRIPTION = (
@@ -25,7 +25,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Measures, or compares results; gives the exit code."""
+    """Measures, or compares results; returns the exit code."""
     try:
         _run(_parse_options(arguments))
     except KeyboardInterrupt:
@@ -64,7 +64,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_states(text: str) -> tuple[str, ...]:
-    """Names of states, in the lab's own order."""
+    """A comma-separated list of states, as an argparse type; returned in the order of `STATES`."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
     if unknown:
@@ -73,32 +73,32 @@ def _parse_states(text: str) -> tuple[str, ...]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    beside = [loaded(path) for path in options.compare or ()]
-    if len(beside) > 2:
+    saved_results = [load_result_json(path, "--compare") for path in options.compare or ()]
+    if len(saved_results) > 2:
         raise TcptopError("--compare takes one file, or two")
-    if len(beside) == 2:
+    if len(saved_results) == 2:
         if options.write:
             raise TcptopError("-w goes with a measurement; --compare with two files makes none")
-        _print_comparison(options.json, beside[0], beside[1])
+        _print_comparison(options.json, saved_results[0], saved_results[1])
         return
     result = _measure(options)
-    found = as_object(result)
-    refused = _written(options.write, f"{_one_line(found)}\n") if options.write else None
-    if beside:
-        _print_comparison(options.json, beside[0], found)
+    result_json = result_as_json(result)
+    write_error = _try_write(options.write, f"{_json_line(result_json)}\n") if options.write else None
+    if saved_results:
+        _print_comparison(options.json, saved_results[0], result_json)
     elif options.json:
-        write_stdout(f"{_one_line(found)}\n")
+        write_stdout(f"{_json_line(result_json)}\n")
     else:
-        write_stdout(as_text(result, terminal_columns(), options.write if refused is None else None))
-    if refused is not None:
-        raise refused
+        write_stdout(result_as_text(result, terminal_columns(), options.write if write_error is None else None))
+    if write_error is not None:
+        raise write_error
 
 
 def _measure(options: argparse.Namespace) -> LabResult:
     """Runs the lab on this machine."""
     from tcptop.hosts.folder import FolderHost
-    from tcptop.lab.experiment import Plan, experiment
-    from tcptop.lab.preconditions import check_root, checked_connections
+    from tcptop.lab.experiment import LabPlan, run_experiment
+    from tcptop.lab.preconditions import check_root, choose_connections
     from tcptop.lab.progress import ProgressBar
 
     check_root()
@@ -107,26 +107,28 @@ def _measure(options: argparse.Namespace) -> LabResult:
     host = FolderHost("/")
     bar = ProgressBar()
     try:
-        wanted = checked_connections(options.connections, host)
-        plan = Plan(options.states, wanted, options.connections is None, options.ipv6)
-        return experiment(host, plan, bar.show)
+        connections = choose_connections(options.connections, host)
+        plan = LabPlan(options.states, connections, options.connections is None, options.ipv6)
+        return run_experiment(host, plan, bar.show)
     finally:
-        bar.wipe()
+        bar.clear()
         host.close()
 
 
 def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
     write_stdout(
-        f"{_one_line(compared(first, second))}\n" if as_json else compare_text(first, second, terminal_columns())
+        f"{_json_line(compare_as_json(first, second))}\n"
+        if as_json
+        else compare_as_text(first, second, terminal_columns())
     )
 
 
-def _one_line(found: Json) -> str:
-    return json.dumps(found, ensure_ascii=True, separators=(", ", ": "))
+def _json_line(content: Json) -> str:
+    return json.dumps(content, ensure_ascii=True, separators=(", ", ": "))
 
 
 def _check_writable(path: str) -> None:
-    """Finds out before the measurement, and without making the file, that its result could not be written."""
+    """Checks before the measurement, without creating the file, that the result can be written there."""
     target = Path(path)
     if target.is_dir():
         raise TcptopError(f"-w {path}: is a folder")
@@ -134,8 +136,8 @@ def _check_writable(path: str) -> None:
         raise TcptopError(f"-w {path}: cannot be written there")
 
 
-def _written(path: str, text: str) -> TcptopError | None:
-    """Writes; gives what went wrong, so that a result that cannot be kept is at least printed."""
+def _try_write(path: str, text: str) -> TcptopError | None:
+    """Writes a file; returns the error instead of raising it, so that the result is printed before."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:

@@ -12,12 +12,12 @@ from types import FrameType
 
 from tcptop.commands.common import Parser, add_root_option, argument_type, open_host, write_stdout
 from tcptop.hosts.host import Host
-from tcptop.recording.recorder import LEAST_RING_BYTES, Bounds, Recorder
-from tcptop.recording.scrub import scrubbed
+from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
+from tcptop.recording.scrub import scrub_read
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
-from tcptop.text.quantities import interval_s, length_s, size_bytes
+from tcptop.text.quantities import parse_duration_s, parse_interval_s, parse_size_bytes
 
 DESCRIPTION = "Keeps what tcptop reads, sample by sample, in one file that tcptop -r FILE shows again."
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
         def on_sample(snapshot: Snapshot) -> None:
             write_stdout(formatter(account(snapshot)))
 
-    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrubbed if options.scrub else None)
+    recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
     try:
         _print_message(options, f"recording into {options.write}; Ctrl-C ends it")
         record_until_signal(recorder, host, options.delay or 1.0, options.length_s, on_sample)
@@ -54,10 +54,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         "-w", "--write", metavar="FILE", required=True, help="the recording; one that is there already goes on"
     )
     parser.add_argument(
-        "-d", "--delay", metavar="N", type=argument_type(interval_s), help="seconds between samples (1)"
+        "-d", "--delay", metavar="N", type=argument_type(parse_interval_s), help="seconds between samples (1)"
     )
     parser.add_argument(
-        "--for", dest="length_s", metavar="TIME", type=argument_type(length_s), help="end after 90, 15m, 8h"
+        "--for", dest="length_s", metavar="TIME", type=argument_type(parse_duration_s), help="end after 90, 15m, 8h"
     )
     parser.add_argument(
         "--max-size",
@@ -66,7 +66,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         help="drop the oldest so that the file never grows beyond 200M, 1G",
     )
     parser.add_argument(
-        "--max-age", metavar="TIME", type=argument_type(length_s), help="drop what is older than 8h, 7d, by the minute"
+        "--max-age",
+        metavar="TIME",
+        type=argument_type(parse_duration_s),
+        help="drop what is older than 8h, 7d, by the minute",
     )
     parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
     parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
@@ -75,10 +78,10 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def ring_bytes(text: str) -> int:
-    """The size of a ring; raises ValueError for one that could not hold a minute."""
-    found = size_bytes(text)
-    if found < LEAST_RING_BYTES:
-        raise ValueError(f"at least {LEAST_RING_BYTES >> 20}M, not {text!r}")
+    """The size of a ring in bytes; raises ValueError if it could not hold one minute."""
+    found = parse_size_bytes(text)
+    if found < MIN_RING_BYTES:
+        raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
     return found
 
 
@@ -96,7 +99,7 @@ def record_until_signal(
 
     """
     ended = _event_of_signals()
-    sampler = Sampler(host, kernel_sources(), period_s, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), period_s, on_read=recorder.add_read)
     started_s = next_s = time.monotonic()
     while True:
         read_due(sampler)

@@ -65,8 +65,8 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
     try:
         indices = select_samples(recording, time_range(options))
         for index in indices[-1:] if options.once else indices:
-            write_stdout(formatter(account(recording.snapshot(index)._replace(measured=lab_result))))
-            damage = recording.damaged(index)
+            write_stdout(formatter(account(recording.snapshot(index)._replace(lab_measurement=lab_result))))
+            damage = recording.damage(index)
             if damage is not None:
                 damages.append(damage)
     finally:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import load_lab_result, open_host
 from tcptop.commands.time_options import time_range
-from tcptop.errors import TcptopError
+from tcptop.terminal.requirements import require_terminal
 
 if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
@@ -20,21 +19,15 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the screen until it is quit; gives the exit code."""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    if not all(stream is not None and stream.isatty() for stream in streams):
-        raise TcptopError("the screen needs a terminal (ssh -t); use -o for a text report or --json for JSON")
-    if os.environ.get("TERM") == "dumb":
-        raise TcptopError(
-            "this terminal can only be written line by line (TERM=dumb); use -o for a text report or --json for JSON"
-        )
+    require_terminal()
     # Imported modules stay; collecting garbage among them again and again takes a tenth of the start.
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.screen.settings import path, read
+    from tcptop.screen.settings import read_settings, settings_path
     from tcptop.text.ascii import needs_ascii
 
-    settings, wrong = read(path())
+    settings, mistakes = read_settings(settings_path())
     given = {"interval": options.delay, "sort": options.sort, "theme": options.theme}
     settings = replace(
         settings,
@@ -42,10 +35,10 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # A limit of this terminal is not the user's wish, so it never reaches the settings file.
+    # What this terminal lacks is not the user's choice, so it never reaches the settings file.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     make_app = _make_live_app if options.replay is None else _make_replay_app
-    app = make_app(options, settings, wrong)
+    app = make_app(options, settings, mistakes)
     from tcptop.screen import app as screen
 
     gc.freeze()
@@ -53,14 +46,14 @@ def run(options: argparse.Namespace) -> int:
     return screen.run(app, settings, ascii_alone)
 
 
-def _make_live_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
+def _make_live_app(options: argparse.Namespace, settings: Settings, mistakes: Sequence[str]) -> TcptopApp:
     host, lab_result = open_host(options.root), load_lab_result(options.lab)
     from tcptop.screen.recording_app import RecordingApp
 
-    return RecordingApp(host, settings.interval or 1.0, settings.sort, lab_result, settings, wrong)
+    return RecordingApp(host, settings.interval or 1.0, settings.sort, lab_result, settings, mistakes)
 
 
-def _make_replay_app(options: argparse.Namespace, settings: Settings, wrong: Sequence[str]) -> TcptopApp:
+def _make_replay_app(options: argparse.Namespace, settings: Settings, mistakes: Sequence[str]) -> TcptopApp:
     from tcptop.recording.opening import open_recording
     from tcptop.screen.playback import select_and_start
 
@@ -68,4 +61,4 @@ def _make_replay_app(options: argparse.Namespace, settings: Settings, wrong: Seq
     selected, start = select_and_start(open_recording(options.replay), time_range(options))
     from tcptop.screen.replay_app import ReplayApp
 
-    return ReplayApp(selected, start, settings.sort, lab_result, settings, wrong)
+    return ReplayApp(selected, start, settings.sort, lab_result, settings, mistakes)

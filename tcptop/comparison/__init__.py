@@ -1,1 +1,1 @@
-"""Comparison: two Ledgers in, a frozen Difference out. Pure; it opens nothing and formats nothing."""
+"""Comparison: pure functions from two Ledgers to a LedgerDifference, without input, output or formatting."""

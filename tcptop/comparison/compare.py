@@ -1,35 +1,35 @@
-"""Two ledgers, figure by figure."""
+"""Compare two ledgers figure by figure."""
 
 from __future__ import annotations
 
 from tcptop.comparison.difference import (
     Bound,
     Change,
-    Difference,
-    Rows,
+    ChangedRows,
+    ComparedInput,
+    LedgerDifference,
     SlabGrowth,
     StateChange,
-    Subject,
-    ordered,
+    sort_by_change,
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import AccountingMode, Ledger, Side
+from tcptop.ledger import AccountingMode, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
-"""The screen's alone."""
+"""Sources that only the screen uses."""
 
-TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
+MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
 
-def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Difference:
-    """What changed from one ledger to another; the labels are what the user calls them."""
+def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> LedgerDifference:
+    """The differences between two ledgers; `labels` are the names that the user gave them."""
     unlike = _unlike(before, after)
     growth: SlabGrowth | str = slab_growth(before, after) if not unlike else f"not the same {', '.join(unlike)}"
-    return Difference(
-        before=_subject(before, labels[0]),
-        after=_subject(after, labels[1]),
+    return LedgerDifference(
+        before=_compared_input(before, labels[0]),
+        after=_compared_input(after, labels[1]),
         unlike=unlike,
         sockets=_sockets(before, after),
         connection=_connection(before, after),
@@ -46,9 +46,9 @@ def compared(before: Ledger, after: Ledger, labels: tuple[str, str]) -> Differen
     )
 
 
-def _subject(ledger: Ledger, label: str) -> Subject:
+def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
     host = ledger.host
-    return Subject(
+    return ComparedInput(
         label=label,
         host_name=host.name,
         kernel=host.kernel,
@@ -66,7 +66,7 @@ def _subject(ledger: Ledger, label: str) -> Subject:
 
 
 def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """What sets the two apart for good: sizes are of one kernel, and growth is of one machine."""
+    """Why the two cannot be the same machine at two times: kernel, page size, name or number of CPUs differ."""
     one, two = before.host, after.host
     pairs = {
         "kernel": (one.kernel, two.kernel),
@@ -81,28 +81,36 @@ def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
 
 def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     one, two = before.sockets, after.sockets
-    most = (one.time_wait_machine_max, two.time_wait_machine_max)
+    time_wait_max = (one.time_wait_machine_max, two.time_wait_machine_max)
     return (
         Change("allocated", "allocated", "count", one.allocated, two.allocated, note="machine"),
         Change("inuse", "in use, IPv4", "count", one.inuse, two.inuse, note="here"),
         Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
-        Change("time_wait_machine_max", "TIME_WAIT", "count", *most, *_both("at most", *most), note="machine"),
+        Change(
+            "time_wait_machine_max",
+            "TIME_WAIT",
+            "count",
+            *time_wait_max,
+            *_bounds("at most", *time_wait_max),
+            note="machine",
+        ),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
     )
 
 
-def _both(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
+def _bounds(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
+    """The bound of two figures; `exact` where a figure is unknown."""
     one, two = ("exact" if figure is None else bound for figure in figures)
     return one, two
 
 
 def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     changes: list[Change] = []
-    for mode, title in TITLES.items():
+    for mode, title in MODE_TITLES.items():
         one, two = before.costs[mode], after.costs[mode]
-        mixes = (one.figures["mix"], two.figures["mix"])
+        mixes = (one.by_family["mix"], two.by_family["mix"])
         now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
         changes += [
             _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
@@ -117,20 +125,20 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
     return (*changes, Change("full_buffer_bytes_per_socket", "buffers", "bytes", *buffers))
 
 
-def _cost(key: str, name: str, before: Side | None, after: Side | None, at_most: bool = False) -> Change:
-    """Shares of full slabs; of an outgoing socket the most, as everywhere."""
+def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
+    """The change of a socket's slab bytes; with `at_most`, of their upper bounds, as outgoing sockets are shown."""
     figures = [_side_bytes(side, at_most) for side in (before, after)]
     bounds = [_bound(side, at_most) for side in (before, after)]
     return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
 
 
-def _side_bytes(side: Side | None, at_most: bool) -> float | None:
+def _side_bytes(side: SocketCost | None, at_most: bool) -> float | None:
     if side is None:
         return None
     return side.high_slab_bytes if at_most and side.complete else side.slab_bytes
 
 
-def _bound(side: Side | None, at_most: bool) -> Bound:
+def _bound(side: SocketCost | None, at_most: bool) -> Bound:
     if side is None or side.slab_bytes is None:
         return "exact"
     if not side.complete:
@@ -146,13 +154,13 @@ def _tcp_memory(before: Ledger, after: Ledger) -> Change:
     return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
 
 
-def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
-    others = {state.state: state for state in after.states}
+def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
+    after_by_name = {state.state: state for state in after.states}
     changes = []
     for one in before.states:
-        two = others[one.state]
+        two = after_by_name[one.state]
         bounds: list[Bound] = [
-            "at most" if each.count_is_most and each.count is not None else "exact" for each in (one, two)
+            "at most" if state.count_is_upper_bound and state.count is not None else "exact" for state in (one, two)
         ]
         changes.append(
             StateChange(
@@ -168,4 +176,4 @@ def _states(before: Ledger, after: Ledger) -> Rows[StateChange]:
                 ),
             )
         )
-    return ordered(changes, lambda change: change.count)
+    return sort_by_change(changes, lambda change: change.count)

@@ -1,4 +1,4 @@
-"""What changed from one ledger to another, as frozen dataclasses that the reports show. None is unknown, never 0."""
+"""The differences between two ledgers, as frozen dataclasses for the reports. None means unknown, never 0."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from tcptop.rates import difference
+from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most"]
 Unit = Literal["bytes", "count"]
@@ -14,10 +14,10 @@ Unit = Literal["bytes", "count"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure on both sides."""
+    """One figure in both ledgers."""
 
     key: str
-    """Its name in the JSON, with its unit where that is bytes."""
+    """Its name in the JSON report; ends in `_bytes` if that is its unit."""
     name: str
     unit: Unit
     before: float | None
@@ -25,23 +25,23 @@ class Change:
     before_bound: Bound = "exact"
     after_bound: Bound = "exact"
     note: str = ""
-    """Whose figure it is."""
+    """What the figure covers, as `machine` or `here`."""
 
     @property
-    def more(self) -> float | None:
-        """What it grew by; None where a side is not known, or only one side is a bound."""
-        more = difference(self.before, self.after) if self.before_bound == self.after_bound else None
-        return None if more is None else round(more, 2)
+    def increase(self) -> float | None:
+        """`after` − `before`; None if either is unknown, or if their bounds are of different kinds."""
+        change = increase(self.before, self.after) if self.before_bound == self.after_bound else None
+        return None if change is None else round(change, 2)
 
     @property
     def changed(self) -> bool:
-        """Whether the sides differ, be it that only one of them is known."""
+        """Whether the figures differ, or only one of them is known."""
         return self.before != self.after
 
 
 @dataclass(frozen=True, slots=True)
 class CacheChange:
-    """One slabinfo row."""
+    """Changes of one slabinfo row."""
 
     name: str
     objects: Change
@@ -52,22 +52,22 @@ class CacheChange:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """All its figures."""
+        """All figures of the row."""
         return self.objects, self.active_objects, self.slabs, self.bytes, self.tcp_bytes
 
     @property
     def changed(self) -> bool:
-        """Whether any figure of the row itself did; what of it is TCP's follows from other rows."""
+        """Whether a figure other than `tcp_bytes` changed; that one follows from other rows."""
         return any(change.changed for change in self.changes if change is not self.tcp_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """One TCP state: what a socket in it costs, and how many there are."""
+    """Changes of one TCP state: the cost of a socket in it, and the number of such sockets."""
 
     state: str
     accepted_bytes: Change | None
-    """None for a state that only sockets with a port of their own are in."""
+    """None if only sockets that own their port are in this state."""
     outgoing_bytes: Change | None
     count: Change
 
@@ -80,25 +80,25 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class FreeBlocksChange:
-    """The free blocks of one order, of one migrate type in one zone of one node."""
+    """Change of the free blocks of one order and migrate type, in one zone of one node."""
 
     node: int
     zone: str
     migrate_type: str | None
-    """None for all types together, where a side does not tell them apart."""
+    """None for all types together, if one of the ledgers does not have them by type."""
     order: int
     blocks: Change
     bytes: Change
 
     @property
     def changed(self) -> bool:
-        """Whether the number of blocks did."""
+        """Whether the number of blocks changed."""
         return self.blocks.changed
 
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """One NUMA node: its free memory and the sockets that it has room for."""
+    """Changes of one NUMA node: its free memory and the sockets that fit into it."""
 
     node: int
     free_bytes: Change
@@ -110,41 +110,41 @@ class NodeChange:
         return self.free_bytes.changed or self.headroom_sockets.changed
 
 
-class Comparable(Protocol):
-    """What may have changed."""
+class HasChanged(Protocol):
+    """A row of figures that may have changed."""
 
     @property
     def changed(self) -> bool:
-        """Whether it did."""
+        """Whether any figure of the row changed."""
         ...
 
 
-Row = TypeVar("Row", bound=Comparable)
+ChangedRow = TypeVar("ChangedRow", bound=HasChanged)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows(Generic[Row]):
-    """The rows that changed, the largest change first, and how many did not."""
+class ChangedRows(Generic[ChangedRow]):
+    """The rows that changed, the largest change first, and the number of rows that did not."""
 
-    changed: tuple[Row, ...]
+    changed: tuple[ChangedRow, ...]
     unchanged: int
 
 
-def ordered(rows: Iterable[Row], by: Callable[[Row], Change]) -> Rows[Row]:
-    """The rows by how much one of their figures changed; where a side is unknown, by the one that is known."""
+def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
+    """Sort rows by the change of one figure, the largest first; if one side is unknown, by the known side."""
 
-    def amount(row: Row) -> float:
+    def size_of_change(row: ChangedRow) -> float:
         change = by(row)
-        return abs(change.more if change.more is not None else (change.before or change.after or 0.0))
+        return abs(change.increase if change.increase is not None else (change.before or change.after or 0.0))
 
     all_rows = list(rows)
     changed = [row for row in all_rows if row.changed]
-    return Rows(tuple(sorted(changed, key=amount, reverse=True)), len(all_rows) - len(changed))
+    return ChangedRows(tuple(sorted(changed, key=size_of_change, reverse=True)), len(all_rows) - len(changed))
 
 
 @dataclass(frozen=True, slots=True)
 class GrowthPart:
-    """What some objects of the sockets added to the slab memory: a count of them and their bytes, from low to high."""
+    """Slab memory that one kind of object of the sockets added: their number and bytes, as ranges."""
 
     name: str
     low_count: int
@@ -156,7 +156,7 @@ class GrowthPart:
 
 @dataclass(frozen=True, slots=True)
 class RowGrowth:
-    """What a slabinfo row grew by that holds no object of the sockets."""
+    """Growth of a slabinfo row that counts no object of sockets."""
 
     name: str
     bytes: int
@@ -164,37 +164,38 @@ class RowGrowth:
 
 @dataclass(frozen=True, slots=True)
 class SlabGrowth:
-    """How much of the slab memory's growth the sockets explain.
+    """The growth of slab memory, and the part of it that the sockets explain.
 
-    The growth is the sockets' bytes, and `idle_bytes`, what is left of the sockets' rows, `other_rows` and
-    `no_row_bytes`.
+    `bytes` = bytes of the sockets + `idle_bytes` + `others_bytes` + growth of `other_rows` + `no_row_bytes`.
     """
 
     bytes: int
-    """What meminfo's Slab grew by."""
+    """Growth of Slab in /proc/meminfo."""
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
-    """Parts of a socket whose size is not known; with any, the sockets' bytes are lower bounds."""
+    """Objects whose size or number is unknown; if there are any, the bytes of the sockets are lower bounds."""
     idle_bytes: int | None
-    """Free objects and slabs' ends in the rows of the sockets' objects; None where slabinfo is not readable."""
+    """Growth of free objects and slab ends in the rows that count objects of sockets; None without slabinfo."""
     socket_rows_bytes: int | None
-    """What those rows grew by in all."""
+    """Total growth of those rows; None without slabinfo."""
     other_rows: tuple[RowGrowth, ...] | None
+    """Rows that count no object of sockets; None without slabinfo."""
     no_row_bytes: int | None
+    """Growth of slab memory that is in no slabinfo row; None without slabinfo."""
 
     @property
     def low_bytes(self) -> float:
-        """The least that the sockets account for."""
+        """Lower bound on the growth that the sockets explain."""
         return round(sum(part.low_bytes for part in self.sockets), 2)
 
     @property
     def high_bytes(self) -> float:
-        """The most."""
+        """Upper bound on the growth that the sockets explain."""
         return round(sum(part.high_bytes for part in self.sockets), 2)
 
     @property
     def shares(self) -> tuple[float, float] | None:
-        """The least and the most of the growth that the sockets explain; None where both did not go the same way."""
+        """Lower and upper bound on the share that the sockets explain; None if their sign is not that of the growth."""
         if not self.bytes or self.low_bytes * self.bytes <= 0 or self.high_bytes * self.bytes <= 0:
             return None
         low, high = sorted((self.low_bytes / self.bytes, self.high_bytes / self.bytes))
@@ -202,7 +203,7 @@ class SlabGrowth:
 
     @property
     def others_bytes(self) -> tuple[float, float] | None:
-        """What is left of the sockets' rows beyond the sockets and the idle memory: other users', per-CPU objects."""
+        """Bounds on the other growth of the sockets' rows: objects of other users, and free ones cached per CPU."""
         if self.socket_rows_bytes is None or self.idle_bytes is None:
             return None
         left = self.socket_rows_bytes - self.idle_bytes
@@ -210,11 +211,11 @@ class SlabGrowth:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """One side: which kernel, when."""
+class ComparedInput:
+    """Origin of one of the two ledgers: host, kernel and time."""
 
     label: str
-    """As the user named it."""
+    """The name that the user gave it."""
     host_name: str | None
     kernel: str | None
     page_size_bytes: int | None
@@ -223,26 +224,27 @@ class Subject:
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]
-    """The sources that gave nothing, or not all, each with the reason."""
+    """Sources that could not be read, or not completely, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Everything that two ledgers differ in."""
+class LedgerDifference:
+    """Everything that differs between two ledgers."""
 
-    before: Subject
-    after: Subject
+    before: ComparedInput
+    after: ComparedInput
     unlike: tuple[str, ...]
-    """In which way the two are not one kernel on one machine: `kernel`, `page size`, `machine`."""
+    """What shows that the two are not one kernel on one machine: `kernel`, `page size`, `machine`, `number of CPUs`."""
     sockets: tuple[Change, ...]
-    """All of them, changed or not; so too the next."""
+    """All figures, changed or not."""
     connection: tuple[Change, ...]
+    """All figures, changed or not."""
     tcp_memory: Change
     slab_memory: Change
-    states: Rows[StateChange]
-    caches: Rows[CacheChange]
-    nodes: Rows[NodeChange]
-    free_blocks: Rows[FreeBlocksChange]
+    states: ChangedRows[StateChange]
+    caches: ChangedRows[CacheChange]
+    nodes: ChangedRows[NodeChange]
+    free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None
-    """Why nothing is said about the growth; None where it is."""
+    """Why `growth` is unknown; None if it is known."""

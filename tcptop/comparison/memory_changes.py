@@ -1,18 +1,26 @@
-"""Where memory went between two ledgers: the slabs of each cache, the free memory of each node, the free blocks."""
+"""Changes of memory between two ledgers: each cache's slabs, each node's free memory, and free blocks by order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tcptop.comparison.difference import Bound, CacheChange, Change, FreeBlocksChange, NodeChange, Rows, ordered
-from tcptop.comparison.slab_growth import rows, tells_all_rows
+from tcptop.comparison.difference import (
+    Bound,
+    CacheChange,
+    Change,
+    ChangedRows,
+    FreeBlocksChange,
+    NodeChange,
+    sort_by_change,
+)
+from tcptop.comparison.slab_growth import has_all_rows, slabinfo_rows
 from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
 
 
-def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
-    """Row for row; of two rows of one name, in their order."""
+def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
+    """Changes of each slabinfo row; rows with the same name are matched in their order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
-    known = [tells_all_rows(ledger) for ledger in (before, after)]
+    known = [has_all_rows(ledger) for ledger in (before, after)]
     changes = []
     for key in {**sides[0], **sides[1]}:
         one, two = (side.get(key) for side in sides)
@@ -32,33 +40,33 @@ def cache_rows(before: Ledger, after: Ledger) -> Rows[CacheChange]:
                 },
             )
         )
-    return ordered(changes, lambda change: change.bytes)
+    return sort_by_change(changes, lambda change: change.bytes)
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
-    """The rows of slabinfo; where that cannot be read, the caches that sysfs counts."""
-    return rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
+    """The rows of slabinfo; if it is not readable, the caches that sysfs counts."""
+    return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 
 def _by_name(lines: Iterable[CacheLine]) -> dict[tuple[str, int], CacheLine]:
-    found: dict[tuple[str, int], CacheLine] = {}
+    by_name: dict[tuple[str, int], CacheLine] = {}
     for line in lines:
         number = 0
-        while (line.name, number) in found:
+        while (line.name, number) in by_name:
             number += 1
-        found[line.name, number] = line
-    return found
+        by_name[line.name, number] = line
+    return by_name
 
 
 def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
     if line is None:
         return 0 if known and field != "tcp_bytes" else None
-    found: float | None = getattr(line, field)
-    return found
+    figure: float | None = getattr(line, field)
+    return figure
 
 
-def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
-    """Node for node."""
+def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
+    """Changes of each node."""
     sides = [{node.node: node for node in ledger.nodes} for ledger in (before, after)]
     changes = []
     for number in sorted(sides[0].keys() | sides[1].keys()):
@@ -72,7 +80,7 @@ def node_rows(before: Ledger, after: Ledger) -> Rows[NodeChange]:
                 headroom_sockets=Change("room_sockets", "headroom", "count", headroom[0], headroom[1]),
             )
         )
-    return ordered(changes, lambda change: change.free_bytes)
+    return sort_by_change(changes, lambda change: change.free_bytes)
 
 
 def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
@@ -80,14 +88,14 @@ def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
     return None if node is None or node.free_pages is None or page_bytes is None else node.free_pages * page_bytes
 
 
-def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
-    """By order; by migrate type too in the zones of which both sides tell the types.
+def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:
+    """Changes of free blocks by order, and by migrate type in zones where both ledgers have the types.
 
-    None where the page sizes differ: then no order of the one is that of the other.
+    Empty if the page sizes differ, because blocks of the same order then differ in size.
     """
     page_bytes = [ledger.host.page_size_bytes for ledger in (before, after)]
     if None not in page_bytes and page_bytes[0] != page_bytes[1]:
-        return Rows((), 0)
+        return ChangedRows((), 0)
     sides = [
         {(node.node, zone.zone): zone for node in ledger.nodes for zone in node.zones} for ledger in (before, after)
     ]
@@ -95,11 +103,11 @@ def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
     for node, name in sorted(sides[0].keys() | sides[1].keys()):
         one, two = (side.get((node, name)) for side in sides)
         typed = all(zone is None or zone.migrate_types is not None for zone in (one, two))
-        lists = [_lists(zone, typed) for zone in (one, two)]
+        lists = [_blocks_by_type(zone, typed) for zone in (one, two)]
         for migrate_type in {**lists[0], **lists[1]}:
-            counts = [each.get(migrate_type) for each in lists]
-            for order in range(max(len(each or ()) for each in counts)):
-                blocks = [each[order] if each is not None and order < len(each) else None for each in counts]
+            counts = [by_type.get(migrate_type) for by_type in lists]
+            for order in range(max(len(count or ()) for count in counts)):
+                blocks = [count[order] if count is not None and order < len(count) else None for count in counts]
                 sizes = [
                     None if count is None or page is None else count * (page << order)
                     for count, page in zip(blocks, page_bytes, strict=True)
@@ -121,10 +129,10 @@ def free_block_rows(before: Ledger, after: Ledger) -> Rows[FreeBlocksChange]:
                         bytes=Change("free_bytes", "free", "bytes", sizes[0], sizes[1]),
                     )
                 )
-    return ordered(changes, lambda change: change.bytes)
+    return sort_by_change(changes, lambda change: change.bytes)
 
 
-def _lists(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tuple[int, ...]]:
+def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tuple[int, ...]]:
     if zone is None:
         return {}
     if typed and zone.migrate_types is not None:
@@ -135,7 +143,7 @@ def _lists(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tuple[int, 
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """Whether the kernel stopped counting there."""
+    """The bounds of a count of free blocks: `at least` where the kernel stopped counting."""
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

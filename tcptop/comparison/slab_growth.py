@@ -1,6 +1,6 @@
-"""How much of the slab memory's growth the sockets explain: changes of their counts × the catalogue's costs.
+"""Growth of slab memory, and the part that sockets explain: changes of their counts × cost of each.
 
-Where a count is known only within bounds, so are the bytes. What the sockets do not explain is named by where it is.
+If a count is known only within bounds, so are the bytes. The rest of the growth is reported by the row that it is in.
 """
 
 from __future__ import annotations
@@ -9,202 +9,212 @@ from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import SOCKET_ALLOC, State
-from tcptop.ledger import CacheLine, Ledger, Side, StateCost
-from tcptop.rates import difference
+from tcptop.ledger import CacheLine, Ledger, SocketCost, StateCost
+from tcptop.rates import increase
 
 
-class Between(NamedTuple):
-    """An amount that is known only to lie between two."""
+class Range(NamedTuple):
+    """An amount known within bounds."""
 
     low: float
     high: float
 
-    def times(self, other: Between) -> Between:
-        """The product, of either sign."""
+    def times(self, other: Range) -> Range:
+        """The product; the bounds may have either sign."""
         ends = [one * two for one in (self.low, self.high) for two in (other.low, other.high)]
-        return Between(min(ends), max(ends))
+        return Range(min(ends), max(ends))
 
-    def minus(self, other: Between) -> Between:
+    def minus(self, other: Range) -> Range:
         """The difference."""
-        return Between(self.low - other.high, self.high - other.low)
+        return Range(self.low - other.high, self.high - other.low)
 
 
-NOTHING = Between(0.0, 0.0)
+ZERO = Range(0.0, 0.0)
 
 
 def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
-    """The growth from one look at a kernel to another, or why nothing can be said."""
-    growth = difference(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
+    """The growth of slab memory between two ledgers of one kernel, or the reason that it is unknown."""
+    growth = increase(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
     if growth is None:
-        return "/proc/meminfo does not tell the slab memory of both"
-    counted = _counts(before, after)
-    if counted is None:
-        return "/proc/net/sockstat does not tell the sockets of both"
-    sockets, not_counted = counted
-    # The sizes are a kernel's constants; the mix of families is that of the side with more sockets.
-    fuller = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
-    smaller = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
-    costs = _costs(fuller, smaller)
+        return "Slab is missing from /proc/meminfo of one input"
+    counts_and_missing = _counts(before, after)
+    if counts_and_missing is None:
+        return "the number of sockets is missing from /proc/net/sockstat of one input"
+    counts, missing = counts_and_missing
+    # Sizes are constants of a kernel; the family mix is taken from the ledger with more sockets.
+    most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
+    most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
+    costs = _costs(most_sockets, most_mini_sockets)
     if isinstance(costs, str):
         return costs
     parts = [
         GrowthPart(
-            name=kind.name,
-            low_count=round(sockets[kind.name].low),
-            high_count=round(sockets[kind.name].high),
-            low_bytes=round(bytes_.low, 2),
-            high_bytes=round(bytes_.high, 2),
-            note=kind.note,
+            name=counted.name,
+            low_count=round(counts[counted].low),
+            high_count=round(counts[counted].high),
+            low_bytes=round(growth_bytes.low, 2),
+            high_bytes=round(growth_bytes.high, 2),
+            note=counted.note,
         )
-        for kind in KINDS
-        if (bytes_ := sockets[kind.name].times(costs[kind.name])) != NOTHING
+        for counted in COUNTED_OBJECTS
+        if (growth_bytes := counts[counted].times(costs[counted])) != ZERO
     ]
-    rows = _rows_of_sockets(before) | _rows_of_sockets(after)
-    grown = _grown_rows(before, after)
+    socket_rows = _rows_of_sockets(before) | _rows_of_sockets(after)
+    growths = _row_growths(before, after)
     return SlabGrowth(
         bytes=round(growth),
         sockets=tuple(parts),
-        missing=(*_whole(fuller).missing, *not_counted),
-        idle_bytes=None if grown is None else _idle_growth(before, after, rows),
-        socket_rows_bytes=None if grown is None else sum(bytes_ for name, bytes_ in grown.items() if name in rows),
-        other_rows=None if grown is None else _others(grown, rows),
-        no_row_bytes=None if grown is None else round(growth) - sum(grown.values()),
+        missing=(*_whole_socket(most_sockets).missing, *missing),
+        idle_bytes=None if growths is None else _idle_growth(before, after, socket_rows),
+        socket_rows_bytes=None if growths is None else sum(growths.get(row, 0) for row in socket_rows),
+        other_rows=None if growths is None else _other_rows(growths, socket_rows),
+        no_row_bytes=None if growths is None else round(growth) - sum(growths.values()),
     )
 
 
-class Kind(NamedTuple):
-    """A kind of thing that sockets hold."""
+class CountedObject(NamedTuple):
+    """An object of sockets, or a group of objects, that a counter counts."""
 
     name: str
     note: str = ""
 
 
-SOCKS = Kind("socks")
-FILES = Kind("files", "with inode, dentry")
-PORTS = Kind("local ports", "at most")
-REQUESTS = Kind("request socks", "active")
-MINI_SOCKETS = Kind("mini-sockets", "TIME_WAIT")
-KINDS = (SOCKS, FILES, PORTS, REQUESTS, MINI_SOCKETS)
+COUNTED_SOCKS = CountedObject("socks")
+COUNTED_FILES = CountedObject("files", "with inode, dentry")
+COUNTED_PORTS = CountedObject("local ports", "at most")
+COUNTED_REQUESTS = CountedObject("request socks", "active")
+COUNTED_MINI_SOCKETS = CountedObject("mini-sockets", "TIME_WAIT")
+COUNTED_OBJECTS = (COUNTED_SOCKS, COUNTED_FILES, COUNTED_PORTS, COUNTED_REQUESTS, COUNTED_MINI_SOCKETS)
 
 
-def _counts(before: Ledger, after: Ledger) -> tuple[dict[str, Between], tuple[str, ...]] | None:
-    """How many more there are of each kind, and the kinds that are not counted; None without sockstat."""
-    socks = difference(before.sockets.allocated, after.sockets.allocated)
+def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Range], tuple[str, ...]] | None:
+    """The increase of each object's count, and the names of those without a count; None without sockstat."""
+    socks = increase(before.sockets.allocated, after.sockets.allocated)
     if socks is None:
         return None
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    more_requests = difference(*requests)
-    if more_requests is None:
-        missing.append(REQUESTS.name)
-    with_file = [_with_file(ledger, queued) for ledger, queued in zip(sides, requests, strict=True)]
-    mini = [_mini_sockets(ledger) for ledger in sides]
-    more_mini = None if mini[0] is None or mini[1] is None else mini[1].minus(mini[0])
-    if more_mini is None:
-        missing.append(MINI_SOCKETS.name)
-        more_mini = NOTHING
+    request_increase = increase(*requests)
+    if request_increase is None:
+        missing.append(COUNTED_REQUESTS.name)
+    with_file = [_socks_with_file(ledger, count) for ledger, count in zip(sides, requests, strict=True)]
+    mini_sockets = [_mini_sockets(ledger) for ledger in sides]
+    if mini_sockets[0] is None or mini_sockets[1] is None:
+        missing.append(COUNTED_MINI_SOCKETS.name)
+        mini_increase = ZERO
+    else:
+        mini_increase = mini_sockets[1].minus(mini_sockets[0])
     counts = {
-        SOCKS.name: Between(socks, socks),
-        FILES.name: with_file[1].minus(with_file[0]),
-        PORTS.name: Between(min(0.0, socks) + min(0.0, more_mini.low), max(0.0, socks) + max(0.0, more_mini.high)),
-        REQUESTS.name: Between(more_requests or 0.0, more_requests or 0.0),
-        MINI_SOCKETS.name: more_mini,
+        COUNTED_SOCKS: Range(socks, socks),
+        COUNTED_FILES: with_file[1].minus(with_file[0]),
+        COUNTED_PORTS: Range(
+            min(0.0, socks) + min(0.0, mini_increase.low), max(0.0, socks) + max(0.0, mini_increase.high)
+        ),
+        COUNTED_REQUESTS: Range(request_increase or 0.0, request_increase or 0.0),
+        COUNTED_MINI_SOCKETS: mini_increase,
     }
     return counts, tuple(missing)
 
 
-def _with_file(ledger: Ledger, requests: int | None) -> Between:
-    """Socks that are no orphans. Any number of request socks may be in accept queues, with a sock without a file.
+def _socks_with_file(ledger: Ledger, requests: int | None) -> Range:
+    """Bounds on the socks with a file: not orphans, and not in an accept queue.
 
-    There are no more files than objects in use that every socket of the machine has one of, for its inode.
+    Each request sock may belong to a sock in an accept queue, which has no file yet; that gives the lower bound. The
+    upper bound is the socks without orphans, or the inodes in use if there are fewer, as every file has an inode.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
     inodes = ledger.cache(SOCKET_ALLOC.caches[0])
-    most = owned if inodes is None or inodes.most_in_use is None else min(owned, inodes.most_in_use)
-    without = owned if requests is None or orphans is None else requests
-    return Between(min(most, max(0, owned - without)), most)
+    high = owned if inodes is None or inodes.max_in_use is None else min(owned, inodes.max_in_use)
+    without_file = owned if requests is None or orphans is None else requests
+    return Range(min(high, max(0, owned - without_file)), high)
 
 
-def _mini_sockets(ledger: Ledger) -> Between | None:
-    """From those of one network namespace to all active objects, some of which are idle on CPUs."""
-    here, most = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
-    return None if here is None or most is None else Between(here, max(here, most))
+def _mini_sockets(ledger: Ledger) -> Range | None:
+    """From those of one network namespace to all active objects, some of which are free ones cached per CPU."""
+    here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
+    return None if here is None or active is None else Range(here, max(here, active))
 
 
-def _costs(fuller: Ledger, smaller: Ledger) -> dict[str, Between] | str:
-    """What one of each kind takes of full slabs."""
-    sock, whole = _state(fuller, State.ORPHAN), _whole(fuller)
-    if sock.accepted is None or sock.outgoing is None or _bytes(sock.accepted) is None or _bytes(whole) is None:
+def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Range] | str:
+    """Slab bytes of one counted object, or the reason that they are unknown.
+
+    Takes the ledger with more sockets and the one with more mini-sockets.
+    """
+    sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
+    if sock.accepted is None or sock.outgoing is None or _bounds(sock.accepted) is None or _bounds(whole) is None:
         return "the size of a socket is not known"
-    alone, with_port, with_file = (_bytes(each) or NOTHING for each in (sock.accepted, sock.outgoing, whole))
-    queued, mini = _state(fuller, State.SYN_RECV).accepted, _state(smaller, State.TIME_WAIT).accepted
+    alone, with_port, with_file = (_bounds(cost) or ZERO for cost in (sock.accepted, sock.outgoing, whole))
+    request = _state(most_sockets, State.SYN_RECV).accepted
+    mini_socket = _state(most_mini_sockets, State.TIME_WAIT).accepted
     return {
-        SOCKS.name: alone,
-        FILES.name: Between(with_file.low - alone.low, with_file.high - alone.high),
-        PORTS.name: Between(with_port.low - alone.low, with_port.high - alone.high),
-        REQUESTS.name: _bytes(queued) or NOTHING,
-        MINI_SOCKETS.name: _bytes(mini) or NOTHING,
+        COUNTED_SOCKS: alone,
+        COUNTED_FILES: Range(with_file.low - alone.low, with_file.high - alone.high),
+        COUNTED_PORTS: Range(with_port.low - alone.low, with_port.high - alone.high),
+        COUNTED_REQUESTS: _bounds(request) or ZERO,
+        COUNTED_MINI_SOCKETS: _bounds(mini_socket) or ZERO,
     }
 
 
-def _bytes(side: Side | None) -> Between | None:
-    if side is None or side.slab_bytes is None:
+def _bounds(cost: SocketCost | None) -> Range | None:
+    """Bounds on a socket's slab bytes; None if unknown."""
+    if cost is None or cost.slab_bytes is None:
         return None
-    return Between(side.slab_bytes, side.high_slab_bytes or side.slab_bytes)
+    return Range(cost.slab_bytes, cost.high_slab_bytes or cost.slab_bytes)
 
 
-def _whole(ledger: Ledger) -> Side:
-    return ledger.costs["full"].figures["mix"].accepted
+def _whole_socket(ledger: Ledger) -> SocketCost:
+    return ledger.costs["full"].by_family["mix"].accepted
 
 
 def _state(ledger: Ledger, state: State) -> StateCost:
-    return next(each for each in ledger.states if each.state == state.value)
+    return next(cost for cost in ledger.states if cost.state == state.value)
 
 
 def _rows_of_sockets(ledger: Ledger) -> set[str]:
-    """The rows that any object of any state's sockets is counted in."""
-    sides = [side for state in ledger.states for side in (state.accepted, state.outgoing) if side is not None]
-    lines = [ledger.cache(cache) for cache in {part.cache for side in sides for part in side.parts}]
+    """The rows that count objects of sockets, in any state."""
+    costs = [cost for state in ledger.states for cost in (state.accepted, state.outgoing) if cost is not None]
+    lines = [ledger.cache(cache) for cache in {part.cache for cost in costs for part in cost.parts}]
     return {line.row for line in lines if line is not None and line.row is not None}
 
 
-def _grown_rows(before: Ledger, after: Ledger) -> dict[str, int] | None:
-    """What each row grew by; a row of one side only by all it holds. None where a side has no whole slabinfo."""
-    if not tells_all_rows(before) or not tells_all_rows(after):
+def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
+    """Growth of each row in bytes; a row of only one ledger is empty in the other. None without a whole slabinfo."""
+    if not has_all_rows(before) or not has_all_rows(after):
         return None
-    one, two = ({line.name: 0 for line in rows(ledger)} for ledger in (before, after))
-    for found, ledger in ((one, before), (two, after)):
-        for line in rows(ledger):
+    growths: dict[str, int] = {}
+    for sign, ledger in ((-1, before), (1, after)):
+        for line in slabinfo_rows(ledger):
             if line.bytes is None:
                 return None
-            found[line.name] += line.bytes
-    return {name: two.get(name, 0) - one.get(name, 0) for name in one | two}
+            growths[line.name] = growths.get(line.name, 0) + sign * line.bytes
+    return growths
 
 
-def rows(ledger: Ledger) -> list[CacheLine]:
-    """The lines that are rows of slabinfo, rather than caches counted in another's row."""
+def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
+    """The lines that are rows of slabinfo, not caches that another row counts; empty without slabinfo."""
     if ledger.sources["slabinfo"].state not in ("ok", "cut", "strange", "late"):
         return []
     return [line for line in ledger.caches if line.row == line.name]
 
 
-def tells_all_rows(ledger: Ledger) -> bool:
-    """Whether a row that is not there is not there in the kernel either."""
-    return ledger.sources["slabinfo"].state in ("ok", "late") and bool(rows(ledger))
+def has_all_rows(ledger: Ledger) -> bool:
+    """Whether slabinfo is complete, so that a row it lacks is absent from the kernel."""
+    return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
 def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
-    """What the rows hold beyond their active objects' shares, after less before."""
+    """Growth of the rows' idle bytes: size less the active objects' shares."""
     idle = [0.0, 0.0]
-    for at, ledger in enumerate((before, after)):
-        for line in rows(ledger):
+    for index, ledger in enumerate((before, after)):
+        for line in slabinfo_rows(ledger):
             if line.name in names and line.bytes is not None and line.slab_share_bytes is not None:
-                idle[at] += line.bytes - (line.active_objects or 0) * line.slab_share_bytes
+                idle[index] += line.bytes - (line.active_objects or 0) * line.slab_share_bytes
     return round(idle[1] - idle[0])
 
 
-def _others(grown: dict[str, int], names: set[str]) -> tuple[RowGrowth, ...]:
-    others = [RowGrowth(name, bytes_) for name, bytes_ in grown.items() if bytes_ and name not in names]
-    return tuple(sorted(others, key=lambda each: (-abs(each.bytes), each.name)))
+def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
+    """The rows that changed and count no object of sockets, the largest change first."""
+    others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
+    return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

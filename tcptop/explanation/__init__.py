@@ -1,6 +1,6 @@
-"""Pages that explain the figures: states, memory, headroom, the kernel's paths, and each cache.
+"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page a cache.
 
-The same on the screen and in text: lines of pieces, laid out for a number of columns.
+A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from functools import partial
 from typing import NamedTuple
 
 from tcptop.explanation.cache_page import cache_page, objects_page
+from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
-from tcptop.explanation.trees import tree_page
-from tcptop.kernel.call_paths import SUBJECTS
+from tcptop.kernel.call_paths import CALL_PATH_PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 
-Drawn = Callable[[Ledger, int], list[Line]]
+DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """One page; what it says follows from a ledger and the columns that there are."""
+    """One page: its name, its title, and the function that draws it for a ledger and a width in columns."""
 
     name: str
     title: str
-    lines: Drawn
+    lines: DrawLines
 
 
 PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
-    *(Page(name, subject.title, partial(tree_page, subject)) for name, subject in SUBJECTS.items()),
+    *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
-"""All pages that are not of one cache, by the names that `tcptop explain` takes."""
+"""The pages that `tcptop explain` lists by name; pages of single caches are made by `page_of_cache`."""
 
 
-OTHER_NAMES = {
+PAGE_ALIASES = {
     **{text.lower(): "states" for state in State if state is not State.TIME_WAIT for text in (state.value, state.name)},
     "connect": "socket",
     "accept queue": "states",
@@ -49,43 +49,43 @@ OTHER_NAMES = {
     "capacity": "headroom",
     "limits": "headroom",
 }
-"""What people may call a page."""
+"""Other names that `tcptop explain` accepts, and the page of each."""
 
 
 def page_of_cache(name: str) -> Page:
-    """The page of a slab cache, or of a row of slabinfo."""
+    """The page of a slab cache or of a slabinfo row."""
     return Page(name, name, partial(cache_page, name))
 
 
-def page_named(ledger: Ledger, name: str) -> Page | None:
-    """The page that somebody asks for: of its own name, a cache's, a row's or a struct's; None where there is none."""
-    wanted = OTHER_NAMES.get(name.lower(), name.lower())
+def find_page(ledger: Ledger, name: str) -> Page | None:
+    """The page with this name, or of the cache, slabinfo row or struct with this name; None if there is none."""
+    page_name = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
-        if page.name == wanted:
+        if page.name == page_name:
             return page
-    as_written = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
-    name = name if ledger.cache(name) is not None else as_written.get(name.lower(), name)
+    cache_names = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
+    name = name if ledger.cache(name) is not None else cache_names.get(name.lower(), name)
     if name in OBJECT_OF_CACHE or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
         if name.lower() in (item.struct.lower(), item.struct.lower().removeprefix("struct ")):
             known = next((cache for cache in item.caches if ledger.cache(cache) is not None), None)
-            return page_of_cache(known) if known is not None else _page_of(item.struct, [item])
+            return page_of_cache(known) if known is not None else _page_of_objects(item.struct, [item])
     return None
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page of one part of a figure, which may be of several objects; None for what is no object, as idle slab."""
+    """The page of a part of a figure, which may cover several objects; None for one without objects (idle slab)."""
     parts = [
-        part for cost in ledger.costs.values() for part in cost.figures["mix"].outgoing.parts if part.label == label
+        part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]
     names = dict.fromkeys(part.object for part in parts)
     objects = [item for item in KERNEL_OBJECTS if item.struct in names and item.label == label]
     caches = {part.cache for part in parts}
     if len(objects) == 1 and len(caches) == 1 and objects[0].caches:
         return page_of_cache(caches.pop())
-    return _page_of(label, objects) if objects else None
+    return _page_of_objects(label, objects) if objects else None
 
 
-def _page_of(title: str, objects: Sequence[KernelObject]) -> Page:
+def _page_of_objects(title: str, objects: Sequence[KernelObject]) -> Page:
     return Page(title, title, partial(objects_page, tuple(objects)))

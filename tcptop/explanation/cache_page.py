@@ -1,56 +1,56 @@
-"""The page of one cache: what its objects are for, who allocates and frees them, their size, and how sure that is."""
+"""The page of one slab cache: purpose, allocation and free paths, size and struct layout of its objects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.explanation.catalogue_page import when
+from tcptop.explanation.call_tree import draw_call_tree
+from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
-from tcptop.explanation.trees import drawn
-from tcptop.kernel.call_paths import ways
+from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
 from tcptop.ledger import CacheLine, Ledger
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import fact
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import fact_lines
 
-LARGEST = 10
+MAX_MEMBERS = 10
 
-NOT_TCPS = (
+NO_TCP_OBJECT = (
     "No object of TCP's is known to lie in this cache. Its rows are counted under “everything else” in the memory page."
 )
 
 
 def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
-    """Everything that is known of a cache, or of a row that several caches share."""
+    """The page of a cache, or of a slabinfo row into which several caches are merged."""
     line = ledger.cache(name)
-    objects = objects_in(ledger, name, line)
+    objects = find_objects(ledger, name, line)
     lines: list[Line] = []
     if line is not None:
-        lines += [*_row(ledger, line, columns), EMPTY]
+        lines += [*_draw_row(ledger, line, columns), EMPTY_LINE]
     if not objects:
-        lines += wrapped(f" {NOT_TCPS}", columns - 1, "text")
+        lines += paragraph(f" {NO_TCP_OBJECT}", columns - 1, "text")
     return [*lines, *objects_page(objects, ledger, columns)]
 
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
-    """One object below the other."""
-    return [line for item in objects for line in (*_object(ledger, item, columns), EMPTY)]
+    """The sections of several objects, one below the other."""
+    return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
 
 
-def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects that lie in a cache or in the row of that name.
+def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
+    """The catalogue's objects in the cache or slabinfo row with this name.
 
-    Of a kmalloc cache, those that a figure has there.
+    For a kmalloc cache: the objects whose part in a figure is allocated from it.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
     parts = [
         part
         for cost in ledger.costs.values()
-        for figure in cost.figures.values()
+        for figure in cost.by_family.values()
         for part in figure.outgoing.parts
         if part.cache in names
     ]
@@ -58,60 +58,62 @@ def objects_in(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kernel
     return list(dict.fromkeys([*own, *in_kmalloc]))
 
 
-def _row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """What the cache holds now, and with whom."""
+def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
+    """The row that counts the cache, its current counts, and TCP's bytes in it."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
-        yield from fact("counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns)
+        yield from fact_lines(
+            "counted in", f"{where}, merged: {', '.join(sorted({line.name, *line.aliases}))}", columns
+        )
     if row is not None and row.objects is not None:
-        error = (
+        idle_error = (
             f", of which ≤ {units.count(row.idle_error_objects)} may be free, on CPUs' lists"
             if row.idle_error_objects
             else ""
         )
-        yield from fact(
+        yield from fact_lines(
             "now",
             f"{units.count(row.objects)} objects in {units.count(row.slabs)} slabs, {units.size(row.bytes)};"
-            f" active {units.count(row.active_objects)}{error}",
+            f" active {units.count(row.active_objects)}{idle_error}",
             columns,
         )
     elif line.objects is None:
-        yield from fact("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
+        yield from fact_lines("now", ledger.sources["slabinfo"].reason or "its counts are not known", columns)
     if row is not None and row.tcp_bytes is not None:
         share = "all of it" if not row.shared else "TCP's share, by the number of its sockets"
-        yield from fact("TCP's", f"{units.size(row.tcp_bytes)}: {share}", columns)
+        yield from fact_lines("TCP's", f"{units.size(row.tcp_bytes)}: {share}", columns)
 
 
-def _object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
+def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[Line]:
     size, layout = live_size(ledger, item), struct_of(ledger, item)
     yield ((f" {item.struct}", "head"),)
-    yield from fact("", item.purpose, columns)
-    yield from fact("held in", held_in(item), columns)
-    yield from fact("how many", when(item), columns)
+    yield from fact_lines("", item.purpose, columns)
+    yield from fact_lines("held in", states_text(item), columns)
+    yield from fact_lines("how many", occurrence(item), columns)
     if item.since or item.until:
-        yield from fact("kernels", kernels(item), columns)
-    yield from fact("seen by", item.seen_by, columns)
+        yield from fact_lines("kernels", releases_text(item), columns)
+    yield from fact_lines("seen by", item.detected_by, columns)
     line = next((each for each in ledger.caches if each.name in item.caches), None)
-    for text in sizes(item, size, line, layout):
-        yield from fact("size", text, columns)
-    yield from fact("source", how_sure(size), columns)
+    for text in size_texts(item, size, line, layout):
+        yield from fact_lines("size", text, columns)
+    yield from fact_lines("source", basis_text(size), columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
-        trees = list(ways((item,), released))
-        yield EMPTY
+        trees = list(find_call_trees((item,), released))
+        yield EMPTY_LINE
         yield ((f" {title} by ", "dim"), (function, "accent"))
         for tree in trees:
-            yield from drawn(ledger, tree, columns)
+            yield from draw_call_tree(ledger, tree, columns)
     if layout is not None:
-        yield EMPTY
-        yield from _members(layout, columns)
+        yield EMPTY_LINE
+        yield from _draw_members(layout, columns)
     elif item.btf_struct is not None:
-        yield EMPTY
-        yield from fact("struct", ledger.sources["btf"].reason or "BTF does not have it", columns)
+        yield EMPTY_LINE
+        yield from fact_lines("struct", ledger.sources["btf"].reason or "BTF does not have it", columns)
 
 
-def held_in(item: KernelObject) -> str:
-    """The states that hold it."""
+def states_text(item: KernelObject) -> str:
+    """The TCP states that hold the object."""
     if not item.held_in:
         return "no state of a socket: it lives apart from sockets"
     if item.held_in == frozenset(State):
@@ -119,38 +121,42 @@ def held_in(item: KernelObject) -> str:
     return ", ".join(state.value for state in State if state in item.held_in)
 
 
-def kernels(item: KernelObject) -> str:
-    """Which releases have it."""
+def releases_text(item: KernelObject) -> str:
+    """The kernel releases that have the object: `since 6.1`, `before 5.3`, and the commit."""
     since = f"since {item.since[0]}.{item.since[1]}" if item.since else ""
     until = f"before {item.until[0]}.{item.until[1]}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
     return " ".join(filter(None, (since, until))) + commit
 
 
-def sizes(item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None) -> Iterator[str]:
-    """The struct, the step from one object to the next, and the share of a slab, with what each adds."""
-    struct = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
-    step = line.object_bytes if line is not None else None
-    if struct is not None:
-        yield f"{units.count(struct)} B struct{'' if layout is None else ', by BTF'}"
-    if step is not None:
-        more = f": {units.count(step - struct)} B of alignment and free pointer" if struct and step > struct else ""
-        yield f"{units.count(step)} B from one object to the next{more}"
-    elif struct is None and (size.object_bytes is not None or size.high_slab_bytes):
+def size_texts(
+    item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
+) -> Iterator[str]:
+    """The size of the struct, the object size with padding, and the object's share of a slab, with each overhead."""
+    struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
+    object_bytes = line.object_bytes if line is not None else None
+    if struct_bytes is not None:
+        yield f"{units.count(struct_bytes)} B struct{'' if layout is None else ', by BTF'}"
+    if object_bytes is not None:
+        padding = ""
+        if struct_bytes and object_bytes > struct_bytes:
+            padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
+        yield f"{units.count(object_bytes)} B from one object to the next{padding}"
+    elif struct_bytes is None and (size.object_bytes is not None or size.high_slab_bytes):
         yield size.text
-    if line is not None and line.slab_share_bytes is not None and step is not None and line.pages_per_slab:
-        waste = line.slab_share_bytes - step
+    if line is not None and line.slab_share_bytes is not None and object_bytes is not None and line.pages_per_slab:
+        waste_bytes = line.slab_share_bytes - object_bytes
         pages = "page" if line.pages_per_slab == 1 else "pages"
         yield (
             f"{line.slab_share_bytes:.1f} B of slab: {line.objects_per_slab} objects in"
-            f" {line.pages_per_slab} {pages} (order {line.order}), {waste:.1f} B left over for each"
+            f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each"
         )
     if item.kmalloc_bytes is not None:
         yield f"{item.kmalloc_bytes} B asked of kmalloc"
 
 
-def how_sure(size: LiveSize) -> str:
-    """Where the size comes from."""
+def basis_text(size: LiveSize) -> str:
+    """How the size is known."""
     return {
         "read": "sizes as the kernel prints them",
         "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
@@ -158,15 +164,15 @@ def how_sure(size: LiveSize) -> str:
         "struct": "the struct alone; what its cache adds is not known",
         "absent": "there is none on this kernel, as it is configured",
         "unknown": "not known: no readable file tells",
-    }[size.how]
+    }[size.basis]
 
 
-def _members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """The largest members, the holes, and the padding, as the kernel was built."""
-    gaps, padding = holes(layout), tail_padding_bytes(layout)
-    lost = sum(hole.size_bytes for hole in gaps)
+def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
+    """The largest members, the holes and the tail padding, by the BTF of this kernel."""
+    gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
+    holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))
-    for member in largest_members(layout, LARGEST):
+    for member in largest_members(layout, MAX_MEMBERS):
         yield (
             (f" {units.count(member.size_bytes):>7} B  ", "text"),
             (f"at {member.offset_bytes:>5}  ", "dim"),
@@ -175,6 +181,6 @@ def _members(layout: StructLayout, columns: int) -> Iterator[Line]:
     holes_text = "none"
     if gaps:
         listed = ", ".join(f"{hole.size_bytes} B at {hole.offset_bytes}" for hole in gaps)
-        holes_text = f"{len(gaps)}, {units.count(lost)} B: {listed}"
-    yield from fact("holes", holes_text, columns)
-    yield from fact("padding", f"{units.count(padding)} B at its end" if padding else "none", columns)
+        holes_text = f"{len(gaps)}, {units.count(holes_bytes)} B: {listed}"
+    yield from fact_lines("holes", holes_text, columns)
+    yield from fact_lines("padding", f"{units.count(padding_bytes)} B at its end" if padding_bytes else "none", columns)

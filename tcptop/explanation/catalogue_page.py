@@ -1,4 +1,4 @@
-"""The page of the catalogue: every object behind a socket, with its size here."""
+"""The catalogue page: every kernel object behind a socket, with its size on this kernel."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.line import Line
-from tcptop.text.table import TableRow, table
+from tcptop.text.table import TableRow, table_lines
 
 TITLES = ("OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 LEFT = (True, False, False)
 
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
-    """One row an object."""
+    """The table of all objects, one row each."""
     rows: list[TableRow] = []
     for item in KERNEL_OBJECTS:
         size = live_size(ledger, item)
@@ -28,15 +28,15 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
                     units.exact_bytes(size.object_bytes),
                     size.slab_text,
                 ),
-                f"{cache}: {item.purpose} ({when(item)})",
-                role="dim" if size.how == "absent" else "text",
+                f"{cache}: {item.purpose} ({occurrence(item)})",
+                role="dim" if size.basis == "absent" else "text",
             )
         )
-    return table(TITLES, LEFT, rows, columns)
+    return table_lines(TITLES, LEFT, rows, columns)
 
 
-def when(item: KernelObject) -> str:
-    """Which sockets have it."""
+def occurrence(item: KernelObject) -> str:
+    """How many there are of an object: `for each socket`, or `only with` a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

@@ -1,25 +1,25 @@
-"""The headroom page: how many more sockets fit, and each limit with its use."""
+"""The headroom page: how many more sockets fit, and each limit with its current use."""
 
 from __future__ import annotations
 
 from tcptop.ledger import Ledger, Limit
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import TableRow, table
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, table_lines
 
 TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
 LEFT = (True, True, False, False, False, True)
 
 
 def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The nearest limit in a sentence, and a table of all limits."""
+    """A sentence with the nearest limit, and a table of all limits."""
     rows = [
         TableRow(
             (
                 limit.name,
                 limit.concerns,
-                used(ledger, limit),
-                quantity(limit, limit.most),
+                used_text(ledger, limit),
+                limit_text(limit, limit.maximum),
                 units.count(limit.headroom_sockets),
                 limit.scope,
             ),
@@ -29,14 +29,14 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
         for limit in ledger.limits.rows
     ]
     return [
-        *wrapped(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
-        EMPTY,
-        *table(TITLES, LEFT, rows, columns, spare=(2, 1, 5)),
+        *paragraph(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
+        EMPTY_LINE,
+        *table_lines(TITLES, LEFT, rows, columns, movable=(2, 1, 5)),
     ]
 
 
 def headroom_number(ledger: Ledger) -> str:
-    """`381 254`; an upper bound where a limit is unknown, since that one may be nearer."""
+    """The headroom, `381 254`; an upper bound, `≤ 381 254`, if a limit is unknown, since it may be the nearest."""
     first = ledger.limits.first
     if first is None:
         return units.UNKNOWN
@@ -44,7 +44,7 @@ def headroom_number(ledger: Ledger) -> str:
 
 
 def headroom_sentence(ledger: Ledger) -> str:
-    """`headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
+    """The sentence `headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
     first, missing = ledger.limits.first, ledger.limits.missing
     limit = f"; first limit: {first.name}" if first is not None else ""
     nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
@@ -55,16 +55,16 @@ def headroom_sentence(ledger: Ledger) -> str:
     return f"headroom {headroom_number(ledger)} sockets{limit}{unknown}"
 
 
-def used(ledger: Ledger, limit: Limit) -> str:
-    """What is used; of tcp_mem no more is known than the counter's error allows."""
+def used_text(ledger: Ledger, limit: Limit) -> str:
+    """The current use of a limit; for tcp_mem an upper bound if the counter's error exceeds its value."""
     sockets = ledger.sockets
     if limit.unit == "bytes" and sockets.buffers_within_error:
         return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
-    return quantity(limit, limit.used)
+    return limit_text(limit, limit.used)
 
 
-def quantity(limit: Limit, amount: int | None) -> str:
-    """An amount in the unit of the limit."""
+def limit_text(limit: Limit, amount: int | None) -> str:
+    """An amount in the unit of a limit: bytes or a count."""
     if amount is None:
         return units.UNKNOWN
     return units.size(amount) if limit.unit == "bytes" else units.count(amount)

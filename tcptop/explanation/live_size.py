@@ -1,4 +1,4 @@
-"""The size of a catalogue's object on the running kernel, from the ledger: what is read, computed, or not known."""
+"""The size of a catalogue object on the ledger's kernel: read, computed, estimated or unknown."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.objects import CGROUP_VECTORS, KernelObject
-from tcptop.ledger import CacheLine, Ledger, Part
+from tcptop.ledger import CacheLine, Ledger, ObjectCost
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
 
-How = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
+Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 
 class LiveSize(NamedTuple):
-    """What one object takes; None is not known. From 0 to `high_slab_bytes` where it may not be there at all."""
+    """The size of one object, None if unknown.
 
-    how: How
+    An object that may not exist at all has `slab_bytes` 0, and its largest size as `high_slab_bytes`.
+    """
+
+    basis: Basis
     cache: str | None
-    """The cache that it lies in."""
+    """The slab cache that it is allocated from."""
     row: str | None
-    """The slabinfo row that counts it."""
+    """The slabinfo row that counts that cache."""
     object_bytes: float | None
     slab_bytes: float | None
     high_slab_bytes: float | None
 
     @property
     def text(self) -> str:
-        """Both amounts: `2 368 B, 2 521 B of a slab`."""
-        if self.how == "absent":
+        """The object size and its share of a slab: `2 368 B, 2 521 B of slab`."""
+        if self.basis == "absent":
             return "not on this kernel"
         if self.object_bytes is None:
             if not self.high_slab_bytes:
@@ -37,7 +40,7 @@ class LiveSize(NamedTuple):
             return f"{least} {units.exact_bytes(self.high_slab_bytes)} B of slab"
         size = f"{units.exact_bytes(self.object_bytes)} B"
         if self.slab_bytes is None:
-            return f"{size} struct" if self.how == "struct" else size
+            return f"{size} struct" if self.basis == "struct" else size
         slab = units.exact_bytes(self.slab_bytes)
         if self.high_slab_bytes is not None and round(self.high_slab_bytes) != round(self.slab_bytes):
             slab = f"{slab} to {units.exact_bytes(self.high_slab_bytes)}"
@@ -45,7 +48,7 @@ class LiveSize(NamedTuple):
 
     @property
     def slab_text(self) -> str:
-        """The share of a slab: at most so much where it may be nothing, about the least where it may be more."""
+        """The share of a slab: `≤` the upper end of a range that begins at 0, `≈` the lower end of any other range."""
         if self.high_slab_bytes is None or round(self.high_slab_bytes) == round(self.slab_bytes or 0):
             return units.exact_bytes(self.slab_bytes)
         return (
@@ -56,40 +59,40 @@ class LiveSize(NamedTuple):
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
-    """The size of one object: from its cache, else from the figure that it is a part of, else from BTF."""
+    """The size of one object: from its cache, else from its part in a figure, else from BTF."""
     for name in kernel_object.caches:
         line = ledger.cache(name)
         if line is not None:
-            return _of_line(line)
-    parts = _parts_of(ledger, kernel_object)
+            return _size_of_cache(line)
+    parts = _find_parts(ledger, kernel_object)
     if parts:
-        return _of_parts(ledger, parts)
+        return _size_of_parts(ledger, parts)
     layout = struct_of(ledger, kernel_object)
     if layout is not None:
         return LiveSize("struct", None, None, layout.size_bytes, None, None)
-    known_names = ledger.sources["slab_links"].state == "ok"
-    missing = any(kernel_object.struct in each for each in ledger.costs["full"].figures["mix"].outgoing.missing)
-    figured = kernel_object.in_every_figure and bool(ledger.costs["full"].figures["mix"].outgoing.parts)
-    absent = not missing and (known_names if kernel_object.caches else figured)
-    return LiveSize("absent" if absent else "unknown", None, None, None, None, None)
+    names_known = ledger.sources["slab_links"].state == "ok"
+    is_missing = any(kernel_object.struct in each for each in ledger.costs["full"].by_family["mix"].outgoing.missing)
+    has_figures = kernel_object.always_held and bool(ledger.costs["full"].by_family["mix"].outgoing.parts)
+    is_absent = not is_missing and (names_known if kernel_object.caches else has_figures)
+    return LiveSize("absent" if is_absent else "unknown", None, None, None, None, None)
 
 
 def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | None:
-    """The object's layout, where BTF was read and has it."""
+    """The struct layout of the object by BTF; None if BTF was not read or does not have it."""
     return ledger.structs.get(kernel_object.btf_struct) if kernel_object.btf_struct else None
 
 
-def _of_line(line: CacheLine) -> LiveSize:
+def _size_of_cache(line: CacheLine) -> LiveSize:
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
-    how: How = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
+    basis: Basis = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
     if size is None:
         return LiveSize("unknown", line.name, line.row, None, None, None)
-    return LiveSize(how, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
+    return LiveSize(basis, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
 
 
-def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
-    """One object, which may lie in kmalloc caches of several sizes, as vectors do."""
-    sizes = sorted((_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
+def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
+    """The size of an object that may come from kmalloc caches of several sizes, as obj_cgroup vectors do."""
+    sizes = sorted((_size_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
     least, most = sizes[0], sizes[-1]
     if least.cache == most.cache:
         return least
@@ -97,16 +100,16 @@ def _of_parts(ledger: Ledger, parts: Sequence[Part]) -> LiveSize:
     return least._replace(cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
 
 
-def _of_part(ledger: Ledger, part: Part) -> LiveSize:
-    how: How = "computed" if part.computed else "estimated" if part.estimated else "read"
+def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
+    basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # Part of a vector for each object: the count is rounded, and the cache tells exactly.
+        # The part counts a fraction of a vector, rounded; the cache has the exact size.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
-        return LiveSize(how, part.cache, part.cache, size, share, line.slab_share_bytes)
+        return LiveSize(basis, part.cache, part.cache, size, share, line.slab_share_bytes)
     count = part.count or 1.0
     return LiveSize(
-        how,
+        basis,
         part.cache,
         part.cache,
         part.object_bytes / count or None,
@@ -115,12 +118,12 @@ def _of_part(ledger: Ledger, part: Part) -> LiveSize:
     )
 
 
-def _parts_of(ledger: Ledger, kernel_object: KernelObject) -> list[Part]:
+def _find_parts(ledger: Ledger, kernel_object: KernelObject) -> list[ObjectCost]:
     if kernel_object.caches:
         return []
     return [
         part
         for cost in ledger.costs.values()
-        for part in cost.figures["mix"].outgoing.parts
+        for part in cost.by_family["mix"].outgoing.parts
         if part.object == kernel_object.struct
     ]

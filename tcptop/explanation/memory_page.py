@@ -1,4 +1,4 @@
-"""The page of memory: whose the machine's slab memory is, and what TCP has beside the slabs."""
+"""The memory page: the machine's slab memory by owner, socket buffers, and the parts of TCP's memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import TableRow, table
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, table_lines
 
 LEFT = (True, False, False)
 
@@ -18,36 +18,40 @@ SCOPE = (
 
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The split, the buffers, and the parts of what is TCP's."""
-    lines = split_table(ledger, columns)
-    lines += [EMPTY, *table(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers(ledger)], columns), EMPTY]
+    """Slab memory by owner, socket buffers, and the parts of TCP's memory."""
+    lines = slab_memory_table(ledger, columns)
+    lines += [
+        EMPTY_LINE,
+        *table_lines(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers_row(ledger)], columns),
+        EMPTY_LINE,
+    ]
     parts = [
-        TableRow((part.text, units.size(part.bytes)), how_sure(part))
+        TableRow((part.text, units.size(part.bytes)), basis_text(part))
         for part in ledger.tcp_memory.parts
         if part.high_bytes and part.row is not None
     ]
     if parts:
-        lines += [*table(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY]
+        lines += [*table_lines(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
-        lines += wrapped(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
-    return [*lines, *wrapped(f" {SCOPE}", columns - 1, "dim")]
+        lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
+    return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]
 
 
-def how_sure(part: MemoryPart) -> str:
-    """Where an amount comes from: read, computed from counts, or from one end of a range to the other."""
+def basis_text(part: MemoryPart) -> str:
+    """How an amount is known: `read`, `computed` from counts, or a range."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
     return "computed" if low == high else units.size_range(part.low_bytes, part.high_bytes)
 
 
-def split_table(ledger: Ledger, columns: int) -> list[Line]:
-    """TCP's own, TCP's share, everything else, and what no row explains."""
-    return table(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(split(ledger.slab_memory)), columns)
+def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
+    """The table of slab memory by owner: TCP's caches, TCP's share of others, everything else, unexplained."""
+    return table_lines(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(slab_memory_rows(ledger.slab_memory)), columns)
 
 
-def split(memory: SlabMemory) -> Iterator[TableRow]:
-    """The machine's slab memory by whose it is."""
+def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
+    """The rows of the table of slab memory by owner."""
     total = memory.total_bytes
     idle_error = (
         f"; up to {units.size(memory.idle_error_bytes)} more, on CPUs' lists" if memory.idle_error_bytes else ""
@@ -69,8 +73,8 @@ def split(memory: SlabMemory) -> Iterator[TableRow]:
         )
 
 
-def buffers(ledger: Ledger) -> TableRow:
-    """What is charged to sockets, with its error."""
+def buffers_row(ledger: Ledger) -> TableRow:
+    """The row of socket buffers: the memory charged to sockets, with the counter's error."""
     sockets = ledger.sockets
     if sockets.buffer_bytes is None:
         return TableRow(("socket buffers", units.UNKNOWN), "not known")
@@ -80,10 +84,10 @@ def buffers(ledger: Ledger) -> TableRow:
             ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}"),
             "charged in whole pages; within the error of the counter",
         )
-    doubt = f", ± {units.size(error)}" if error else ""
+    error_text = f", ± {units.size(error)}" if error else ""
     return TableRow(
         ("socket buffers", units.size(sockets.buffer_bytes)),
-        f"charged in whole pages{doubt}; the slabs of queued segments are in it",
+        f"charged in whole pages{error_text}; the slabs of queued segments are in it",
     )
 
 

@@ -1,11 +1,11 @@
-"""The page of states: what a socket costs in each, and how many there are."""
+"""The states page: bytes of slab per socket in each TCP state, and the number of sockets."""
 
 from __future__ import annotations
 
-from tcptop.ledger import Ledger, Side, StateCost
+from tcptop.ledger import Ledger, SocketCost, StateCost
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line, wrapped
-from tcptop.text.table import TableRow, table
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, table_lines
 
 TITLES = ("STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "OF", "HOLDS")
 
@@ -16,22 +16,22 @@ INTRODUCTION = (
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
-    """What the figures are, and the table."""
-    return [*wrapped(" " + INTRODUCTION, columns - 1, "dim"), EMPTY, *states_table(ledger, columns)]
+    """An introduction and the table of states."""
+    return [*paragraph(" " + INTRODUCTION, columns - 1, "dim"), EMPTY_LINE, *states_table(ledger, columns)]
 
 
 def states_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table, and what it does not count."""
+    """The table of states, and the parts whose size is unknown."""
     rows = [
         TableRow(
             (
                 state.state,
                 side_amount(state.accepted),
                 side_amount(state.outgoing, own_port=True),
-                sockets(state),
+                count_text(state),
                 state.scope or "",
             ),
-            holds(state),
+            holds_text(state),
             state.note,
         )
         for state in ledger.states
@@ -39,17 +39,17 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     missing = dict.fromkeys(
         name for state in ledger.states for side in (state.accepted, state.outgoing) if side for name in side.missing
     )
-    lines = table(TITLES, LEFT, rows, columns, spare=(4,))
+    lines = table_lines(TITLES, LEFT, rows, columns, movable=(4,))
     if missing:
-        lines += [EMPTY, *wrapped(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
+        lines += [EMPTY_LINE, *paragraph(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
 
 
 LEFT = (True, False, False, False, True)
 
 
-def side_amount(side: Side | None, own_port: bool = False) -> str:
-    """The bytes of one side, after `≥` where a part is missing, `≤` where the port may be shared."""
+def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
+    """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
     if side is None:
         return ""
     if side.slab_bytes is None:
@@ -61,13 +61,13 @@ def side_amount(side: Side | None, own_port: bool = False) -> str:
     return f"{'≈ ' if side.is_range else ''}{units.exact_bytes(side.slab_bytes)}"
 
 
-def sockets(state: StateCost) -> str:
-    """How many."""
-    return f"{'≤ ' if state.count_is_most and state.count is not None else ''}{units.count(state.count)}"
+def count_text(state: StateCost) -> str:
+    """The number of sockets in a state; after `≤` if it is an upper bound."""
+    return f"{'≤ ' if state.count_is_upper_bound and state.count is not None else ''}{units.count(state.count)}"
 
 
-def holds(state: StateCost) -> str:
-    """What is there of a socket, with the size of a waiting FIN."""
+def holds_text(state: StateCost) -> str:
+    """The objects that a socket holds in a state, with the size of an unread FIN."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

@@ -1,6 +1,6 @@
-"""What a struct's layout wastes and what fills it, in whole bytes, as pahole finds it.
+"""Holes, tail padding and largest members of a struct, in whole bytes, as pahole(1) reports them.
 
-A byte that a bit-field touches is used, even where bits of it are not.
+A byte that a bit-field touches counts as used, even if some of its bits are free.
 """
 
 from __future__ import annotations
@@ -12,48 +12,40 @@ from tcptop.snapshot import StructLayout, StructMember
 
 
 class Hole(NamedTuple):
-    """Bytes between two members that belong to neither: what alignment costs."""
+    """Bytes that belong to no member, left by the alignment of the next one."""
 
     offset_bytes: int
     size_bytes: int
     after: str | None
-    """The member before it; None at the struct's beginning."""
+    """The member before the hole; None at the start of the struct."""
 
 
 def holes(layout: StructLayout) -> tuple[Hole, ...]:
-    """The holes between members, by offset; not the padding behind the last."""
-    return tuple(_gaps(layout))
+    """The holes of a struct by offset, without the padding after the last member."""
+    return tuple(_find_holes(layout))
 
 
 def tail_padding_bytes(layout: StructLayout) -> int:
-    """What lies behind the last member; all of a struct without any."""
-    return layout.size_bytes - max((min(_end(each), layout.size_bytes) for each in layout.members), default=0)
-
-
-def member_bytes(layout: StructLayout) -> int:
-    """The bytes that belong to members; bit-fields that share a byte count it once.
-
-    With the holes and the padding this is the struct's size.
-    """
-    return layout.size_bytes - tail_padding_bytes(layout) - sum(hole.size_bytes for hole in holes(layout))
+    """The bytes after the last member; all bytes of a struct without members."""
+    return layout.size_bytes - max((min(_end_bytes(each), layout.size_bytes) for each in layout.members), default=0)
 
 
 def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ...]:
-    """So many of the largest members, the largest first, and of equals the one that comes first."""
+    """The `number` largest members, the largest first; members of equal size by offset."""
     return tuple(sorted(layout.members, key=lambda each: (-each.size_bytes, each.offset_bytes))[:number])
 
 
-def _gaps(layout: StructLayout) -> Iterator[Hole]:
+def _find_holes(layout: StructLayout) -> Iterator[Hole]:
     end, last = 0, None
     for member in sorted(layout.members, key=lambda each: each.offset_bytes):
-        if member.size_bytes == 0:  # a marker of the group that follows
+        if member.size_bytes == 0:  # a marker, such as __cacheline_group_begin
             continue
         start = min(member.offset_bytes, layout.size_bytes)
         if start > end:
             yield Hole(end, start - end, last)
-        if _end(member) > end:
-            end, last = _end(member), member.name
+        if _end_bytes(member) > end:
+            end, last = _end_bytes(member), member.name
 
 
-def _end(member: StructMember) -> int:
+def _end_bytes(member: StructMember) -> int:
     return member.offset_bytes + member.size_bytes if member.size_bytes else 0

@@ -31,7 +31,7 @@ class ConfinedTree:
         try:
             # O_NONBLOCK: a named pipe in a hostile tree must not hold the reader.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-            return regular(os.open(name, flags, dir_fd=folder))
+            return require_regular(os.open(name, flags, dir_fd=folder))
         finally:
             os.close(folder)
 
@@ -80,7 +80,7 @@ class ConfinedTree:
                 os.close(folder)
 
 
-def regular(descriptor: int) -> int:
+def require_regular(descriptor: int) -> int:
     """The descriptor, if it is one of a regular file; else it is closed, and OSError raised."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 16
-MOST_DICTIONARY_BYTES = 128 << 20
+MAX_DICTIONARY_BYTES = 128 << 20
 """xz -9 takes 65 MiB to unpack; a hostile file may ask for 1.5 GiB."""
 
-FREE_UNPACKED_BYTES = 512 << 20
-MOST_RATIO = 200
-"""Reports full of logs pack to a hundredth at best. A small file may unpack to `FREE_UNPACKED_BYTES` whatever it is."""
-MOST_UNPACKED_BYTES = 32 << 30
+ALWAYS_ALLOWED_BYTES = 512 << 20
+MAX_RATIO = 200
+"""Reports full of logs pack to a hundredth at best. Any file may unpack to `ALWAYS_ALLOWED_BYTES`."""
+MAX_UNPACKED_BYTES = 32 << 30
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -48,8 +48,8 @@ class UnpackedStream:
         """
         magic = file.read(6)
         file.seek(0)
-        self._source = _unpacker(magic, file)
-        self._most_bytes = min(MOST_UNPACKED_BYTES, max(FREE_UNPACKED_BYTES, packed_bytes * MOST_RATIO))
+        self._source = _open_unpacker(magic, file)
+        self._most_bytes = min(MAX_UNPACKED_BYTES, max(ALWAYS_ALLOWED_BYTES, packed_bytes * MAX_RATIO))
         self._read_bytes = 0
 
     def read(self, size_bytes: int) -> bytes:
@@ -62,7 +62,7 @@ class UnpackedStream:
         pieces: list[bytes] = []
         missing = size_bytes
         while missing:
-            piece = self._some(min(missing, CHUNK_BYTES))
+            piece = self._read_some(min(missing, CHUNK_BYTES))
             if not piece:
                 break
             pieces.append(piece)
@@ -72,17 +72,17 @@ class UnpackedStream:
     def skip(self, size_bytes: int) -> None:
         """Passes over so many bytes; raises as `read` does, and CutArchiveError where there are fewer."""
         while size_bytes:
-            piece = self._some(min(size_bytes, CHUNK_BYTES))
+            piece = self._read_some(min(size_bytes, CHUNK_BYTES))
             if not piece:
                 raise CutArchiveError
             size_bytes -= len(piece)
 
     def drain(self) -> None:
         """Reads to the end, where the checksums are; raises as `read` does."""
-        while self._some(CHUNK_BYTES):
+        while self._read_some(CHUNK_BYTES):
             pass
 
-    def _some(self, most: int) -> bytes:
+    def _read_some(self, most: int) -> bytes:
         try:
             piece = self._source.read(most)
         except EOFError:
@@ -102,7 +102,7 @@ class XzReader:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._decoder = lzma.LZMADecompressor(memlimit=MOST_DICTIONARY_BYTES)
+        self._decoder = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
 
     def read(self, size: int, /) -> bytes:
         """Some bytes, no more than `size`; none at the end. Raises EOFError where the file ends early."""
@@ -111,7 +111,7 @@ class XzReader:
                 rest = (self._decoder.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
                 if not rest:
                     return b""
-                self._decoder = lzma.LZMADecompressor(memlimit=MOST_DICTIONARY_BYTES)
+                self._decoder = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
             elif self._decoder.needs_input:
                 rest = self._file.read(CHUNK_BYTES)
                 if not rest:
@@ -123,7 +123,7 @@ class XzReader:
                 return piece
 
 
-def _unpacker(magic: bytes, file: BinaryIO) -> Readable:
+def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
     if magic.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=file, mode="rb")
     if magic.startswith(b"BZh"):

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
-from tcptop.hosts.confined_tree import ConfinedTree, regular
+from tcptop.hosts.confined_tree import ConfinedTree, require_regular
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 
 MAX_FILE_BYTES = 16 << 20
@@ -22,7 +22,7 @@ MAX_FOLDER_NAMES = 20_000
 CHUNK_BYTES = 1 << 16
 
 
-def mounted_procfs(folder: str) -> bool:
+def is_on_procfs(folder: str) -> bool:
     """Whether the folder is on a mounted procfs, by /proc/self/mountinfo."""
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116 (this module is about paths as the kernel sees them)
@@ -37,7 +37,7 @@ def mounted_procfs(folder: str) -> bool:
         return False
 
 
-def same_folder(one: str, other: str) -> bool:
+def is_same_folder(one: str, other: str) -> bool:
     """Whether two paths are one folder; False where either cannot be asked."""
     try:
         return os.path.samefile(one, other)  # noqa: PTH121
@@ -58,10 +58,10 @@ class FolderHost:
         os.listdir(self._root)  # noqa: PTH208
         proc = f"{self._root.rstrip('/')}/proc"
         # The same root may have another /proc, in another mount namespace.
-        own = same_folder(self._root, "/") and same_folder(proc, "/proc")
+        own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
-        live = own or mounted_procfs(proc)
+        live = own or is_on_procfs(proc)
         # Below another root, /proc/net would be the reader's own namespace; pid 1's is that of the host.
         self._net_of_init = live and not own
         self.identity = Identity(
@@ -76,7 +76,7 @@ class FolderHost:
         """Reads each path from its beginning to its end."""
         return [self._read(path) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists a folder without following the links in it."""
         started = time.thread_time_ns()
         try:
@@ -92,10 +92,10 @@ class FolderHost:
             finally:
                 os.close(folder)
         except (OSError, ValueError) as error:
-            return FolderRead(path, None, _os_error(error), _micros_since(started))
+            return FolderRead(path, None, _as_os_error(error), _micros_since(started))
         return FolderRead(path, entries, None, _micros_since(started))
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Calls it, here and now."""
         return call()
 
@@ -110,27 +110,27 @@ class FolderHost:
     def _read(self, path: str) -> FileRead:
         started = time.thread_time_ns()
         try:
-            data = self._bytes(path)
+            data = self._read_bytes(path)
         except (OSError, ValueError) as error:
-            return FileRead(path, None, _os_error(error), _micros_since(started))
+            return FileRead(path, None, _as_os_error(error), _micros_since(started))
         return FileRead(path, data, None, _micros_since(started))
 
-    def _bytes(self, path: str) -> bytes:
+    def _read_bytes(self, path: str) -> bytes:
         kept = self._descriptors.get(path)
         if kept is not None:
             try:
-                return _whole(kept)
+                return _read_whole(kept)
             except OSError:
                 # The file behind the descriptor went away (a destroyed slab cache) or cannot seek (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
                     os.close(kept)
         descriptor = self._open(path)
         try:
-            data = _whole(descriptor)
+            data = _read_whole(descriptor)
         except BaseException as error:
             try:
                 if isinstance(error, OSError) and error.errno == errno.ESPIPE:
-                    return _streamed(descriptor)
+                    return _read_stream(descriptor)
                 raise
             finally:
                 os.close(descriptor)
@@ -140,21 +140,21 @@ class FolderHost:
 
     def _open(self, path: str) -> int:
         if self._tree is not None:
-            return self._tree.open_file(self._mapped(path))
-        return regular(os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
+            return self._tree.open_file(self._tree_path(path))
+        return require_regular(os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
 
     def _open_folder(self, path: str) -> int:
         if self._tree is not None:
-            return self._tree.open_folder(self._mapped(path))
+            return self._tree.open_folder(self._tree_path(path))
         return os.open(f"/{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    def _mapped(self, path: str) -> str:
+    def _tree_path(self, path: str) -> str:
         if self._net_of_init and path.startswith("proc/net/"):
             return f"proc/1/net/{path.removeprefix('proc/net/')}"
         return path
 
 
-def _whole(descriptor: int) -> bytes:
+def _read_whole(descriptor: int) -> bytes:
     """Everything from the file's beginning; seq_file hands out at most a page or so at each call."""
     chunks: list[bytes] = []
     size = 0
@@ -166,7 +166,7 @@ def _whole(descriptor: int) -> bytes:
     return b"".join(chunks)
 
 
-def _streamed(descriptor: int) -> bytes:
+def _read_stream(descriptor: int) -> bytes:
     chunks: list[bytes] = []
     while chunk := os.read(descriptor, CHUNK_BYTES):
         chunks.append(chunk)
@@ -175,7 +175,7 @@ def _streamed(descriptor: int) -> bytes:
     return b"".join(chunks)
 
 
-def _os_error(error: OSError | ValueError) -> OSError:
+def _as_os_error(error: OSError | ValueError) -> OSError:
     """A path that no system call takes (a NUL in it) is as absent as one that is not there."""
     return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
 

@@ -43,13 +43,11 @@ class Identity(NamedTuple):
     """Whose network namespace the files in proc/net show, where it is not the reader's own."""
     proc_folder: str | None
     """A live procfs on this machine's own file system, for libraries that read one themselves."""
-    bytes_are_kept: bool = False
-    """Whether somebody keeps the bytes of every file: then nothing that was found before may stand for one."""
     taken_at_unix_s: float | None = None
     """When a saved tree was saved, where it tells."""
 
 
-class NotHeldError(FileNotFoundError):
+class NotSavedError(FileNotFoundError):
     """A file that is not there for a reason that the host knows: its `strerror` is for a person."""
 
 
@@ -62,11 +60,11 @@ class Host(Protocol):
         """Reads all the paths, one after another; gives one answer for each, in their order."""
         ...
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists a folder, with the targets of its links."""
         ...
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """Makes a call that reads this machine by itself (a library's), in the way that this host reads."""
         ...
 

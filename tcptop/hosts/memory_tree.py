@@ -21,55 +21,55 @@ class MemoryTree:
         self.size_bytes = 0
         """Of the files, the names and the links, at most."""
         self.entries = 0
-        self.rest_is_unknown: str | None = None
+        self.incomplete_reason: str | None = None
         """Why what is not here may have been there all the same."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """A file, or the error that reading it is to give."""
-        self._forget(path)
+        self._remove(path)
         self._files[path] = data
         self.size_bytes += len(data) if isinstance(data, bytes) else 0
-        self._name(path)
+        self._add_to_folder(path)
 
     def add_link(self, path: str, target: str) -> None:
         """A symbolic link, whatever it leads to."""
-        self._forget(path)
+        self._remove(path)
         self._links[path] = target
         self.size_bytes += len(target)
-        self._name(path)
+        self._add_to_folder(path)
 
     def add_folder(self, path: str) -> None:
         """A folder, empty so far."""
         if path not in self._names:
-            self._forget(path)
+            self._remove(path)
             self._names[path] = set()
-            self._name(path)
+            self._add_to_folder(path)
 
-    def file(self, path: str) -> bytes:
+    def read_file(self, path: str) -> bytes:
         """The bytes of a file; raises OSError where there is none, or a link leads out."""
-        found = self._files.get(self._resolved(path))
+        found = self._files.get(self._resolve(path))
         if isinstance(found, OSError):
             raise found
         if found is None:
-            raise self._absent()
+            raise self._missing()
         return found
 
-    def folder(self, path: str) -> Mapping[str, str | None]:
+    def list_folder(self, path: str) -> Mapping[str, str | None]:
         """The names in a folder, with the targets of the links; raises OSError as `file` does."""
-        place = self._resolved(path)
+        place = self._resolve(path)
         names = self._names.get(place)
         if names is None:
-            raise OSError(errno.ENOTDIR, "not a folder") if place in self._files else self._absent()
+            raise OSError(errno.ENOTDIR, "not a folder") if place in self._files else self._missing()
         if len(names) > MAX_FOLDER_NAMES:
             raise OSError(errno.E2BIG, f"more than {MAX_FOLDER_NAMES} names in the folder")
         return {name: self._links.get(f"{place}/{name}" if place else name) for name in sorted(names)}
 
-    def _absent(self) -> OSError:
-        if self.rest_is_unknown is not None:
-            return OSError(errno.EIO, self.rest_is_unknown)
+    def _missing(self) -> OSError:
+        if self.incomplete_reason is not None:
+            return OSError(errno.EIO, self.incomplete_reason)
         return FileNotFoundError(errno.ENOENT, "No such file or directory")
 
-    def _resolved(self, path: str) -> str:
+    def _resolve(self, path: str) -> str:
         """The path that a path means once every link in it is followed."""
         names = _names(path)
         place: list[str] = []
@@ -93,7 +93,7 @@ class MemoryTree:
                 names = _names(target) + names
         return "/".join(place)
 
-    def _name(self, path: str) -> None:
+    def _add_to_folder(self, path: str) -> None:
         """Makes the folders that lead to a path."""
         self.entries += 1
         self.size_bytes += len(path)
@@ -105,7 +105,7 @@ class MemoryTree:
                 return
             folder, _, name = folder.rpartition("/")
 
-    def _forget(self, path: str) -> None:
+    def _remove(self, path: str) -> None:
         old = self._files.pop(path, None)
         self.size_bytes -= len(old) if isinstance(old, bytes) else 0
         self.size_bytes -= len(self._links.pop(path, ""))

@@ -1,25 +1,31 @@
-"""From a path to a host: a saved tree in whatever wrapping, or this machine's own root."""
+"""Opens what a path names as a host: this machine's own root, a saved tree, an archive of one, or a sosreport."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from collections.abc import Sequence
 
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Host
-from tcptop.hosts.saved_by_sos import is_sosreport
+from tcptop.hosts.run_sync import run_sync
+
+SOSREPORT_NAME_START = "sosreport-"
+SOSREPORT_FOLDER = "sos_commands"
 
 
-def open_host(path: str) -> Host:
+def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     """The host whose files are in a folder (a root, a saved tree, a sosreport) or in an archive of one.
+
+    Of an archive, only what matches `wanted_paths` is kept: patterns as in `Source.paths`.
 
     Raises:
         OSError: with one line in its `strerror`, where there is no such thing.
     """
     mode = os.stat(path).st_mode  # noqa: PTH116
     if stat.S_ISREG(mode):
-        return _in_archive(path)
+        return _open_archive(path, wanted_paths)
     if not stat.S_ISDIR(mode):
         raise OSError(errno.EINVAL, "neither a folder nor a file")
     folder = FolderHost(path)
@@ -29,18 +35,22 @@ def open_host(path: str) -> Host:
     if folder.identity.live:
         return folder
     name = os.path.basename(os.path.abspath(path))  # noqa: PTH100, PTH119
-    return _as_sosreport(folder) if is_sosreport(name, folder) else folder
+    return _unwrap_sosreport(name, folder)
 
 
-def _in_archive(path: str) -> Host:
-    """Imported only where it is needed: what unpacks costs more than a look at this machine's own files."""
+def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
+    # Imported here: what unpacks costs more than reading this machine's own files.
+    from tcptop.hosts import sosreport
     from tcptop.hosts.archive import ArchiveHost
 
-    archive = ArchiveHost(path)
-    return _as_sosreport(archive) if is_sosreport(archive.top, archive) else archive
+    archive = ArchiveHost(path, (*wanted_paths, *sosreport.PATHS))
+    return _unwrap_sosreport(archive.top, archive)
 
 
-def _as_sosreport(tree: Host) -> Host:
+def _unwrap_sosreport(name: str, tree: Host) -> Host:
+    """The tree itself, unless its name or a folder in it shows that it is a sosreport."""
+    if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
+        return tree
     from tcptop.hosts.sosreport import SosreportHost
 
     return SosreportHost(tree)

@@ -14,7 +14,7 @@ class RecordingHost:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self.identity = host.identity._replace(bytes_are_kept=True)
+        self.identity = host.identity
         self.answers: list[HostAnswer] = []
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
@@ -23,15 +23,15 @@ class RecordingHost:
         self.answers += files
         return files
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """As the host behind it."""
-        folder = await self._host.folder(path)
+        folder = await self._host.list_folder(path)
         self.answers.append(folder)
         return folder
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """As the host behind it; what a call reads by itself is not kept."""
-        return await self._host.ask(call)
+        return await self._host.run(call)
 
     def close(self) -> None:
         """Does nothing: the host is its owner's."""

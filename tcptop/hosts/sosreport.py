@@ -13,12 +13,16 @@ from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotHeldError
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotSavedError
 from tcptop.hosts.run_sync import run_sync
-from tcptop.hosts.saved_by_sos import COMMANDS
 
-NOT_HELD = "the sosreport does not hold it"
-MOST_OUTPUT_BYTES = 4 << 20
+COMMANDS = "sos_commands"
+PLUGINS = ("kernel", "host", "general", "processor", "date")
+PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
+"""Patterns of the paths that are read besides the kernel's, as in `Source.paths`."""
+
+NOT_SAVED = "the sosreport does not hold it"
+MAX_OUTPUT_BYTES = 4 << 20
 """`sysctl -a` on a machine of hundreds of interfaces prints a quarter of it."""
 
 Entries = Mapping[str, str | None]
@@ -31,7 +35,7 @@ class Substitute(NamedTuple):
     """The kernel's file: a pattern."""
     output: str
     """The command's output: a pattern below `sos_commands`."""
-    extracted: Callable[[str, str], str | None]
+    extract: Callable[[str, str], str | None]
     """The file's text, from the output's text and the file's path; None where that does not tell it."""
 
 
@@ -40,7 +44,7 @@ class FolderSubstitute(NamedTuple):
 
     path: str
     output: str
-    extracted: Callable[[str], Entries]
+    extract: Callable[[str], Entries]
 
 
 def sysctl_value(text: str, path: str) -> str | None:
@@ -83,7 +87,7 @@ LISTED_ENTRY = re.compile(
 )
 
 
-def listed_in_ls(text: str) -> Entries:
+def entries_in_ls(text: str) -> Entries:
     """The folders and links that `ls -l` lists; links with what they lead to."""
     return {
         found["name"]: found["target"] if found["kind"] == "l" else None
@@ -95,7 +99,7 @@ def listed_in_ls(text: str) -> Entries:
 SYSCTL = "kernel/sysctl_-a"
 LSCPU = "processor/lscpu"
 
-FILES = (
+FILE_SUBSTITUTES = (
     Substitute("proc/sys/kernel/hostname", "(host|general|kernel)/hostname", one_word),
     Substitute("proc/sys/kernel/osrelease", "kernel/uname_-a", release_in_uname),
     Substitute("proc/sys/.*", SYSCTL, sysctl_value),
@@ -104,8 +108,8 @@ FILES = (
 )
 """In the order in which they are tried; all copy the kernel's own text, none is of a format of its own."""
 
-FOLDERS = (
-    FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", listed_in_ls),
+FOLDER_SUBSTITUTES = (
+    FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
     FolderSubstitute("sys/devices/system/node", LSCPU, nodes_in_lscpu),
 )
 
@@ -132,40 +136,40 @@ class SosreportHost:
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads each path, or what stands for it."""
-        return [self._or_substitute(read) for read in await self._tree.read(paths)]
+        return [self._substitute_missing(read) for read in await self._tree.read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """Lists a folder, or what stands for it."""
-        read = await self._tree.folder(path)
+        read = await self._tree.list_folder(path)
         if not isinstance(read.error, FileNotFoundError):
             return read
-        for substitute in FOLDERS:
+        for substitute in FOLDER_SUBSTITUTES:
             for text in self._outputs_for(substitute, path):
-                entries = substitute.extracted(text)
+                entries = substitute.extract(text)
                 if entries:
                     return FolderRead(path, entries, None, read.took_us)
-        return FolderRead(path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
+        return FolderRead(path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         """As the tree."""
-        return await self._tree.ask(call)
+        return await self._tree.run(call)
 
     def close(self) -> None:
         """Closes the tree."""
         self._tree.close()
 
-    def _or_substitute(self, read: FileRead) -> FileRead:
+    def _substitute_missing(self, read: FileRead) -> FileRead:
         # sos keeps an empty file where it could not read the kernel's.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
-        for substitute in FILES:
+        for substitute in FILE_SUBSTITUTES:
             for text in self._outputs_for(substitute, read.path):
-                told = substitute.extracted(text, read.path)
+                told = substitute.extract(text, read.path)
                 if told is not None:
                     return FileRead(read.path, f"{told}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
         if read.error is None:
             return read
-        return FileRead(read.path, None, NotHeldError(errno.ENOENT, NOT_HELD), read.took_us)
+        return FileRead(read.path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
         """The outputs that may tell what was in a path."""
@@ -178,14 +182,13 @@ class SosreportHost:
         """What a command printed; empty where it cannot be read."""
         if output not in self._texts:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
-            self._texts[output] = (read.data or b"")[:MOST_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
+            self._texts[output] = (read.data or b"")[:MAX_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
         return self._texts[output]
 
     def _all_outputs(self) -> tuple[str, ...]:
         """The outputs of the plugins that matter here, below `sos_commands`."""
         if self._outputs is None:
-            plugins = ("kernel", "host", "general", "processor", "date")
-            folders = {plugin: run_sync(self._tree.folder(f"{COMMANDS}/{plugin}")).entries for plugin in plugins}
+            folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
             self._outputs = tuple(
                 f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())
             )

@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 
 BLOCK_BYTES = tarfile.BLOCKSIZE
-MOST_MEMBERS = 1_000_000
-MOST_HEADER_BYTES = 1 << 20
+MAX_MEMBERS = 1_000_000
+MAX_HEADER_BYTES = 1 << 20
 """Of an extended header; a path of Linux is no longer than 4096 bytes."""
-SPARSE_GOES_ON_AT = 482
-SPARSE_MORE_GOES_ON_AT = 504
+SPARSE_CONTINUED_AT = 482
+SPARSE_BLOCK_CONTINUED_AT = 504
 
 Kind = Literal["file", "hard link", "link", "folder", "other"]
 
@@ -62,8 +62,8 @@ class TarMembers:
         entries = 0
         while (block := self._header_block(entries)) is not None:
             entries += 1
-            if entries > MOST_MEMBERS:
-                raise DamagedArchiveError(f"it holds more than {MOST_MEMBERS} files")
+            if entries > MAX_MEMBERS:
+                raise DamagedArchiveError(f"it holds more than {MAX_MEMBERS} files")
             try:
                 header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
             except tarfile.TarError as error:
@@ -99,7 +99,7 @@ class TarMembers:
         return data
 
     def _header_data(self) -> bytes:
-        if self._unread_bytes > MOST_HEADER_BYTES:
+        if self._unread_bytes > MAX_HEADER_BYTES:
             raise DamagedArchiveError("it is damaged: a name of more than a megabyte")
         return self.data()
 
@@ -116,12 +116,12 @@ class TarMembers:
         return None
 
     def _skip_sparse_map(self, block: bytes) -> None:
-        goes_on = block[SPARSE_GOES_ON_AT]
+        goes_on = block[SPARSE_CONTINUED_AT]
         while goes_on:
             more = self._stream.read(BLOCK_BYTES)
             if len(more) < BLOCK_BYTES:
                 raise CutArchiveError
-            goes_on = more[SPARSE_MORE_GOES_ON_AT]
+            goes_on = more[SPARSE_BLOCK_CONTINUED_AT]
 
 
 def _pax_fields(data: bytes) -> dict[str, str]:

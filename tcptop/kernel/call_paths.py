@@ -1,7 +1,7 @@
-"""The ways through the kernel that allocate a socket's objects and free them, as trees of functions.
+"""Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are those of Linux 6.x; where an older kernel differs enough to mislead, the note says so. A call that
-allocates or frees names the objects, so that the sizes of the running kernel can be shown beside it.
+Function names are those of Linux 6.x; a note marks where older kernels differ enough to mislead. A call that allocates
+or frees lists the objects of the catalogue, so that their sizes on the running kernel can be shown beside it.
 """
 
 from __future__ import annotations
@@ -12,39 +12,39 @@ from typing import NamedTuple
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
+    BIND_BUCKETS,
     CGROUP_VECTORS,
     DENTRY,
+    EPITEM,
+    EPITEMS_HEAD,
+    EPOLL_OBJECTS,
+    EPPOLL_ENTRY,
     FCLONE,
     FILE,
-    KERNEL_OBJECTS,
     LSM_FILE_BLOB,
     LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
-    REQUEST6_SOCK,
-    REQUEST_SOCK,
+    MINI_SOCKETS,
+    MPTCP_SOCKS,
+    MPTCP_SUBFLOW_CONTEXT,
+    NF_CONN,
+    REQUEST_SOCKS,
+    SK_BUFF,
+    SK_PSOCK,
     SKB_HEAD,
     SOCKET_ALLOC,
     SOCKET_WQ,
-    TCP6_SOCK,
-    TCP_SOCK,
-    TW6_SOCK,
-    TW_SOCK,
+    SOCKS,
+    TCP_METRICS_BLOCK,
+    TLS_CONTEXT,
     KernelObject,
 )
 
 Objects = tuple[KernelObject, ...]
 
-BY_STRUCT = {item.struct: item for item in KERNEL_OBJECTS}
-SOCKS = (TCP_SOCK, TCP6_SOCK)
-REQUESTS = (REQUEST_SOCK, REQUEST6_SOCK)
-MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
-BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
-EPOLL_OBJECTS = tuple(BY_STRUCT[f"struct {name}"] for name in ("epitem", "eppoll_entry", "epitems_head"))
-MPTCP_SOCKS = (BY_STRUCT["struct mptcp_sock"], BY_STRUCT["struct mptcp6_sock"])
-
 
 class Call(NamedTuple):
-    """One function, or a chain of them, and the calls in it that lead to an allocation or a release."""
+    """A function, or a chain of functions, and those of its calls that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -53,8 +53,8 @@ class Call(NamedTuple):
     note: str = ""
 
 
-class Subject(NamedTuple):
-    """One page of trees."""
+class CallPathPage(NamedTuple):
+    """A page of `tcptop explain`: a title and its call trees."""
 
     title: str
     trees: tuple[Call, ...]
@@ -156,7 +156,7 @@ SYN = Call(
     (
         Call(
             "tcp_conn_request() → inet_reqsk_alloc() → kmem_cache_alloc()",
-            allocates=REQUESTS,
+            allocates=REQUEST_SOCKS,
             note="none with SYN cookies",
         ),
     ),
@@ -184,22 +184,22 @@ ACCEPT = Call(
     (
         INODE_OF_SOCKET,
         FILE_OF_SOCKET,
-        Call("inet_accept() → inet_csk_accept() → reqsk_put()", frees=REQUESTS),
+        Call("inet_accept() → inet_csk_accept() → reqsk_put()", frees=REQUEST_SOCKS),
     ),
 )
 
 EPOLL = Call(
     "epoll_ctl(2) → do_epoll_ctl() → ep_insert()",
     (
-        Call("kmem_cache_zalloc()", allocates=(BY_STRUCT["struct epitem"],)),
+        Call("kmem_cache_zalloc()", allocates=(EPITEM,)),
         Call(
             "attach_epitem() → kmem_cache_zalloc()",
-            allocates=(BY_STRUCT["struct epitems_head"],),
+            allocates=(EPITEMS_HEAD,),
             note="since 5.11, at the first set",
         ),
         Call(
             "ep_item_poll() → tcp_poll() → ep_ptable_queue_proc() → kmem_cache_alloc()",
-            allocates=(BY_STRUCT["struct eppoll_entry"],),
+            allocates=(EPPOLL_ENTRY,),
         ),
     ),
 )
@@ -214,10 +214,10 @@ DATA = Call(
         ),
         Call(
             "a packet arrives: the driver → napi_build_skb(), __alloc_skb()",
-            allocates=(BY_STRUCT["struct sk_buff"],),
+            allocates=(SK_BUFF,),
             note="until the program reads it; over loopback the sender's clone",
         ),
-        Call("read(2) → tcp_recvmsg() → tcp_eat_recv_skb() → kfree_skbmem()", frees=(BY_STRUCT["struct sk_buff"],)),
+        Call("read(2) → tcp_recvmsg() → tcp_eat_recv_skb() → kfree_skbmem()", frees=(SK_BUFF,)),
         Call("an ACK arrives: tcp_clean_rtx_queue() → tcp_rtx_queue_unlink_and_free()", frees=(FCLONE, SKB_HEAD)),
     ),
 )
@@ -230,18 +230,18 @@ OPTIONS = Call(
         ),
         Call(
             "mptcp_subflow_create_socket() → tcp_set_ulp() → subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
-            allocates=(BY_STRUCT["struct mptcp_subflow_context"],),
+            allocates=(MPTCP_SUBFLOW_CONTEXT,),
         ),
-        Call("setsockopt(TCP_ULP) → tls_init() → tls_ctx_create()", allocates=(BY_STRUCT["struct tls_context"],)),
-        Call("sock_map_link() → sk_psock_init()", allocates=(BY_STRUCT["struct sk_psock"],)),
+        Call("setsockopt(TCP_ULP) → tls_init() → tls_ctx_create()", allocates=(TLS_CONTEXT,)),
+        Call("sock_map_link() → sk_psock_init()", allocates=(SK_PSOCK,)),
         Call(
             "nf_conntrack_in() → init_conntrack() → __nf_conntrack_alloc()",
-            allocates=(BY_STRUCT["struct nf_conn"],),
+            allocates=(NF_CONN,),
             note="for each flow that firewall rules track",
         ),
         Call(
             "tcp_update_metrics() → tcpm_new() → kmalloc()",
-            allocates=(BY_STRUCT["struct tcp_metrics_block"],),
+            allocates=(TCP_METRICS_BLOCK,),
             note="for each destination",
         ),
     ),
@@ -276,7 +276,7 @@ CLOSE = Call(
                 Call("inet_twsk_hashdance_schedule()", note="takes over the buckets of a port that the socket owned"),
                 Call(
                     "a listener, a reset, LAST_ACK: tcp_set_state(TCP_CLOSE) → inet_put_port()",
-                    frees=BUCKETS,
+                    frees=BIND_BUCKETS,
                     note=LAST_OF_THE_PORT,
                 ),
                 Call("tcp_done() → sk_free() → sk_prot_free()", frees=(*SOCKS, LSM_SOCKET_BLOB)),
@@ -304,38 +304,37 @@ TIME_WAIT = Call(
         Call(
             "60 s later: tw_timer_handler() → inet_twsk_kill()",
             (
-                Call("inet_twsk_bind_unhash() → inet_bind_bucket_destroy()", frees=BUCKETS, note=LAST_OF_THE_PORT),
+                Call("inet_twsk_bind_unhash() → inet_bind_bucket_destroy()", frees=BIND_BUCKETS, note=LAST_OF_THE_PORT),
                 Call("inet_twsk_put() → inet_twsk_free()", frees=MINI_SOCKETS),
             ),
         ),
     ),
 )
 
-SUBJECTS: Mapping[str, Subject] = {
-    "socket": Subject("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
-    "accept": Subject("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
-    "time_wait": Subject("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
-    "optional": Subject("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
+CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
+    "socket": CallPathPage("What socket(2) and connect(2) allocate", (SOCKET, LISTEN, CONNECT, SLAB)),
+    "accept": CallPathPage("What a server's socket is made of", (SYN, HANDSHAKE_ACK, ACCEPT, SLAB)),
+    "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
+    "optional": CallPathPage("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
 }
-"""The pages of trees, by the name that the command line has for them."""
+"""The pages of call trees, by their names in `tcptop explain`."""
 
 
-def only(call: Call, wanted: Objects, released: bool) -> Call | None:
-    """The part of a tree that leads to where objects are allocated, or released; None where none of it does."""
-    calls = tuple(found for each in call.calls if (found := only(each, wanted, released)) is not None)
-    ends = call.frees if released else call.allocates
-    own = tuple(item for item in ends if item in wanted)
+def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
+    """Cut a tree down to the calls that allocate (or, if `freed`, free) the objects; None if no call does."""
+    calls = tuple(pruned for inner in call.calls if (pruned := prune_tree(inner, objects, freed)) is not None)
+    own = tuple(item for item in (call.frees if freed else call.allocates) if item in objects)
     if not calls and not own:
         return None
-    return Call(call.function, calls, () if released else own, own if released else (), call.note)
+    return Call(call.function, calls, () if freed else own, own if freed else (), call.note)
 
 
-def ways(wanted: Objects, released: bool = False) -> Iterator[Call]:
-    """Every way that allocates, or releases, one of the objects; each tree once."""
+def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
+    """Every call tree that allocates (or, if `freed`, frees) one of the objects, pruned to it; no tree twice."""
     seen: list[Call] = []
-    for subject in SUBJECTS.values():
-        for tree in subject.trees:
-            found = only(tree, wanted, released)
-            if found is not None and found not in seen:
-                seen.append(found)
-                yield found
+    for page in CALL_PATH_PAGES.values():
+        for tree in page.trees:
+            pruned = prune_tree(tree, objects, freed)
+            if pruned is not None and pruned not in seen:
+                seen.append(pruned)
+                yield pruned

@@ -1,8 +1,9 @@
 """The catalogue: the kernel objects behind a TCP socket, as data.
 
-Which struct, in which slab cache, held in which states, allocated and freed by which function. Sizes are never here:
-they are read from the host. Whether a kernel has an object is read from its files; `since` and `until` serve only
-where no file tells. The ways from a system call down to each allocation are in `kernel_paths`.
+For each object: its struct, its slab cache, the states in which a socket holds it, and the functions that allocate and
+free it. Sizes are never here; they are read from the host. Whether a kernel has an object is read from its files too:
+`since` and `until` are used only where no file shows it. The call paths from a system call to each allocation are in
+`call_paths`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,20 @@ from typing import Literal, NamedTuple
 
 
 class State(Enum):
-    """What a socket is in, as far as memory differs (net/ipv4/tcp.c, tcp_set_state)."""
+    """TCP states, split further where the memory of a socket differs (net/ipv4/tcp.c, tcp_set_state)."""
 
     LISTEN = "LISTEN"
     SYN_RECV = "SYN_RECV"
     ACCEPT_QUEUE = "accept queue"
-    """Established, and not yet taken by accept(2)."""
+    """Established, but not yet returned by accept(2)."""
     ESTABLISHED = "ESTABLISHED"
     CLOSE_WAIT = "CLOSE_WAIT"
     FIN_WAIT2 = "FIN_WAIT2 (open)"
-    """With its descriptor still open: after shutdown(2)."""
+    """After shutdown(2), with the file descriptor still open."""
     FIN_WAIT2_CLOSED = "FIN_WAIT2 (closed)"
-    """After close(2): the mini-socket that later is in TIME_WAIT."""
+    """After close(2): the mini-socket that TIME_WAIT later uses."""
     ORPHAN = "orphan"
-    """Closed by its program while TCP is not done: FIN_WAIT1, CLOSING, LAST_ACK."""
+    """Closed by its program before TCP is done: FIN_WAIT1, CLOSING, LAST_ACK."""
     TIME_WAIT = "TIME_WAIT"
 
 
@@ -40,87 +41,49 @@ Per = Literal["socket", "local port", "slab", "destination"]
 
 
 class KernelObject(NamedTuple):
-    """One kind of object that sockets make the kernel allocate."""
+    """A kind of object that the kernel allocates for TCP sockets."""
 
     struct: str
     label: str
-    """What a figure calls its part; objects of one label are shown as one."""
+    """Its short name on the screen; the costs of objects with the same label are added up."""
     purpose: str
-    """What it is for, in one sentence."""
+    """Its use, in one phrase."""
     caches: tuple[str, ...]
-    """The names that its cache has had, newest first; empty where it is a plain kmalloc."""
+    """Every name that its cache has had, newest first; empty if it comes from kmalloc."""
     held_in: frozenset[State]
     allocated_by: str
     freed_by: str
     family: Literal["ipv4", "ipv6"] | None = None
-    """None where both families use it."""
+    """None if both families use it."""
     per: Per = "socket"
     only_with: str | None = None
-    """What a program or an administrator does that makes the kernel allocate it; None where every socket has it."""
+    """The action or traffic that makes the kernel allocate it; None if every socket in `held_in` has it."""
     tcp_only: bool = False
-    """Whether all of the cache is TCP's, so that its own totals count; else it counts by TCP's sockets."""
+    """Whether only TCP uses the cache: its totals are TCP's. Otherwise TCP's share follows from the socket counts."""
     accounted: bool = False
-    """SLAB_ACCOUNT: its slabs carry a vector that says which memory cgroup each object is charged to."""
-    seen_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
-    """How one sees that a kernel has it."""
+    """SLAB_ACCOUNT: each slab has a vector that records the memory cgroup of every object."""
+    detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
+    """The file contents that show whether a kernel has it."""
     btf_struct: str | None = None
-    """What BTF calls it, where its cache holds just that struct."""
+    """The BTF struct whose size it has; None if there is none."""
     hwcache_align: bool = False
-    """SLAB_HWCACHE_ALIGN: objects begin at cache lines."""
+    """SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
     outer_free_pointer: bool = False
-    """SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer lies behind the object, unless it has a place in it."""
+    """SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer follows the struct, unless a field is reserved for it."""
     kmalloc_bytes: int | None = None
-    """The size asked of kmalloc, where that is fixed."""
+    """The size passed to kmalloc, if it is a constant."""
     since: tuple[int, int] | None = None
+    """The first release that has it."""
     until: tuple[int, int] | None = None
-    """The first release without it."""
+    """The first release that no longer has it."""
     commit: str | None = None
-    """The commit that brought it, or took it away."""
+    """The commit that added or removed it."""
 
     @property
-    def in_every_figure(self) -> bool:
-        """Whether a socket has it whatever its program does."""
+    def always_held(self) -> bool:
+        """Whether every socket in a state of `held_in` has one, whatever its program does."""
         return self.only_with is None and self.per != "destination"
 
-
-SOCKET_WQ = KernelObject(
-    struct="struct socket_wq",
-    label="wq",
-    purpose="the wait queue of those who sleep or poll on the socket",
-    caches=(),
-    kmalloc_bytes=64,
-    held_in=WITH_FILE,
-    seen_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
-    allocated_by="sock_alloc_inode()",
-    freed_by="sock_destroy_inode(), after a grace period",
-    until=(5, 3),
-    commit="333f7909a857",
-)
-
-LSM_SOCKET_BLOB = KernelObject(
-    struct="LSM socket blob",
-    label="LSM",
-    purpose="what Linux security modules keep for a sock: labels, a profile",
-    caches=(),
-    held_in=WITH_SOCK,
-    seen_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
-    allocated_by="sk_prot_alloc() → security_sk_alloc()",
-    freed_by="sk_prot_free() → security_sk_free()",
-)
-
-CGROUP_VECTORS = KernelObject(
-    struct="obj_cgroup vectors",
-    label="memcg",
-    purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
-    caches=(),
-    held_in=ANY_STATE,
-    per="slab",
-    btf_struct="slabobj_ext",
-    seen_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
-    allocated_by="account_slab() → alloc_slab_obj_exts()",
-    freed_by="unaccount_slab() → free_slab_obj_exts(), with the slab",
-    since=(5, 9),
-)
 
 TCP_SOCK = KernelObject(
     struct="struct tcp_sock",
@@ -168,6 +131,20 @@ SOCKET_ALLOC = KernelObject(
     freed_by="sock_free_inode(), after a grace period",
 )
 
+SOCKET_WQ = KernelObject(
+    struct="struct socket_wq",
+    label="wq",
+    purpose="the wait queue of those who sleep or poll on the socket",
+    caches=(),
+    kmalloc_bytes=64,
+    held_in=WITH_FILE,
+    detected_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
+    allocated_by="sock_alloc_inode()",
+    freed_by="sock_destroy_inode(), after a grace period",
+    until=(5, 3),
+    commit="333f7909a857",
+)
+
 DENTRY = KernelObject(
     struct="struct dentry",
     label="dentry",
@@ -213,34 +190,15 @@ LSM_INODE_BLOB = KernelObject(
     freed_by="security_inode_free(), after a grace period",
 )
 
-BIND_BUCKET = KernelObject(
-    struct="struct inet_bind_bucket",
-    label="port",
-    purpose="a local port in use, with all the sockets that share it",
-    caches=("tcp_bind_bucket",),
-    btf_struct="inet_bind_bucket",
-    hwcache_align=True,
-    accounted=True,
-    held_in=WITH_PORT,
-    per="local port",
-    allocated_by="inet_bind_bucket_create()",
-    freed_by="inet_bind_bucket_destroy()",
-)
-
-BIND2_BUCKET = KernelObject(
-    struct="struct inet_bind2_bucket",
-    label="port",
-    purpose="a local port at one local address, with the sockets bound to just that",
-    caches=("tcp_bind2_bucket",),
-    btf_struct="inet_bind2_bucket",
-    hwcache_align=True,
-    accounted=True,
-    held_in=WITH_PORT,
-    per="local port",
-    allocated_by="inet_bind2_bucket_create()",
-    freed_by="inet_bind2_bucket_destroy()",
-    since=(6, 1),
-    commit="28044fc1d495",
+LSM_SOCKET_BLOB = KernelObject(
+    struct="LSM socket blob",
+    label="LSM",
+    purpose="what Linux security modules keep for a sock: labels, a profile",
+    caches=(),
+    held_in=WITH_SOCK,
+    detected_by="the list of active security modules, or what they leave in /proc/filesystems and /sys/module",
+    allocated_by="sk_prot_alloc() → security_sk_alloc()",
+    freed_by="sk_prot_free() → security_sk_free()",
 )
 
 TW_SOCK = KernelObject(
@@ -273,6 +231,36 @@ TW6_SOCK = KernelObject(
     freed_by="inet_twsk_free()",
 )
 
+BIND_BUCKET = KernelObject(
+    struct="struct inet_bind_bucket",
+    label="port",
+    purpose="a local port in use, with all the sockets that share it",
+    caches=("tcp_bind_bucket",),
+    btf_struct="inet_bind_bucket",
+    hwcache_align=True,
+    accounted=True,
+    held_in=WITH_PORT,
+    per="local port",
+    allocated_by="inet_bind_bucket_create()",
+    freed_by="inet_bind_bucket_destroy()",
+)
+
+BIND2_BUCKET = KernelObject(
+    struct="struct inet_bind2_bucket",
+    label="port",
+    purpose="a local port at one local address, with the sockets bound to just that",
+    caches=("tcp_bind2_bucket",),
+    btf_struct="inet_bind2_bucket",
+    hwcache_align=True,
+    accounted=True,
+    held_in=WITH_PORT,
+    per="local port",
+    allocated_by="inet_bind2_bucket_create()",
+    freed_by="inet_bind2_bucket_destroy()",
+    since=(6, 1),
+    commit="28044fc1d495",
+)
+
 REQUEST_SOCK = KernelObject(
     struct="struct tcp_request_sock",
     label="request",
@@ -303,6 +291,74 @@ REQUEST6_SOCK = KernelObject(
     freed_by="reqsk_free(), at accept(2)",
 )
 
+CGROUP_VECTORS = KernelObject(
+    struct="obj_cgroup vectors",
+    label="memcg",
+    purpose="for each object of an accounted slab, 8 bytes that say which memory cgroup it is charged to",
+    caches=(),
+    held_in=ANY_STATE,
+    per="slab",
+    btf_struct="slabobj_ext",
+    detected_by="memory cgroups in /proc/cgroups or /sys/fs/cgroup; one vector for each slab, in kmalloc caches",
+    allocated_by="account_slab() → alloc_slab_obj_exts()",
+    freed_by="unaccount_slab() → free_slab_obj_exts(), with the slab",
+    since=(5, 9),
+)
+
+EPITEM = KernelObject(
+    struct="struct epitem",
+    label="epoll",
+    purpose="one descriptor in an epoll set",
+    caches=("eventpoll_epi",),
+    btf_struct="epitem",
+    hwcache_align=True,
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
+    allocated_by="ep_insert()",
+    freed_by="__ep_remove(), after a grace period",
+)
+
+EPPOLL_ENTRY = KernelObject(
+    struct="struct eppoll_entry",
+    label="epoll",
+    purpose="the epoll set's place in the socket's wait queue",
+    caches=("eventpoll_pwq",),
+    btf_struct="eppoll_entry",
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
+    allocated_by="ep_insert() → ep_ptable_queue_proc()",
+    freed_by="ep_unregister_pollwait()",
+)
+
+EPITEMS_HEAD = KernelObject(
+    struct="struct epitems_head",
+    label="epoll",
+    purpose="the list of the epoll sets that a file is in",
+    caches=("ep_head",),
+    btf_struct="epitems_head",
+    accounted=True,
+    held_in=WITH_FILE,
+    only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
+    allocated_by="ep_insert() → attach_epitem()",
+    freed_by="__ep_remove() → free_ephemeral()",
+    since=(5, 11),
+)
+
+SK_BUFF = KernelObject(
+    struct="struct sk_buff",
+    label="skb",
+    purpose="a received packet, or a clone",
+    caches=("skbuff_head_cache",),
+    btf_struct="sk_buff",
+    hwcache_align=True,
+    held_in=WITH_SOCK,
+    only_with="received data, or a FIN, that the program has not read",
+    allocated_by="__alloc_skb()",
+    freed_by="kfree_skbmem()",
+)
+
 FCLONE = KernelObject(
     struct="struct sk_buff_fclones",
     label="skb",
@@ -330,6 +386,114 @@ SKB_HEAD = KernelObject(
     commit="bf9f1baa279f",
 )
 
+NF_CONN = KernelObject(
+    struct="struct nf_conn",
+    label="conntrack",
+    purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
+    caches=("nf_conntrack",),
+    btf_struct="nf_conn",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    held_in=frozenset(),
+    only_with="firewall rules that track connections, one for each flow",
+    allocated_by="__nf_conntrack_alloc()",
+    freed_by="nf_conntrack_free(), some time after the socket",
+)
+
+MPTCP_SOCK = KernelObject(
+    struct="struct mptcp_sock",
+    label="MPTCP",
+    purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    caches=("MPTCP",),
+    btf_struct="mptcp_sock",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    accounted=True,
+    held_in=WITH_SOCK,
+    family="ipv4",
+    only_with="socket(…, IPPROTO_MPTCP)",
+    allocated_by="sk_prot_alloc()",
+    freed_by="sk_prot_free()",
+    since=(5, 6),
+)
+
+MPTCP6_SOCK = KernelObject(
+    struct="struct mptcp6_sock",
+    label="MPTCP",
+    purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
+    caches=("MPTCPv6",),
+    btf_struct="mptcp6_sock",
+    hwcache_align=True,
+    outer_free_pointer=True,
+    accounted=True,
+    held_in=WITH_SOCK,
+    family="ipv6",
+    only_with="socket(…, IPPROTO_MPTCP)",
+    allocated_by="sk_prot_alloc()",
+    freed_by="sk_prot_free()",
+    since=(5, 6),
+)
+
+MPTCP_SUBFLOW_CONTEXT = KernelObject(
+    struct="struct mptcp_subflow_context",
+    label="MPTCP",
+    purpose="what Multipath TCP keeps for each of its subflows",
+    caches=(),
+    btf_struct="mptcp_subflow_context",
+    held_in=WITH_SOCK,
+    only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
+    freed_by="subflow_ulp_release(), after a grace period",
+    since=(5, 6),
+)
+
+TLS_CONTEXT = KernelObject(
+    struct="struct tls_context",
+    label="TLS",
+    purpose="the keys and queues of kernel TLS",
+    caches=(),
+    btf_struct="tls_context",
+    held_in=WITH_SOCK,
+    only_with="setsockopt(TCP_ULP, “tls”)",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tls_init() → tls_ctx_create()",
+    freed_by="tls_ctx_free(), after a grace period",
+)
+
+SK_PSOCK = KernelObject(
+    struct="struct sk_psock",
+    label="sockmap",
+    purpose="the socket's place in a BPF sockmap",
+    caches=(),
+    btf_struct="sk_psock",
+    held_in=WITH_SOCK,
+    only_with="a BPF sockmap or sockhash",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="sk_psock_init()",
+    freed_by="sk_psock_destroy(), after a grace period",
+)
+
+TCP_METRICS_BLOCK = KernelObject(
+    struct="struct tcp_metrics_block",
+    label="metrics",
+    purpose="what TCP learnt of a destination: round-trip time, congestion window",
+    caches=(),
+    btf_struct="tcp_metrics_block",
+    held_in=frozenset(),
+    per="destination",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tcp_update_metrics() → tcpm_new()",
+    freed_by="tcp_metrics_flush_all()",
+)
+
+SOCKS = (TCP_SOCK, TCP6_SOCK)
+REQUEST_SOCKS = (REQUEST_SOCK, REQUEST6_SOCK)
+MINI_SOCKETS = (TW_SOCK, TW6_SOCK)
+BIND_BUCKETS = (BIND_BUCKET, BIND2_BUCKET)
+MPTCP_SOCKS = (MPTCP_SOCK, MPTCP6_SOCK)
+EPOLL_OBJECTS = (EPITEM, EPPOLL_ENTRY, EPITEMS_HEAD)
+
 KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     TCP_SOCK,
     TCP6_SOCK,
@@ -347,170 +511,39 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     REQUEST_SOCK,
     REQUEST6_SOCK,
     CGROUP_VECTORS,
-    KernelObject(
-        struct="struct epitem",
-        label="epoll",
-        purpose="one descriptor in an epoll set",
-        caches=("eventpoll_epi",),
-        btf_struct="epitem",
-        hwcache_align=True,
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
-        allocated_by="ep_insert()",
-        freed_by="__ep_remove(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct eppoll_entry",
-        label="epoll",
-        purpose="the epoll set's place in the socket's wait queue",
-        caches=("eventpoll_pwq",),
-        btf_struct="eppoll_entry",
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="epoll_ctl(EPOLL_CTL_ADD), one for each set",
-        allocated_by="ep_insert() → ep_ptable_queue_proc()",
-        freed_by="ep_unregister_pollwait()",
-    ),
-    KernelObject(
-        struct="struct epitems_head",
-        label="epoll",
-        purpose="the list of the epoll sets that a file is in",
-        caches=("ep_head",),
-        btf_struct="epitems_head",
-        accounted=True,
-        held_in=WITH_FILE,
-        only_with="the first epoll_ctl(EPOLL_CTL_ADD)",
-        allocated_by="ep_insert() → attach_epitem()",
-        freed_by="__ep_remove() → free_ephemeral()",
-        since=(5, 11),
-    ),
-    KernelObject(
-        struct="struct sk_buff",
-        label="skb",
-        purpose="a received packet, or a clone",
-        caches=("skbuff_head_cache",),
-        btf_struct="sk_buff",
-        hwcache_align=True,
-        held_in=WITH_SOCK,
-        only_with="received data, or a FIN, that the program has not read",
-        allocated_by="__alloc_skb()",
-        freed_by="kfree_skbmem()",
-    ),
+    EPITEM,
+    EPPOLL_ENTRY,
+    EPITEMS_HEAD,
+    SK_BUFF,
     FCLONE,
     SKB_HEAD,
-    KernelObject(
-        struct="struct nf_conn",
-        label="conntrack",
-        purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
-        caches=("nf_conntrack",),
-        btf_struct="nf_conn",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        held_in=frozenset(),
-        only_with="firewall rules that track connections, one for each flow",
-        allocated_by="__nf_conntrack_alloc()",
-        freed_by="nf_conntrack_free(), some time after the socket",
-    ),
-    KernelObject(
-        struct="struct mptcp_sock",
-        label="MPTCP",
-        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
-        caches=("MPTCP",),
-        btf_struct="mptcp_sock",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        accounted=True,
-        held_in=WITH_SOCK,
-        family="ipv4",
-        only_with="socket(…, IPPROTO_MPTCP)",
-        allocated_by="sk_prot_alloc()",
-        freed_by="sk_prot_free()",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct mptcp6_sock",
-        label="MPTCP",
-        purpose="a connection of Multipath TCP, over one ordinary TCP sock for each subflow",
-        caches=("MPTCPv6",),
-        btf_struct="mptcp6_sock",
-        hwcache_align=True,
-        outer_free_pointer=True,
-        accounted=True,
-        held_in=WITH_SOCK,
-        family="ipv6",
-        only_with="socket(…, IPPROTO_MPTCP)",
-        allocated_by="sk_prot_alloc()",
-        freed_by="sk_prot_free()",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct mptcp_subflow_context",
-        label="MPTCP",
-        purpose="what Multipath TCP keeps for each of its subflows",
-        caches=(),
-        btf_struct="mptcp_subflow_context",
-        held_in=WITH_SOCK,
-        only_with="socket(…, IPPROTO_MPTCP), one for each subflow",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="subflow_ulp_init() → subflow_create_ctx() → kzalloc()",
-        freed_by="subflow_ulp_release(), after a grace period",
-        since=(5, 6),
-    ),
-    KernelObject(
-        struct="struct tls_context",
-        label="TLS",
-        purpose="the keys and queues of kernel TLS",
-        caches=(),
-        btf_struct="tls_context",
-        held_in=WITH_SOCK,
-        only_with="setsockopt(TCP_ULP, “tls”)",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tls_init() → tls_ctx_create()",
-        freed_by="tls_ctx_free(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct sk_psock",
-        label="sockmap",
-        purpose="the socket's place in a BPF sockmap",
-        caches=(),
-        btf_struct="sk_psock",
-        held_in=WITH_SOCK,
-        only_with="a BPF sockmap or sockhash",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="sk_psock_init()",
-        freed_by="sk_psock_destroy(), after a grace period",
-    ),
-    KernelObject(
-        struct="struct tcp_metrics_block",
-        label="metrics",
-        purpose="what TCP learnt of a destination: round-trip time, congestion window",
-        caches=(),
-        btf_struct="tcp_metrics_block",
-        held_in=frozenset(),
-        per="destination",
-        seen_by="BTF; it is a plain kmalloc",
-        allocated_by="tcp_update_metrics() → tcpm_new()",
-        freed_by="tcp_metrics_flush_all()",
-    ),
+    NF_CONN,
+    MPTCP_SOCK,
+    MPTCP6_SOCK,
+    MPTCP_SUBFLOW_CONTEXT,
+    TLS_CONTEXT,
+    SK_PSOCK,
+    TCP_METRICS_BLOCK,
 )
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)
+"""Every cache name in the catalogue."""
 
 OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.caches}
+"""The object in each cache of the catalogue, by cache name."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
-"""What a FIN over loopback keeps for its receiver until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
+"""The objects of a FIN received over loopback, until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
 
 UNREAD_FIN_HEAD_BYTES = 640
-"""MAX_TCP_HEADER and struct skb_shared_info: what it asks of kmalloc where there is no small-head cache."""
+"""MAX_TCP_HEADER plus struct skb_shared_info: the kmalloc size of its head on kernels without skbuff_small_head."""
 
 LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
     "apparmor": (16, 32),
     "selinux": (16, 40),
     "smack": (24, 48),
 }
-"""For each security module that hangs something on a socket: the least and the most that kernels have asked for.
+"""Minimum and maximum size, over all kernels, of what each security module allocates for a socket.
 
 AppArmor: struct aa_sk_ctx, two or three pointers; SELinux: struct sk_security_struct; Smack: struct socket_smack.
 """
@@ -520,8 +553,9 @@ LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
     "selinux": "sk_security_struct",
     "smack": "socket_smack",
 }
-"""The struct that each of them keeps for a sock, as BTF calls it."""
+"""The BTF name of the struct that each module allocates for a socket."""
 
 BTF_STRUCTS: tuple[str, ...] = tuple(
     sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct} | set(LSM_SOCKET_BLOB_STRUCTS.values()))
 )
+"""The structs whose layouts are read from BTF."""

@@ -1,1 +1,1 @@
-"""The lab: opens real connections on its own loopback and measures the cost of each TCP state. It needs no screen."""
+"""The lab opens real connections over a loopback of its own and measures the slab memory of each TCP state."""

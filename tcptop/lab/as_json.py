@@ -1,4 +1,4 @@
-"""A lab's result as JSON. The schema is a contract, as that of `tcptop --json`; what was not measured is null."""
+"""A lab result as JSON. As in `tcptop --json`, keys are stable, and what was not measured is null."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from time import gmtime, strftime
 
 from tcptop import __version__
 from tcptop.lab.result import LabPart, LabResult, StateResult
-from tcptop.lab.saved import SCHEMA, Json
+from tcptop.lab.result_file import SCHEMA, Json
 
 
-def as_object(result: LabResult) -> Json:
-    """One object, of what json takes."""
-    found = {key: _state(state) for key, state in result.results.items()}
-    established = {side: found.get(f"established/{side}") for side in ("accepted", "outgoing", "pair")}
-    time_wait = {side: found.get(f"time_wait/{side}") for side in ("accepted", "outgoing")}
+def result_as_json(result: LabResult) -> Json:
+    """The whole result as an object that `json.dumps` accepts."""
+    states = {key: _state(state) for key, state in result.results.items()}
+    established = {side: states.get(f"established/{side}") for side in ("accepted", "outgoing", "pair")}
+    time_wait = {side: states.get(f"time_wait/{side}") for side in ("accepted", "outgoing")}
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -26,8 +26,8 @@ def as_object(result: LabResult) -> Json:
         "took_s": round(result.took_s, 2),
         "states": {
             "established": established,
-            "fin_wait2": found.get("fin_wait2/"),
-            "close_wait": found.get("close_wait/"),
+            "fin_wait2": states.get("fin_wait2/"),
+            "close_wait": states.get("close_wait/"),
             "time_wait": time_wait,
         },
         "few_ports": _few_ports(result.results.get("established/few_ports")),
@@ -50,7 +50,7 @@ def _state(state: StateResult) -> Json:
         "all_rows_bytes": _rounded(state.all_rows_bytes),
         "other_programs_bytes": _rounded(state.other_programs_bytes),
         "unexplained_bytes": _rounded(state.unexplained_bytes),
-        "other_sockets": state.others,
+        "other_sockets": state.other_sockets,
         "disturbance": round(state.disturbance, 5),
     }
 
@@ -68,7 +68,7 @@ def _part(part: LabPart) -> Json:
 
 
 def _few_ports(state: StateResult | None) -> Json | None:
-    """The run of many clients over few local ports: what each port's buckets are, and how little a connection's."""
+    """The run of many clients over few local ports: bind buckets per port and per connection; null if not measured."""
     if state is None:
         return None
     buckets = state.buckets_per_connection
@@ -82,7 +82,7 @@ def _few_ports(state: StateResult | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """What somebody who walks /proc/PID/fd caused, in the run where it was most; taken out of every figure."""
+    """Objects that a process walking /proc/PID/fd caused, in the run with the most; not in any other figure."""
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:
         return {"row": "proc_inode_cache", "objects": 0, "bytes": 0, "r2": 0}

@@ -1,4 +1,4 @@
-"""A lab's result as text: state by state, cache by cache, beside what the catalogue says. ASCII only."""
+"""A lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
-from tcptop.lab.runs import TITLES
-from tcptop.lab.terminal_table import fits, fitted, wrapped
-from tcptop.report.as_text import table
+from tcptop.lab.runs import RUN_TITLES
+from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.printable import printable
 
@@ -24,25 +24,26 @@ SUMMARY = (
     "OTHERS",
 )
 FIRST_CHECK = SUMMARY.index("VECTORS")
-"""From here on a narrow terminal has the summary in a second table."""
+"""First column of the second table into which a narrow terminal splits the summary."""
 
 SUMMARY_LEAST = ("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED")
+"""Columns that a narrow terminal drops from the summary, the least important first."""
 
 DETAIL = ("STATE", "ROW", "OBJECTS", "BYTES", "R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "CACHES")
 DETAIL_LEAST = ("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS")
-"""What of the tables gives way on a narrow terminal, the least important first."""
+"""As `SUMMARY_LEAST`, for the table of rows."""
 
 
-def as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
-    """The whole report, ending in a line break.
+def result_as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
+    """The whole report, with a newline at the end.
 
     Args:
-        result: what the lab found.
-        columns: of the terminal; None for any width.
-        saved_as: the file that the result was written to.
+        result: the result of the lab.
+        columns: width of the terminal; None for any width.
+        saved_as: the file that the result was written to; None if there is none.
 
     """
-    notes = [line for note in _notes(result, saved_as) for line in wrapped(note, columns)]
+    notes = [line for note in _notes(result, saved_as) for line in wrap_note(note, columns)]
     sections = [_head(result, columns), _summary(result, columns), _detail(result, columns), notes]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
@@ -50,10 +51,10 @@ def as_text(result: LabResult, columns: int | None = None, saved_as: str | None 
 
 def _head(result: LabResult, columns: int | None) -> Iterator[str]:
     family = "IPv6" if result.ipv6 else "IPv4"
-    yield from wrapped(
+    yield from wrap_note(
         f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}", columns
     )
-    yield from wrapped(
+    yield from wrap_note(
         f"{family}, {units.grouped(result.connections)} connections over loopback in each run,"
         f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s",
         columns,
@@ -61,12 +62,12 @@ def _head(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
-    yield from wrapped("Bytes per endpoint in slabs (both ends: per connection)", columns)
+    yield from wrap_note("Bytes per endpoint in slabs (both ends: per connection)", columns)
     lines = [list(SUMMARY)]
     for key, state in result.results.items():
         lines.append(
             [
-                TITLES[key],
+                RUN_TITLES[key],
                 units.grouped(state.sockets),
                 f"{state.bytes:.1f}",
                 catalogue_amount(state),
@@ -78,26 +79,26 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
             ]
         )
     if fits(lines, columns):
-        yield from table(lines, [True])
+        yield from align_columns(lines, [True])
     else:
-        yield from fitted([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
+        yield from fit_to_width([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
         yield ""
-        yield from fitted([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
+        yield from fit_to_width([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """What the catalogue says; after `>=` where it lacks a part."""
+    """The predicted bytes; with `>=` if a part is missing."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """How much more was measured than the catalogue says; after `<=` where what it lacks makes that less."""
+    """The relative difference; with `<=` if a part is missing, which would make it smaller."""
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
-    return f"{at_most}{share(state.difference)}"
+    return f"{at_most}{format_percent(state.difference)}"
 
 
-def share(amount: float | None) -> str:
-    """A difference as a percentage with its sign."""
+def format_percent(amount: float | None) -> str:
+    """A share as a percentage with its sign; `-` if unknown."""
     return "-" if amount is None else f"{100 * amount:+.2f} %"
 
 
@@ -105,26 +106,26 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     yield "Cache by cache"
     lines = [list(DETAIL)]
     for key, state in result.results.items():
-        title = TITLES[key]
+        title = RUN_TITLES[key]
         for part in (*state.parts, *((state.vectors,) if state.vectors else ())):
             lines.append([title, *_part(part)])
             title = ""
     if fits(lines, columns):
-        yield from table(lines, [True, True, False, False, False, False, False, False, True])
+        yield from align_columns(lines, [True, True, False, False, False, False, False, False, True])
     else:
         yield from _stacked(lines, columns)
 
 
 def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
-    """The table with each state on a line of its own, and the caches of a row below it."""
-    texts = fitted([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
+    """The table for a narrow terminal: each state on a line of its own, and the caches of a row below the row."""
+    texts = fit_to_width([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
     yield next(texts)
     for cells, text in zip(lines[1:], texts, strict=True):
         if cells[0]:
             yield cells[0]
         yield text
         if cells[-1]:
-            yield from wrapped(f"of {cells[-1]}", columns, indent="    ")
+            yield from wrap_note(f"of {cells[-1]}", columns, indent="    ")
 
 
 def _part(part: LabPart) -> Sequence[str]:
@@ -187,23 +188,24 @@ def _doubts(result: LabResult) -> Iterator[str]:
     for key, state in result.results.items():
         for part in state.unexplained:
             if part.bytes > NOTABLE_BYTES:
-                yield f"Unexplained: {TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
+                yield f"Unexplained: {RUN_TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
         gone = [part.row for part in state.parts if not part.objects]
         if gone:
-            yield f"Disturbed: {TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
-        elif state.others > DISTURBED * state.sockets:
+            yield f"Disturbed: {RUN_TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
+        elif state.other_sockets > DISTURBED * state.sockets:
             yield (
-                f"Disturbed: {TITLES[key]}: {units.grouped(state.others)} sockets of other programs came or went"
-                " meanwhile; measure again."
+                f"Disturbed: {RUN_TITLES[key]}: {units.grouped(state.other_sockets)} sockets of other programs came or"
+                " went meanwhile; measure again."
             )
         elif state.disturbance > DISTURBED:
             yield (
-                f"Disturbed: {TITLES[key]}: other programs moved the machine's slabs by"
+                f"Disturbed: {RUN_TITLES[key]}: other programs moved the machine's slabs by"
                 f" {100 * state.disturbance:.0f} % of it meanwhile."
             )
 
 
 DISTURBED = 0.02
+"""A run whose disturbance is still above this share after repeats gets a note."""
 
 ENOUGH_CONNECTIONS = 4_000
-"""With fewer, a step is of so few slabs that a whole one shows."""
+"""With fewer, a step has so few slabs that one slab more or less shows in the figures."""

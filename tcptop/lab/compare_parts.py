@@ -1,21 +1,21 @@
-"""Two labs' states cache by cache: what the bytes of an endpoint are held in, and where they differ."""
+"""Compares two lab results row by row within each state: which rows hold an endpoint's bytes, and which changed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tcptop.lab.runs import TITLES
-from tcptop.lab.saved import PLACES, Json, figure, state_at
-from tcptop.lab.terminal_table import fitted
+from tcptop.lab.result_file import STATE_PATHS, Json, find_state, parse_number
+from tcptop.lab.runs import RUN_TITLES
+from tcptop.lab.terminal_table import fit_to_width
 from tcptop.text.printable import printable_name
 
-TITLES_OF_COLUMNS = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
-STILL_BYTES = 0.05
-"""Less than this is the same on both sides: a lab's bytes are told to a tenth."""
+COLUMN_TITLES = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
+SAME_BELOW_BYTES = 0.05
+"""A smaller change counts as none: bytes are printed to a tenth."""
 
 
-def compared_parts(first: Json, second: Json) -> Json:
-    """For each state that both measured, the rows with objects and bytes of both, the largest change first."""
+def compare_parts_as_json(first: Json, second: Json) -> Json:
+    """The comparison as JSON: for each state that both measured, its rows, the largest change first."""
     return {
         key.rstrip("/"): [
             {
@@ -26,35 +26,40 @@ def compared_parts(first: Json, second: Json) -> Json:
             }
             for row, sides in _rows(first, second, place)
         ]
-        for key, place in PLACES.items()
-        if state_at(first, place) is not None and state_at(second, place) is not None
+        for key, place in STATE_PATHS.items()
+        if find_state(first, place) is not None and find_state(second, place) is not None
     }
 
 
-def parts_text(first: Json, second: Json, columns: int | None) -> str:
-    """The rows that differ, state by state; ASCII, ending in a line break."""
+def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
+    """The rows that differ, by state, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
     return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     yield "Where it is: slabinfo rows, for each endpoint; what differs, the most first"
-    lines = [list(TITLES_OF_COLUMNS)]
+    lines = [list(COLUMN_TITLES)]
     headings: dict[int, str] = {}
     same = 0
-    for key, place in PLACES.items():
-        if state_at(first, place) is None or state_at(second, place) is None:
+    for key, place in STATE_PATHS.items():
+        if find_state(first, place) is None or find_state(second, place) is None:
             continue
-        headings[len(lines)] = TITLES[key]
+        headings[len(lines)] = RUN_TITLES[key]
         for row, sides in _rows(first, second, place):
-            if abs(_change(sides)) < STILL_BYTES:
+            if abs(_change(sides)) < SAME_BELOW_BYTES:
                 same += 1
                 continue
             (objects_a, bytes_a), (objects_b, bytes_b) = sides
-            amounts = (_amount(objects_a, 2), _amount(objects_b, 2), _amount(bytes_a, 1), _amount(bytes_b, 1))
+            amounts = (
+                _format_number(objects_a, 2),
+                _format_number(objects_b, 2),
+                _format_number(bytes_a, 1),
+                _format_number(bytes_b, 1),
+            )
             lines.append([row, *amounts, f"{_change(sides):+.1f}"])
     if len(lines) > 1:
-        for number, line in enumerate(fitted(lines, [True], columns, ())):
+        for number, line in enumerate(fit_to_width(lines, [True], columns, ())):
             if number in headings:
                 yield f"  {headings[number]}"
             yield line
@@ -63,35 +68,36 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
 
 
 Sides = tuple[tuple[float, float], tuple[float, float]]
+"""Objects and bytes of one row in the first and in the second result."""
 
 
 def _rows(first: Json, second: Json, place: tuple[str, ...]) -> list[tuple[str, Sides]]:
-    """The rows of one state: what a lab did not find in a row, an endpoint does not hold there."""
-    one, two = (_parts(state_at(result, place) or {}) for result in (first, second))
-    found: list[tuple[str, Sides]] = [
+    """The rows of one state in either result, the largest change first; 0 objects and bytes where one lacks the row."""
+    one, two = (_parts(find_state(result, place) or {}) for result in (first, second))
+    rows: list[tuple[str, Sides]] = [
         (row, (one.get(row, (0.0, 0.0)), two.get(row, (0.0, 0.0)))) for row in {**one, **two}
     ]
-    return sorted(found, key=lambda each: -abs(_change(each[1])))
+    return sorted(rows, key=lambda row: -abs(_change(row[1])))
 
 
 def _parts(state: Json) -> dict[str, tuple[float, float]]:
-    """Objects and bytes by row; parts of another form are passed over, as their file is not to be trusted."""
-    found: dict[str, tuple[float, float]] = {}
+    """Objects and bytes by row; malformed parts are skipped, since the file may come from anywhere."""
+    amounts: dict[str, tuple[float, float]] = {}
     parts = state.get("parts")
     for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, dict) or not isinstance(part.get("row"), str):
             continue
-        objects, bytes_ = figure(part.get("objects")), figure(part.get("bytes"))
+        objects, bytes_ = parse_number(part.get("objects")), parse_number(part.get("bytes"))
         if objects is not None and bytes_ is not None:
             row = printable_name(part["row"])
-            before = found.get(row, (0.0, 0.0))
-            found[row] = (before[0] + objects, before[1] + bytes_)
-    return found
+            before = amounts.get(row, (0.0, 0.0))
+            amounts[row] = (before[0] + objects, before[1] + bytes_)
+    return amounts
 
 
 def _change(sides: Sides) -> float:
     return round(sides[1][1] - sides[0][1], 2)
 
 
-def _amount(amount: float, digits: int) -> str:
+def _format_number(amount: float, digits: int) -> str:
     return f"{amount:.{digits}f}"

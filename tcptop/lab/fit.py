@@ -1,12 +1,22 @@
-"""Objects per endpoint from readings at several numbers of endpoints. Pure: readings in, figures out.
+"""Objects per endpoint, by least squares over the readings of one run. Pure: readings in, figures out.
 
-Rows of the whole machine hold other programs' objects too. What tells a socket's objects from those: they follow the
-number of sockets in a straight line, they go when the sockets go, and a run that leaves no socket does not have them.
-What grows or shrinks all the time, with or without sockets, shows in the first and the last reading of a run.
+The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects, those of the whole machine.
+The fit is over the ramp only: five readings, at x = 0 and after each of four steps. The slope b is the row's objects
+per endpoint; a is everything else in the row. From b, the slope of the same row in the control run is subtracted.
 
-Every row is held to that, whether the catalogue knows it or not: `Fit.all_rows_bytes` has what each row could hold for
-the endpoints at most, even one that another program spoilt, so that no object of theirs can hide; only what came in
-a single step, or stayed when they went, is other programs'.
+Other programs' objects are removed before the fit:
+
+- objects of other inodes, counted in the same reading (`subtract_other_inodes`);
+- a drift, linear in time, from the opening to the closing reading, when there is no endpoint (`remove_drift`);
+- in a known row, one outlying reading or step (`fit_ramp_without_outlier`).
+
+A known row is one in which the catalogue predicts objects of the endpoints, or a kmalloc row, which may hold vectors.
+
+A row is accepted as the endpoints' if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is not negligible
+(`MIN_BYTES`), and its growth is gone when the endpoints are (`MIN_RELEASED_SHARE`).
+
+For every other row `most_per_endpoint` is an upper bound on what the endpoints hold in it. `Fit.all_rows_bytes` adds
+these bounds to the accepted rows, so an object of the endpoints cannot hide in a row that another program disturbed.
 """
 
 from __future__ import annotations
@@ -16,63 +26,70 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tcptop.accounting.parts import VECTOR_ENTRY_BYTES
+from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
-LEAST_R2 = 0.9
-"""For a row with objects that the catalogue knows, or with vectors."""
+MIN_R2 = 0.9
+"""Least r² of a known row; its growth is expected, so moderate noise does not reject it."""
 
-LEAST_R2_UNKNOWN = 0.985
-"""For any other row: one that grows by itself over a few seconds looks straight too."""
+MIN_R2_UNKNOWN = 0.985
+"""Least r² of any other row; stricter, since a row that grows by itself is nearly straight over a few seconds too."""
 
-LEAST_RELEASED = 0.5
-"""Of the growth in a row, the share that must be gone after the sockets are."""
+MIN_RELEASED_SHARE = 0.5
+"""Least share of a row's growth over the ramp that is gone in the closing reading. The endpoints' objects go with them,
+other growth stays; half lies far from both."""
 
-LEAST_BYTES = 0.5
-"""Per endpoint; below it a row is noise of whole slabs."""
+MIN_BYTES = 0.5
+"""Least bytes per endpoint; a smaller slope is noise, since free objects on per-CPU slabs count as active."""
 
-CONTROL_R2 = 0.9
+MIN_CONTROL_R2 = 0.9
+"""Least r² of a row in the control run for its slope to be subtracted; with less the row only jitters."""
 
 STRAIGHT_R2 = 0.9999
-STRAIGHT_WITHOUT_ONE_R2 = 0.9995
-"""A known row that is less straight than the first is taken without that reading or step which alone keeps it from
-being as straight as the second."""
+STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
+"""A known row with less than the first r² is fitted without one reading or step, if it then has the second r². Four of
+five readings nearly always have a larger r²; they are this straight only if the fifth was the whole disturbance."""
 
-MOST_DRIFT = 0.15
+MAX_DRIFT_SHARE = 0.15
+"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger difference is rather a burst
+of another program; spread over all readings, it would tilt the line."""
 
 SLACK_CPUS = 2
-"""A run's objects are freed on the CPU of its process and on that of the worker that takes the namespace apart."""
+"""CPUs on which a run frees objects: that of the child process, and that of the worker that frees the namespace."""
 
 OBSERVER_ROW = "proc_inode_cache"
+"""Grows when an observer, a process such as lsof or ss -p, walks /proc/PID/fd during the run."""
+
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Rows with inodes of file systems; each inode has one LSM inode blob (fs/inode.c, inode_init_always)."""
+"""Rows of file systems' inodes, /proc's included; each inode has one LSM inode blob (fs/inode.c, inode_init_always)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """What a row's objects are in bytes."""
+    """The slab size of a row, and how many objects fit into one slab."""
 
     objects_per_slab: int
     slab_bytes: int
 
     @property
     def slack_objects(self) -> int:
-        """Idle objects that may lie on per-CPU slabs and count as active (mm/slub.c, set_cpu_partial).
+        """Free objects that may lie on per-CPU slabs and count as active; a larger difference between readings is real.
 
-        Only a larger difference between the first and the last reading of a run is drift.
+        For each CPU: its current slab, and partial slabs with room for twice cpu_partial objects, since the kernel
+        takes these to be half full (mm/slub.c, set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
 
     @property
     def share_bytes(self) -> float:
-        """An object's share of a full slab."""
+        """An object's share of a full slab, in bytes; 0 if the objects per slab are unknown."""
         return self.slab_bytes / self.objects_per_slab if self.objects_per_slab else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Active objects of every row at a time, while so many endpoints were in the state."""
+    """One reading: the active objects of every row, and the number of endpoints in the state."""
 
     endpoints: int
     at_s: float
@@ -84,15 +101,15 @@ class Series:
     """The readings of one run."""
 
     opening: Point
-    """Before there was a namespace."""
+    """Before the namespace was made."""
     ramp: tuple[Point, ...]
-    """With ever more endpoints."""
+    """With 0, 1, 2, … steps of endpoints."""
     closing: Point
     """After the namespace was gone."""
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """All of them, in the order of time."""
+        """All readings, in the order of time."""
         return (self.opening, *self.ramp, self.closing)
 
     @property
@@ -102,38 +119,42 @@ class Series:
 
 
 Column = list[float]
-"""The counts of one row at all points of a series."""
+"""The counts of one row at all points of a series: opening, ramp, closing."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A straight line through the points of one row: objects per endpoint, and how well it explains them (0 to 1)."""
+class FittedLine:
+    """Least-squares line through one row's readings: slope in objects per endpoint, and r² (0 to 1)."""
 
     slope: float
     r2: float
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The rows that an observer's objects are counted in, and the kmalloc caches, by the size they serve."""
+class RelatedRows:
+    """Rows whose counts follow those of other rows.
+
+    Dentries and LSM inode blobs follow inodes; vectors in kmalloc rows follow the slabs of accounted caches.
+    """
 
     dentry: str | None
     inode_blob: str | None
     kmalloc: Mapping[int, str]
+    """Rows of kmalloc caches by the allocation size that they serve, in bytes."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
-        """The row of the smallest kmalloc cache that holds an allocation."""
+        """The row of the smallest kmalloc cache that an allocation fits into; None if none is large enough."""
         fitting = [size for size in self.kmalloc if size >= size_bytes]
         return self.kmalloc[min(fitting)] if fitting else None
 
     def vector_row(self, shape: RowShape) -> str | None:
-        """The row of the vectors that say whom the objects of such a slab are charged to; one vector for each slab."""
+        """The row of the obj_cgroup vectors of such slabs: each slab has one vector, with an entry for each object."""
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedRow:
-    """What an endpoint holds in one row."""
+    """Objects and bytes that an endpoint holds in one row."""
 
     row: str
     objects: float
@@ -143,103 +164,108 @@ class FittedRow:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What an endpoint holds, in the rows that follow the number of endpoints; bytes are shares of full slabs."""
+    """Result of one run. All figures are per endpoint; bytes are shares of full slabs."""
 
     rows: tuple[FittedRow, ...]
+    """The accepted rows, the largest first."""
     vectors: FittedRow | None
-    """Vectors of memory cgroups, one for each slab of accounted objects; they lie in kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are none, or before
+    vectors.py has separated them from the kmalloc rows."""
     observer: FittedRow
-    """What somebody who walks /proc/PID/fd made the kernel keep for each endpoint; taken out of `rows`."""
+    """Inodes of /proc, with dentries and LSM blobs, that a process walking /proc/PID/fd caused; not in `rows`."""
     control_bytes: float
-    """What the control run says would have come without endpoints; taken out of `rows`."""
+    """Growth that the control run shows without endpoints; not in `rows`."""
     all_rows_bytes: float
-    """What endpoints hold in all rows: those that follow, and of every other row what `held` leaves to them."""
+    """Upper bound on what endpoints hold in all rows: the accepted rows, and `most_per_endpoint` of every other one."""
     other_programs_bytes: float
-    """The rest of the growth of all rows, less observer and control; below 0 where other programs freed objects."""
-    doubtful_bytes: float
-    """By how much the catalogued rows may be off, since other programs use them too."""
+    """Growth of all rows less `all_rows_bytes`, observer and control; below 0 if other programs freed objects."""
+    uncertain_bytes: float
+    """Error bound on the catalogued rows, the sum of their `slope_uncertainty`: other programs use them too."""
 
     @property
     def bytes(self) -> float:
-        """The sum over the rows, vectors not among them."""
+        """Sum over the accepted rows, without vectors."""
         return sum(row.bytes for row in self.rows)
 
 
-def straight_line(x: Sequence[float], y: Sequence[float]) -> Line:
-    """Least squares with an intercept. Without any spread in x or y, nothing follows: slope and r2 are 0."""
+def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
+    """Ordinary least squares with an intercept; slope and r² are 0 if x or y does not vary."""
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     xx = sum((each - mean_x) ** 2 for each in x)
     yy = sum((each - mean_y) ** 2 for each in y)
     xy = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True))
     if not xx or not yy:
-        return Line(0.0, 0.0)
-    return Line(xy / xx, xy * xy / (xx * yy))
+        return FittedLine(0.0, 0.0)
+    return FittedLine(xy / xx, xy * xy / (xx * yy))
 
 
-def fit(
+def fit_run(
     series: Series,
-    control: Mapping[str, Line],
+    control: Mapping[str, FittedLine],
     shapes: Mapping[str, RowShape],
-    names: Names,
+    related: RelatedRows,
     catalogued: Collection[str],
 ) -> Fit:
-    """What an endpoint holds.
+    """Fits every row of a run; returns what one endpoint holds.
 
     Args:
         series: the readings of the run.
-        control: the lines of the control run, over the connections that it opened and dropped.
-        shapes: the sizes of each row.
-        names: the rows that are read together.
-        catalogued: the rows with objects that the catalogue has for such an endpoint.
+        control: each row's line in the control run, over the connections that were opened and dropped.
+        shapes: the slab size of each row.
+        related: the rows whose counts follow those of others.
+        catalogued: the rows in which the catalogue predicts objects of such an endpoint.
 
     """
-    known = {*catalogued, *names.kmalloc.values()}
-    every = columns_of(series, shapes)
-    without = without_others(every, shapes, names, series.endpoints)
-    columns = cleaned(series, without, shapes, known)
+    known = {*catalogued, *related.kmalloc.values()}
+    raw = raw_columns(series, shapes)
+    own_inodes = subtract_other_inodes(raw, shapes, related, series.endpoints)
+    columns = remove_drifts(series, own_inodes, shapes, known)
     lines = {
-        row: straightest_line(series, column) if row in known else line_of(series, column)
+        row: fit_ramp_without_outlier(series, column) if row in known else fit_ramp(series, column)
         for row, column in columns.items()
     }
-    drifts = {row: steady(control.get(row)) for row in lines}
-    rows = [fitted(row, line.slope - drifts[row], line.r2, shapes[row]) for row, line in lines.items()]
-    follow = [
+    control_slopes = {row: control_slope(control.get(row)) for row in lines}
+    rows = [make_fitted_row(row, line.slope - control_slopes[row], line.r2, shapes[row]) for row, line in lines.items()]
+    accepted = [
         row
         for row in rows
-        if row.r2 >= (LEAST_R2 if row.row in known else LEAST_R2_UNKNOWN)
-        and row.bytes >= LEAST_BYTES
-        and released(columns[row.row]) >= LEAST_RELEASED
+        if row.r2 >= (MIN_R2 if row.row in known else MIN_R2_UNKNOWN)
+        and row.bytes >= MIN_BYTES
+        and released_share(columns[row.row]) >= MIN_RELEASED_SHARE
     ]
-    loose = without.keys() - {row.row for row in follow}
-    in_loose = [(held(series, without[row]) - drifts[row]) * shapes[row].share_bytes for row in loose]
-    all_rows_bytes = sum(row.bytes for row in follow) + sum(each for each in in_loose if each >= LEAST_BYTES)
-    doubtful_bytes = sum(
-        doubt(series, columns[row.row], row.objects + drifts[row.row], shapes[row.row]) * shapes[row.row].share_bytes
-        for row in follow
+    rejected = own_inodes.keys() - {row.row for row in accepted}
+    bounds = [
+        (most_per_endpoint(series, own_inodes[row]) - control_slopes[row]) * shapes[row].share_bytes for row in rejected
+    ]
+    all_rows_bytes = sum(row.bytes for row in accepted) + sum(bound for bound in bounds if bound >= MIN_BYTES)
+    uncertain_bytes = sum(
+        slope_uncertainty(series, columns[row.row], row.objects + control_slopes[row.row], shapes[row.row])
+        * shapes[row.row].share_bytes
+        for row in accepted
         if row.row in catalogued
     )
-    observer = observed(series, shapes, names)
-    control_bytes = sum(drifts[row] * shapes[row].share_bytes for row in lines)
-    grown = sum(line_of(series, column).slope * shapes[row].share_bytes for row, column in every.items())
+    observer = fit_observer(series, shapes, related)
+    control_bytes = sum(control_slopes[row] * shapes[row].share_bytes for row in lines)
+    growth_bytes = sum(fit_ramp(series, column).slope * shapes[row].share_bytes for row, column in raw.items())
     return Fit(
-        rows=tuple(sorted(follow, key=lambda row: -row.bytes)),
+        rows=tuple(sorted(accepted, key=lambda row: -row.bytes)),
         vectors=None,
         observer=observer,
         control_bytes=control_bytes,
         all_rows_bytes=all_rows_bytes,
-        doubtful_bytes=doubtful_bytes,
-        other_programs_bytes=grown - all_rows_bytes - observer.bytes - control_bytes,
+        uncertain_bytes=uncertain_bytes,
+        other_programs_bytes=growth_bytes - all_rows_bytes - observer.bytes - control_bytes,
     )
 
 
-def control_lines(series: Series, shapes: Mapping[str, RowShape], names: Names) -> dict[str, Line]:
-    """The lines of a control run, cleaned as those of any other."""
-    without = without_others(columns_of(series, shapes), shapes, names, series.endpoints)
-    return {row: line_of(series, column) for row, column in cleaned(series, without, shapes).items()}
+def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, FittedLine]:
+    """Each row's line in the control run, with other programs' objects removed as in any run."""
+    columns = subtract_other_inodes(raw_columns(series, shapes), shapes, related, series.endpoints)
+    return {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
 
 
-def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
-    """The counts of every row that has a size, as they were read."""
+def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
+    """The counts of every row whose slab size is known, as they were read."""
     return {
         row: [float(point.active.get(row, 0)) for point in series.points]
         for row in series.ramp[-1].active
@@ -247,143 +273,158 @@ def columns_of(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Colu
     }
 
 
-def cleaned(
+def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without drift.
-
-    In a row with objects of the sockets' own, a large drift is rather a burst, and is not spread over the readings.
-    """
+    """The columns without drift; in a known row, a drift above `MAX_DRIFT_SHARE` stays."""
     times = [point.at_s - series.opening.at_s for point in series.points]
     return {
-        row: without_drift(column, times, shapes[row], MOST_DRIFT if row in known else None)
+        row: remove_drift(column, times, shapes[row], MAX_DRIFT_SHARE if row in known else None)
         for row, column in columns.items()
     }
 
 
-def held(series: Series, column: Column) -> float:
-    """Objects that each endpoint can hold in a row at most, however other programs use it.
+def most_per_endpoint(series: Series, column: Column) -> float:
+    """Upper bound on the objects that each endpoint holds in a row, whatever other programs do there; at least 0.
 
-    What an endpoint holds comes in every step of the ramp and is gone in the closing reading. So neither the smallest
-    step but one (a row may shrink by another program's doing) nor what went at the end is less than that.
+    The endpoints' objects come in every step of the ramp and are gone in the closing reading. Other programs' growth
+    makes steps larger, so a small step is an upper bound. It is the second smallest, since in one step another program
+    may have freed objects. The objects freed at the end are an upper bound too; the lower one counts.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
         (after - before) / (endpoints[at + 1] - endpoints[at]) for at, (before, after) in enumerate(pairwise(counts))
     )
-    went = (column[-2] - column[-1]) / endpoints[-1]
-    return max(0.0, min(steps[1], went))
+    freed = (column[-2] - column[-1]) / endpoints[-1]
+    return max(0.0, min(steps[1], freed))
 
 
-def doubt(series: Series, column: Column, slope: float, shape: RowShape) -> float:
-    """By how many objects per endpoint a row's slope may be off.
+def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
+    """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    By what it differs from each step; or by what stayed, or was missing, at the end and could have come or gone during
-    the ramp.
+    One is between the slope and `most_per_endpoint`. The other is between the closing and the opening reading, divided
+    by the endpoints, if it exceeds `slack_objects`: these objects may have come or gone during the ramp.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
-    return max(abs(slope - held(series, column)), drifted)
+    return max(abs(slope - most_per_endpoint(series, column)), drifted)
 
 
-def line_of(series: Series, column: Column) -> Line:
-    """The line through the ramp of one row."""
-    return straight_line(series.endpoints, column[1:-1])
+def fit_ramp(series: Series, column: Column) -> FittedLine:
+    """The line through a row's readings of the ramp."""
+    return fit_line(series.endpoints, column[1:-1])
 
 
-def straightest_line(series: Series, column: Column) -> Line:
-    """The line through the ramp, without the one reading or step that another program's objects put off it."""
-    line = line_of(series, column)
+def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
+    """The line through the ramp, without the one reading or step in which another program allocated or freed.
+
+    A reading off the line is left out: those objects were gone by the next one. A step off the line is replaced by the
+    mean of the others: those objects stayed. See `STRAIGHT_R2`.
+    """
+    line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
         return line
     endpoints, counts = series.endpoints, column[1:-1]
     without_one = [
-        straight_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
+        fit_line(endpoints[:at] + endpoints[at + 1 :], counts[:at] + counts[at + 1 :]) for at in range(len(counts))
     ]
-    without_step = [straight_line(endpoints, with_even_step(endpoints, counts, at)) for at in range(1, len(counts))]
+    without_step = [fit_line(endpoints, level_step(endpoints, counts, at)) for at in range(1, len(counts))]
     best = max(*without_one, *without_step, key=lambda each: each.r2)
-    return best if best.r2 >= STRAIGHT_WITHOUT_ONE_R2 else line
+    return best if best.r2 >= STRAIGHT_WITHOUT_OUTLIER_R2 else line
 
 
-def with_even_step(endpoints: Column, counts: Column, at: int) -> Column:
-    """The counts as if the step to one of them had been as large as the others were on average."""
+def level_step(endpoints: Column, counts: Column, at: int) -> Column:
+    """The counts with the step to reading `at` replaced by the mean step of the others, per endpoint."""
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
     spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
     return counts[:at] + [count - spare for count in counts[at:]]
 
 
-def fitted(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
-    """A slope in objects, with its bytes."""
+def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
+    """A slope in objects per endpoint, with its bytes."""
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 
-def steady(line: Line | None) -> float:
-    """What a control run's row grows by for each connection; 0 where it only jitters."""
-    return line.slope if line is not None and line.r2 >= CONTROL_R2 else 0.0
+def control_slope(line: FittedLine | None) -> float:
+    """Growth of a row per connection of the control run; 0 if it only jitters, or if the row is missing there."""
+    return line.slope if line is not None and line.r2 >= MIN_CONTROL_R2 else 0.0
 
 
-def released(column: Column) -> float:
-    """Of what a row grew by over the ramp, the share that was gone in the closing reading."""
+def released_share(column: Column) -> float:
+    """Share of a row's growth over the ramp that is gone in the closing reading; 0 if it did not grow."""
     growth = column[-2] - column[1]
     return (column[-2] - column[-1]) / growth if growth else 0.0
 
 
-def without_drift(column: Column, times: Sequence[float], shape: RowShape, most: float | None) -> Column:
-    """A row without what grew or shrank evenly from before the namespace until after it: other programs' objects.
+def remove_drift(column: Column, times: Sequence[float], shape: RowShape, max_share: float | None) -> Column:
+    """The column less its drift: the closing reading less the opening one, taken as linear in time.
 
-    `most` is the share of the growth over the ramp that may be drift; None for any.
+    There is no endpoint at either reading, so the difference is other programs'. It stays in the column if it is within
+    the row's slack, or above a share of the growth over the ramp.
+
+    Args:
+        column: the counts of the row.
+        times: of each reading, in seconds after the opening one.
+        shape: the slab size of the row.
+        max_share: that share; None removes any drift.
+
     """
     drift = column[-1] - column[0]
     if abs(drift) <= shape.slack_objects or not times[-1]:
         return column
-    if most is not None and abs(drift) > most * abs(column[-2] - column[1]):
+    if max_share is not None and abs(drift) > max_share * abs(column[-2] - column[1]):
         return column
     return [count - drift * at / times[-1] for count, at in zip(column, times, strict=True)]
 
 
-def without_others(
-    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], names: Names, endpoints: Sequence[float]
+def subtract_other_inodes(
+    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows, endpoints: Sequence[float]
 ) -> dict[str, Column]:
-    """The counts with those objects taken out that belong to other inodes, at each reading by its own count of them.
+    """The columns less the objects that belong to inodes of file systems, by the inodes counted in the same reading.
 
-    Somebody who walks /proc/PID/fd makes the kernel keep an inode of /proc, its dentry and its LSM blob for every
-    descriptor, whenever he comes by. Inodes of other file systems have an LSM blob too; their dentries stay or go by
-    rules of their own, and are not taken out.
+    A process that walks /proc/PID/fd (lsof, ss -p) makes the kernel keep an inode of /proc, its dentry and its LSM blob
+    for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too; their dentries
+    are cached and freed independently of them, so none are subtracted for these.
+
+    The vectors of the slabs of /proc's inodes and their dentries are subtracted only where that makes their kmalloc row
+    straighter: whether slabs have vectors depends on memory cgroups.
     """
-    without = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
-    seen = growth_of(columns.get(OBSERVER_ROW))
-    inodes = [growth_of(column) for row, column in columns.items() if OTHER_INODES.match(row)]
-    if seen and names.dentry in without:
-        without[names.dentry] = less(without[names.dentry], seen)
-    if inodes and names.inode_blob in without:
-        without[names.inode_blob] = less(without[names.inode_blob], [sum(each) for each in zip(*inodes, strict=True)])
-    for source in (OBSERVER_ROW, names.dentry or OBSERVER_ROW):
-        row = names.vector_row(shapes[source]) if seen and source in shapes else None
-        if row is not None and row in without:
-            per_slab = [count / shapes[source].objects_per_slab for count in seen]
-            without[row] = straighter(endpoints, without[row], less(without[row], per_slab))
-    return without
+    corrected = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
+    proc_inodes = growth(columns.get(OBSERVER_ROW))
+    all_inodes = [growth(column) for row, column in columns.items() if OTHER_INODES.match(row)]
+    if proc_inodes and related.dentry in corrected:
+        corrected[related.dentry] = subtract(corrected[related.dentry], proc_inodes)
+    if all_inodes and related.inode_blob in corrected:
+        corrected[related.inode_blob] = subtract(
+            corrected[related.inode_blob], [sum(each) for each in zip(*all_inodes, strict=True)]
+        )
+    for source in (OBSERVER_ROW, related.dentry or OBSERVER_ROW):
+        row = related.vector_row(shapes[source]) if proc_inodes and source in shapes else None
+        if row is not None and row in corrected:
+            per_slab = [count / shapes[source].objects_per_slab for count in proc_inodes]
+            corrected[row] = choose_straighter(endpoints, corrected[row], subtract(corrected[row], per_slab))
+    return corrected
 
 
-def growth_of(column: Column | None) -> Column:
-    """A row's objects beyond those of its first reading; nothing where there is no such row."""
+def growth(column: Column | None) -> Column:
+    """Growth of a row since its first reading, at each reading; empty if there is no such row."""
     return [count - column[0] for count in column] if column else []
 
 
-def less(column: Column, other: Column) -> Column:
-    """One column less another."""
+def subtract(column: Column, other: Column) -> Column:
+    """One column less another, reading by reading."""
     return [count - taken for count, taken in zip(column, other, strict=True)]
 
 
-def straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
-    """The column that follows the endpoints better: whether slabs have vectors depends on memory cgroups."""
-    return max((first, second), key=lambda column: straight_line(endpoints, column[1:-1]).r2)
+def choose_straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
+    """The column whose line over the ramp has the larger r²."""
+    return max((first, second), key=lambda column: fit_line(endpoints, column[1:-1]).r2)
 
 
-def observed(series: Series, shapes: Mapping[str, RowShape], names: Names) -> FittedRow:
-    """An inode of /proc with its dentry and its LSM blob, for each endpoint."""
-    line = straight_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
-    rows = (OBSERVER_ROW, names.dentry, names.inode_blob)
+def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
+    """Inodes of /proc per endpoint; the bytes include a dentry and an LSM blob for each."""
+    line = fit_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
+    rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)
     return FittedRow(OBSERVER_ROW, line.slope, line.slope * share, line.r2)

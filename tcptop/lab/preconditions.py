@@ -1,4 +1,4 @@
-"""What a lab needs, checked before it opens anything: root, descriptors, ports, memory."""
+"""Requirements of a lab, checked before it opens any socket: root, file descriptors, local ports, memory."""
 
 from __future__ import annotations
 
@@ -9,78 +9,83 @@ from contextlib import suppress
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
-from tcptop.lab.load import LISTENERS
 from tcptop.lab.runs import STEPS, WARM_UP
+from tcptop.lab.socket_program import LISTENERS
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.source import AS_ROOT
 from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
-LEAST_CONNECTIONS = 1_000
-"""With fewer, the grain of whole slabs is more than the figures may be off by."""
+MIN_CONNECTIONS = 1_000
+"""With fewer, one slab more or less in a step makes the figures too coarse."""
 
-MOST_CONNECTIONS = 24_000
-"""Each client has a local port of its own, of the 28 000 that a namespace starts with."""
+MAX_CONNECTIONS = 24_000
+"""Each client needs its own local port; a namespace starts with 28 000 (ip_local_port_range)."""
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
-"""Both ends with their slabs and the process's own; twice what was seen."""
+"""Slabs of both ends and the child's own memory; twice the measured amount."""
 
 
 def check_root() -> None:
-    """Raises TcptopError where the user is not root."""
+    """Raises TcptopError if the user is not root."""
     if os.geteuid() != 0:
         raise TcptopError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
 
 
-def checked_connections(asked: int | None, host: Host) -> int:
-    """How many connections the lab makes, a multiple of its steps.
+def choose_connections(requested: int | None, host: Host) -> int:
+    """Connections of each run, a multiple of `STEPS`.
 
-    Without a wish, as many as the limits allow up to the default.
+    Args:
+        requested: what the user asked for; None for the default, or what the limits allow if that is less.
+        host: this machine.
 
     Raises:
-        TcptopError: in one line, where a wish is more than the limits allow, or they allow too few.
+        TcptopError: if the limits allow fewer than requested or than `MIN_CONNECTIONS`, or fewer were requested.
 
     """
-    raise_descriptor_limit(min(asked or DEFAULT_CONNECTIONS, MOST_CONNECTIONS))
-    most, because = most_connections(host)
-    if most < LEAST_CONNECTIONS:
-        raise TcptopError(f"lab needs room for at least {grouped(LEAST_CONNECTIONS)} connections: {because}")
-    wanted = min(DEFAULT_CONNECTIONS, most) if asked is None else asked
-    if wanted < LEAST_CONNECTIONS:
-        raise TcptopError(f"--connections {wanted}: at least {LEAST_CONNECTIONS}, or whole slabs are all that one sees")
-    if wanted > most:
-        raise TcptopError(f"--connections {wanted}: at most {most} here: {because}")
-    return wanted // STEPS * STEPS
+    raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
+    limit, because = find_connection_limit(host)
+    if limit < MIN_CONNECTIONS:
+        raise TcptopError(f"lab needs room for at least {grouped(MIN_CONNECTIONS)} connections: {because}")
+    connections = min(DEFAULT_CONNECTIONS, limit) if requested is None else requested
+    if connections < MIN_CONNECTIONS:
+        raise TcptopError(
+            f"--connections {connections}: at least {MIN_CONNECTIONS}; with fewer, single slabs distort the figures"
+        )
+    if connections > limit:
+        raise TcptopError(f"--connections {connections}: at most {limit} here: {because}")
+    return connections // STEPS * STEPS
 
 
-def descriptors(connections: int) -> int:
-    """How many descriptors so many connections take, with those that are there to begin with."""
+def descriptors_for(connections: int) -> int:
+    """File descriptors of the child process with this many connections, those of its start included."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Gives this process, and so the one that holds the sockets, what they need; root may, unless a container forbids.
+    """Raises the hard limit on descriptors to what the connections need; the child process inherits it.
 
-    A login often gives root 1 024 or 4 096: with so few connections a figure shows the grain of whole slabs.
+    A login often gives root only 1 024 or 4 096, which is too few connections for exact figures. In a container the
+    kernel may refuse; then the limit stays.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < descriptors(connections):
+    if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
         with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors(connections)))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors_for(connections)))
 
 
-def most_connections(host: Host) -> tuple[int, str]:
-    """How many connections the tightest limit allows, and which that is."""
+def find_connection_limit(host: Host) -> tuple[int, str]:
+    """The most connections that all limits allow, and the text of the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limits = [(MOST_CONNECTIONS, "each needs a local port of its own")]
+    limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
-        to_begin_with = descriptors(0)
+        to_begin_with = descriptors_for(0)
         because = f"two file descriptors each and {grouped(to_begin_with)} to begin with, of {grouped(hard)}"
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
-        # Half of what is available stays with the machine.
+        # Leaves half of the available memory to the machine.
         memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))
     return min(limits)

@@ -1,50 +1,50 @@
-"""A progress bar on standard error, only where that is a terminal."""
+"""A progress bar on standard error; nothing is drawn if that is not a terminal."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-WIDTH = 30
-LEAST_WIDTH = 6
-USUAL_COLUMNS = 80
+MAX_BAR_COLUMNS = 30
+MIN_BAR_COLUMNS = 6
+DEFAULT_COLUMNS = 80
 
 
 class ProgressBar:
-    """One line that is written over itself, and wiped away at the end."""
+    """One line of the terminal, overwritten in place and cleared at the end."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._shown = ""
 
     def show(self, title: str, share: float) -> None:
-        """Draws what is being done and how much of all is done, 0 to 1."""
-        line = progress_line(title, share, columns())
+        """Draws the title of the current run and the share of the lab that is done, 0 to 1."""
+        line = progress_line(title, share, stderr_columns())
         if self._terminal and line != self._shown:
             sys.stderr.write(f"\r{line.ljust(len(self._shown))}")
             sys.stderr.flush()
             self._shown = line
 
-    def wipe(self) -> None:
-        """Leaves the line empty for what comes next."""
+    def clear(self) -> None:
+        """Clears the line and moves the cursor to its start."""
         if self._shown:
             sys.stderr.write(f"\r{' ' * len(self._shown)}\r")
             sys.stderr.flush()
             self._shown = ""
 
 
-def progress_line(title: str, share: float, wide: int) -> str:
-    """The line, one column narrower than the terminal, which would wrap it otherwise; the bar gives way first."""
-    spare = wide - 1 - len(f"lab []  99 %  {title}")
-    width = max(LEAST_WIDTH, min(WIDTH, spare))
+def progress_line(title: str, share: float, terminal_columns: int) -> str:
+    """The text of the bar, one column narrower than the terminal, so that it does not wrap; the bar shrinks first."""
+    spare = terminal_columns - 1 - len(f"lab []  99 %  {title}")
+    width = max(MIN_BAR_COLUMNS, min(MAX_BAR_COLUMNS, spare))
     filled = int(width * share)
-    # Rounded down: it is over when the line is gone, never before.
-    return f"lab [{'#' * filled}{' ' * (width - filled)}] {int(100 * share):3d} %  {title}"[: wide - 1]
+    # Rounded down: 100 % never shows before the lab has ended.
+    return f"lab [{'#' * filled}{' ' * (width - filled)}] {int(100 * share):3d} %  {title}"[: terminal_columns - 1]
 
 
-def columns() -> int:
-    """How wide the terminal is."""
+def stderr_columns() -> int:
+    """Columns of the terminal on standard error; `DEFAULT_COLUMNS` if unknown."""
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+        return os.get_terminal_size(sys.stderr.fileno()).columns or DEFAULT_COLUMNS
     except (OSError, ValueError):
-        return USUAL_COLUMNS
+        return DEFAULT_COLUMNS

@@ -1,4 +1,9 @@
-"""The runs of a lab: which steps leave only the endpoints of one state and one side, and how they are read."""
+"""The runs of the lab: each opens endpoints of one TCP state and one side in steps, and reads all slab rows after each.
+
+A run in order: the opening reading, before its namespace exists; `WARM_UP` connections; the first reading of the ramp;
+`STEPS` times a step of connections and a reading; the closing reading, after the namespace is gone. The ramp is what
+fit.py fits: rows against endpoints, at 0, 1, 2, … `STEPS` steps.
+"""
 
 from __future__ import annotations
 
@@ -8,68 +13,71 @@ from dataclasses import dataclass
 
 from tcptop.errors import TcptopError
 from tcptop.lab.fit import Point, Series
-from tcptop.lab.holder import Counts, Holder, holding
-from tcptop.lab.load import LISTENERS
-from tcptop.lab.measure import AFTER_FREEING_S, SlabMeter, SlabReading
+from tcptop.lab.slab_meter import GRACE_PERIOD_S, SlabMeter, SlabReading
+from tcptop.lab.socket_process import SocketCounts, SocketProcess, start_socket_process
+from tcptop.lab.socket_program import LISTENERS
 
 STEPS = 4
 WARM_UP = 1000
-"""Connections before the first reading: they use up the idle objects on per-CPU slabs, which count as active, and leave
-as many of what a step frees as any later step."""
+"""Connections before the first reading of the ramp, so that its first step is like the others: they use up the free
+objects on per-CPU slabs, which slabinfo counts as active, and leave freed objects behind as each step does."""
 
-FEW_PORTS_STEP = LISTENERS
-"""Connections of one local port in the run with few of them: one to each listener."""
+CONNECTIONS_PER_FEW_PORT = LISTENERS
+"""Connections that share one local port in the run with few ports: one to each listener."""
 
-TOLERANCE = 48
-SHARE = 0.005
-"""Two readings agree when the watched rows moved by fewer objects than this share of a step, or than `TOLERANCE`."""
+TOLERANCE_OBJECTS = 48
+TOLERANCE_SHARE = 0.005
+"""Two readings agree when the watched rows changed by at most this share of a step, or `TOLERANCE_OBJECTS` if more."""
 
+WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
+"""The one command of a step that is not sent to the child: wait until the closed ends are mini-sockets."""
 
-IDLE_MINIS = 300
-"""Mini-sockets are counted by their slabs' active objects, and so many of them may be idle ones."""
+IDLE_MINI_SOCKETS = 300
+"""Free objects on per-CPU slabs that may count as active in the rows of mini-sockets, by which these are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One way to fill the namespace with endpoints of one kind."""
+    """The steps that fill a namespace with endpoints of one state and side, and nothing else."""
 
     state: str
     side: str
     title: str
-    batch: tuple[str, ...]
-    """The commands of one step (load.py); `minis` waits until the closed ends are mini-sockets."""
-    full: int
-    """Full sockets that a connection leaves."""
-    minis: int
-    """Mini-sockets that it leaves."""
+    commands: tuple[str, ...]
+    """Commands of one step (socket_program.py, `command_handlers`), or `WAIT_FOR_MINI_SOCKETS`."""
+    full_sockets: int
+    """Full sockets that each connection leaves."""
+    mini_sockets: int
+    """Mini-sockets that each connection leaves."""
 
     @property
     def key(self) -> str:
-        """Its name among the runs."""
+        """State and side, as in `established/accepted`."""
         return f"{self.state}/{self.side}"
 
     @property
-    def frees(self) -> bool:
-        """Whether a step closes sockets that had a file."""
-        return len(self.batch) > 1
+    def closes_sockets(self) -> bool:
+        """Whether a step closes sockets, whose inodes are freed a grace period later."""
+        return len(self.commands) > 1
 
 
-CONTROL = Run("control", "", "control run", ("open_elsewhere", "vanish_clients", "vanish_servers"), 0, 0)
+CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
+"""Opens connections and drops both ends, so that no endpoint stays: its growth does not belong to endpoints."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
-    Run("established", "accepted", "ESTABLISHED accepted", ("open_elsewhere", "vanish_clients"), 1, 0),
-    Run("established", "outgoing", "ESTABLISHED outgoing", ("open", "vanish_servers"), 1, 0),
-    Run("established", "few_ports", "ESTABLISHED both ends, few ports", ("open_few",), 2, 0),
+    Run("established", "accepted", "ESTABLISHED accepted", ("open_elsewhere", "drop_clients"), 1, 0),
+    Run("established", "outgoing", "ESTABLISHED outgoing", ("open", "drop_servers"), 1, 0),
+    Run("established", "few_ports", "ESTABLISHED both ends, few ports", ("open_few_ports",), 2, 0),
     Run(
         "fin_wait2",
         "",
         "FIN_WAIT2 outgoing, closed",
-        ("open", "half_close_clients", "close_clients", "minis", "vanish_servers"),
+        ("open", "half_close_clients", "close_clients", WAIT_FOR_MINI_SOCKETS, "drop_servers"),
         0,
         1,
     ),
-    Run("close_wait", "", "CLOSE_WAIT accepted", ("open_elsewhere", "half_close_clients", "vanish_clients"), 1, 0),
+    Run("close_wait", "", "CLOSE_WAIT accepted", ("open_elsewhere", "half_close_clients", "drop_clients"), 1, 0),
     Run(
         "time_wait",
         "accepted",
@@ -88,57 +96,59 @@ RUNS: tuple[Run, ...] = (
     ),
 )
 
-TITLES = {run.key: run.title for run in RUNS}
+RUN_TITLES = {run.key: run.title for run in RUNS}
 
 STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
-    """The rows by whose counts the kernel is seen to have come to rest."""
+class WatchedRows:
+    """The slab rows whose counts show that the kernel has finished allocating and freeing."""
 
     settling: frozenset[str]
+    """Must not change between two readings in a row."""
     releasing: frozenset[str]
-    """TCP's own, which are as they were once a namespace is gone."""
-    minis: frozenset[str]
-    """Those of mini-sockets."""
+    """TCP's own; must be back at the opening reading once the namespace is gone."""
+    mini_sockets: frozenset[str]
+    """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReadings:
-    """What a run read."""
+    """The readings of one run."""
 
     series: Series
     connections: int
     local_ports: int
-    """Of the run over few local ports, how many came after the first reading of the ramp."""
-    others: int
-    """By how many the machine's other sockets changed over the ramp; they look just like those of the run."""
+    """Shared local ports that came after the first reading of the ramp; 0 in all runs but the one
+    with few ports."""
+    other_sockets: int
+    """Sockets of other programs that came or went during the ramp; slab rows cannot distinguish them from the run's."""
 
 
-def point(endpoints: int, reading: SlabReading) -> Point:
-    """A reading with what was there to be read."""
+def make_point(endpoints: int, reading: SlabReading) -> Point:
+    """A reading with its number of endpoints."""
     return Point(endpoints, reading.at_s, reading.active)
 
 
-def beyond(counts: Sequence[int], slack: int) -> int:
-    """By how much counts are apart; 0 up to the slack."""
+def spread_beyond(counts: Sequence[int], slack: int) -> int:
+    """The largest count less the smallest; 0 if at most the slack."""
     apart = max(counts, default=0) - min(counts, default=0)
     return apart if apart > slack else 0
 
 
-def runs_of(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that give these states."""
+def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
+    """The runs that measure these states, in the order of `RUNS`."""
     return tuple(run for run in RUNS if run.state in states)
 
 
 class Runner:
-    """Makes runs, each in a namespace of its own, so that none sees the mini-sockets of another."""
+    """Makes runs, each in a namespace of its own, so that no run counts the mini-sockets of another."""
 
     def __init__(
         self,
         meter: SlabMeter,
-        watched: Watched,
+        watched: WatchedRows,
         connections: int,
         ipv6: bool,
         deadline_s: float,
@@ -157,56 +167,64 @@ class Runner:
 
     @property
     def _tolerance(self) -> int:
-        return max(TOLERANCE, round(SHARE * self._step))
+        return max(TOLERANCE_OBJECTS, round(TOLERANCE_SHARE * self._step))
 
-    def read(self, run: Run) -> RunReadings:
-        """Makes a run; raises TcptopError where the kernel refuses a part of it."""
-        opening = self._meter.settled(self._watched.settling, self._tolerance)
-        with holding(self._ipv6, STEPS * self._step + WARM_UP) as holder:
-            readings = [self._fill(holder, run, WARM_UP, 0)]
-            first = holder.ask("count")
+    def measure_run(self, run: Run) -> RunReadings:
+        """Makes one run and returns its readings.
+
+        Raises:
+            TcptopError: if the kernel refuses a part of it, or the lab's deadline has passed.
+
+        """
+        opening = self._meter.read_settled(self._watched.settling, self._tolerance)
+        with start_socket_process(self._ipv6, STEPS * self._step + WARM_UP) as process:
+            readings = [self._add_endpoints(process, run, WARM_UP, 0)]
+            first = process.send_command("count")
             for number in range(1, STEPS + 1):
                 self._progress((number - 1) / STEPS)
-                readings.append(self._fill(holder, run, self._step, WARM_UP + (number - 1) * self._step))
-            last = self._unchanged(holder, run)
+                readings.append(self._add_endpoints(process, run, self._step, WARM_UP + (number - 1) * self._step))
+            last = self._check_unchanged(process, run)
         self._progress(1.0)
-        closing = self._meter.released(self._watched.releasing, opening, self._tolerance)
-        ramp = tuple(point(number * self._step, reading) for number, reading in enumerate(readings))
+        closing = self._meter.read_released(self._watched.releasing, opening, self._tolerance)
+        ramp = tuple(make_point(number * self._step, reading) for number, reading in enumerate(readings))
         return RunReadings(
-            series=Series(point(0, opening), ramp, point(0, closing)),
+            series=Series(make_point(0, opening), ramp, make_point(0, closing)),
             connections=STEPS * self._step,
             local_ports=last.few_ports - first.few_ports,
-            others=self._others(run, readings),
+            other_sockets=self._other_sockets(run, readings),
         )
 
-    def _fill(self, holder: Holder, run: Run, count: int, before: int) -> SlabReading:
-        """Adds connections, and reads once they are in their state."""
+    def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
+        """Adds connections to those opened before, waits until their endpoints are in the state, and reads."""
         if time.monotonic() > self._deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
-        for command in run.batch:
-            if command == "minis":
-                holder.wait_for(None, run.minis * total)
+        for command in run.commands:
+            if command == WAIT_FOR_MINI_SOCKETS:
+                process.wait_for_states(None, run.mini_sockets * total)
             else:
-                holder.ask(command, count)
-        holder.wait_for(run.full * total, run.minis * total)
-        return self._meter.settled(self._watched.settling, self._tolerance, AFTER_FREEING_S if run.frees else 0.0)
+                process.send_command(command, count)
+        process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
+        return self._meter.read_settled(
+            self._watched.settling, self._tolerance, GRACE_PERIOD_S if run.closes_sockets else 0.0
+        )
 
-    def _others(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """See `RunReadings.others`: what the machine counts less what the run made."""
-        full = [
-            reading.sockets - run.full * number * self._step
+    def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
+        """Spread of the machine's sockets less the run's own over the ramp; see `RunReadings.other_sockets`."""
+        full_sockets = [
+            reading.sockets - run.full_sockets * number * self._step
             for number, reading in enumerate(readings)
             if reading.sockets is not None
         ]
-        minis = [
-            sum(reading.active.get(row, 0) for row in self._watched.minis) - run.minis * number * self._step
+        mini_sockets = [
+            sum(reading.active.get(row, 0) for row in self._watched.mini_sockets)
+            - run.mini_sockets * number * self._step
             for number, reading in enumerate(readings)
         ]
-        return beyond(full, 0) + beyond(minis, IDLE_MINIS)
+        return spread_beyond(full_sockets, 0) + spread_beyond(mini_sockets, IDLE_MINI_SOCKETS)
 
-    def _unchanged(self, holder: Holder, run: Run) -> Counts:
-        """Makes sure that no socket left its state before it was counted."""
+    def _check_unchanged(self, process: SocketProcess, run: Run) -> SocketCounts:
+        """Verifies that every socket is still in its state after the last reading; returns the counts."""
         total = WARM_UP + STEPS * self._step
-        holder.wait_for(run.full * total, run.minis * total)
-        return holder.ask("count")
+        process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
+        return process.send_command("count")

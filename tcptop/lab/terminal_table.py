@@ -1,4 +1,4 @@
-"""Tables and notes on a terminal: no line is longer than it is wide. In a pipe nothing is cut or wrapped."""
+"""Tables and notes that fit the width of a terminal; in a pipe nothing is cut or wrapped."""
 
 from __future__ import annotations
 
@@ -7,65 +7,75 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from tcptop.report.as_text import table
+from tcptop.report.as_text import align_columns
 
 INDENT = 2
 GAP = 2
-LEAST_CELL = 8
-"""No cell is cut to less than this."""
+MIN_CELL_COLUMNS = 8
+"""No cell is cut below this width."""
 
-Lines = Sequence[Sequence[str]]
+CellRows = Sequence[Sequence[str]]
 
 
 def terminal_columns() -> int | None:
-    """How wide the terminal on standard output is; None where that is no terminal."""
+    """Columns of the terminal on standard output; None if that is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
-def width_of(lines: Lines) -> int:
-    """How wide a table is."""
+def table_width(lines: CellRows) -> int:
+    """Width of a table in columns."""
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     return INDENT + sum(widths) + GAP * (len(widths) - 1)
 
 
-def fits(lines: Lines, columns: int | None) -> bool:
-    """Whether a table needs no other form."""
-    return columns is None or width_of(lines) <= columns
+def fits(lines: CellRows, columns: int | None) -> bool:
+    """Whether a table fits into this width; any does if `columns` is None."""
+    return columns is None or table_width(lines) <= columns
 
 
-def fitted(lines: Lines, left: Sequence[bool], columns: int | None, least_important: Sequence[str]) -> Iterator[str]:
-    """A table without as many of its columns, named by their titles, as it takes to fit; then with its names cut."""
-    kept = list(range(len(lines[0])))
+def fit_to_width(
+    lines: CellRows, left: Sequence[bool], columns: int | None, least_important: Sequence[str]
+) -> Iterator[str]:
+    """The lines of a table that is made to fit: columns are dropped first, then the cells of the first column are cut.
+
+    Args:
+        lines: the rows of cells; the first one holds the titles.
+        left: for each column, whether it is aligned left; missing ones are aligned right.
+        columns: width of the terminal; None for any width.
+        least_important: titles of the columns that may be dropped, in this order.
+
+    """
+    remaining = list(range(len(lines[0])))
     for title in least_important:
-        if fits(_of(lines, kept), columns):
+        if fits(_select_columns(lines, remaining), columns):
             break
-        kept = [at for at in kept if lines[0][at] != title]
-    shown = _of(lines, kept)
-    if columns is not None and not fits(shown, columns):
-        longest = max(len(cells[0]) for cells in shown)
-        most = max(LEAST_CELL, longest - (width_of(shown) - columns))
-        shown = [[cut(cells[0], most), *cells[1:]] for cells in shown]
-    yield from table(shown, [at < len(left) and left[at] for at in kept])
+        remaining = [at for at in remaining if lines[0][at] != title]
+    narrow = _select_columns(lines, remaining)
+    if columns is not None and not fits(narrow, columns):
+        longest = max(len(cells[0]) for cells in narrow)
+        most = max(MIN_CELL_COLUMNS, longest - (table_width(narrow) - columns))
+        narrow = [[cut_text(cells[0], most), *cells[1:]] for cells in narrow]
+    yield from align_columns(narrow, [at < len(left) and left[at] for at in remaining])
 
 
-def cut(text: str, most: int) -> str:
-    """A text that is no longer than that, with dots where it ends early."""
+def cut_text(text: str, most: int) -> str:
+    """The text, cut to at most this length; a cut text ends in two dots."""
     return text if len(text) <= most else f"{text[: most - 2]}.."
 
 
-def wrapped(text: str, columns: int | None, indent: str = "") -> Iterator[str]:
-    """A note on as many lines as it takes."""
+def wrap_note(text: str, columns: int | None, indent: str = "") -> Iterator[str]:
+    """The note, wrapped to the width of the terminal; a continued line is indented further."""
     if columns is None or len(indent) + len(text) <= columns:
         yield f"{indent}{text}"
     else:
         yield from textwrap.wrap(
             text,
-            max(columns, 2 * LEAST_CELL),
+            max(columns, 2 * MIN_CELL_COLUMNS),
             initial_indent=indent,
             subsequent_indent=f"{indent}  ",
             break_on_hyphens=False,
         )
 
 
-def _of(lines: Lines, kept: Sequence[int]) -> list[list[str]]:
-    return [[cells[at] for at in kept] for cells in lines]
+def _select_columns(lines: CellRows, indices: Sequence[int]) -> list[list[str]]:
+    return [[cells[at] for at in indices] for cells in lines]

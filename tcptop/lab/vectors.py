@@ -1,63 +1,69 @@
-"""Memory cgroups' vectors told apart from other objects in the kmalloc rows. Pure."""
+"""Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Pure.
+
+Every slab of accounted objects has one vector, allocated by kmalloc. So the number of vectors per endpoint follows from
+the slabs per endpoint of all other rows, up to the slabs that are not full.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from tcptop.lab.fit import Fit, FittedRow, Names, RowShape, fitted
+from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
-TOLERANCE = 1.25
-"""Slabs fill up unevenly, so there may be so many times the vectors that full slabs would have."""
+MAX_VECTORS_RATIO = 1.25
+"""Most vectors accepted, relative to one for each full slab: slabs fill unevenly, so there are more of them."""
 
-LEAST_REST_BYTES = 4.0
-"""Per endpoint; what is left of a kmalloc row beside its vectors is noise below this."""
+MIN_REST_BYTES = 4.0
+"""Least bytes per endpoint that must be left of a kmalloc row without its vectors; less is noise."""
 
 VECTORS = "obj_cgroup vectors"
 
 
-def with_vectors(found: Fit, shapes: Mapping[str, RowShape], names: Names, catalogued: Mapping[str, float]) -> Fit:
-    """The fit with what grew in kmalloc rows told apart, as far as the slabs of the other rows explain it.
+def separate_vectors(
+    run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows, catalogued: Mapping[str, float]
+) -> Fit:
+    """The fit with the vectors moved out of the kmalloc rows, as many as the slabs of the fitted rows account for.
 
     Args:
-        found: a fit whose kmalloc rows hold everything that grew in them.
-        shapes: the sizes of each row.
-        names: the kmalloc rows.
-        catalogued: the objects per endpoint that the catalogue has in each row; those are no vectors.
+        run_fit: a fit whose kmalloc rows include their vectors.
+        shapes: the slab size of each row.
+        related: names the kmalloc rows.
+        catalogued: the objects per endpoint that the catalogue predicts in each row, which are not vectors.
 
     """
-    wanted = wanted_vectors(found, shapes, names)
+    expected = expected_vectors(run_fit, shapes, related)
     vectors: list[FittedRow] = []
     rows: list[FittedRow] = []
-    for row in found.rows:
+    for row in run_fit.rows:
         others = max(0.0, row.objects - catalogued.get(row.row, 0.0))
-        count = min(others, TOLERANCE * wanted.get(row.row, 0.0))
-        rest = fitted(row.row, row.objects - count, row.r2, shapes[row.row])
+        count = min(others, MAX_VECTORS_RATIO * expected.get(row.row, 0.0))
+        rest = make_fitted_row(row.row, row.objects - count, row.r2, shapes[row.row])
         if count:
-            vectors.append(fitted(row.row, count, row.r2, shapes[row.row]))
-        if not count or rest.bytes >= LEAST_REST_BYTES:
+            vectors.append(make_fitted_row(row.row, count, row.r2, shapes[row.row]))
+        if not count or rest.bytes >= MIN_REST_BYTES:
             rows.append(rest)
-    return replace(found, rows=tuple(rows), vectors=together(vectors))
+    return replace(run_fit, rows=tuple(rows), vectors=sum_vectors(vectors))
 
 
-def wanted_vectors(found: Fit, shapes: Mapping[str, RowShape], names: Names) -> dict[str, float]:
-    """For each kmalloc row, how many vectors there are per endpoint if every slab has one."""
-    wanted: dict[str, float] = {}
-    for row in found.rows:
+def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:
+    """Vectors per endpoint in each kmalloc row, if every slab has one and is full."""
+    expected: dict[str, float] = {}
+    for row in run_fit.rows:
         shape = shapes[row.row]
-        at = names.vector_row(shape)
-        if at is not None:
-            wanted[at] = wanted.get(at, 0.0) + row.objects / shape.objects_per_slab
-    return wanted
+        vector_row = related.vector_row(shape)
+        if vector_row is not None:
+            expected[vector_row] = expected.get(vector_row, 0.0) + row.objects / shape.objects_per_slab
+    return expected
 
 
-def together(vectors: list[FittedRow]) -> FittedRow | None:
-    """Several rows' vectors as one part; its r2 is that of the loosest."""
+def sum_vectors(vectors: list[FittedRow]) -> FittedRow | None:
+    """The vectors of all rows as one; its r2 is the smallest among them."""
     if not vectors:
         return None
     return FittedRow(
         VECTORS,
-        sum(each.objects for each in vectors),
-        sum(each.bytes for each in vectors),
-        min(each.r2 for each in vectors),
+        sum(row.objects for row in vectors),
+        sum(row.bytes for row in vectors),
+        min(row.r2 for row in vectors),
     )

@@ -1,1 +1,4 @@
-"""Recordings: the bytes that sources read, kept with their times. They know no figure, no screen and no event loop."""
+"""Recordings: the bytes that sources read, stored with the times of the reads.
+
+This package computes no figures and knows nothing of the screen or the event loop.
+"""

@@ -1,4 +1,4 @@
-"""What a host answered while one source was read, as bytes: whole, or as the difference from an earlier bundle."""
+"""Encodes a bundle, the host's answers to one read of a source: whole, or as the difference from an earlier bundle."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.hosts.recording_host import HostAnswer
-from tcptop.recording.number_delta import delta, patched
-from tcptop.recording.varints import Reader, put, put_bytes, put_signed
+from tcptop.recording.number_delta import apply_delta, make_delta
+from tcptop.recording.varints import Reader, write_bytes, write_number, write_signed
 
-MOST_FILE_BYTES = 16 << 20
-"""As a host reads at most (tcptop/hosts/folder.py)."""
-MOST_SHARED_BYTES = 64 << 20
-"""Of the large files of one read: a record of a few bytes may name many."""
-MOST_ANSWERS = 20_000
+MAX_FILE_BYTES = 16 << 20
+"""The limit of a host for one file (tcptop/hosts/folder.py)."""
+MAX_SHARED_BYTES = 64 << 20
+"""Limit for all shared files of one read: a hostile record of a few bytes can name many."""
+MAX_ANSWERS = 20_000
 
 FILE, FILE_ERROR, FOLDER, FOLDER_ERROR, SHARED_FILE = range(5)
 SAME, NUMBERS, OTHER = range(3)
@@ -24,7 +24,7 @@ Bundle = tuple[HostAnswer, ...]
 
 @dataclass(frozen=True, slots=True)
 class SharedFile:
-    """A large file that stands elsewhere in the recording."""
+    """A large file, stored once in the table `content` and referred to by its digest."""
 
     path: str
     digest: bytes
@@ -34,106 +34,106 @@ StoredBundle = tuple[HostAnswer | SharedFile, ...]
 
 
 DigestOf = Callable[[bytes], "bytes | None"]
-"""Keeps a large file's bytes once and gives their digest; None for one that is to stand where it is used."""
+"""Stores a large file and returns its digest; None for a small file, which is stored inline."""
 
 ContentOf = Callable[[bytes], bytes]
-"""The bytes of a digest; raises ValueError where they are lost or damaged."""
+"""Returns the bytes of a digest; raises ValueError if they are missing or damaged."""
 
 
-def put_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
-    """Appends a bundle whole."""
-    put(out, len(bundle))
+def write_bundle(out: bytearray, bundle: Bundle, digest_of: DigestOf) -> None:
+    """Appends a whole bundle."""
+    write_number(out, len(bundle))
     for answer in bundle:
-        put_bytes(out, _path_bytes(answer.path))
-        _put_answer(out, answer, digest_of)
+        write_bytes(out, _path_bytes(answer.path))
+        _write_answer(out, answer, digest_of)
 
 
-def taken_bundle(reader: Reader) -> StoredBundle:
-    """The bundle that `put_bundle` wrote; raises ValueError for anything else."""
-    return tuple(_taken_answer(reader, reader.text()) for _ in range(_count(reader)))
+def read_bundle(reader: Reader) -> StoredBundle:
+    """Reads a bundle that `write_bundle` wrote; raises ValueError for anything else."""
+    return tuple(_read_answer(reader, reader.text()) for _ in range(_read_count(reader)))
 
 
-def put_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
-    """Appends what makes `new` of `old`; False, with nothing appended, where they are not of the same paths."""
+def write_difference(out: bytearray, old: Bundle, new: Bundle, digest_of: DigestOf) -> bool:
+    """Appends the difference from `old` to `new`; False, with nothing appended, if their paths or types differ."""
     if [(type(answer), answer.path) for answer in old] != [(type(answer), answer.path) for answer in new]:
         return False
     changed = bytearray()
     count = 0
     last = -1
     for index, (before, after) in enumerate(zip(old, new, strict=True)):
-        if _same(before, after):
+        if _is_same_answer(before, after):
             continue
-        put(changed, index - last - 1)
+        write_number(changed, index - last - 1)
         last = index
         count += 1
         if isinstance(before, FileRead) and isinstance(after, FileRead) and before.data and after.data:
-            put(changed, NUMBERS)
-            put_bytes(changed, delta(before.data, after.data))
+            write_number(changed, NUMBERS)
+            write_bytes(changed, make_delta(before.data, after.data))
         else:
-            put(changed, OTHER)
-            _put_answer(changed, after, digest_of)
-    put(out, count)
+            write_number(changed, OTHER)
+            _write_answer(changed, after, digest_of)
+    write_number(out, count)
     out += changed
     return True
 
 
-def taken_difference(reader: Reader, old: Bundle) -> StoredBundle:
-    """The bundle that `put_difference` was given as `new`; raises ValueError for anything else."""
-    found: list[HostAnswer | SharedFile] = list(old)
+def read_difference(reader: Reader, old: Bundle) -> StoredBundle:
+    """Reads a difference and returns the bundle `new`; raises ValueError if it does not fit `old`."""
+    answers: list[HostAnswer | SharedFile] = list(old)
     index = -1
-    for _ in range(_count(reader)):
+    for _ in range(_read_count(reader)):
         index += 1 + reader.number()
-        if index >= len(found):
-            raise ValueError("a difference from other files")
-        before = found[index]
+        if index >= len(answers):
+            raise ValueError("a difference that does not fit its base files")
+        before = answers[index]
         form = reader.number()
         if form == OTHER:
-            found[index] = _taken_answer(reader, before.path)
+            answers[index] = _read_answer(reader, before.path)
         elif form == NUMBERS and isinstance(before, FileRead) and before.data is not None:
-            found[index] = FileRead(before.path, patched(before.data, reader.bytes(), MOST_FILE_BYTES), None, 0)
+            answers[index] = FileRead(before.path, apply_delta(before.data, reader.bytes(), MAX_FILE_BYTES), None, 0)
         else:
-            raise ValueError("a difference from other files")
-    return tuple(found)
+            raise ValueError("a difference that does not fit its base files")
+    return tuple(answers)
 
 
-def resolved(stored: StoredBundle, content_of: ContentOf) -> Bundle:
-    """The bundle with its large files; raises ValueError where one is lost or damaged, or they are too much."""
-    found: list[HostAnswer] = []
-    left_bytes = MOST_SHARED_BYTES
+def load_shared_files(stored: StoredBundle, content_of: ContentOf) -> Bundle:
+    """The bundle with its shared files; raises ValueError if one is missing or damaged, or they are too large."""
+    answers: list[HostAnswer] = []
+    left_bytes = MAX_SHARED_BYTES
     for answer in stored:
         if not isinstance(answer, SharedFile):
-            found.append(answer)
+            answers.append(answer)
             continue
         data = content_of(answer.digest)
         left_bytes -= len(data)
         if left_bytes < 0:
             raise ValueError("more large files than a source reads")
-        found.append(FileRead(answer.path, data, None, 0))
-    return tuple(found)
+        answers.append(FileRead(answer.path, data, None, 0))
+    return tuple(answers)
 
 
-def _put_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
+def _write_answer(out: bytearray, answer: HostAnswer, digest_of: DigestOf) -> None:
     if answer.error is not None:
-        put(out, FILE_ERROR if isinstance(answer, FileRead) else FOLDER_ERROR)
-        put_signed(out, answer.error.errno or 0)
-        put_bytes(out, _path_bytes(answer.error.strerror or str(answer.error)))
+        write_number(out, FILE_ERROR if isinstance(answer, FileRead) else FOLDER_ERROR)
+        write_signed(out, answer.error.errno or 0)
+        write_bytes(out, _path_bytes(answer.error.strerror or str(answer.error)))
     elif isinstance(answer, FileRead):
         data = answer.data or b""
         digest = digest_of(data)
-        put(out, FILE if digest is None else SHARED_FILE)
-        put_bytes(out, data if digest is None else digest)
+        write_number(out, FILE if digest is None else SHARED_FILE)
+        write_bytes(out, data if digest is None else digest)
     else:
-        put(out, FOLDER)
+        write_number(out, FOLDER)
         entries = answer.entries or {}
-        put(out, len(entries))
+        write_number(out, len(entries))
         for name, target in entries.items():
-            put_bytes(out, _path_bytes(name))
-            put(out, 0 if target is None else 1)
+            write_bytes(out, _path_bytes(name))
+            write_number(out, 0 if target is None else 1)
             if target is not None:
-                put_bytes(out, _path_bytes(target))
+                write_bytes(out, _path_bytes(target))
 
 
-def _taken_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
+def _read_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     kind = reader.number()
     if kind in (FILE_ERROR, FOLDER_ERROR):
         error = OSError(reader.signed(), reader.text())
@@ -143,20 +143,20 @@ def _taken_answer(reader: Reader, path: str) -> HostAnswer | SharedFile:
     if kind == SHARED_FILE:
         return SharedFile(path, reader.bytes())
     if kind == FOLDER:
-        entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_count(reader))}
+        entries = {reader.text(): reader.text() if reader.number() else None for _ in range(_read_count(reader))}
         return FolderRead(path, entries, None, 0)
-    raise ValueError("an answer of an unknown kind")
+    raise ValueError("an answer of unknown type")
 
 
-def _same(one: HostAnswer, other: HostAnswer) -> bool:
+def _is_same_answer(one: HostAnswer, other: HostAnswer) -> bool:
     if isinstance(one, FileRead) and isinstance(other, FileRead) and one.data != other.data:
         return False
     if isinstance(one, FolderRead) and isinstance(other, FolderRead) and one.entries != other.entries:
         return False
-    return _error(one) == _error(other)
+    return _error_key(one) == _error_key(other)
 
 
-def _error(answer: HostAnswer) -> tuple[int | None, str] | None:
+def _error_key(answer: HostAnswer) -> tuple[int | None, str] | None:
     return None if answer.error is None else (answer.error.errno, answer.error.strerror or str(answer.error))
 
 
@@ -164,8 +164,8 @@ def _path_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _count(reader: Reader) -> int:
+def _read_count(reader: Reader) -> int:
     count = reader.number()
-    if count > MOST_ANSWERS:
+    if count > MAX_ANSWERS:
         raise ValueError("more files than a source reads")
     return count

@@ -1,49 +1,49 @@
-"""Bytes as they stand in a recording's file: compressed, with a checksum, and an end to what they may unpack to."""
+"""Packs the blobs of a recording: a CRC-32 checksum, then the deflated bytes, with a limit on the unpacked size."""
 
 from __future__ import annotations
 
 import zlib
 
-MOST_UNPACKED_BYTES = 16 << 20
-"""Of one record or content: far more than any has, and an end to what a hostile file may unpack to."""
-CHECK_BYTES = 4
+MAX_UNPACKED_BYTES = 16 << 20
+"""Limit for one record or content, far above any real one: a hostile file cannot unpack to more."""
+CHECKSUM_BYTES = 4
 
 
 class DamagedError(ValueError):
-    """What is wrong with a part of a recording."""
+    """A damaged part of a recording; the message says how it is damaged."""
 
 
-def packed(data: bytes, number: int) -> bytes:
-    """The bytes compressed; raises ValueError for more than may be unpacked again."""
-    if len(data) > MOST_UNPACKED_BYTES:
-        raise ValueError(f"more than {MOST_UNPACKED_BYTES >> 20} MiB")
+def pack(data: bytes, number: int) -> bytes:
+    """Compresses data and prefixes the checksum; raises ValueError for more than MAX_UNPACKED_BYTES."""
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise ValueError(f"more than {MAX_UNPACKED_BYTES >> 20} MiB")
     compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
     body = compressor.compress(data) + compressor.flush()
-    return _check(body, number) + body
+    return _checksum(body, number) + body
 
 
-def unpacked(data: bytes, number: int) -> bytes:
-    """What `packed` was given.
+def unpack(data: bytes, number: int) -> bytes:
+    """Checks and decompresses what `pack` returned; `number` is that of the record, 0 for a content.
 
     Raises:
-        DamagedError: where the checksum is not that of the bytes and the number, or the bytes unpack to too much.
+        DamagedError: if the checksum does not match the bytes and the number, or the unpacked size is above the limit.
 
     """
-    body = data[CHECK_BYTES:]
-    if data[:CHECK_BYTES] != _check(body, number):
+    body = data[CHECKSUM_BYTES:]
+    if data[:CHECKSUM_BYTES] != _checksum(body, number):
         raise DamagedError("its checksum is wrong")
     unpacker = zlib.decompressobj(-15)
     try:
-        found = unpacker.decompress(body, MOST_UNPACKED_BYTES + 1)
+        data = unpacker.decompress(body, MAX_UNPACKED_BYTES + 1)
     except zlib.error:
         raise DamagedError("it cannot be unpacked") from None
-    if len(found) > MOST_UNPACKED_BYTES:
-        raise DamagedError(f"it unpacks to more than {MOST_UNPACKED_BYTES >> 20} MiB")
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise DamagedError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
     if not unpacker.eof or unpacker.unused_data:
-        raise DamagedError("it does not end where it should")
-    return found
+        raise DamagedError("it is cut off, or more bytes follow its end")
+    return data
 
 
-def _check(body: bytes, number: int) -> bytes:
-    """The number counts too: a record must not stand for another."""
-    return zlib.crc32(body, zlib.crc32(number.to_bytes(8, "little", signed=True))).to_bytes(CHECK_BYTES, "little")
+def _checksum(body: bytes, number: int) -> bytes:
+    """The CRC-32 of the record's number and the compressed bytes: a record moved to another number does not match."""
+    return zlib.crc32(body, zlib.crc32(number.to_bytes(8, "little", signed=True))).to_bytes(CHECKSUM_BYTES, "little")

@@ -1,10 +1,11 @@
-"""Samples as folders: each in the layout of `--root`, with what a tree of files cannot tell in its `sample.json`.
+"""Writes samples as folders, each in the layout of `--root`, with times, states and errors in its `sample.json`.
 
-Where two reads of one path gave different bytes, the later ones stand in `also/`.
+A file that cannot be at its own path, such as a second read of the path with other bytes, is in `also/`.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Sequence
@@ -16,8 +17,8 @@ from typing import Any
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import FolderRead
 from tcptop.hosts.recording_host import HostAnswer
-from tcptop.recording.record_writer import NOT_KEPT
-from tcptop.recording.recording import KeptSample, Recording
+from tcptop.recording.record_writer import UNRECORDED_READING
+from tcptop.recording.recording import RecordedSample, Recording
 from tcptop.sampling.sampler import AnyReading, SourceRead
 from tcptop.snapshot import READING_NAMES
 from tcptop.text.printable import printable
@@ -26,19 +27,17 @@ SCHEMA = 1
 SCHEMA_KEY = "tcptop_export"
 LIST_NAME = "recording.json"
 SAMPLE_NAME = "sample.json"
-ALSO = "also"
+OTHER_FILES_FOLDER = "also"
 ROOTS = ("proc", "sys")
 
 Json = dict[str, Any]
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> list[str]:
-    """Writes the samples into a folder that is not there yet; nothing is ever written outside of it.
-
-    Gives what of them is damaged, in lines.
+    """Writes samples into a new folder, and nothing outside of it; returns one line for each damaged sample.
 
     Raises:
-        TcptopError: in one line, where that cannot be done.
+        TcptopError: if the folder exists or cannot be written.
 
     """
     where = Path(folder)
@@ -49,21 +48,21 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
         for number, index in enumerate(indices, 1):
             name = f"{number:06}"
             (where / name).mkdir()
-            _SampleFolder(where / name).write(recording.kept(index))
+            _SampleFolder(where / name).write(recording.sample(index))
             names.append(name)
-            damages += [damaged for damaged in [recording.damaged(index)] if damaged is not None]
+            damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
         return damages
     except FileExistsError:
-        raise TcptopError(f"{printable(folder)}: is there already; name a folder that is not") from None
+        raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
     except OSError as error:
         raise TcptopError(f"{printable(folder)}: {error.strerror}") from None
     except ValueError as error:
         raise TcptopError(f"{printable(folder)}: {error}") from None
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path names something below proc or sys, and goes no way but down."""
+def is_below_root(path: str) -> bool:
+    """Whether a relative path names something below proc or sys, without `.`, `..` or empty parts."""
     parts = path.split("/")
     return (
         len(parts) > 1
@@ -75,32 +74,32 @@ def is_inside(path: str) -> bool:
 
 
 class _SampleFolder:
-    """Puts the files of one sample below a folder that holds nothing else."""
+    """Writes the files of one sample into a folder of their own."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._place_of: dict[tuple[str, bytes], str] = {}
-        self._also = 0
+        self._written_paths: dict[tuple[str, bytes], str] = {}
+        self._other_files = 0
 
-    def write(self, sample: KeptSample) -> None:
+    def write(self, sample: RecordedSample) -> None:
         for root in ROOTS:
             (self._folder / root).mkdir()
-        # Links first: the files of a merged cache are written through them, as they were read.
+        # Links first: files of a merged slab cache are written through the alias link, as they were read.
         for read in sample.reads:
             for answer in (*read.answers, *read.sockstat_answers):
                 if isinstance(answer, FolderRead):
                     self._make_links(answer)
         snapshot = sample.snapshot
         sources = {
-            name: self._reading(name, getattr(snapshot, name), sample.reads)
-            for name in sorted(READING_NAMES - {NOT_KEPT})
+            name: self._export_reading(name, getattr(snapshot, name), sample.reads)
+            for name in sorted(READING_NAMES - {UNRECORDED_READING})
         }
         for read in sample.reads:
             for answer in read.answers:
                 if isinstance(answer, FolderRead):
                     self._make_folders(answer)
-        found: Json = {
-            "taken_at": _utc(snapshot.taken_at_unix_s),
+        document: Json = {
+            "taken_at": _iso_utc(snapshot.taken_at_unix_s),
             "taken_at_unix_s": snapshot.taken_at_unix_s,
             "monotonic_s": snapshot.monotonic_s,
             "live": snapshot.live,
@@ -109,9 +108,9 @@ class _SampleFolder:
             "page_size_bytes": snapshot.page_size_bytes,
             "sources": sources,
         }
-        _write_json(self._folder / SAMPLE_NAME, found)
+        _write_json(self._folder / SAMPLE_NAME, document)
 
-    def _reading(self, name: str, reading: AnyReading, reads: tuple[SourceRead, ...]) -> Json:
+    def _export_reading(self, name: str, reading: AnyReading, reads: tuple[SourceRead, ...]) -> Json:
         read = next(
             (
                 each
@@ -122,61 +121,61 @@ class _SampleFolder:
             ),
             None,
         )
-        is_other = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
+        is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
         return {
-            "state": reading.state if is_other else None,
-            "reason": reading.reason if is_other else None,
+            "state": reading.state if is_overridden else None,
+            "reason": reading.reason if is_overridden else None,
             "taken_at_s": reading.taken_at_s,
             "read_us": reading.read_us,
             "every_s": reading.every_s,
-            "answers": [self._answer(answer) for answer in read.answers] if read else [],
-            "sockstat_answers": [self._answer(answer) for answer in read.sockstat_answers] if read else [],
-            "before": None if reading.before is None else self._reading(name, reading.before, reads),
+            "answers": [self._export_answer(answer) for answer in read.answers] if read else [],
+            "sockstat_answers": [self._export_answer(answer) for answer in read.sockstat_answers] if read else [],
+            "before": None if reading.before is None else self._export_reading(name, reading.before, reads),
         }
 
-    def _answer(self, answer: HostAnswer) -> Json:
+    def _export_answer(self, answer: HostAnswer) -> Json:
         if answer.error is not None:
             kind = "folder_error" if isinstance(answer, FolderRead) else "error"
             return {"path": answer.path, kind: [answer.error.errno, answer.error.strerror or str(answer.error)]}
         if isinstance(answer, FolderRead):
             return {"path": answer.path, "entries": dict(answer.entries or {})}
-        return {"path": answer.path, "file": self._placed(answer.path, answer.data or b"")}
+        return {"path": answer.path, "file": self._place_file(answer.path, answer.data or b"")}
 
-    def _placed(self, path: str, data: bytes) -> str:
-        """Writes a file, if it does not stand there already; gives its place below the sample's folder."""
-        known = self._place_of.get((path, data))
-        if known is not None:
-            return known
-        place = path
-        if not is_inside(path) or not self._written(path, data):
-            self._also += 1
-            place = f"{ALSO}/{self._also:04}"
-            (self._folder / ALSO).mkdir(exist_ok=True)
-            _write_new(self._folder / place, data)
-        self._place_of[path, data] = place
-        return place
+    def _place_file(self, path: str, data: bytes) -> str:
+        """Writes a file unless the same bytes are written for that path; returns its path below the sample's folder."""
+        written = self._written_paths.get((path, data))
+        if written is not None:
+            return written
+        target = path
+        if not is_below_root(path) or not self._write_in_tree(path, data):
+            self._other_files += 1
+            target = f"{OTHER_FILES_FOLDER}/{self._other_files:04}"
+            (self._folder / OTHER_FILES_FOLDER).mkdir(exist_ok=True)
+            _write_new(self._folder / target, data)
+        self._written_paths[path, data] = target
+        return target
 
-    def _written(self, path: str, data: bytes) -> bool:
-        """Writes a file in the tree; False where something else stands there."""
+    def _write_in_tree(self, path: str, data: bytes) -> bool:
+        """Writes a file at its own path; False if that is not possible or other bytes are there."""
         target = self._folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             _write_new(target, data)
         except FileExistsError:
-            # Two names of one merged cache are one file.
+            # Two names of one merged cache lead to the same file.
             return target.is_file() and target.read_bytes() == data
         except (NotADirectoryError, IsADirectoryError):
             return False
         except OSError as error:
-            if error.errno in LOOPS:
+            if error.errno in UNUSABLE_PATH_ERRNOS:
                 return False
             raise
         return True
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Only to a neighbour, as in /sys/kernel/slab: such a link leads nowhere else.
-            if target is not None and _is_name(target) and is_inside(f"{folder.path}/{name}") and _is_name(name):
+            # Only links to a name in the same folder, as in /sys/kernel/slab: they cannot lead outside.
+            if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
                 (parent / target).mkdir(exist_ok=True)
@@ -184,15 +183,14 @@ class _SampleFolder:
                     (parent / name).symlink_to(target)
 
     def _make_folders(self, folder: FolderRead) -> None:
-        """What else was in a folder that was listed, as empty folders: a list cannot tell files from folders."""
+        """Creates empty folders for listed names that are not there; a listing does not tell files from folders."""
         for name, target in (folder.entries or {}).items():
-            if target is None and _is_name(name) and is_inside(f"{folder.path}/{name}"):
+            if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):
                 with suppress(FileExistsError, NotADirectoryError):
                     (self._folder / folder.path / name).mkdir(parents=True)
 
 
-LOOPS = (40, 36)
-"""ELOOP and ENAMETOOLONG: nothing can be written at such a path."""
+UNUSABLE_PATH_ERRNOS = (errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def _is_name(text: str) -> bool:
@@ -205,12 +203,12 @@ def _write_new(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def _write_json(path: Path, found: Json) -> None:
-    _write_new(path, (json.dumps(found, ensure_ascii=True, indent=1) + "\n").encode("ascii"))
+def _write_json(path: Path, document: Json) -> None:
+    _write_new(path, (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii"))
 
 
-def _utc(unix_s: float | None) -> str | None:
-    """The time for a person; the other one is exact."""
+def _iso_utc(unix_s: float | None) -> str | None:
+    """The time in ISO 8601, for people; `taken_at_unix_s` is the exact one. None if there is no such date."""
     if unix_s is None:
         return None
     try:

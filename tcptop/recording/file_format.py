@@ -1,8 +1,8 @@
-"""The SQLite file of a recording: what marks it as one, its tables, and the way it is opened.
+"""The SQLite file of a recording: its header, its tables, and opening it safely.
 
-A rollback journal (journal_mode=DELETE), so that between two samples the one file holds everything: a write-ahead log
-would keep the last minutes in a second file. What was being written when a recorder was killed is rolled back by the
-journal beside the file when it is opened next.
+The file uses a rollback journal (journal_mode=DELETE), so between two samples it is complete in itself; a write-ahead
+log would hold the last minutes in a second file. If a recorder is killed while writing, the journal stays beside the
+file, and the next open rolls the unfinished sample back.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from tcptop.errors import TcptopError
 from tcptop.text.printable import printable
 
 APPLICATION_ID = 0x54435054
-"""`TCPT`, at byte 68 of the file (https://www.sqlite.org/fileformat.html)."""
-SCHEMA = 1
+"""`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
+SCHEMA_VERSION = 1
 
-MAGIC = b"SQLite format 3\0"
+SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 ROLLBACK_FORMAT = b"\1\1"
-"""At byte 18: neither reader nor writer needs a write-ahead log."""
+"""Write and read version, at byte 18 of the header: rollback journal, no write-ahead log."""
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""At the end of a journal that names another file: none of ours does."""
+"""Ends a journal that names a super-journal, i.e. a transaction over several files. tcptop never writes one."""
 
 TABLES = (
     "CREATE TABLE sample (number INTEGER PRIMARY KEY, begins_block INTEGER, taken_at_unix_s REAL, "
@@ -36,20 +36,29 @@ TABLES = (
     "CREATE TABLE content (digest BLOB PRIMARY KEY, data BLOB)",
     "CREATE TABLE content_use (block INTEGER, digest BLOB, PRIMARY KEY (block, digest))",
 )
-"""`sample` is small, so that a day opens at once; `record` has what each holds. A block goes by its first sample."""
+"""Tables of a recording.
 
-EXPECTED = {(sql.split()[2], sql) for sql in TABLES}
-LOCKED_S = 5.0
+- sample: a small row for each sample, so that a recording of a whole day opens at once. `begins_block` is 1 for the
+  first sample of a block, else NULL.
+- record: the sample itself, packed (see checksum.py).
+- content: large files (BTF), packed, by SHA-256 digest.
+- content_use: the digests that each block needs; a block is identified by the number of its first sample.
+"""
+
+EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
+"""Name and SQL of each table, as sqlite_master has them."""
+
+LOCK_TIMEOUT_S = 5.0
 
 
-def new_file(path: str) -> sqlite3.Connection:
-    """Makes an empty recording; raises TcptopError where the file is there already or cannot be made."""
+def create_file(path: str) -> sqlite3.Connection:
+    """Creates an empty recording; raises TcptopError if the file exists or cannot be created."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = _connected(path, "rw")
+        connection = _connect(path, "rw")
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         with connection:
             connection.execute("BEGIN")
             for table in TABLES:
@@ -58,24 +67,24 @@ def new_file(path: str) -> sqlite3.Connection:
     except OSError as error:
         raise TcptopError(f"{printable(path)}: {error.strerror}") from None
     except sqlite3.Error as error:
-        raise TcptopError(f"{printable(path)}: {reason(error)}") from None
+        raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
 
 
-def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
-    """Opens a recording.
+def open_file(path: str, write: bool = False) -> sqlite3.Connection:
+    """Opens a recording, after rolling back an unfinished sample.
 
     Raises:
-        TcptopError: where it is none, is of a newer schema, or is damaged so far that nothing of it can be read.
-        OSError: where it cannot be read at all.
+        TcptopError: if the file is not a recording, has another schema version, or is too damaged to open.
+        OSError: if the file cannot be read.
 
     """
     where = printable(path)
     check_header(path)
-    with told(where):
+    with sqlite_errors_in_one_line(where):
         _roll_back(path)
-        connection = _connected(path, "rw" if write else "ro")
+        connection = _connect(path, "rw" if write else "ro")
         try:
-            # Nothing in the file may run anything: not a view, not a trigger, not a function in a table.
+            # Code in the file (views, triggers, functions in the schema) must not run.
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
             if not write:
@@ -88,59 +97,59 @@ def opened_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 
 def check_header(path: str) -> None:
-    """Looks at the file's first bytes before SQLite does; raises as `opened_file`."""
+    """Checks the first bytes of the file before SQLite reads it; raises as `open_file` does."""
     where = printable(path)
-    with open(path, "rb") as file:  # noqa: PTH123 (its OSError is for the caller)
+    with open(path, "rb") as file:  # noqa: PTH123 (the caller handles OSError)
         header = file.read(HEADER_BYTES)
     if not is_sqlite(header):
         raise TcptopError(f"{where}: not a recording")
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
     if application != APPLICATION_ID:
         raise TcptopError(f"{where}: an SQLite file of another program, not a recording")
-    if schema != SCHEMA:
-        newer = schema > SCHEMA
-        advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop wrote such a file"
-        raise TcptopError(f"{where}: its schema is {schema}, and only {SCHEMA} is known here; {advice}")
+    if schema != SCHEMA_VERSION:
+        newer = schema > SCHEMA_VERSION
+        advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop writes such a file"
+        raise TcptopError(f"{where}: its schema is {schema}, and this tcptop reads only {SCHEMA_VERSION}; {advice}")
     if header[18:20] != ROLLBACK_FORMAT:
         raise TcptopError(f"{where}: damaged: it claims a write-ahead log, which a recording never has")
 
 
 def is_sqlite(header: bytes) -> bool:
-    """Whether a file that begins so is one of SQLite's."""
-    return len(header) >= HEADER_BYTES and header.startswith(MAGIC)
+    """Whether these first bytes of a file are an SQLite header."""
+    return len(header) >= HEADER_BYTES and header.startswith(SQLITE_MAGIC)
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
-    """Makes one line of what SQLite raises within."""
+def sqlite_errors_in_one_line(where: str) -> Iterator[None]:
+    """Turns an SQLite error raised within into a TcptopError of one line."""
     try:
         yield
     except SQLITE_ERRORS as error:
-        raise TcptopError(f"{where}: {reason(error)}") from None
+        raise TcptopError(f"{where}: {sqlite_error_text(error)}") from None
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""What SQLite raises; the second where its own message quotes bytes of a damaged file."""
+"""Errors that SQLite calls raise. UnicodeDecodeError: its message quoted bytes of a damaged file."""
 
 
-def reason(error: Exception) -> str:
-    """What an error of SQLite's means to a person."""
+def sqlite_error_text(error: Exception) -> str:
+    """One line for the user: the meaning of an SQLite error."""
     text = str(error) if isinstance(error, sqlite3.Error) else "malformed"
     if "full" in text:
-        return "the disk is full; what was recorded until now can be read"
+        return "the disk is full; the samples recorded so far can be read"
     if "locked" in text:
         return "another program is writing into it; is tcptop recording there already?"
     if "readonly" in text:
-        return "a recorder was killed while it wrote here; open it once as its owner, with its -journal beside it"
+        return "a recorder was killed while writing it; open it once as its owner, with its -journal file beside it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable(text)
 
 
-def _connected(path: str, mode: str) -> sqlite3.Connection:
-    # The path is quoted whole: a `?` in a name must not become an option.
+def _connect(path: str, mode: str) -> sqlite3.Connection:
+    # The whole path is quoted: a `?` in a file name must not begin the URI's parameters.
     uri = f"file:{quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100
-    connection = sqlite3.connect(uri, uri=True, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA mmap_size = 0")
     connection.text_factory = bytes
     return connection
@@ -150,18 +159,19 @@ def _check_tables(connection: sqlite3.Connection, where: str) -> None:
     found = set()
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master LIMIT 100"):
         if kind == b"index" and sql is None:
-            continue  # SQLite's own, of a primary key
+            continue  # the automatic index of a primary key
         if kind != b"table" or not isinstance(name, bytes) or not isinstance(sql, bytes):
             raise TcptopError(f"{where}: its tables are not those of a recording")
         found.add((name.decode("utf-8", "replace"), sql.decode("utf-8", "replace")))
-    if found != EXPECTED:
+    if found != EXPECTED_TABLES:
         raise TcptopError(f"{where}: its tables are not those of a recording")
 
 
 def _roll_back(path: str) -> None:
-    """Undoes the sample that was being written when a recorder was killed, if one was.
+    """Rolls back the unfinished sample of a recorder that was killed.
 
-    A reader may not, so that the file is opened for writing once. Only a journal of ours is followed.
+    A read-only connection cannot do that, so the file is opened for writing once. A journal that names a super-journal
+    is refused: SQLite would open, and may delete, the file that it names.
     """
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
@@ -169,10 +179,10 @@ def _roll_back(path: str) -> None:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:
-                raise TcptopError(f"{printable(journal)}: not the journal of a recording; take it away")
+                raise TcptopError(f"{printable(journal)}: not the journal of a recording; remove it")
         if size == 0 or not os.access(path, os.W_OK):
             return
-        connection = _connected(path, "rw")
+        connection = _connect(path, "rw")
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:

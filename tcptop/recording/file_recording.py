@@ -1,4 +1,4 @@
-"""A recording's file as samples: its times at once, each sample when it is asked for."""
+"""A recording from its file: the times are read when it is opened, a sample on request."""
 
 from __future__ import annotations
 
@@ -11,49 +11,50 @@ from typing import Any
 
 from tcptop.errors import TcptopError
 from tcptop.recording.bounded_cache import BoundedCache
-from tcptop.recording.checksum import MOST_UNPACKED_BYTES, DamagedError, unpacked
-from tcptop.recording.file_format import SQLITE_ERRORS, opened_file, reason, told
-from tcptop.recording.recording import KeptSample, Summary
-from tcptop.recording.replay import Replay, Replayed
-from tcptop.recording.sample_record import SampleRecord, parsed_record
+from tcptop.recording.checksum import MAX_UNPACKED_BYTES, DamagedError, unpack
+from tcptop.recording.file_format import SQLITE_ERRORS, open_file, sqlite_error_text, sqlite_errors_in_one_line
+from tcptop.recording.recording import RecordedSample, TimelineCounts
+from tcptop.recording.replay import Replay, ReplayedSample
+from tcptop.recording.sample_record import SampleRecord, parse_record
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
-MOST_SAMPLES = 5_000_000
-"""Two months at one a second; what is listed of each takes 32 bytes."""
-MOST_KEPT_BYTES = 8 << 20
-"""Of records, unpacked."""
-RECORD_BYTES = 1 << 12
-"""What a record takes at least."""
-MOST_KEPT_SAMPLES = 4
+MAX_SAMPLES = 5_000_000
+"""Two months at one sample a second. Each takes 32 bytes in the arrays of numbers, times and counts."""
+MAX_CACHED_BYTES = 8 << 20
+"""Limit of the cache of unpacked records."""
+RECORD_OVERHEAD_BYTES = 1 << 12
+"""Assumed overhead of a cached record, added to its size."""
+MAX_CACHED_SAMPLES = 4
 
 NO_COUNT = -1
-MOST_COUNT = 1 << 62
-MOST_UNIX_S = 1e11
+"""Stands for an unknown count in the arrays."""
+MAX_COUNT = 1 << 62
+MAX_UNIX_S = 1e11
 
 Row = tuple[Any, ...]
 
 
 class FileRecording:
-    """The samples of one file; another tcptop may still be adding to it, and what it adds is not seen."""
+    """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
-        """Opens a file of `tcptop record`; raises TcptopError or OSError as `opened_file` does."""
+        """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if it holds no sample."""
         self.path = path
-        self._connection = opened_file(path)
+        self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
         self._allocated = array("q")
         self._time_wait = array("q")
         self._counts = (self._allocated, self._time_wait)
-        self._records: BoundedCache[int, SampleRecord] = BoundedCache(MOST_KEPT_BYTES)
+        self._records: BoundedCache[int, SampleRecord] = BoundedCache(MAX_CACHED_BYTES)
         self._contents: dict[bytes, bytes] = {}
-        self._is_cut = False
-        self._samples: dict[int, Replayed] = {}
-        self._replay = Replay(self._record, self._content)
+        self._list_is_damaged = False
+        self._samples: dict[int, ReplayedSample] = {}
+        self._replay = Replay(self._read_record, self._read_content)
         try:
-            with told(printable(path)):
-                self._list()
+            with sqlite_errors_in_one_line(printable(path)):
+                self._list_samples()
         except BaseException:
             self.close()
             raise
@@ -62,122 +63,124 @@ class FileRecording:
         return len(self._numbers)
 
     def taken_at_unix_s(self, index: int) -> float | None:
-        """When a sample was taken."""
+        """The time of a sample; None if unknown."""
         time_s = self._times[index]
         return None if math.isnan(time_s) else time_s
 
-    def summary(self, index: int) -> Summary:
-        """What a time line shows of a sample."""
+    def timeline_counts(self, index: int) -> TimelineCounts:
+        """The counts of one sample, for the time line."""
         allocated, time_wait = self._allocated[index], self._time_wait[index]
-        return Summary(
+        return TimelineCounts(
             None if allocated == NO_COUNT else allocated,
             None if time_wait == NO_COUNT else time_wait,
         )
 
-    def largest(self, indices: range) -> Summary:
-        """The largest of each count in a range."""
+    def largest_counts(self, indices: range) -> TimelineCounts:
+        """The largest value of each count over a range of samples."""
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
-        return Summary(*(None if count == NO_COUNT else count for count in most))
+        return TimelineCounts(*(None if count == NO_COUNT else count for count in most))
 
     def snapshot(self, index: int) -> Snapshot:
-        """The sample as it was live."""
-        return self._replayed(index).kept.snapshot
+        """The snapshot as it was live."""
+        return self._replayed(index).sample.snapshot
 
-    def kept(self, index: int) -> KeptSample:
-        """The same with what was read."""
-        return self._replayed(index).kept
+    def sample(self, index: int) -> RecordedSample:
+        """The snapshot with the bytes that were read."""
+        return self._replayed(index).sample
 
-    def damaged(self, index: int) -> str | None:
-        """What of a sample is damaged."""
-        return self._replayed(index).damaged
+    def damage(self, index: int) -> str | None:
+        """The damage to a sample, in one line; None if it is intact."""
+        return self._replayed(index).damage
 
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
 
-    def _content(self, digest: bytes) -> bytes:
-        """The bytes of a large file; raises ValueError where they are lost or damaged."""
-        kept = self._contents.get(digest)
-        if kept is None:
-            kept = unpacked(self._blob("content", "digest", digest), 0)
-            if sha256(kept).digest() != digest:
-                raise DamagedError("a large file that it refers to is another")
-            self._contents = {digest: kept}
-        return kept
+    def _read_content(self, digest: bytes) -> bytes:
+        """The bytes of a large file; raises ValueError if they are missing or damaged."""
+        content = self._contents.get(digest)
+        if content is None:
+            content = unpack(self._read_blob("content", "digest", digest), 0)
+            if sha256(content).digest() != digest:
+                raise DamagedError("a large file that it refers to does not match its digest")
+            self._contents = {digest: content}
+        return content
 
-    def _replayed(self, index: int) -> Replayed:
+    def _replayed(self, index: int) -> ReplayedSample:
         number = self._numbers[index]
-        found = self._samples.get(number)
-        if found is None:
-            found = self._replay.replayed(number, self.taken_at_unix_s(index))
-            while len(self._samples) >= MOST_KEPT_SAMPLES:
+        sample = self._samples.get(number)
+        if sample is None:
+            sample = self._replay.replay(number, self.taken_at_unix_s(index))
+            while len(self._samples) >= MAX_CACHED_SAMPLES:
                 del self._samples[next(iter(self._samples))]
-            self._samples[number] = found
-        return found
+            self._samples[number] = sample
+        return sample
 
-    def _record(self, number: int) -> SampleRecord:
-        """The record of a number; raises ValueError where it is damaged or gone."""
-        found = self._records.get(number)
-        if found is None:
-            data = unpacked(self._blob("record", "number", number), number)
-            found = parsed_record(data)
-            self._records.put(number, found, RECORD_BYTES + len(data))
-        return found
+    def _read_record(self, number: int) -> SampleRecord:
+        """The record with this number; raises ValueError if it is damaged or missing."""
+        record = self._records.get(number)
+        if record is None:
+            data = unpack(self._read_blob("record", "number", number), number)
+            record = parse_record(data)
+            self._records.put(number, record, RECORD_OVERHEAD_BYTES + len(data))
+        return record
 
-    def _blob(self, table: str, key: str, value: int | bytes) -> bytes:
+    def _read_blob(self, table: str, key: str, value: int | bytes) -> bytes:
         query = (
             f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
         )
         try:
-            row = self._connection.execute(query, (MOST_UNPACKED_BYTES, value)).fetchone()
+            row = self._connection.execute(query, (MAX_UNPACKED_BYTES, value)).fetchone()
         except SQLITE_ERRORS as error:
-            raise DamagedError(reason(error)) from None
+            raise DamagedError(sqlite_error_text(error)) from None
         if row is None:
             raise DamagedError("it is not in the file")
         if not isinstance(row[0], bytes):
-            raise DamagedError("it is no record")
+            raise DamagedError("it is not a record")
         return row[0]
 
-    def _list(self) -> None:
-        """Lists the samples. Where the list is damaged, those that only the records know of have no time there."""
-        listed = list(self._rows("SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number"))
-        if self._is_cut:
-            listed = self._listed_around_damage(listed)
+    def _list_samples(self) -> None:
+        """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
+        query = "SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number"
+        listed = list(self._read_rows(query))
+        if self._list_is_damaged:
+            listed = self._list_around_damage(listed, query)
         if not listed:
-            raise TcptopError(f"{printable(self.path)}: {'damaged: ' if self._is_cut else ''}it holds no sample")
-        if len(listed) > MOST_SAMPLES:
+            damaged = "damaged: " if self._list_is_damaged else ""
+            raise TcptopError(f"{printable(self.path)}: {damaged}it holds no sample")
+        if len(listed) > MAX_SAMPLES:
             raise TcptopError(
-                f"{printable(self.path)}: holds more than {MOST_SAMPLES} samples; no recorder keeps so many"
+                f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
         for number, taken_at_unix_s, allocated, time_wait in listed:
             self._numbers.append(number)
-            self._times.append(_time(taken_at_unix_s))
-            self._allocated.append(_count(allocated))
-            self._time_wait.append(_count(time_wait))
+            self._times.append(_valid_time(taken_at_unix_s))
+            self._allocated.append(_valid_count(allocated))
+            self._time_wait.append(_valid_count(time_wait))
 
-    def _listed_around_damage(self, listed: list[Row]) -> list[Row]:
-        """The list from its other end too, and what only the records themselves tell."""
-        found: dict[int, Row] = {}
+    def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
+        """The list, completed from its other end, backwards up to the damage, and with the numbers of all records."""
+        row_of: dict[int, Row] = {}
         for order in ("", " DESC"):
-            for (number,) in self._rows(f"SELECT number FROM record ORDER BY number{order}"):
-                found.setdefault(number, (number, None, None, None))
-        listed += self._rows("SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number DESC")
-        found.update((row[0], row) for row in listed)
-        return [found[number] for number in sorted(found)]
+            for (number,) in self._read_rows(f"SELECT number FROM record ORDER BY number{order}"):
+                row_of.setdefault(number, (number, None, None, None))
+        listed += self._read_rows(f"{query} DESC")
+        row_of.update((row[0], row) for row in listed)
+        return [row_of[number] for number in sorted(row_of)]
 
-    def _rows(self, query: str) -> Iterator[Row]:
-        """What a query gives, up to damage."""
+    def _read_rows(self, query: str) -> Iterator[Row]:
+        """The rows of a query up to the first damage, which sets `_list_is_damaged`."""
         try:
-            yield from self._connection.execute(f"{query} LIMIT {MOST_SAMPLES + 1}")
+            yield from self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
         except sqlite3.OperationalError:
             raise
         except (sqlite3.DatabaseError, UnicodeDecodeError):
-            self._is_cut = True
+            self._list_is_damaged = True
 
 
-def _time(found: object) -> float:
-    return found if isinstance(found, float) and abs(found) < MOST_UNIX_S else math.nan
+def _valid_time(value: object) -> float:
+    return value if isinstance(value, float) and abs(value) < MAX_UNIX_S else math.nan
 
 
-def _count(found: object) -> int:
-    return found if isinstance(found, int) and 0 <= found < MOST_COUNT else NO_COUNT
+def _valid_count(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < MAX_COUNT else NO_COUNT

@@ -1,4 +1,4 @@
-"""Opens whatever is a recording, by what it holds and not by its name."""
+"""Opens a recording of any kind; the kind follows from the contents, not from the name."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
 from tcptop.text.printable import printable
 
-KNOWN = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
+ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
 
 
 def open_recording(path: str) -> Recording:
-    """The recording at a path.
+    """Opens the recording at a path.
 
     Raises:
-        TcptopError: where there is none, it may not be read, or it is something else.
+        TcptopError: if the path does not exist, cannot be read, or is not a recording.
 
     """
     where = printable(path)
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 (a path that no system call takes is told by its error)
+        mode = os.stat(path).st_mode  # noqa: PTH116 (ValueError below: a path with a NUL byte)
     except OSError as error:
         raise TcptopError(f"{where}: {error.strerror}") from None
     except ValueError:
         raise TcptopError(f"{where}: no file can have such a name") from None
     try:
         if stat.S_ISDIR(mode):
-            return _opened_folder(path)
+            return _open_folder(path)
         if stat.S_ISREG(mode):
-            return _opened_file(path)
+            return _open_regular_file(path)
     except OSError as error:
         raise TcptopError(f"{where}: {error.strerror}") from None
-    raise TcptopError(f"{where}: neither a file nor a folder; give {KNOWN}")
+    raise TcptopError(f"{where}: neither a file nor a folder; give {ACCEPTED}")
 
 
-def _opened_folder(path: str) -> Recording:
+def _open_folder(path: str) -> Recording:
     if os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
         return SavedTree(path)
     if os.path.isfile(os.path.join(path, LIST_NAME)):  # noqa: PTH113, PTH118
         return ExportedFolder(path)
-    raise TcptopError(f"{printable(path)}: holds no recording; give {KNOWN}")
+    raise TcptopError(f"{printable(path)}: holds no recording; give {ACCEPTED}")
 
 
-def _opened_file(path: str) -> Recording:
+def _open_regular_file(path: str) -> Recording:
     with open(path, "rb") as file:  # noqa: PTH123 (as above)
         header = file.read(HEADER_BYTES)
     if is_sqlite(header):

@@ -1,4 +1,4 @@
-"""Writes samples into a recording's file, one transaction each, and keeps a ring within its bounds."""
+"""Writes samples into a recording, one transaction each, and drops the oldest to keep a ring within its bounds."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.recording.checksum import packed
-from tcptop.recording.file_format import new_file, opened_file, reason
+from tcptop.recording.checksum import pack
+from tcptop.recording.file_format import create_file, open_file, sqlite_error_text
 from tcptop.recording.record_writer import RecordWriter
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
-SHARED_BYTES = 1 << 20
-"""A file that is larger (BTF) is kept once and not with every whole copy."""
+SHARED_FILE_BYTES = 1 << 20
+"""Files of this size and above (BTF) are stored once, in the table `content`, and not with every whole copy."""
 
-LEAST_RING_BYTES = 1 << 20
+MIN_RING_BYTES = 1 << 20
+"""Minimum of --max-size: a smaller ring could not hold a minute of samples."""
 
 SPARE_PAGES = 8
-"""Of SQLite's own, that one sample may need beside its bytes."""
+"""Pages that SQLite may need for a sample in addition to the sample's bytes (b-tree and overflow pages)."""
 
 
 class Bounds(NamedTuple):
-    """What a ring may hold; the oldest goes first. None is without a bound."""
+    """Limits of a ring, which drops its oldest samples first; None for no limit."""
 
     size_bytes: int | None = None
     age_s: float | None = None
@@ -38,94 +39,96 @@ NO_BOUNDS = Bounds()
 
 
 class Recorder:
-    """One file that samples are added to. Its methods may be called from one thread at a time, whichever it is."""
+    """Adds samples to one file. Any thread may call its methods, but only one thread at a time."""
 
     def __init__(
         self,
         path: str,
         bounds: Bounds = NO_BOUNDS,
-        scrubbed: Callable[[SourceRead], SourceRead] | None = None,
+        scrub: Callable[[SourceRead], SourceRead] | None = None,
     ) -> None:
-        """Opens the file, or makes it; a file that is no recording is left as it is.
+        """Opens the file for appending, or creates it; `scrub` is applied to every read before it is stored.
+
+        A file that is not a recording is left unchanged.
 
         Raises:
-            TcptopError: in one line, where that cannot be done.
+            TcptopError: if the file cannot be opened or created, or another recorder holds it.
 
         """
         self.path = path
         self.samples = 0
         self._bounds = bounds
-        self._scrubbed = scrubbed
-        self._connection = self._opened()
-        self._lock = self._locked()
-        self._writer = RecordWriter(self._digest)
+        self._scrubbed = scrub
+        self._connection = self._open()
+        self._lock_descriptor = self._lock_file()
+        self._writer = RecordWriter(self._add_content)
         self._new_contents: dict[bytes, bytes] = {}
-        self._used: set[bytes] = set()
+        self._used_digests: set[bytes] = set()
         try:
             last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
             self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
         except sqlite3.Error as error:
             self.close()
-            raise TcptopError(f"{printable(path)}: {reason(error)}") from None
+            raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
         self._next_number = 0 if last is None else int(last) + 1
         self._block = self._next_number
 
-    def keep(self, read: SourceRead) -> None:
-        """Takes what a sampler hands on of each read; writes nothing yet."""
-        self._writer.keep(self._scrubbed(read) if self._scrubbed else read)
+    def add_read(self, read: SourceRead) -> None:
+        """Adds a read of a source, for the next samples; writes nothing yet."""
+        self._writer.add_read(self._scrubbed(read) if self._scrubbed else read)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Adds a sample; it is in the file when this returns.
+        """Appends a sample and commits it.
 
         Raises:
-            TcptopError: in one line, where it cannot be written; what was written before stays.
+            TcptopError: if the sample cannot be written; the samples before it stay.
 
         """
         try:
-            if not self._added(snapshot):
-                # The block that this sample would belong to has to go: it becomes the first of another.
+            if not self._try_write(snapshot):
+                # The ring has to drop the block that this sample belongs to, so the sample begins a new one.
                 self._writer.forget_block()
-                self._added(snapshot)
+                self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
             self._writer.forget_block()
-            why = reason(error) if isinstance(error, sqlite3.Error) else str(error)
-            raise TcptopError(f"{printable(self.path)}: {why}") from None
+            text = sqlite_error_text(error) if isinstance(error, sqlite3.Error) else str(error)
+            raise TcptopError(f"{printable(self.path)}: {text}") from None
         self._next_number += 1
         self.samples += 1
 
     def close(self) -> None:
-        """Closes the file; again does nothing."""
+        """Closes the file; a second call does nothing."""
         self._connection.close()
-        if self._lock >= 0:
-            os.close(self._lock)  # after SQLite's own, whose locks would go with any descriptor of the file
-            self._lock = -1
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's own locks
+            self._lock_descriptor = -1
 
-    def _digest(self, data: bytes) -> bytes | None:
-        """Keeps a large file's bytes once, with the next sample that is written."""
-        if len(data) < SHARED_BYTES:
+    def _add_content(self, data: bytes) -> bytes | None:
+        """The digest under which a large file is stored with the next sample; None if the file is small."""
+        if len(data) < SHARED_FILE_BYTES:
             return None
         digest = sha256(data).digest()
-        self._used.add(digest)
+        self._used_digests.add(digest)
         self._new_contents[digest] = data
         return digest
 
-    def _opened(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         try:
-            there = os.stat(self.path).st_size > 0  # noqa: PTH116 (as a path that may be anything)
+            has_content = os.stat(self.path).st_size > 0  # noqa: PTH116 (ValueError below: a path with a NUL byte)
         except FileNotFoundError:
-            there = False
+            has_content = False
         except (OSError, ValueError) as error:
             text = error.strerror if isinstance(error, OSError) else "no file can have such a name"
             raise TcptopError(f"{printable(self.path)}: {text}") from None
-        if not there:
-            return _settled(new_file(self.path))
+        if not has_content:
+            return _configure(create_file(self.path))
         try:
-            return _settled(opened_file(self.path, write=True))
+            return _configure(open_file(self.path, write=True))
         except OSError as error:
             raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
-    def _locked(self) -> int:
-        """A descriptor that holds the file against a second recorder; readers do not mind it."""
+    def _lock_file(self) -> int:
+        """Locks the file against a second recorder (flock); readers take no such lock. Returns the descriptor."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,26 +138,26 @@ class Recorder:
             raise TcptopError(f"{printable(self.path)}: tcptop is recording into it already") from None
         return descriptor
 
-    def _added(self, snapshot: Snapshot) -> bool:
-        """Writes a sample; False where there is room for it only without the block that it belongs to."""
+    def _try_write(self, snapshot: Snapshot) -> bool:
+        """Writes a sample; False if it fits only after its own block is dropped."""
         number = self._next_number
         self._new_contents.clear()
-        self._used.clear()
+        self._used_digests.clear()
         begins = self._writer.begins_block(number)
-        record = packed(self._writer.record(snapshot, number), number)
+        record = pack(self._writer.record(snapshot, number), number)
         if begins:
             self._block = number
         with _transaction(self._connection):
             contents = [
-                (digest, packed(data, 0)) for digest, data in self._new_contents.items() if self._is_new(digest)
+                (digest, pack(data, 0)) for digest, data in self._new_contents.items() if self._is_new_content(digest)
             ]
             needed_bytes = len(record) + sum(len(data) for _, data in contents)
-            if not self._made_room(needed_bytes, snapshot.taken_at_unix_s, begins):
+            if not self._make_room(needed_bytes, snapshot.taken_at_unix_s, begins):
                 return False
             self._insert(snapshot, number, begins, record, contents)
         return True
 
-    def _is_new(self, digest: bytes) -> bool:
+    def _is_new_content(self, digest: bytes) -> bool:
         return self._connection.execute("SELECT 1 FROM content WHERE digest = ?", (digest,)).fetchone() is None
 
     def _insert(
@@ -169,11 +172,11 @@ class Recorder:
         )
         execute("INSERT INTO record VALUES (?, ?)", (number, record))
         self._connection.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", contents)
-        uses = [(self._block, digest) for digest in self._used]
+        uses = [(self._block, digest) for digest in self._used_digests]
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
-    def _made_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
-        """Takes out the oldest blocks while there is more than the bounds allow; False where that is not enough."""
+    def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
+        """Drops the oldest blocks until the sample fits the bounds; False if only its own block is left to drop."""
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
             return True
@@ -187,7 +190,7 @@ class Recorder:
                 return True
             if len(blocks) == 0:
                 most = self._bounds.size_bytes
-                raise ValueError(f"one sample needs more than the {most} bytes of --max-size; allow more")
+                raise ValueError(f"one sample does not fit into --max-size ({most} bytes); allow more")
             if len(blocks) == 1 and not begins:
                 return False
             end = blocks[1][0] if len(blocks) > 1 else self._next_number
@@ -196,8 +199,8 @@ class Recorder:
             execute("DELETE FROM content_use WHERE block < ?", (end,))
             execute(
                 "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM content_use) "
-                f"AND digest NOT IN ({', '.join('?' * len(self._used))})",
-                tuple(self._used),
+                f"AND digest NOT IN ({', '.join('?' * len(self._used_digests))})",
+                tuple(self._used_digests),
             )
 
     def _is_too_large(self, needed_bytes: int) -> bool:
@@ -210,7 +213,7 @@ class Recorder:
         return bool((pages - free_pages + needed_pages) * self._page_bytes > most_bytes)
 
     def _is_too_old(self, next_at_unix_s: float | None, now_unix_s: float | None) -> bool:
-        """Whether the oldest block can go: the one after it began before what is to be kept."""
+        """Whether all of the oldest block is too old, i.e. the next block began before the oldest time to keep."""
         age_s = self._bounds.age_s
         if age_s is None or next_at_unix_s is None or now_unix_s is None:
             return False
@@ -219,7 +222,7 @@ class Recorder:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All of what is done within, or nothing of it."""
+    """One write transaction: committed at the end, rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -230,8 +233,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _settled(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Ready for a sample each second: synced, so that a machine that stops loses no more than that sample."""
+def _configure(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Sets the journal and sync modes of a writer.
+
+    NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the last sample at
+    most, and a commit each second stays cheap.
+    """
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection

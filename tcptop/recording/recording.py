@@ -1,4 +1,4 @@
-"""What every recording can do, wherever its samples come from: a file, a saved tree, an exported folder."""
+"""The interface of a recording, whether its samples come from a file, a saved tree or an exported folder."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 
-class Summary(NamedTuple):
-    """What a time line shows of one sample without opening it. None is not known."""
+class TimelineCounts(NamedTuple):
+    """Socket counts of one sample, for the time line. None if unknown."""
 
     allocated: int | None
     """TCP sockets of the machine."""
@@ -20,69 +20,69 @@ class Summary(NamedTuple):
     """TIME_WAIT sockets of one network namespace."""
 
 
-class KeptSample(NamedTuple):
-    """A sample with every byte that it was made of."""
+class RecordedSample(NamedTuple):
+    """A sample with the bytes that it was parsed from."""
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
-    """Of each source the read that its reading was made of, and that of the reading before, where they are known."""
+    """For each source, the read behind its reading and the read behind the reading before, where recorded."""
 
 
-NO_SUMMARY = Summary(None, None)
+UNKNOWN_COUNTS = TimelineCounts(None, None)
 
 
-def largest_of(summaries: Iterable[Summary]) -> Summary:
-    """The largest of each count."""
-    found = list(summaries)
-    return Summary(
-        max((each.allocated for each in found if each.allocated is not None), default=None),
-        max((each.time_wait for each in found if each.time_wait is not None), default=None),
+def largest_counts(counts: Iterable[TimelineCounts]) -> TimelineCounts:
+    """The largest value of each count; None where no sample has one."""
+    known = list(counts)
+    return TimelineCounts(
+        max((each.allocated for each in known if each.allocated is not None), default=None),
+        max((each.time_wait for each in known if each.time_wait is not None), default=None),
     )
 
 
 def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
-    """Raises TcptopError with the number of damaged samples and the first damage."""
+    """Raises TcptopError with the number of damaged samples and the first of their descriptions."""
     if damages:
         samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
         raise TcptopError(f"{printable(path)}: {samples}: {damages[0]}")
 
 
 class Recording(Protocol):
-    """Samples in the order of their times, numbered from 0. None of the methods raises for what a file holds."""
+    """Samples in the order in which they were taken, numbered from 0. No method raises for damaged or hostile data."""
 
     @property
     def path(self) -> str:
-        """Where it was opened from."""
+        """The path that was opened."""
         ...
 
     def __len__(self) -> int:
-        """How many samples it has; at least 1."""
+        """The number of samples; at least 1."""
         ...
 
     def taken_at_unix_s(self, index: int) -> float | None:
-        """When a sample was taken; None for a saved tree without a time."""
+        """The time of a sample; None if unknown, as for a saved tree without a time."""
         ...
 
-    def summary(self, index: int) -> Summary:
-        """What a time line shows of a sample; opens none."""
+    def timeline_counts(self, index: int) -> TimelineCounts:
+        """The counts of one sample, for the time line; a file of samples lists them, so that none is parsed."""
         ...
 
-    def largest(self, indices: range) -> Summary:
-        """The largest of each count that the samples of a range have; None where none of them tells."""
+    def largest_counts(self, indices: range) -> TimelineCounts:
+        """The largest value of each count over a range of samples; None where no sample has one."""
         ...
 
     def snapshot(self, index: int) -> Snapshot:
-        """The sample as it was live, but for the machine's load; what is damaged is a reading that failed."""
+        """The snapshot as it was live, without the machine's load; a damaged source is a reading in state `failed`."""
         ...
 
-    def damaged(self, index: int) -> str | None:
-        """What of a sample is damaged, in one line; None where nothing is."""
+    def damage(self, index: int) -> str | None:
+        """The damage to a sample, in one line; None if it is intact."""
         ...
 
-    def kept(self, index: int) -> KeptSample:
-        """The sample with what was read of the kernel; what is damaged is left out."""
+    def sample(self, index: int) -> RecordedSample:
+        """The snapshot with the bytes that were read; damaged reads are left out."""
         ...
 
     def close(self) -> None:
-        """Gives back what it holds open; again does nothing."""
+        """Closes files and connections; a second call does nothing."""
         ...

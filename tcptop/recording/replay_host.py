@@ -1,4 +1,4 @@
-"""A host that answers from what was recorded of one read of one source."""
+"""A host that answers from one recorded read of one source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOT_RECORDED = "not in the recording"
 
 
 class ReplayHost:
-    """Gives each path's answer as it was; what was not asked for then, is not there."""
+    """Answers each path as recorded; a path that was not read then does not exist (ENOENT)."""
 
     def __init__(self, files: Bundle, identity: Identity) -> None:
         self.identity = identity
@@ -20,19 +20,19 @@ class ReplayHost:
         self._folders = {answer.path: answer for answer in files if isinstance(answer, FolderRead)}
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """What was read of each path."""
+        """The recorded file of each path."""
         return [self._files.get(path) or FileRead(path, None, _missing(), 0) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
-        """What was in a folder."""
+    async def list_folder(self, path: str) -> FolderRead:
+        """The recorded listing of a folder."""
         return self._folders.get(path) or FolderRead(path, None, _missing(), 0)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
-        """Calls it: what a source computes of what it read."""
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Calls `call` directly: it computes on bytes already read."""
         return call()
 
     def close(self) -> None:
-        """Holds nothing."""
+        """Does nothing: no file is open."""
 
 
 def _missing() -> OSError:

@@ -1,7 +1,7 @@
-"""One sample as bytes: its times, and what is new of each source since the sample before.
+"""The record of a sample: its times, and the readings that are new since the sample before.
 
-A record refers only to records of its own block, the first of which (the whole one) refers to none. How many samples
-back a record lies is its age; the age of what stands in the same record is 0.
+A record refers only to records of its own block; the first of a block, the whole copy, refers to none. A reference is
+an age: the number of samples back, 0 for the same record.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tcptop.recording.bundle import StoredBundle, taken_bundle
-from tcptop.recording.floats import base_ns, put_time, taken_time
-from tcptop.recording.source_numbers import MOST_SOURCES, source_name
-from tcptop.recording.varints import Reader, put, put_bytes
+from tcptop.recording.bundle import StoredBundle, read_bundle
+from tcptop.recording.floats import base_ns, read_time, write_time
+from tcptop.recording.source_numbers import MAX_SOURCES, source_name
+from tcptop.recording.varints import Reader, write_bytes, write_number
 
 BLOCK_SAMPLES = 60
-"""So often a whole copy: one damaged record costs no more."""
+"""A whole copy every 60 samples: a damaged record costs one block at most."""
 
 STEP_SAMPLES = 8
-"""So often a record differs from the whole copy alone; those between differ from that one, which is more like them."""
+"""Every 8th record is a difference from the whole copy; the next seven, from that record, which they resemble more."""
 
-MOST_NESTED = 4
-"""A reading and the one before it; files and what they differ from."""
+MAX_DEPTH = 4
+"""Nesting limit: a reading and the one before it; files, their base, and its base."""
 
 NO_FILES, WHOLE, DIFFERENCE = range(3)
-"""How files stand in a record."""
+"""Forms of the files in a record."""
 
-NEW, AS_BEFORE = range(2)
-"""A read of its own, or the NEW one of the source in an earlier record."""
+NEW, EARLIER = range(2)
+"""A read stored here, or a reference to the NEW read of the source in an earlier record."""
 
 
 class Identity(NamedTuple):
-    """What the host knew of itself."""
+    """The identity of the host (see `hosts.Identity`)."""
 
     live: bool
     place: str | None
@@ -40,7 +40,7 @@ class Identity(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Files as what differs from those of a source that were read so many samples back."""
+    """Files as the difference from the files of `source` in the record `age` samples back."""
 
     source: str
     age: int
@@ -62,40 +62,40 @@ class StoredRead(NamedTuple):
 
 
 class StoredReading(NamedTuple):
-    """What a source said: a read, or the age of the record where it stands; and what was said of it instead."""
+    """The reading of a source: its read, or the age of the record that holds it, with an override of its state."""
 
     read: StoredRead | int
-    said: tuple[str, str | None] | None
-    """State and reason, where they are not those that the files give (late, failed, off)."""
+    override: tuple[str, str | None] | None
+    """State and reason, if they are not those that parsing the files gives (late, failed, off)."""
 
 
 class SampleRecord(NamedTuple):
-    """One sample. Ages and differences are still to be resolved."""
+    """A parsed record; ages and differences are not yet resolved."""
 
     taken_at_unix_s: float | None
     monotonic_s: float
     identity: Identity
     readings: Mapping[str, StoredReading]
-    """What is new."""
+    """The readings that this record holds, by source."""
     ages: Mapping[str, int]
-    """Of the sources of which nothing is new, how many samples ago it was."""
+    """For each unchanged source, the age of the record that holds its reading."""
 
 
-def put_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
-    """Appends what a record begins with."""
-    put_time(out, taken_at_unix_s)
-    put_time(out, monotonic_s)
-    put(out, 1 if identity.live else 0)
+def write_head(out: bytearray, taken_at_unix_s: float | None, monotonic_s: float, identity: Identity) -> None:
+    """Appends the head of a record: its times and the identity of the host."""
+    write_time(out, taken_at_unix_s)
+    write_time(out, monotonic_s)
+    write_number(out, 1 if identity.live else 0)
     for text in (identity.place, identity.net_namespace):
-        put_bytes(out, b"" if text is None else b"+" + text.encode("utf-8", "surrogateescape"))
-    put(out, identity.page_size_bytes or 0)
+        write_bytes(out, b"" if text is None else b"+" + text.encode("utf-8", "surrogateescape"))
+    write_number(out, identity.page_size_bytes or 0)
 
 
-def parsed_record(data: bytes) -> SampleRecord:
-    """Takes a record apart.
+def parse_record(data: bytes) -> SampleRecord:
+    """Parses a record.
 
     Raises:
-        ValueError: for anything that no recorder wrote.
+        ValueError: if the data is not a record.
 
     """
     return _Parser(data).record()
@@ -108,7 +108,7 @@ class _Parser:
 
     def record(self) -> SampleRecord:
         reader = self._reader
-        taken_at_unix_s, monotonic_s = taken_time(reader), taken_time(reader)
+        taken_at_unix_s, monotonic_s = read_time(reader), read_time(reader)
         if monotonic_s is None:
             raise ValueError("a sample without a time")
         self._base_ns = base_ns(monotonic_s)
@@ -120,28 +120,28 @@ class _Parser:
         for _ in range(self._count()):
             source = self._source()
             readings[source] = self._reading(source, 0)
-        if not reader.ended:
-            raise ValueError("more than a sample")
+        if not reader.at_end:
+            raise ValueError("bytes after the end of the sample")
         return SampleRecord(taken_at_unix_s, monotonic_s, identity, readings, ages)
 
     def _reading(self, source: str, depth: int) -> StoredReading:
-        if depth > MOST_NESTED:
-            raise ValueError("readings that lead nowhere")
+        if depth > MAX_DEPTH:
+            raise ValueError("readings that are nested too deeply")
         reader = self._reader
-        said = None
+        override = None
         if reader.number():
             state, reason = reader.text(), self._optional_text()
-            said = (state, reason)
-        if reader.number() == AS_BEFORE:
-            return StoredReading(reader.number(), said)
-        taken_at_s = taken_time(reader, self._base_ns)
+            override = (state, reason)
+        if reader.number() == EARLIER:
+            return StoredReading(reader.number(), override)
+        taken_at_s = read_time(reader, self._base_ns)
         read_us = reader.number()
-        every_s = taken_time(reader)
+        every_s = read_time(reader)
         files = self._files(source)
         sockstat_files = self._files("sockstat")
         before = self._reading(source, depth + 1) if reader.number() else None
         read = StoredRead(files, taken_at_s, read_us - 1 if read_us else None, every_s, sockstat_files, before)
-        return StoredReading(read, said)
+        return StoredReading(read, override)
 
     def _files(self, source: str) -> StoredFiles:
         form = self._reader.number()
@@ -150,16 +150,16 @@ class _Parser:
         if form == DIFFERENCE:
             return Difference(source, self._reader.number(), self._reader.bytes())
         if form != WHOLE:
-            raise ValueError("files of an unknown form")
-        return taken_bundle(self._reader)
+            raise ValueError("files of unknown form")
+        return read_bundle(self._reader)
 
     def _source(self) -> str:
         return source_name(self._reader.number())
 
     def _count(self) -> int:
         count = self._reader.number()
-        if count > MOST_SOURCES:
-            raise ValueError("more sources than there are")
+        if count > MAX_SOURCES:
+            raise ValueError("too many sources")
         return count
 
     def _optional_text(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The number that each source goes by in a recording. A number once given stands for ever; new sources come last."""
+"""The number of each source in a recording. Numbers never change; new sources are added at the end."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SOURCES = (
     "pagetypeinfo",
 )
 
-MOST_SOURCES = 64
-"""Of which the others are those of a later version."""
+MAX_SOURCES = 64
+"""Limit on source numbers; those above the last known one belong to later versions."""
 
 NUMBER_OF = {name: number for number, name in enumerate(SOURCES)}
 
 
 def source_name(number: int) -> str:
-    """The name of a source; one of a later version goes by its number. Raises ValueError for what can be none."""
-    if number >= MOST_SOURCES:
-        raise ValueError("a source that there cannot be")
+    """The name of a source, made from its number for one of a later version; raises ValueError from MAX_SOURCES on."""
+    if number >= MAX_SOURCES:
+        raise ValueError("a source number out of range")
     return SOURCES[number] if number < len(SOURCES) else f"source {number}"

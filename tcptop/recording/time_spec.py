@@ -1,6 +1,6 @@
-"""Moments as people type them, and the samples of a recording that they mean.
+"""Parses the times of --at, --from, --to and the jump prompt, and selects the samples of a recording by them.
 
-A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, which is what the JSON prints.
+A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, as in the JSON.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import NamedTuple
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.text.printable import printable
-from tcptop.text.quantities import length_s
+from tcptop.text.quantities import parse_duration_s
 
-WANTED = "12:04:31, 2026-11-22T12:04:31 (local; with Z: UTC), +5m (from the start) or -5m (from the end)"
+ACCEPTED_TIMES = "12:04:31, 2026-11-22T12:04:31 (local; with Z: UTC), +5m (from the start) or -5m (from the end)"
 
 CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
 DATE = r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
 ZONE = r"(?P<zone>Z|z|[+-][0-9]{2}:?[0-9]{2})?"
-MOMENT = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only_')}){ZONE}")
+TIME = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only_')}){ZONE}")
 
-NEAR_S = 1.0
-"""So far outside a recording a moment may lie: people type whole seconds."""
+TOLERANCE_S = 1.0
+"""Tolerance around the recorded range: users type whole seconds."""
 
 
 class TimeRange(NamedTuple):
@@ -35,80 +35,81 @@ class TimeRange(NamedTuple):
     last: str | None = None
 
 
-ALL = TimeRange()
+WHOLE_RECORDING = TimeRange()
 
 DAY = timedelta(days=1)
 HALF_DAY_S = 43_200.0
 
 
-def select_samples(recording: Recording, choice: TimeRange) -> range:
-    """The numbers of the samples that were asked for.
+def select_samples(recording: Recording, time_range: TimeRange) -> range:
+    """The indices of the samples in a time range; with `at`, of the one nearest sample.
 
     Raises:
-        TcptopError: where a moment cannot be understood, or there is no sample.
+        TcptopError: if a time cannot be parsed, or no sample is in the range.
 
     """
-    if choice == ALL:
+    if time_range == WHOLE_RECORDING:
         return range(len(recording))
-    if choice.at is not None and (choice.first is not None or choice.last is not None):
-        raise TcptopError("--at is one sample; it goes without --from and --to")
-    times = times_in_order(recording)
-    if choice.at is not None:
-        index = nearest(times, _moment(choice.at, "--at", times), recording.path)
+    if time_range.at is not None and (time_range.first is not None or time_range.last is not None):
+        raise TcptopError("--at selects one sample; use it without --from and --to")
+    times = ordered_times(recording)
+    if time_range.at is not None:
+        index = nearest_sample(times, _parse_option(time_range.at, "--at", times), recording.path)
         return range(index, index + 1)
-    start = 0 if choice.first is None else bisect_left(times, _moment(choice.first, "--from", times))
-    end = len(times) if choice.last is None else bisect_right(times, _moment(choice.last, "--to", times))
+    start = 0 if time_range.first is None else bisect_left(times, _parse_option(time_range.first, "--from", times))
+    end = len(times) if time_range.last is None else bisect_right(times, _parse_option(time_range.last, "--to", times))
     if start >= end:
-        raise TcptopError(f"{printable(recording.path)}: no sample then; {_span(times)}")
+        raise TcptopError(f"{printable(recording.path)}: no sample then; {_covered_text(times)}")
     return range(start, end)
 
 
-def moment_unix_s(text: str, first_unix_s: float, last_unix_s: float) -> float:
-    """The moment that a text means in a recording from the first time to the last.
+def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
+    """Parses a time in any of the ACCEPTED_TIMES; the result is in seconds since the epoch.
 
-    A clock time alone is the first such one after the recording began.
+    Offsets are relative to the first (+) or last (-) time of the recording. A clock time without a date is its first
+    occurrence after the recording began.
 
     Raises:
-        ValueError: with what is wanted, for anything that is none.
+        ValueError: if the text is not a time; the message lists the accepted forms.
 
     """
-    wrong = ValueError(f"{WANTED}; not {text!r}")
+    wrong = ValueError(f"{ACCEPTED_TIMES}; not {text!r}")
     if text[:1] in ("+", "-"):
         try:
-            away_s = length_s(text[1:])
+            offset_s = parse_duration_s(text[1:])
         except ValueError:
             raise wrong from None
-        return first_unix_s + away_s if text[0] == "+" else last_unix_s - away_s
-    match = MOMENT.fullmatch(text.strip())
+        return first_unix_s + offset_s if text[0] == "+" else last_unix_s - offset_s
+    match = TIME.fullmatch(text.strip())
     if match is None:
         raise wrong
     try:
-        return _of_match(match, first_unix_s)
+        return _match_unix_s(match, first_unix_s)
     except (ValueError, OverflowError):
         raise wrong from None
 
 
-def moment_near_unix_s(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
-    """As `moment_unix_s`, but a clock time alone is the one nearest to a moment, where the recording reaches it."""
+def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
+    """Parses a time; a clock time without a date is the one nearest to `near_unix_s` if the recording covers that."""
     if text[:1] not in ("+", "-"):
-        found = moment_unix_s(text, near_unix_s - HALF_DAY_S, last_unix_s)
-        if first_unix_s - NEAR_S <= found <= last_unix_s + NEAR_S:
-            return found
-    return moment_unix_s(text, first_unix_s, last_unix_s)
+        unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
+        if first_unix_s - TOLERANCE_S <= unix_s <= last_unix_s + TOLERANCE_S:
+            return unix_s
+    return parse_time(text, first_unix_s, last_unix_s)
 
 
-def _of_match(match: re.Match[str], first_unix_s: float) -> float:
+def _match_unix_s(match: re.Match[str], first_unix_s: float) -> float:
     zone = _zone(match["zone"])
     if match["year"] is not None:
         day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=zone)
-        return _on(day, match, "").timestamp()
+        return _replace_clock(day, match, "").timestamp()
     began = datetime.fromtimestamp(first_unix_s, zone)
-    found = _on(began, match, "only_")
-    # The second in which a recording begins belongs to it.
-    return (found if found >= began.replace(microsecond=0) else found + DAY).timestamp()
+    time = _replace_clock(began, match, "only_")
+    # Users type whole seconds: the second in which the recording begins counts as part of it.
+    return (time if time >= began.replace(microsecond=0) else time + DAY).timestamp()
 
 
-def _on(day: datetime, match: re.Match[str], prefix: str) -> datetime:
+def _replace_clock(day: datetime, match: re.Match[str], prefix: str) -> datetime:
     hour, minute, second, fraction = (match[f"{prefix}{name}"] for name in ("hour", "minute", "second", "fraction"))
     return day.replace(
         hour=int(hour or 0),
@@ -123,55 +124,55 @@ def _zone(text: str | None) -> timezone | None:
         return None
     if text in "Zz":
         return timezone.utc
-    away = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
-    return timezone(-away if text[0] == "-" else away)
+    offset = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-offset if text[0] == "-" else offset)
 
 
-def times_in_order(recording: Recording) -> list[float]:
-    """The time of every sample, in order; one that is lost has that of the sample before.
+def ordered_times(recording: Recording) -> list[float]:
+    """The time of every sample, made non-decreasing; an unknown time becomes that of the sample before.
 
     Raises:
-        TcptopError: where no sample has one.
+        TcptopError: if no sample has a time.
 
     """
-    found: list[float] = []
+    times: list[float] = []
     known = [
         time_s for time_s in (recording.taken_at_unix_s(index) for index in range(len(recording))) if time_s is not None
     ]
     if not known:
-        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be chosen by one")
+        raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
     last_s = known[0]
     for index in range(len(recording)):
         time_s = recording.taken_at_unix_s(index)
-        # A clock that was set back must not hide what follows.
+        # If the clock was set back, the samples that follow must stay reachable: the searches need sorted times.
         last_s = last_s if time_s is None else max(last_s, time_s)
-        found.append(last_s)
-    return found
+        times.append(last_s)
+    return times
 
 
-def _moment(text: str, option: str, times: list[float]) -> float:
+def _parse_option(text: str, option: str, times: list[float]) -> float:
     try:
-        return moment_unix_s(text, times[0], times[-1])
+        return parse_time(text, times[0], times[-1])
     except ValueError as error:
         raise TcptopError(f"{option}: {error}") from None
 
 
-def nearest(times: Sequence[float], moment_s: float, path: str) -> int:
-    """The number of the sample nearest to a moment; raises TcptopError where the recording does not reach it."""
-    if not times[0] - NEAR_S <= moment_s <= times[-1] + NEAR_S:
-        raise TcptopError(f"{printable(path)}: no sample then; {_span(times)}")
-    after = min(bisect_left(times, moment_s), len(times) - 1)
+def nearest_sample(times: Sequence[float], time_s: float, path: str) -> int:
+    """The index of the sample nearest to a time; raises TcptopError if the time is outside the recording."""
+    if not times[0] - TOLERANCE_S <= time_s <= times[-1] + TOLERANCE_S:
+        raise TcptopError(f"{printable(path)}: no sample then; {_covered_text(times)}")
+    after = min(bisect_left(times, time_s), len(times) - 1)
     before = max(0, after - 1)
-    return before if abs(times[before] - moment_s) <= abs(times[after] - moment_s) else after
+    return before if abs(times[before] - time_s) <= abs(times[after] - time_s) else after
 
 
-def _span(times: Sequence[float]) -> str:
-    return f"it holds {local_time(times[0])} to {local_time(times[-1])}, local time"
+def _covered_text(times: Sequence[float]) -> str:
+    return f"it holds {format_local_time(times[0])} to {format_local_time(times[-1])}, local time"
 
 
-def local_time(unix_s: float) -> str:
-    """A moment as people type one."""
+def format_local_time(unix_s: float) -> str:
+    """Formats a time in local time, to the second, in a form that --at accepts."""
     try:
         return datetime.fromtimestamp(unix_s).isoformat(" ", "seconds")
     except (ValueError, OverflowError, OSError):
-        return "a time that no calendar has"
+        return "an invalid time"

@@ -1,34 +1,34 @@
-"""Whole numbers in as few bytes as they need: seven bits in each, the lowest first."""
+"""Variable-length integers (LEB128): seven bits a byte, lowest first; signed numbers zigzag-encoded."""
 
 from __future__ import annotations
 
-MOST_BYTES = 10
-"""Of one number: as many as 64 bits need."""
+MAX_BYTES = 10
+"""Limit for one number: 64 bits take 10 bytes."""
 
 
-def put(out: bytearray, number: int) -> None:
-    """Appends a number that is not negative."""
+def write_number(out: bytearray, number: int) -> None:
+    """Appends a non-negative number."""
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
 
 
-def put_signed(out: bytearray, number: int) -> None:
-    """Appends a number of either sign, a small one in one byte."""
-    put(out, number << 1 if number >= 0 else ~number << 1 | 1)
+def write_signed(out: bytearray, number: int) -> None:
+    """Appends a signed number; -64 to 63 take one byte."""
+    write_number(out, number << 1 if number >= 0 else ~number << 1 | 1)
 
 
-def put_bytes(out: bytearray, data: bytes) -> None:
-    """Appends bytes behind their length."""
-    put(out, len(data))
+def write_bytes(out: bytearray, data: bytes) -> None:
+    """Appends the length and the bytes."""
+    write_number(out, len(data))
     out += data
 
 
 class Reader:
-    """Takes numbers and bytes from the front of what the functions above wrote.
+    """Reads what the functions above wrote, from the front.
 
-    Every method raises ValueError where the data ends too early or holds no number.
+    Every method raises ValueError if the data ends too early or a number is longer than MAX_BYTES.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -36,12 +36,12 @@ class Reader:
         self._at = 0
 
     @property
-    def ended(self) -> bool:
-        """Whether everything was taken."""
+    def at_end(self) -> bool:
+        """Whether all of the data was read."""
         return self._at >= len(self._data)
 
     def number(self) -> int:
-        """The next number."""
+        """Reads a non-negative number."""
         data, at = self._data, self._at
         found = shift = 0
         try:
@@ -53,18 +53,18 @@ class Reader:
                     self._at = at
                     return found
                 shift += 7
-                if shift >= 7 * MOST_BYTES:
-                    raise ValueError("a number without an end")
+                if shift >= 7 * MAX_BYTES:
+                    raise ValueError("a number of too many bytes")
         except IndexError:
             raise ValueError("cut off") from None
 
     def signed(self) -> int:
-        """The next number of either sign."""
+        """Reads a signed number."""
         number = self.number()
         return ~(number >> 1) if number & 1 else number >> 1
 
-    def taken(self, length: int) -> bytes:
-        """So many bytes."""
+    def take(self, length: int) -> bytes:
+        """Reads `length` bytes."""
         end = self._at + length
         if end > len(self._data):
             raise ValueError("cut off")
@@ -73,9 +73,9 @@ class Reader:
         return found
 
     def bytes(self) -> bytes:
-        """The next bytes that stand behind their length."""
-        return self.taken(self.number())
+        """Reads a length and that many bytes."""
+        return self.take(self.number())
 
     def text(self) -> str:
-        """The next bytes, as the text that they must be."""
+        """Reads a length and that many bytes of UTF-8."""
         return self.bytes().decode("utf-8", "surrogateescape")

@@ -1,1 +1,1 @@
-"""Reports: a Ledger or a Difference as text and as JSON. They read no host and need no screen."""
+"""Reports: formats a Ledger or a Difference as text or JSON. Reads no host and needs no screen."""

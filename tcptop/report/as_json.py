@@ -1,4 +1,4 @@
-"""The ledger as JSON. The schema is a contract: names are stable, every key is always there, unknown is null."""
+"""The ledger as JSON, for --json. The schema is stable: every key is always present, and unknown values are null."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tcptop.kernel.objects import OBJECT_OF_CACHE
 from tcptop.ledger import (
     CacheLine,
     ConnectionCost,
-    Figure,
+    CostBySide,
     Ledger,
     Limit,
     NodeMemory,
-    Side,
+    SocketCost,
     StateCost,
     ZoneMemory,
 )
@@ -25,17 +25,17 @@ Json = dict[str, Any]
 
 
 def as_json(ledger: Ledger) -> str:
-    """One object on one line."""
+    """The ledger as one JSON object on one line, in ASCII."""
     return json.dumps(as_object(ledger), ensure_ascii=True, separators=(", ", ": "))
 
 
 def as_object(ledger: Ledger) -> Json:
-    """The same as Python objects."""
+    """The ledger as the Python objects that JSON is written from."""
     host, memory = ledger.host, ledger.tcp_memory
     return {
         "schema": SCHEMA,
         "version": __version__,
-        "taken_at": utc(ledger.taken_at_unix_s),
+        "taken_at": utc_text(ledger.taken_at_unix_s),
         "live": ledger.live,
         "host": {
             "name": host.name,
@@ -84,7 +84,7 @@ def as_object(ledger: Ledger) -> Json:
             "missing": list(ledger.limits.missing),
             "walls": [_limit(limit) for limit in ledger.limits.rows],
         },
-        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.why_not},
+        "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": [_node(node) for node in ledger.nodes],
         "sources": {
             name: {
@@ -95,7 +95,7 @@ def as_object(ledger: Ledger) -> Json:
                 "every_s": source.every_s,
             }
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # the screen's alone
+            if name != "machine_load"  # shown on the screen only
         },
     }
 
@@ -141,7 +141,7 @@ def _cache(cache: CacheLine) -> Json:
 
 def _cost(cost: ConnectionCost) -> Json:
     return {
-        **{family: _figure(figure) for family, figure in cost.figures.items()},
+        **{family: _figure(figure) for family, figure in cost.by_family.items()},
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
@@ -151,18 +151,18 @@ def _cost(cost: ConnectionCost) -> Json:
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": _sums(state.accepted),
-        "outgoing": _sums(state.outgoing),
+        "accepted": _side_sums(state.accepted),
+        "outgoing": _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
-        "sockets_are_at_most": state.count_is_most,
+        "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
         "note": state.note,
     }
 
 
-def _sums(side: Side | None) -> Json | None:
-    """A side without its parts; null for a state that has no such side."""
+def _side_sums(side: SocketCost | None) -> Json | None:
+    """The sums of a side without its parts; null if the state has no such side."""
     if side is None:
         return None
     return {
@@ -179,18 +179,18 @@ def _limit(limit: Limit) -> Json:
         "concerns": limit.concerns,
         "unit": limit.unit,
         "used": limit.used,
-        "most": limit.most,
+        "most": limit.maximum,
         "room_sockets": limit.headroom_sockets,
         "scope": limit.scope,
         "note": limit.note,
     }
 
 
-def _figure(figure: Figure) -> Json:
+def _figure(figure: CostBySide) -> Json:
     return {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
 
 
-def _side(side: Side) -> Json:
+def _side(side: SocketCost) -> Json:
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
@@ -243,16 +243,16 @@ def _zone(zone: ZoneMemory) -> Json:
 
 
 def _number(amount: float | None) -> float | None:
-    """A whole amount as an integer."""
+    """The amount, as an integer if it is whole."""
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 
-def utc(unix_s: float | None) -> str | None:
-    """A time as ISO 8601 in UTC, with milliseconds; None where it is not known."""
+def utc_text(unix_s: float | None) -> str | None:
+    """A Unix time as ISO 8601 in UTC with milliseconds, `2026-11-22T12:04:31.250Z`; None if unknown."""
     if unix_s is None:
         return None
     from time import gmtime, strftime
 
-    # Milliseconds first, so that .9996 does not become the second before with four digits behind it.
-    whole, milliseconds = divmod(round(unix_s * 1000), 1000)
-    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(whole))}.{milliseconds:03d}Z"
+    # Round to milliseconds before splitting: .9996 s must carry into the seconds, not become `.1000`.
+    seconds, milliseconds = divmod(round(unix_s * 1000), 1000)
+    return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{milliseconds:03d}Z"

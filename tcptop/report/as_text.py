@@ -1,13 +1,13 @@
-"""The ledger as one plain-text report: all sections, ASCII only, no escape codes; made to be read and to be mailed."""
+"""The ledger as a plain-text report, for -o: all sections, ASCII only, no escape sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from tcptop.explanation.headroom_page import headroom_page
-from tcptop.explanation.memory_page import split_table
+from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, ConnectionCost, Figure, Ledger, NodeMemory, Side, ZoneMemory
+from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, SocketCost, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.line import Line, text_of
@@ -19,7 +19,7 @@ MODE_TITLES: dict[AccountingMode, str] = {
 COLUMNS = 96
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
-IN_ASCII = str.maketrans(
+REPORT_TO_ASCII = str.maketrans(
     {
         "–": "-",
         "≤": "<=",
@@ -38,21 +38,21 @@ IN_ASCII = str.maketrans(
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
-    """The whole report, ending in a line break."""
+    """The whole report, ending in a newline."""
     sections = [
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
         _sockets(ledger),
         _memory(ledger),
-        _page("Slab memory of the machine", split_table(ledger, COLUMNS)),
-        _page("Sockets by state", states_table(ledger, COLUMNS)),
-        _page("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
+        _page_section("Slab memory of the machine", slab_memory_table(ledger, COLUMNS)),
+        _page_section("Sockets by state", states_table(ledger, COLUMNS)),
+        _page_section("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _head(ledger: Ledger) -> Iterator[str]:
@@ -65,7 +65,11 @@ def _head(ledger: Ledger) -> Iterator[str]:
     facts.append(f"{units.size(host.memory_bytes)} memory")
     yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")
     if ledger.lab is not None:
-        used = "used where no file tells" if ledger.lab.why_not is None else f"not used: {ledger.lab.why_not}"
+        used = (
+            "used where no file tells"
+            if ledger.lab.unused_because is None
+            else f"not used: {ledger.lab.unused_because}"
+        )
         yield f"lab result {ledger.lab.path}: {used}"
     if host.net_namespace:
         yield f"inuse and TIME_WAIT count the network namespace of {host.net_namespace}"
@@ -74,13 +78,13 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        sign = "" if cost.figures["mix"].accepted.complete else "≥ "
+        sign = "" if cost.by_family["mix"].accepted.complete else "≥ "
         yield f"  now, on average    {sign + units.exact_bytes(cost.now_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
-        yield from _figure(FAMILY_TITLES[family], cost.figures[family])
-    mix = cost.figures["mix"]
+        yield from _figure(FAMILY_TITLES[family], cost.by_family[family])
+    mix = cost.by_family["mix"]
     yield "  parts of the next one:"
     for part in mix.outgoing.parts:
         about = "computed" if part.computed else "about" if part.estimated else ""
@@ -98,26 +102,26 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
         yield f"  buffers per socket   {units.exact_bytes(cost.buffer_bytes_per_socket):>8} B"
 
 
-def _figure(title: str, figure: Figure) -> Iterator[str]:
+def _figure(title: str, figure: CostBySide) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
         at_most = "≤ " if name == "outgoing" and side.complete else ""
-        slabs = at_most + units.exact_bytes(side.high_slab_bytes) if at_most else amount(side, slabs=True)
+        slabs = at_most + units.exact_bytes(side.high_slab_bytes) if at_most else side_sum(side, slabs=True)
         yield (
             f"  next {title:<4} {name:<9} {slabs:>10} B in slabs"
-            f" {at_most + amount(side, slabs=False):>10} B in objects{'' if at_most else _high(side)}"
+            f" {at_most + side_sum(side, slabs=False):>10} B in objects{'' if at_most else _high(side)}"
         )
 
 
-def _high(side: Side) -> str:
-    """The most that it can be, where parts are estimated."""
+def _high(side: SocketCost) -> str:
+    """The upper end of the sum of slab bytes, if parts are estimated."""
     high = side.high_slab_bytes
     if high is None or side.slab_bytes is None or round(high) <= round(side.slab_bytes):
         return ""
     return f", up to {units.exact_bytes(high)} in slabs"
 
 
-def amount(side: Side, slabs: bool) -> str:
-    """The sum of one side: in full, after a `≥` where parts are missing."""
+def side_sum(side: SocketCost, slabs: bool) -> str:
+    """The slab or object bytes of one side; after `≥` if parts are missing."""
     value = side.slab_bytes if slabs else side.object_bytes
     if value is None:
         return units.UNKNOWN
@@ -130,7 +134,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     scope = sockets.time_wait_scope.replace("here", "this network namespace")
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
-    doubt = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
+    error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
     charged = units.size(sockets.buffer_bytes)
     if sockets.buffers_within_error:
         charged = f"≤ {units.size((sockets.buffer_bytes or 0) + (error or 0))}"
@@ -140,7 +144,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
         ("orphans", units.count(sockets.orphans), "machine: closed by their program, not yet by TCP"),
         ("TIME_WAIT", units.count(sockets.time_wait), f"{scope}, with FIN_WAIT2 after close"),
         ("", f"≤ {units.count(most)}" if most is not None else units.UNKNOWN, "machine: active tw_sock objects"),
-        ("buffers", charged, f"machine: charged to sockets, in whole pages{doubt}"),
+        ("buffers", charged, f"machine: charged to sockets, in whole pages{error_text}"),
     )
     yield "Sockets"
     for title, value, note in rows:
@@ -172,8 +176,8 @@ def _memory(ledger: Ledger) -> Iterator[str]:
         yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
 
 
-def _page(title: str, lines: Sequence[Line]) -> Iterator[str]:
-    """A page of the explanation as a section."""
+def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
+    """A part of an explanation page as a section of the report."""
     yield title
     for line in lines:
         yield f" {text_of(line)}".rstrip()
@@ -185,11 +189,11 @@ def _caches(ledger: Ledger, sort_key: str) -> list[str]:
         for each in columns.COLUMNS
         if "machine" in each.scopes and each.id != "changed" and (ledger.live or each.id != "per_second")
     ]
-    lines = columns.in_order(columns.rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
+    lines = columns.sort_rows(columns.select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
     texts = [[each.title for each in shown], *([each.text(line) for each in shown] for line in lines)]
-    return ["TCP caches", *table(texts, [each.left for each in shown])]
+    return ["TCP caches", *align_columns(texts, [each.left for each in shown])]
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
@@ -205,7 +209,7 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     lines = [head]
     for zone in node.zones:
         lines += _zone(zone, orders, page_bytes)
-    yield from table(lines, [True, True])
+    yield from align_columns(lines, [True, True])
     for zone in node.zones:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
@@ -241,8 +245,8 @@ def _sources(ledger: Ledger) -> Iterator[str]:
             yield f"  {source.name:<17} {source.state:<8} {source.reason}"
 
 
-def table(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
-    """Lines of cells as text in columns: as wide as their widest cell, figures to the right."""
+def align_columns(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
+    """Rows of cells as lines of columns, each as wide as its widest cell; right-aligned except where `left` is true."""
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for cells in lines:
         texts: Iterable[str] = (

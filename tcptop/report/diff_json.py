@@ -1,4 +1,4 @@
-"""A difference of two ledgers as JSON. The schema is a contract, as that of `tcptop --json`; unknown is null."""
+"""A difference of two ledgers as JSON, for `diff --json`. The schema is stable, and unknown values are null."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from tcptop import __version__
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
     SlabGrowth,
     StateChange,
-    Subject,
 )
-from tcptop.report.as_json import utc
+from tcptop.report.as_json import utc_text
 
 SCHEMA = 1
 
 Json = dict[str, Any]
 
 
-def diff_as_json(difference: Difference) -> str:
-    """One object on one line."""
+def diff_as_json(difference: LedgerDifference) -> str:
+    """The difference as one JSON object on one line, in ASCII."""
     return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
 
 
-def diff_as_object(difference: Difference) -> Json:
-    """The same as Python objects. The lists hold what changed alone, the largest change first."""
+def diff_as_object(difference: LedgerDifference) -> Json:
+    """The difference as Python objects. Lists hold only rows that changed, the largest change first."""
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -53,7 +53,7 @@ def diff_as_object(difference: Difference) -> Json:
     }
 
 
-def _subject(subject: Subject) -> Json:
+def _subject(subject: ComparedInput) -> Json:
     return {
         "name": subject.label,
         "host": subject.host_name,
@@ -61,19 +61,19 @@ def _subject(subject: Subject) -> Json:
         "page_size": subject.page_size_bytes,
         "cpus": subject.cpus,
         "memory_bytes": subject.memory_bytes,
-        "taken_at": utc(subject.taken_at_unix_s),
+        "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
     }
 
 
 def _bounded(change: Change) -> Json:
-    """Both sides, and whether each is exact, or the figure is `at least` or `at most` that."""
+    """Both sides and the change, and whether each side is `exact`, `at least` or `at most` its value."""
     return {**_sides(change), "before_is": change.before_bound, "after_is": change.after_bound}
 
 
 def _sides(change: Change) -> Json:
-    return {"before": change.before, "after": change.after, "change": change.more}
+    return {"before": change.before, "after": change.after, "change": change.increase}
 
 
 def _growth(growth: SlabGrowth | None) -> Json | None:

@@ -1,4 +1,4 @@
-"""A difference of two ledgers as plain text: ASCII only, no line of more than 80 characters unless a name is longer."""
+"""A difference of two ledgers as plain text: ASCII only, 80 columns unless a name is longer."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from time import gmtime, strftime
 from tcptop.comparison.difference import (
     CacheChange,
     Change,
-    Difference,
+    ChangedRow,
+    ChangedRows,
+    ComparedInput,
     FreeBlocksChange,
+    LedgerDifference,
     NodeChange,
-    Row,
-    Rows,
     StateChange,
-    Subject,
 )
-from tcptop.report.as_text import IN_ASCII, table
-from tcptop.report.growth_text import growth_lines, wrapped
-from tcptop.report.signed import signed_amount, signed_count
+from tcptop.report.as_text import REPORT_TO_ASCII, align_columns
+from tcptop.report.growth_text import growth_lines, wrap_note
+from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
 
-MOST_ROWS = 15
-"""Of a list; the others are counted, and are in the JSON."""
-MOST_NAME = 20
+MAX_ROWS = 15
+"""The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
+MAX_NAME_CHARACTERS = 20
 
-SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
+BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 
-def diff_as_text(difference: Difference) -> str:
-    """The whole report, ending in a line break."""
+def diff_as_text(difference: LedgerDifference) -> str:
+    """The whole report, ending in a newline."""
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
         _figures("Bytes per connection, in slabs", difference.connection),
         _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),
-        _rows("Slab caches", difference.caches, CACHE_TITLES, _cache_cells, lambda row: row.bytes, "caches"),
+        _changed_rows("Slab caches", difference.caches, CACHE_TITLES, _cache_cells, lambda row: row.bytes, "caches"),
         _state_counts(difference.states),
         _state_costs(difference.states),
-        _rows(
+        _changed_rows(
             "Free memory of the nodes, and headroom for more sockets",
             difference.nodes,
             NODE_TITLES,
@@ -47,7 +47,7 @@ def diff_as_text(difference: Difference) -> str:
             None,
             "nodes",
         ),
-        _rows(
+        _changed_rows(
             "Free blocks by node, zone, migrate type and order",
             difference.free_blocks,
             BLOCK_TITLES,
@@ -58,17 +58,17 @@ def diff_as_text(difference: Difference) -> str:
         _not_read(difference),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(IN_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
-def _head(difference: Difference) -> Iterator[str]:
+def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
-    yield from wrapped(f"tcptop diff: what changed from A to B{unlike}")
+    yield from wrap_note(f"tcptop diff: what changed from A to B{unlike}")
     for letter, subject in (("A", difference.before), ("B", difference.after)):
-        yield from wrapped(f"{letter}  {_facts(subject)}", "  ")
+        yield from wrap_note(f"{letter}  {_facts(subject)}", "  ")
 
 
-def _facts(subject: Subject) -> str:
+def _facts(subject: ComparedInput) -> str:
     if subject.taken_at_unix_s is not None:
         when = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(subject.taken_at_unix_s))
     else:
@@ -85,38 +85,44 @@ def _facts(subject: Subject) -> str:
 
 
 def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
-    changes = [change for change in figures if _shows(change)]
+    changes = [change for change in figures if _is_listed(change)]
     if not changes:
         return
     lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]
     lines += [
-        [change.name, _side(change, after=False), _side(change, after=True), signed_amount(change), change.note]
+        [
+            change.name,
+            _side_text(change, after=False),
+            _side_text(change, after=True),
+            signed_change(change),
+            change.note,
+        ]
         for change in changes
     ]
     yield title
-    yield from table([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
+    yield from align_columns([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
 
 
-def _shows(change: Change) -> bool:
-    """Whether a change is one in whole bytes or sockets: shares of slabs and of families move by less."""
-    return change.changed and (change.more is None or round(change.more) != 0)
+def _is_listed(change: Change) -> bool:
+    """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
+    return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
 def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequence[str]:
     return cells if any(each[-1] for each in lines[1:]) else cells[:-1]
 
 
-TOLD_TO_THE_BYTE = 10_000
+MAX_EXACT_BYTES = 10_000
 
 
-def _side(change: Change, after: bool) -> str:
+def _side_text(change: Change, after: bool) -> str:
     amount, bound = (change.after, change.after_bound) if after else (change.before, change.before_bound)
     if amount is None:
         return units.UNKNOWN
-    # Figures of a connection are told to the byte, as everywhere.
-    exact = change.unit == "count" or amount < TOLD_TO_THE_BYTE
+    # Bytes per connection are exact to the byte, as in the other reports.
+    exact = change.unit == "count" or amount < MAX_EXACT_BYTES
     text = units.grouped(round(amount)) if exact else units.size(amount)
-    return f"{SIGNS[bound]} {text}".strip()
+    return f"{BOUND_SIGNS[bound]} {text}".strip()
 
 
 CACHE_TITLES = ("CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHANGE")
@@ -124,58 +130,58 @@ CACHE_TITLES = ("CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHAN
 
 def _cache_cells(row: CacheChange) -> list[str]:
     return [
-        _name(row.name),
-        signed_count(row.objects.more),
-        signed_count(row.active_objects.more),
-        signed_count(row.slabs.more),
+        _short_name(row.name),
+        short_signed_count(row.objects.increase),
+        short_signed_count(row.active_objects.increase),
+        short_signed_count(row.slabs.increase),
         units.short_size(row.bytes.before),
         units.short_size(row.bytes.after),
-        signed_amount(row.bytes),
+        signed_change(row.bytes),
     ]
 
 
 STATE_TITLES = ("STATE", "A", "B", "CHANGE", "OF")
 
 
-def _state_counts(rows: Rows[StateChange]) -> Iterator[str]:
+def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
     lines = [
         [
             row.state,
-            _side(row.count, after=False),
-            _side(row.count, after=True),
-            signed_amount(row.count),
+            _side_text(row.count, after=False),
+            _side_text(row.count, after=True),
+            signed_change(row.count),
             row.count.note,
         ]
         for row in rows.changed
-        if _shows(row.count)
+        if _is_listed(row.count)
     ]
     if lines:
         yield "TCP states, sockets in each"
-        yield from table([STATE_TITLES, *lines], [True, False, False, False, True])
+        yield from align_columns([STATE_TITLES, *lines], [True, False, False, False, True])
 
 
 STATE_COST_TITLES = ("STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
 
 
-def _state_costs(rows: Rows[StateChange]) -> Iterator[str]:
-    """The sizes are a kernel's own: two looks at one kernel seldom differ in them."""
+def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
+    """The change in bytes per socket by state; usually empty for two samples of one kernel."""
     lines = []
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
-        if any(cost is not None and _shows(cost) for cost in costs):
+        if any(cost is not None and _is_listed(cost) for cost in costs):
             lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
-        yield from table([STATE_COST_TITLES, *lines], [True])
+        yield from align_columns([STATE_COST_TITLES, *lines], [True])
 
 
 def _cost_cells(cost: Change | None) -> tuple[str, str, str]:
     if cost is None:
         return "", "", ""
-    return _side(cost, after=False), _side(cost, after=True), signed_amount(cost)
+    return _side_text(cost, after=False), _side_text(cost, after=True), signed_change(cost)
 
 
-NODE_TITLES = ("NODE", "FREE A", "B", "CHANGE", "ROOM A", "B", "CHANGE")
+NODE_TITLES = ("NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
 
 
 def _node_cells(row: NodeChange) -> list[str]:
@@ -183,10 +189,10 @@ def _node_cells(row: NodeChange) -> list[str]:
         str(row.node),
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
-        signed_amount(row.free_bytes),
-        _side(row.headroom_sockets, after=False),
-        _side(row.headroom_sockets, after=True),
-        signed_count(row.headroom_sockets.more),
+        signed_change(row.free_bytes),
+        _side_text(row.headroom_sockets, after=False),
+        _side_text(row.headroom_sockets, after=True),
+        short_signed_count(row.headroom_sockets.increase),
     ]
 
 
@@ -197,45 +203,45 @@ def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
     return [
         str(row.node),
         row.zone,
-        _name(row.migrate_type or "all"),
+        _short_name(row.migrate_type or "all"),
         units.page_order_size(row.order, page_bytes),
-        _side(row.blocks, after=False),
-        _side(row.blocks, after=True),
-        signed_count(row.blocks.more),
-        signed_amount(row.bytes),
+        _side_text(row.blocks, after=False),
+        _side_text(row.blocks, after=True),
+        short_signed_count(row.blocks.increase),
+        signed_change(row.bytes),
     ]
 
 
 LEFT: dict[Sequence[str], Sequence[bool]] = {BLOCK_TITLES: (False, True, True)}
 
 
-def _rows(
+def _changed_rows(
     title: str,
-    rows: Rows[Row],
+    rows: ChangedRows[ChangedRow],
     titles: Sequence[str],
-    cells: Callable[[Row], list[str]],
-    amount: Callable[[Row], Change] | None,
+    cells: Callable[[ChangedRow], list[str]],
+    amount: Callable[[ChangedRow], Change] | None,
     what: str,
 ) -> Iterator[str]:
     if not rows.changed:
         return
     yield title
-    shown, others = rows.changed[:MOST_ROWS], rows.changed[MOST_ROWS:]
-    yield from table([titles, *(cells(row) for row in shown)], LEFT.get(titles, (True,)))
+    listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
+    yield from align_columns([titles, *(cells(row) for row in listed)], LEFT.get(titles, (True,)))
     if others:
-        known = [more for row in others if amount is not None and (more := amount(row).more) is not None]
+        known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
         yield f"  and {len(others)} more{sum_of_others}; --json has them all"
     if rows.unchanged:
         yield f"  unchanged: {units.grouped(rows.unchanged)} {what if rows.unchanged != 1 else what[:-1]}"
 
 
-def _name(text: str) -> str:
-    return text if len(text) <= MOST_NAME else f"{text[: MOST_NAME - 2]}.."
+def _short_name(text: str) -> str:
+    return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[: MAX_NAME_CHARACTERS - 2]}.."
 
 
-def _not_read(difference: Difference) -> Iterator[str]:
-    """Why a side has no figure where the other has one."""
+def _not_read(difference: LedgerDifference) -> Iterator[str]:
+    """The reasons why sources were not read, or not in full, each with its side."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):
@@ -243,4 +249,4 @@ def _not_read(difference: Difference) -> Iterator[str]:
     if letters:
         yield "Not read, or not in full"
         for reason, sides in letters.items():
-            yield from wrapped(f"  {', '.join(sides):<4}  {reason}", "        ")
+            yield from wrap_note(f"  {', '.join(sides):<4}  {reason}", "        ")

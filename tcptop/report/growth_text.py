@@ -1,27 +1,27 @@
-"""How much of the slab memory's growth the sockets explain, as text."""
+"""Slab growth between two samples as text, with the share that the sockets explain."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
 
-from tcptop.comparison.difference import Difference, GrowthPart, SlabGrowth
-from tcptop.report.as_text import table
+from tcptop.comparison.difference import GrowthPart, LedgerDifference, SlabGrowth
+from tcptop.report.as_text import align_columns
 from tcptop.text import units
 
 COLUMNS = 80
-MOST_OTHER_ROWS = 5
-MOST_NAME = 30
+MAX_OTHER_ROWS = 5
+MAX_NAME_CHARACTERS = 30
 
 TITLE = "Slab growth, and how much of it the sockets explain"
 
 
-def growth_lines(difference: Difference) -> Iterator[str]:
-    """The section; where nothing can be said, why."""
+def growth_lines(difference: LedgerDifference) -> Iterator[str]:
+    """The section on slab growth, or the reason why it is unknown."""
     growth = difference.growth
     yield TITLE
     if growth is None:
-        yield from wrapped(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
+        yield from wrap_note(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
         return
     if not growth.bytes and not difference.caches.changed:
         yield "  slab memory did not change"
@@ -30,17 +30,17 @@ def growth_lines(difference: Difference) -> Iterator[str]:
     least = "at least " if growth.missing else ""
     shares = growth.shares
     explained = f"; sockets explain {least}{_percents(*shares)} of it" if shares is not None else ""
-    yield from wrapped(f"  slab memory {grew}{explained}", "  ")
-    yield from table(list(_parts(growth)), [True])
+    yield from wrap_note(f"  slab memory {grew}{explained}", "  ")
+    yield from align_columns(list(_parts(growth)), [True])
     if growth.missing:
-        yield from wrapped(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
+        yield from wrap_note(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
     rest = list(_rest(growth))
     if not rest:
         yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
     else:
         yield "  not explained by sockets:"
-        yield from table(rest, [True])
-        yield from wrapped(LEGEND, "    ")
+        yield from align_columns(rest, [True])
+        yield from wrap_note(LEGEND, "    ")
 
 
 LEGEND = (
@@ -66,10 +66,10 @@ def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
     if growth.others_bytes is not None:
         yield ["others", _sizes(*growth.others_bytes)]
     rows = growth.other_rows or ()
-    for row in rows[:MOST_OTHER_ROWS]:
-        yield [row.name[:MOST_NAME], units.signed_size(row.bytes)]
-    if rows[MOST_OTHER_ROWS:]:
-        rest = rows[MOST_OTHER_ROWS:]
+    for row in rows[:MAX_OTHER_ROWS]:
+        yield [row.name[:MAX_NAME_CHARACTERS], units.signed_size(row.bytes)]
+    if rows[MAX_OTHER_ROWS:]:
+        rest = rows[MAX_OTHER_ROWS:]
         more = "1 more cache" if len(rest) == 1 else f"{len(rest)} more caches"
         yield [more, units.signed_size(sum(row.bytes for row in rest))]
     if growth.no_row_bytes:
@@ -91,6 +91,6 @@ def _percents(low: float, high: float) -> str:
     return f"{one} %" if one == two else f"{one} to {two} %"
 
 
-def wrapped(text: str, indent: str = "") -> Iterator[str]:
-    """A note on as many lines as it takes."""
+def wrap_note(text: str, indent: str = "") -> Iterator[str]:
+    """A note wrapped to COLUMNS."""
     yield from textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)

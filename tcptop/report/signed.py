@@ -1,25 +1,25 @@
-"""Changes of counts and bytes with their signs, no wider than a column of a report."""
+"""Formats changes of counts and bytes with a sign, short enough for a column of a report."""
 
 from __future__ import annotations
 
 from tcptop.comparison.difference import Change
 from tcptop.text import units
 
-WIDEST_COUNT = 7
+COUNT_WIDTH = 7
 
 
-def signed_count(more: float | None) -> str:
-    """`+16 042`, `+1604k`; a figure that stayed is `0`."""
+def short_signed_count(more: float | None) -> str:
+    """A change of a count with its sign, in at most COUNT_WIDTH + 1 characters: `+16 042`, `+1604k`, `0`."""
     if more is None:
         return units.UNKNOWN
     whole = round(more)
     sign = "+" if whole > 0 else "-" if whole < 0 else ""
     text = units.grouped(abs(whole))
-    return f"{sign}{text if len(text) <= WIDEST_COUNT else units.short_count(abs(whole), WIDEST_COUNT - 1)}"
+    return f"{sign}{text if len(text) <= COUNT_WIDTH else units.short_count(abs(whole), COUNT_WIDTH - 1)}"
 
 
-def signed_amount(change: Change) -> str:
-    """A count, or bytes as slabtop writes them: `+2.31M`."""
-    if change.more is None:
+def signed_change(change: Change) -> str:
+    """A change of a count, or of bytes as slabtop writes them: `+2.31M`."""
+    if change.increase is None:
         return units.UNKNOWN
-    return units.signed_size(change.more) if change.unit == "bytes" else signed_count(change.more)
+    return units.signed_size(change.increase) if change.unit == "bytes" else short_signed_count(change.increase)

@@ -1,4 +1,4 @@
-"""Snapshots of a live host, one at each interval, on an event loop. A source that hangs holds up no other."""
+"""Live sampling: a Snapshot every interval, on an event loop. A source that hangs delays no other."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tcptop.sampling.sampler import AnySource, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""How long a look waits for its sources before it is shown without those that have not answered."""
+"""Wait for slow sources before a sample is delivered without them."""
 
 
 class LiveSampler:
-    """Drives a Sampler: reads what is due at the same time, and goes on without what is late."""
+    """Runs a Sampler: reads due sources concurrently, and delivers the sample without the late ones."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -25,41 +25,41 @@ class LiveSampler:
 
     @property
     def sampler(self) -> Sampler:
-        """What is read, and what was."""
+        """The sampler that it runs."""
         return self._sampler
 
     def set_interval(self, interval_s: float) -> None:
-        """Changes the time from one look to the next, from now on."""
+        """Changes the time between samples."""
         self._sampler.interval_s = interval_s
         self._poked.set()
 
     def pause(self, paused: bool) -> None:
-        """Stops looking, or goes on."""
+        """Stops sampling, or resumes."""
         self._paused = paused
         self._poked.set()
 
-    def look_now(self) -> None:
-        """Reads everything once, rests or not, paused or not."""
+    def sample_now(self) -> None:
+        """Takes one sample of every source now, resting or not, paused or not."""
         self._now = True
         self._poked.set()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
-        """Looks, again and again. Never ends by itself."""
+        """Yields a Snapshot every interval, without end."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
             if not self._paused or self._now:
                 if self._now:
                     self._now = False
-                    self._sampler.make_due()
-                await self._look()
+                    self._sampler.make_all_due()
+                await self._sample()
                 yield self._sampler.snapshot()
             await self._wait_until(started_s + self._sampler.interval_s, loop.time())
 
-    async def _look(self) -> None:
+    async def _sample(self) -> None:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + PATIENCE_S
-        # What the first sources say decides whether others may be read, so what is due is asked for twice.
+        # Two rounds: the values of the first sources decide whether others may be read.
         for _ in range(2):
             for source in self._sampler.due():
                 if source.name not in self._pending:

@@ -1,22 +1,22 @@
-"""When each source may be read again, so that looking at a machine in trouble does not add to its trouble."""
+"""Pacing: the time when each source may be read again, within 0.5 % of one CPU for all reads together."""
 
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""After a read a source rests at least so many times what the read took: at most 0.5 % of one CPU for each."""
+"""A source rests at least this many times as long as its read took: at most 0.5 % of one CPU for each source."""
 
 BUDGET_US_PER_S = 5_000
-"""What all sources together may take: 0.5 % of one CPU."""
+"""CPU time for the reads of all sources: 0.5 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
-"""Of that, what cheap sources may take while a dear read is still being paid for."""
+"""The part of it that cheap sources may use while the budget recovers from an expensive read."""
 
 START_BUDGET_US = 10_000
 CHEAP_US = 500
-"""A read that takes less is a cheap one."""
+"""The longest cheap read."""
 
 TICK_TOLERANCE = 0.1
-"""A source is due a little early rather than a whole interval late, since ticks wander."""
+"""Fraction of the interval by which a source may be read early: a missed tick costs a whole interval."""
 
 
 class _Record:
@@ -35,12 +35,12 @@ class Paces:
     def __init__(self) -> None:
         self.records: dict[str, _Record] = {}
         self.budget_us: float = START_BUDGET_US
-        """What may still be taken; below 0 after a dear read, until it is paid for."""
+        """CPU time left; negative after an expensive read."""
         self.cheap_budget_us: float = START_BUDGET_US
         self.refilled_s: float | None = None
 
     def due(self, names: list[str], now_s: float, interval_s: float) -> list[str]:
-        """Those of the names that may be read now, the cheapest first."""
+        """The names of the sources that may be read now, the cheapest first."""
         self._refill(now_s, interval_s)
         early_s = interval_s * TICK_TOLERANCE
         chosen: list[str] = []
@@ -50,7 +50,7 @@ class Paces:
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
             is_cheap = record.took_us <= CHEAP_US
-            # What was never read is read once, whatever the others took: a report shows all there is.
+            # The first read is always allowed, so that a report is complete.
             if not record.was_read or left_us > 0 or (is_cheap and cheap_left_us > 0):
                 chosen.append(name)
                 left_us -= record.took_us
@@ -58,7 +58,7 @@ class Paces:
         return chosen
 
     def read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
-        """Notes that a source was read, and what the read took."""
+        """Records a read and its CPU time."""
         if self.refilled_s is None:
             self.refilled_s = started_s
         record = self._record(name)
@@ -69,17 +69,17 @@ class Paces:
         self.charge(took_us)
 
     def charge(self, took_us: int) -> None:
-        """Takes what a read took from the budget."""
+        """Subtracts the CPU time of a read from the budget."""
         self.budget_us -= took_us
         if took_us <= CHEAP_US:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:
-        """The pace that a source really keeps: what it wants, or what its cost demands."""
+        """The effective period of a source: the one it wants, or the longer one that its cost demands."""
         return max(wanted_s, self._record(name).took_us * REST_FACTOR / 1e6)
 
-    def forget(self, name: str) -> None:
-        """Makes a source due at once, its rest and the budget aside; what the read takes is paid for all the same."""
+    def make_due(self, name: str) -> None:
+        """Makes a source due now, despite its rest and the budget; its read is still charged."""
         record = self._record(name)
         record.next_s = record.rested_s = 0.0
         record.was_read = False

@@ -1,4 +1,4 @@
-"""Asks each source at its own pace, and makes a Snapshot of what they last said."""
+"""Sampler: reads each source at its own pace and assembles their latest readings into a Snapshot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tcptop.sources.zoneinfo import ZoneinfoSource
 from tcptop.text.printable import printable
 
 BESIDE_S = 0.05
-"""Two readings no further apart than this are taken together."""
+"""Two readings no further apart than this count as taken together."""
 
 NO_ANSWERS: tuple[HostAnswer, ...] = ()
 
@@ -40,7 +40,7 @@ AnyReading = Reading[Any]
 
 
 def kernel_sources() -> list[AnySource]:
-    """Every source that a report needs. The sysctls come first: the kernel's release decides what may be read."""
+    """All sources of a report. The sysctls come first: the kernel release decides what else may be read."""
     return [
         SysctlsSource(),
         TopologySource(),
@@ -63,20 +63,25 @@ def kernel_sources() -> list[AnySource]:
     ]
 
 
+def wanted_paths() -> tuple[str, ...]:
+    """Patterns of all paths that those sources may ask a host for, as in `Source.paths`."""
+    return tuple(path for source in kernel_sources() for path in source.paths)
+
+
 class SourceRead(NamedTuple):
-    """One read of a source: what the host answered, and the reading that it gave."""
+    """One read of a source: the answers of the host, and the reading parsed from them."""
 
     source: str
     reading: AnyReading
     answers: tuple[HostAnswer, ...]
     sockstat_answers: tuple[HostAnswer, ...]
-    """What the sockstat beside was read from; empty where there is none."""
+    """The answers behind `reading.sockstat`; empty if that is None."""
 
 
 class Sampler:
-    """The last reading of each source of one host, and when each may be read again.
+    """The latest reading of each source of one host, and the time when each may be read again.
 
-    It neither waits nor sleeps: `live_sampler` does, or the few lines of a program that looks once.
+    It neither waits nor sleeps: its caller does (`LiveSampler`, or the loop of a command).
     """
 
     def __init__(
@@ -86,10 +91,10 @@ class Sampler:
         interval_s: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
         unix_time: Callable[[], float] = time.time,
-        measured: LabMeasurement | None = None,
-        kept: Callable[[SourceRead], None] | None = None,
+        lab_measurement: LabMeasurement | None = None,
+        on_read: Callable[[SourceRead], None] | None = None,
     ) -> None:
-        """Hands every read to `kept`, where that is given; it must be quick."""
+        """Passes every read to `on_read`, which must return quickly."""
         self.host = host
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
@@ -99,24 +104,24 @@ class Sampler:
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
         self._unwanted: set[str] = set()
-        self._measured = measured
-        self._kept = kept
+        self._lab_measurement = lab_measurement
+        self._on_read = on_read
         self._sockstat_answers: tuple[HostAnswer, ...] = ()
 
-    def keep(self, kept: Callable[[SourceRead], None] | None) -> None:
-        """Hands every read to `kept` from now on, or to nobody; everything is due at once, so that all is kept."""
-        self._kept = kept
-        if kept is not None:
-            self.make_due()
+    def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
+        """Passes every read to `on_read` from now on; None ends that. Makes all sources due: none is missed."""
+        self._on_read = on_read
+        if on_read is not None:
+            self.make_all_due()
 
     def ask_for(self, name: str) -> None:
-        """Reads a source although its cost is not bounded on this kernel, or nothing else needs it."""
+        """Reads a source from now on, even if its cost is unbounded on this kernel or no figure needs it."""
         self._asked_for.add(name)
         if name not in self._readings:
-            self._paces.forget(name)
+            self._paces.make_due(name)
 
     def want(self, name: str, wanted: bool) -> None:
-        """Says whether anybody looks at a source's figures; it is not read while nobody does."""
+        """Sets whether the figures of a source are on the screen; while they are not, it is not read."""
         if wanted:
             self._unwanted.discard(name)
         else:
@@ -127,24 +132,24 @@ class Sampler:
         names = [name for name in self._sources if name not in self._unwanted and self._is_allowed(name)]
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
-    def make_due(self) -> None:
-        """Makes every source due, rests or not: somebody asked for a look now."""
+    def make_all_due(self) -> None:
+        """Makes every source due, whether it rests or not: the user asked for a sample now."""
         for name in self._sources:
-            self._paces.forget(name)
+            self._paces.make_due(name)
 
     async def read(self, source: AnySource) -> None:
-        """Reads one source and keeps what it said."""
+        """Reads one source and stores its reading."""
         started_s = self._monotonic()
-        host = self.host if self._kept is None else RecordingHost(self.host)
+        host = self.host if self._on_read is None else RecordingHost(self.host)
         reading: AnyReading = await source.read(host)
         ended_s = self._monotonic()
         took_us = reading.read_us or 0
         retry = reading.state in ("missing", "refused", "empty", "failed")
-        wanted_s = max(self.interval_s, source.pace.at_least_s, source.pace.retry_s if retry else 0.0)
+        wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
         self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
         answers = tuple(host.answers) if isinstance(host, RecordingHost) else ()
         beside, beside_answers = None, NO_ANSWERS
-        if source.beside_sockstat and reading.value is not None:
+        if source.pairs_with_sockstat and reading.value is not None:
             beside, beside_answers = await self._sockstat_beside()
         whole = reading._replace(
             taken_at_s=ended_s,
@@ -155,21 +160,18 @@ class Sampler:
         self._readings[source.name] = whole
         if source.name == "sockstat":
             self._sockstat_answers = answers
-        if self._kept is not None and isinstance(host, RecordingHost):
-            self._kept(SourceRead(source.name, whole, answers, beside_answers))
+        if self._on_read is not None and isinstance(host, RecordingHost):
+            self._on_read(SourceRead(source.name, whole, answers, beside_answers))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, tuple[HostAnswer, ...]]:
-        """What sockstat says now: the reading of this look, or a new one where that is older than a quotient allows.
-
-        And what it was read from, where that is kept.
-        """
+        """The sockstat value to divide by, with its answers: the latest one, or a new one if that is too old."""
         source = self._sources.get("sockstat")
         if source is None:
             return None, NO_ANSWERS
         reading, answers = self._readings.get("sockstat", NOT_READ), self._sockstat_answers
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
-        if old or (self._kept is not None and not answers):
-            # Not kept as a reading of its own: a rate over so short a time would be noise.
+        if old or (self._on_read is not None and not answers):
+            # Not stored as a reading: a rate over so short a time would be noise.
             host = RecordingHost(self.host)
             reading = await source.read(host)
             answers = tuple(host.answers)
@@ -178,22 +180,22 @@ class Sampler:
         return value, answers
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Says that a source has not answered yet; what it said before stands."""
+        """Marks a source as late: its read has not returned. Its previous value stays."""
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
-        # A damaged reading stays one: what is late is the next.
+        # A damaged reading stays marked as damaged: only the next one is late.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
-        """Says that reading a source ended in an error that no source should raise; the others go on."""
+        """Marks a source whose read raised, which no source should do. The others continue."""
         reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
         self._readings[source.name] = NOT_READ._replace(state="failed", reason=reason, taken_at_s=self._monotonic())
         now_s = self._monotonic()
         self._paces.read(source.name, now_s, now_s, 0, source.pace.retry_s)
 
     def snapshot(self) -> Snapshot:
-        """What all sources last said, as of now."""
+        """The latest reading of each source."""
         identity = self.host.identity
         readings = {name: self._reading(name) for name in Snapshot._fields if name in READING_NAMES}
         return Snapshot(
@@ -203,7 +205,7 @@ class Sampler:
             place=identity.place,
             net_namespace=identity.net_namespace,
             page_size_bytes=identity.page_size_bytes,
-            measured=self._measured,
+            lab_measurement=self._lab_measurement,
             **readings,
         )
 
@@ -230,7 +232,7 @@ class Sampler:
         return self._off_reason(source) is None
 
     def _not_needed(self, source: AnySource) -> str | None:
-        return None if source.name in self._asked_for else source.not_needed(self._readings)
+        return None if source.name in self._asked_for else source.not_needed_reason(self._readings)
 
     def _off_reason(self, source: AnySource) -> str | None:
         if not self.host.identity.live or source.name in self._asked_for:
@@ -240,9 +242,9 @@ class Sampler:
 
 
 def read_due(sampler: Sampler) -> None:
-    """Reads what may be read now, where nothing waits.
+    """Reads the due sources, without an event loop.
 
-    Twice, since what the first sources say decides whether others may be read.
+    Two rounds: the values of the first sources decide whether others may be read.
     """
     for _ in range(2):
         for source in sampler.due():

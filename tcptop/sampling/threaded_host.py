@@ -1,6 +1,6 @@
-"""Another host, asked from a daemon thread: a read that hangs holds neither the event loop nor the end of the program.
+"""A host whose reads run in a daemon thread, so that a hung read blocks neither the event loop nor the exit.
 
-asyncio.to_thread will not do: at exit asyncio waits for its threads, and a stuck read in /proc cannot be cancelled.
+asyncio.to_thread is no alternative: asyncio waits for its threads at exit, and a stuck read cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
 from tcptop.hosts.run_sync import run_sync
 
 STUCK_S = 0.2
-"""A reader that has not come back for so long is left alone, and another takes its place."""
+"""A reader thread busy for longer is abandoned, and another one takes its place."""
 
 
 @dataclass(slots=True)
@@ -28,10 +28,9 @@ class _Call:
 
 
 class ThreadedHost:
-    """Answers as `host` does, in a daemon thread. `host` must be one that never waits by itself.
+    """A Host that calls another host from a daemon thread. That host's coroutines must never wait.
 
-    One thread reads for all: several at once would only wait for each other's turn in the interpreter, and the times
-    that they take would not be the kernel's.
+    One thread makes all reads: several would compete for the interpreter, and their times would not be the kernel's.
     """
 
     def __init__(self, host: Host) -> None:
@@ -42,15 +41,15 @@ class ThreadedHost:
         self.identity: Identity = host.identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """As the host behind it."""
-        return await self.ask(lambda: run_sync(self._host.read(paths)))
+        """See `Host`."""
+        return await self.run(lambda: run_sync(self._host.read(paths)))
 
-    async def folder(self, path: str) -> FolderRead:
-        """As the host behind it."""
-        return await self.ask(lambda: run_sync(self._host.folder(path)))
+    async def list_folder(self, path: str) -> FolderRead:
+        """See `Host`."""
+        return await self.run(lambda: run_sync(self._host.list_folder(path)))
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
-        """Makes the call in the thread; what it raises is raised here."""
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Makes the call in the thread; an exception of the call is raised here."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._calls.put(_Call(call, future, loop))
@@ -64,7 +63,7 @@ class ThreadedHost:
         return future.result()
 
     def close(self) -> None:
-        """Does nothing: a thread may still hang in a descriptor; the kernel closes them at exit."""
+        """Does nothing: a thread may still hang in a read; the kernel closes the descriptors at exit."""
 
     def _start_reader(self) -> None:
         self._busy_since_s = None
@@ -86,7 +85,7 @@ class ThreadedHost:
             try:
                 call.loop.call_soon_threadsafe(_hand_over, call.future, answer, error)
             except RuntimeError:
-                return  # the loop has ended; nobody waits for the answer any more
+                return  # the event loop has ended; the answer is not needed any more
 
 
 def _hand_over(future: asyncio.Future[Any], answer: object, error: BaseException | None) -> None:

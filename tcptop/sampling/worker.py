@@ -1,4 +1,4 @@
-"""Calls made one after another in a daemon thread: a disk that hangs holds up neither a key nor the end."""
+"""A daemon thread that runs calls in order, so that a hung disk blocks neither a key nor the exit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 class Worker:
-    """One thread; it starts with the first call."""
+    """One thread, started by the first call."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -22,11 +22,11 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """How many calls have not begun."""
+        """Number of calls that have not started."""
         return self._calls.qsize()
 
-    def tell(self, call: Callable[[], Answer]) -> Future[Answer]:
-        """Makes the call after those before it; what it raises is in its future."""
+    def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
+        """Queues a call; its future gets the result or the exception."""
         future: Future[Answer] = Future()
         self._calls.put((call, future))
         if self._thread is None:
@@ -34,9 +34,9 @@ class Worker:
             self._thread.start()
         return future
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
-        """As `tell`, and waits for the answer without holding up the event loop; what the call raises is raised."""
-        return await asyncio.wrap_future(self.tell(call))
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Queues a call and awaits its result; raises the exception of the call."""
+        return await asyncio.wrap_future(self.submit(call))
 
     def _work(self) -> None:
         while True:
@@ -47,4 +47,4 @@ class Worker:
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
-            del call, future  # what a call holds must not live until the next comes
+            del call, future  # else they would keep their objects alive until the next call

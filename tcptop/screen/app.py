@@ -1,4 +1,4 @@
-"""The screen, whatever it shows: the layout, the keys that it always has, and the way of a ledger to the panes.
+"""Base app: layout, shared key bindings, handing a Ledger to the panes.
 
 `live_app.py` shows a host, `replay_app.py` a recording.
 """
@@ -9,23 +9,22 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
 
-from tcptop.accounting.since_mark import since_mark
-from tcptop.explanation import Page, page_named, page_of_label
+from tcptop.accounting.growth_since_mark import growth_since_mark
+from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
-from tcptop.screen.keys import bound_keys
-from tcptop.screen.settings import NO_SETTINGS, Settings, path, write
+from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
+from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
-from tcptop.text.cache_columns import SORT_KEYS, column
+from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
@@ -36,20 +35,15 @@ from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import TimeLinePane
-from tcptop.widgets.trend_pane import TrendLine
+from tcptop.widgets.timeline_pane import TimelinePane
+from tcptop.widgets.trend_line import TrendLine
 
 REPLAY_CLASS = "-replay"
-"""Of an app that shows a sample of a recording."""
-
-SORT_BINDINGS: list[BindingType] = [
-    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {column(column_id).title}; again reverses")
-    for key, column_id in SORT_KEYS.items()
-]
+"""CSS class of an app that shows a sample of a recording."""
 
 
 class Stopped(Message):
-    """Getting samples ended in an error."""
+    """Posted when sampling or reading a recording raised an error."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -57,7 +51,7 @@ class Stopped(Message):
 
 
 class TcptopApp(App[int]):
-    """The screen."""
+    """The app without a source of samples; subclasses implement `begin`."""
 
     CSS = """
     Screen { layout: vertical; background: $background; overflow: hidden; }
@@ -85,48 +79,29 @@ class TcptopApp(App[int]):
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
     .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
-    #time-line { display: none; }
-    .-replay .-tall #time-line, .-replay.-tall #time-line { display: block; height: 3; }
-    .-replay .-short #time-line, .-replay.-short #time-line { display: block; height: 1; }
+    #timeline { display: none; }
+    .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
+    .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-slim"), (76, "-narrow"), (108, "-wide")]  # noqa: RUF012 (as Textual declares it)
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     COMMAND_PALETTE_BINDING = "colon"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
-        Binding("question_mark,h,H,f1", "help", "help"),
-        Binding("m", "switch_accounting", "full or TIME_WAIT accounting"),
-        *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
-        Binding("left_square_bracket", "step_node(-1)", "previous node"),
-        Binding("right_square_bracket", "step_node(1)", "next node"),
-        Binding("equals_sign", "all_nodes", "all nodes"),
-        Binding("g", "ask_node", "a node by its number"),
-        *SORT_BINDINGS,
-        Binding("y", "switch_unit", "free blocks or bytes"),
-        Binding("slash", "ask_wanted", "only caches with a text in their name, as it is typed"),
-        Binding("escape", "end_wanted", "every name again", show=False),
-        Binding("r", "switch_caches", "caches of TCP's, or all"),
-        Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
-        Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
-        Binding("i", "explain", "explains: sockets by state, memory, headroom, the kernel's paths"),
-        Binding("ctrl+l", "send_all", "draw everything again"),
-        Binding("ctrl+z", "suspend_process", "suspend"),
-    ]
+    BINDINGS = SHARED_BINDINGS
 
     def __init__(
         self,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
-        wrong: Sequence[str] = (),
+        mistakes: Sequence[str] = (),
     ) -> None:
-        """Takes the options, and what the settings file says besides, with what is wrong with it."""
+        """Takes the options, the settings, and the mistakes found in the settings file."""
         super().__init__(driver_class=CellDriver)
-        self._settings, self._wrong = settings, tuple(wrong)
+        self._settings, self._mistakes = settings, tuple(mistakes)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
-        self._measured = measured
+        self._lab_measurement = lab_measurement
         self.animation_level = "none"
         self._ledger: Ledger | None = None
         self._choices = Choices(interval_s=every_s)
@@ -149,35 +124,35 @@ class TcptopApp(App[int]):
         yield TrendLine(id="trends")
         yield CachesPane(classes="box", id="caches")
         yield BuddyPane(classes="box", id="buddy")
-        yield TimeLinePane(id="time-line")
+        yield TimelinePane(id="timeline")
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Takes the terminal's looks, and says what is wrong with the settings; where samples come from, begins."""
+        """Sets the theme, reports mistakes in the settings, installs signal handlers, starts sampling."""
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self._settings.theme or "dark"].name
-        for line in self._wrong:
+        for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
         self.begin()
 
     def begin(self) -> None:
-        """Starts to show samples, on the event loop."""
+        """Starts to deliver samples; runs on the event loop."""
         raise NotImplementedError
 
     def on_stopped(self, message: Stopped) -> None:
-        """Ends the program as any error does: Textual gives the terminal back and prints it."""
+        """Raises the error: Textual restores the terminal and prints it."""
         raise message.error
 
     def show(self, ledger: Ledger, choices: Choices) -> None:
-        """Draws a ledger as the user chose; the first one chooses a node."""
+        """Draws a ledger with the user's choices; the first ledger also selects a node."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.show)
         self._ledger, self._choices = ledger, choices
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # The first node with memory: on a machine with one node that is the machine.
+            # The first node with memory; on a machine with one node, that one.
             self._node_chosen = True
             with_zones = [node.node for node in ledger.nodes if node.zones]
             first = with_zones[0] if with_zones else ledger.nodes[0].node
@@ -195,22 +170,22 @@ class TcptopApp(App[int]):
             return
         mark = self._choices.mark
         if mark is not None:
-            self._choices = replace(self._choices, since=since_mark(mark, self._ledger))
+            self._choices = replace(self._choices, since=growth_since_mark(mark, self._ledger))
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self._choices)
 
     def action_leave(self) -> None:
-        """Quits with 0."""
+        """Quits with exit code 0."""
         self.exit(0)
 
     def action_switch_accounting(self) -> None:
-        """Full or TIME_WAIT accounting."""
+        """Switches between full and TIME_WAIT accounting (key `m`)."""
         mode = "time_wait" if self._choices.mode == "full" else "full"
         self._choose(replace(self._choices, mode=mode))  # type: ignore[arg-type]
 
     def action_node(self, node: int) -> None:
-        """Shows the node of that number; says so where there is none."""
+        """Shows a node by its number, or a message if there is no such node."""
         numbers = [each.node for each in self._ledger.nodes] if self._ledger else []
         if node in numbers:
             self._choose(replace(self._choices, node=node))
@@ -219,7 +194,7 @@ class TcptopApp(App[int]):
             self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
 
     def action_step_node(self, step: int) -> None:
-        """Shows the node before or after, by number, round and round."""
+        """Shows the previous or next node by number, with wrap-around."""
         numbers = [node.node for node in self._ledger.nodes] if self._ledger else []
         if not numbers:
             return
@@ -234,67 +209,67 @@ class TcptopApp(App[int]):
         self._choose(replace(self._choices, node=None))
 
     def action_ask_node(self) -> None:
-        """Asks for the number of a node, for machines with more than ten."""
+        """Asks for a node number: the digit keys reach only ten nodes."""
         self._ask("node:", self._answer_node)
 
     def action_sort(self, column_id: str) -> None:
-        """Sorts by a column; by the same again, the other way round."""
+        """Sorts by a column; the same column again reverses the order."""
         reverse = self._choices.sort == column_id and not self._choices.reverse
         self._choose(replace(self._choices, sort=column_id, reverse=reverse))
 
     def action_ask_wanted(self) -> None:
-        """Asks for a part of a name; the table follows every character."""
+        """Asks for a part of a name; the table follows each typed character."""
         from tcptop.widgets.prompt import Prompt
 
-        before = self._choices.wanted
+        before = self._choices.name_filter
         self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
 
     def _want(self, text: str) -> None:
-        self._choose(replace(self._choices, wanted=text))
+        self._choose(replace(self._choices, name_filter=text))
 
     def action_end_wanted(self) -> None:
-        """Caches of every name."""
+        """Removes the name filter."""
         self._want("")
 
     def action_switch_caches(self) -> None:
-        """Caches of TCP's, or all."""
+        """Switches between TCP's caches and all caches."""
         self._choose(replace(self._choices, all_caches=not self._choices.all_caches))
 
     def action_switch_extras(self) -> None:
-        """Marks and graphs, on or off."""
-        self._say_if_saved()
+        """Switches change marks and graphs on or off."""
+        self._notify_if_saved()
         self._choose(replace(self._choices, extras=not self._choices.extras))
 
     def action_mark(self) -> None:
-        """Sets a mark at the figures of now, or takes it away."""
-        self._say_if_saved()
+        """Sets a mark at the current figures, or removes it."""
+        self._notify_if_saved()
         mark = self._ledger if self._choices.mark is None else None
         self._choose(replace(self._choices, mark=mark, since=None))
 
-    def _say_if_saved(self) -> None:
-        """Says that nothing will come of it where there is but one sample."""
+    def _notify_if_saved(self) -> None:
+        """Shows a message on a saved tree: its one sample never changes."""
         if self._ledger is not None and not self._ledger.live:
             self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)
 
     def action_switch_unit(self) -> None:
-        """Free blocks or bytes in the buddy lists."""
+        """Switches the buddy lists between blocks and bytes."""
         unit = "bytes" if self._choices.block_unit == "blocks" else "blocks"
         self._choose(replace(self._choices, block_unit=unit))  # type: ignore[arg-type]
 
     def action_send_all(self) -> None:
-        """Draws the whole screen again, for a terminal that lost it."""
+        """Redraws the whole screen, for a terminal that lost its contents."""
         if isinstance(self._driver, CellDriver):
             self._driver.send_all()
         self.refresh(repaint=True, layout=True)
 
     def action_suspend_process(self) -> None:
-        """Stops until the shell continues it, and with it what it was started by, a `sh -c` for one."""
+        """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues it."""
         if self._driver is not None and self._driver.can_suspend:
             self._suspend_signal()
             os.kill(0, signal.SIGTSTP)
 
     def action_help(self) -> None:
-        """Explains the keys, the figures and the columns."""
+        """Opens the help: keys, figures, columns."""
         if self._ledger is None:
             return
         from tcptop.widgets.help_screen import HelpScreen
@@ -302,20 +277,20 @@ class TcptopApp(App[int]):
         self.push_screen(HelpScreen(bound_keys(self.BINDINGS), self._ledger, self._choices))
 
     def action_explain(self) -> None:
-        """Opens the pages that explain, at the first."""
+        """Opens the explanation at its first page."""
         self._explain(lambda _: None)
 
     def action_explain_page(self, name: str) -> None:
-        """Opens the pages that explain, at that one."""
-        self._explain(lambda ledger: page_named(ledger, name))
+        """Opens the explanation at a named page."""
+        self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_chosen(self, message: CursorGrid.Chosen) -> None:
-        """Explains the cache of a row."""
-        self._explain(lambda ledger: page_named(ledger, message.key))
+    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
+        """Opens the explanation of the cache in a row."""
+        self._explain(lambda ledger: find_page(ledger, message.key))
 
-    def on_figure_pane_chosen(self, message: FigurePane.Chosen) -> None:
-        """Explains what is behind a part of the figure; idle slab by the page of memory."""
-        self._explain(lambda ledger: page_of_label(ledger, message.label) or page_named(ledger, "memory"))
+    def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
+        """Opens the explanation of a part of the figure; for idle slab, the memory page."""
+        self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:
         if self._ledger is None:
@@ -326,10 +301,10 @@ class TcptopApp(App[int]):
         self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self._choices))
 
     def ask_for_layouts(self) -> None:
-        """Has the kernel's struct layouts read, which nothing else on the screen needs; a recording has them or not."""
+        """Requests the struct layouts (BTF), which only the explanation needs; does nothing on a recording."""
 
     def save_settings(self) -> None:
-        """Writes the settings file: the screen will start as it is now."""
+        """Writes the current choices to the settings file."""
         sort = next(key for key, column_id in SORT_KEYS.items() if column_id == self._choices.sort)
         settings = replace(
             self._settings,
@@ -340,18 +315,18 @@ class TcptopApp(App[int]):
             extras=self._choices.extras,
         )
         try:
-            write(path(), settings)
+            write_settings(settings_path(), settings)
         except OSError as error:
-            self.notify(f"{path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {path()}", timeout=4, markup=False)
+            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
-        """The dark theme, or the light one."""
+        """Switches between the dark and the light theme."""
         self.theme = (THEME if self.theme == LIGHT_THEME.name else LIGHT_THEME).name
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
-        """What the command palette offers: the same as the keys, and what has none."""
+        """The commands of the palette: all key bindings, and two commands without a key."""
         yield SystemCommand("dark or light", "", self.switch_theme)
         yield SystemCommand("write these settings to the settings file", "", self.save_settings)
         for keys, meaning in bound_keys(self.BINDINGS):
@@ -359,7 +334,7 @@ class TcptopApp(App[int]):
             yield SystemCommand(f"{meaning} ({keys})", "", lambda action=binding.action: self.run_later(action))
 
     def run_later(self, action: str) -> None:
-        """Runs a key's action after the palette has closed."""
+        """Runs the action of a key after the palette has closed."""
         self.call_later(self.run_action, action)
 
     def _ask(self, question: str, answered: object) -> None:
@@ -377,7 +352,7 @@ class TcptopApp(App[int]):
 
 
 def run(app: TcptopApp, settings: Settings, ascii_alone: bool = False) -> int:
-    """Runs the screen until it is quit, drawn for a terminal that may have ASCII alone; gives the exit code."""
+    """Runs an app until it quits and returns its exit code; `ascii_alone` restricts it to ASCII."""
     app.set_class(ascii_alone, ASCII_CLASS)
     app.run(mouse=bool(settings.mouse))
     return app.return_code or 0

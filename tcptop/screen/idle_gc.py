@@ -1,4 +1,4 @@
-"""Collects garbage while nobody waits: a whole collection holds up a key for a tenth of a second."""
+"""Full garbage collections only when idle: one blocks a key press for about 100 ms."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from collections.abc import Callable
 
 NEVER = 1 << 30
 LOOK_EVERY_S = 1.0
-QUIET_S = 2.0
-"""So long nobody may have pressed a key."""
+IDLE_S = 2.0
+"""Time without a key press after which the program is idle."""
 MANY_OBJECTS = 50_000
-"""Made since the last time, about; then it is worth it."""
+"""Approximate number of new objects that makes a collection worth its cost."""
 
 
-async def run_idle_gc(quiet_s: Callable[[], float]) -> None:
-    """Takes whole collections out of the interpreter's hands, and makes one when it has been quiet for long enough.
+async def run_idle_gc(idle_s: Callable[[], float]) -> None:
+    """Disables automatic full collections, and runs one after IDLE_S without a key press.
 
-    The short ones, which find nearly all, stay where they are. What is there already is looked at no more.
+    Collections of the young generations, which find nearly all garbage, stay automatic. Objects that exist at the
+    start are frozen: no collection visits them.
     """
     gc.freeze()
     young, middle, _ = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
-        if quiet_s() > QUIET_S and gc.get_count()[2] * young * middle > MANY_OBJECTS:
+        if idle_s() > IDLE_S and gc.get_count()[2] * young * middle > MANY_OBJECTS:
             gc.collect()

@@ -1,13 +1,11 @@
-"""The screen on a host: follows it sample by sample, or looks once at a saved tree."""
+"""Live app: samples a host at an interval, or a saved tree once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
 
-from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop.accounting import account
@@ -17,97 +15,90 @@ from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.screen.app import Stopped, TcptopApp
+from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.quantities import interval_s
-from tcptop.view.trends import NO_TRENDS, advanced
+from tcptop.text.quantities import parse_interval_s
+from tcptop.view.trends import NO_TRENDS, add_sample
 from tcptop.widgets.buddy_pane import BuddyPane
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 
 
 class Sampled(Message):
-    """A new look at the kernel. A newer one takes the place of one that is not drawn yet."""
+    """Message with a new Snapshot; a newer one replaces one that is not drawn yet."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """Whether it makes a waiting message needless."""
+        """True for another Sampled message: only the latest sample is drawn."""
         return isinstance(message, Sampled)
 
 
 class LiveApp(TcptopApp):
-    """The screen that follows a host."""
+    """The app on a host."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *TcptopApp.BINDINGS,
-        Binding("space", "sample", "sample now; keeps everything"),
-        Binding("z", "pause", "pause, and go on"),
-        Binding("d", "ask_interval", "set the interval"),
-        Binding("plus", "interval(1)", "longer interval"),
-        Binding("minus", "interval(-1)", "shorter interval"),
-        Binding("f", "read_pagetypeinfo", "read /proc/pagetypeinfo where its cost is not bounded"),
-    ]
+    BINDINGS = LIVE_BINDINGS
 
     def __init__(
         self,
         host: Host,
         every_s: float = 1.0,
         sort: str | None = None,
-        measured: LabMeasurement | None = None,
+        lab_measurement: LabMeasurement | None = None,
         settings: Settings = NO_SETTINGS,
-        wrong: Sequence[str] = (),
+        mistakes: Sequence[str] = (),
     ) -> None:
-        """Takes the host, and the rest as every screen."""
-        super().__init__(every_s, sort, measured, settings, wrong)
+        """Takes the host; the other arguments are those of TcptopApp."""
+        super().__init__(every_s, sort, lab_measurement, settings, mistakes)
         self._host = host
         self._live: LiveSampler | None = None
-        self._following: asyncio.Task[None] | None = None
+        self._sampling_task: asyncio.Task[None] | None = None
         self._with_layouts = False
         self._trends = NO_TRENDS
 
     def begin(self) -> None:
-        """Starts to follow a live host, or looks once at a saved tree."""
+        """Starts sampling a live host, or samples a saved tree once."""
         if not self._host.identity.live:
-            self._look_at_saved()
+            self._sample_saved_tree()
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, measured=self._measured)
+            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
         )
-        self._following = asyncio.create_task(self._follow(self._live), name="follow the host")
+        self._sampling_task = asyncio.create_task(self._run_sampling(self._live), name="follow the host")
 
     def on_unmount(self) -> None:
-        """Stops following; a read that hangs is left to its daemon thread."""
-        if self._following is not None:
-            self._following.cancel()
+        """Stops sampling; a hung read stays in its daemon thread."""
+        if self._sampling_task is not None:
+            self._sampling_task.cancel()
 
     def on_sampled(self, message: Sampled) -> None:
-        """Accounts for a look and draws it."""
+        """Accounts for a sample and draws it."""
         ledger = account(message.snapshot)
-        self._trends = advanced(self._trends, ledger)
+        self._trends = add_sample(self._trends, ledger)
         self.show_latest(ledger)
 
     def show_latest(self, ledger: Ledger) -> None:
-        """Draws the newest look."""
+        """Draws the latest sample."""
         self.show(ledger, replace(self._choices, trends=self._trends))
 
-    def sampled(self, snapshot: Snapshot) -> None:
-        """Takes a new look on its way to the screen; none is left out."""
+    def receive_sample(self, snapshot: Snapshot) -> None:
+        """Receives every new sample, drawn or not."""
         self.post_message(Sampled(snapshot))
 
-    async def _follow(self, live: LiveSampler) -> None:
+    async def _run_sampling(self, live: LiveSampler) -> None:
         try:
             async for snapshot in live.snapshots():
-                self.sampled(snapshot)
+                self.receive_sample(snapshot)
         except Exception as error:
             self.post_message(Stopped(error))
 
-    def _look_at_saved(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), measured=self._measured)
+    def _sample_saved_tree(self) -> None:
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self._lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
         read_due(sampler)
@@ -117,35 +108,35 @@ class LiveApp(TcptopApp):
         super()._draw()
         if self._live is None:
             return
-        # A look may come while the app ends, and has no screen any more.
+        # A sample may arrive while the app ends, when there is no screen any more.
         for screen in self.screen_stack[:1]:
             for buddy in screen.query(BuddyPane):
                 self._live.sampler.want("pagetypeinfo", buddy.size.height > 0)
 
     def action_sample(self) -> None:
-        """Reads everything once."""
+        """Takes a sample of all sources now."""
         if self._live is not None:
-            self._live.look_now()
+            self._live.sample_now()
         else:
-            self._look_at_saved()
+            self._sample_saved_tree()
 
     def action_pause(self) -> None:
-        """Stops reading, or goes on."""
+        """Pauses sampling, or resumes it."""
         if self._live is not None:
             self._choose(replace(self._choices, paused=not self._choices.paused))
             self._live.pause(self._choices.paused)
         else:
-            self._say_saved()
+            self._notify_no_interval()
 
     def action_ask_interval(self) -> None:
-        """Asks for the seconds from one sample to the next."""
+        """Asks for the seconds between samples."""
         if self._live is None:
-            self._say_saved()
+            self._notify_no_interval()
             return
         self._ask("seconds from one sample to the next:", self._answer_interval)
 
     def action_interval(self, step: int) -> None:
-        """The next longer or shorter interval."""
+        """Sets the next longer or shorter interval."""
         now = self._choices.interval_s
         if step > 0:
             self._set_interval(next((each for each in INTERVALS_S if each > now), now))
@@ -153,27 +144,27 @@ class LiveApp(TcptopApp):
             self._set_interval(next((each for each in reversed(INTERVALS_S) if each < now), now))
 
     def action_read_pagetypeinfo(self) -> None:
-        """Reads pagetypeinfo from now on, whatever it costs."""
+        """Reads pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
         off = self._ledger is not None and self._ledger.sources["pagetypeinfo"].state == "off"
         if self._live is not None and off:
             self._live.sampler.ask_for("pagetypeinfo")
-            self._live.look_now()
+            self._live.sample_now()
         else:
             self.notify("/proc/pagetypeinfo needs no asking for here", timeout=3, markup=False)
 
     def ask_for_layouts(self) -> None:
-        """Has the kernel's struct layouts read, which nothing else on the screen needs."""
+        """Requests the struct layouts (BTF), which only the explanation needs."""
         if self._live is not None:
             self._live.sampler.ask_for("btf")
         elif not self._with_layouts:
             self._with_layouts = True
-            self._look_at_saved()
+            self._sample_saved_tree()
 
     def _answer_interval(self, answer: str | None) -> None:
         if not answer:
             return
         try:
-            self._set_interval(interval_s(answer))
+            self._set_interval(parse_interval_s(answer))
         except ValueError as error:
             self.notify(str(error), timeout=3, markup=False)
 
@@ -182,7 +173,7 @@ class LiveApp(TcptopApp):
             self._choose(replace(self._choices, interval_s=every_s))
             self._live.set_interval(every_s)
         else:
-            self._say_saved()
+            self._notify_no_interval()
 
-    def _say_saved(self) -> None:
+    def _notify_no_interval(self) -> None:
         self.notify("saved: there is one sample, and no interval", timeout=3, markup=False)

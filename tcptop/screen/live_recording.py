@@ -1,4 +1,4 @@
-"""Records what a live screen reads into a file, from a thread of its own: a slow disk holds up no key."""
+"""Recording of a live app, in a worker thread, so that a slow disk blocks no key."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MOST_WAITING = 60
-"""Of samples that the disk has not taken yet. They are kept in memory, so there is an end to it."""
+"""Most samples in memory that the disk has not taken yet."""
 
 
 class LiveRecording:
-    """A file that every sample of a sampler is added to, until it is stopped or cannot go on."""
+    """Adds each sample of a sampler to a file until it is stopped or fails."""
 
     def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
-        """Takes a recorder, which only the thread may ask; tells `ended` in one line why it could not go on."""
+        """Uses the recorder only in `thread`; after a failure calls `ended` with one line."""
         self._recorder = recorder
         self._sampler = sampler
         self._thread = thread
@@ -30,7 +30,7 @@ class LiveRecording:
         self._is_on = True
         self._has_failed = False
         self._loop = asyncio.get_running_loop()
-        sampler.keep(self._reads.append)
+        sampler.set_on_read(self._reads.append)
 
     @property
     def path(self) -> str:
@@ -38,7 +38,7 @@ class LiveRecording:
         return self._recorder.path
 
     def add(self, snapshot: Snapshot) -> None:
-        """Adds a sample, in the thread's own time."""
+        """Queues a sample for the thread."""
         if not self._is_on:
             return
         if self._thread.waiting > MOST_WAITING:
@@ -48,25 +48,25 @@ class LiveRecording:
             return
         reads = tuple(self._reads)
         self._reads.clear()
-        self._thread.tell(lambda: self._write(reads, snapshot))
+        self._thread.submit(lambda: self._write(reads, snapshot))
 
     def stop(self) -> Future[int]:
-        """Ends it; gives, in its time, how many samples were added."""
+        """Ends the recording; the future gets the number of samples written."""
         self._is_on = False
-        self._sampler.keep(None)
-        return self._thread.tell(self._closed)
+        self._sampler.set_on_read(None)
+        return self._thread.submit(self._closed)
 
     def _closed(self) -> int:
         self._recorder.close()
         return self._recorder.samples
 
     def _write(self, reads: tuple[SourceRead, ...], snapshot: Snapshot) -> None:
-        """In the thread."""
+        """Runs in the thread."""
         if self._has_failed:
             return
         try:
             for read in reads:
-                self._recorder.keep(read)
+                self._recorder.add_read(read)
             self._recorder.write(snapshot)
         except TcptopError as error:
             self._tell(f"{error}; recording ended")
@@ -78,7 +78,7 @@ class LiveRecording:
         try:
             self._loop.call_soon_threadsafe(self._give_up, line)
         except RuntimeError:
-            return  # the loop has ended; nobody looks any more
+            return  # the event loop has ended
 
     def _give_up(self, line: str) -> None:
         if self._is_on:

@@ -1,4 +1,4 @@
-"""The screen on a live host that records what it shows, and looks back into it."""
+"""Live app with recording: records its samples into a file, and looks back into that file."""
 
 from __future__ import annotations
 
@@ -6,38 +6,30 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
-
-from textual.binding import Binding, BindingType
+from typing import TYPE_CHECKING
 
 from tcptop.ledger import Ledger
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped
+from tcptop.screen.keys import RECORDING_BINDINGS
 from tcptop.screen.live_app import LiveApp
 from tcptop.screen.viewing_app import ViewingApp
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
-from tcptop.view.timeline import NO_TIME_LINE
+from tcptop.view.timeline import NO_TIMELINE
 from tcptop.view.trends import NO_TRENDS
 
 if TYPE_CHECKING:
     from tcptop.screen.live_recording import LiveRecording
 
 END_S = 1.0
-"""So long the end of the program waits for a disk."""
+"""Longest wait for the disk at exit."""
 
 
 class RecordingApp(LiveApp, ViewingApp):
-    """The live screen, with keys that record and that look back."""
+    """The live app with keys that record and look back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *LiveApp.BINDINGS,
-        Binding("w", "record", "record into a file from now on; again ends it"),
-        Binding("T", "step(-1)", "look back into the recording: the sample before"),
-        Binding("t", "step(1)", "the next sample of the recording"),
-        Binding("j", "jump", "look back: jump to a time"),
-        Binding("Z", "live", "back to live; goes on where it is paused"),
-    ]
+    BINDINGS = RECORDING_BINDINGS
 
     _recording: LiveRecording | None = None
     _recorded_path: str | None = None
@@ -45,13 +37,13 @@ class RecordingApp(LiveApp, ViewingApp):
     _opening = False
 
     def begin(self) -> None:
-        """Follows the host; what is recorded is written, and read again, by a thread of its own."""
+        """Starts sampling; one worker thread writes and reads the recording."""
         self._disk = Worker("tcptop recorder")
         self._works: set[asyncio.Task[None]] = set()
         super().begin()
 
     def on_unmount(self) -> None:
-        """Ends the recording; waits for the disk, but not for one that hangs."""
+        """Ends the recording; waits for the disk, at most END_S."""
         for task in self._works:
             task.cancel()
         if self._recording is not None:
@@ -59,67 +51,67 @@ class RecordingApp(LiveApp, ViewingApp):
 
             wait([self._recording.stop()], timeout=END_S)
 
-    def sampled(self, snapshot: Snapshot) -> None:
-        """Records the new look."""
+    def receive_sample(self, snapshot: Snapshot) -> None:
+        """Records the new sample."""
         if self._recording is not None:
             self._recording.add(snapshot)
-        super().sampled(snapshot)
+        super().receive_sample(snapshot)
 
     def show_latest(self, ledger: Ledger) -> None:
-        """Draws the newest look, but not over an earlier one that somebody looks at."""
+        """Draws the latest sample, unless the user looks back at an earlier one."""
         self._latest = ledger
-        if self._viewer is None:
+        if self._playback is None:
             super().show_latest(ledger)
 
     def action_record(self) -> None:
-        """Asks for a file and records into it; ends the recording that is under way."""
+        """Asks for a file and records into it, or ends the current recording."""
         if self._live is None:
             self.notify("saved: there is nothing to record", timeout=3, markup=False)
         elif self._recording is None:
             self._ask("record into the file:", self._answer_record)
         else:
             recording, self._recording = self._recording, None
-            self._choose(replace(self._choices, recording_into=None))
+            self._choose(replace(self._choices, recording_path=None))
             self._start(self._stopped(recording))
 
     def action_step(self, step: int) -> None:
-        """The sample before, or the next, of what is recorded; after the newest it is live again."""
-        viewer = self._viewer
+        """Shows the previous or next recorded sample; after the newest one, returns to live."""
+        viewer = self._playback
         if viewer is None and step > 0 and self._recorded_path is not None:
             self.notify("this is the newest; T looks back", timeout=3, markup=False)
         elif viewer is None:
             self._look_back(lambda last: max(0, last + step) if self._recording is not None else last)
-        elif viewer.player.index + step > viewer.player.last:
-            index = viewer.player.last + step
-            self._look_back(lambda last: index if index <= last else None)  # what came since it was opened
+        elif viewer.player.index + step > viewer.player.last_index:
+            index = viewer.player.last_index + step
+            self._look_back(lambda last: index if index <= last else None)  # samples recorded since it was opened
         else:
             super().action_step(step)
 
     def action_jump(self) -> None:
-        """Asks for a moment of what is recorded."""
-        if self._viewer is None:
+        """Asks for a time in the recording."""
+        if self._playback is None:
             self._look_back(lambda last: last, super().action_jump)
         else:
             super().action_jump()
 
     def action_live(self) -> None:
-        """Shows what is now, and goes on where it is paused."""
-        self.end_viewing()
+        """Returns to the live sample, and resumes if paused."""
+        self.end_playback()
         self.set_class(False, REPLAY_CLASS)
-        self._choices = replace(self._choices, player=None, looking_back=False, time_line=NO_TIME_LINE)
+        self._choices = replace(self._choices, player=None, looking_back=False, timeline=NO_TIMELINE)
         if self._choices.paused:
             self.action_pause()
         if self._latest is not None:
             self.show_latest(self._latest)
 
     def action_sample(self) -> None:
-        """Reads everything once, and shows it."""
-        if self._viewer is not None:
+        """Takes a sample of all sources now, and shows it live."""
+        if self._playback is not None:
             self.action_live()
         super().action_sample()
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
-        """Does what waits for the disk, beside the keys."""
+        """Runs a coroutine that waits for the disk as a task, so that keys still work."""
 
         async def guarded() -> None:
             try:
@@ -141,17 +133,17 @@ class RecordingApp(LiveApp, ViewingApp):
         from tcptop.screen.live_recording import LiveRecording
 
         try:
-            recorder = await self._disk.ask(lambda: Recorder(path))
+            recorder = await self._disk.run(lambda: Recorder(path))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         if self._live is None or self._recording is not None:
-            self._disk.tell(recorder.close)
+            self._disk.submit(recorder.close)
             return
         self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
         self._recorded_path = path
-        self._choose(replace(self._choices, recording_into=printable(path)))
-        self._live.look_now()
+        self._choose(replace(self._choices, recording_path=printable(path)))
+        self._live.sample_now()
 
     async def _stopped(self, recording: LiveRecording) -> None:
         samples = await asyncio.wrap_future(recording.stop())
@@ -160,11 +152,11 @@ class RecordingApp(LiveApp, ViewingApp):
 
     def _recording_failed(self, line: str) -> None:
         self._recording = None
-        self._choose(replace(self._choices, recording_into=None))
+        self._choose(replace(self._choices, recording_path=None))
         self.notify(line, timeout=10, severity="warning", markup=False)
 
     def _look_back(self, start: Callable[[int], int | None], then: Callable[[], None] | None = None) -> None:
-        """Opens what is recorded at the sample that `start` gives for the number of the last; None is live again."""
+        """Opens the recording at the index `start(last index)`; None returns to live."""
         if self._recorded_path is None:
             self.notify("nothing is recorded here; w records into a file", timeout=3, markup=False)
         elif not self._opening:
@@ -174,22 +166,22 @@ class RecordingApp(LiveApp, ViewingApp):
     async def _opened(self, path: str, start: Callable[[int], int | None], then: Callable[[], None] | None) -> None:
         from tcptop.errors import TcptopError
         from tcptop.recording.opening import open_recording
-        from tcptop.recording.time_spec import ALL
+        from tcptop.recording.time_spec import WHOLE_RECORDING
         from tcptop.screen.playback import select_and_start
 
         try:
-            held, _ = await self._disk.ask(lambda: select_and_start(open_recording(path), ALL))
+            selection, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.notify(str(error), timeout=5, severity="warning", markup=False)
             return
         finally:
             self._opening = False
-        index = start(len(held.samples) - 1)
+        index = start(len(selection.samples) - 1)
         if index is None:
-            self._disk.tell(held.recording.close)
+            self._disk.submit(selection.recording.close)
             self.action_live()
             return
         self._choices = replace(self._choices, looking_back=True, trends=NO_TRENDS)
-        self.view(held, index, self._disk)
+        self.open_playback(selection, index, self._disk)
         if then is not None:
             then()

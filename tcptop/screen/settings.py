@@ -1,8 +1,10 @@
-"""The settings file: what a user wants the screen to start with. Read at the start, written on request only."""
+"""The settings file (TOML): read at the start, written on request only."""
 
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -10,17 +12,20 @@ from typing import Any
 
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
-from tcptop.text.quantities import interval_s
+from tcptop.text.quantities import parse_interval_s
 
 THEMES = ("dark", "light")
-MOST_LINES = 200
+MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_NODE = 65_535
+
+ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
+"""How tomllib ends its messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the file can say; None where it does not."""
+    """The values of the file; None for a key that it does not have."""
 
     interval: float | None = None
     sort: str | None = None
@@ -28,108 +33,129 @@ class Settings:
     theme: str | None = None
     node: int | None = None
     columns: tuple[str, ...] | None = None
-    """The columns of the cache table to show, by their ids; all that fit where none are named."""
+    """Ids of the columns of the cache table to show; None for all that fit."""
     ascii: bool | None = None
     mouse: bool | None = None
     extras: bool | None = None
-    """Marks on what changed, and graphs."""
+    """Marks on changed figures, and graphs."""
 
 
 NO_SETTINGS = Settings()
 
 
-def path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the file lies (XDG base directory specification)."""
+def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """The path of the file (XDG base directory specification)."""
     base = environment.get("XDG_CONFIG_HOME", "")
     return (Path(base) if base.startswith("/") else Path("~/.config").expanduser()) / "tcptop" / "config.toml"
 
 
-def read(file: Path) -> tuple[Settings, list[str]]:
-    """The settings of a file, and what is wrong with it: a line for each line that was passed over.
+def read_settings(file: Path) -> tuple[Settings, list[str]]:
+    """The settings of a file, and one line for each mistake in it.
 
-    No file is no mistake. Each line stands for itself, so that one bad line costs no other.
+    A missing file is no mistake. A wrong value costs its own key; a file that is not TOML costs all of them.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        with file.open("rb") as opened:
+            content = opened.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            return NO_SETTINGS, [f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read"]
+        text = content.decode("utf-8")
     except FileNotFoundError:
-        return Settings(), []
-    except (OSError, UnicodeDecodeError) as error:
-        return Settings(), [f"{file}: {getattr(error, 'strerror', None) or 'not UTF-8'}"]
-    from tcptop.screen.toml_line import values
-
-    settings, wrong = Settings(), []
-    for number, line in enumerate(lines[:MOST_LINES], 1):
+        return NO_SETTINGS, []
+    except OSError as error:
+        return NO_SETTINGS, [f"{file}: {error.strerror}"]
+    except UnicodeDecodeError:
+        return NO_SETTINGS, [f"{file}: not UTF-8; no setting is read"]
+    try:
+        values = _parse_toml(text)
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+        where = ERROR_LINE.search(message)
+        line = f":{where[1]}" if where is not None and where[1] is not None else ""
+        reason = shorten(printable(ERROR_LINE.sub("", message)))
+        return NO_SETTINGS, [f"{file}{line}: not TOML: {reason}; no setting is read"]
+    settings, mistakes = NO_SETTINGS, []
+    for key, value in values.items():
         try:
-            for key, value in values(line).items():
-                settings = replace(settings, **{key: checked(key, value)})
-        except (ValueError, RecursionError) as error:
-            wrong.append(f"{file}:{number}: {shortened(printable(str(error)))}; the line is passed over")
-    if len(lines) > MOST_LINES:
-        wrong.append(f"{file}:{MOST_LINES + 1}: no more than {MOST_LINES} lines are read; the rest is passed over")
-    return settings, wrong
+            settings = replace(settings, **{key: check_value(key, value)})
+        except ValueError as error:
+            mistakes.append(f"{file}: {shorten(printable(str(error)))}; the setting is ignored")
+    return settings, mistakes
 
 
-def checked(key: str, value: Any) -> Any:  # noqa: ANN401 (what TOML holds)
-    """The value of a key; raises ValueError with a sentence for one that cannot be."""
+def _parse_toml(text: str) -> dict[str, Any]:
+    # Imported here: most users have no settings file.
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(text)
+
+
+def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+    """The checked value of a key; raises ValueError in one sentence that names the key."""
     if key not in CHECKS:
         raise ValueError(f"no setting is called {key[:40]!r}; there are: {', '.join(CHECKS)}")
-    return CHECKS[key](value)
-
-
-def write(file: Path, settings: Settings) -> None:
-    """Writes the settings, whole or not at all; raises OSError."""
-    texts = [f"{key} = {_toml(value)}" for key, value in _known(settings).items()]
-    file = Path(os.path.realpath(file))  # a link to where somebody keeps such files stays one
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passing = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        passing.write_text("\n".join(texts) + "\n", encoding="utf-8")
-        passing.replace(file)
+        return CHECKS[key](value)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def write_settings(file: Path, settings: Settings) -> None:
+    """Replaces the file atomically; raises OSError."""
+    texts = [f"{key} = {_to_toml(value)}" for key, value in _known_values(settings).items()]
+    file = Path(os.path.realpath(file))  # a link, for instance into a dotfiles folder, stays a link
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        temporary.write_text("\n".join(texts) + "\n", encoding="utf-8")
+        temporary.replace(file)
     except OSError:
-        passing.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _known(settings: Settings) -> dict[str, Any]:
+def _known_values(settings: Settings) -> dict[str, Any]:
     values = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _toml(value: Any) -> str:  # noqa: ANN401 (what Settings holds)
+def _to_toml(value: Any) -> str:  # noqa: ANN401 (a value of Settings)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
+        return f"[{', '.join(_to_toml(each) for each in value)}]"
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def shortened(text: str) -> str:
-    """A text of one line, which a value of any length may be part of."""
+def shorten(text: str) -> str:
+    """Cuts a line, which may quote a value of any length, to MOST_TEXT characters."""
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 
-def _is_true(value: object) -> bool:
+def _check_bool(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"true or false, not {value!r:.40}")
     return value
 
 
-def _node(value: object) -> int:
+def _check_node(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_NODE:
         raise ValueError(f"the number of a node, not {value!r:.40}")
     return value
 
 
 def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
-    def one(value: object) -> str:
+    def check(value: object) -> str:
         if value not in names:
             raise ValueError(f"one of {', '.join(names)}, not {value!r:.40}")
         return str(value)
 
-    return one
+    return check
 
 
-def _columns(value: object) -> tuple[str, ...]:
+def _check_columns(value: object) -> tuple[str, ...]:
     known = [each.id for each in COLUMNS]
     if not isinstance(value, list) or not value:
         raise ValueError(f"a list of some of {', '.join(known)}")
@@ -140,12 +166,12 @@ def _columns(value: object) -> tuple[str, ...]:
 
 
 CHECKS: dict[str, Callable[[Any], Any]] = {
-    "interval": lambda value: interval_s(str(value)),
+    "interval": lambda value: parse_interval_s(str(value)),
     "sort": _one_of(tuple(sorted(SORT_KEYS))),
     "theme": _one_of(THEMES),
-    "node": _node,
-    "columns": _columns,
-    "ascii": _is_true,
-    "mouse": _is_true,
-    "extras": _is_true,
+    "node": _check_node,
+    "columns": _check_columns,
+    "ascii": _check_bool,
+    "mouse": _check_bool,
+    "extras": _check_bool,
 }

@@ -20,7 +20,7 @@ THEME = Theme(
     dark=True,
     variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
 )
-"""Orange and blue: apart for every kind of colour vision."""
+"""Orange and blue are distinguishable with every kind of colour vision."""
 
 LIGHT_THEME = Theme(
     name="tcptop-light",

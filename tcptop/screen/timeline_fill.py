@@ -1,4 +1,4 @@
-"""Fills a time line piece by piece, so that whoever waits for a key can be served between two pieces."""
+"""Fills a timeline in small pieces, so that keys are handled between two pieces."""
 
 from __future__ import annotations
 
@@ -7,50 +7,50 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.accounting import account
 from tcptop.recording.recording import Recording
-from tcptop.view.timeline import STRETCHES, TimeLine, coarse_first, stretches
-from tcptop.view.trends import figure_bytes
+from tcptop.view.timeline import BUCKETS, Timeline, bucket_samples, coarse_to_fine
+from tcptop.view.trends import connection_bytes
 
 PIECE_SAMPLES = 50
-"""Of so many samples the counts are asked for at once."""
+"""Samples whose counts are read in one piece."""
 
 
-def filling(recording: Recording, held: range, times_s: Sequence[float]) -> Iterator[TimeLine]:
-    """The time line of the samples that are held, after each piece of work: first the counts, then the figure.
+def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
+    """Yields the timeline of the selected samples after each piece of work: first the counts, then the figure.
 
-    The counts are those of the largest sample in each stretch, and are listed; the figure is that of its last sample,
-    which has to be opened.
+    Counts are the largest of each bucket, from the recording's index. The figure is that of the bucket's last sample,
+    which must be read and accounted for.
     """
-    samples = stretches(times_s)
-    sockets: list[float | None] = [None] * STRETCHES
-    time_wait: list[float | None] = [None] * STRETCHES
-    figures: list[float | None] = [None] * STRETCHES
+    samples = bucket_samples(times_s)
+    sockets: list[float | None] = [None] * BUCKETS
+    time_wait: list[float | None] = [None] * BUCKETS
+    figures: list[float | None] = [None] * BUCKETS
 
-    def so_far() -> TimeLine:
-        return TimeLine(tuple(sockets), tuple(time_wait), tuple(figures))
+    def so_far() -> Timeline:
+        return Timeline(tuple(sockets), tuple(time_wait), tuple(figures))
 
     for number, own in enumerate(samples):
         for start in range(0, len(own), PIECE_SAMPLES):
             piece = own[start : start + PIECE_SAMPLES]
-            most = recording.largest(range(held.start + piece.start, held.start + piece.stop))
+            most = recording.largest_counts(range(indices.start + piece.start, indices.start + piece.stop))
             sockets[number] = _larger(sockets[number], most.allocated)
             time_wait[number] = _larger(time_wait[number], most.time_wait)
             yield so_far()
     opened: dict[int, float | None] = {}
-    for number in coarse_first():
+    for number in coarse_to_fine():
         if not samples[number]:
             continue
-        index = held.start + samples[number][-1]
+        index = indices.start + samples[number][-1]
         if index not in opened:
             snapshot = recording.snapshot(index)
             yield so_far()
-            opened[index] = figure_bytes(account(snapshot))
+            opened[index] = connection_bytes(account(snapshot))
         figures[number] = opened[index]
         yield so_far()
 
 
-def within(pieces: Iterator[TimeLine], length_s: float) -> TimeLine | None:
-    """The time line after as many pieces as that time allows; None where there is no more to do."""
-    found: TimeLine | None = None
+def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
+    """Works on the pieces for `length_s`; the latest timeline, None if it is complete."""
+    found: Timeline | None = None
     end_s = time.monotonic() + length_s
     for piece in pieces:
         found = piece

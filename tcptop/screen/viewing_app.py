@@ -1,4 +1,4 @@
-"""What every screen can do that shows samples of a recording: step through them, jump, and draw the time line."""
+"""Base of apps that show recorded samples: stepping, jumping, drawing the timeline."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 from tcptop.accounting import account
 from tcptop.sampling.worker import Worker
 from tcptop.screen.app import REPLAY_CLASS, Stopped, TcptopApp
-from tcptop.view.trends import advanced
+from tcptop.view.trends import add_sample
 from tcptop.widgets.head_line import HeadLine
-from tcptop.widgets.timeline_pane import TimeLinePane
+from tcptop.widgets.timeline_pane import TimelinePane
 
 if TYPE_CHECKING:
-    from tcptop.screen.playback import Frame, OpenRecording, Playback
+    from tcptop.screen.playback import Frame, Playback, SampleSelection
 
 DAMAGE_SHOWN_S = 5.0
 
 
 class ViewingApp(TcptopApp):
-    """A screen with a viewer, while there is one."""
+    """An app with a Playback while a recording is open."""
 
-    _viewer: Playback | None = None
+    _playback: Playback | None = None
 
-    def view(self, held: OpenRecording, start: int, thread: Worker) -> None:
-        """Shows a sample of a recording, from which the keys lead on; in place of another that is shown."""
+    def open_playback(self, selection: SampleSelection, start: int, thread: Worker) -> None:
+        """Opens the playback of a recording at a sample; closes the previous one."""
         from tcptop.screen.playback import Playback
 
-        self.end_viewing()
-        self._viewer = Playback(
-            held,
+        self.end_playback()
+        self._playback = Playback(
+            selection,
             thread,
             start,
             self._show_recorded,
@@ -37,35 +37,35 @@ class ViewingApp(TcptopApp):
             self._viewing_failed,
         )
         self.set_class(True, REPLAY_CLASS)
-        self._viewer.begin()
+        self._playback.begin()
 
-    def end_viewing(self) -> None:
-        """Closes the recording that is looked at."""
-        if self._viewer is not None:
-            self._viewer.end()
-            self._viewer = None
+    def end_playback(self) -> None:
+        """Closes the playback and its recording."""
+        if self._playback is not None:
+            self._playback.end()
+            self._playback = None
 
     def on_unmount(self) -> None:
         """Closes the recording."""
-        self.end_viewing()
+        self.end_playback()
 
     def action_step(self, step: int) -> None:
-        """Shows a sample so many further on, or back."""
-        if self._viewer is not None:
-            self._viewer.go(self._viewer.player.stepped(step))
+        """Shows the sample `step` further on, or back if negative."""
+        if self._playback is not None:
+            self._playback.go(self._playback.player.step_by(step))
 
     def action_jump(self) -> None:
-        """Asks for a moment, and shows the sample nearest to it."""
-        if self._viewer is not None:
+        """Asks for a time and shows the nearest sample."""
+        if self._playback is not None:
             self._ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str | None) -> None:
         from tcptop.errors import TcptopError
 
-        if not answer or self._viewer is None:
+        if not answer or self._playback is None:
             return
         try:
-            self._viewer.jump(answer)
+            self._playback.jump(answer)
         except (ValueError, TcptopError) as error:
             self.notify(str(error), timeout=5, markup=False)
 
@@ -73,20 +73,23 @@ class ViewingApp(TcptopApp):
         self.post_message(Stopped(error))
 
     def _show_recorded(self, shown: Frame) -> None:
-        if self._viewer is None:
+        if self._playback is None:
             return
-        ledger = account(shown.snapshot._replace(measured=self._measured))
-        trends = advanced(self._choices.trends, ledger)
-        self.show(ledger, replace(self._choices, player=shown.player, time_line=self._viewer.time_line, trends=trends))
+        ledger = account(shown.snapshot._replace(lab_measurement=self._lab_measurement))
+        trends = add_sample(self._choices.trends, ledger)
+        self.show(ledger, replace(self._choices, player=shown.player, timeline=self._playback.timeline, trends=trends))
         if shown.damaged is not None:
-            self.clear_notifications()  # one line, however many samples follow one another
+            self.clear_notifications()  # one line, even if many samples follow
             self.notify(shown.damaged, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     def _show_progress(self) -> None:
-        """Draws what changed beside the sample: whether it plays, how fast, and more of the time line."""
-        if self._viewer is None:
+        """Redraws the player state and the timeline; the sample is unchanged."""
+        if self._playback is None:
             return
-        self._choices = replace(self._choices, player=self._viewer.shown_player, time_line=self._viewer.time_line)
-        if self._ledger is not None and self.screen_stack:
-            for pane in (self.screen_stack[0].query_one(HeadLine), self.screen_stack[0].query_one(TimeLinePane)):
+        self._choices = replace(self._choices, player=self._playback.shown_player, timeline=self._playback.timeline)
+        if self._ledger is None:
+            return
+        # While the app ends there may be no screen, or one without panes.
+        for screen in self.screen_stack[:1]:
+            for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
                 pane.show(self._ledger, self._choices)

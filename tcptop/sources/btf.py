@@ -1,21 +1,21 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Readable by anyone. Only what the catalogue names is kept; everything else of the file is passed over. What was found on
-this machine's own kernel is kept on disk too, since it stands as long as the kernel's build.
+Readable by anyone. Only what the catalogue names is kept; everything else of the file is passed over.
 """
 
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
-from tcptop.sources import btf_cache, kernel_notes
-from tcptop.sources.source import Damage, Pace, Source, failure, reading
-from tcptop.text.printable import decoded, printable_name
+from tcptop.sources.source import Damage, Pace, Source, failed_reading, make_reading
+from tcptop.text.printable import decode_text, printable_name
 
 PATH = "sys/kernel/btf/vmlinux"
 MAGIC = 0xEB9F
@@ -27,22 +27,28 @@ QUALIFIERS = (VOLATILE, CONST, RESTRICT, TYPE_TAG)
 SAME_SIZE_KINDS = (TYPEDEF, *QUALIFIERS)
 SIZED_KINDS = (INT, STRUCT, UNION, ENUM, FLOAT, ENUM64)
 
-TAIL_BYTES = {INT: 4, ARRAY: 12, 14: 4, 17: 4}
+WORD_BYTES = 4
+HEADER_WORDS = 3
+"""struct btf_type: name, info, and size or type."""
+TAIL_WORDS = {INT: 1, ARRAY: 3, 14: 1, 17: 1}
 """What follows a type of a kind: VAR and DECL_TAG are 14 and 17."""
-MEMBER_BYTES = {STRUCT: 12, UNION: 12, ENUM: 8, 13: 8, 15: 12, ENUM64: 12}
+MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
 """What follows for each member: FUNC_PROTO and DATASEC are 13 and 15."""
 LAST_KIND = 19
 
 POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
+MAX_MEMBERS = 10_000
+"""Of one struct, with those of embedded structs: far above the kernel's largest, and a bound on a hostile tree."""
 
 
 class BtfSource(Source[Btf]):
-    """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes a tenth of a second."""
+    """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes some 50 ms."""
 
     name = "btf"
-    pace = Pace(at_least_s=86_400.0, retry_s=86_400.0)
+    paths = (PATH,)
+    pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
         """Takes the names of the structs to keep, without the word struct.
@@ -52,7 +58,7 @@ class BtfSource(Source[Btf]):
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
-    def not_needed(self, others: Mapping[str, Reading[Any]]) -> str | None:
+    def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
         """Where slabinfo cannot be read, sizes are from here; what security modules hang on a socket always is."""
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
@@ -62,89 +68,99 @@ class BtfSource(Source[Btf]):
         return "not needed while slabinfo can be read and no security module hangs anything on a socket"
 
     async def read(self, host: Host) -> Reading[Btf]:
-        """Reads and parses the file, or what was kept of it for this build of the kernel."""
-        build: str | None = None
-        took_us = 0
-        identity = host.identity
-        if identity.live and identity.place is None and not identity.bytes_are_kept:
-            [notes] = await host.read([kernel_notes.PATH])
-            build, took_us = kernel_notes.build_id(notes.data or b""), notes.took_us
-        if build is not None:
-            kept = await host.ask(lambda: btf_cache.load(build, self._structs))
-            if kept is not None:
-                return reading(kept, None, PATH, took_us)
+        """Reads and parses the file."""
         [file] = await host.read([PATH])
-        failed: Reading[Btf] | None = failure(file)
+        failed: Reading[Btf] | None = failed_reading(file)
         if failed is not None:
             return failed
         data = file.data or b""
-        value, damage = await host.ask(lambda: parse(data, self._structs))
-        if build is not None and value is not None and damage is None:
-            await host.ask(lambda: btf_cache.store(build, self._structs, value))
-        return reading(value, damage, PATH, took_us + file.took_us)
+        value, damage = await host.run(lambda: parse(data, self._structs))
+        return make_reading(value, damage, PATH, file.took_us)
 
 
 class _Types(NamedTuple):
-    data: bytes
+    """The type section as 32-bit words, the names, and the index of each type's first word by type number."""
+
+    words: array[int]
     names: bytes
-    order: str
-    offsets: list[int]
+    starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
         """Name, kind, number of members, and size or type of the type of that number."""
-        name, info, size = struct.unpack_from(f"{self.order}III", self.data, self.offsets[type_id])
+        start = self.starts[type_id]
+        name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size
 
     def name(self, offset: int) -> str:
         """The text at an offset of the names."""
-        return printable_name(decoded(self.names[offset : self.names.index(b"\0", offset)]))
+        return printable_name(decode_text(self.names[offset : self.names.index(b"\0", offset)]))
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
     """The layouts of those structs that the kernel has. Never raises."""
     try:
-        types = _types(data)
-        return Btf({layout.name: layout for layout in _layouts(types, structs)}), None
+        return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
         return None, Damage("strange", f"not a BTF file that is understood ({error})")
 
 
-def _types(data: bytes) -> _Types:
+def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
+    words, names = _sections(data)
+    wanted: dict[int, str] = {}
+    for name in structs:
+        at = names.find(b"\0" + name.encode() + b"\0")
+        if at >= 0:
+            wanted[at + 1] = name
+    starts, named = _index_types(words, wanted)
+    types = _Types(words, names, starts)
+    for type_id in named:
+        name_at, kind, _, size = types.header(type_id)
+        if kind == STRUCT and name_at in wanted:
+            members = tuple(islice(_members(types, type_id), MAX_MEMBERS + 1))
+            if len(members) > MAX_MEMBERS:
+                raise ValueError(f"more than {MAX_MEMBERS} members in one struct")
+            yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
+
+
+def _sections(data: bytes) -> tuple[array[int], bytes]:
+    """The type section as 32-bit words, and the string section."""
     order = "<" if data[:2] == MAGIC.to_bytes(2, "little") else ">"
     magic, version, _, length, type_at, type_length, name_at, name_length = struct.unpack_from(order + HEADER, data)
     if magic != MAGIC or version != 1:
         raise ValueError("no BTF version 1")
     body = data[length + type_at : length + type_at + type_length]
     names = data[length + name_at : length + name_at + name_length]
-    if len(body) < type_length or len(names) < name_length:
+    if len(body) < type_length or len(names) < name_length or type_length % WORD_BYTES:
         raise ValueError("cut off")
-    offsets = [0]
-    at = 0
-    info_of = struct.Struct(f"{order}I").unpack_from
-    while at < type_length:
-        offsets.append(at)
-        (info,) = info_of(body, at + 4)
+    words = array("I", body)
+    if order != ("<" if sys.byteorder == "little" else ">"):
+        words.byteswap()
+    return words, names
+
+
+def _index_types(words: array[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
+    """The index of each type's first word, by type number; and the numbers of the types with a wanted name."""
+    starts = [0]  # type 0 is void, and is not in the file
+    named: list[int] = []
+    start, end = 0, len(words)
+    record_words = _RecordWords()
+    while start < end:
+        if words[start] in wanted:
+            named.append(len(starts))
+        starts.append(start)
+        start += record_words[words[start + 1]]
+    return starts, named
+
+
+class _RecordWords(dict[int, int]):
+    """The length of a type's record by its info word, computed once for each: a kernel has few different ones."""
+
+    def __missing__(self, info: int) -> int:
         kind = info >> 24 & 31
         if kind > LAST_KIND:
             raise ValueError(f"type kind {kind} is newer than this program")
-        at += 12 + TAIL_BYTES.get(kind, 0) + MEMBER_BYTES.get(kind, 0) * (info & 0xFFFF)
-    return _Types(body, names, order, offsets)
-
-
-def _layouts(types: _Types, structs: Collection[str]) -> Iterator[StructLayout]:
-    wanted: dict[int, str] = {}
-    for name in structs:
-        at = types.names.find(b"\0" + name.encode() + b"\0")
-        if at >= 0:
-            wanted[at + 1] = name
-    head = struct.Struct(f"{types.order}III").unpack_from
-    for type_id in range(1, len(types.offsets)):
-        name_at, info, size = head(types.data, types.offsets[type_id])
-        if name_at in wanted and info >> 24 & 31 == STRUCT:
-            members = tuple(islice(_members(types, type_id), btf_cache.MAX_MEMBERS + 1))
-            if len(members) > btf_cache.MAX_MEMBERS:
-                raise ValueError(f"more than {btf_cache.MAX_MEMBERS} members in one struct")
-            yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
+        self[info] = HEADER_WORDS + TAIL_WORDS.get(kind, 0) + MEMBER_WORDS.get(kind, 0) * (info & 0xFFFF)
+        return self[info]
 
 
 def _members(
@@ -156,10 +172,10 @@ def _members(
     """
     if depth > MAX_DEPTH:
         raise ValueError("structs that lead in a circle")
-    for name_at, member_type, offset, bits in _own_members(types, type_id):
+    for name_at, member_type, offset, bits in _direct_members(types, type_id):
         name = types.name(name_at)
         first_bit = base_bit + offset
-        inner = unqualified(types, member_type)
+        inner = strip_qualifiers(types, member_type)
         if bits:
             size = (first_bit % 8 + bits + 7) // 8
             yield StructMember(prefix + name, first_bit // 8, size, bits)
@@ -170,20 +186,21 @@ def _members(
             yield StructMember(prefix + label, first_bit // 8, size_bytes(types, member_type), None)
 
 
-def _own_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
+def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
     """Name, type, first bit, and for a bit-field how many bits, of each member of a struct or union."""
-    _, info, _ = struct.unpack_from(f"{types.order}III", types.data, types.offsets[type_id])
+    start = types.starts[type_id]
+    info = types.words[start + 1]
     bitfields = bool(info >> 31)
     for index in range(info & 0xFFFF):
-        at = types.offsets[type_id] + 12 + 12 * index
-        name_at, member_type, offset = struct.unpack_from(f"{types.order}III", types.data, at)
+        at = start + HEADER_WORDS + MEMBER_WORDS[STRUCT] * index
+        name_at, member_type, offset = types.words[at : at + MEMBER_WORDS[STRUCT]]
         if bitfields:
             yield name_at, member_type, offset & 0xFFFFFF, offset >> 24
         else:
             yield name_at, member_type, offset, 0
 
 
-def unqualified(types: _Types, type_id: int) -> int:
+def strip_qualifiers(types: _Types, type_id: int) -> int:
     """The type without const, volatile and tags; raises ValueError for one that never ends."""
     for _ in range(MAX_DEPTH):
         _, kind, _, inner = types.header(type_id)
@@ -197,13 +214,13 @@ def union_label(types: _Types, type_id: int) -> str:
     """What an anonymous union is called: after its first member that has a name, as `skc_addrpair|...`."""
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
-        first = next(_own_members(types, type_id), None) if kind in (STRUCT, UNION) else None
+        first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None
         if first is None:
             return ""
         name_at, member_type, _, _ = first
         if name := types.name(name_at):
             return f"{name}|..."
-        type_id = unqualified(types, member_type)
+        type_id = strip_qualifiers(types, member_type)
     return ""
 
 
@@ -216,14 +233,13 @@ def holds_free_pointer(types: _Types, type_id: int) -> bool:
         if at in seen:
             continue
         seen.add(at)
-        name_at, kind, count, inner = types.header(at)
+        name_at, kind, _, inner = types.header(at)
         if kind in SAME_SIZE_KINDS:
             if types.name(name_at) == FREE_POINTER_TYPE:
                 return True
             left.append(inner)
         elif kind in (STRUCT, UNION):
-            first = types.offsets[at] + 12
-            left += (struct.unpack_from(f"{types.order}III", types.data, first + 12 * k)[1] for k in range(count))
+            left += (member_type for _, member_type, _, _ in _direct_members(types, at))
     return False
 
 
@@ -239,6 +255,7 @@ def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
     if kind in SAME_SIZE_KINDS:
         return size_bytes(types, size, depth + 1)
     if kind == ARRAY:
-        element, _, count = struct.unpack_from(f"{types.order}III", types.data, types.offsets[type_id] + 12)
+        tail = types.starts[type_id] + HEADER_WORDS
+        element, _, count = types.words[tail : tail + TAIL_WORDS[ARRAY]]
         return int(count) * size_bytes(types, element, depth + 1)
     return 0

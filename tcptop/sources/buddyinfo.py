@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Buddyinfo, FreeArea
-from tcptop.sources.source import Damage, FileSource, count, counts, lines_left_out, whole_lines, worse
+from tcptop.sources.source import (
+    Damage,
+    FileSource,
+    parse_count,
+    parse_counts,
+    skipped_lines,
+    whole_lines,
+    worse_damage,
+)
 from tcptop.text.printable import printable_name
 
 
@@ -30,16 +38,18 @@ def parse(text: str) -> tuple[Buddyinfo | None, Damage | None]:
         try:
             if fields[0] != "Node" or fields[2] != "zone" or len(fields) < 5:
                 raise ValueError("not a zone's line")
-            areas.append(FreeArea(count(fields[1].rstrip(",")), printable_name(fields[3]), counts(fields[4:])))
+            areas.append(
+                FreeArea(parse_count(fields[1].rstrip(",")), printable_name(fields[3]), parse_counts(fields[4:]))
+            )
         except (ValueError, IndexError):
             bad.append(line)
     orders = max((len(area.blocks) for area in areas), default=0)
-    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    damage = worse_damage(cut, skipped_lines(bad))
     if any(len(area.blocks) != orders for area in areas):
         # A kernel prints as many orders for each zone; a shorter line has lost its end, and which number that cut hit
         # cannot be told.
         areas = [area for area in areas if len(area.blocks) == orders]
-        damage = worse(Damage("cut", "some lines end early; they are left out"), damage)
+        damage = worse_damage(Damage("cut", "some lines end early; they are left out"), damage)
     if not areas:
-        return None, worse(damage, Damage("strange", "no line names a zone"))
+        return None, worse_damage(damage, Damage("strange", "no line names a zone"))
     return Buddyinfo(tuple(areas)), damage

@@ -9,19 +9,19 @@ PATH = "sys/kernel/notes"
 BUILD_ID_TYPE = 3
 """NT_GNU_BUILD_ID (include/uapi/linux/elf.h)."""
 OWNER = b"GNU\0"
-MOST_BYTES = 64
+MAX_BYTES = 64
 """Of a build ID: a SHA-1 has 20, a SHA-512 would have as many."""
 
 
-def build_id(data: bytes) -> str | None:
+def parse_build_id(data: bytes) -> str | None:
     """The GNU build ID in hexadecimal; None where there is none. Never raises.
 
     The notes are in the byte order of the kernel's machine, which need not be this one's.
     """
-    return _build_id(data, "<") or _build_id(data, ">")
+    return _find_build_id(data, "<") or _find_build_id(data, ">")
 
 
-def _build_id(data: bytes, order: str) -> str | None:
+def _find_build_id(data: bytes, order: str) -> str | None:
     at = 0
     while at + 12 <= len(data):
         name_bytes, content_bytes, kind = struct.unpack_from(f"{order}III", data, at)
@@ -30,7 +30,7 @@ def _build_id(data: bytes, order: str) -> str | None:
         if len(content) < content_bytes:
             return None
         if kind == BUILD_ID_TYPE and data[at + 12 : at + 12 + name_bytes] == OWNER:
-            return content.hex() if 0 < len(content) <= MOST_BYTES else None
+            return content.hex() if 0 < len(content) <= MAX_BYTES else None
         at = content_at + _aligned(content_bytes)
     return None
 

@@ -8,7 +8,7 @@ import psutil
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import MachineLoad, Reading
-from tcptop.sources.source import Source, reading
+from tcptop.sources.source import Source, make_reading
 from tcptop.text.printable import printable
 
 
@@ -16,6 +16,7 @@ class MachineLoadSource(Source[MachineLoad]):
     """Every interval, on live hosts: two small files without a lock."""
 
     name = "machine_load"
+    paths = ()
 
     def __init__(self) -> None:
         self._before: tuple[float, float] | None = None
@@ -26,13 +27,13 @@ class MachineLoadSource(Source[MachineLoad]):
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
-            load, took_us = await host.ask(lambda: self._timed(proc))
+            load, took_us = await host.run(lambda: self._measure(proc))
         except Exception as error:  # psutil raises whatever a malformed meminfo or stat makes it raise
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)
-        return reading(load, None, "proc/meminfo", took_us)
+        return make_reading(load, None, "proc/meminfo", took_us)
 
-    def _timed(self, proc_folder: str) -> tuple[MachineLoad, int]:
+    def _measure(self, proc_folder: str) -> tuple[MachineLoad, int]:
         started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available

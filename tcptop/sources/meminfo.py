@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Meminfo
-from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, worse_damage
 
 
 class MeminfoSource(FileSource[Meminfo]):
@@ -20,13 +20,13 @@ class MeminfoSource(FileSource[Meminfo]):
 def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
     """Parses MemTotal, MemAvailable and Slab into bytes."""
     lines, cut = whole_lines(text)
-    fields = fields_bytes(lines)
+    fields = parse_fields_bytes(lines)
     if not fields:
-        return None, worse(cut, Damage("strange", "no line is of the form `MemTotal: 16 kB`"))
+        return None, worse_damage(cut, Damage("strange", "no line is of the form `MemTotal: 16 kB`"))
     return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab")), cut
 
 
-def fields_bytes(lines: list[str]) -> dict[str, int]:
+def parse_fields_bytes(lines: list[str]) -> dict[str, int]:
     """The amounts of lines such as `MemTotal: 16 kB` or `Node 0 MemTotal: 16 kB`, in bytes."""
     found: dict[str, int] = {}
     for line in lines:
@@ -34,7 +34,7 @@ def fields_bytes(lines: list[str]) -> dict[str, int]:
         words = amount.split()
         if len(words) == 2 and words[1] == "kB" and label:
             try:
-                found[label.split()[-1]] = count(words[0]) << 10
+                found[label.split()[-1]] = parse_count(words[0]) << 10
             except (ValueError, IndexError):
                 continue
     return found

@@ -11,10 +11,10 @@ from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,
     FileSource,
-    count,
-    lines_left_out,
+    parse_count,
+    skipped_lines,
     whole_lines,
-    worse,
+    worse_damage,
 )
 from tcptop.text.printable import printable_name
 
@@ -68,25 +68,25 @@ def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
     bad: list[str] = []
     for line in lines:
         try:
-            _take(line, tables)
+            _parse_line(line, tables)
         except (ValueError, IndexError):
             bad.append(line)
-    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    damage = worse_damage(cut, skipped_lines(bad))
     if tables.cut_lines:
-        damage = worse(Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"), damage)
+        damage = worse_damage(Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"), damage)
     if tables.cut_types:
-        damage = worse(Damage("cut", "the table of pageblocks is cut off on the right"), damage)
+        damage = worse_damage(Damage("cut", "the table of pageblocks is cut off on the right"), damage)
     if not tables.areas and not tables.pageblocks:
-        return None, worse(damage, Damage("strange", "no line names a zone"))
+        return None, worse_damage(damage, Damage("strange", "no line names a zone"))
     return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks)), damage
 
 
-def _take(line: str, tables: _Tables) -> None:
+def _parse_line(line: str, tables: _Tables) -> None:
     if line.startswith("Node"):
         if tables.in_free_table:
-            tables.areas.append(_area(line, tables.orders))
+            tables.areas.append(_parse_free_area(line, tables.orders))
         elif tables.types:
-            tables.pageblocks.append(_pageblocks(line, tables.types, tables.cut_types))
+            tables.pageblocks.append(_parse_pageblocks(line, tables.types, tables.cut_types))
     elif line.startswith(FREE_HEADER):
         tables.in_free_table = True
         numbers = line.removeprefix(FREE_HEADER).split()
@@ -95,15 +95,15 @@ def _take(line: str, tables: _Tables) -> None:
     elif line.startswith(BLOCKS_HEADER):
         tables.in_free_table = False
         names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
-        tables.cut_types = _last_is_cut(line, names, {area.migrate_type for area in tables.areas})
+        tables.cut_types = _is_last_type_cut(line, names, {area.migrate_type for area in tables.areas})
         tables.types = names[:-1] if tables.cut_types else names
     elif line.startswith("Number of"):
         tables.in_free_table, tables.types = False, []
     elif line.startswith("Page block order:"):
-        tables.pageblock_order = count(line.partition(":")[2].strip())
+        tables.pageblock_order = parse_count(line.partition(":")[2].strip())
 
 
-def _last_is_cut(line: str, names: list[str], known: set[str]) -> bool:
+def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """Whether the last name was cut off: it begins one of the first table, or ends out of its column (`%12s `)."""
     if names[-1] in known:
         return False
@@ -113,26 +113,26 @@ def _last_is_cut(line: str, names: list[str], known: set[str]) -> bool:
     return any(name.startswith(names[-1]) for name in known) or (in_columns and ends[-1] != columns[-1])
 
 
-def _area(line: str, orders: int) -> TypedFreeArea:
+def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
     """`Node    0, zone   Normal, type      Movable    129 >100000 …`."""
     place, _, rest = line.partition(", type")
     fields = rest.split()
     if not orders or len(fields) <= orders:
         raise ValueError("fewer numbers than orders")
-    node, zone = _place(place)
+    node, zone = _parse_zone(place)
     texts = fields[1 : orders + 1]
-    if len(fields) == orders + 1 and not line.endswith(" ") and _end_is_cut(line, texts):
+    if len(fields) == orders + 1 and not line.endswith(" ") and _is_last_count_cut(line, texts):
         raise ValueError("a number that is cut off")
     return TypedFreeArea(
         node,
         zone,
         printable_name(fields[0]),
-        tuple(count(text.removeprefix(">")) for text in texts),
+        tuple(parse_count(text.removeprefix(">")) for text in texts),
         tuple(order for order, text in enumerate(texts) if text.startswith(">")),
     )
 
 
-def _end_is_cut(line: str, texts: Sequence[str]) -> bool:
+def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
     """Whether the last number was cut off, where capped ones push it out of the column of its order (`%6lu `)."""
     caps = [text.startswith(">") for text in texts]
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]
@@ -140,16 +140,16 @@ def _end_is_cut(line: str, texts: Sequence[str]) -> bool:
     return any(caps) and ends[:-1] == columns[:-1] and ends[-1] < columns[-1]
 
 
-def _pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
+def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
     """`Node 0, zone   Normal          198         4149          517`."""
     fields = line.split()
-    numbers = [count(text) for text in fields[4 : 4 + len(types) if cut else None]]
+    numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]
     if len(numbers) != len(types):
         raise ValueError("not a number for each type")
-    node, zone = _place(" ".join(fields[:4]))
+    node, zone = _parse_zone(" ".join(fields[:4]))
     return Pageblocks(node, zone, dict(zip(types, numbers, strict=True)))
 
 
-def _place(text: str) -> tuple[int, str]:
+def _parse_zone(text: str) -> tuple[int, str]:
     node, _, zone = text.removeprefix("Node").partition(", zone")
-    return count(node.strip()), printable_name(zone.strip())
+    return parse_count(node.strip()), printable_name(zone.strip())

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Protocol, Protocols
-from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, count, lines_left_out, whole_lines, worse
+from tcptop.sources.source import (
+    EVERY_MINUTE,
+    Damage,
+    FileSource,
+    parse_count,
+    skipped_lines,
+    whole_lines,
+    worse_damage,
+)
 from tcptop.text.printable import printable_name
 
 
@@ -26,7 +34,7 @@ def parse(text: str) -> tuple[Protocols | None, Damage | None]:
     """
     lines, cut = whole_lines(text)
     if not lines or not lines[0].startswith("protocol"):
-        return None, worse(cut, Damage("strange", "the first line is not that of a protocols file"))
+        return None, worse_damage(cut, Damage("strange", "the first line is not that of a protocols file"))
     found: dict[str, Protocol] = {}
     bad: list[str] = []
     for line in lines[1:]:
@@ -37,7 +45,7 @@ def parse(text: str) -> tuple[Protocols | None, Damage | None]:
                 raise ValueError("no size")
             name = printable_name(" ".join(fields[:at]))
             sockets = fields[at + 1]
-            found[name] = Protocol(name, count(fields[at]), None if sockets == "-1" else count(sockets))
+            found[name] = Protocol(name, parse_count(fields[at]), None if sockets == "-1" else parse_count(sockets))
         except (ValueError, IndexError):
             bad.append(line)
-    return Protocols(found), worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+    return Protocols(found), worse_damage(cut, skipped_lines(bad))

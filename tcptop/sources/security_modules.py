@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SecurityModules
-from tcptop.sources.source import EVERY_MINUTE, Source, failure, reading
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.sources.source import EVERY_MINUTE, Source, failed_reading, make_reading
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 PATH = "sys/kernel/security/lsm"
 
@@ -27,27 +27,28 @@ class SecurityModulesSource(Source[SecurityModules]):
     """Once a minute. The file has no line break at its end; it is missing where securityfs is not mounted."""
 
     name = "security_modules"
+    paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
         """Reads the comma-separated list, or the traces."""
         [file] = await host.read([PATH])
-        failed: Reading[SecurityModules] | None = failure(file)
+        failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
-            found, took_us = await by_traces(host)
-            return failed if found is None else reading(found, None, PATH, file.took_us + took_us)
-        names = decoded(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
-        return reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
+            found, took_us = await find_by_traces(host)
+            return failed if found is None else make_reading(found, None, PATH, file.took_us + took_us)
+        names = decode_text(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
+        return make_reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
 
 
-async def by_traces(host: Host) -> tuple[SecurityModules | None, int]:
+async def find_by_traces(host: Host) -> tuple[SecurityModules | None, int]:
     """The modules that hang something on a socket, and what finding them took; None where not all traces are there."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
-    registered = {line.split()[-1] for line in decoded(filesystems.data or b"").splitlines() if line.strip()}
+    registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}
     answer = (enabled.data or b"").strip()
     if isinstance(enabled.error, FileNotFoundError):
-        modules = await host.folder(MODULES)
+        modules = await host.list_folder(MODULES)
         took_us += modules.took_us
         if modules.entries and APPARMOR not in modules.entries:
             answer = b"N"

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
-from tcptop.sources.source import EVERY_MINUTE, Source, count, explained, lines_left_out, reading
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.sources.source import EVERY_MINUTE, Source, explain_error, make_reading, parse_count, skipped_lines
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 FOLDER = "sys/kernel/slab"
 
@@ -23,13 +23,14 @@ class SlabLinksSource(Source[SlabLinks]):
     """Once a minute: caches come and go with modules only. The links are readable by anyone."""
 
     name = "slab_links"
+    paths = (f"{FOLDER}/", f"{FOLDER}/*")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SlabLinks]:
         """Lists the folder with the targets of its links."""
-        folder = await host.folder(FOLDER)
+        folder = await host.list_folder(FOLDER)
         if folder.entries is None:
-            state, reason = explained(FOLDER, folder.error or OSError("unreadable"))
+            state, reason = explain_error(FOLDER, folder.error or OSError("unreadable"))
             return Reading(state, None, reason, None, folder.took_us, None, None, None)
         group_of = {
             printable_name(name): printable_name(name if target is None else target.rstrip("/").rpartition("/")[2])
@@ -41,13 +42,14 @@ class SlabLinksSource(Source[SlabLinks]):
             if group_of[name] != name or not name.startswith(":"):
                 names_of.setdefault(group_of[name], []).append(name)
         value = SlabLinks(group_of, {group: tuple(names) for group, names in names_of.items()})
-        return reading(value, None, FOLDER, folder.took_us)
+        return make_reading(value, None, FOLDER, folder.took_us)
 
 
 class SlabSizesSource(Source[SlabSizes]):
     """Once a minute: the sizes of a cache stand as long as it exists."""
 
     name = "slab_sizes"
+    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
     pace = EVERY_MINUTE
 
     def __init__(self, caches: Sequence[str]) -> None:
@@ -56,15 +58,16 @@ class SlabSizesSource(Source[SlabSizes]):
 
     async def read(self, host: Host) -> Reading[SlabSizes]:
         """Reads the size files of every cache."""
-        return await _each_cache(host, self._caches, SIZES, _size, SlabSizes)
+        return await _read_caches(host, self._caches, SIZES, _parse_size, SlabSizes)
 
 
 class SlabCountsSource(Source[SlabCounts]):
     """Every interval: atomic counters, so reading them holds nobody up."""
 
     name = "slab_counts"
+    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in COUNTS)
     makes_rates = True
-    beside_sockstat = True
+    pairs_with_sockstat = True
 
     def __init__(self, caches: Sequence[str]) -> None:
         """Takes the names of the caches to read; those that this kernel lacks are passed over."""
@@ -72,13 +75,13 @@ class SlabCountsSource(Source[SlabCounts]):
 
     async def read(self, host: Host) -> Reading[SlabCounts]:
         """Reads the count files of every cache."""
-        return await _each_cache(host, self._caches, COUNTS, _count, SlabCounts)
+        return await _read_caches(host, self._caches, COUNTS, _parse_slab_count, SlabCounts)
 
 
 Whole = TypeVar("Whole")
 
 
-async def _each_cache(
+async def _read_caches(
     host: Host,
     caches: Sequence[str],
     attributes: Sequence[str],
@@ -91,33 +94,33 @@ async def _each_cache(
     bad: list[str] = []
     for index, cache in enumerate(caches):
         own = files[index * len(attributes) : (index + 1) * len(attributes)]
-        texts = [decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
+        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
         if any(texts):
             found[cache] = made(texts, bad)
     if found:
-        return reading(whole(found), lines_left_out(len(bad), bad[0] if bad else ""), FOLDER, took_us)
-    state, reason = _why_none(files, attributes[0])
+        return make_reading(whole(found), skipped_lines(bad), FOLDER, took_us)
+    state, reason = _explain_none(files, attributes[0])
     return Reading(state, None, reason, None, took_us, None, None, None)
 
 
-def _why_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
+def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
     refused = next((file.error for file in files if isinstance(file.error, PermissionError)), None)
     if refused is not None:
-        return explained(f"{FOLDER}/*/{attribute}", refused)
+        return explain_error(f"{FOLDER}/*/{attribute}", refused)
     error = next((file.error for file in files if file.error is not None), None)
-    return explained(FOLDER, error) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
+    return explain_error(FOLDER, error) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
 
 
-def _size(texts: Sequence[str | None], bad: list[str]) -> SlabSize:
-    return SlabSize(*(parse_counts(text, bad)[0] for text in texts))
+def _parse_size(texts: Sequence[str | None], bad: list[str]) -> SlabSize:
+    return SlabSize(*(parse_total_by_node(text, bad)[0] for text in texts))
 
 
-def _count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
-    (slabs, slabs_by_node), (objects, objects_by_node) = (parse_counts(text, bad) for text in texts)
+def _parse_slab_count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
+    (slabs, slabs_by_node), (objects, objects_by_node) = (parse_total_by_node(text, bad) for text in texts)
     return SlabCount(slabs, objects, slabs_by_node, objects_by_node)
 
 
-def parse_counts(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
+def parse_total_by_node(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
     """Parses `143 N0=130 N2=13`: a total, and the nodes that have any (mm/slub.c, show_slab_objects).
 
     Gives None for the total of a text that is absent, empty or of another form; the last goes into `bad` too.
@@ -127,11 +130,11 @@ def parse_counts(text: str | None, bad: list[str]) -> tuple[int | None, dict[int
         return None, {}
     by_node: dict[int, int] = {}
     try:
-        total = count(fields[0])
+        total = parse_count(fields[0])
         for field in fields[1:]:
             node, _, number = field.partition("=")
             if node.startswith("N"):
-                by_node[count(node[1:])] = count(number)
+                by_node[parse_count(node[1:])] = parse_count(number)
     except ValueError:
         bad.append(text or "")
         return None, {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tcptop.snapshot import Slabinfo, SlabRow
-from tcptop.sources.source import Damage, FileSource, count, lines_left_out, whole_lines, worse
+from tcptop.sources.source import Damage, FileSource, parse_count, skipped_lines, whole_lines, worse_damage
 from tcptop.text.printable import printable_name
 
 VERSIONS = ("2.0", "2.1")
@@ -20,7 +20,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
     name = "slabinfo"
     path = "proc/slabinfo"
     makes_rates = True
-    beside_sockstat = True
+    pairs_with_sockstat = True
 
     def parse(self, text: str) -> tuple[Slabinfo | None, Damage | None]:
         """See `parse`."""
@@ -32,29 +32,31 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     lines, cut = whole_lines(text)
     header = lines[0] if lines else text
     if not header.startswith(HEADER):
-        return None, worse(cut, Damage("strange", "the first line is not that of a slabinfo file"))
-    version, _, rest = header.removeprefix(HEADER).strip().partition(" ")
+        return None, worse_damage(cut, Damage("strange", "the first line is not that of a slabinfo file"))
+    version = header.removeprefix(HEADER).strip().partition(" ")[0]
     if version not in VERSIONS:
         known = " and ".join(VERSIONS)
-        return None, worse(cut, Damage("strange", f"version {printable_name(version)} is not known ({known} are)"))
+        return None, worse_damage(
+            cut, Damage("strange", f"version {printable_name(version)} is not known ({known} are)")
+        )
     rows: list[SlabRow] = []
     bad: list[str] = []
     for line in lines[1:]:
         if not line or line[0] == "#":
             continue
         try:
-            rows.append(_row(line))
+            rows.append(_parse_row(line))
         except ValueError:
             bad.append(line)
     if cut is None and not any(row.name == LAST_ROW for row in rows):
         cut = Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last")
-    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
-    return Slabinfo(version, "statistics" in rest, tuple(rows)), damage
+    damage = worse_damage(cut, skipped_lines(bad))
+    return Slabinfo(tuple(rows)), damage
 
 
 # Most rows are as they were a second ago.
 @lru_cache(512)
-def _row(line: str) -> SlabRow:
+def _parse_row(line: str) -> SlabRow:
     """One cache: `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; a name may hold anything.
 
     Raises:
@@ -65,8 +67,8 @@ def _row(line: str) -> SlabRow:
     at = 6 if len(fields) > 7 and fields[7] == "tunables" else fields.index("tunables") - 1
     if at < 6 or fields[at] != ":" or len(fields) < at + 10 or fields[at + 5 : at + 7] != [":", "slabdata"]:
         raise ValueError("not a slabinfo row")
-    active, objects, size, per_slab, pages = map(count, fields[at - 5 : at])
-    active_slabs, slabs, _ = map(count, fields[at + 7 : at + 10])
+    active, objects, size, per_slab, pages = map(parse_count, fields[at - 5 : at])
+    _, slabs, _ = map(parse_count, fields[at + 7 : at + 10])
     return SlabRow(
         name=printable_name(" ".join(fields[: at - 5])),
         # Counted without one lock over all lists, so it can pass the total for a moment.
@@ -75,7 +77,6 @@ def _row(line: str) -> SlabRow:
         object_bytes=size,
         objects_per_slab=per_slab,
         pages_per_slab=pages,
-        active_slabs=active_slabs,
         slabs=slabs,
-        tunables_limit=count(fields[at + 2]),
+        tunables_limit=parse_count(fields[at + 2]),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Snmp
-from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, worse_damage
 
 LABEL = "Tcp:"
 ESTABLISHED = "CurrEstab"
@@ -28,16 +28,16 @@ def parse(text: str) -> tuple[Snmp | None, Damage | None]:
     lines, cut = whole_lines(text)
     found = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
     if len(found) < 2:
-        return None, worse(cut, Damage("strange", f"no two lines that begin with {LABEL}"))
+        return None, worse_damage(cut, Damage("strange", f"no two lines that begin with {LABEL}"))
     names, figures = found[:2]
     if len(names) != len(figures):
-        return None, worse(cut, Damage("strange", f"the two {LABEL} lines are not of one length"))
+        return None, worse_damage(cut, Damage("strange", f"the two {LABEL} lines are not of one length"))
     if ESTABLISHED not in names:
         return Snmp(None), cut
     try:
-        established = count(figures[names.index(ESTABLISHED)])
+        established = parse_count(figures[names.index(ESTABLISHED)])
         if established >= BELOW_ZERO:
             raise ValueError("below 0")
     except ValueError:
-        return Snmp(None), worse(cut, Damage("strange", f"{ESTABLISHED} is no count"))
+        return Snmp(None), worse_damage(cut, Damage("strange", f"{ESTABLISHED} is no count"))
     return Snmp(established), cut

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Sockstat, Sockstat6
-from tcptop.sources.source import Damage, FileSource, count, whole_lines, worse
+from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, worse_damage
 from tcptop.text.printable import printable
 
 
@@ -31,7 +31,7 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 def parse(text: str) -> tuple[Sockstat | None, Damage | None]:
     """Parses the line `TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0`; a field that is not there is None."""
-    found, damage = _protocol(text, "TCP:")
+    found, damage = _parse_line(text, "TCP:")
     if found is None:
         return None, damage
     return Sockstat(*(found.get(key) for key in ("inuse", "orphan", "tw", "alloc", "mem"))), damage
@@ -39,23 +39,27 @@ def parse(text: str) -> tuple[Sockstat | None, Damage | None]:
 
 def parse6(text: str) -> tuple[Sockstat6 | None, Damage | None]:
     """Parses the line `TCP6: inuse 0`."""
-    found, damage = _protocol(text, "TCP6:")
+    found, damage = _parse_line(text, "TCP6:")
     return (None if found is None else Sockstat6(found.get("inuse"))), damage
 
 
-def _protocol(text: str, label: str) -> tuple[dict[str, int] | None, Damage | None]:
+def _parse_line(text: str, label: str) -> tuple[dict[str, int] | None, Damage | None]:
     lines, damage = whole_lines(text)
     for line in lines:
         fields = line.split()
         if fields and fields[0] == label:
             found: dict[str, int] = {}
             if len(fields) % 2 == 0:
-                damage = worse(damage, Damage("strange", f"{printable(fields[-1])} of the {label} line has no count"))
+                damage = worse_damage(
+                    damage, Damage("strange", f"{printable(fields[-1])} of the {label} line has no count")
+                )
             for key, number in zip(fields[1::2], fields[2::2], strict=False):
                 try:
-                    found[key] = count(number)
+                    found[key] = parse_count(number)
                 except ValueError:
                     # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
-                    damage = worse(damage, Damage("strange", f"{printable(key)} of the {label} line is no count"))
+                    damage = worse_damage(
+                        damage, Damage("strange", f"{printable(key)} of the {label} line is no count")
+                    )
             return found, damage
-    return None, worse(damage, Damage("strange", f"no {label} line"))
+    return None, worse_damage(damage, Damage("strange", f"no {label} line"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
-from tcptop.sources.kernel_notes import build_id
-from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.sources.kernel_notes import parse_build_id
+from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
-PATHS = (
+FILES = (
     "proc/sys/kernel/hostname",
     "proc/sys/kernel/osrelease",
     "proc/version",
@@ -25,19 +25,20 @@ class SysctlsSource(Source[Sysctls]):
     """Once a minute."""
 
     name = "sysctls"
+    paths = (*FILES, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
         """Reads what there is of them; none is needed for the rest."""
-        *files, notes = await host.read([*PATHS, NOTES])
+        *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
-        texts = [decoded(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
-        kernel_build = build_id(notes.data or b"")
+        texts = [decode_text(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
+        kernel_build = parse_build_id(notes.data or b"")
         if not any(texts) and kernel_build is None:
-            state, reason = explained("proc/sys", files[1].error or OSError("empty"))
+            state, reason = explain_error("proc/sys", files[1].error or OSError("empty"))
             return Reading(state, None, reason, None, took_us, None, None, None)
         value, damage = parse(*texts)
-        return reading(value._replace(build_id=kernel_build), damage, "proc/sys", took_us)
+        return make_reading(value._replace(build_id=kernel_build), damage, "proc/sys", took_us)
 
 
 def parse(
@@ -51,12 +52,12 @@ def parse(
     per_cpu: int | None = None
     try:
         if tcp_mem:
-            low, pressure, high = map(count, tcp_mem.split())
+            low, pressure, high = map(parse_count, tcp_mem.split())
             thresholds = (low, pressure, high)
     except ValueError:
         damage = Damage("strange", "net/ipv4/tcp_mem is of another form")
     try:
-        per_cpu = count(reserve) if reserve else None
+        per_cpu = parse_count(reserve) if reserve else None
     except ValueError:
         damage = Damage("strange", "net/core/mem_pcpu_rsv is of another form")
     slab_debug = any(option.partition("=")[0] in DEBUG_OPTIONS for option in command_line.split())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
-from tcptop.sources.meminfo import fields_bytes
-from tcptop.sources.source import EVERY_MINUTE, Damage, Source, count, explained, reading, worse
-from tcptop.text.printable import SMALL_FILE_BYTES, decoded, printable_name
+from tcptop.sources.meminfo import parse_fields_bytes
+from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count, worse_damage
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"
@@ -18,11 +18,12 @@ class TopologySource(Source[Topology]):
     """Once a minute: only hotplug changes it."""
 
     name = "topology"
+    paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Topology]:
         """Reads the folder of each node, whatever their numbers, and the list of online CPUs."""
-        folder = await host.folder(NODES)
+        folder = await host.list_folder(NODES)
         numbers = sorted(
             int(name[4:])
             for name in folder.entries or ()
@@ -33,33 +34,33 @@ class TopologySource(Source[Topology]):
             paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
         files = await host.read(paths)
         took_us = folder.took_us + sum(file.took_us for file in files)
-        texts = [decoded(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
+        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
         damage: Damage | None = None
         nodes: list[NodeFacts] = []
         for index, number in enumerate(numbers):
             cpu_list, meminfo = texts[1 + 2 * index : 3 + 2 * index]
-            fields = fields_bytes(meminfo.splitlines()) if meminfo else {}
-            cpus, wrong = _cpus(cpu_list)
-            damage = worse(damage, wrong)
+            fields = parse_fields_bytes(meminfo.splitlines()) if meminfo else {}
+            cpus, wrong = _count_cpus_in(cpu_list)
+            damage = worse_damage(damage, wrong)
             shown_list = None if cpu_list is None else printable_name(cpu_list.strip())
             nodes.append(NodeFacts(number, shown_list, cpus, fields.get("MemTotal")))
-        online_cpus, wrong = _cpus(texts[0])
+        online_cpus, wrong = _count_cpus_in(texts[0])
         if not nodes and online_cpus is None:
-            state, reason = explained(NODES, folder.error or FileNotFoundError(2, ""))
+            state, reason = explain_error(NODES, folder.error or FileNotFoundError(2, ""))
             return Reading(state, None, reason, None, folder.took_us, None, None, None)
-        return reading(Topology(tuple(nodes), online_cpus), worse(damage, wrong), NODES, took_us)
+        return make_reading(Topology(tuple(nodes), online_cpus), worse_damage(damage, wrong), NODES, took_us)
 
 
-def _cpus(text: str | None) -> tuple[int | None, Damage | None]:
+def _count_cpus_in(text: str | None) -> tuple[int | None, Damage | None]:
     if not text:
         return None, None
     try:
-        return cpu_count(text), None
+        return count_cpus(text), None
     except ValueError:
         return None, Damage("strange", f"a list of CPUs is of another form: {printable_name(text.strip())[:60]!r}")
 
 
-def cpu_count(text: str) -> int:
+def count_cpus(text: str) -> int:
     """How many CPUs a list such as `0-3,8,10-11` names; a blank line is a node without any.
 
     Raises:
@@ -71,8 +72,8 @@ def cpu_count(text: str) -> int:
         if not part:
             continue
         first, dash, last = part.strip().partition("-")
-        low = count(first)
-        high = count(last.partition(":")[0]) if dash else low
+        low = parse_count(first)
+        high = parse_count(last.partition(":")[0]) if dash else low
         if high < low:
             raise ValueError(f"a range that runs backwards: {part!r}")
         total += high - low + 1

@@ -7,15 +7,15 @@ from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
     Damage,
     FileSource,
-    count,
-    counts,
-    lines_left_out,
+    parse_count,
+    parse_counts,
+    skipped_lines,
     whole_lines,
-    worse,
+    worse_damage,
 )
 from tcptop.text.printable import printable_name
 
-PAGE_COUNTS = ("boost", "min", "low", "high", "present", "managed", "nr_free_cma")
+PAGE_COUNTS = ("min", "low", "high", "present", "managed", "nr_free_cma")
 """Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""
 
 
@@ -46,33 +46,32 @@ def parse(text: str) -> tuple[Zoneinfo | None, Damage | None]:
         try:
             if fields[0] == "Node" and line.startswith("Node"):
                 if name is not None:
-                    zones.append(_zone(name, pages, protection))
+                    zones.append(_make_zone(name, pages, protection))
                 name, pages, protection = None, {}, ()
-                name = (count(fields[1].rstrip(",")), printable_name(fields[3]))
+                name = (parse_count(fields[1].rstrip(",")), printable_name(fields[3]))
             elif fields[0] == "pages" and len(fields) == 3:
-                pages[fields[1]] = count(fields[2])
+                pages[fields[1]] = parse_count(fields[2])
             elif fields[0] in PAGE_COUNTS and len(fields) == 2:
-                pages[fields[0]] = count(fields[1])
+                pages[fields[0]] = parse_count(fields[1])
             elif fields[0] == "cpu:":
                 pages["cpus"] = pages.get("cpus", 0) + 1
             elif fields[0] == "protection:":
-                protection = counts(line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split())
+                protection = parse_counts(line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split())
         except (ValueError, IndexError):
             bad.append(line)
     if name is not None:
-        zones.append(_zone(name, pages, protection))
-    damage = worse(cut, lines_left_out(len(bad), bad[0] if bad else ""))
+        zones.append(_make_zone(name, pages, protection))
+    damage = worse_damage(cut, skipped_lines(bad))
     if not zones:
-        return None, worse(damage, Damage("strange", "no line names a zone"))
+        return None, worse_damage(damage, Damage("strange", "no line names a zone"))
     return Zoneinfo(tuple(zones)), damage
 
 
-def _zone(name: tuple[int, str], pages: dict[str, int], protection: tuple[int, ...]) -> Zone:
+def _make_zone(name: tuple[int, str], pages: dict[str, int], protection: tuple[int, ...]) -> Zone:
     return Zone(
         node=name[0],
         name=name[1],
         free_pages=pages.get("free"),
-        boost_pages=pages.get("boost"),
         min_pages=pages.get("min"),
         low_pages=pages.get("low"),
         high_pages=pages.get("high"),

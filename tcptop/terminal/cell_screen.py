@@ -1,7 +1,7 @@
-"""The cells that a terminal shows and those that it should show: pure, so that an emulator can hold it to account.
+"""Cell grids: the cells that the terminal shows, the wanted ones, and the shortest output from one to the other.
 
-Textual writes whole lines of styled text. Here they are read into cells, and what is written is the way from the
-cells that are shown to those that are wanted.
+Textual writes whole lines of styled text; they are parsed into wanted cells, and only cells that differ are written.
+Pure, so that tests compare it with a terminal emulator.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([0-9]+)H|\n")
-"""Text, a pen, a move to a row and a column, or a line feed."""
+"""Text, an SGR sequence (a pen), a cursor move to a row and column, or a line feed."""
 JOINER = "\u200d"
-MOST_COMBINED = 16
-"""Characters in a cell: more than any script combines, so that no text makes a cell grow for ever."""
+MAX_CELL_CHARACTERS = 16
+"""Most characters in one cell: more than any script combines, and a bound for hostile text."""
 NARROW: set[str] = set()
-"""Characters found to fill one cell, whatever stands beside them."""
+"""Characters known to fill exactly one cell next to any other character."""
 
 GAP_BYTES = 4
-"""What a short move within a line costs: as much of what stands there already is rather written again."""
+"""Bytes of a short cursor move within a line; gaps up to this length are rewritten instead of skipped."""
 
-ADDED = frozenset("12345789")
-"""Attributes that leave each other as they are."""
+INDEPENDENT_ATTRIBUTES = frozenset("12345789")
+"""SGR attributes that do not affect each other."""
 
-TAKES_BACK = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
-"""What ends an attribute; bold and faint end together. 8 is ended by no code that all terminals know."""
+ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
+"""SGR code that ends each attribute; bold and faint share one. Not all terminals know a code that ends 8."""
 
-SEEN_ON_BLANKS = frozenset("4579")
-"""Underlined, blinking, reversed and struck out."""
+VISIBLE_ON_BLANKS = frozenset("4579")
+"""Attributes visible on a blank: underlined, blinking, reversed, struck out."""
 
 Pens = list[str | None]
 
 
 class CellScreen:
-    """Two grids of cells: the wanted ones, and those that the terminal shows as far as that is known.
+    """Two grids of cells: the wanted ones, and the shown ones as far as they are known.
 
-    A cell is a character with what combines with it, and the parameters of its pen. The right half of a wide
-    character is an empty string. A pen of None is an unknown cell: among the wanted ones, one to be left as it is,
-    which is then unknown among the shown ones too.
+    A cell is a character with its combining characters, and the SGR parameters of its pen. The right half of a wide
+    character is an empty string. A pen of None marks a wanted cell that must not be touched, and a shown cell whose
+    content is unknown.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
@@ -56,14 +56,14 @@ class CellScreen:
         return self._columns, self._rows
 
     def resize(self, columns: int, rows: int) -> None:
-        """Another size: nothing is known of what is shown. What was wanted is wanted still, where there is room."""
+        """Changes the size. All shown cells become unknown; wanted cells within the new size stay."""
         before_text, before_pens = self._wanted_text, self._wanted_pens
         self._clear(columns, rows)
         for y, (text, pens) in enumerate(zip(before_text[:rows], before_pens, strict=False)):
-            cut(text, columns, columns)
+            blank_cut_halves(text, columns, columns)
             self._wanted_text[y][: len(text)] = text[:columns]
             self._wanted_pens[y][: len(text)] = pens[:columns]
-        self.forget()
+        self.mark_unknown()
 
     def _clear(self, columns: int, rows: int) -> None:
         self._columns, self._rows = columns, rows
@@ -75,20 +75,20 @@ class CellScreen:
         self._wanted_cursor: tuple[int, int] | None = None
         self._shown_cursor: tuple[int, int] | None = None
 
-    def forget(self) -> None:
-        """The terminal may have lost every cell: all that is wanted is sent again."""
+    def mark_unknown(self) -> None:
+        """Marks all shown cells as unknown, so that every wanted cell is written again."""
         self._shown_pens = [[None] * self._columns for _ in range(self._rows)]
         self._touched = set(range(self._rows))
 
-    def lose(self) -> None:
-        """Something else was drawn: it stays until it is drawn over."""
+    def mark_foreign(self) -> None:
+        """Marks all cells as drawn by something else: they stay until a frame covers them."""
         self._clear(self._columns, self._rows)
 
-    def take(self, frame: str) -> bool:
-        """Reads what Textual writes for a frame into the wanted cells.
+    def parse_frame(self, frame: str) -> bool:
+        """Parses a frame of Textual's into the wanted cells.
 
-        A frame starts with a move of the cursor, and is moves, pens, text and line feeds. False for anything else,
-        of which a part may have been read: whoever writes that to the terminal tells it by `lose`.
+        A frame starts with a cursor move and consists of moves, pens, text and line feeds. Returns False for anything
+        else, perhaps after parsing a part of it; the caller then writes it to the terminal and calls `mark_foreign`.
         """
         x = y = end = 0
         pen = ""
@@ -103,7 +103,7 @@ class CellScreen:
                 if y < self._rows:
                     x = self._put(x, y, text, pen)
             elif set_by is not None:
-                # A pen adds to the pen before, though Textual takes each back before the next.
+                # SGR sequences accumulate, although Textual resets each one before the next.
                 pen = "" if set_by in ("", "0") else intern(f"{pen};{set_by}" if pen else set_by)
             elif row:
                 moved = True
@@ -112,12 +112,12 @@ class CellScreen:
                 x, y = 0, y + 1
         if not moved or end != len(frame):
             return False
-        # A terminal keeps its cursor on the screen.
+        # The terminal clamps the cursor to the screen.
         self._wanted_cursor = (min(x, self._columns - 1), min(y, self._rows - 1))
         return True
 
     def changes(self) -> str:
-        """What makes the terminal show what is wanted, which is then taken to be shown; empty where it is already."""
+        """The output that turns the shown cells into the wanted ones, which then count as shown; empty if equal."""
         drawing = Drawing(self._columns)
         for y in sorted(self._touched):
             wanted_text, wanted_pens = self._wanted_text[y], self._wanted_pens[y]
@@ -135,29 +135,29 @@ class CellScreen:
         return "".join(drawing.written)
 
     def _put(self, x: int, y: int, text: str, pen: str) -> int:
-        """Puts text into the wanted cells and gives the column after it.
+        """Writes text into the wanted cells; returns the column after it.
 
-        The last column takes all that comes after it: lines do not wrap.
+        Text beyond the last column overwrites the last column: lines do not wrap.
         """
         cells, pens = self._wanted_text[y], self._wanted_pens[y]
         self._touched.add(y)
         end = x + len(text)
-        if end <= self._columns and narrow(text):
-            cut(cells, x, end)
+        if end <= self._columns and is_narrow(text):
+            blank_cut_halves(cells, x, end)
             cells[x:end] = text
             pens[x:end] = [pen] * (end - x)
             return end
         for cluster in clusters(text):
             wide = min(2, cell_len(cluster))
             if not wide:
-                combine(cells, pens, x, cluster)
+                append_marks(cells, pens, x, cluster)
                 continue
             if x + wide > self._columns:
                 x = self._columns - 1
                 if wide == 2:
-                    # There is no room for it, and terminals do not agree on what they show.
+                    # It does not fit, and terminals differ in what they show then.
                     cluster, wide = " ", 1
-            cut(cells, x, x + wide)
+            blank_cut_halves(cells, x, x + wide)
             cells[x : x + wide] = (cluster, "")[:wide]
             pens[x : x + wide] = (pen, pen)[:wide]
             x += wide
@@ -165,7 +165,7 @@ class CellScreen:
 
 
 class Drawing:
-    """What is written to a terminal whose pen and cursor may be anything at the start."""
+    """Output for a terminal whose pen and cursor position are unknown at the start."""
 
     def __init__(self, columns: int) -> None:
         self.written: list[str] = []
@@ -174,35 +174,35 @@ class Drawing:
         self._cursor: tuple[int, int] | None = None
 
     def draw(self, y: int, differ: Iterable[int], cells: list[str], pens: Pens) -> None:
-        """Writes those cells of a row that differ."""
-        for start, end in spans(differ, cells, pens):
+        """Writes the cells of a row that differ."""
+        for start, end in changed_spans(differ, cells, pens):
             for pen, group in groupby(range(start, end), pens.__getitem__):
                 columns = list(group)
                 first, after = columns[0], columns[-1] + 1
                 text = "".join(cells[first:after])
-                if not (text.isspace() and blank_alike(self._pen, pen or "")):
+                if not (text.isspace() and is_same_blank(self._pen, pen or "")):
                     self._take(pen or "")
-                if len(text) == len(columns) and narrow(text):
+                if len(text) == len(columns) and is_narrow(text):
                     self._write(first, y, text, after)
                     continue
                 for x in columns:
                     cluster = cells[x]
                     if cluster:
-                        # Terminals do not agree on the width of all others, so the cursor is set after them.
+                        # Terminals differ in the width of other characters, so a cursor move follows them.
                         self._write(x, y, cluster, x + 1 if cluster in NARROW else None)
 
     def leave(self, cursor: tuple[int, int] | None) -> None:
-        """Takes the pen back, and leaves the cursor where it is wanted."""
+        """Resets the pen and moves the cursor to its wanted position."""
         if self._pen:
             self._take("")
         if cursor is not None:
             self._move(*cursor)
 
     def _write(self, x: int, y: int, text: str, after: int | None) -> None:
-        """Writes text at a place; `after` is the column where the cursor then is, if that is certain."""
+        """Writes text at a position; `after` is the cursor's column afterwards, None if uncertain."""
         self._move(x, y)
         self.written.append(text)
-        # At the end of a line, terminals differ in where they say that the cursor is.
+        # Terminals differ in the cursor position after the last column.
         self._cursor = None if after is None or after >= self._columns else (after, y)
 
     def _move(self, x: int, y: int) -> None:
@@ -223,8 +223,8 @@ class Drawing:
             self._pen = pen
 
 
-def narrow(text: str) -> bool:
-    """Whether each character fills one cell."""
+def is_narrow(text: str) -> bool:
+    """Whether every character fills exactly one cell."""
     if NARROW.issuperset(text):
         return True
     for character in set(text) - NARROW:
@@ -235,12 +235,12 @@ def narrow(text: str) -> bool:
 
 
 def is_flag_letter(character: str) -> bool:
-    """Whether it is one of those letters of which two are a flag."""
+    """Whether it is a regional indicator; two of them make a flag."""
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
 def clusters(text: str) -> Iterator[str]:
-    """Characters, each with those that have no width of their own or are joined to it."""
+    """Yields each character together with its combining and joined characters."""
     cluster = ""
     for character in text:
         flag = is_flag_letter(character) and len(cluster) == 1 and is_flag_letter(cluster)
@@ -253,34 +253,34 @@ def clusters(text: str) -> Iterator[str]:
         yield cluster
 
 
-def combine(cells: list[str], pens: Pens, x: int, marks: str) -> None:
-    """Adds what has no width to the cell before a column, as far as there is one."""
+def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
+    """Appends zero-width characters to the cell before a column, if there is one."""
     before = x - 1
     while before > 0 and not cells[before]:
         before -= 1
     if before >= 0 and pens[before] is not None:
-        cells[before] = (cells[before] + marks)[:MOST_COMBINED]
+        cells[before] = (cells[before] + marks)[:MAX_CELL_CHARACTERS]
 
 
-def cut(cells: list[str], start: int, end: int) -> None:
-    """Blanks what is left of the wide characters of which a half is written over."""
+def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
+    """Blanks the remaining halves of wide characters that the range start to end overwrites in part."""
     if 0 < start < len(cells) and not cells[start]:
         cells[start - 1] = " "
     if end < len(cells) and not cells[end]:
         cells[end] = " "
 
 
-def spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
-    """The parts of a row to write: what differs, and short gaps that cost no more than a move.
+def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
+    """The column ranges of a row to write: cells that differ, and gaps that cost no more than a cursor move.
 
-    Both halves of a wide character differ where one does, as long as it is not the same character.
+    If one half of a wide character differs, the other half does too.
     """
     start = end = -1
     for column in differ:
         if column != end:
             if start < 0:
                 start = column
-            elif column - end > GAP_BYTES or not cheap(end, column, cells, pens):
+            elif column - end > GAP_BYTES or not is_cheap_gap(end, column, cells, pens):
                 yield start, end
                 start = column
         end = column + 1
@@ -288,10 +288,10 @@ def spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple
         yield start, end
 
 
-def cheap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
-    """Whether writing a short gap costs no more than a move over it."""
+def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
+    """Whether rewriting a short gap costs no more than a cursor move over it."""
     around = pens[start - 1 : end + 1]
-    # Cells to be left as they are have no pen, which makes two changes.
+    # Cells that must not be touched have the pen None, which makes two changes.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])
@@ -299,7 +299,7 @@ def cheap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
 
 
 class Pen(NamedTuple):
-    """What the parameters of a pen come to."""
+    """Parsed SGR parameters."""
 
     attributes: frozenset[str]
     foreground: str
@@ -308,7 +308,7 @@ class Pen(NamedTuple):
 
 @lru_cache(1024)
 def pen_of(parameters: str) -> Pen | None:
-    """What they come to; None where that may depend on their order."""
+    """Parses SGR parameters; None if their meaning may depend on their order."""
     attributes: set[str] = set()
     foreground = background = ""
     rest = parameters.split(";") if parameters else []
@@ -324,7 +324,7 @@ def pen_of(parameters: str) -> Pen | None:
             foreground = code
         elif number == 48 or 40 <= number <= 47 or 100 <= number <= 107:
             background = code
-        elif code in ADDED:
+        elif code in INDEPENDENT_ATTRIBUTES:
             attributes.add(code)
         else:
             return None
@@ -332,23 +332,23 @@ def pen_of(parameters: str) -> Pen | None:
 
 
 @lru_cache(4096)
-def blank_alike(one: str | None, other: str) -> bool:
-    """Whether a space looks the same by both pens: where nothing but the background of it is seen."""
+def is_same_blank(one: str | None, other: str) -> bool:
+    """Whether a space looks the same with both pens: only its background is visible, and it is equal."""
     pens = [None if one is None else pen_of(one), pen_of(other)]
-    if any(pen is None or pen.attributes & SEEN_ON_BLANKS for pen in pens):
+    if any(pen is None or pen.attributes & VISIBLE_ON_BLANKS for pen in pens):
         return False
     return len({pen.background for pen in pens if pen}) == 1
 
 
 @lru_cache(4096)
 def pen_change(before: str | None, after: str) -> str:
-    """The shorter way from one pen to another: by what ends, what is added and what differs, or anew."""
+    """The shorter SGR sequence from one pen to another: incremental, or a reset with all parameters."""
     anew = f"\x1b[0;{after}m" if after else "\x1b[m"
     old, new = None if before is None else pen_of(before), pen_of(after)
-    if old is None or new is None or not old.attributes - new.attributes <= TAKES_BACK.keys():
+    if old is None or new is None or not old.attributes - new.attributes <= ENDING_CODES.keys():
         return anew
-    ends = {TAKES_BACK[attribute] for attribute in old.attributes - new.attributes}
-    left = {attribute for attribute in old.attributes if TAKES_BACK.get(attribute) not in ends}
+    ends = {ENDING_CODES[attribute] for attribute in old.attributes - new.attributes}
+    left = {attribute for attribute in old.attributes if ENDING_CODES.get(attribute) not in ends}
     parts = sorted(ends) + sorted(new.attributes - left)
     if new.foreground != old.foreground:
         parts.append(new.foreground or "39")

@@ -72,9 +72,9 @@ class CellDriver(LinuxDriver):
         """Takes a frame into the wanted cells, and sends anything else as it is."""
         if data == SYNC_START:
             self._synchronized = True
-        elif data != SYNC_END and not self._cells.take(data):
+        elif data != SYNC_END and not self._cells.parse_frame(data):
             if not DRAWS_NOTHING.fullmatch(data):
-                self._cells.lose()
+                self._cells.mark_foreign()
             self._send(data)
 
     def flush(self) -> None:
@@ -90,7 +90,7 @@ class CellDriver(LinuxDriver):
 
     def send_all(self) -> None:
         """Sends every cell again, to a terminal that may have lost them."""
-        self._cells.forget()
+        self._cells.mark_unknown()
         self.flush()
 
     def show(self) -> None:

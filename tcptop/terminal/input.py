@@ -1,4 +1,4 @@
-"""What the terminal sends, read by the event loop itself: no thread that looks for keys ten times a second."""
+"""Terminal input read by the event loop, without Textual's thread that polls ten times a second."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from textual.message import Message
 
 CHUNK_BYTES = 4096
 LATER_S = constants.ESCAPE_DELAY * 1.05
-"""After so long without a further byte an ESC is the key, and not the beginning of a sequence."""
+"""Time without a further byte after which ESC is the key, not the start of a sequence."""
 
 
 class TerminalInput:
-    """Hands on each key, and each answer of the terminal's, as Textual's message, until it is closed."""
+    """Delivers each key and each reply of the terminal as a Textual message until closed."""
 
     def __init__(self, descriptor: int, take: Callable[[Message], None], debug: bool = False) -> None:
-        """Begins to read; to be called in the event loop that shall read."""
+        """Starts reading; must be called in the event loop."""
         self._descriptor = descriptor
         self._take = take
         self._debug = debug
@@ -32,7 +32,7 @@ class TerminalInput:
         self._loop.add_reader(descriptor, self._read)
 
     def close(self) -> None:
-        """Reads no more."""
+        """Stops reading."""
         self._loop.remove_reader(self._descriptor)
         self._forget_escape()
 
@@ -44,7 +44,7 @@ class TerminalInput:
         except OSError:
             data = b""
         if not data:
-            # The terminal has gone; the watch for that ends the program.
+            # A hang-up: tcptop.terminal.hangup ends the program.
             self.close()
             return
         self._forget_escape()

@@ -1,4 +1,4 @@
-"""Writing to a terminal that may be slow, take nothing any more, or be gone: the event loop never waits for it."""
+"""Output to a terminal that may be slow, blocked or closed; the event loop never waits for it."""
 
 from __future__ import annotations
 
@@ -11,85 +11,85 @@ from collections.abc import Callable
 from contextlib import suppress
 
 CANCEL = b"\x18"
-"""CAN: ends an escape sequence that was cut off."""
+"""CAN: aborts an escape sequence that was cut off."""
 
-MOST_KEPT = 64 * 1024
-"""Bytes kept for a terminal that takes nothing; what is more is dropped. No frame adds to them."""
+MAX_BACKLOG_BYTES = 64 * 1024
+"""Largest backlog in bytes for a blocked terminal; more is dropped. Frames are never queued."""
 
 
 class TerminalOutput:
-    """A terminal's way out.
+    """Non-blocking output to a terminal.
 
-    The terminal is opened a second time, so that not waiting for it is between it and this program: the flag on the
-    descriptor that was inherited is the shell's, too. What cannot be opened again, a file for one, is waited for.
+    The terminal is opened a second time, because O_NONBLOCK on the inherited descriptor would affect the shell too.
+    Output that cannot be reopened, such as a file, is written blocking.
     """
 
     def __init__(self, descriptor: int, drained: Callable[[], object]) -> None:
         self._loop = asyncio.get_running_loop()
         self._drained = drained
-        self._left = b""
+        self._backlog = b""
         self._watching = False
         self._gone = False
-        again = opened_again(descriptor)
-        self._own = again is not None
+        again = reopen_terminal(descriptor)
+        self._owns_descriptor = again is not None
         self._descriptor = descriptor if again is None else again
 
     @property
     def idle(self) -> bool:
-        """Whether the terminal has taken everything so far."""
-        return not self._left
+        """Whether the backlog is empty."""
+        return not self._backlog
 
     def send(self, data: bytes) -> None:
-        """Writes what the terminal takes now, and the rest when it takes more."""
-        if len(self._left) + len(data) <= MOST_KEPT or not self._left:
-            self._left += data
+        """Writes as much as the terminal accepts now, and the rest when it accepts more."""
+        if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
+            self._backlog += data
         if not self._watching:
             self._write()
             self._watch()
 
     def leave(self, data: bytes, until_s: float) -> None:
-        """Writes the last of it. A terminal that has not taken it by then loses what it was sent before.
+        """Writes the final output, waiting until `until_s` (monotonic clock) at most.
 
-        The time is the monotonic clock's. What the terminal did not take of a frame is thrown out of the kernel's
-        buffer, to make room for the little that gives the terminal back: it is there when the terminal goes on.
+        If the terminal is still blocked then, the kernel's output buffer is flushed: the rest of the frame is lost, and
+        the short sequence that restores the terminal fits in, to be shown when the terminal continues.
         """
         self._unwatch()
-        self._left += data
+        self._backlog += data
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
-        while self._left and poller.poll(max(0.0, until_s - time.monotonic()) * 1000):
+        while self._backlog and poller.poll(max(0.0, until_s - time.monotonic()) * 1000):
             self._write()
             if time.monotonic() > until_s:
                 break
-        if self._left:
+        if self._backlog:
             with suppress(termios.error):
                 termios.tcflush(self._descriptor, termios.TCOFLUSH)
-            self._left = CANCEL + data
+            self._backlog = CANCEL + data
             self._write()
-        self._left = b""
+        self._backlog = b""
 
     def close(self) -> None:
-        """Gives the descriptor back."""
+        """Closes the reopened descriptor."""
         self._unwatch()
-        if self._own:
+        if self._owns_descriptor:
             os.close(self._descriptor)
         self._gone = True
 
     def _write(self) -> None:
-        while self._left and not self._gone:
+        while self._backlog and not self._gone:
             try:
-                taken = os.write(self._descriptor, self._left)
+                taken = os.write(self._descriptor, self._backlog)
             except BlockingIOError:
                 return
             except OSError:
-                # It hung up: tcptop.terminal.hangup ends the program.
+                # A hang-up: tcptop.terminal.hangup ends the program.
                 self._gone = True
             else:
-                self._left = self._left[taken:]
-        self._left = b""
+                self._backlog = self._backlog[taken:]
+        self._backlog = b""
 
     def _watch(self) -> None:
-        if self._left and not self._watching:
+        if self._backlog and not self._watching:
             self._loop.add_writer(self._descriptor, self._write_on)
             self._watching = True
 
@@ -100,21 +100,21 @@ class TerminalOutput:
 
     def _write_on(self) -> None:
         self._write()
-        if not self._left:
+        if not self._backlog:
             self._unwatch()
             self._drained()
 
 
-def opened_again(descriptor: int) -> int | None:
-    """The terminal of a descriptor, opened so that writing never waits; None where it is none or cannot be opened."""
+def reopen_terminal(descriptor: int) -> int | None:
+    """The terminal of a descriptor, reopened with O_NONBLOCK; None if it is no terminal or cannot be opened."""
     if not os.isatty(descriptor):
         return None
     ways = [f"/proc/self/fd/{descriptor}"]
     with suppress(OSError):
         ways.append(os.ttyname(descriptor))
     with suppress(OSError):
-        os.tcgetpgrp(descriptor)  # fails where it is not the controlling terminal
-        ways.append("/dev/tty")  # which may be opened also by who could not open the device, after su
+        os.tcgetpgrp(descriptor)  # fails if it is not the controlling terminal
+        ways.append("/dev/tty")  # can be opened after su too, when the device itself belongs to another user
     for way in ways:
         with suppress(OSError):
             again = os.open(way, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)

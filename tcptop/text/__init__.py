@@ -1,1 +1,1 @@
-"""Plain text: safe characters, numbers with units, lines, tables. It reads no file and knows no widget."""
+"""Plain text: printable names, numbers with units, lines and tables. Reads no file and imports no widget."""

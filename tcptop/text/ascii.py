@@ -1,4 +1,4 @@
-"""The screen in ASCII, where a terminal or a locale has no more: a character for a character, so nothing moves."""
+"""ASCII replacements for the glyphs on the screen, each of the same width, so that columns stay aligned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rich.cells import cell_len
 
-GLYPHS = {
+ASCII_GLYPHS = {
     "─": "-",
     "│": "|",
     "├": "|",
@@ -57,21 +57,21 @@ GLYPHS = {
     "╻": ".",
     "╹": "'",
 }
-IN_ASCII = str.maketrans(GLYPHS)
+SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 
 
-def in_ascii(text: str) -> str:
-    """The text as ASCII of the same width; of a host's own characters question marks remain."""
+def to_ascii(text: str) -> str:
+    """The text in ASCII, of the same width. A character without a replacement becomes one `?` for each cell."""
     if text.isascii():
         return text
-    plain = text.translate(IN_ASCII)
+    plain = text.translate(SCREEN_TO_ASCII)
     return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
-    """Whether the locale has no UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
+    """Whether the locale is not UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
 
-    Python itself takes the C locale for UTF-8, since most often nobody chose it; LC_ALL is a choice.
+    Python reports UTF-8 in the C locale too, which is usually a default; LC_ALL=C or POSIX is set deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True

@@ -1,4 +1,4 @@
-"""The columns of the cache table as data: the grid, the sort keys, the help and the report come from here."""
+"""Columns of the slab cache table: heading, help, value and sort key, for the grid, the help and the report."""
 
 from __future__ import annotations
 
@@ -6,87 +6,90 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.rates import difference
+from tcptop.rates import increase
 from tcptop.text import units
 
 Scope = Literal["machine", "node"]
 
-NOTHING = NodeCount(0, 0, 0, None)
+NO_OBJECTS = NodeCount(0, 0, 0, None)
 
 
 class CacheRow(NamedTuple):
-    """One line of the table: a cache, seen for the machine or for one node of it."""
+    """One row of the table: a cache on the whole machine, or on one node."""
 
     cache: CacheLine
     node: int | None
-    """None for the whole machine."""
-    before: CacheRow | None = None
-    """The same at a mark that was set: then counts show what came since."""
+    """The node; None for the whole machine."""
+    at_mark: CacheRow | None = None
+    """The same row when the mark was set; if there is one, counts show the change since then."""
 
     @property
-    def here(self) -> NodeCount | None:
-        """The chosen node's part of the cache; None where the kernel does not tell."""
+    def counts(self) -> NodeCount | None:
+        """Objects, slabs and bytes on the machine or on the node; None if unknown by node."""
         if self.node is None:
             return NodeCount(self.cache.objects, self.cache.slabs, self.cache.bytes, self.cache.active_per_s)
         if self.cache.nodes is None:
             return None
-        return self.cache.nodes.get(self.node, NOTHING)
+        return self.cache.nodes.get(self.node, NO_OBJECTS)
 
     @property
     def share_on_node(self) -> float | None:
-        """The share of the machine's objects that the node holds, 0 to 1."""
+        """The node's share of the machine's objects, 0 to 1; None if unknown."""
         if self.node is None:
             return 1.0 if self.cache.objects else None
         return self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:
-        """What of the cache is TCP's here: on a node, the machine's by where the cache's objects are."""
+        """The bytes of the cache that are TCP's.
+
+        For a node: the machine's, in proportion to the cache's objects on that node.
+        """
         return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
 
 class Column(NamedTuple):
-    """One column: what it is called, what it shows, how it is sorted, and how much it is missed when space is short."""
+    """One column: its heading, its text and value for a row, its sort key, and how soon it goes on a narrow screen."""
 
     id: str
     title: str
     help: str
-    show: Callable[[CacheRow], str]
-    amount: Callable[[CacheRow], float | str | None]
-    """What is shown, as a number, or a text that rows can be sorted by; None where it is not known."""
+    format: Callable[[CacheRow], str]
+    value: Callable[[CacheRow], float | str | None]
+    """The number or text that rows are sorted by; None if unknown."""
     sort_key: str | None = None
-    """slabtop's letter."""
+    """The key that sorts by this column, as in slabtop(1)."""
     least_width: int = 0
     left: bool = False
     importance: int = 0
-    """When the terminal is narrow, the least important columns go first."""
+    """On a narrow terminal the least important columns are left out first."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
-    """How a difference since a mark is shown; None for what is no count."""
+    """Formats the change since the mark; None for a column that always shows the current value."""
 
     def text(self, row: CacheRow) -> str:
-        """What stands in the row: the amount, or what came since the mark."""
-        if row.before is None or self.change is None:
-            return self.show(row)
-        came = self.order(row)
-        return units.UNKNOWN if not isinstance(came, (int, float)) else self.change(came)
+        """The text of the cell: the value, or its change since the mark."""
+        if row.at_mark is None or self.change is None:
+            return self.format(row)
+        change = self.shown_value(row)
+        return units.UNKNOWN if not isinstance(change, (int, float)) else self.change(change)
 
-    def order(self, row: CacheRow) -> float | str | None:
-        """What a row shows, as a number; None is not known."""
-        now = self.amount(row)
-        if row.before is None or self.change is None:
+    def shown_value(self, row: CacheRow) -> float | str | None:
+        """The value, or its change since the mark; None if unknown."""
+        now = self.value(row)
+        if row.at_mark is None or self.change is None:
             return now
-        return difference(self.amount(row.before), now)
+        return increase(self.value(row.at_mark), now)
 
-    def weight(self, row: CacheRow) -> float | str | None:
-        """What rows are sorted by; None sorts last. Since a mark, what shrank weighs as much as what grew."""
-        amount = self.order(row)
-        by_size = row.before is not None and self.change is not None and isinstance(amount, (int, float))
-        return abs(amount) if by_size else amount  # type: ignore[arg-type]
+    def sort_value(self, row: CacheRow) -> float | str | None:
+        """The sort key of a row; None sorts last. A change since the mark sorts by its magnitude."""
+        value = self.shown_value(row)
+        by_magnitude = row.at_mark is not None and self.change is not None and isinstance(value, (int, float))
+        return abs(value) if by_magnitude else value  # type: ignore[arg-type]
 
     @property
     def descending(self) -> bool:
-        """Names sort upwards first, figures downwards, as in slabtop."""
+        """The default direction: names ascend and figures descend, as in slabtop."""
         return not self.left
 
 
@@ -102,15 +105,15 @@ def _objects_of(row: CacheRow) -> str:
 
 
 def _object_bytes(row: CacheRow) -> str:
-    """The step; where only the struct's own size is known, at least that."""
+    """The object size with padding; after `≥`, the size of the struct if only that is known."""
     if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
         return f"≥{units.count(row.cache.object_size_bytes)}"
     return units.count(row.cache.object_bytes)
 
 
 def _changed(row: CacheRow) -> str:
-    """A mark on what grew or shrank between the last two readings."""
-    rate = row.here.objects_per_s if row.here else None
+    """An arrow if the number of objects changed between the last two readings."""
+    rate = row.counts.objects_per_s if row.counts else None
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
 
@@ -120,7 +123,7 @@ COLUMNS: tuple[Column, ...] = (
         "±",
         "▴ grew, ▾ shrank since the reading before",
         _changed,
-        lambda row: row.here.objects_per_s if row.here else None,
+        lambda row: row.counts.objects_per_s if row.counts else None,
         least_width=1,
         left=True,
         importance=35,
@@ -150,8 +153,8 @@ COLUMNS: tuple[Column, ...] = (
         "objects",
         "OBJS",
         "objects, in use or not",
-        lambda row: units.count(row.here.objects if row.here else None),
-        lambda row: row.here.objects if row.here else None,
+        lambda row: units.count(row.counts.objects if row.counts else None),
+        lambda row: row.counts.objects if row.counts else None,
         "o",
         7,
         importance=90,
@@ -204,8 +207,8 @@ COLUMNS: tuple[Column, ...] = (
         "slabs",
         "SLABS",
         "slabs, full or not",
-        lambda row: units.count(row.here.slabs if row.here else None),
-        lambda row: row.here.slabs if row.here else None,
+        lambda row: units.count(row.counts.slabs if row.counts else None),
+        lambda row: row.counts.slabs if row.counts else None,
         "l",
         6,
         importance=50,
@@ -244,8 +247,8 @@ COLUMNS: tuple[Column, ...] = (
         "bytes",
         "CACHE SIZE",
         "what the slabs hold, order fallback repaired",
-        lambda row: units.short_size(row.here.bytes if row.here else None),
-        lambda row: row.here.bytes if row.here else None,
+        lambda row: units.short_size(row.counts.bytes if row.counts else None),
+        lambda row: row.counts.bytes if row.counts else None,
         "c",
         10,
         importance=95,
@@ -266,71 +269,72 @@ COLUMNS: tuple[Column, ...] = (
         "per_second",
         "Δ/s",
         "how fast the active objects change (on a node: all objects)",
-        lambda row: units.signed_rate(row.here.objects_per_s if row.here else None),
-        lambda row: row.here.objects_per_s if row.here else None,
+        lambda row: units.signed_rate(row.counts.objects_per_s if row.counts else None),
+        lambda row: row.counts.objects_per_s if row.counts else None,
         least_width=5,
         importance=25,
     ),
 )
 
 SORT_KEYS: dict[str, str] = {column.sort_key: column.id for column in COLUMNS if column.sort_key} | {"v": "slabs"}
-"""slabtop's letters, and `e`. `v` (active slabs) is the same as `l`: SLUB does not tell them apart."""
+"""slabtop's sort keys, and `e`. `v` (active slabs) sorts as `l` does: SLUB reports every slab as active."""
 
 DEFAULT_SORT_KEY = "e"
-"""By what is TCP's: by any of slabtop's keys, dentry would hide TCP on most machines."""
+"""By TCP's bytes: under any of slabtop's keys, dentry would push TCP's caches down on most machines."""
 
 
-def column(column_id: str) -> Column:
-    """The column of that id."""
+def find_column(column_id: str) -> Column:
+    """The column with this id."""
     return next(each for each in COLUMNS if each.id == column_id)
 
 
-def rows(
+def select_rows(
     caches: Sequence[CacheLine],
     node: int | None,
     only_catalogue: bool = True,
-    wanted: str = "",
-    before: Sequence[CacheLine] | None = None,
+    name_part: str = "",
+    at_mark: Sequence[CacheLine] | None = None,
 ) -> list[CacheRow]:
-    """The lines of the table: each row of slabinfo once, a merged cache only where its row is not known.
+    """The rows of the table: each row of slabinfo once, and a merged cache only if its row is unknown.
 
     Args:
-        caches: those of a ledger.
-        node: the node whose part is shown; None for the machine.
-        only_catalogue: leaves out caches in which no object of TCP's lies.
-        wanted: a part of a name, of the cache or of one that shares its row, or of a struct; empty for all.
-        before: the caches at a mark; a cache that was not there then held nothing.
+        caches: the caches of a ledger.
+        node: the node to count; None for the whole machine.
+        only_catalogue: leaves out caches without objects of TCP.
+        name_part: a part of the name of the cache, of a cache merged into its row, or of a struct; empty for all.
+        at_mark: the caches when the mark was set; a cache that did not exist then counts as empty.
 
     """
-    then = None if before is None else {cache.name: CacheRow(cache, node) for cache in before}
+    marked = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
     return [
-        CacheRow(cache, node, None if then is None else then.get(cache.name, CacheRow(emptied(cache), node)))
+        CacheRow(
+            cache, node, None if marked is None else marked.get(cache.name, CacheRow(without_objects(cache), node))
+        )
         for cache in caches
         if (cache.in_catalogue or not only_catalogue)
         and (cache.row == cache.name or cache.row is None)
-        and is_wanted(cache, wanted)
+        and has_name_part(cache, name_part)
     ]
 
 
-def emptied(cache: CacheLine) -> CacheLine:
-    """The cache without anything in it."""
+def without_objects(cache: CacheLine) -> CacheLine:
+    """The same cache with no object and no slab."""
     return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
 
 
-def is_wanted(cache: CacheLine, wanted: str) -> bool:
-    """Whether a text is part of one of the cache's names, in either case."""
-    text = wanted.lower()
+def has_name_part(cache: CacheLine, name_part: str) -> bool:
+    """Whether the text is part of one of the cache's names, ignoring case; true for an empty text."""
+    text = name_part.lower()
     return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
-def in_order(lines: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
-    """The lines sorted by a column, in its own direction or the other; unknown figures come last either way."""
-    by = column(column_id)
-    known = [(by.weight(line), line.cache.name, line) for line in lines]
-    descending = by.descending != reverse
-    sure = [each for each in known if each[0] is not None]
-    sure.sort(key=lambda each: each[1])
-    sure.sort(key=lambda each: each[0], reverse=descending)  # type: ignore[arg-type, return-value]
-    # Of what is not known, TCP's own caches come before those that it shares.
-    unsure = sorted((each for each in known if each[0] is None), key=lambda each: (each[2].cache.shared, each[1]))
-    return [line for _, _, line in sure + unsure]
+def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
+    """The rows sorted by a column, in its default direction or reversed. Unknown values come last either way."""
+    column = find_column(column_id)
+    keyed = [(column.sort_value(row), row.cache.name, row) for row in rows]
+    known = [each for each in keyed if each[0] is not None]
+    known.sort(key=lambda each: each[1])
+    known.sort(key=lambda each: each[0], reverse=column.descending != reverse)  # type: ignore[arg-type, return-value]
+    # Among unknown values, TCP's own caches come before shared ones.
+    unknown = sorted((each for each in keyed if each[0] is None), key=lambda each: (each[2].cache.shared, each[1]))
+    return [row for _, _, row in known + unknown]

@@ -1,4 +1,4 @@
-"""A line of text as data: pieces, each with the role that decides its looks. Plain text, without colours."""
+"""Lines of styled text as data: pieces of plain text, each with a role that the theme maps to a colour."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ Role = Literal[
 Piece = tuple[str, Role]
 Line = tuple[Piece, ...]
 
-TOGETHER = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<=[≤≥±×]) (?=\S)|(?<=\d) (?=(?:B|[KMGTP]iB)\b)")
-"""Gaps where no line may end: between groups of digits, after a sign, and before a unit."""
+NO_BREAK_GAPS = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<=[≤≥±×]) (?=\S)|(?<=\d) (?=(?:B|[KMGTP]iB)\b)")
+"""Spaces at which no line may break: between groups of digits, after a sign, and before a unit."""
 NO_BREAK_SPACE = "\u00a0"
 
-EMPTY: Line = ()
+EMPTY_LINE: Line = ()
 WARNING: Piece = ("!  ", "warning")
-"""What stands before a sentence that says what is wrong."""
+"""The marker before a warning."""
 
 
 def text_of(line: Line) -> str:
-    """The line without its looks."""
+    """The plain text of a line."""
     return "".join(text for text, _ in line)
 
 
-def wrapped(text: str, columns: int, role: Role, mark: Piece | None = None) -> list[Line]:
-    """A sentence on as many lines as it takes, behind a mark; later lines are set in."""
-    start = text[: len(text) - len(text.lstrip())] if mark is None else " " * len(mark[0])
+def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) -> list[Line]:
+    """A text wrapped to the columns, after a marker if there is one. Later lines are indented like the first."""
+    indent = text[: len(text) - len(text.lstrip())] if marker is None else " " * len(marker[0])
     return [
-        (mark if mark is not None and not index else (start, role), (part, role))
-        for index, part in enumerate(broken(text.strip(), max(8, columns - len(start))))
+        (marker if marker is not None and not index else (indent, role), (part, role))
+        for index, part in enumerate(wrap_text(text.strip(), max(8, columns - len(indent))))
     ]
 
 
-def broken(text: str, columns: int) -> list[str]:
-    """A text on as many lines as it takes; a figure stays with its sign and its unit. One empty line for no text."""
-    lines = wrap(TOGETHER.sub(NO_BREAK_SPACE, text), columns, break_on_hyphens=False)
+def wrap_text(text: str, columns: int) -> list[str]:
+    """A text wrapped to the columns. A figure stays with its sign and unit. An empty text gives one empty line."""
+    lines = wrap(NO_BREAK_GAPS.sub(NO_BREAK_SPACE, text), columns, break_on_hyphens=False)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines] or [""]

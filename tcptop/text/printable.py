@@ -1,4 +1,4 @@
-"""The one door that text of a host passes on its way in: what leaves here is safe to print."""
+"""Escapes control, bidi and unassigned characters in text read from a host, so that it is safe to print."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from unicodedata import category
 
 MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
-"""More than any file of one line holds."""
+"""More than any one-line file of /proc or /sys holds."""
 
 
 def printable(text: str) -> str:
-    """Gives the text with every control, format and unassigned character, and every unusual space, made visible.
+    """The text with every control, format and unassigned character, and every space but U+0020, as an escape.
 
-    A cache may be named by any kernel module, and a saved tree by anybody: escape sequences, bidi overrides and
-    line breaks must not reach the terminal.
+    Any kernel module names its caches, and a saved tree may hold any text: escape sequences, bidi overrides and line
+    breaks must not reach the terminal.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -24,15 +24,15 @@ def printable(text: str) -> str:
 
 
 def printable_name(text: str) -> str:
-    """As `printable`, and no longer than a name may be."""
+    """As `printable`, cut to MAX_NAME_CHARACTERS; a cut name ends in `…`."""
     clean = printable(text[: MAX_NAME_CHARACTERS + 1])
     return clean if len(clean) <= MAX_NAME_CHARACTERS else f"{clean[: MAX_NAME_CHARACTERS - 1]}…"
 
 
-def decoded(data: bytes, most_bytes: int | None = None) -> str:
-    """The text of a file, or of its first bytes; bytes that are not UTF-8 become visible escapes."""
-    if most_bytes is not None:
-        data = data[:most_bytes]
+def decode_text(data: bytes, max_bytes: int | None = None) -> str:
+    r"""The text of a file, or of its first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`."""
+    if max_bytes is not None:
+        data = data[:max_bytes]
     return data.decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""Parsers of typed quantities: sizes (`200M`), lengths of time (`90`, `15m`), intervals (`0.5`)."""
+"""Parsers of quantities that a user types: sizes (`200M`), durations (`90`, `15m`) and intervals (`0.5`)."""
 
 from __future__ import annotations
 
@@ -6,55 +6,56 @@ import math
 import re
 from collections.abc import Mapping
 
-SIZES: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-LENGTHS_S: Mapping[str, int] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+SIZE_UNITS_BYTES: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+DURATION_UNITS_S: Mapping[str, int] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]?)")
-MOST_LENGTH_S = 100 * 366 * 86_400
+MAX_DURATION_S = 100 * 366 * 86_400
 
-LEAST_INTERVAL_S = 0.1
-MOST_INTERVAL_S = 86_400.0
+MIN_INTERVAL_S = 0.1
+MAX_INTERVAL_S = 86_400.0
 
 
-def size_bytes(text: str) -> int:
-    """A number of bytes, or of K, M, G or T.
+def parse_size_bytes(text: str) -> int:
+    """The bytes of a size: a number, alone or followed by K, M, G or T (powers of 1024); `KiB` and `KB` are K.
 
     Raises:
-        ValueError: with what is wanted, for anything else.
+        ValueError: the text is no such size; the message names the accepted form.
 
     """
-    found = _quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZES)
-    if found is None or found < 1:
+    amount = _parse_quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZE_UNITS_BYTES)
+    if amount is None or amount < 1:
         raise ValueError(f"a size such as 200M or 1G, not {text!r}")
-    return int(found)
+    return int(amount)
 
 
-def length_s(text: str) -> float:
-    """A number of seconds, or of s, m, h or d; raises ValueError as `size_bytes` does."""
-    found = _quantity(text, LENGTHS_S)
-    if found is None or not 0 < found <= MOST_LENGTH_S:
+def parse_duration_s(text: str) -> float:
+    """The seconds of a duration: a number, alone or followed by s, m, h or d; raises as `parse_size_bytes` does."""
+    amount = _parse_quantity(text, DURATION_UNITS_S)
+    if amount is None or not 0 < amount <= MAX_DURATION_S:
         raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {text!r}")
-    return found
+    return amount
 
 
-def interval_s(text: str) -> float:
-    """The seconds from one sample to the next, fractions allowed.
+def parse_interval_s(text: str) -> float:
+    """The seconds between samples, with or without a fraction.
 
     Raises:
-        ValueError: with what is wanted, for anything else.
+        ValueError: the text is no number from MIN_INTERVAL_S to MAX_INTERVAL_S; the message names the limits.
+
     """
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not LEAST_INTERVAL_S <= seconds <= MOST_INTERVAL_S:
-        raise ValueError(f"a number of seconds from {LEAST_INTERVAL_S} to {MOST_INTERVAL_S:.0f}, not {text!r}")
+    if not MIN_INTERVAL_S <= seconds <= MAX_INTERVAL_S:
+        raise ValueError(f"a number of seconds from {MIN_INTERVAL_S} to {MAX_INTERVAL_S:.0f}, not {text!r}")
     return seconds
 
 
-def _quantity(text: str, units: Mapping[str, int]) -> float | None:
+def _parse_quantity(text: str, units: Mapping[str, int]) -> float | None:
     match = QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
         return None
-    found = float(match[1]) * units[match[2]]
-    return found if math.isfinite(found) else None
+    amount = float(match[1]) * units[match[2]]
+    return amount if math.isfinite(amount) else None

@@ -1,11 +1,11 @@
-"""Numbers as people read them. The number and its unit are plain text; colour is the widgets' business."""
+"""Formats numbers with their units: counts, bytes (`72.4 MiB`, `43.31M`), shares, rates and times."""
 
 from __future__ import annotations
 
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""A share of 29 hundredths is a little less than 0.29 as a float."""
+"""Added before rounding down: as a float, 0.29 * 100 is slightly less than 29."""
 
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
@@ -13,7 +13,7 @@ DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 
 
 def grouped(number: int) -> str:
-    """Groups of three digits, apart by a space: `18 002`."""
+    """A number in groups of three digits, separated by spaces: `18 002`."""
     return f"{number:,}".replace(",", " ")
 
 
@@ -23,7 +23,7 @@ def count(number: int | None) -> str:
 
 
 def rough_count(number: int | None) -> str:
-    """An estimate to three digits, never more than it is: more would only flicker."""
+    """An estimate to three significant digits, rounded down; more digits would only flicker."""
     if number is None:
         return UNKNOWN
     step = 10 ** max(0, len(str(abs(number))) - 3)
@@ -31,7 +31,7 @@ def rough_count(number: int | None) -> str:
 
 
 def short_count(number: int | None, width: int) -> str:
-    """A count in full where it fits into the width, else in thousands or millions, rounded down: `351k`."""
+    """A count in full if it fits the width, else in thousands, millions and so on, rounded down: `351k`."""
     if number is None:
         return UNKNOWN
     text = str(number)
@@ -54,7 +54,7 @@ def size(amount: float | None) -> str:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range, the unit once where it is the same: `28.4 to 33.4 MiB`."""
+    """Both ends of a range, with the unit once if it is the same: `28.4 to 33.4 MiB`."""
     start, end = size(low), size(high)
     if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
         start = start.rpartition(" ")[0]
@@ -62,7 +62,7 @@ def size_range(low: float | None, high: float | None) -> str:
 
 
 def short_size(amount: float | None) -> str:
-    """The same as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
+    """An amount of memory as slabtop writes it: `2.31K`, `43.31M`; exact below 1 KiB."""
     if amount is None:
         return UNKNOWN
     if amount < 1024:
@@ -76,7 +76,7 @@ def short_size(amount: float | None) -> str:
 
 
 def compact_size(amount: float | None) -> str:
-    """The same in four characters at most: `0`, `4K`, `1.2G`, `311M`; rounded down."""
+    """An amount of memory in at most four characters, rounded down: `0`, `4K`, `1.2G`, `311M`."""
     if amount is None:
         return UNKNOWN
     step = 0
@@ -89,7 +89,7 @@ def compact_size(amount: float | None) -> str:
 
 
 def page_order_size(order: int, page_bytes: int | None) -> str:
-    """The size of a block of an order, `32K`; the order itself where the page size is unknown: `o3`."""
+    """The size of a block of 2^order pages, `32K`; the order, `o3`, if the page size is unknown."""
     if page_bytes is None:
         return f"o{order}"
     amount, step = page_bytes << order, 0
@@ -100,17 +100,17 @@ def page_order_size(order: int, page_bytes: int | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share from 0 to 1 as a whole percentage, rounded down, so that 100 % is all."""
+    """A share from 0 to 1 as a whole percentage, rounded down, so that only a share of 1 is `100%`."""
     return UNKNOWN if share is None else f"{int(share * 100 + ROUNDING_ERROR)}%"
 
 
 def hundredths(share: float) -> str:
-    """A share from 0 to 1 in three characters, rounded down, so that `1.0` is all: `.07`."""
+    """A share from 0 to 1 in three characters, rounded down, so that only a share of 1 is `1.0`: `.07`."""
     return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
 
 
 def signed_rate(per_second: float | None) -> str:
-    """A change in a second with its sign: `+120`; a still figure is `0`."""
+    """A change per second with its sign: `+120`, `0`."""
     if per_second is None:
         return UNKNOWN
     whole = round(per_second)
@@ -131,7 +131,7 @@ def signed_size(change: float) -> str:
 
 
 def seconds(amount: float | None) -> str:
-    """A time without needless decimals: `1 s`, `0.5 s`, `3 min`, `8.5 h`."""
+    """A duration in seconds, minutes or hours: `0.5 s`, `3 min`, `8.5 h`."""
     if amount is None:
         return UNKNOWN
     if amount >= 7200:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tcptop.ledger import AccountingMode, Ledger, NodeMemory, SinceMark
+from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, NodeMemory
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.view.player import Player
-from tcptop.view.timeline import NO_TIME_LINE, TimeLine
+from tcptop.view.timeline import NO_TIMELINE, Timeline
 from tcptop.view.trends import NO_TRENDS, Trends
 
 BlockUnit = Literal["blocks", "bytes"]
@@ -26,7 +26,7 @@ class Choices:
     block_unit: BlockUnit = "blocks"
     interval_s: float = 1.0
     paused: bool = False
-    wanted: str = ""
+    name_filter: str = ""
     """Only caches whose names have this in them."""
     all_caches: bool = False
     """Also those in which no object of TCP's lies."""
@@ -36,21 +36,21 @@ class Choices:
     """Marks on what changed, and graphs."""
     mark: Ledger | None = None
     """What counts are compared with."""
-    since: SinceMark | None = None
+    since: GrowthSinceMark | None = None
     """What came since then."""
     trends: Trends = NO_TRENDS
     """What the app kept of the samples before."""
-    recording_into: str | None = None
+    recording_path: str | None = None
     """The file that a live screen records into."""
     player: Player | None = None
     """Where in a recording the ledger is from."""
     looking_back: bool = False
     """Whether a live screen shows an earlier sample."""
-    time_line: TimeLine = NO_TIME_LINE
+    timeline: Timeline = NO_TIMELINE
     """The whole of the recording."""
 
 
-def chosen_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
+def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
     """The nodes that the choice names: one, or all."""
     return tuple(node for node in ledger.nodes if choices.node is None or node.node == choices.node)
 

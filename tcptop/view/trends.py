@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from tcptop.ledger import Ledger
 
 STEP_S = 10
-MOST_STEPS = 90
+MAX_STEPS = 90
 
-Values = tuple[float | None, ...]
+Series = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +19,16 @@ class Trends:
     step: int | None = None
     """The number of the step that is under way, from the beginning of Unix time."""
     latest: Ledger | None = None
-    bytes_per_connection: Values = field(default=())
-    sockets: Values = field(default=())
-    time_wait: Values = field(default=())
-    buffer_bytes: Values = field(default=())
+    bytes_per_connection: Series = field(default=())
+    sockets: Series = field(default=())
+    time_wait: Series = field(default=())
+    buffer_bytes: Series = field(default=())
 
 
 NO_TRENDS = Trends()
 
 
-def advanced(trends: Trends, ledger: Ledger) -> Trends:
+def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """The trends with one more sample: the last of a step is what stands for it; steps without any are unknown."""
     if ledger.taken_at_unix_s is None:
         return trends
@@ -37,24 +37,24 @@ def advanced(trends: Trends, ledger: Ledger) -> Trends:
         return Trends(step, ledger)
     if step == trends.step:
         return replace(trends, latest=ledger)
-    missed = min(step - trends.step - 1, MOST_STEPS)
+    missed = min(step - trends.step - 1, MAX_STEPS)
     values = {
-        name: (*getattr(trends, name), value, *(None,) * missed)[-MOST_STEPS:]
-        for name, value in _of(trends.latest).items()
+        name: (*getattr(trends, name), value, *(None,) * missed)[-MAX_STEPS:]
+        for name, value in _trend_values(trends.latest).items()
     }
     return Trends(step, ledger, **values)
 
 
-def figure_bytes(ledger: Ledger) -> float | None:
+def connection_bytes(ledger: Ledger) -> float | None:
     """What graphs draw as the cost of a connection: what one costs now, or where that is open, what the next takes."""
     cost = ledger.costs["full"]
-    return cost.now_bytes if cost.now_bytes is not None else cost.figures["mix"].accepted.slab_bytes
+    return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
-def _of(ledger: Ledger) -> dict[str, float | None]:
+def _trend_values(ledger: Ledger) -> dict[str, float | None]:
     sockets = ledger.sockets
     found = {
-        "bytes_per_connection": figure_bytes(ledger),
+        "bytes_per_connection": connection_bytes(ledger),
         "sockets": sockets.allocated,
         "time_wait": sockets.time_wait,
         "buffer_bytes": sockets.buffer_bytes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GLYPHS: dict[str, tuple[str, str, str]] = {
+BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "0": ("┏━┓", "┃ ┃", "┗━┛"),
     "1": ("╺┓ ", " ┃ ", "╺┻╸"),
     "2": ("╺━┓", "┏━┛", "┗━╸"),
@@ -17,7 +17,7 @@ GLYPHS: dict[str, tuple[str, str, str]] = {
     "≥": ("  ", "≥ ", "  "),
     " ": (" ", " ", " "),
 }
-PLAIN_GLYPHS: dict[str, tuple[str, str, str]] = {
+ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "0": (" _ ", "| |", "|_|"),
     "1": ("   ", "  |", "  |"),
     "2": (" _ ", " _|", "|_ "),
@@ -36,8 +36,8 @@ PLAIN_GLYPHS: dict[str, tuple[str, str, str]] = {
 HEIGHT = 3
 
 
-def big(text: str, ascii_alone: bool = False) -> list[str]:
+def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
     """The text in three lines of one width; characters without a glyph are left out."""
-    glyphs_of = PLAIN_GLYPHS if ascii_alone else GLYPHS
+    glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
     glyphs = [glyphs_of[character] for character in text if character in glyphs_of]
     return ["".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]

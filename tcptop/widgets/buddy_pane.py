@@ -11,17 +11,17 @@ from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
-from tcptop.text.line import EMPTY, WARNING, Line, Piece, Role, wrapped
-from tcptop.view.choices import BlockUnit, Choices, chosen_nodes, node_title
-from tcptop.widgets.cell_width import fitted
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, Piece, Role, paragraph
+from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
+from tcptop.widgets.cell_width import fit_text
 from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
-LABEL_LEAST = 12
+MIN_LABEL_WIDTH = 12
 FREE_WIDTH = 6
-MOST_DIGITS = 9
-LEAST_DIGITS = 3
-ROOMY_WIDTH = 6
+MAX_DIGITS = 9
+MIN_DIGITS = 3
+COMFORTABLE_WIDTH = 6
 UNMOVABLE = "Unmovable"
 BAR_WIDTH = 24
 
@@ -40,7 +40,7 @@ class BlockRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class WideLine:
     """A line over the whole width: the longest of its texts that fits, else the last on several lines."""
 
     texts: tuple[str, ...]
@@ -51,10 +51,10 @@ class Sentence:
         mark = WARNING if self.warning else None
         room = columns - (cell_len(WARNING[0]) if self.warning else 0)
         text = next((text for text in self.texts if cell_len(text) <= room), self.texts[-1])
-        return wrapped(text, columns, "text" if self.warning else "dim", mark)
+        return paragraph(text, columns, "text" if self.warning else "dim", mark)
 
 
-BodyLine = BlockRow | Sentence
+BodyLine = BlockRow | WideLine
 
 
 class BuddyPane(ScrollPane):
@@ -64,16 +64,16 @@ class BuddyPane(ScrollPane):
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
-        self._table: Table | None = None
+        self._table: FreeAreaTable | None = None
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, what is counted, and how many more sockets its free blocks hold."""
         title = f"Buddy free_area ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
-        room = [node.headroom_sockets for node in chosen_nodes(ledger, choices) if node.headroom_sockets is not None]
+        room = [node.headroom_sockets for node in selected_nodes(ledger, choices) if node.headroom_sockets is not None]
         if room:
-            most = "" if ledger.costs["full"].figures["mix"].accepted.complete else "≤ "
+            most = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
             title += f" ─ headroom: {most}{units.rough_count(sum(room))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
@@ -87,23 +87,23 @@ class BuddyPane(ScrollPane):
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The size of a block of each order; the one that a TCP slab takes is marked."""
         rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
-        self._table = Table.of(rows, ledger, choices.block_unit, columns) if rows else None
-        head = [self._table.head()] if self._table and not self._several(ledger, choices) else []
-        return [*notes(ledger, columns), *head]
+        self._table = FreeAreaTable.of(rows, ledger, choices.block_unit, columns) if rows else None
+        head = [self._table.head()] if self._table and not self._shows_several_nodes(ledger, choices) else []
+        return [*source_notes(ledger, columns), *head]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The counts, each zone's watermarks, and what could not be read."""
         lines: list[Line] = []
-        if self._several(ledger, choices):
-            lines += [*node_lines(ledger, columns), EMPTY, *([self._table.head()] if self._table else [])]
+        if self._shows_several_nodes(ledger, choices):
+            lines += [*node_lines(ledger, columns), EMPTY_LINE, *([self._table.head()] if self._table else [])]
         for line in body_lines(ledger, choices):
-            if isinstance(line, Sentence):
+            if isinstance(line, WideLine):
                 lines += line.lines(columns)
             elif self._table is not None:
                 lines.append(self._table.line(line))
         return lines
 
-    def _several(self, ledger: Ledger, choices: Choices) -> bool:
+    def _shows_several_nodes(self, ledger: Ledger, choices: Choices) -> bool:
         """Whether nodes stand one below the other: then a table of them comes first."""
         return choices.node is None and len(ledger.nodes) > 1
 
@@ -111,27 +111,27 @@ class BuddyPane(ScrollPane):
 def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
     """All lines of the body: the largest zone of a node first, since most of what is allocated comes from it."""
     lines: list[BodyLine] = []
-    for node in chosen_nodes(ledger, choices):
+    for node in selected_nodes(ledger, choices):
         zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
         for zone in zones:
-            lines += _of_zone(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
+            lines += _zone_lines(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
         if not zones:
-            lines.append(Sentence((f"node {node.node}: {_why_no_zone(node)}",)))
+            lines.append(WideLine((f"node {node.node}: {_no_zone_reason(node)}",)))
     return lines
 
 
-def notes(ledger: Ledger, columns: int) -> list[Line]:
+def source_notes(ledger: Ledger, columns: int) -> list[Line]:
     """What was not read, and what would read it."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            lines += Sentence((f"{source.reason}{hint}",), warning=True).lines(columns)
+            lines += WideLine((f"{source.reason}{hint}",), warning=True).lines(columns)
     return lines
 
 
-def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) -> list[BodyLine]:
+def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) -> list[BodyLine]:
     free = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
     name = zone.zone if node is None else f"{node.node} {zone.zone}"
     lines: list[BodyLine] = []
@@ -142,21 +142,21 @@ def _of_zone(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) 
         lines.append(BlockRow(name, None, is_zone=True))
     if node is not None:
         return lines
-    none_free = [each for each, blocks in types.items() if not any(blocks) and each != UNMOVABLE]
+    empty_types = [each for each, blocks in types.items() if not any(blocks) and each != UNMOVABLE]
     for each, blocks in types.items():
-        if each not in none_free:
+        if each not in empty_types:
             own = sum(count << order for order, count in enumerate(blocks))
             own_bytes = own * page_bytes if page_bytes is not None and not capped.get(each) else None
             lines.append(BlockRow(f"  {each}", blocks, capped.get(each, ()), own_bytes))
     if zone.unusable_index is not None and zone.free_pages:
         lines.append(BlockRow("  unusable", None, texts=tuple(map(units.hundredths, zone.unusable_index))))
-    lines.append(_watermarks(zone, none_free))
+    lines.append(_watermark_line(zone, empty_types))
     marks = watermark_bar(zone)
     if marks:
-        lines.append(Sentence((marks,)))
+        lines.append(WideLine((marks,)))
     if zone.pageblocks:
         counts = ", ".join(f"{name} {units.count(count)}" for name, count in zone.pageblocks.items() if count)
-        lines.append(Sentence((f"  pageblocks: {counts}",)))
+        lines.append(WideLine((f"  pageblocks: {counts}",)))
     return lines
 
 
@@ -175,26 +175,26 @@ def watermark_bar(zone: ZoneMemory) -> str:
     return f"  {''.join(cells)} free is {times:.1f} × high; │ min, low, high"
 
 
-def _watermarks(zone: ZoneMemory, none_free: Sequence[str]) -> Sentence:
+def _watermark_line(zone: ZoneMemory, empty_types: Sequence[str]) -> WideLine:
     if zone.low_pages is None:
-        return Sentence((f"  {zone.zone}: watermarks unknown",))
+        return WideLine((f"  {zone.zone}: watermarks unknown",))
     marks = f"min {units.count(zone.min_pages)} low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
     free = units.count(zone.free_pages)
     if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
-        return Sentence((f"{zone.zone} is below its low watermark: pages free {free}, {marks}",), warning=True)
+        return WideLine((f"{zone.zone} is below its low watermark: pages free {free}, {marks}",), warning=True)
     name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
     text = f"  {name}: free {free}, watermarks {marks}"
-    others = f"; none free: {', '.join(none_free)}" if none_free else ""
-    return Sentence((text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}"))
+    others = f"; none free: {', '.join(empty_types)}" if empty_types else ""
+    return WideLine((text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}"))
 
 
-def _why_no_zone(node: NodeMemory) -> str:
+def _no_zone_reason(node: NodeMemory) -> str:
     cpus = f"CPUs {node.cpu_list}" if node.cpu_list else "no CPUs" if node.cpus == 0 else "CPUs unknown"
     return f"no memory, {cpus}; its sockets are on other nodes" if node.memory_bytes == 0 else "no zone is known"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class FreeAreaTable:
     """The layout of the counts at one width."""
 
     label_width: int
@@ -207,7 +207,7 @@ class Table:
     with_free: bool
 
     @classmethod
-    def of(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> Table:
+    def of(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> FreeAreaTable:
         """The widest numbers that fit; larger ones are shortened to thousands and millions.
 
         Where even those do not fit, the orders from that of a TCP slab upwards are shown, and lower ones if they fit.
@@ -217,7 +217,7 @@ class Table:
         titles = tuple(
             ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes) for order in orders
         )
-        label_width = max([LABEL_LEAST, *(len(row.label) for row in rows)])
+        label_width = max([MIN_LABEL_WIDTH, *(len(row.label) for row in rows)])
 
         def text(count: int, order: int, digits: int) -> str:
             if unit == "bytes" and page_bytes is not None:
@@ -225,39 +225,42 @@ class Table:
             return units.short_count(count, digits)
 
         widths: tuple[int, ...] = ()
-        for with_free, least in ((True, ROOMY_WIDTH), (True, 0), (False, 0)):
-            for digits in range(MOST_DIGITS, LEAST_DIGITS - 1, -1):
+        for with_free, least in ((True, COMFORTABLE_WIDTH), (True, 0), (False, 0)):
+            for digits in range(MAX_DIGITS, MIN_DIGITS - 1, -1):
                 widths = tuple(
-                    max([least, len(titles[at]), *(len(_cell(row, at, digits, text)) for row in rows)]) for at in orders
+                    max([least, len(titles[at]), *(len(_cell_text(row, at, digits, text)) for row in rows)])
+                    for at in orders
                 )
                 total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)
                 if total <= columns:
                     return cls(label_width, orders, titles, widths, digits, text, slab_order, with_free)
-        fitting = _orders_that_fit(widths, slab_order or 0, columns - label_width)
-        return cls(label_width, fitting, titles, widths, LEAST_DIGITS, text, slab_order, with_free=False)
+        fitting = _fitting_orders(widths, slab_order or 0, columns - label_width)
+        return cls(label_width, fitting, titles, widths, MIN_DIGITS, text, slab_order, with_free=False)
 
     def head(self) -> Line:
         """The titles of the orders."""
-        pieces: list[Piece] = [(fitted("ZONE  TYPE", self.label_width), "head")]
+        pieces: list[Piece] = [(fit_text("ZONE  TYPE", self.label_width), "head")]
         for order in self.orders:
             role: Role = "accent" if order == self.slab_order else "head"
-            pieces.append((f" {fitted(self.titles[order], self.widths[order], left=False)}", role))
+            pieces.append((f" {fit_text(self.titles[order], self.widths[order], left=False)}", role))
         if self.with_free:
             pieces.append((f" {'FREE':>{FREE_WIDTH}}", "head"))
         return tuple(pieces)
 
     def line(self, row: BlockRow) -> Line:
         """One row's counts; nothing free of an order is shown weakly, so that the blocks stand out."""
-        pieces: list[Piece] = [(fitted(row.label, self.label_width), "strong" if row.is_zone else "text")]
+        pieces: list[Piece] = [(fit_text(row.label, self.label_width), "strong" if row.is_zone else "text")]
         for order in self.orders:
-            cell = _cell(row, order, self.digits, self.text)
-            pieces.append((f" {fitted(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text"))
+            cell = _cell_text(row, order, self.digits, self.text)
+            pieces.append(
+                (f" {fit_text(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text")
+            )
         if self.with_free and not row.texts:
             pieces.append((f" {units.compact_size(row.free_bytes):>{FREE_WIDTH}}", "strong" if row.is_zone else "dim"))
         return tuple(pieces)
 
 
-def _orders_that_fit(widths: Sequence[int], slab_order: int, columns: int) -> tuple[int, ...]:
+def _fitting_orders(widths: Sequence[int], slab_order: int, columns: int) -> tuple[int, ...]:
     """Orders that fit into a width: from that of a slab upwards first, then the next lower ones."""
     chosen: list[int] = []
     for order in [*range(slab_order, len(widths)), *range(min(slab_order, len(widths)) - 1, -1, -1)]:
@@ -268,7 +271,7 @@ def _orders_that_fit(widths: Sequence[int], slab_order: int, columns: int) -> tu
     return tuple(sorted(chosen))
 
 
-def _cell(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:
+def _cell_text(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:

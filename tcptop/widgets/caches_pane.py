@@ -9,13 +9,13 @@ from rich.cells import cell_len
 from tcptop.ledger import Ledger
 from tcptop.text import cache_columns as cache_columns
 from tcptop.text.cache_columns import COLUMNS, CacheRow, Column
-from tcptop.text.line import WARNING, Line, wrapped
+from tcptop.text.line import WARNING, Line, paragraph
 from tcptop.view.choices import Choices, node_title, table_node
 from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.grid import GridColumn, GridRow
 
-OBJECT_WIDTH = 34
-SORTED = 98
+MAX_OBJECT_WIDTH = 34
+SORTED_IMPORTANCE = 98
 """The importance of the column that the rows are sorted by: only the name matters more."""
 
 
@@ -25,15 +25,15 @@ class CachesPane(CursorGrid):
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """Which node, and how old the figures are when they are older than the interval."""
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
-        if choices.wanted:
-            title += f" ─ /{choices.wanted}"
+        if choices.name_filter:
+            title += f" ─ /{choices.name_filter}"
         if choices.mark is not None:
             title += " ─ since the mark"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
-        if choices.sort not in {each.id for each in shown(ledger, choices)}:
-            title += f" ─ by {cache_columns.column(choices.sort).title}"
+        if choices.sort not in {each.id for each in visible_columns(ledger, choices)}:
+            title += f" ─ by {cache_columns.find_column(choices.sort).title}"
         return title
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
@@ -41,39 +41,40 @@ class CachesPane(CursorGrid):
         return [
             GridColumn(
                 title=each.title,
-                least_width=each.least_width,
+                min_width=each.least_width,
                 left=each.left,
-                importance=each.importance if each.id != choices.sort else SORTED,
+                importance=each.importance if each.id != choices.sort else SORTED_IMPORTANCE,
                 sorted="" if each.id != choices.sort else ("▾" if each.descending != choices.reverse else "▴"),
                 elastic=each.id == "object",
             )
-            for each in shown(ledger, choices)
+            for each in visible_columns(ledger, choices)
         ]
 
     def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
         """The caches in the chosen order."""
-        lines = cache_columns.rows(
+        lines = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
-            wanted=choices.wanted,
-            before=choices.mark.caches if choices.mark is not None else None,
+            name_part=choices.name_filter,
+            at_mark=choices.mark.caches if choices.mark is not None else None,
         )
-        lines = cache_columns.in_order(lines, choices.sort, choices.reverse)
-        columns = shown(ledger, choices)
+        lines = cache_columns.sort_rows(lines, choices.sort, choices.reverse)
+        columns = visible_columns(ledger, choices)
         return [
-            GridRow(tuple(_text(each, line) for each in columns), _is_idle(line), line.cache.name) for line in lines
+            GridRow(tuple(_cell_text(each, line) for each in columns), _is_idle(line), line.cache.name)
+            for line in lines
         ]
 
-    def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
+    def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is nothing."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
-        if self._choices.wanted:
+        if self._choices.name_filter:
             which, elsewhere = (
                 ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
             )
-            reason = f"{which} has {self._choices.wanted!r} in its name: {elsewhere}/ changes it, ESC ends it"
-        return wrapped(reason, columns, "text", WARNING)
+            reason = f"{which} has {self._choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
+        return paragraph(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """What was not read, and the command that would read it."""
@@ -82,13 +83,15 @@ class CachesPane(CursorGrid):
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
-        lines = [line for reason in reasons for line in wrapped(reason, columns, "text", WARNING)]
+        lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
         if self._choices.all_caches and table_node(ledger, self._choices) is not None:
-            lines += wrapped("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
+            lines += paragraph(
+                "by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim"
+            )
         return lines
 
 
-def shown(ledger: Ledger, choices: Choices) -> list[Column]:
+def visible_columns(ledger: Ledger, choices: Choices) -> list[Column]:
     """The columns that the scope has; a saved tree has no rates."""
     scope = "machine" if table_node(ledger, choices) is None else "node"
     return [
@@ -101,14 +104,14 @@ def shown(ledger: Ledger, choices: Choices) -> list[Column]:
     ]
 
 
-def _text(column: Column, row: CacheRow) -> str:
+def _cell_text(column: Column, row: CacheRow) -> str:
     text = column.text(row)
     if column.id == "cache" and row.cache.aliases:
         return f"{text} ⊃"
-    if column.id == "object" and cell_len(text) > OBJECT_WIDTH:
-        return f"{text[: OBJECT_WIDTH - 1]}…"
+    if column.id == "object" and cell_len(text) > MAX_OBJECT_WIDTH:
+        return f"{text[: MAX_OBJECT_WIDTH - 1]}…"
     return text
 
 
 def _is_idle(row: CacheRow) -> bool:
-    return row.here is not None and row.here.objects == 0
+    return row.counts is not None and row.counts.objects == 0

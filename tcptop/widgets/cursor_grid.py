@@ -13,7 +13,7 @@ from tcptop.text.line import Line, text_of
 from tcptop.view.choices import Choices
 from tcptop.widgets.grid import Grid
 
-AGAIN = "\0"
+DUPLICATE_MARK = "\0"
 """Behind the key of a row whose name an earlier row has too."""
 
 
@@ -22,7 +22,7 @@ class CursorGrid(Grid):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
 
-    class Chosen(Message):
+    class RowSelected(Message):
         """Somebody pressed Enter on a row."""
 
         def __init__(self, key: str) -> None:
@@ -31,30 +31,30 @@ class CursorGrid(Grid):
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
-        self._on: str | None = None
+        self._cursor_key: str | None = None
 
     def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
         super()._layout(ledger, choices, columns)
         seen: list[str] = []
         for key in self._keys:
-            seen.append(key + AGAIN * sum(each.rstrip(AGAIN) == key for each in seen))
+            seen.append(key + DUPLICATE_MARK * sum(each.rstrip(DUPLICATE_MARK) == key for each in seen))
         self._keys = seen
 
     @property
-    def _cursor(self) -> int:
+    def _cursor_index(self) -> int:
         """The place of the cursor's row; the first where the row is gone."""
-        return self._keys.index(self._on) if self._on in self._keys else 0
+        return self._keys.index(self._cursor_key) if self._cursor_key in self._keys else 0
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The table, scrolled so that the cursor is in sight, with its row marked while the table has the focus."""
         lines = [*super().lines(ledger, choices, columns, rows)]
         if not self._keys:
             return lines
-        hidden = self._cursor - (self._first + self._body_height - 1) if self._body_height else 0
-        if self._on is not None and (hidden > 0 or self._cursor < self._first):
-            self._first += hidden if hidden > 0 else self._cursor - self._first
+        hidden = self._cursor_index - (self._first + self._body_height - 1) if self._body_height else 0
+        if self._cursor_key is not None and (hidden > 0 or self._cursor_index < self._first):
+            self._first += hidden if hidden > 0 else self._cursor_index - self._first
             lines = [*super().lines(ledger, choices, columns, rows)]
-        at = len(lines) - min(self._body_height, len(self._keys) - self._first) + self._cursor - self._first
+        at = len(lines) - min(self._body_height, len(self._keys) - self._first) + self._cursor_index - self._first
         if self.has_focus and 0 <= at < len(lines):
             lines[at] = ((text_of(lines[at]).ljust(columns), "cursor"),)
         return lines
@@ -62,13 +62,13 @@ class CursorGrid(Grid):
     def action_scroll_by(self, lines: int) -> None:
         """Moves the cursor up or down."""
         if self._keys:
-            self._on = self._keys[max(0, min(len(self._keys) - 1, self._cursor + lines))]
+            self._cursor_key = self._keys[max(0, min(len(self._keys) - 1, self._cursor_index + lines))]
         self.redraw()
 
     def action_choose(self) -> None:
         """Says which row the cursor is on."""
         if self._keys:
-            self.post_message(self.Chosen(self._keys[self._cursor].rstrip(AGAIN)))
+            self.post_message(self.RowSelected(self._keys[self._cursor_index].rstrip(DUPLICATE_MARK)))
 
     def watch_has_focus(self, has_focus: bool) -> None:
         """Shows or hides the mark."""

@@ -17,7 +17,7 @@ from tcptop.widgets.scroll_pane import ScrollPane
 
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 PAGING_KEYS = {"right": 1, "left": -1}
-KEPT_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
+PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
 """Keys that do here what they do elsewhere."""
 
 
@@ -28,18 +28,18 @@ class ExplainPane(ScrollPane):
     ExplainPane { width: 100%; height: 100%; border: round $secondary; padding: 0 1; background: $background; }
     """
 
-    def __init__(self, pages: Sequence[Page], at: int) -> None:
+    def __init__(self, pages: Sequence[Page], first_index: int) -> None:
         super().__init__(id="explain")
         self._pages = tuple(pages)
-        self._at = at
+        self._page_index = first_index
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
         """Which page of how many, and its name."""
-        return f"{self._pages[self._at].title} ─ page {self._at + 1} of {len(self._pages)}"
+        return f"{self._pages[self._page_index].title} ─ page {self._page_index + 1} of {len(self._pages)}"
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The page, and the keys."""
-        return super().titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
+        return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Nothing stays."""
@@ -47,11 +47,11 @@ class ExplainPane(ScrollPane):
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """The page."""
-        return self._pages[self._at].lines(ledger, columns)
+        return self._pages[self._page_index].lines(ledger, columns)
 
-    def turn(self, step: int) -> None:
+    def turn_page(self, step: int) -> None:
         """Shows the next page or the one before, from its beginning."""
-        self._at = (self._at + step) % len(self._pages)
+        self._page_index = (self._page_index + step) % len(self._pages)
         self._first = 0
         self.redraw()
 
@@ -83,14 +83,14 @@ class ExplainScreen(Screen[None]):
 
     def action_turn(self, step: int) -> None:
         """Turns a page."""
-        self.query_one(ExplainPane).turn(step)
+        self.query_one(ExplainPane).turn_page(step)
 
     def on_key(self, event: Key) -> None:
         """Turns pages, leaves scrolling to the pane, and closes at any other key."""
         if event.key in PAGING_KEYS:
             event.stop()
             self.action_turn(PAGING_KEYS[event.key])
-        elif event.key not in (*SCROLLING_KEYS, *KEPT_KEYS):
+        elif event.key not in (*SCROLLING_KEYS, *PASSED_ON_KEYS):
             event.stop()
             # A second key may come before the first has closed the screen.
             if self.is_current:

@@ -11,12 +11,12 @@ from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 from tcptop.text.units import UNKNOWN
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import fitted, text_width
+from tcptop.widgets.cell_width import cell_width, fit_text
 from tcptop.widgets.scroll_pane import ScrollPane
 
 GAP = 2
 NARROW_GAP = 1
-ENDS, GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
+LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """What a number ends with, and what could be the next three digits of it."""
 
 
@@ -25,7 +25,7 @@ class GridColumn:
     """How one column is laid out."""
 
     title: str
-    least_width: int = 0
+    min_width: int = 0
     left: bool = False
     importance: int = 0
     sorted: str = ""
@@ -63,7 +63,7 @@ class Grid(ScrollPane):
         """The rows in their order."""
         raise NotImplementedError
 
-    def empty(self, ledger: Ledger, columns: int) -> Sequence[Line]:
+    def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """What stands there instead of no rows."""
         raise NotImplementedError
 
@@ -79,31 +79,31 @@ class Grid(ScrollPane):
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """The rows, laid out by `head`."""
         if not self._rows:
-            return self.empty(ledger, columns)
+            return self.empty_lines(ledger, columns)
         return self._rows
 
     def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
         layout = self.grid_columns(ledger, choices)
         rows = self.grid_rows(ledger, choices)
-        chosen, widths, gap = fitting(layout, rows, columns)
-        widths = self._steady(chosen, widths, gap, columns)
+        chosen, widths, gap = fit_columns(layout, rows, columns)
+        widths = self._steady_widths(chosen, widths, gap, columns)
         texts = [layout[at].title + layout[at].sorted for at in chosen]
         head = (" " * gap).join(
-            fitted(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
+            fit_text(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
         )
         self._head = ((head, "head"),)
         self._keys = [row.key for row in rows]
         self._rows = [
             (
                 (
-                    (" " * gap).join(fitted(row.cells[at], widths[at], layout[at].left) for at in chosen),
+                    (" " * gap).join(fit_text(row.cells[at], widths[at], layout[at].left) for at in chosen),
                     "dim" if row.dim else "text",
                 ),
             )
             for row in rows
         ]
 
-    def _steady(self, chosen: list[int], widths: list[int], gap: int, columns: int) -> list[int]:
+    def _steady_widths(self, chosen: list[int], widths: list[int], gap: int, columns: int) -> list[int]:
         """The widths of before where they still do, so that a figure with a digit less moves nothing."""
         shape = (columns, gap, tuple(chosen))
         kept = self._widths if shape == self._shape and len(self._widths) == len(widths) else widths
@@ -113,16 +113,18 @@ class Grid(ScrollPane):
         return self._widths
 
 
-def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int) -> tuple[list[int], list[int], int]:
+def fit_columns(
+    layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int
+) -> tuple[list[int], list[int], int]:
     """Which columns fit, how wide each is, and the gap between them.
 
     First the gap narrows, then elastic columns shrink to their least width, then the least important column goes.
     """
     widths = [
         max(
-            each.least_width,
-            text_width(each.title) + bool(each.sorted),
-            *(text_width(row.cells[at]) for row in rows),
+            each.min_width,
+            cell_width(each.title) + bool(each.sorted),
+            *(cell_width(row.cells[at]) for row in rows),
             1,
         )
         for at, each in enumerate(layout)
@@ -132,12 +134,12 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
     while True:
         if sum(widths[at] for at in chosen) + GAP * (len(chosen) - 1) <= columns:
             return chosen, widths, GAP
-        narrow = apart(rows, widths, chosen)
+        narrow = separate_numbers(rows, widths, chosen)
         over = sum(narrow[at] for at in chosen) + NARROW_GAP * (len(chosen) - 1) - columns
         if over <= 0:
             return chosen, narrow, NARROW_GAP
         for at in chosen:
-            if layout[at].elastic and over <= narrow[at] - layout[at].least_width:
+            if layout[at].elastic and over <= narrow[at] - layout[at].min_width:
                 narrow[at] -= over
                 return chosen, narrow, NARROW_GAP
         if len(chosen) == 1:
@@ -146,13 +148,13 @@ def fitting(layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int)
         chosen.remove(min(chosen, key=lambda at: layout[at].importance))
 
 
-def apart(rows: Sequence[GridRow], widths: Sequence[int], chosen: Sequence[int]) -> list[int]:
+def separate_numbers(rows: Sequence[GridRow], widths: Sequence[int], chosen: Sequence[int]) -> list[int]:
     """The widths with a space more where, one space apart, two numbers would read as one: `2 304 101`."""
     wider = [*widths]
     for left, right in pairwise(chosen):
         full = widths[right]
         if any(
-            len(row.cells[right]) == full and ENDS.search(row.cells[left]) and GROUP.match(row.cells[right])
+            len(row.cells[right]) == full and LAST_DIGIT.search(row.cells[left]) and DIGIT_GROUP.match(row.cells[right])
             for row in rows
         ):
             wider[right] += 1

@@ -10,7 +10,7 @@ from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
 from tcptop.view.choices import Choices
 from tcptop.view.player import Player
-from tcptop.widgets.cell_width import between, width
+from tcptop.widgets.cell_width import join_ends, line_width
 from tcptop.widgets.pane import Pane
 
 PLAYING = "▶"
@@ -25,16 +25,16 @@ class HeadLine(Pane):
     HeadLine { height: 1; background: $panel; }
     """
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """A line has no edges."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The line."""
-        return [head(ledger, choices, columns)]
+        return [head_line(ledger, choices, columns)]
 
 
-def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
+def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
     """The machine at the left, the choices at the right; facts of the machine give way one by one."""
     host = ledger.host
     chosen = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
@@ -48,40 +48,42 @@ def head(ledger: Ledger, choices: Choices, columns: int) -> Line:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
     left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
-    pulses = _pulses(ledger, choices)
+    state_texts = _state_texts(ledger, choices)
     role: Role = "warning" if choices.paused and choices.player is None else "text"
-    right: list[Piece] = [(pulses[0], role), (chosen, "text")]
-    while len(left) > 2 and not _fit(left, [*right, *clock], columns):
+    right: list[Piece] = [(state_texts[0], role), (chosen, "text")]
+    while len(left) > 2 and not _fits(left, [*right, *clock], columns):
         left.pop()
-    if not _fit(left, [*right, *clock], columns):
+    if not _fits(left, [*right, *clock], columns):
         left[0] = (" ", "text")  # which machine it is matters more than which program
-    while len(pulses) > 1 and not _fit(left, right, columns):
-        pulses.pop(0)
-        right[0] = (pulses[0], role)
-    if _fit(left, [*right, *clock], columns):
+    while len(state_texts) > 1 and not _fits(left, right, columns):
+        state_texts.pop(0)
+        right[0] = (state_texts[0], role)
+    if _fits(left, [*right, *clock], columns):
         right += clock  # and more than what time it is
-    return between(left, [*right, (" ", "text")], columns)
+    return join_ends(left, [*right, (" ", "text")], columns)
 
 
-def _fit(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
-    return width(tuple(left)) + width(tuple(right)) + len("   ") <= columns
+def _fits(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
+    return line_width(tuple(left)) + line_width(tuple(right)) + len("   ") <= columns
 
 
-def _pulses(ledger: Ledger, choices: Choices) -> list[str]:
+def _state_texts(ledger: Ledger, choices: Choices) -> list[str]:
     """How the screen lives, in fewer and fewer words."""
     if choices.player is not None:
-        return _recorded(ledger, choices, choices.player)
+        return _sample_texts(ledger, choices, choices.player)
     if not ledger.live:
         return ["saved"]
-    pulse = "paused" if choices.paused else f"live {units.seconds(choices.interval_s)}"
-    if choices.recording_into is None:
-        return [pulse]
-    name = choices.recording_into.rpartition("/")[2]
-    return [f"{pulse} · recording {shown}" for shown in (choices.recording_into, name)] + [f"{pulse} · recording"]
+    state_text = "paused" if choices.paused else f"live {units.seconds(choices.interval_s)}"
+    if choices.recording_path is None:
+        return [state_text]
+    name = choices.recording_path.rpartition("/")[2]
+    return [f"{state_text} · recording {shown}" for shown in (choices.recording_path, name)] + [
+        f"{state_text} · recording"
+    ]
 
 
-def _recorded(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
-    number, last = units.grouped(player.index + 1), units.grouped(player.last + 1)
+def _sample_texts(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
+    number, last = units.grouped(player.index + 1), units.grouped(player.last_index + 1)
     ending = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
     places = [f" · {number} of {last}{ending}", f" · {number}{ending}", ending]
     time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)

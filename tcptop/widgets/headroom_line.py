@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
-from tcptop.ledger import AccountingMode, Ledger, Limit, SinceMark
+from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import width
+from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.pane import Pane
 
 
@@ -20,16 +20,20 @@ class HeadroomLine(Pane):
     HeadroomLine { height: 1; padding: 0 1; }
     """
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """A line has no edges."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The headroom and the other limits that fit whole; with a mark set, the change since the mark."""
-        return [headroom(ledger, columns, choices.mode) if choices.since is None else since(choices.since, columns)]
+        return [
+            headroom_line(ledger, columns, choices.mode)
+            if choices.since is None
+            else since_mark_line(choices.since, columns)
+        ]
 
 
-def since(found: SinceMark, columns: int) -> Line:
+def since_mark_line(found: GrowthSinceMark, columns: int) -> Line:
     """What came since the mark: the measured bytes stay longest where the line is short."""
     ago = f", {units.seconds(round(found.elapsed_s))} ago" if found.elapsed_s is not None else ""
     sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
@@ -47,12 +51,12 @@ def since(found: SinceMark, columns: int) -> Line:
         ("", f", {brief}"),
     ):
         line = ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text"))
-        if width(line) <= columns:
+        if line_width(line) <= columns:
             break
     return line
 
 
-def headroom(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
+def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
     """The line at a width; in TIME_WAIT accounting the limit on mini-sockets comes before the others."""
     first, number = ledger.limits.first, headroom_number(ledger)
     nearest = first.name if first is not None else "not known"
@@ -64,23 +68,23 @@ def headroom(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Lin
         f": {nearest}",
     ):
         line = (("headroom ", "dim"), (number, "strong"), (rest, "dim"))
-        if width(line) <= columns:
+        if line_width(line) <= columns:
             break
     for limit in sorted(ledger.limits.rows, key=lambda limit: (mode == "full") == (limit.concerns == "TIME_WAIT")):
         if limit is first or limit.scope == "node":
             continue
         distance = _distance(limit)
-        if width((*line, *distance)) <= columns:
+        if line_width((*line, *distance)) <= columns:
             line = (*line, *distance)
     return line
 
 
 def _distance(limit: Limit) -> Line:
     """The distance to a limit in its own unit; empty where it is unknown."""
-    if limit.most is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
+    if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
         return ()
     if limit.unit == "bytes":
-        text = f"{units.short_size(max(0, limit.most - (limit.used or 0)))} left"
+        text = f"{units.short_size(max(0, limit.maximum - (limit.used or 0)))} left"
     else:
         text = units.rough_count(limit.headroom_sockets)
     return (("  │ ", "dim"), (f"{limit.name} ", "dim"), (text, "text"))

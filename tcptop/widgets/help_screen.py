@@ -74,12 +74,12 @@ class HelpPane(ScrollPane):
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
-                lines += entry(key, text, columns)
+                lines += entry_lines(key, text, columns)
             lines.append(())
         return lines
 
 
-def entry(key: str, text: str, columns: int) -> list[Line]:
+def entry_lines(key: str, text: str, columns: int) -> list[Line]:
     """A key and its meaning, which may take several lines."""
     texts = wrap(text, max(10, columns - KEY_WIDTH - 2)) or [""]
     return [

@@ -8,14 +8,14 @@ from tcptop.ledger import Ledger, NodeMemory
 from tcptop.text import units
 from tcptop.text.line import Line, Piece
 
-BAR = 10
+BAR_WIDTH = 10
 FILLED, REST = "█", "░"
 GAP = "  "
 """Two spaces, since one stands between the groups of a number."""
 TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "HEADROOM", "")
-SPARE = (8, 5, 1, 6, 2, 3)
+DROP_ORDER = (8, 5, 1, 6, 2, 3)
 """The columns that go first where the width is too small."""
-LEFT = (False, False, False, False, False, True, False, False, True)
+LEFT_ALIGNED = (False, False, False, False, False, True, False, False, True)
 
 
 def node_lines(ledger: Ledger, columns: int) -> list[Line]:
@@ -26,14 +26,17 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
     rows = [_row(node, tcp[at], headroom[at], tcp, headroom, page_bytes) for at, node in enumerate(ledger.nodes)]
     widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
     kept = list(range(len(TITLES)))
-    for at in SPARE:
+    for at in DROP_ORDER:
         if sum(widths[each] + len(GAP) for each in kept) - len(GAP) > columns:
             kept.remove(at)
-    title = GAP.join(_aligned(TITLES[at], widths[at], LEFT[at]) for at in kept)
+    title = GAP.join(_align(TITLES[at], widths[at], LEFT_ALIGNED[at]) for at in kept)
     lines: list[Line] = [((title, "head"),)]
     for row in rows:
         pieces: list[Piece] = [
-            ((GAP if place else "") + _aligned(row[at], widths[at], LEFT[at]), "text" if TITLES[at] else "slice-2")
+            (
+                (GAP if place else "") + _align(row[at], widths[at], LEFT_ALIGNED[at]),
+                "text" if TITLES[at] else "slice-2",
+            )
             for place, at in enumerate(kept)
         ]
         lines.append(tuple(pieces))
@@ -55,21 +58,21 @@ def _row(
         units.compact_size(node.memory_bytes),
         units.compact_size(free),
         units.compact_size(tcp),
-        bar(tcp, all_tcp),
+        node_bar(tcp, all_tcp),
         units.count(node.tcp_slabs_free),
         units.count(headroom),
-        bar(headroom, all_headroom),
+        node_bar(headroom, all_headroom),
     )
 
 
-def bar(amount: float | None, of_all: Sequence[float | None]) -> str:
+def node_bar(amount: float | None, of_all: Sequence[float | None]) -> str:
     """How much it is of the largest; empty where nothing is known."""
     most = max((each for each in of_all if each is not None), default=0)
     if amount is None or not most:
         return ""
-    filled = round(BAR * amount / most)
-    return FILLED * filled + REST * (BAR - filled)
+    filled = round(BAR_WIDTH * amount / most)
+    return FILLED * filled + REST * (BAR_WIDTH - filled)
 
 
-def _aligned(text: str, width: int, left: bool) -> str:
+def _align(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)

@@ -14,10 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import in_ascii
-from tcptop.text.line import EMPTY, Line, Role, text_of
+from tcptop.text.ascii import to_ascii
+from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import cropped, width
+from tcptop.widgets.cell_width import crop_line, line_width
 
 ASCII_CLASS = "-ascii"
 """Of an app whose terminal has no more than ASCII."""
@@ -69,10 +69,10 @@ class Pane(Widget):
         """Draws what was last shown at the present size."""
         if self._ledger is None or not self.size.width:
             return
-        self.set_titles(*self.titles(self._ledger, self._choices))
+        self.set_titles(*self.edge_titles(self._ledger, self._choices))
         self.set_lines(self.lines(self._ledger, self._choices, self.size.width, self.size.height))
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """What stands in the box's upper and lower edge."""
         raise NotImplementedError
 
@@ -81,7 +81,7 @@ class Pane(Widget):
         raise NotImplementedError
 
     @property
-    def title_columns(self) -> int:
+    def max_title_width(self) -> int:
         """The columns that a title may take: without corners, the spaces beside it, and a piece of line at each end."""
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
@@ -92,7 +92,10 @@ class Pane(Widget):
         if (title, subtitle) != self._titles:
             self._titles = (title, subtitle)
             # By Textual's own setters the whole pane would be drawn again, and some figure in an edge changes always.
-            self._border_title, self._border_subtitle = Content(self._shown(title)), Content(self._shown(subtitle))
+            self._border_title, self._border_subtitle = (
+                Content(self._terminal_text(title)),
+                Content(self._terminal_text(subtitle)),
+            )
             (columns, rows), edge = self.outer_size, self.gutter
             self.refresh(Region(-edge.left, -edge.top, columns, 1), Region(-edge.left, rows - 1 - edge.top, columns, 1))
 
@@ -104,21 +107,19 @@ class Pane(Widget):
         changed = [
             Region(0, y, self.size.width, 1)
             for y in range(max(len(new), len(old)))
-            if (new[y] if y < len(new) else EMPTY) != (old[y] if y < len(old) else EMPTY)
+            if (new[y] if y < len(new) else EMPTY_LINE) != (old[y] if y < len(old) else EMPTY_LINE)
         ]
         if changed:
             self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
         """One line as Textual wants it."""
-        line = self._lines[y] if y < len(self._lines) else EMPTY
+        line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
-        segments = [Segment(self._shown(text), self._style(role)) for text, role in cropped(line, columns)]
-        return Strip(segments, min(width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
-
-    def plain_text(self) -> str:
-        """The lines without their looks, for tests and for copying."""
-        return "\n".join(text_of(line).rstrip() for line in self._lines)
+        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in crop_line(line, columns)]
+        return (
+            Strip(segments, min(line_width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
+        )
 
     def on_resize(self, _: events.Resize) -> None:
         """Lays the lines out again."""
@@ -131,9 +132,9 @@ class Pane(Widget):
         super().notify_style_update()
         self._styles.clear()
 
-    def _shown(self, text: str) -> str:
+    def _terminal_text(self, text: str) -> str:
         """The text in what the terminal can show."""
-        return in_ascii(text) if self.app.has_class(ASCII_CLASS) else text
+        return to_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
     def _style(self, role: Role) -> Style:
         style = self._styles.get(role)

@@ -22,12 +22,12 @@ class Prompt(ModalScreen[str | None]):
     Prompt Input { width: 1fr; border: none; height: 1; padding: 0; background: $panel; }
     Prompt Input:focus { border: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "call_off", "call off", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
-    def __init__(self, question: str, text: str = "", changed: Callable[[str], None] | None = None) -> None:
+    def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
         """Takes the question, the text that stands there first, and who is told of every change to it."""
         super().__init__()
-        self._question, self._text, self._changed = question, text, changed
+        self._question, self._text, self._on_change = question, text, on_change
 
     def compose(self) -> ComposeResult:
         """The question and the line for the answer."""
@@ -37,15 +37,15 @@ class Prompt(ModalScreen[str | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Tells what stands there now."""
-        if self._changed is not None:
-            self._changed(event.value.strip())
+        if self._on_change is not None:
+            self._on_change(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Answers."""
         if self.is_current:
             self.dismiss(event.value.strip())
 
-    def action_call_off(self) -> None:
+    def action_cancel(self) -> None:
         """Ends without an answer."""
         if self.is_current:
             self.dismiss(None)

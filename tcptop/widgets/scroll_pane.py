@@ -13,16 +13,16 @@ from tcptop.text.line import Line
 from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
-BETWEEN = " ─ "
+TITLE_SEPARATOR = " ─ "
 """What stands between the parts of a title."""
 
 
-def shortened(title: str, place: str, columns: int) -> str:
+def shorten_title(title: str, position: str, columns: int) -> str:
     """A title that fits and keeps its last part, the place: its name is cut to a word, then its later parts go."""
-    parts = title.split(BETWEEN)
+    parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
-    tried = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if place else [parts]
-    texts = [BETWEEN.join([*each, place] if place else each) for each in tried]
+    tried = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
+    texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in tried]
     return next((text for text in texts if cell_len(text) <= columns), texts[-1])
 
 
@@ -56,20 +56,20 @@ class ScrollPane(Pane, can_focus=True):
         """What stands in the upper edge, before the part that is shown."""
         raise NotImplementedError
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The title, with what part of the body is in sight where not all is."""
-        place = ""
+        position = ""
         if self._body_length > self._body_height > 0:
             last = min(self._first + self._body_height, self._body_length)
-            place = f"{self._first + 1}–{last} of {self._body_length}"
-        return shortened(self.title(ledger, choices), place, self.title_columns), ""
+            position = f"{self._first + 1}–{last} of {self._body_length}"
+        return shorten_title(self.title(ledger, choices), position, self.max_title_width), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head, and the part of the body that is scrolled to."""
         head, body = self.head(ledger, choices, columns), self.body(ledger, choices, columns)
         self._body_length, self._body_height = len(body), max(0, rows - len(head))
         self._first = max(0, min(self._first, self._body_length - self._body_height))
-        self.set_titles(*self.titles(ledger, choices))
+        self.set_titles(*self.edge_titles(ledger, choices))
         return [*head, *body[self._first : self._first + self._body_height]]
 
     def action_scroll_by(self, lines: int) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from tcptop.ledger import Slice
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
-from tcptop.widgets.cell_width import width
+from tcptop.widgets.cell_width import line_width
 
-LOOKS: tuple[tuple[str, Role], ...] = (
+SLICE_LOOKS: tuple[tuple[str, Role], ...] = (
     ("█", "slice-1"),
     ("▓", "slice-2"),
     ("▒", "slice-3"),
@@ -21,12 +21,12 @@ LOOKS: tuple[tuple[str, Role], ...] = (
 IDLE_LOOK: tuple[str, Role] = ("░", "idle")
 
 
-def look(index: int, label: str) -> tuple[str, Role]:
+def slice_look(index: int, label: str) -> tuple[str, Role]:
     """The fill and the role of the slice at a place: neighbours differ in both, so that colour is not needed."""
-    return IDLE_LOOK if label == "idle" else LOOKS[index % len(LOOKS)]
+    return IDLE_LOOK if label == "idle" else SLICE_LOOKS[index % len(SLICE_LOOKS)]
 
 
-def bar(slices: Sequence[Slice], columns: int) -> Line:
+def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
     """The slices as stretches of a bar that is exactly so long; ends are rounded, so that they add up."""
     total = sum(each.bytes for each in slices)
     if total <= 0 or columns <= 0:
@@ -37,17 +37,19 @@ def bar(slices: Sequence[Slice], columns: int) -> Line:
         done += each.bytes
         end = round(columns * done / total)
         if end > at:
-            fill, role = look(index, each.label)
+            fill, role = slice_look(index, each.label)
             pieces.append((fill * (end - at), role))
             at = end
     return tuple(pieces)
 
 
-def legend(slices: Sequence[Slice], missing: Sequence[str], columns: int, chosen: str | None = None) -> list[Line]:
+def slice_legend(
+    slices: Sequence[Slice], missing: Sequence[str], columns: int, chosen: str | None = None
+) -> list[Line]:
     """Each slice with its bytes, on as many lines as it takes, the chosen one marked; then what is missing."""
     entries: list[Line] = [
         (
-            (look(index, each.label)[0], look(index, each.label)[1]),
+            (slice_look(index, each.label)[0], slice_look(index, each.label)[1]),
             (f" {each.label} ", "cursor" if each.label == chosen else "text"),
             (units.exact_bytes(each.bytes), "strong"),
         )
@@ -58,7 +60,7 @@ def legend(slices: Sequence[Slice], missing: Sequence[str], columns: int, chosen
     current: Line = ()
     for entry in entries:
         longer = (*current, ("  ", "text"), *entry) if current else entry
-        if current and width(longer) > columns:
+        if current and line_width(longer) > columns:
             lines.append(current)
             longer = entry
         current = longer

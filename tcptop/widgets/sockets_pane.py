@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from tcptop.ledger import Ledger, Scope, SocketCounts
+from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, Piece, wrapped
+from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
@@ -19,7 +19,7 @@ VALUE_WIDTH = 11
 class SocketsPane(Pane):
     """Each count with the scope that the kernel gives it."""
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """Whose namespace `here` is, where it is not the reader's own."""
         place = ledger.host.net_namespace
         return "Sockets", f"here: {place}" if place else ""
@@ -28,11 +28,11 @@ class SocketsPane(Pane):
         """Five lines; a wide pane has room for the scopes and the limits."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
-            return wrapped(reason, columns, "text", WARNING)
-        return sockets(ledger, columns)
+            return paragraph(reason, columns, "text", WARNING)
+        return socket_lines(ledger, columns)
 
 
-def sockets(ledger: Ledger, columns: int) -> list[Line]:
+def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     """The lines of the pane; each with the longest of its notes that fits whole."""
     counts, host = ledger.sockets, ledger.host
     most = counts.time_wait_machine_max
@@ -49,8 +49,8 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
         ),
         ("in use", units.count(counts.inuse_of_both), (f"here: {families}", families, "here")),
         ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(most, counts.time_wait_scope)),
-        ("buffers", *buffers(counts)),
-        ("all TCP", *memory(ledger)),
+        ("buffers", *buffers_texts(counts)),
+        ("all TCP", *tcp_memory_texts(ledger)),
         (
             "available",
             units.size(host.memory_available_bytes),
@@ -67,7 +67,7 @@ def sockets(ledger: Ledger, columns: int) -> list[Line]:
     return lines
 
 
-def _time_wait_notes(most: int | None, scope: Scope) -> tuple[str, ...]:
+def _time_wait_notes(most: int | None, scope: CountScope) -> tuple[str, ...]:
     """Whose the count is, and the machine's where it is another."""
     if scope != "here":
         return scope, ""
@@ -83,9 +83,9 @@ def _time_wait_notes(most: int | None, scope: Scope) -> tuple[str, ...]:
     )
 
 
-def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
+def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     """What is charged to sockets; below its own error it is only known to be no more than that."""
-    limit = _limit(counts)
+    limit = _tcp_mem_text(counts)
     if counts.buffer_bytes is None:
         return units.UNKNOWN, ("charged to sockets",)
     error = counts.buffer_error_bytes
@@ -96,14 +96,14 @@ def buffers(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
 
 
-def _limit(counts: SocketCounts) -> str:
+def _tcp_mem_text(counts: SocketCounts) -> str:
     """The most that tcp_mem allows."""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return ""
     return f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
 
 
-def memory(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
+def tcp_memory_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
     """All the kernel memory in TCP, with its range."""
     total = ledger.tcp_memory
     if total.bytes is None:

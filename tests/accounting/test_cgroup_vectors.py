@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import ALL, RECORDINGS, copied, counters, row_of, slab_rows, snapshot, snapshot_of, text
+from recorded import ALL, RECORDINGS, copy_recording, counters, row_of, slab_rows, snapshot, snapshot_of, text
 
 from tcptop.accounting import account
-from tcptop.ledger import Ledger, Part, Side
+from tcptop.ledger import Ledger, ObjectCost, SocketCost
 from tcptop.snapshot import (
     Btf,
     LabMeasurement,
@@ -55,20 +55,20 @@ def released(of: Snapshot, release: str) -> Snapshot:
     return of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
 
 
-def side(figures: Ledger, mode: str, end: str) -> Side:
-    figure = {**figures.costs}[mode].figures["ipv4"]  # type: ignore[index] # a mode's name
+def side(figures: Ledger, mode: str, end: str) -> SocketCost:
+    figure = {**figures.costs}[mode].by_family["ipv4"]  # type: ignore[index] # a mode's name
     return figure.accepted if end == "accepted" else figure.outgoing
 
 
-def vectors(of: Side) -> list[Part]:
+def vectors(of: SocketCost) -> list[ObjectCost]:
     return [part for part in of.parts if part.label == "memcg"]
 
 
-def low(parts: list[Part]) -> float:
+def low(parts: list[ObjectCost]) -> float:
     return sum(part.slab_bytes or 0.0 for part in parts)
 
 
-def high(parts: list[Part]) -> float:
+def high(parts: list[ObjectCost]) -> float:
     return sum(part.high_slab_bytes or 0.0 for part in parts)
 
 
@@ -205,7 +205,7 @@ def test_a_merged_cache_is_accounted_if_its_groups_name_says_so() -> None:
 
 def without_kmallocs(tmp_path: Path) -> Snapshot:
     """A slabinfo that is cut off before its kmalloc caches, which stand at its end."""
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     whole = slabinfo.read_text()
     slabinfo.write_text(whole[: whole.index("\nkmalloc-") + 4])
@@ -267,7 +267,7 @@ def test_now_is_no_less_than_the_next_but_for_what_sockets_in_accept_queues_lack
     kernel: str, phase: str, value: bool | None
 ) -> None:
     cost = account(charged(snapshot(kernel, phase), value)).costs["full"]
-    accepted = cost.figures["mix"].accepted
+    accepted = cost.by_family["mix"].accepted
     assert cost.now_bytes is not None
     assert accepted.slab_bytes is not None
     # A sock, the blob that security modules hang on it, and a vector of the sock's slab are there without a file.
@@ -286,7 +286,7 @@ def test_now_is_no_less_than_the_next_but_for_what_sockets_in_accept_queues_lack
 @pytest.mark.parametrize("kernel", [kernel for kernel in BEFORE_7 if "timewait" in RECORDINGS[kernel]])
 def test_a_mini_socket_is_now_no_less_than_the_next(kernel: str) -> None:
     cost = account(charged(snapshot(kernel, "timewait"), True)).costs["time_wait"]
-    accepted = cost.figures["mix"].accepted.slab_bytes
+    accepted = cost.by_family["mix"].accepted.slab_bytes
     assert accepted is not None
     if cost.now_bytes is not None:
         assert cost.now_bytes >= accepted - 0.1
@@ -318,17 +318,17 @@ def result(
 
 
 def measured(lab: LabMeasurement | None, of: Snapshot | None = None) -> Ledger:
-    return account((of or built(snapshot("6.1-4n", "established"), BUILD))._replace(measured=lab))
+    return account((of or built(snapshot("6.1-4n", "established"), BUILD))._replace(lab_measurement=lab))
 
 
-def blobs(figures: Ledger) -> list[Part]:
+def blobs(figures: Ledger) -> list[ObjectCost]:
     return [part for part in side(figures, "full", "accepted").parts if part.object == "LSM socket blob"]
 
 
 def test_a_result_of_this_kernel_is_used() -> None:
     figures = measured(result(("kmalloc-16", 1.0)))
     assert figures.lab is not None
-    assert (figures.lab.path, figures.lab.why_not) == ("lab.json", None)
+    assert (figures.lab.path, figures.lab.unused_because) == ("lab.json", None)
     assert measured(None).lab is None
 
 
@@ -461,7 +461,7 @@ def test_on_7_x_a_measurement_says_what_the_files_cannot(vector_bytes: float, th
 def test_a_result_of_another_kernel_is_not_used_and_says_why(lab: LabMeasurement, words: str) -> None:
     figures = measured(lab)
     assert figures.lab is not None
-    assert words in (figures.lab.why_not or "")
+    assert words in (figures.lab.unused_because or "")
     without = measured(None)
     assert figures.costs == without.costs
     assert figures.tcp_memory == without.tcp_memory
@@ -473,7 +473,7 @@ def test_a_build_that_is_not_known_is_no_reason(here: str | None, there: str | N
     of = built(snapshot("6.1-4n", "established"), here)
     figures = measured(result(("kmalloc-96", 1.0), build_id=there), of)
     assert figures.lab is not None
-    assert figures.lab.why_not is None
+    assert figures.lab.unused_because is None
     assert [part.cache for part in blobs(figures)] == ["kmalloc-96"]
 
 
@@ -482,5 +482,5 @@ def test_a_release_that_cannot_be_read_here_is_a_reason() -> None:
     hidden = of._replace(sysctls=Reading("missing", None, "why", 0.0, 1, None, None, None))
     figures = measured(result(("kmalloc-96", 1.0)), hidden)
     assert figures.lab is not None
-    assert figures.lab.why_not
+    assert figures.lab.unused_because
     assert [part.cache for part in blobs(figures)] == ["kmalloc-16"]

@@ -12,7 +12,7 @@ from recorded import (
     CPUS,
     PAGE_BYTES,
     RECORDINGS,
-    copied,
+    copy_recording,
     counters,
     each_kernel,
     each_recording,
@@ -23,11 +23,11 @@ from recorded import (
     slab_rows,
     snapshot,
     text,
-    written,
+    write_tree,
 )
 
 from tcptop.accounting import account
-from tcptop.ledger import ConnectionCost, Ledger, Side
+from tcptop.ledger import ConnectionCost, Ledger, SocketCost
 
 LSM_KMALLOC = {
     kernel: None if kernel == "6.18-1n" else "kmalloc-32" if kernel == "7.3-4n" else "kmalloc-16"
@@ -39,9 +39,9 @@ WITH_FILE = ("sock_inode_cache", "dentry", "filp", "lsm_file_cache", "lsm_inode_
 BUCKETS = ("tcp_bind_bucket", "tcp_bind2_bucket")
 
 
-def sides(figures: Ledger) -> Iterator[tuple[str, Side]]:
+def sides(figures: Ledger) -> Iterator[tuple[str, SocketCost]]:
     for mode, cost in figures.costs.items():
-        for family, figure in cost.figures.items():
+        for family, figure in cost.by_family.items():
             yield f"{mode} {family} accepted", figure.accepted
             yield f"{mode} {family} outgoing", figure.outgoing
 
@@ -78,7 +78,7 @@ def test_the_worked_numbers_of_a_whole_socket(
     kernel: str, family: str, accepted: tuple[int, int], outgoing: tuple[int, int]
 ) -> None:
     for phase in RECORDINGS[kernel]:
-        figure = {**ledger(kernel, phase).costs["full"].figures}[family]  # type: ignore[index] # a family's name
+        figure = {**ledger(kernel, phase).costs["full"].by_family}[family]  # type: ignore[index] # a family's name
         assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
         assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
         assert figure.accepted.complete
@@ -90,7 +90,7 @@ def test_the_worked_numbers_of_a_whole_socket(
     [("6.1-4n", (272, 273), (464, 465)), ("6.18-1n", (256, 256), (512, 512))],
 )
 def test_the_worked_numbers_of_time_wait(kernel: str, accepted: tuple[int, int], outgoing: tuple[int, int]) -> None:
-    figure = ledger(kernel, "base").costs["time_wait"].figures["ipv4"]
+    figure = ledger(kernel, "base").costs["time_wait"].by_family["ipv4"]
     assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
     assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
 
@@ -117,7 +117,7 @@ def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
         row("kmalloc-64", 64, 64, 1),
         row("kmem_cache", 256, 16, 1),
     ]
-    written(
+    write_tree(
         root,
         {
             "proc/slabinfo": SLABINFO + "".join(rows),
@@ -172,28 +172,28 @@ def test_the_worked_numbers_of_kernels_with_a_socket_wq_of_its_own(
     time_wait: tuple[int, int],
 ) -> None:
     figures = ledger_of(old_tree(tmp_path, release, tcp, tw))
-    figure = figures.costs["full"].figures["ipv4"]
+    figure = figures.costs["full"].by_family["ipv4"]
     assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
     assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
     assert figure.outgoing.complete
-    small = figures.costs["time_wait"].figures["ipv4"]
+    small = figures.costs["time_wait"].by_family["ipv4"]
     assert (small.accepted.object_bytes, small.outgoing.object_bytes) == time_wait
 
 
-def wq_parts(side: Side) -> list[tuple[str, float, bool]]:
+def wq_parts(side: SocketCost) -> list[tuple[str, float, bool]]:
     return [(part.cache, part.object_bytes, part.estimated) for part in side.parts if "socket_wq" in part.object]
 
 
 def test_socket_wq_is_a_part_of_its_own_before_5_3_only(tmp_path: Path) -> None:
     tcp, tw = row("TCP", 1984, 16, 8), row("tw_sock_TCP", 256, 16, 1)
-    before = ledger_of(old_tree(tmp_path / "5.2", "5.2.21", tcp, tw)).costs["full"].figures["ipv4"].accepted
+    before = ledger_of(old_tree(tmp_path / "5.2", "5.2.21", tcp, tw)).costs["full"].by_family["ipv4"].accepted
     assert wq_parts(before) == [("kmalloc-64", 64, False)]
     root = old_tree(tmp_path / "5.3", "5.3.0", tcp, tw)
     slabinfo = root / "proc/slabinfo"
     slabinfo.write_text(
         slabinfo.read_text().replace(row("sock_inode_cache", 640, 25, 4), row("sock_inode_cache", 832, 19, 4))
     )
-    after = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    after = ledger_of(root).costs["full"].by_family["ipv4"].accepted
     assert wq_parts(after) == []
     assert after.complete
 
@@ -210,7 +210,7 @@ def test_no_recorded_kernel_has_a_socket_wq_of_its_own() -> None:
 @each_kernel
 def test_what_a_security_module_really_took_is_within_the_estimate(kernel: str) -> None:
     name = LSM_KMALLOC[kernel]
-    accepted = ledger(kernel, "established").costs["full"].figures["mix"].accepted
+    accepted = ledger(kernel, "established").costs["full"].by_family["mix"].accepted
     blobs = [part for part in accepted.parts if part.object == "LSM socket blob"]
     if name is None:
         assert blobs == []
@@ -233,7 +233,7 @@ def test_the_next_socket_is_the_sum_of_its_rows(kernel: str, phase: str) -> None
     blob = blob_row(kernel, phase)
     for family, sock, small in (("ipv4", "TCP", "tw_sock_TCP"), ("ipv6", "TCPv6", "tw_sock_TCPv6")):
         for mode, own in (("full", [sock, *WITH_FILE]), ("time_wait", [small])):
-            figure = {**{**ledger(kernel, phase).costs}[mode].figures}[family]  # type: ignore[index] # names of both
+            figure = {**{**ledger(kernel, phase).costs}[mode].by_family}[family]  # type: ignore[index] # names of both
             for side, caches in ((figure.accepted, own), (figure.outgoing, [*own, *BUCKETS])):
                 found = [row_of(kernel, phase, cache) for cache in caches]
                 expected = [rows[name] for name in [*found, *(blob if mode == "full" else [])] if name is not None]
@@ -259,14 +259,14 @@ def test_an_outgoing_socket_costs_an_accepted_one_and_its_port(kernel: str, phas
     assert len(ports) == (1 if kernel == "5.10-4n" else 2)
     share = sum(each.share(PAGE_BYTES[kernel]) for each in ports)
     for cost in ledger(kernel, phase).costs.values():
-        for figure in cost.figures.values():
+        for figure in cost.by_family.values():
             more = known(figure.outgoing.slab_bytes) - known(figure.accepted.slab_bytes)
             assert more == pytest.approx(share, abs=0.05)
 
 
 @each_recording
 def test_the_mix_is_between_the_families_and_is_that_of_the_sockets(kernel: str, phase: str) -> None:
-    figures = ledger(kernel, phase).costs["full"].figures
+    figures = ledger(kernel, phase).costs["full"].by_family
     expected = figures["ipv6"] if kernel == "6.1-4n-ipv6" and phase != "timewait" else figures["ipv4"]
     mix = known(figures["mix"].accepted.slab_bytes)
     four, six = (known(figures[family].accepted.slab_bytes) for family in ("ipv4", "ipv6"))
@@ -346,13 +346,13 @@ def test_sockets_in_an_accept_queue_are_not_charged_for_files_that_they_do_not_h
 
 @pytest.mark.parametrize("sockets", [1, 799])
 def test_an_average_of_few_sockets_is_not_shown(tmp_path: Path, sockets: int) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/sockstat").write_text(f"TCP: inuse {sockets} orphan 0 tw 0 alloc {sockets} mem 0\n")
     assert_unknown(ledger_of(root).costs["full"])
 
 
 def test_an_average_is_shown_from_100_sockets_for_each_cpu(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/sockstat").write_text("TCP: inuse 800 orphan 0 tw 0 alloc 800 mem 0\n")
     assert ledger_of(root).costs["full"].now_bytes is not None
 
@@ -375,7 +375,7 @@ def test_time_wait_now_is_what_the_rows_hold_for_each_of_their_objects(kernel: s
 
 @pytest.mark.parametrize("count", [0, 1, 250, 123_456_789])
 def test_no_cost_follows_how_many_time_waits_one_namespace_has(tmp_path: Path, count: int) -> None:
-    root = copied("6.1-4n", "timewait", tmp_path)
+    root = copy_recording("6.1-4n", "timewait", tmp_path)
     sockstat = root / "proc/net/sockstat"
     sockstat.write_text(re.sub(r"tw \d+", f"tw {count}", sockstat.read_text()))
     changed, whole = ledger_of(root), ledger("6.1-4n", "timewait")
@@ -396,18 +396,18 @@ def test_a_mini_socket_has_no_buffers() -> None:
 
 
 def test_without_a_list_of_security_modules_their_blob_is_missing_and_the_sum_a_lower_bound(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "sys/kernel/security/lsm").unlink()
-    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    accepted = ledger_of(root).costs["full"].by_family["ipv4"].accepted
     assert accepted.object_bytes == 3656 - 16
     assert not accepted.complete
     assert ["LSM" in name for name in accepted.missing] == [True]
 
 
 def test_security_modules_without_a_blob_make_no_part(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "sys/kernel/security/lsm").write_text("lockdown,capability,landlock,yama,bpf")
-    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    accepted = ledger_of(root).costs["full"].by_family["ipv4"].accepted
     assert accepted.object_bytes == 3656 - 16
     assert accepted.complete
 
@@ -417,7 +417,7 @@ def test_a_cache_that_may_be_hidden_is_missing_where_no_link_tells(tmp_path: Pat
     root = old_tree(tmp_path, "4.8.15", row("TCP", 1856, 17, 8), row("tw_sock_TCP", 248, 16, 1))
     slab = root / "sys/kernel/slab"
     slab.rename(root / "elsewhere")
-    outgoing = ledger_of(root).costs["full"].figures["ipv4"].outgoing
+    outgoing = ledger_of(root).costs["full"].by_family["ipv4"].outgoing
     assert not outgoing.complete
     assert any("filp" in name for name in outgoing.missing)
     assert any("tcp_bind_bucket" in name for name in outgoing.missing)
@@ -426,13 +426,13 @@ def test_a_cache_that_may_be_hidden_is_missing_where_no_link_tells(tmp_path: Pat
 
 
 def test_an_object_that_the_links_show_not_to_exist_is_no_part_and_not_missing() -> None:
-    outgoing = ledger("5.10-4n", "base").costs["full"].figures["ipv4"].outgoing
+    outgoing = ledger("5.10-4n", "base").costs["full"].by_family["ipv4"].outgoing
     assert [part.cache for part in outgoing.parts if "bind" in part.object] == ["tcp_bind_bucket"]
     assert outgoing.complete
 
 
 def test_without_a_page_size_there_are_object_bytes_and_no_slab_bytes(tmp_path: Path) -> None:
-    root = written(
+    root = write_tree(
         tmp_path,
         {
             "proc/slabinfo": SLABINFO
@@ -441,7 +441,7 @@ def test_without_a_page_size_there_are_object_bytes_and_no_slab_bytes(tmp_path: 
             "proc/sys/kernel/osrelease": "2.6.32\n",
         },
     )
-    accepted = ledger_of(root).costs["full"].figures["ipv4"].accepted
+    accepted = ledger_of(root).costs["full"].by_family["ipv4"].accepted
     assert accepted.object_bytes == 1536
     assert accepted.slab_bytes is None
     assert not accepted.complete

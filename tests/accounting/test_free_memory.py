@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import copied, each_recording, ledger, ledger_of, slab_rows, text, written
+from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text, write_tree
 
 from tcptop.accounting.free_memory import blocks_of_order, unusable_index
 from tcptop.ledger import ZoneMemory
@@ -147,7 +147,7 @@ def zone_tree(
     root: Path, blocks: str, types: str = "", low: int = 0, name: str = "Normal", protection: str = "0"
 ) -> Path:
     free = sum(int(count) << order for order, count in enumerate(blocks.split()))
-    return written(
+    return write_tree(
         root,
         {
             **TREE,
@@ -255,7 +255,7 @@ def test_a_recorded_zone_by_hand() -> None:
     zone = zone_of("6.1-4n", "established", 3, "Normal")
     slabs = 2 + 1 * 4 + 2 * 8 + 1 * 16 + 2 * 32 + 346 * 128
     free = 23 + 2 + 12 + 16 + 32 + 2 * 64 + 128 + 2 * 256 + 346 * 1024
-    socket = ledger("6.1-4n", "established").costs["full"].figures["mix"].accepted.slab_bytes
+    socket = ledger("6.1-4n", "established").costs["full"].by_family["mix"].accepted.slab_bytes
     assert socket is not None
     assert socket == pytest.approx(3704, abs=1)
     assert zone.tcp_slabs_free == slabs
@@ -289,7 +289,7 @@ def test_the_order_that_is_marked_is_that_of_the_family_that_most_sockets_have()
 def test_what_a_missing_file_would_tell_is_unknown_and_not_zero(
     tmp_path: Path, gone: str, unknown: tuple[str, ...]
 ) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     nodes, whole = ledger_of(root).nodes, ledger("6.1-4n", "established").nodes
     assert [[zone.zone for zone in node.zones] for node in nodes] == [

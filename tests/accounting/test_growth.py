@@ -15,10 +15,10 @@ from typing import Literal
 import pytest
 from recorded import CPUS, PAGE_BYTES, RECORDINGS, Row, counters, ledger, row_of, slab_rows, snapshot, text, tree
 
-from tcptop.accounting.connection import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import IPV4, socket_cost
 from tcptop.kernel.objects import State
-from tcptop.ledger import CacheLine, Family, Part
+from tcptop.ledger import CacheLine, Family, ObjectCost
 
 TOLERANCE = 0.02
 """Of the growth of all the rows of a prediction together."""
@@ -96,14 +96,14 @@ class Predicted:
 def predicted(kernel: str, phase: str) -> dict[str, Predicted]:
     """What the objects of a phase add to each row: to those that the phase's sockets hold, by the ledger's parts."""
     figures, now, base = ledger(kernel, phase), counters(kernel, phase), counters(kernel, "base")
-    full, small = (figures.costs[mode].figures[family(kernel)] for mode in ("full", "time_wait"))
+    full, small = (figures.costs[mode].by_family[family(kernel)] for mode in ("full", "time_wait"))
     sockets = now["alloc"] - base["alloc"]
-    parts: list[tuple[int, tuple[Part, ...]]]
+    parts: list[tuple[int, tuple[ObjectCost, ...]]]
     if phase == "established":
         parts = [(sockets // 2, full.accepted.parts), (sockets // 2, full.outgoing.parts)]
     elif phase == "unaccepted":
         table = CacheTable(snapshot(kernel, phase), PAGE_BYTES[kernel])
-        waiting = side(snapshot(kernel, phase), table, State.ACCEPT_QUEUE, IPV4, owns_port=False)
+        waiting = socket_cost(snapshot(kernel, phase), table, State.ACCEPT_QUEUE, IPV4, owns_port=False)
         parts = [(sockets // 2, full.outgoing.parts), (sockets // 2, waiting.parts)]
     else:
         parts = [(now["tw"] - counters(kernel, "established")["tw"], small.outgoing.parts)]
@@ -120,7 +120,7 @@ def predicted(kernel: str, phase: str) -> dict[str, Predicted]:
     return found
 
 
-def sure(parts: tuple[Part, ...]) -> list[Part]:
+def sure(parts: tuple[ObjectCost, ...]) -> list[ObjectCost]:
     """The parts without memory cgroups' vectors: nothing recorded says whether there were such cgroups, so that the
     ledger says from nothing to all of them; the kernels' kmalloc rows show that there were none.
     """
@@ -245,7 +245,7 @@ def test_where_no_free_object_counts_as_active_the_prediction_is_exact(phase: st
 def test_what_is_predicted_is_the_same_before_the_sockets_come(kernel: str, phase: str) -> None:
     """But for the LSM's blob, which is an estimate."""
     for mode in ("full", "time_wait"):
-        before, after = (ledger(kernel, each).costs[mode].figures for each in ("base", phase))
+        before, after = (ledger(kernel, each).costs[mode].by_family for each in ("base", phase))
         for each in ("ipv4", "ipv6"):
             parts = [[part for part in figure[each].outgoing.parts if not part.estimated] for figure in (before, after)]
             assert parts[0] == parts[1]
@@ -275,8 +275,8 @@ def test_the_row_of_the_sk_buffs_with_a_clone(kernel: str) -> None:
 
 def whole_socket_rows(kernel: str, phase: str) -> list[str]:
     """The rows that an accepted socket has objects in."""
-    parts = sure(ledger(kernel, phase).costs["full"].figures[family(kernel)].accepted.parts)
-    established = sure(ledger(kernel, "established").costs["full"].figures[family(kernel)].accepted.parts)
+    parts = sure(ledger(kernel, phase).costs["full"].by_family[family(kernel)].accepted.parts)
+    established = sure(ledger(kernel, "established").costs["full"].by_family[family(kernel)].accepted.parts)
     caches = [(after if after.estimated else part).cache for part, after in zip(parts, established, strict=True)]
     found = [row_of(kernel, "base", cache) for cache in caches]
     return [row for row in found if row is not None]

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from recorded import copied, each_recording, ledger, ledger_of, written
+from recorded import copy_recording, each_recording, ledger, ledger_of, write_tree
 
 SLABINFO = "slabinfo - version: 2.1\n# name\n"
 
@@ -29,7 +29,7 @@ def test_every_recording_gives_its_own_page_size(kernel: str, phase: str) -> Non
     ids=", ".join,
 )
 def test_any_of_the_files_that_tell_is_enough(kernel: str, size: int, gone: tuple[str, ...], tmp_path: Path) -> None:
-    root = copied(kernel, "established", tmp_path)
+    root = copy_recording(kernel, "established", tmp_path)
     for path in gone:
         if (root / path).is_dir():
             shutil.rmtree(root / path)
@@ -39,7 +39,7 @@ def test_any_of_the_files_that_tell_is_enough(kernel: str, size: int, gone: tupl
 
 
 def test_where_nothing_tells_the_size_and_all_bytes_of_slabs_are_unknown(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/slabinfo", "proc/zoneinfo"):
         (root / path).unlink()
     figures = ledger_of(root)
@@ -52,7 +52,7 @@ def test_where_nothing_tells_the_size_and_all_bytes_of_slabs_are_unknown(tmp_pat
 
 
 def test_a_64k_machine_by_its_memory_and_its_managed_pages(tmp_path: Path) -> None:
-    root = written(
+    root = write_tree(
         tmp_path,
         {
             "proc/zoneinfo": "Node 0, zone      DMA\n  pages free 9\n        managed  65536\n",
@@ -63,7 +63,7 @@ def test_a_64k_machine_by_its_memory_and_its_managed_pages(tmp_path: Path) -> No
 
 
 def test_memory_that_no_page_size_explains_gives_none(tmp_path: Path) -> None:
-    root = written(
+    root = write_tree(
         tmp_path,
         {
             "proc/zoneinfo": "Node 0, zone      DMA\n  pages free 9\n        managed  65536\n",
@@ -76,10 +76,10 @@ def test_memory_that_no_page_size_explains_gives_none(tmp_path: Path) -> None:
 def test_slabs_of_the_slab_allocator_do_not_tell(tmp_path: Path) -> None:
     """They hold their own index, so that fewer objects fit; by SLUB's rule these would be of no size at all."""
     rows = "TCP 5 15 1536 5 2 : tunables 24 12 8 : slabdata 3 3 0\n"
-    assert ledger_of(written(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None
+    assert ledger_of(write_tree(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None
 
 
 def test_rows_that_fit_several_sizes_do_not_tell(tmp_path: Path) -> None:
     """One object of 3 000 B in 4 KiB; in a slab without objects nothing can be counted."""
     rows = "odd 0 0 0 0 1 : tunables 0 0 0 : slabdata 0 0 0\n"
-    assert ledger_of(written(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None
+    assert ledger_of(write_tree(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from recorded import ledger_of, link_caches, snapshot_of, written
+from recorded import ledger_of, link_caches, snapshot_of, write_tree
 
-from tcptop.accounting.connection import IPV4, side
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import IPV4, socket_cost
 from tcptop.kernel.objects import State
-from tcptop.ledger import CacheLine, Ledger, Side
+from tcptop.ledger import CacheLine, Ledger, SocketCost
 
 CONNECTIONS = 50_000
 PAGE = 4096
@@ -221,7 +221,7 @@ def machine(root: Path, figure: Published) -> Path:
     for name, per_slab, pages in NOT_SHOWN:
         rows.setdefault(name, row(name, 0, 0, per_slab, pages))
     slabinfo = "slabinfo - version: 2.1\n# name\n" + "".join(rows.values())
-    written(
+    write_tree(
         root,
         {
             # The first cache that a kernel makes is printed last; a list without it is one that was cut off.
@@ -241,7 +241,7 @@ def cache_line(ledger: Ledger, name: str) -> CacheLine:
     return found
 
 
-def of_a_connection(root: Path, figure: Published) -> tuple[Side, tuple[str, float] | None]:
+def of_a_connection(root: Path, figure: Published) -> tuple[SocketCost, tuple[str, float] | None]:
     """What the ledger says of one connection, and the row and size of the sk_buff of a FIN that waits to be read."""
     ledger = ledger_of(root)
     if figure.name.startswith("CLOSE_WAIT"):
@@ -249,8 +249,11 @@ def of_a_connection(root: Path, figure: Published) -> tuple[Side, tuple[str, flo
         skb = cache_line(ledger, "skbuff_head_cache")
         assert skb.row is not None
         assert skb.object_bytes is not None
-        return side(seen, CacheTable(seen, PAGE), State.CLOSE_WAIT, IPV4, owns_port=False), (skb.row, skb.object_bytes)
-    mode = ledger.costs["full" if figure.name.startswith("ESTABLISHED") else "time_wait"].figures["ipv4"]
+        return socket_cost(seen, CacheTable(seen, PAGE), State.CLOSE_WAIT, IPV4, owns_port=False), (
+            skb.row,
+            skb.object_bytes,
+        )
+    mode = ledger.costs["full" if figure.name.startswith("ESTABLISHED") else "time_wait"].by_family["ipv4"]
     return (mode.outgoing if "client" in figure.name else mode.accepted), None
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import (
     RECORDINGS,
-    copied,
+    copy_recording,
     each_recording,
     ledger,
     ledger_of,
@@ -20,7 +20,7 @@ from recorded import (
     slab_rows,
     text,
     tree,
-    written,
+    write_tree,
 )
 
 from tcptop.accounting.slab_bytes import slab_bytes
@@ -228,7 +228,7 @@ def test_the_counts_of_each_node_are_those_of_the_files(kernel: str, phase: str)
 
 
 def test_a_kernel_without_numa_has_everything_on_node_0(tmp_path: Path) -> None:
-    root = copied("6.18-1n", "established", tmp_path)
+    root = copy_recording("6.18-1n", "established", tmp_path)
     for name in ("slabs", "total_objects"):
         path = root / "sys/kernel/slab/TCP" / name
         path.write_text(path.read_text().split()[0] + "\n")
@@ -241,7 +241,7 @@ def test_a_kernel_without_numa_has_everything_on_node_0(tmp_path: Path) -> None:
 
 
 def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Path) -> None:
-    root = copied("6.1-4n-nomerge", "established", tmp_path)
+    root = copy_recording("6.1-4n-nomerge", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     figures, whole = ledger_of(root), ledger("6.1-4n-nomerge", "established")
     for name in ("TCP", "sock_inode_cache", "tcp_bind_bucket", "tw_sock_TCP"):
@@ -253,8 +253,8 @@ def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Pat
         )
         assert (found.objects, found.slabs, found.bytes) == (expected.objects, expected.slabs, expected.bytes)
         assert found.active_objects is None
-    outgoing = figures.costs["full"].figures["ipv4"].outgoing
-    full = whole.costs["full"].figures["ipv4"].outgoing
+    outgoing = figures.costs["full"].by_family["ipv4"].outgoing
+    full = whole.costs["full"].by_family["ipv4"].outgoing
     cache_parts = [part for part in full.parts if "kmalloc" not in part.cache]
     assert [(part.object, part.object_bytes, part.slab_bytes) for part in outgoing.parts if not part.estimated] == [
         (part.object, part.object_bytes, part.slab_bytes) for part in cache_parts
@@ -262,7 +262,7 @@ def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Pat
 
 
 def test_a_merged_cache_without_slabinfo_has_a_size_and_no_bytes_to_count_twice(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     figures = ledger_of(root)
     for name in ("tcp_bind_bucket", "eventpoll_epi", "filp"):
@@ -272,7 +272,7 @@ def test_a_merged_cache_without_slabinfo_has_a_size_and_no_bytes_to_count_twice(
 
 
 def test_without_links_no_row_claims_an_alias(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     shutil.rmtree(root / "sys/kernel/slab")
     figures = ledger_of(root)
     assert all(cache.aliases == () for cache in figures.caches)
@@ -282,7 +282,7 @@ def test_without_links_no_row_claims_an_alias(tmp_path: Path) -> None:
 
 def test_before_5_9_slabinfo_counts_more_than_sysfs_and_stands(tmp_path: Path) -> None:
     """Then caches had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
-    root = written(
+    root = write_tree(
         tmp_path,
         {
             "proc/slabinfo": "slabinfo - version: 2.1\n# name\n"
@@ -300,7 +300,7 @@ def test_before_5_9_slabinfo_counts_more_than_sysfs_and_stands(tmp_path: Path) -
 
 def test_fallback_slabs_are_repaired_in_the_figures_too(tmp_path: Path) -> None:
     """A fragmented machine: half of the TCP slabs are single pages of one object."""
-    root = copied("6.18-1n", "established", tmp_path)
+    root = copy_recording("6.18-1n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     objects = 310 * 13 + 311
     row = "TCP               {0:6} {0:6}   2368   13    8 :"
@@ -320,6 +320,6 @@ def test_a_mass_of_odd_rows_does_not_make_the_table_fail(tmp_path: Path) -> None
             ("filp", 9, 9, 3),
         )
     )
-    figures = ledger_of(written(tmp_path, {"proc/slabinfo": "slabinfo - version: 2.1\n# name\n" + rows}))
+    figures = ledger_of(write_tree(tmp_path, {"proc/slabinfo": "slabinfo - version: 2.1\n# name\n" + rows}))
     assert {cache.name for cache in figures.caches} == {"TCP", "TCPv6", "dentry", "filp"}
     assert all(cache.use is None for cache in figures.caches)

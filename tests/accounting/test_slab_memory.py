@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from recorded import copied, each_recording, ledger, ledger_of, slab_rows, text, written
+from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text, write_tree
 
 from tcptop.ledger import SlabMemory
 
@@ -106,9 +106,9 @@ def test_what_closed_sockets_leave_is_within_idle_and_its_error(kernel: str) -> 
 
 def test_what_closed_sockets_leave_in_sheaves_is_within_idle_and_its_error(tmp_path: Path) -> None:
     """7.3 counts 672 active objects of TCP for its one socket: 56 sheaves of 12; of the other caches, of 28."""
-    root = copied("7.3-4n", "timewait", tmp_path)
+    root = copy_recording("7.3-4n", "timewait", tmp_path)
     for name in OWN:
-        written(root, {f"sys/kernel/slab/{name}/sheaf_capacity": "12\n" if name.startswith("TCP") else "28\n"})
+        write_tree(root, {f"sys/kernel/slab/{name}/sheaf_capacity": "12\n" if name.startswith("TCP") else "28\n"})
     assert_idle_is_within_its_error(ledger_of(root).slab_memory, "7.3-4n")
 
 
@@ -127,7 +127,7 @@ def test_on_a_cpu_lie_the_slab_it_works_on_and_as_many_partial_ones_as_it_may_ke
 
 
 def test_without_slabinfo_no_part_is_known_and_the_whole_is(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     memory = ledger_of(root).slab_memory
     assert memory.total_bytes == slab_of_meminfo("6.1-4n", "established")
@@ -136,7 +136,7 @@ def test_without_slabinfo_no_part_is_known_and_the_whole_is(tmp_path: Path) -> N
 
 
 def test_a_slabinfo_that_is_cut_off_does_not_tell_the_rest(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     lines = slabinfo.read_text().splitlines(keepends=True)
     slabinfo.write_text("".join(lines[: len(lines) // 2]) + lines[-1][:20])
@@ -146,7 +146,7 @@ def test_a_slabinfo_that_is_cut_off_does_not_tell_the_rest(tmp_path: Path) -> No
 
 
 def test_without_sockstat_the_share_and_the_rest_are_not_known(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/sockstat").unlink()
     memory = ledger_of(root).slab_memory
     assert memory.own_bytes == ledger("6.1-4n", "established").slab_memory.own_bytes
@@ -156,7 +156,7 @@ def test_without_sockstat_the_share_and_the_rest_are_not_known(tmp_path: Path) -
 
 
 def test_without_meminfos_slab_only_the_whole_is_missing(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / "proc/meminfo"
     meminfo.write_text(re.sub(r"^Slab:.*\n", "", meminfo.read_text(), flags=re.MULTILINE))
     memory, whole = ledger_of(root).slab_memory, ledger("6.1-4n", "established").slab_memory
@@ -165,6 +165,6 @@ def test_without_meminfos_slab_only_the_whole_is_missing(tmp_path: Path) -> None
 
 
 def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
-    memory = ledger_of(written(tmp_path, {})).slab_memory
+    memory = ledger_of(write_tree(tmp_path, {})).slab_memory
     for name in type(memory)._fields:
         assert getattr(memory, name) is None, name

@@ -10,7 +10,7 @@ from recorded import (
     CPUS,
     PAGE_BYTES,
     RECORDINGS,
-    copied,
+    copy_recording,
     counters,
     each_kernel,
     each_recording,
@@ -24,7 +24,7 @@ from recorded import (
 )
 
 from tcptop.accounting import account
-from tcptop.accounting.slub_layout import cpu_partial_objects, most_idle_objects, object_step_bytes, slab_order
+from tcptop.accounting.slub_layout import cpu_partial_objects, max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE
 from tcptop.ledger import Ledger
 
@@ -153,7 +153,7 @@ def bound(kernel: str, phase: str, cache: str) -> int:
     row = slab_rows(text(kernel, phase, "proc/slabinfo"))[cache]
     nodes = len(list((tree(kernel, phase) / "sys/devices/system/node").glob("node*")))
     partial, sheaf = (sysfs(kernel, phase, cache, name) for name in ("cpu_partial", "sheaf_capacity"))
-    return most_idle_objects(
+    return max_idle_objects(
         row.size, row.per_slab, CPUS[kernel], nodes, partial, sheaf, counts_slabs=not kernel.startswith("5.10")
     )
 
@@ -195,9 +195,9 @@ def test_before_5_16_each_object_that_a_cpu_may_keep_may_be_a_slab() -> None:
     row = slab_rows(text("5.10-4n", "timewait", "proc/slabinfo"))["request_sock_TCP"]
     partial = known(sysfs("5.10-4n", "timewait", "request_sock_TCP", "cpu_partial"))
     assert (row.active, partial, row.per_slab) == (2_288, 13, 26)
-    assert most_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=True) == 8 * 26 * (1 + 1)
+    assert max_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=True) == 8 * 26 * (1 + 1)
     # The slab that it works on, 13 with a free object each, and the one that makes it too many.
-    assert most_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=False) == 8 * 26 * (1 + 13 + 1)
+    assert max_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=False) == 8 * 26 * (1 + 13 + 1)
 
 
 @pytest.mark.parametrize(("release", "slabs"), [("5.15.190", 1 + 24 + 1), ("5.16.0", 1 + 4), ("6.1.0", 1 + 4)])
@@ -213,7 +213,7 @@ def test_the_release_tells_how_partial_lists_are_bounded(release: str, slabs: in
 def test_from_7_0_on_nothing_bounds_idle_objects_without_the_capacity_of_sheaves(
     tmp_path: Path, release: str, is_known: bool
 ) -> None:
-    root = copied("7.3-4n", "timewait", tmp_path)
+    root = copy_recording("7.3-4n", "timewait", tmp_path)
     for path in (root / "sys/kernel/slab").glob("*/sheaf_capacity"):
         path.unlink(missing_ok=True)
     (root / "proc/sys/kernel/osrelease").write_text(f"{release}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded import copied, each_recording, ledger, ledger_of, slab_rows, text
+from recorded import copy_recording, each_recording, ledger, ledger_of, slab_rows, text
 
 OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "request_sock_TCPv6")
 
@@ -131,7 +131,7 @@ def test_sockets_in_an_accept_queue_may_have_no_file() -> None:
     ],
 )
 def test_a_sum_with_an_unknown_part_names_it_and_has_no_high_end(tmp_path: Path, gone: str, named: str) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     memory, whole = ledger_of(root).tcp_memory, ledger("6.1-4n", "established").tcp_memory
     assert any(named in name for name in memory.missing)
@@ -142,7 +142,7 @@ def test_a_sum_with_an_unknown_part_names_it_and_has_no_high_end(tmp_path: Path,
 
 
 def test_without_any_of_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/slabinfo", "proc/zoneinfo"):  # the page size goes with them
         (root / path).unlink()
     memory = ledger_of(root).tcp_memory
@@ -152,6 +152,6 @@ def test_without_any_of_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_pat
 
 
 def test_slab_memory_that_no_row_explains_is_unknown_without_meminfo(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/meminfo").unlink()
     assert ledger_of(root).tcp_memory.unexplained_bytes is None

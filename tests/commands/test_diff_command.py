@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
 from recorded import counters, tree
 from test_imports import SCREEN, imported, packages
-from wrapped_trees import DATE, SOSREPORT, archive_of, sosreport_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE, ESTABLISHED = (str(tree("6.1-4n", phase)) for phase in ("base", "established"))
@@ -137,7 +137,7 @@ def test_lab_results_are_compared_with_their_like(tmp_path: Path) -> None:
     assert found["parts"]["close_wait"][0]["change_bytes"] == 168.0
     assert "lab result" in refused(str(paths[0]), "live")
     paths[1].write_text("{}")
-    assert "not the result of a lab" in refused(*map(str, paths))
+    assert "not a lab result" in refused(*map(str, paths))
 
 
 @pytest.mark.parametrize(

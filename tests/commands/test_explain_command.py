@@ -1,4 +1,4 @@
-"""`tcptop explain`, as a shell sees it: what it prints, where to, and how it ends."""
+"""`tcptop explain` as a process: its output, its errors and its exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from recorded import slab_rows, text, written
+from recorded import slab_rows, text, write_tree
 
 from tcptop.explanation import PAGES
 from tcptop.kernel.objects import KERNEL_OBJECTS
@@ -21,12 +21,12 @@ from tcptop.kernel.objects import KERNEL_OBJECTS
 PROJECT = Path(__file__).resolve().parents[2]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
 GUARD_S = 60
-"""Ends a test that failed; nothing here is measured."""
+"""Timeout of a subprocess, so that a hang fails the test; no time is asserted."""
 
-Ran = subprocess.CompletedProcess[str]
+Completed = subprocess.CompletedProcess[str]
 
 
-def explain(*arguments: str, root: str | None = TREE, env: Mapping[str, str] | None = None) -> Ran:
+def explain(*arguments: str, root: str | None = TREE, env: Mapping[str, str] | None = None) -> Completed:
     rooted = [] if root is None else ["--root", root]
     return subprocess.run(
         [sys.executable, "-m", "tcptop", "explain", *arguments, *rooted],
@@ -40,69 +40,69 @@ def explain(*arguments: str, root: str | None = TREE, env: Mapping[str, str] | N
     )
 
 
-def printed(*arguments: str, root: str | None = TREE) -> str:
-    ran = explain(*arguments, root=root)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.endswith("\n")
-    assert not ran.stdout.endswith("\n\n")
-    assert all(character.isprintable() or character == "\n" for character in ran.stdout)
-    return ran.stdout
+def explain_text(*arguments: str, root: str | None = TREE) -> str:
+    completed = explain(*arguments, root=root)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.endswith("\n")
+    assert not completed.stdout.endswith("\n\n")
+    assert all(character.isprintable() or character == "\n" for character in completed.stdout)
+    return completed.stdout
 
 
-def assert_refused(ran: Ran, *words: str) -> None:
-    """One line on standard error that holds the words, nothing on the other, and 1."""
-    assert ran.returncode == 1
-    assert ran.stdout == ""
-    assert ran.stderr.startswith("tcptop: ")
-    assert ran.stderr.count("\n") == 1
-    assert ran.stderr.rstrip("\n").isprintable()
+def assert_refused(completed: Completed, *words: str) -> None:
+    """Asserts exit code 1, one line on standard error with the words, and nothing on standard output."""
+    assert completed.returncode == 1
+    assert completed.stdout == ""
+    assert completed.stderr.startswith("tcptop: ")
+    assert completed.stderr.count("\n") == 1
+    assert completed.stderr.rstrip("\n").isprintable()
     for word in words:
-        assert word in ran.stderr
+        assert word in completed.stderr
 
 
-def test_without_a_name_it_gives_the_tree_of_a_socket_the_catalogue_and_the_names_of_all_pages() -> None:
-    shown = printed()
-    assert "socket(2) → __sys_socket()" in shown
+def test_without_a_name_it_prints_the_socket_tree_the_catalogue_and_all_page_names() -> None:
+    output = explain_text()
+    assert "socket(2) → __sys_socket()" in output
     for item in KERNEL_OBJECTS:
-        assert f"\n {item.struct.removeprefix('struct ')} " in shown
-    last = " ".join(shown.split("\n\n")[-1].split())
+        assert f"\n {item.struct.removeprefix('struct ')} " in output
+    last = " ".join(output.split("\n\n")[-1].split())
     assert all(page.name in last.partition("other pages are: ")[2] for page in PAGES)
-    assert max(map(len, shown.splitlines())) <= 100
+    assert max(map(len, output.splitlines())) <= 100
 
 
-def test_every_page_by_its_name_says_which_kernel_it_is_of() -> None:
+def test_every_page_names_its_kernel() -> None:
     for page in PAGES:
-        first = printed(page.name).splitlines()[0]
+        first = explain_text(page.name).splitlines()[0]
         assert first == f"{page.title} - Linux 6.1.0-56-amd64"
 
 
 @pytest.mark.parametrize("name", ["TCP", "tcp_sock", "struct tcp_sock"])
-def test_a_cache_by_its_name_and_by_its_structs(name: str) -> None:
+def test_a_cache_by_its_name_or_struct(name: str) -> None:
     row = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))["TCP"]
-    shown = printed(name)
-    assert shown.startswith("TCP - Linux")
-    assert f"{row.size:,} B from one object to the next".replace(",", " ") in shown
-    assert f"{row.objects:,} objects in {row.slabs:,} slabs".replace(",", " ") in shown
+    output = explain_text(name)
+    assert output.startswith("TCP - Linux")
+    assert f"{row.size:,} B from one object to the next".replace(",", " ") in output
+    assert f"{row.objects:,} objects in {row.slabs:,} slabs".replace(",", " ") in output
 
 
 def test_a_cache_of_this_machine() -> None:
-    shown = printed("TCP", root=None)
-    assert os.uname().release in shown.splitlines()[0]
-    assert "struct tcp_sock" in shown
+    output = explain_text("TCP", root=None)
+    assert os.uname().release in output.splitlines()[0]
+    assert "struct tcp_sock" in output
 
 
 @pytest.mark.skipif(not os.access("/sys/kernel/btf/vmlinux", os.R_OK), reason="this kernel has no BTF")
 @pytest.mark.skipif(not os.access("/proc/slabinfo", os.R_OK), reason="slabinfo is refused, so BTF is read in any case")
-def test_a_struct_of_this_machine_is_shown_with_its_members() -> None:
-    assert "its largest members" in printed("TCP", root=None)
+def test_a_struct_of_this_machine_has_its_members() -> None:
+    assert "its largest members" in explain_text("TCP", root=None)
 
 
 @pytest.mark.parametrize("name", ["nothing", "tcpx", "", "../../etc/passwd", "x\x1b[2J\nnext", "ü"])
-def test_a_name_of_nothing_is_one_line(name: str) -> None:
-    ran = explain(name)
-    assert_refused(ran, "explain")
+def test_an_unknown_name_is_a_one_line_error(name: str) -> None:
+    completed = explain(name)
+    assert_refused(completed, "explain")
     if name.isidentifier() and name.isascii():
-        assert repr(name) in ran.stderr
+        assert repr(name) in completed.stderr
 
 
 @pytest.mark.parametrize("arguments", [["TCP", "dentry"], ["--nonsense"], ["-o"], ["--roo", TREE]], ids=" ".join)
@@ -110,8 +110,8 @@ def test_wrong_options(arguments: list[str]) -> None:
     assert_refused(explain(*arguments, root=None), "explain --help")
 
 
-def test_it_comes_first() -> None:
-    ran = subprocess.run(
+def test_explain_after_an_option_is_refused() -> None:
+    completed = subprocess.run(
         [sys.executable, "-m", "tcptop", "--root", TREE, "explain", "TCP"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -120,36 +120,36 @@ def test_it_comes_first() -> None:
         check=False,
         cwd=PROJECT,
     )
-    assert_refused(ran, "tcptop explain")
+    assert_refused(completed, "tcptop explain")
 
 
 def test_help() -> None:
-    ran = explain("--help", root=None)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    completed = explain("--help", root=None)
+    assert (completed.returncode, completed.stderr) == (0, "")
     for word in ("--root", "--lab", "cache"):
-        assert word in ran.stdout
-    assert max(map(len, ran.stdout.splitlines())) <= 80
+        assert word in completed.stdout
+    assert max(map(len, completed.stdout.splitlines())) <= 80
 
 
-def test_help_where_the_output_takes_ascii_only() -> None:
-    ran = explain("--help", root=None, env={"PYTHONIOENCODING": "ascii"})
-    assert (ran.returncode, ran.stderr) == (0, "")
+def test_help_on_an_ascii_output() -> None:
+    completed = explain("--help", root=None, env={"PYTHONIOENCODING": "ascii"})
+    assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
     "what", [[], ["states"], ["room"], ["headroom"], ["memory"], ["pid"], ["optional"]], ids=" ".join
 )
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_where_the_output_takes_ascii_only_it_is_ascii(what: list[str], encoding: str) -> None:
-    ran = explain(*what, env={"PYTHONIOENCODING": encoding})
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.isascii()
-    assert "\\u" not in ran.stdout
-    plain, full = (list(filter(str.isdigit, shown)) for shown in (ran.stdout, printed(*what)))
+def test_on_an_ascii_output_it_is_ascii(what: list[str], encoding: str) -> None:
+    completed = explain(*what, env={"PYTHONIOENCODING": encoding})
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.isascii()
+    assert "\\u" not in completed.stdout
+    plain, full = (list(filter(str.isdigit, output)) for output in (completed.stdout, explain_text(*what)))
     assert plain == full
 
 
-def test_columns_stand_in_line_in_ascii_too() -> None:
+def test_columns_are_aligned_in_ascii_too() -> None:
     lines = explain("states", env={"PYTHONIOENCODING": "ascii"}).stdout.splitlines()
     head = next(line for line in lines if line.startswith(" STATE"))
     for start in (" LISTEN", " ESTABLISHED", " CLOSE_WAIT", " TIME_WAIT"):
@@ -158,11 +158,11 @@ def test_columns_stand_in_line_in_ascii_too() -> None:
 
 
 @pytest.mark.parametrize("what", [[], ["TCP"], ["states"]], ids=" ".join)
-def test_a_pipe_that_nobody_reads_is_quiet(what: list[str]) -> None:
+def test_a_closed_pipe_prints_no_error(what: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        ran = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-m", "tcptop", "explain", *what, "--root", TREE],
             stdin=subprocess.DEVNULL,
             stdout=writer,
@@ -174,29 +174,31 @@ def test_a_pipe_that_nobody_reads_is_quiet(what: list[str]) -> None:
         )
     finally:
         os.close(writer)
-    assert (ran.returncode, ran.stderr) == (1, "")
+    assert (completed.returncode, completed.stderr) == (1, "")
 
 
-def in_a_shell(command: str) -> Ran:
+def run_shell(command: str) -> Completed:
     return subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
+        ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
     )
 
 
 def test_a_full_disk() -> None:
-    ran = in_a_shell(f"{sys.executable} -m tcptop explain --root {TREE} > /dev/full")
-    assert_refused(ran, "No space left")
+    completed = run_shell(f"{sys.executable} -m tcptop explain --root {TREE} > /dev/full")
+    assert_refused(completed, "No space left")
 
 
-def test_standard_output_that_is_closed() -> None:
-    ran = in_a_shell(f"exec {sys.executable} -m tcptop explain --root {TREE} >&-")
-    assert_refused(ran, "closed")
+def test_a_closed_standard_output() -> None:
+    completed = run_shell(f"exec {sys.executable} -m tcptop explain --root {TREE} >&-")
+    assert_refused(completed, "closed")
 
 
-@pytest.mark.parametrize(("given", "used"), [(60, 60), (80, 80), (200, 120)])
-def test_on_a_terminal_it_is_as_wide_as_that_and_never_too_wide_to_read(given: int, used: int) -> None:
+@pytest.mark.parametrize(("terminal_columns", "text_columns"), [(60, 60), (80, 80), (200, 120)])
+def test_on_a_terminal_it_is_as_wide_as_the_terminal_up_to_120_columns(
+    terminal_columns: int, text_columns: int
+) -> None:
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, given, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, terminal_columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "tcptop", "explain", "states", "--root", TREE],
         stdin=subprocess.DEVNULL,
@@ -206,21 +208,21 @@ def test_on_a_terminal_it_is_as_wide_as_that_and_never_too_wide_to_read(given: i
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
     os.close(slave)
-    shown = b""
+    output = b""
     try:
         while piece := os.read(master, 4096):
-            shown += piece
-    except OSError:  # how a terminal ends that nobody holds any more
+            output += piece
+    except OSError:  # EIO: the last process on the terminal has closed it
         pass
     finally:
         os.close(master)
     assert process.wait(GUARD_S) == 0
-    lines = shown.decode().splitlines()
-    assert b"\x1b" not in shown
-    assert used - 25 <= max(map(len, lines)) <= used
+    lines = output.decode().splitlines()
+    assert b"\x1b" not in output
+    assert text_columns - 25 <= max(map(len, lines)) <= text_columns
 
 
-def test_a_root_that_is_not_there() -> None:
+def test_a_root_that_does_not_exist() -> None:
     assert_refused(explain(root="/nonexistent/tree"), "/nonexistent/tree")
 
 
@@ -228,8 +230,8 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
     assert_refused(explain("TCP", root=str(tmp_path)), str(tmp_path), "proc")
 
 
-def test_a_root_of_which_nothing_can_be_read(tmp_path: Path) -> None:
-    root = str(written(tmp_path, {}))
-    assert printed(root=root).startswith("What socket(2) and connect(2) allocate - an unknown kernel")
-    assert "not known" in printed("TCP", root=root)
+def test_an_empty_root(tmp_path: Path) -> None:
+    root = str(write_tree(tmp_path, {}))
+    assert explain_text(root=root).startswith("What socket(2) and connect(2) allocate - an unknown kernel")
+    assert "not known" in explain_text("TCP", root=root)
     assert_refused(explain("ext4_inode_cache", root=root), "ext4_inode_cache")

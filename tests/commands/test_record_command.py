@@ -1,4 +1,4 @@
-"""`tcptop record` as a shell and a service manager see it: signals, a full disk, a kill, and other programs' files."""
+"""`tcptop record` as a process: signals, kill, a full disk, other programs' files, options and exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 from recorded import tree
-from samples import reading
+from samples import recording_at
 
 from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
@@ -29,7 +29,7 @@ from tcptop.recording.opening import open_recording
 PROJECT = Path(__file__).resolve().parents[2]
 GUARD_S = 60
 KILLS = int(os.environ.get("TCPTOP_KILLS", "10"))
-"""More by hand: TCPTOP_KILLS=50."""
+"""The number of kills; set TCPTOP_KILLS=50 for a longer run by hand."""
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -44,7 +44,7 @@ def tcptop(*arguments: str | Path) -> Ran:
     )
 
 
-def started(*arguments: str | Path) -> subprocess.Popen[str]:
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=PROJECT)
 
 
@@ -56,8 +56,8 @@ def assert_refused(ran: Ran, *words: str) -> None:
         assert word in ran.stderr
 
 
-def samples_in(file: Path) -> int:
-    """How many samples a file holds, by SQLite's own reading; 0 where there is none yet."""
+def count_samples(file: Path) -> int:
+    """The number of samples in a file, as SQLite reads it; 0 if there is no recording yet."""
     try:
         connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     except sqlite3.OperationalError:
@@ -72,48 +72,50 @@ def samples_in(file: Path) -> int:
 
 def wait_for_samples(process: subprocess.Popen[Any], file: Path, count: int) -> None:
     until_s = time.monotonic() + GUARD_S
-    while samples_in(file) < count:
+    while count_samples(file) < count:
         assert process.poll() is None
         assert time.monotonic() < until_s
         time.sleep(0.02)
 
 
-def connections(count: int) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Loopback connections: the client's end and the server's."""
+def open_connections(count: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Opens loopback connections; yields the client and the server socket of each."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         for _ in range(count):
             client = socket.create_connection(server.getsockname())
             yield client, server.accept()[0]
 
 
-def test_a_recording_of_this_machine_under_load_prints_what_the_live_run_printed(tmp_path: Path) -> None:
-    """Connections are opened, half closed and closed meanwhile."""
+@pytest.mark.slow
+@pytest.mark.xdist_group("live kernel")
+def test_replaying_a_recording_under_load_prints_the_live_json(tmp_path: Path) -> None:
+    """While tcptop records, connections are opened, half closed and closed."""
     file = tmp_path / "recording"
     live = tmp_path / "live"
-    with live.open("w") as out, ExitStack() as held:
+    with live.open("w") as out, ExitStack() as stack:
         process = subprocess.Popen(
             command("record", "-w", file, "-d", "0.1", "--json"), stdout=out, stderr=subprocess.PIPE, cwd=PROJECT
         )
-        held.enter_context(process)
+        stack.enter_context(process)
 
-        def sampled() -> None:
-            wait_for_samples(process, file, samples_in(file) + 2)
+        def wait_for_two_samples() -> None:
+            wait_for_samples(process, file, count_samples(file) + 2)
 
-        sampled()
+        wait_for_two_samples()
         pairs = []
-        for step, pair in enumerate(connections(300)):
+        for step, pair in enumerate(open_connections(300)):
             for end in pair:
-                held.enter_context(end)
+                stack.enter_context(end)
             pairs.append(pair)
             if step % 50 == 0:
-                sampled()
+                wait_for_two_samples()
         for client, _ in pairs[:200]:
             client.shutdown(socket.SHUT_WR)
-        sampled()
+        wait_for_two_samples()
         for pair in pairs[:100]:
             for end in pair:
                 end.close()
-        sampled()
+        wait_for_two_samples()
         process.terminate()
         assert process.wait(timeout=GUARD_S) == 0
     lines = live.read_text().splitlines()
@@ -126,7 +128,7 @@ def test_a_recording_of_this_machine_under_load_prints_what_the_live_run_printed
     assert "Bytes per connection" in last.stdout
 
 
-def test_one_moment_of_a_recording(tmp_path: Path) -> None:
+def test_time_options_select_samples(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     live = tcptop("record", "-w", file, "-d", "0.2", "--for", "2", "--json").stdout.splitlines()
     for index in (0, 4, len(live) - 1):
@@ -139,20 +141,21 @@ def test_one_moment_of_a_recording(tmp_path: Path) -> None:
     assert_refused(tcptop("--json", "--at", "noon"), "-r FILE")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_in_order(number: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_recording_cleanly(signal_number: signal.Signals, tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    process = started("record", "-w", file, "-d", "0.2")
+    process = start("record", "-w", file, "-d", "0.2")
     wait_for_samples(process, file, 2)
-    process.send_signal(number)
+    process.send_signal(signal_number)
     out, error = process.communicate(timeout=GUARD_S)
     assert (process.returncode, out, error) == (0, "", "")
     assert [path.name for path in tmp_path.iterdir()] == ["recording"]
-    assert samples_in(file) >= 2
+    assert count_samples(file) >= 2
 
 
-def test_a_kill_loses_no_more_than_the_sample_that_was_being_written(tmp_path: Path) -> None:
-    """What the live run had printed is in the file, whenever it was killed."""
+@pytest.mark.slow
+def test_a_kill_loses_one_sample_at_most(tmp_path: Path) -> None:
+    """Every sample that the live run printed is in the file, whenever it was killed."""
     rng = random.Random()
     for turn in range(KILLS):
         file, live = tmp_path / f"recording{turn}", tmp_path / f"live{turn}"
@@ -161,7 +164,7 @@ def test_a_kill_loses_no_more_than_the_sample_that_was_being_written(tmp_path: P
                 command("record", "-w", file, "-d", "0.1", "--json"), stdout=out, stderr=subprocess.PIPE, cwd=PROJECT
             )
             with process:
-                while samples_in(file) < 1:
+                while count_samples(file) < 1:
                     assert process.poll() is None
                     time.sleep(0.01)
                 time.sleep(rng.uniform(0, 0.6))
@@ -169,14 +172,14 @@ def test_a_kill_loses_no_more_than_the_sample_that_was_being_written(tmp_path: P
         printed = [line for line in live.read_text().splitlines(keepends=True) if line.endswith("\n")]
         replayed = tcptop("--json", "-r", file)
         assert (replayed.returncode, replayed.stderr) == (0, "")
-        kept = replayed.stdout.splitlines(keepends=True)
-        # A sample is printed after it was written.
-        assert kept[: len(printed)] == printed
-        assert len(kept) - len(printed) <= 1
+        recorded = replayed.stdout.splitlines(keepends=True)
+        # A sample is printed after it is written.
+        assert recorded[: len(printed)] == printed
+        assert len(recorded) - len(printed) <= 1
 
 
-def killed_within_a_write(file: Path, copy: Path) -> None:
-    """Copies a recording as a kill leaves it: some pages are written, and the journal has what they were."""
+def copy_as_killed_while_writing(file: Path, copy: Path) -> None:
+    """Copies a recording as a kill leaves it: some pages are written, and the journal has their old contents."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
     connection.execute("BEGIN")
@@ -188,22 +191,22 @@ def killed_within_a_write(file: Path, copy: Path) -> None:
     assert copy.read_bytes() != file.read_bytes()
 
 
-def test_a_journal_that_was_left_is_rolled_back(tmp_path: Path) -> None:
+def test_a_journal_left_by_a_kill_is_rolled_back(tmp_path: Path) -> None:
     file, copy = tmp_path / "recording", tmp_path / "copy"
     assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1").returncode == 0
     before = tcptop("--json", "-r", file).stdout
-    killed_within_a_write(file, copy)
+    copy_as_killed_while_writing(file, copy)
     assert tcptop("--json", "-r", copy).stdout == before
     assert not Path(f"{copy}-journal").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_journal_that_a_reader_may_not_follow() -> None:
+def test_a_reader_without_write_access_cannot_roll_back() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         file, copy = Path(folder) / "recording", Path(folder) / "copy"
         assert tcptop("record", "-w", file, "--root", tree("6.1-1n", "base")).returncode == 0
-        killed_within_a_write(file, copy)
+        copy_as_killed_while_writing(file, copy)
         copy.chmod(0o644)
         Path(f"{copy}-journal").chmod(0o644)
         try:
@@ -214,44 +217,49 @@ def test_a_journal_that_a_reader_may_not_follow() -> None:
             os.seteuid(0)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small tmpfs")
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="needs root, and mount of the package mount")
 def test_a_full_disk(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
+    mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=256k", "tcptop-test", disk], capture_output=True, text=True, check=False
     )
-    if mounted.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.strip()}")
+    if mount.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mount.stderr.strip()}")
     try:
         file = disk / "recording"
+        assert tcptop("record", "-w", file, "-d", "0.1", "--for", "1.5").returncode == 0
+        first, disk_state = count_samples(file), os.statvfs(disk)
+        left_bytes = file.stat().st_size + 8_192  # a few seconds of samples fill it
+        (disk / "other").write_bytes(bytes(disk_state.f_bavail * disk_state.f_frsize - left_bytes))
         ran = tcptop("record", "-w", file, "-d", "0.1", "--for", "60")
         assert_refused(ran, str(file), "the disk is full")
-        with reading(file) as recording:
-            assert len(recording) > 10
-            assert all(recording.damaged(index) is None for index in range(len(recording)))
+        with recording_at(file) as recording:
+            assert len(recording) > max(10, first)
+            assert all(recording.damage(index) is None for index in range(len(recording)))
     finally:
         subprocess.run(["umount", disk], check=True)
 
 
 def test_two_recorders_of_one_file(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    process = started("record", "-w", file, "-d", "0.2")
+    process = start("record", "-w", file, "-d", "0.2")
     wait_for_samples(process, file, 1)
     assert_refused(tcptop("record", "-w", file, "--for", "1"), "already")
     process.terminate()
     assert process.wait(timeout=GUARD_S) == 0
 
 
-def test_it_goes_on_in_its_own_file(tmp_path: Path) -> None:
+def test_recording_appends_to_its_own_file(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    for _ in range(2):
-        assert tcptop("record", "-w", file, "-d", "0.1", "--for", "0.35").returncode == 0
-    assert samples_in(file) == 8
+    live = [tcptop("record", "-w", file, "-d", "0.1", "--for", "0.35", "--json").stdout for _ in range(2)]
+    assert all(live)
+    assert tcptop("--json", "-r", file).stdout == "".join(live)
 
 
 @pytest.mark.parametrize("kind", ["text", "other database", "folder", "no folder"])
-def test_what_is_not_its_own_is_left_alone(kind: str, tmp_path: Path) -> None:
+def test_other_files_are_left_unchanged(kind: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
     if kind == "text":
         file.write_text("mine\n" * 100)
@@ -269,7 +277,7 @@ def test_what_is_not_its_own_is_left_alone(kind: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("file-*"))
 
 
-def test_scrubbed(tmp_path: Path) -> None:
+def test_scrub(tmp_path: Path) -> None:
     file, live = tmp_path / "recording", tmp_path / "live"
     root = Path(shutil.copytree(tree("6.1-4n", "established"), tmp_path / "tree", symlinks=True))
     (root / "proc/sys/kernel/hostname").write_text("very-secret-host\n")
@@ -285,9 +293,9 @@ def test_scrubbed(tmp_path: Path) -> None:
         assert secret not in file.read_bytes()
 
     def figures(recording: Path) -> dict[str, object]:
-        found = json.loads(tcptop("--json", "-r", recording).stdout)
-        del found["host"]["name"]
-        return {key: value for key, value in found.items() if key != "sources"}
+        document = json.loads(tcptop("--json", "-r", recording).stdout)
+        del document["host"]["name"]
+        return {key: value for key, value in document.items() if key != "sources"}
 
     assert figures(file) == figures(live)
     again = tmp_path / "again"
@@ -345,7 +353,7 @@ def test_wrong_calls(arguments: Sequence[str], words: Sequence[str]) -> None:
     assert_refused(tcptop(*arguments), *words)
 
 
-def test_help_tells_of_it() -> None:
+def test_help_lists_the_recording_commands() -> None:
     assert re.search(r"tcptop record -w FILE", tcptop("--help").stdout)
     for name in ("record", "export", "import"):
         assert tcptop(name, "--help").returncode == 0

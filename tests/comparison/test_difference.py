@@ -9,13 +9,23 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, looked_at, slab_rows, text, tree
-from wrapped_trees import sosreport_of
+from packed_trees import open_packed, sosreport_of
+from recorded import (
+    PAGE_BYTES,
+    RECORDINGS,
+    copy_recording,
+    counters,
+    ledger,
+    ledger_of,
+    slab_rows,
+    take_snapshot,
+    text,
+    tree,
+)
 
 from tcptop.accounting import account
-from tcptop.comparison.compare import compared
-from tcptop.comparison.difference import Change, Difference
-from tcptop.hosts.opening import open_host
+from tcptop.comparison.compare import compare_ledgers
+from tcptop.comparison.difference import Change, LedgerDifference
 from tcptop.report.diff_json import diff_as_json, diff_as_object
 from tcptop.report.diff_text import diff_as_text
 
@@ -28,8 +38,8 @@ TEXTS = [(f"{kernel}/{before}", f"{kernel}/{after}") for kernel, before, after i
 TEXTS += [(f"{one}/base", f"{two}/established") for one, two in PAIRS]
 
 
-def difference(kernel: str, before: str, after: str) -> Difference:
-    return compared(ledger(kernel, before), ledger(kernel, after), (before, after))
+def difference(kernel: str, before: str, after: str) -> LedgerDifference:
+    return compare_ledgers(ledger(kernel, before), ledger(kernel, after), (before, after))
 
 
 def by_key(changes: tuple[Change, ...]) -> dict[str, Change]:
@@ -65,10 +75,10 @@ def test_caches_changed_by_what_their_rows_say(kernel: str, before: str, after: 
             each.active if each else 0 for each in sides
         )
         assert (row.slabs.before, row.slabs.after) == tuple(each.slabs if each else 0 for each in sides)
-        assert row.bytes.more == sum(
+        assert row.bytes.increase == sum(
             sign * each.slabs * each.pages * page for sign, each in zip((-1, 1), sides, strict=True) if each
         )
-    sizes = [abs(row.bytes.more or 0) for row in found.changed]
+    sizes = [abs(row.bytes.increase or 0) for row in found.changed]
     assert sizes == sorted(sizes, reverse=True)
 
 
@@ -77,7 +87,11 @@ def test_sockets_changed_by_what_sockstat_says(kernel: str, before: str, after: 
     one, two = counters(kernel, before), counters(kernel, after)
     found = by_key(difference(kernel, before, after).sockets)
     for key, word in (("allocated", "alloc"), ("inuse", "inuse"), ("orphans", "orphan"), ("time_wait", "tw")):
-        assert (found[key].before, found[key].after, found[key].more) == (one[word], two[word], two[word] - one[word])
+        assert (found[key].before, found[key].after, found[key].increase) == (
+            one[word],
+            two[word],
+            two[word] - one[word],
+        )
 
 
 @each_step
@@ -91,15 +105,15 @@ def test_free_blocks_changed_by_what_pagetypeinfo_says(kernel: str, before: str,
     } == {place: (one[place], two[place]) for place in one if one[place] != two[place]}
     assert found.unchanged == sum(one[place] == two[place] for place in one)
     for row in found.changed:
-        assert row.bytes.more == (row.blocks.more or 0) * (PAGE_BYTES[kernel] << row.order)
-    sizes = [abs(row.bytes.more or 0) for row in found.changed]
+        assert row.bytes.increase == (row.blocks.increase or 0) * (PAGE_BYTES[kernel] << row.order)
+    sizes = [abs(row.bytes.increase or 0) for row in found.changed]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_without_migrate_types_on_one_side_the_blocks_of_all_types_are_compared(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/pagetypeinfo").unlink()
-    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).free_blocks
+    found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).free_blocks
     assert {row.migrate_type for row in found.changed} == {None}
     orders = re.findall(r"Node 0, zone +DMA32 +([\d ]+)", text("6.1-4n", "base", "proc/buddyinfo"))[0].split()
     assert [row.blocks.before for row in found.changed if (row.node, row.zone, row.order) == (0, "DMA32", 10)] == [
@@ -119,17 +133,17 @@ def test_states_changed_by_their_counters() -> None:
 
 @pytest.mark.parametrize(("one", "two"), PAIRS)
 def test_what_is_not_the_same_is_said_first_and_figures_are_compared_all_the_same(one: str, two: str) -> None:
-    found = compared(ledger(one, "established"), ledger(two, "established"), (one, two))
+    found = compare_ledgers(ledger(one, "established"), ledger(two, "established"), (one, two))
     assert found.unlike
     head = diff_as_text(found).splitlines()[0]
     assert all(name in head for name in found.unlike)
     accepted = by_key(found.connection)["full_accepted_bytes"]
-    assert accepted.before == ledger(one, "established").costs["full"].figures["mix"].accepted.slab_bytes
-    assert accepted.after == ledger(two, "established").costs["full"].figures["mix"].accepted.slab_bytes
+    assert accepted.before == ledger(one, "established").costs["full"].by_family["mix"].accepted.slab_bytes
+    assert accepted.after == ledger(two, "established").costs["full"].by_family["mix"].accepted.slab_bytes
 
 
 def test_orders_of_two_page_sizes_are_not_held_against_each_other() -> None:
-    found = compared(ledger("6.12-4n", "base"), ledger("6.12-arm64-16k-4n", "base"), ("A", "B"))
+    found = compare_ledgers(ledger("6.12-4n", "base"), ledger("6.12-arm64-16k-4n", "base"), ("A", "B"))
     assert "page size" in found.unlike
     assert (found.free_blocks.changed, found.free_blocks.unchanged) == ((), 0)
 
@@ -138,37 +152,37 @@ def test_two_machines_of_one_kernel_are_told_by_their_names(tmp_path: Path) -> N
     names = ("web1", "web2")
     ledgers = []
     for name in names:
-        root = copied("6.1-4n", "base", tmp_path / name)
+        root = copy_recording("6.1-4n", "base", tmp_path / name)
         (root / "proc/sys/kernel/hostname").write_text(f"{name}\n")
         ledgers.append(ledger_of(root))
-    assert compared(ledgers[0], ledgers[1], names).unlike == ("machine",)
+    assert compare_ledgers(ledgers[0], ledgers[1], names).unlike == ("machine",)
 
 
 # What is missing.
 
 
 def test_what_a_side_lacks_is_open_and_the_reason_stands_below(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
-    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
+    found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
     rows = {row.name: row for row in found.caches.changed}
     # The rows of the catalogue's caches are counted in /sys/kernel/slab too; of others nothing is known.
     assert (rows["TCP"].slabs.after, rows["TCP"].active_objects.after) == (1144, None)
     assert [change.after for change in rows["ext4_inode_cache"].changes] == [None] * 5
     shutil.rmtree(root / "sys/kernel/slab")
-    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
+    found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
     assert found.tcp_memory.before is not None
-    assert (found.tcp_memory.after, found.tcp_memory.more) == (None, None)
+    assert (found.tcp_memory.after, found.tcp_memory.increase) == (None, None)
     lines = diff_as_text(found).splitlines()
     assert next(line for line in lines if line.startswith("  kernel memory in TCP")).split()[-1] == "-"
     assert any(line.startswith("  B ") and "/proc/slabinfo" in line for line in lines)
 
 
 def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     whole = (root / "proc/slabinfo").read_text()
     (root / "proc/slabinfo").write_text(whole[: len(whole) // 2])
-    found = compared(ledger("6.1-4n", "established"), ledger_of(root), ("A", "B"))
+    found = compare_ledgers(ledger("6.1-4n", "established"), ledger_of(root), ("A", "B"))
     lost = slab_rows(whole).keys() - slab_rows(whole[: whole.rindex("\n", 0, len(whole) // 2) + 1]).keys()
     assert len(lost) > 50
     sides = {row.name: (row.slabs.before is not None, row.slabs.after) for row in found.caches.changed}
@@ -178,8 +192,8 @@ def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
 
 
 def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_path: Path) -> None:
-    report = account(looked_at(open_host(str(sosreport_of("6.1-4n", "established", tmp_path)))))
-    found = compared(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
+    report = account(take_snapshot(open_packed(sosreport_of("6.1-4n", "established", tmp_path))))
+    found = compare_ledgers(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
     assert [change.key for change in found.sockets if change.changed] == []
     assert found.free_blocks.changed == ()
@@ -193,7 +207,7 @@ def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_
 @pytest.mark.parametrize(("one", "two"), TEXTS)
 def test_the_text_fits_80_columns_in_ascii(one: str, two: str) -> None:
     (kernel1, phase1), (kernel2, phase2) = one.split("/"), two.split("/")
-    shown = diff_as_text(compared(ledger(kernel1, phase1), ledger(kernel2, phase2), (one, two)))
+    shown = diff_as_text(compare_ledgers(ledger(kernel1, phase1), ledger(kernel2, phase2), (one, two)))
     assert shown.isascii()
     assert shown.endswith("\n")
     assert max(map(len, shown.splitlines())) <= 80
@@ -219,9 +233,9 @@ def test_a_long_list_ends_with_what_is_left_of_it() -> None:
 
 
 def test_text_of_a_host_is_made_printable(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/sys/kernel/hostname").write_text("web\x1b[2J\u202e\n")
-    shown = diff_as_text(compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")))
+    shown = diff_as_text(compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")))
     assert "\x1b" not in shown
     assert "web" in shown
 
@@ -263,7 +277,7 @@ def test_names_in_the_json_are_a_contract(place: str) -> None:
 def test_no_key_is_missing_where_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     nothing = ledger_of(tmp_path)
-    found = diff_as_object(compared(nothing, nothing, ("A", "B")))
+    found = diff_as_object(compare_ledgers(nothing, nothing, ("A", "B")))
     assert set(found) == set(KEYS[""].split())
     assert found["slab_growth"] is None
     assert found["sockets"]["allocated"] == {
@@ -273,5 +287,5 @@ def test_no_key_is_missing_where_nothing_is_known(tmp_path: Path) -> None:
         "before_is": "exact",
         "after_is": "exact",
     }
-    shown = diff_as_text(compared(nothing, ledger("6.1-4n", "established"), ("A", "B")))
+    shown = diff_as_text(compare_ledgers(nothing, ledger("6.1-4n", "established"), ("A", "B")))
     assert "-" in shown

@@ -11,10 +11,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from recorded import PAGE_BYTES, RECORDINGS, Row, copied, counters, ledger, ledger_of, row_of, slab_rows, text
+from recorded import (
+    PAGE_BYTES,
+    RECORDINGS,
+    Row,
+    copy_recording,
+    counters,
+    ledger,
+    ledger_of,
+    row_of,
+    slab_rows,
+    text,
+)
 
-from tcptop.comparison.compare import compared
-from tcptop.comparison.difference import Difference, SlabGrowth
+from tcptop.comparison.compare import compare_ledgers
+from tcptop.comparison.difference import LedgerDifference, SlabGrowth
 
 MIDDLE = 0.025
 """How far the middle of what sockets explain may be off the growth: half of the sockets have a port of their own."""
@@ -28,8 +39,8 @@ STEPS = [(kernel, *step) for kernel, phases in RECORDINGS.items() for step in pa
 each_step = pytest.mark.parametrize(("kernel", "before", "after"), STEPS, ids=["/".join(step) for step in STEPS])
 
 
-def difference(kernel: str, before: str, after: str) -> Difference:
-    return compared(ledger(kernel, before), ledger(kernel, after), (before, after))
+def difference(kernel: str, before: str, after: str) -> LedgerDifference:
+    return compare_ledgers(ledger(kernel, before), ledger(kernel, after), (before, after))
 
 
 def growth(kernel: str, before: str, after: str) -> SlabGrowth:
@@ -155,7 +166,7 @@ def test_the_other_way_round_is_the_same_with_the_other_sign(kernel: str) -> Non
 
 
 def test_nothing_is_said_of_two_kernels() -> None:
-    found = compared(ledger("6.1-4n", "base"), ledger("6.12-4n", "established"), ("A", "B"))
+    found = compare_ledgers(ledger("6.1-4n", "base"), ledger("6.12-4n", "established"), ("A", "B"))
     assert found.unlike == ("kernel",)
     assert found.growth is None
     assert found.no_growth_because is not None
@@ -164,19 +175,19 @@ def test_nothing_is_said_of_two_kernels() -> None:
 
 @pytest.mark.parametrize(("path", "word"), [("proc/meminfo", "meminfo"), ("proc/net/sockstat", "sockstat")])
 def test_nothing_is_said_without_the_counters(path: str, word: str, tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / path).unlink()
     for pair in ((ledger("6.1-4n", "base"), ledger_of(root)), (ledger_of(root), ledger("6.1-4n", "base"))):
-        found = compared(*pair, ("A", "B"))
+        found = compare_ledgers(*pair, ("A", "B"))
         assert found.growth is None
         assert found.no_growth_because is not None
         assert word in found.no_growth_because
 
 
 def test_without_slabinfo_the_rest_is_not_known_and_the_sockets_still_are(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
-    found = compared(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).growth
+    found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).growth
     assert found is not None
     assert (found.idle_bytes, found.others_bytes, found.other_rows, found.no_row_bytes) == (None,) * 4
     assert {"request socks", "mini-sockets"} <= set(found.missing)
@@ -187,10 +198,10 @@ def test_without_slabinfo_the_rest_is_not_known_and_the_sockets_still_are(tmp_pa
 def test_where_a_part_of_a_socket_is_not_known_it_is_named(tmp_path: Path) -> None:
     roots = []
     for phase in ("base", "established"):
-        root = copied("6.1-4n", phase, tmp_path)
+        root = copy_recording("6.1-4n", phase, tmp_path)
         shutil.rmtree(root / "sys/kernel/security")
         (root / "proc/filesystems").unlink()
         roots.append(ledger_of(root))
-    found = compared(roots[0], roots[1], ("A", "B")).growth
+    found = compare_ledgers(roots[0], roots[1], ("A", "B")).growth
     assert found is not None
     assert found.missing

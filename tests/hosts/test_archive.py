@@ -15,18 +15,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import ALL, SAVED, looked_at, snapshot, tree, written
-from wrapped_trees import archive_of, archive_with
+from packed_trees import archive_of, archive_with, open_packed
+from recorded import ALL, snapshot, take_snapshot, tree, write_tree
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
 from tcptop.hosts import decompress as unpacked_stream
 from tcptop.hosts.archive import ArchiveHost
 from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
-from tcptop.hosts.host import FileRead, FolderRead, Host
-from tcptop.hosts.kept_paths import is_kept, listed_name
-from tcptop.hosts.opening import open_host
+from tcptop.hosts.host import FileRead, Host
 from tcptop.hosts.run_sync import run_sync
+from tcptop.sampling.sampler import wanted_paths
+
+WANTED = wanted_paths()
 
 FIGURES = ("slabinfo", "slab_links", "slab_sizes", "slab_counts", "zoneinfo", "buddyinfo", "pagetypeinfo", "sockstat")
 
@@ -39,7 +40,7 @@ def read(host: Host, path: str) -> FileRead:
 def refused(path: Path) -> str:
     """The line that an archive is refused with."""
     with pytest.raises(OSError) as caught:  # noqa: PT011 (what it says is looked at)
-        open_host(str(path))
+        open_packed(path)
     assert caught.value.strerror
     assert "\n" not in caught.value.strerror
     return caught.value.strerror
@@ -48,7 +49,7 @@ def refused(path: Path) -> str:
 def opened_or_line(path: Path) -> Host | str:
     """The host, or the line that the archive is refused with."""
     try:
-        return open_host(str(path))
+        return open_packed(path)
     except OSError as error:
         return error.strerror or ""
 
@@ -59,7 +60,7 @@ def opened_or_line(path: Path) -> Host | str:
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
 def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
-    found = looked_at(open_host(str(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top))))
+    found = take_snapshot(open_packed(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top)))
     expected = snapshot("6.1-4n", "established")
     for name in FIGURES:
         of_archive, of_folder = getattr(found, name), getattr(expected, name)
@@ -68,37 +69,10 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
 def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
-    found = account(looked_at(open_host(str(archive_of(tree(kernel, phase), tmp_path / "tree.tgz")))))
+    found = account(take_snapshot(open_packed(archive_of(tree(kernel, phase), tmp_path / "tree.tgz"))))
     expected = account(snapshot(kernel, phase))
-    for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "capacity", "slab_memory"):
+    for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "limits", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
-
-
-class Asked:
-    """Writes down what is asked of a host."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self.identity = SAVED
-        self.paths: set[str] = set()
-        self.folders: set[str] = set()
-
-    async def read(self, paths: list[str]) -> list[FileRead]:
-        self.paths.update(paths)
-        return await self._host.read(paths)
-
-    async def folder(self, path: str) -> FolderRead:
-        self.folders.add(path)
-        return await self._host.folder(path)
-
-
-@pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n"])
-def test_every_path_that_a_source_asks_for_is_kept(kernel: str) -> None:
-    asked = Asked(FolderHost(str(tree(kernel, "established"))))
-    looked_at(asked)  # type: ignore[arg-type]
-    assert len(asked.paths) > 100
-    assert {path for path in asked.paths if not is_kept(path)} == set()
-    assert {folder for folder in asked.folders if listed_name(f"{folder}/name") is None} == set()
 
 
 def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
@@ -108,7 +82,7 @@ def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
         ("proc/1/environ", b"PASSWORD=x"),
         ("etc/shadow", b"root:x"),
     ]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert read(host, "proc/slabinfo").data == b"kept\n"
     for name, _ in members[1:]:
         assert isinstance(read(host, name).error, FileNotFoundError)
@@ -116,7 +90,7 @@ def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
 
 def test_the_last_of_two_members_of_one_name_counts_as_tar_has_it(tmp_path: Path) -> None:
     members = [("proc/slabinfo", b"old, and longer\n"), ("./proc/meminfo", b"m\n"), ("./proc//slabinfo", b"new\n")]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert read(host, "proc/slabinfo").data == b"new\n"
 
 
@@ -127,7 +101,7 @@ def test_a_hard_link_is_the_file_that_it_names(tmp_path: Path) -> None:
         ("a/proc/meminfo", {"type": tarfile.LNKTYPE, "linkname": "/etc/shadow"}),
         ("a/proc/zoneinfo", {"type": tarfile.LNKTYPE, "linkname": "a/proc/../../etc/shadow"}),
     ]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert read(host, "proc/buddyinfo").data == b"rows\n"
     for name in ("meminfo", "zoneinfo"):
         error = read(host, f"proc/{name}").error
@@ -141,7 +115,10 @@ def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
         path = tmp_path / f"{format_}.tar"
         with tarfile.open(path, "w", format=format_) as archive:
             archive.add(tree("6.1-4n", "base"), arcname=top)
-        assert looked_at(ArchiveHost(str(path))).slab_links.value == snapshot("6.1-4n", "base").slab_links.value
+        assert (
+            take_snapshot(ArchiveHost(str(path), WANTED)).slab_links.value
+            == snapshot("6.1-4n", "base").slab_links.value
+        )
 
 
 # Links, and what is no file.
@@ -159,12 +136,12 @@ def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) 
     }
     members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/17/net/sockstat", b"n\n")]
     members += [(name, {"type": tarfile.SYMTYPE, "linkname": target}) for name, target in links.items()]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert read(host, "proc/net/sockstat").data == b"n\n"
     assert read(host, "proc/buddyinfo").data == b"s\n"
     errors = [read(host, path).error for path in ("proc/meminfo", "proc/zoneinfo", "sys/kernel/slab/a/order")]
     assert [error.errno for error in errors if error is not None] == [errno.EXDEV, errno.EXDEV, errno.ELOOP]
-    assert run_sync(host.folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
+    assert run_sync(host.list_folder("sys/kernel/slab")).entries == {"a": "b", "b": "a"}
 
 
 PLACES = (
@@ -209,7 +186,7 @@ def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tm
             place.symlink_to(target)
         else:
             place.write_text(path)
-    folder, archive = FolderHost(str(root)), ArchiveHost(str(archive_of(root, tmp_path / "tree.tar", "w")))
+    folder, archive = FolderHost(str(root)), ArchiveHost(str(archive_of(root, tmp_path / "tree.tar", "w")), WANTED)
     for path in ASKED:
         one, two = read(folder, path), read(archive, path)
         assert two.data == one.data, path
@@ -222,7 +199,7 @@ def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tm
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Z"])
 def test_devices_and_pipes_are_no_files(kind: bytes, tmp_path: Path) -> None:
     members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/meminfo", {"type": kind})]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     error = read(host, "proc/meminfo").error
     assert error is not None
     assert error.errno == errno.EINVAL
@@ -236,7 +213,7 @@ def test_members_that_lead_out_are_passed_over(tmp_path: Path) -> None:
         ("proc/meminfo", b"m\n"),
     ]
     before = sorted(tmp_path.rglob("*"))
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert isinstance(read(host, "proc/slabinfo").error, FileNotFoundError)
     assert sorted(tmp_path.rglob("*")) == [*before, tmp_path / "tree.tar"]
 
@@ -247,7 +224,7 @@ def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path
         (f"{evil}/proc/slabinfo", b"slabinfo - version: 2.1\n"),
         (f"{evil}/sys/kernel/slab/{evil}", {"type": tarfile.SYMTYPE, "linkname": f":{evil}"}),
     ]
-    found = looked_at(open_host(str(archive_with(tmp_path / "tree.tar", members))))
+    found = take_snapshot(open_packed(archive_with(tmp_path / "tree.tar", members)))
     assert found.slab_links.value is not None
     [(name, group)] = found.slab_links.value.group_of.items()
     assert "\x1b" not in name + group
@@ -278,7 +255,7 @@ def test_an_archive_of_two_trees_is_refused_and_both_are_named(tmp_path: Path) -
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
 def test_a_bomb_is_stopped_in_little_memory(packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(unpacked_stream, "FREE_UNPACKED_BYTES", 64 << 20)
+    monkeypatch.setattr(unpacked_stream, "ALWAYS_ALLOWED_BYTES", 64 << 20)
     path = tmp_path / "bomb"
     header = tarfile.TarInfo("var/log/big")
     header.size = 128 << 20
@@ -301,7 +278,7 @@ class _Zeros(io.RawIOBase):
 
 
 def test_an_xz_file_that_wants_a_huge_dictionary_is_refused(tmp_path: Path) -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MOST_DICTIONARY_BYTES}]
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MAX_DICTIONARY_BYTES}]
     plain = archive_with(tmp_path / "tree.tar", [("proc/slabinfo", b"s\n")]).read_bytes()
     (tmp_path / "tree.tar.xz").write_bytes(lzma.compress(plain, filters=filters))
     assert "emory" in refused(tmp_path / "tree.tar.xz")
@@ -314,7 +291,7 @@ def test_zstd_is_unpacked_where_python_can_and_else_named(tmp_path: Path) -> Non
 
 def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(tmp_path: Path) -> None:
     members = [("proc/slabinfo", bytes(MAX_FILE_BYTES + 1)), ("proc/meminfo", b"m\n")]
-    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)))
+    host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     error = read(host, "proc/slabinfo").error
     assert error is not None
     assert error.errno == errno.EFBIG
@@ -324,11 +301,11 @@ def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(t
 def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     members = [("proc/slabinfo", b"s\n"), *((f"sys/kernel/slab/c{number}/order", b"1\n") for number in range(60))]
     path = archive_with(tmp_path / "tree.tar", members)
-    open_host(str(path)).close()
-    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 50)
+    open_packed(path).close()
+    monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 50)
     assert "more than any kernel" in refused(path)
-    monkeypatch.setattr(archive_module, "MOST_KEPT_ENTRIES", 1000)
-    monkeypatch.setattr(archive_module, "MOST_KEPT_BYTES", 50)
+    monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 1000)
+    monkeypatch.setattr(archive_module, "MAX_KEPT_BYTES", 50)
     assert "more than any kernel" in refused(path)
 
 
@@ -346,7 +323,7 @@ def test_a_name_of_megabytes_is_refused(tmp_path: Path) -> None:
 def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree of a few small files."""
     files = {"proc/slabinfo": "slabinfo - version: 2.1\n", "proc/meminfo": "MemTotal: 8 kB\n", "proc/version": "Linux"}
-    return written(tmp_path_factory.mktemp("small"), files)
+    return write_tree(tmp_path_factory.mktemp("small"), files)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
@@ -379,7 +356,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
 def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
-    states = {name: getattr(looked_at(open_host(str(path))), name).state for name in FIGURES}
+    states = {name: getattr(take_snapshot(open_packed(path)), name).state for name in FIGURES}
     assert "missing" not in states.values()
     assert set(states.values()) == {"ok", "failed"}
 
@@ -397,7 +374,7 @@ def test_no_damage_raises_anything_but_a_line(data: st.DataObject, small_tree: P
         assert host
         assert "\n" not in host
     else:
-        looked_at(host)
+        take_snapshot(host)
 
 
 def test_a_wrong_checksum_is_refused(small_tree: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def read(root: Path, path: str) -> FileRead:
 def listed(root: Path, path: str) -> FolderRead:
     host = FolderHost(str(root))
     try:
-        return run_sync(host.folder(path))
+        return run_sync(host.list_folder(path))
     finally:
         host.close()
 
@@ -196,8 +196,8 @@ def test_reading_often_keeps_one_descriptor_for_a_file_and_closing_gives_it_back
     host = FolderHost(str(root))
     for _ in range(50):
         run_sync(host.read(["proc/slabinfo", "proc/none", "proc/version", "proc/net"]))
-        run_sync(host.folder("sys/kernel/slab"))
-        run_sync(host.folder("sys/none"))
+        run_sync(host.list_folder("sys/kernel/slab"))
+        run_sync(host.list_folder("sys/none"))
     assert set(open_below(root)) <= {str(root), str(root / "proc/slabinfo")}
     assert open_below(root).count(str(root / "proc/slabinfo")) == 1
     host.close()

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from recorded import ledger, looked_at, snapshot, text, tree
-from wrapped_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, sosreport_of
+from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, open_packed, sosreport_of
+from recorded import ledger, snapshot, take_snapshot, text, tree
 
 from tcptop.accounting import account
-from tcptop.hosts.opening import open_host
-from tcptop.hosts.sosreport import cpus_in_lscpu, listed_in_ls, sysctl_value
+from tcptop.hosts.sosreport import cpus_in_lscpu, entries_in_ls, sysctl_value
 from tcptop.ledger import Ledger
 
 KERNELS = ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-arm64-16k-4n", "7.3-4n")
@@ -33,7 +32,7 @@ def report(kernel: str, folder: Path, form: str = "folder") -> Path:
 
 
 def figures(root: Path) -> Ledger:
-    return account(looked_at(open_host(str(root))))
+    return account(take_snapshot(open_packed(root)))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -42,7 +41,7 @@ def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, for
     found, expected = figures(report(kernel, tmp_path, form)), ledger(kernel, "established")
     for mode in ("full", "time_wait"):
         for family in ("ipv4", "ipv6", "mix"):
-            side, whole = (each.costs[mode].figures[family].accepted for each in (found, expected))
+            side, whole = (each.costs[mode].by_family[family].accepted for each in (found, expected))
             sizes, sizes_of_whole = ({part.object: part.slab_bytes for part in each.parts} for each in (side, whole))
             # /sys/kernel/security/lsm is not in it, so that what security modules hang on a socket is not known.
             assert sizes == {name: size for name, size in sizes_of_whole.items() if name in sizes}
@@ -66,14 +65,14 @@ def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, for
 
 
 def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> None:
-    found = looked_at(open_host(str(report("6.1-4n", tmp_path, form))))
+    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     sysctls, limits, topology = found.sysctls.value, found.socket_limits.value, found.topology.value
     assert sysctls is not None
     assert sysctls.host_name == "web17"
     assert sysctls.kernel_release == "6.1.0-56-amd64"
     assert sysctls.tcp_mem == tuple(map(int, text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()))
     assert limits is not None
-    assert limits.most_orphans == int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_max_orphans"))
+    assert limits.max_orphans == int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_max_orphans"))
     assert topology is not None
     assert topology.online_cpus == 8
     assert found.taken_at_unix_s == DATE_UNIX_S
@@ -83,7 +82,7 @@ def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> Non
 def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     subprocess.run(["rm", "-r", str(root / "sys")], check=True)
-    topology = looked_at(open_host(str(root))).topology.value
+    topology = take_snapshot(open_packed(root)).topology.value
     assert topology is not None
     expected = snapshot("6.1-4n", "established").topology.value
     assert expected is not None
@@ -97,13 +96,13 @@ def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_links_are_read_from_what_ls_prints_in_every_form_that_sos_asks_for(kernel: str, options: str) -> None:
     slab = tree(kernel, "base") / "sys/kernel/slab"
-    assert listed_in_ls(listing(slab, *options.split())) == {
+    assert entries_in_ls(listing(slab, *options.split())) == {
         path.name: str(path.readlink()) if path.is_symlink() else None for path in slab.iterdir()
     }
 
 
 def test_what_the_report_does_not_hold_is_missing_and_says_so(form: str, tmp_path: Path) -> None:
-    found = looked_at(open_host(str(report("6.1-4n", tmp_path, form))))
+    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     for name in ("slab_counts", "slab_sizes", "security_modules"):
         reading = getattr(found, name)
         assert (reading.state, reading.value) == ("missing", None), name
@@ -133,7 +132,7 @@ def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
     (root / "sos_commands/host/hostname").write_text("hostname: you must be root\n")
     (root / "sos_commands/date/date").write_text("Sun Nov 22 14:04:31 CET 2026\n")
     (root / "proc/version").unlink()
-    found = looked_at(open_host(str(root)))
+    found = take_snapshot(open_packed(root))
     assert found.taken_at_unix_s is None, "a name of a time zone is no offset"
     sysctls = found.sysctls.value
     assert sysctls is None or (sysctls.host_name, sysctls.kernel_release, sysctls.tcp_mem) == (None, None, None)
@@ -142,7 +141,8 @@ def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
 def test_files_of_the_kernel_go_before_outputs(tmp_path: Path) -> None:
     root = sosreport_of("6.1-4n", "established", tmp_path, sysctl_files=True)
     (root / "sos_commands/kernel/sysctl_-a").write_text("net.ipv4.tcp_mem = 1 2 3\n")
-    sysctls, expected = looked_at(open_host(str(root))).sysctls.value, snapshot("6.1-4n", "established").sysctls.value
+    sysctls = take_snapshot(open_packed(root)).sysctls.value
+    expected = snapshot("6.1-4n", "established").sysctls.value
     assert sysctls is not None
     assert expected is not None
     assert sysctls.tcp_mem == expected.tcp_mem

@@ -9,28 +9,28 @@ import pytest
 
 from tcptop.kernel.call_paths import (
     ACCEPT,
+    CALL_PATH_PAGES,
     CLOSE,
     CONNECT,
     HANDSHAKE_ACK,
     SHUTDOWN,
     SOCKET,
-    SUBJECTS,
     SYN,
     TIME_WAIT,
     Call,
-    only,
-    ways,
+    find_call_trees,
+    prune_tree,
 )
 from tcptop.kernel.objects import (
     BIND2_BUCKET,
     BIND_BUCKET,
     CGROUP_VECTORS,
     DENTRY,
+    EPITEM,
     FCLONE,
     FILE,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
-    OBJECT_OF_CACHE,
     REQUEST6_SOCK,
     REQUEST_SOCK,
     SKB_HEAD,
@@ -41,8 +41,6 @@ from tcptop.kernel.objects import (
     TW_SOCK,
     KernelObject,
 )
-
-EPITEM = OBJECT_OF_CACHE["eventpoll_epi"]
 
 FREED_IN_NO_TREE = {
     "struct socket_wq": "before 5.3 only, with the inode",
@@ -60,12 +58,12 @@ def ends(call: Call, above: str = "") -> Iterator[tuple[str, KernelObject, bool]
         yield from ends(each, way)
 
 
-ENDS = [end for subject in SUBJECTS.values() for tree in subject.trees for end in ends(tree)]
+ENDS = [end for page in CALL_PATH_PAGES.values() for tree in page.trees for end in ends(tree)]
 ALLOCATED = {item for _, item, released in ENDS if not released}
 FREED = {item for _, item, released in ENDS if released}
 
 of_every_socket = pytest.mark.parametrize(
-    "item", [item for item in KERNEL_OBJECTS if item.in_every_figure], ids=lambda item: item.struct
+    "item", [item for item in KERNEL_OBJECTS if item.always_held], ids=lambda item: item.struct
 )
 each_object = pytest.mark.parametrize("item", KERNEL_OBJECTS, ids=lambda item: item.struct)
 
@@ -105,8 +103,8 @@ def test_a_function_that_the_catalogue_names_is_on_the_way_to_the_allocation(ite
 def test_every_line_of_a_tree_names_a_function_or_says_why_not() -> None:
     """A line without brackets would be no function; these few are headings."""
     headings = {"data on its way", "what only some sockets have", "what remains", "nothing is freed"}
-    for subject in SUBJECTS.values():
-        for tree in subject.trees:
+    for page in CALL_PATH_PAGES.values():
+        for tree in page.trees:
             lines = [tree]
             while lines:
                 call = lines.pop()
@@ -115,7 +113,7 @@ def test_every_line_of_a_tree_names_a_function_or_says_why_not() -> None:
 
 
 def test_only_what_leads_to_the_object_is_left_of_a_tree() -> None:
-    found = only(SOCKET, (DENTRY,), released=False)
+    found = prune_tree(SOCKET, (DENTRY,), freed=False)
     assert found is not None
     assert [item for _, item, _ in ends(found)] == [DENTRY]
     [way] = [way for way, _, _ in ends(found)]
@@ -126,24 +124,24 @@ def test_only_what_leads_to_the_object_is_left_of_a_tree() -> None:
 
 
 def test_only_keeps_one_of_several_objects_and_its_note() -> None:
-    found = only(CONNECT, (BIND_BUCKET,), released=False)
+    found = prune_tree(CONNECT, (BIND_BUCKET,), freed=False)
     assert found is not None
     [hash_connect] = found.calls
     [bucket] = hash_connect.calls
     assert (bucket.allocates, bucket.note) == ((BIND_BUCKET,), "for each local port")
-    one = only(SOCKET, (TCP6_SOCK,), released=False)
+    one = prune_tree(SOCKET, (TCP6_SOCK,), freed=False)
     assert one is not None
     assert [item for _, item, _ in ends(one)] == [TCP6_SOCK]
 
 
 def test_only_tells_allocating_from_releasing() -> None:
-    assert only(SOCKET, (DENTRY,), released=True) is None
-    assert only(CLOSE, (DENTRY,), released=False) is None
-    freed = only(CLOSE, (DENTRY,), released=True)
+    assert prune_tree(SOCKET, (DENTRY,), freed=True) is None
+    assert prune_tree(CLOSE, (DENTRY,), freed=False) is None
+    freed = prune_tree(CLOSE, (DENTRY,), freed=True)
     assert freed is not None
     assert [(item, released) for _, item, released in ends(freed)] == [(DENTRY, True)]
     # accept(2) does both; each answer shows one.
-    allocated, freed = only(ACCEPT, (FILE, REQUEST_SOCK), False), only(ACCEPT, (FILE, REQUEST_SOCK), True)
+    allocated, freed = prune_tree(ACCEPT, (FILE, REQUEST_SOCK), False), prune_tree(ACCEPT, (FILE, REQUEST_SOCK), True)
     assert allocated is not None
     assert freed is not None
     assert [item for _, item, _ in ends(allocated)] == [FILE]
@@ -151,8 +149,8 @@ def test_only_tells_allocating_from_releasing() -> None:
 
 
 def test_only_of_an_object_that_a_tree_does_not_have() -> None:
-    assert only(TIME_WAIT, (SOCKET_WQ,), released=False) is None
-    assert only(SOCKET, (), released=False) is None
+    assert prune_tree(TIME_WAIT, (SOCKET_WQ,), freed=False) is None
+    assert prune_tree(SOCKET, (), freed=False) is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +169,7 @@ def test_only_of_an_object_that_a_tree_does_not_have() -> None:
 )
 def test_the_ways_to_an_object(item: KernelObject, allocating: list[str], releasing: list[str]) -> None:
     for released, starts in ((False, allocating), (True, releasing)):
-        found = list(ways((item,), released))
+        found = list(find_call_trees((item,), released))
         assert len(found) == len(starts)
         for tree, start in zip(found, starts, strict=True):
             assert tree.function.startswith(start)
@@ -213,7 +211,7 @@ def test_a_fin_is_allocated_by_who_sends_it() -> None:
 
 
 def test_a_handshake_is_two_trees_since_two_packets_arrive() -> None:
-    accept = SUBJECTS["accept"].trees
+    accept = CALL_PATH_PAGES["accept"].trees
     assert accept.index(SYN) + 1 == accept.index(HANDSHAKE_ACK)
     assert allocated_by(SYN) == {REQUEST_SOCK, REQUEST6_SOCK}
     assert allocated_by(HANDSHAKE_ACK) == {TCP_SOCK, TCP6_SOCK, LSM_SOCKET_BLOB}
@@ -234,10 +232,12 @@ def calls(tree: Call) -> Iterator[Call]:
 
 def test_a_tree_that_stands_on_two_pages_is_one_way() -> None:
     pages = [
-        name for name, subject in SUBJECTS.items() if any(CGROUP_VECTORS in t for t in map(allocated_by, subject.trees))
+        name
+        for name, page in CALL_PATH_PAGES.items()
+        if any(CGROUP_VECTORS in t for t in map(allocated_by, page.trees))
     ]
     assert len(pages) == 2
-    assert len(list(ways((CGROUP_VECTORS,)))) == 1
+    assert len(list(find_call_trees((CGROUP_VECTORS,)))) == 1
 
 
 def allocated_by(tree: Call) -> set[KernelObject]:

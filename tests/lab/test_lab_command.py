@@ -1,4 +1,4 @@
-"""What is wrong is one line and exit code 1, before anything is opened."""
+"""`tcptop lab`: a problem is one line and exit code 1, before any connection is opened."""
 
 from __future__ import annotations
 
@@ -10,33 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
+from lab_program import LAB
+from lab_results import result
 from recorded import MemoryHost
-from test_lab_report import result
 
 from tcptop.cli import main
 from tcptop.commands import lab as command
 from tcptop.errors import TcptopError
-from tcptop.lab import preconditions as limits
-from tcptop.lab.as_json import as_object
-from tcptop.lab.preconditions import checked_connections
-from tcptop.lab.saved import measurement
-
-LAB = """
-import argparse, os, sys
-from tcptop.lab import experiment, progress
-from tcptop.commands import lab as command
-from tcptop.lab import preconditions as limits
-from tcptop.hosts import folder
-parser = argparse.ArgumentParser(prog="tcptop lab")
-command.add_arguments(parser)
-options = parser.parse_args(sys.argv[1:])
-{before}
-sys.exit(command.run(options))
-"""
+from tcptop.lab import preconditions
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.preconditions import choose_connections
+from tcptop.lab.result_file import load_measurement
 
 
 def lab(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs the subcommand in a process of its own."""
+    """Runs `tcptop lab` in a process of its own, after the code `before`."""
     return subprocess.run(
         [sys.executable, "-c", LAB.format(before=before), *arguments],
         capture_output=True,
@@ -46,8 +34,8 @@ def lab(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
     )
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a refusal."""
+def error_line(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on standard error of a run that failed."""
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("tcptop: ")
@@ -55,79 +43,79 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def with_memory(mebibytes: int) -> MemoryHost:
-    """A host with so much memory available."""
+    """A host with this much memory available."""
     return MemoryHost({"proc/meminfo": f"MemTotal: 1 kB\nMemAvailable: {mebibytes << 10} kB\n".encode()})
 
 
 def with_descriptors(monkeypatch: pytest.MonkeyPatch, hard: int) -> None:
-    """A process that may open so many descriptors."""
+    """Gives this process a hard limit on descriptors."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (min(1024, hard), hard))
-    # As in a container; without it, the test's own process would be left with these limits.
-    monkeypatch.setattr(resource, "setrlimit", refused)
+    # Refuses as in a container, and keeps the limits of the process that runs the tests.
+    monkeypatch.setattr(resource, "setrlimit", refuse)
 
 
-def test_without_root_one_line_says_so() -> None:
+def test_without_root_the_lab_is_refused() -> None:
     before = "os.setuid(65534)" if os.geteuid() == 0 else ""
-    line = one_line(lab(before=before))
+    line = error_line(lab(before=before))
     assert "lab needs root" in line
     assert "sudo" in line
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be refused a namespace")
-def test_without_namespaces_one_line_says_so() -> None:
+def test_without_the_right_to_make_a_namespace_the_lab_is_refused() -> None:
     drop = (
         "import ctypes\n"
         "libc = ctypes.CDLL(None)\n"
         "assert libc.prctl(24, 21, 0, 0, 0) == 0  # PR_CAPBSET_DROP, CAP_SYS_ADMIN\n"
     )
-    line = one_line(lab("--connections", "1000", before=drop))
+    line = error_line(lab("--connections", "1000", before=drop))
     assert "network namespace" in line
     assert "Operation not permitted" in line
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
-def test_too_few_descriptors_are_one_line() -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root that is refused first")
+def test_a_low_limit_on_descriptors_is_named() -> None:
     low = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))"
-    assert "2 040 to begin with, of 300" in one_line(lab(before=low))
+    assert "2 040 to begin with, of 300" in error_line(lab(before=low))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root is asked for first")
-def test_a_file_that_cannot_be_written_is_found_out_before(tmp_path: Path) -> None:
-    assert "cannot be written there" in one_line(lab("-w", str(tmp_path / "none" / "file")))
-    assert "is a folder" in one_line(lab("-w", str(tmp_path)))
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root that is refused first")
+def test_an_output_file_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
+    assert "cannot be written there" in error_line(lab("-w", str(tmp_path / "none" / "file")))
+    assert "is a folder" in error_line(lab("-w", str(tmp_path)))
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
-def test_a_result_that_cannot_be_kept_is_printed_all_the_same(
+def test_a_result_that_cannot_be_written_is_still_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "_measure", lambda _: result())
     with pytest.raises(SystemExit, match="1"):
         main(["lab", "-w", "/dev/full"])
-    said = capsys.readouterr()
-    assert "TIME_WAIT accepted" in said.out
-    assert "Saved" not in said.out
-    assert said.err == "tcptop: -w /dev/full: No space left on device\n"
+    captured = capsys.readouterr()
+    assert "TIME_WAIT accepted" in captured.out
+    assert "Saved" not in captured.out
+    assert captured.err == "tcptop: -w /dev/full: No space left on device\n"
 
 
-def test_a_result_that_was_kept_says_where_to_use_it(
+def test_the_report_names_the_use_of_a_written_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(command, "_measure", lambda _: result())
     path = str(tmp_path / "lab.json")
     assert command.run(["-w", path]) == 0
     assert f"tcptop --lab {path}" in capsys.readouterr().out
-    assert measurement(path).kernel_release == "6.18.0"
+    assert load_measurement(path).kernel_release == "6.18.0"
 
 
-def test_a_file_to_compare_with_that_is_not_there_is_one_line() -> None:
-    assert "No such file" in one_line(lab("--compare", "/nonexistent"))
+def test_comparing_with_a_missing_file_is_refused() -> None:
+    assert "No such file" in error_line(lab("--compare", "/nonexistent"))
 
 
 def test_two_files_are_compared_without_root(tmp_path: Path) -> None:
     paths = [tmp_path / "a", tmp_path / "b"]
     for path, kernel in zip(paths, ("6.1.0", "7.3.0"), strict=True):
-        path.write_text(json.dumps(as_object(result(kernel))))
+        path.write_text(json.dumps(result_as_json(result(kernel))))
     before = "os.setuid(65534)" if os.geteuid() == 0 and os.access(tmp_path.parent, os.X_OK) else ""
     for path in (tmp_path, *tmp_path.parents):
         if before and not path.stat().st_mode & 0o001:
@@ -137,21 +125,21 @@ def test_two_files_are_compared_without_root(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["kernels"] == ["6.1.0", "7.3.0"]
 
 
-def test_the_default_is_what_the_limits_allow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_number_of_connections_is_within_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     with_descriptors(monkeypatch, 1_000_000)
-    assert checked_connections(None, with_memory(8192)) == limits.DEFAULT_CONNECTIONS
+    assert choose_connections(None, with_memory(8192)) == preconditions.DEFAULT_CONNECTIONS
     with_descriptors(monkeypatch, 4096)
-    assert checked_connections(None, with_memory(8192)) == 1028
+    assert choose_connections(None, with_memory(8192)) == 1028
     with_descriptors(monkeypatch, resource.RLIM_INFINITY)
-    assert checked_connections(None, with_memory(64)) == 2048
+    assert choose_connections(None, with_memory(64)) == 2048
 
 
-def refused(*_: object) -> None:
+def refuse(*_: object) -> None:
     raise ValueError("not allowed to raise maximum limit")
 
 
 @pytest.mark.parametrize(
-    ("asked", "hard", "mebibytes", "said"),
+    ("requested", "hard", "mebibytes", "message"),
     [
         (
             8000,
@@ -165,10 +153,10 @@ def refused(*_: object) -> None:
         (None, 100, 8192, "lab needs room for at least 1 000 connections"),
     ],
 )
-def test_a_wish_beyond_the_limits_is_refused(
-    monkeypatch: pytest.MonkeyPatch, asked: int | None, hard: int, mebibytes: int, said: str
+def test_more_connections_than_the_limits_allow_are_refused(
+    monkeypatch: pytest.MonkeyPatch, requested: int | None, hard: int, mebibytes: int, message: str
 ) -> None:
     with_descriptors(monkeypatch, hard)
-    with pytest.raises(TcptopError, match=said) as caught:
-        checked_connections(asked, with_memory(mebibytes))
+    with pytest.raises(TcptopError, match=message) as caught:
+        choose_connections(requested, with_memory(mebibytes))
     assert "\n" not in str(caught.value)

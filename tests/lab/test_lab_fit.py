@@ -1,4 +1,4 @@
-"""Objects per endpoint out of made-up readings: exact where they are exact, and nothing where nothing follows."""
+"""Fits of made-up readings: exact for exact readings, and no row for growth that is not the endpoints'."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import pytest
 from tcptop.lab.fit import (
     OBSERVER_ROW,
     Fit,
-    Line,
-    Names,
+    FittedLine,
     Point,
+    RelatedRows,
     RowShape,
     Series,
-    control_lines,
-    fit,
-    straight_line,
+    fit_control_run,
+    fit_line,
+    fit_run,
 )
 from tcptop.lab.result import NOTABLE_BYTES
-from tcptop.lab.vectors import with_vectors
+from tcptop.lab.vectors import separate_vectors
 
 SHAPES = {
     "TCP": RowShape(13, 32_768),
@@ -32,13 +32,13 @@ SHAPES = {
     "kmalloc-128": RowShape(32, 4096),
     "quiet": RowShape(16, 4096),
 }
-NAMES = Names(dentry="dentry", inode_blob="lsm_inode_cache", kmalloc={128: "kmalloc-128", 192: "kmalloc-192"})
+RELATED = RelatedRows(dentry="dentry", inode_blob="lsm_inode_cache", kmalloc={128: "kmalloc-128", 192: "kmalloc-192"})
 STEP = 2000
 RAMP = (0, STEP, 2 * STEP, 3 * STEP, 4 * STEP)
 
 
 def series(columns: Mapping[str, tuple[int, ...]]) -> Series:
-    """Readings a second apart: before, the ramp, after."""
+    """Readings one second apart: opening, ramp, closing."""
     endpoints = (0, *RAMP, 0)
     points = [
         Point(count, float(at), {row: 100 + column[at] for row, column in columns.items()})
@@ -47,70 +47,70 @@ def series(columns: Mapping[str, tuple[int, ...]]) -> Series:
     return Series(points[0], tuple(points[1:-1]), points[-1])
 
 
-def following(per_endpoint: float) -> tuple[int, ...]:
-    """A row that holds so many objects for each endpoint."""
+def proportional(per_endpoint: float) -> tuple[int, ...]:
+    """The column of a row that holds this many objects per endpoint."""
     return tuple(round(count * per_endpoint) for count in (0, *RAMP, 0))
 
 
-def fitted(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, Line] | None = None) -> Fit:
-    """The fit with every row but `quiet` in the catalogue."""
-    return fit(series(columns), control or {}, SHAPES, NAMES, SHAPES.keys() - {"quiet", "ext4_inode_cache"})
+def fit_columns(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, FittedLine] | None = None) -> Fit:
+    """The fit with every row predicted by the catalogue but `quiet` and `ext4_inode_cache`."""
+    return fit_run(series(columns), control or {}, SHAPES, RELATED, SHAPES.keys() - {"quiet", "ext4_inode_cache"})
 
 
-def objects(found: Fit) -> dict[str, float]:
-    """Objects per endpoint by row, as exact as tests need."""
-    return {row.row: round(row.objects, 6) for row in found.rows}
+def objects(run_fit: Fit) -> dict[str, float]:
+    """Objects per endpoint of each accepted row, rounded."""
+    return {row.row: round(row.objects, 6) for row in run_fit.rows}
 
 
-def test_a_straight_line_is_found_exactly() -> None:
-    assert straight_line([0, 1, 2, 3], [5, 7, 9, 11]) == Line(2.0, 1.0)
+def test_exact_points_give_the_exact_line() -> None:
+    assert fit_line([0, 1, 2, 3], [5, 7, 9, 11]) == FittedLine(2.0, 1.0)
 
 
 @pytest.mark.parametrize(("x", "y"), [([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [4, 4, 4])])
-def test_without_any_spread_nothing_follows(x: list[float], y: list[float]) -> None:
-    assert straight_line(x, y) == Line(0.0, 0.0)
+def test_points_without_spread_give_slope_and_r2_0(x: list[float], y: list[float]) -> None:
+    assert fit_line(x, y) == FittedLine(0.0, 0.0)
 
 
-def test_r2_is_that_of_the_textbook() -> None:
-    line = straight_line([1, 2, 3, 4], [1, 3, 2, 4])
+def test_slope_and_r2_of_scattered_points() -> None:
+    line = fit_line([1, 2, 3, 4], [1, 3, 2, 4])
     assert [line.slope, line.r2] == pytest.approx([0.8, 0.64])
 
 
-def test_objects_and_bytes_of_a_row_that_follows() -> None:
-    found = fitted({"TCP": following(1), "dentry": following(2)})
-    assert objects(found) == {"TCP": 1.0, "dentry": 2.0}
-    assert found.bytes == pytest.approx(32_768 / 13 + 2 * 4096 / 21)
-    assert found.all_rows_bytes == pytest.approx(found.bytes)
-    assert [row.row for row in found.rows] == ["TCP", "dentry"], "the largest first"
+def test_objects_and_bytes_of_accepted_rows() -> None:
+    run_fit = fit_columns({"TCP": proportional(1), "dentry": proportional(2)})
+    assert objects(run_fit) == {"TCP": 1.0, "dentry": 2.0}
+    assert run_fit.bytes == pytest.approx(32_768 / 13 + 2 * 4096 / 21)
+    assert run_fit.all_rows_bytes == pytest.approx(run_fit.bytes)
+    assert [row.row for row in run_fit.rows] == ["TCP", "dentry"], "the largest first"
 
 
-def test_noise_stays_below_a_percent() -> None:
+def test_noise_changes_the_slope_by_less_than_1_percent() -> None:
     jitter = random.Random(7)
-    noisy = tuple(count + jitter.randint(-20, 20) for count in following(1))
-    [row] = fitted({"TCP": noisy}).rows
+    noisy = tuple(count + jitter.randint(-20, 20) for count in proportional(1))
+    [row] = fit_columns({"TCP": noisy}).rows
     assert row.objects == pytest.approx(1.0, rel=0.01)
     assert row.r2 > 0.999
 
 
-def test_a_row_that_only_jitters_is_dropped() -> None:
-    assert objects(fitted({"TCP": following(1), "quiet": (0, 90, -40, 70, 10, -60, 30)})) == {"TCP": 1.0}
+def test_a_row_that_only_jitters_is_rejected() -> None:
+    assert objects(fit_columns({"TCP": proportional(1), "quiet": (0, 90, -40, 70, 10, -60, 30)})) == {"TCP": 1.0}
 
 
-def test_a_row_below_a_fraction_of_a_byte_is_dropped() -> None:
-    assert objects(fitted({"lsm_inode_cache": following(0.01)})) == {}
+def test_a_row_with_less_than_the_least_bytes_is_rejected() -> None:
+    assert objects(fit_columns({"lsm_inode_cache": proportional(0.01)})) == {}
 
 
-def test_a_row_that_does_not_go_with_the_sockets_is_dropped() -> None:
+def test_a_row_that_keeps_its_growth_after_the_sockets_are_gone_is_rejected() -> None:
     stays = (0, 0, 2000, 4000, 6000, 8000, 8000)
-    found = fit(series({"dentry": stays}), {}, {"dentry": RowShape(5000, 4096)}, NAMES, ["dentry"])
-    assert objects(found) == {}
+    run_fit = fit_run(series({"dentry": stays}), {}, {"dentry": RowShape(5000, 4096)}, RELATED, ["dentry"])
+    assert objects(run_fit) == {}
 
 
-def test_even_growth_of_other_programs_is_taken_out() -> None:
-    drifting = tuple(count + 150 * at for at, count in enumerate(following(1)))
-    found = fitted({"dentry": drifting, "ext4_inode_cache": tuple(500 * at for at in range(7))})
-    assert objects(found) == {"dentry": 1.0}
-    assert found.all_rows_bytes == pytest.approx(4096 / 21)
+def test_a_drift_of_other_programs_is_removed() -> None:
+    drifting = tuple(count + 150 * at for at, count in enumerate(proportional(1)))
+    run_fit = fit_columns({"dentry": drifting, "ext4_inode_cache": tuple(500 * at for at in range(7))})
+    assert objects(run_fit) == {"dentry": 1.0}
+    assert run_fit.all_rows_bytes == pytest.approx(4096 / 21)
 
 
 @pytest.mark.parametrize(
@@ -125,33 +125,33 @@ def test_even_growth_of_other_programs_is_taken_out() -> None:
     ],
     ids=["a step", "the last step", "came and went", "steady", "uneven", "reclaimed"],
 )
-def test_what_other_programs_do_is_not_in_all_rows(others: tuple[int, ...]) -> None:
-    found = fitted({"TCP": following(1), "quiet": others, "ext4_inode_cache": others})
-    assert objects(found) == {"TCP": 1.0}
-    assert found.all_rows_bytes == pytest.approx(32_768 / 13)
+def test_growth_of_other_programs_is_not_in_all_rows(others: tuple[int, ...]) -> None:
+    run_fit = fit_columns({"TCP": proportional(1), "quiet": others, "ext4_inode_cache": others})
+    assert objects(run_fit) == {"TCP": 1.0}
+    assert run_fit.all_rows_bytes == pytest.approx(32_768 / 13)
     both = SHAPES["quiet"].share_bytes + SHAPES["ext4_inode_cache"].share_bytes
-    grown = straight_line(RAMP, others[1:-1]).slope * both
-    assert found.other_programs_bytes == pytest.approx(grown)
+    grown = fit_line(RAMP, others[1:-1]).slope * both
+    assert run_fit.other_programs_bytes == pytest.approx(grown)
 
 
 @pytest.mark.parametrize("at", range(2, 6))
 def test_a_burst_that_stays_in_a_known_row_is_left_out(at: int) -> None:
-    column = tuple(count + (2500 if when >= at else 0) for when, count in enumerate(following(1)))
-    assert objects(fitted({"dentry": column})) == {"dentry": 1.0}
+    column = tuple(count + (2500 if when >= at else 0) for when, count in enumerate(proportional(1)))
+    assert objects(fit_columns({"dentry": column})) == {"dentry": 1.0}
 
 
-def test_a_known_row_whose_steps_differ_is_doubtful() -> None:
+def test_a_known_row_with_uneven_steps_is_uncertain() -> None:
     uneven = (0, 0, 2000, 5200, 7300, 10_500, 0)
-    found = fitted({"TCP": following(1), "dentry": uneven})
-    assert objects(found).keys() == {"TCP", "dentry"}
-    assert found.doubtful_bytes > 0.2 * 4096 / 21
+    run_fit = fit_columns({"TCP": proportional(1), "dentry": uneven})
+    assert objects(run_fit).keys() == {"TCP", "dentry"}
+    assert run_fit.uncertain_bytes > 0.2 * 4096 / 21
 
 
-def test_a_known_row_that_other_programs_shrink_evenly_is_doubtful() -> None:
-    shrinking = tuple(count - 500 * at for at, count in enumerate(following(1)))
-    found = fitted({"TCP": following(1), "dentry": shrinking})
-    assert objects(found)["dentry"] == pytest.approx(0.75)
-    assert found.doubtful_bytes == pytest.approx(3000 / 8000 * 4096 / 21)
+def test_a_known_row_that_other_programs_shrink_evenly_is_uncertain() -> None:
+    shrinking = tuple(count - 500 * at for at, count in enumerate(proportional(1)))
+    run_fit = fit_columns({"TCP": proportional(1), "dentry": shrinking})
+    assert objects(run_fit)["dentry"] == pytest.approx(0.75)
+    assert run_fit.uncertain_bytes == pytest.approx(3000 / 8000 * 4096 / 21)
 
 
 BURSTS = {
@@ -164,84 +164,86 @@ BURSTS = {
 
 
 @pytest.mark.parametrize("others", BURSTS.values(), ids=BURSTS)
-def test_an_object_of_the_endpoints_that_nobody_knows_cannot_hide(others: tuple[int, ...]) -> None:
-    """An object of 16 bytes in a row that other programs use too is at least in ALL ROWS, which then differs."""
-    own = following(16 / SHAPES["quiet"].share_bytes)
-    found = fitted({"TCP": following(1), "quiet": tuple(a + b for a, b in zip(own, others, strict=True))})
-    assert found.all_rows_bytes - 32_768 / 13 > NOTABLE_BYTES
+def test_an_uncatalogued_object_of_the_endpoints_is_in_all_rows(others: tuple[int, ...]) -> None:
+    """Even if other programs disturb its row, 16 bytes per endpoint show in ALL ROWS."""
+    own = proportional(16 / SHAPES["quiet"].share_bytes)
+    run_fit = fit_columns({"TCP": proportional(1), "quiet": tuple(a + b for a, b in zip(own, others, strict=True))})
+    assert run_fit.all_rows_bytes - 32_768 / 13 > NOTABLE_BYTES
     if not any(others):
-        assert objects(found) == {"TCP": 1.0, "quiet": 16 / 256}
+        assert objects(run_fit) == {"TCP": 1.0, "quiet": 16 / 256}
 
 
-def test_a_burst_after_the_ramp_is_not_spread_over_it() -> None:
-    column = (*following(1)[:-1], -6000)
-    assert objects(fitted({"dentry": column})) == {"dentry": 1.0}
+def test_a_burst_after_the_ramp_is_not_removed_as_a_drift() -> None:
+    column = (*proportional(1)[:-1], -6000)
+    assert objects(fit_columns({"dentry": column})) == {"dentry": 1.0}
 
 
-def test_idle_objects_on_per_cpu_slabs_are_no_drift() -> None:
+def test_free_objects_on_per_cpu_slabs_are_not_removed_as_a_drift() -> None:
     slack = SHAPES["TCP"].slack_objects
-    column = (*following(1)[:-1], slack)
-    assert objects(fitted({"TCP": column})) == {"TCP": 1.0}
+    column = (*proportional(1)[:-1], slack)
+    assert objects(fit_columns({"TCP": column})) == {"TCP": 1.0}
 
 
 def test_the_control_run_is_subtracted() -> None:
-    control = control_lines(series({"TCP": following(0.25), "dentry": (0, 5, -9, 3, 8, -2, 0)}), SHAPES, NAMES)
-    found = fitted({"TCP": following(1.25), "dentry": following(1)}, control)
-    assert objects(found) == {"TCP": 1.0, "dentry": 1.0}, "a control row that only jitters is not"
-    assert found.control_bytes == pytest.approx(0.25 * 32_768 / 13)
+    control = fit_control_run(series({"TCP": proportional(0.25), "dentry": (0, 5, -9, 3, 8, -2, 0)}), SHAPES, RELATED)
+    run_fit = fit_columns({"TCP": proportional(1.25), "dentry": proportional(1)}, control)
+    assert objects(run_fit) == {"TCP": 1.0, "dentry": 1.0}, (
+        "the row that only jitters in the control run is not subtracted"
+    )
+    assert run_fit.control_bytes == pytest.approx(0.25 * 32_768 / 13)
 
 
-def test_what_an_observer_causes_is_apart_whenever_it_comes_by() -> None:
-    seen = (0, 0, 0, 4000, 4000, 8000, 0)
-    own = following(1)
-    found = fitted(
+def test_objects_of_an_observer_are_subtracted_whenever_they_come() -> None:
+    proc_inodes = (0, 0, 0, 4000, 4000, 8000, 0)
+    own = proportional(1)
+    run_fit = fit_columns(
         {
-            OBSERVER_ROW: seen,
-            "dentry": tuple(a + b for a, b in zip(own, seen, strict=True)),
-            "lsm_inode_cache": tuple(a + b for a, b in zip(own, seen, strict=True)),
+            OBSERVER_ROW: proc_inodes,
+            "dentry": tuple(a + b for a, b in zip(own, proc_inodes, strict=True)),
+            "lsm_inode_cache": tuple(a + b for a, b in zip(own, proc_inodes, strict=True)),
         }
     )
-    assert objects(found) == {"dentry": 1.0, "lsm_inode_cache": 1.0}
-    assert {row.row: row.r2 for row in found.rows} == {"dentry": 1.0, "lsm_inode_cache": 1.0}
-    assert found.observer.objects == pytest.approx(1.0)
-    assert found.observer.bytes == pytest.approx(16_384 / 23 + 4096 / 21 + 4096 / 128)
-    assert found.all_rows_bytes == pytest.approx(4096 / 21 + 4096 / 128)
+    assert objects(run_fit) == {"dentry": 1.0, "lsm_inode_cache": 1.0}
+    assert {row.row: row.r2 for row in run_fit.rows} == {"dentry": 1.0, "lsm_inode_cache": 1.0}
+    assert run_fit.observer.objects == pytest.approx(1.0)
+    assert run_fit.observer.bytes == pytest.approx(16_384 / 23 + 4096 / 21 + 4096 / 128)
+    assert run_fit.all_rows_bytes == pytest.approx(4096 / 21 + 4096 / 128)
 
 
-def test_blobs_of_other_file_systems_inodes_are_taken_out() -> None:
+def test_lsm_blobs_of_other_inodes_are_subtracted() -> None:
     others = (0, 300, 200, 900, 400, 100, 0)
-    blobs = tuple(a + b for a, b in zip(following(1), others, strict=True))
-    assert objects(fitted({"ext4_inode_cache": others, "lsm_inode_cache": blobs})) == {"lsm_inode_cache": 1.0}
+    blobs = tuple(a + b for a, b in zip(proportional(1), others, strict=True))
+    assert objects(fit_columns({"ext4_inode_cache": others, "lsm_inode_cache": blobs})) == {"lsm_inode_cache": 1.0}
 
 
-def test_vectors_are_a_part_of_their_own() -> None:
-    found = fitted({"TCP": following(1), "dentry": following(1), "kmalloc-128": following(1 / 13)})
-    named = with_vectors(found, SHAPES, NAMES, {})
-    assert objects(named).keys() == {"TCP", "dentry"}
-    assert named.vectors is not None
-    assert named.vectors.row == "obj_cgroup vectors"
-    assert named.vectors.objects == pytest.approx(1 / 13, rel=0.01)
-    assert named.vectors.bytes == pytest.approx(128 / 13, rel=0.01)
+def test_vectors_are_separated_from_kmalloc_rows() -> None:
+    run_fit = fit_columns({"TCP": proportional(1), "dentry": proportional(1), "kmalloc-128": proportional(1 / 13)})
+    separated = separate_vectors(run_fit, SHAPES, RELATED, {})
+    assert objects(separated).keys() == {"TCP", "dentry"}
+    assert separated.vectors is not None
+    assert separated.vectors.row == "obj_cgroup vectors"
+    assert separated.vectors.objects == pytest.approx(1 / 13, rel=0.01)
+    assert separated.vectors.bytes == pytest.approx(128 / 13, rel=0.01)
 
 
-def test_more_than_the_slabs_explain_is_no_vector() -> None:
-    found = fitted({"TCP": following(1), "kmalloc-128": following(1 / 13 + 1)})
-    named = with_vectors(found, SHAPES, NAMES, {})
-    assert objects(named)["kmalloc-128"] == pytest.approx(1, abs=0.03)
+def test_objects_beyond_one_vector_per_slab_stay_in_their_row() -> None:
+    run_fit = fit_columns({"TCP": proportional(1), "kmalloc-128": proportional(1 / 13 + 1)})
+    separated = separate_vectors(run_fit, SHAPES, RELATED, {})
+    assert objects(separated)["kmalloc-128"] == pytest.approx(1, abs=0.03)
 
 
-def test_what_the_catalogue_has_in_a_kmalloc_row_is_no_vector() -> None:
-    found = fitted({"TCP": following(1), "kmalloc-128": following(1)})
-    named = with_vectors(found, SHAPES, NAMES, {"kmalloc-128": 1.0})
-    assert named.vectors is None
-    assert objects(named) == {"TCP": 1.0, "kmalloc-128": 1.0}
+def test_predicted_objects_in_a_kmalloc_row_are_not_vectors() -> None:
+    run_fit = fit_columns({"TCP": proportional(1), "kmalloc-128": proportional(1)})
+    separated = separate_vectors(run_fit, SHAPES, RELATED, {"kmalloc-128": 1.0})
+    assert separated.vectors is None
+    assert objects(separated) == {"TCP": 1.0, "kmalloc-128": 1.0}
 
 
 @pytest.mark.parametrize("at", range(1, 6))
 def test_a_burst_of_another_program_in_one_reading_is_left_out(at: int) -> None:
-    column = list(following(1))
+    column = list(proportional(1))
     column[at] += 3000
-    assert objects(fitted({"TCP": tuple(column)})) == {"TCP": 1.0}
-    column = list(following(1))
+    assert objects(fit_columns({"TCP": tuple(column)})) == {"TCP": 1.0}
+    column = list(proportional(1))
     column[at] += 3000
-    assert objects(fitted({"quiet": tuple(column)})) == {}, "but no row is made to follow that nobody expects"
+    assert objects(fit_columns({"quiet": tuple(column)})) == {}, "an uncatalogued row is not fitted without its outlier"

@@ -1,4 +1,4 @@
-"""A small lab on this kernel, and what is left after Ctrl-C: nothing. Skips, saying why, where it may not run."""
+"""A small lab on this kernel, and what is left of it after a signal. Skipped, with the reason, where it cannot run."""
 
 from __future__ import annotations
 
@@ -16,46 +16,47 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_lab_command import LAB
+from lab_program import LAB
 
 PROGRAM = [sys.executable, "-c", LAB.format(before="")]
-LOAD = "tcptop/lab/load.py"
+SOCKET_PROGRAM = "tcptop/lab/socket_program.py"
 
 
-def refusal() -> str | None:
-    """Why no lab can be made here."""
+def skip_reason() -> str | None:
+    """Reason why a lab cannot run here; None if it can."""
     if os.geteuid() != 0:
         return "needs root"
     if not os.access("/proc/slabinfo", os.R_OK):
         return "needs /proc/slabinfo"
     if shutil.which("unshare") is None:
-        return "needs the command unshare, to find out whether it may make a namespace"
+        return "needs unshare, of the package util-linux"
     made = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
     return None if made.returncode == 0 else "needs network namespaces"
 
 
 pytestmark = [
-    pytest.mark.skipif(refusal() is not None, reason=f"a live lab {refusal()}"),
+    pytest.mark.slow,
+    pytest.mark.skipif(skip_reason() is not None, reason=f"a live lab {skip_reason()}"),
     pytest.mark.xdist_group("live kernel"),
-    pytest.mark.usefixtures("alone_with_the_kernel"),
+    pytest.mark.usefixtures("kernel_lock"),
 ]
 
 
 def processes_of(parent: int) -> list[int]:
-    """The processes below one that hold a lab's sockets."""
+    """PIDs of the child processes of a lab that hold its sockets."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if any(word.endswith(LOAD.encode()) for word in command) and str(parent).encode() in command:
+        if any(word.endswith(SOCKET_PROGRAM.encode()) for word in command) and str(parent).encode() in command:
             found.append(int(folder.name))
     return found
 
 
 def namespaces() -> set[str]:
-    """The network namespaces that any process is in."""
+    """The network namespaces of all processes."""
     found = set()
     for link in Path("/proc").glob("[0-9]*/ns/net"):
         try:
@@ -67,7 +68,7 @@ def namespaces() -> set[str]:
 
 @pytest.fixture(autouse=True)
 def _alone() -> Iterator[None]:
-    """One lab at a time, whatever pytest-xdist does: each sees the sockets of the other in the machine's slabs."""
+    """Runs one lab at a time on the machine, since each sees the other's sockets in the slabs."""
     with (Path(tempfile.gettempdir()) / "tcptop-lab-tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -75,7 +76,7 @@ def _alone() -> Iterator[None]:
 
 @pytest.fixture
 def started() -> Iterator[subprocess.Popen[bytes]]:
-    # A shell without job control starts its children with SIGINT ignored, and that is inherited.
+    # A shell without job control starts its children with SIGINT ignored, which the lab would inherit.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen([*PROGRAM, "-c", "4000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     signal.signal(signal.SIGINT, handler)
@@ -85,33 +86,33 @@ def started() -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
-def until_there_is_a_namespace(process: subprocess.Popen[bytes]) -> tuple[int, str]:
-    """The process that holds the sockets, and its namespace, once it has one of its own."""
+def wait_for_namespace(process: subprocess.Popen[bytes]) -> tuple[int, str]:
+    """Waits until the process that holds the sockets has its own namespace; returns its PID and the namespace."""
     own = os.readlink("/proc/self/ns/net")  # noqa: PTH115
     deadline_s = time.monotonic() + 10
     while time.monotonic() < deadline_s:
         for number in processes_of(process.pid):
             try:
-                theirs = os.readlink(f"/proc/{number}/ns/net")  # noqa: PTH115
+                namespace = os.readlink(f"/proc/{number}/ns/net")  # noqa: PTH115
             except OSError:
                 continue
-            if theirs != own:
-                return number, theirs
+            if namespace != own:
+                return number, namespace
         time.sleep(0.01)
-    raise AssertionError("no process with a namespace of its own")
+    raise AssertionError("no process with its own namespace")
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.4, 1.1])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_end_at_any_moment_leaves_nothing(
+def test_a_signal_at_any_time_leaves_no_process_and_no_namespace(
     started: subprocess.Popen[bytes], wait_s: float, sent: signal.Signals
 ) -> None:
-    _, namespace = until_there_is_a_namespace(started)
+    _, namespace = wait_for_namespace(started)
     time.sleep(wait_s)
     started.send_signal(sent)
-    _, said = started.communicate(timeout=5)
+    _, stderr = started.communicate(timeout=5)
     if sent == signal.SIGINT:
-        assert (started.returncode, said) == (1, b"tcptop: lab interrupted; its sockets and its namespace are gone\n")
+        assert (started.returncode, stderr) == (1, b"tcptop: lab interrupted; its sockets and its namespace are gone\n")
     deadline_s = time.monotonic() + 3
     while (processes_of(started.pid) or namespace in namespaces()) and time.monotonic() < deadline_s:
         time.sleep(0.02)
@@ -119,46 +120,46 @@ def test_an_end_at_any_moment_leaves_nothing(
     assert namespace not in namespaces()
 
 
-def test_before_there_is_anything_an_interrupt_is_one_line(started: subprocess.Popen[bytes]) -> None:
+def test_an_interrupt_while_starting_leaves_no_process(started: subprocess.Popen[bytes]) -> None:
     time.sleep(0.25)
     started.send_signal(signal.SIGINT)
     started.communicate(timeout=5)
     assert processes_of(started.pid) == []
 
 
-def test_when_the_process_with_the_sockets_is_killed_one_line_says_so(started: subprocess.Popen[bytes]) -> None:
-    number, _ = until_there_is_a_namespace(started)
+def test_killing_the_process_with_the_sockets_is_a_one_line_error(started: subprocess.Popen[bytes]) -> None:
+    number, _ = wait_for_namespace(started)
     os.kill(number, signal.SIGKILL)
-    _, said = started.communicate(timeout=10)
+    _, stderr = started.communicate(timeout=10)
     assert started.returncode == 1
-    assert said.startswith(b"tcptop: the process that holds the sockets ended")
-    assert said.count(b"\n") == 1
+    assert stderr.startswith(b"tcptop: the process that holds the sockets ended")
+    assert stderr.count(b"\n") == 1
 
 
-def off(state: dict[str, Any]) -> float:
-    """By which share a state is off the catalogue."""
+def relative_error(state: dict[str, Any]) -> float:
+    """Relative difference between the measured and the predicted bytes of a state."""
     return abs(float(state["bytes"]) / float(state["catalogue_bytes"]) - 1.0)
 
 
-def measured(*arguments: str) -> dict[str, Any]:
-    """The result of a small lab."""
+def run_small_lab(*arguments: str) -> dict[str, Any]:
+    """Runs a small lab and returns its JSON."""
     command = [*PROGRAM, "-c", "2000", "--json", "--states", "established,time_wait", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), "no progress bar where stderr is no terminal"
+    assert (done.returncode, done.stderr) == (0, ""), "no progress bar without a terminal"
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 @pytest.mark.parametrize("family", [(), ("--ipv6",)])
 def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
-    """To 5 % with 2000 connections, in one of three labs: other programs use the machine's slabs meanwhile."""
+    """Within 5 % with 2000 connections, in one of three labs: other programs may disturb the slabs."""
     if family and not Path("/proc/net/if_inet6").exists():
         pytest.skip("needs IPv6")
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
     for _ in range(3):
-        found = measured(*family)
+        found = run_small_lab(*family)
         established, time_wait = found["states"]["established"], found["states"]["time_wait"]
-        worst = max(off(state) for state in (*established.values(), *time_wait.values()))
+        worst = max(relative_error(state) for state in (*established.values(), *time_wait.values()))
         if worst <= 0.05:
             break
     assert worst <= 0.05
@@ -168,4 +169,4 @@ def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
     assert found["few_ports"]["local_ports"] == 250
     assert found["few_ports"]["buckets_per_connection"] < 0.5
     assert found["states"]["close_wait"] is None
-    assert Path("/proc/sys/net/ipv4/ip_local_port_range").read_text() == ports, "nothing of the host's changes"
+    assert Path("/proc/sys/net/ipv4/ip_local_port_range").read_text() == ports, "the host's own settings are unchanged"

@@ -1,67 +1,24 @@
-"""What a lab says: the keys of its JSON, its text, and two kernels side by side."""
+"""Reports of a lab: JSON, text, and the comparison of two results."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+from lab_results import BUCKETS, SOCK, STRANGE, TAKEN, result, state
 
-from tcptop.lab.as_json import as_object
-from tcptop.lab.as_text import DETAIL, SUMMARY, as_text
-from tcptop.lab.compare import compare_text, compared
-from tcptop.lab.experiment import affordable, the_quieter
-from tcptop.lab.result import LabPart, LabResult, StateResult
-from tcptop.lab.runs import RUNS, runs_of
-
-SOCK = LabPart("TCP", ("TCP",), 1.0, 2520.0, 1.0, 1.0, 2520.0)
-BUCKETS = LabPart("eventpoll_epi", ("tcp_bind_bucket", "tcp_bind2_bucket"), 0.25, 32.0, 0.999, 0.25, 32.0)
-STRANGE = LabPart("kmalloc-64", ("kmalloc-64",), 1.0, 64.0, 0.999, None, None)
-VECTORS = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.2, 38.0, 0.98, None, None)
-OBSERVER = LabPart("proc_inode_cache", ("proc_inode_cache",), 0.9, 850.0, 0.99, None, None)
-
-
-def state(
-    *parts: LabPart,
-    missing: tuple[str, ...] = (),
-    ports: int = 0,
-    vectors_counted: bool = False,
-    others: int = 0,
-    doubtful: float = 0.0,
-) -> StateResult:
-    """A state whose catalogue has what was measured, but for what is strange to it."""
-    known = sum(part.catalogue_bytes or 0.0 for part in parts)
-    return StateResult(
-        connections=8000,
-        sockets=8000,
-        parts=parts,
-        vectors=VECTORS,
-        catalogue_bytes=known,
-        catalogue_missing=missing,
-        catalogue_counts_vectors=vectors_counted,
-        observer=OBSERVER,
-        control_bytes=0.0,
-        all_rows_bytes=sum(part.bytes for part in parts) + VECTORS.bytes,
-        other_programs_bytes=-3.25,
-        doubtful_bytes=doubtful,
-        local_ports=ports,
-        others=others,
-    )
-
-
-def result(kernel: str = "6.18.0", *parts: LabPart) -> LabResult:
-    """A lab of every state."""
-    results = {run.key: state(*(parts or (SOCK,))) for run in RUNS}
-    results["established/few_ports"] = state(SOCK, BUCKETS, ports=1000)
-    return LabResult(kernel, "ab" * 20, TAKEN, 4096, False, 8000, 12.34, results)
-
-
-TAKEN = 1_795_365_003.7
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.as_text import DETAIL, SUMMARY, result_as_text
+from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.experiment import affordable_connections, choose_less_disturbed
+from tcptop.lab.result import LabPart, LabResult
+from tcptop.lab.runs import RUNS, select_runs
 
 STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
 
 
 def test_the_json_has_the_keys_of_the_schema() -> None:
-    found = json.loads(json.dumps(as_object(result())))
+    found = json.loads(json.dumps(result_as_json(result())))
     assert {"schema", "kernel", "page_size", "took_s", "states"} <= found.keys()
     assert (found["taken_at"], found["build_id"]) == ("2026-11-22T16:30:03Z", "ab" * 20)
     assert (found["schema"], found["kernel"], found["page_size"], found["took_s"]) == (1, "6.18.0", 4096, 12.34)
@@ -78,7 +35,7 @@ def test_the_json_has_the_keys_of_the_schema() -> None:
 
 def test_what_was_not_measured_is_null() -> None:
     only = LabResult("6.1", None, TAKEN, 4096, True, 1000, 1.0, {"time_wait/accepted": state(SOCK)})
-    found = as_object(only)
+    found = result_as_json(only)
     assert found["states"]["established"] == {"accepted": None, "outgoing": None, "pair": None}
     assert found["states"]["fin_wait2"] is None
     assert found["few_ports"] is None
@@ -86,89 +43,89 @@ def test_what_was_not_measured_is_null() -> None:
     assert found["family"] == "ipv6"
 
 
-def test_the_observer_is_apart_and_not_in_the_bytes() -> None:
-    found = as_object(result())
+def test_the_observer_is_reported_apart_from_the_bytes() -> None:
+    found = result_as_json(result())
     assert found["observer"] == {"row": "proc_inode_cache", "objects": 0.9, "bytes": 850.0, "r2": 0.99}
     assert found["states"]["close_wait"]["bytes"] == 2520
 
 
-def test_vectors_stand_beside_the_bytes_unless_the_catalogue_has_them() -> None:
+def test_vectors_count_in_the_bytes_only_if_they_are_predicted() -> None:
     assert (state(SOCK).bytes, state(SOCK).with_vectors_bytes) == (2520, 2558)
     assert state(SOCK, vectors_counted=True).bytes == 2558
 
 
-def test_buckets_are_told_per_port() -> None:
-    few = as_object(result())["few_ports"]
+def test_buckets_are_reported_per_port() -> None:
+    few = result_as_json(result())["few_ports"]
     assert (few["local_ports"], few["buckets_per_port"], few["buckets_per_connection"]) == (1000, 2.0, 0.25)
-    assert "2.00 bucket objects per port, 0.250 per connection" in as_text(result())
+    assert "2.00 bucket objects per port, 0.250 per connection" in result_as_text(result())
 
 
-def test_an_object_that_nobody_explains_is_named() -> None:
+def test_an_unexplained_row_is_named() -> None:
     strange = state(SOCK, STRANGE)
     assert (strange.unexplained, strange.unexplained_bytes) == ((STRANGE,), 64.0)
     assert strange.difference == pytest.approx(64 / 2520)
     assert strange.disturbance == pytest.approx(64 / 2558)
-    text = as_text(result("6.18.0", SOCK, STRANGE))
+    text = result_as_text(result("6.18.0", SOCK, STRANGE))
     assert "Unexplained: TIME_WAIT accepted: 64 bytes in kmalloc-64" in text
 
 
-def test_an_unknown_object_counts_only_if_both_takes_have_it() -> None:
+def test_an_unexplained_row_counts_only_if_both_takes_have_it() -> None:
     noise = LabPart("buffer_head", ("buffer_head",), 0.1, 13.0, 0.99, None, None)
-    assert the_quieter(state(SOCK, STRANGE, noise), state(SOCK, STRANGE)).unexplained == (STRANGE,)
-    assert the_quieter(state(SOCK), state(SOCK, noise)).unexplained == ()
+    assert choose_less_disturbed(state(SOCK, STRANGE, noise), state(SOCK, STRANGE)).unexplained == (STRANGE,)
+    assert choose_less_disturbed(state(SOCK), state(SOCK, noise)).unexplained == ()
 
 
-def test_other_programs_sockets_are_said() -> None:
-    crowded = state(SOCK, others=400)
+def test_sockets_of_other_programs_are_reported() -> None:
+    crowded = state(SOCK, other_sockets=400)
     assert crowded.disturbance == 0.05
-    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
+    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"time_wait/accepted": crowded}))
     assert "Disturbed: TIME_WAIT accepted: 400 sockets of other programs came or went" in text
 
 
-def test_known_rows_that_other_programs_use_too_are_said() -> None:
-    doubtful = state(SOCK, doubtful=255.8)
-    assert doubtful.disturbance == pytest.approx(0.1)
-    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": doubtful}))
+def test_uncertain_rows_are_reported() -> None:
+    uncertain = state(SOCK, uncertain_bytes=255.8)
+    assert uncertain.disturbance == pytest.approx(0.1)
+    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": uncertain}))
     assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
 
 
-def test_a_part_that_did_not_follow_is_said() -> None:
+def test_a_predicted_part_that_did_not_grow_is_reported() -> None:
     gone = LabPart("dentry", ("dentry",), 0.0, 0.0, 0.0, 1.0, 195.0)
     assert state(SOCK, gone).disturbance == 1.0
-    assert "Disturbed: CLOSE_WAIT accepted: dentry did not follow" in as_text(result("6.18.0", SOCK, gone))
+    assert "Disturbed: CLOSE_WAIT accepted: dentry did not follow" in result_as_text(result("6.18.0", SOCK, gone))
 
 
-def test_a_catalogue_that_lacks_a_part_is_a_lower_bound() -> None:
+def test_a_prediction_with_a_missing_part_is_a_lower_bound() -> None:
     larger = LabPart("TCP", ("TCP",), 1.1, 2772.0, 1.0, 1.0, 2520.0)
     lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(larger, missing=("blob",))})
-    text = as_text(lacking)
+    text = result_as_text(lacking)
     assert ">= 2520.0  <= +10.00 %" in text
     assert "without what is not known here: blob. DIFFERENCE <=: with that, it would be less." in text
-    found = as_object(lacking)["states"]["close_wait"]
+    found = result_as_json(lacking)["states"]["close_wait"]
     assert (found["complete"], found["missing"], found["difference"]) == (False, ["blob"], 0.1)
 
 
-def test_a_whole_catalogue_is_compared_exactly() -> None:
-    text = as_text(result())
+def test_a_complete_prediction_is_shown_without_bounds() -> None:
+    text = result_as_text(result())
     assert ">=" not in text
     assert "<=" not in text
 
 
-def test_a_saved_result_is_named_for_use() -> None:
-    assert "Saved" not in as_text(result())
-    text = as_text(result(), saved_as="my lab.json")
+def test_the_report_names_the_saved_file() -> None:
+    assert "Saved" not in result_as_text(result())
+    text = result_as_text(result(), saved_as="my lab.json")
     assert text.splitlines()[-1].startswith("Saved: tcptop --lab 'my lab.json' uses it")
 
 
-def test_vectors_say_whether_they_are_in_the_sums() -> None:
-    assert "; beside MEASURED and CATALOGUE." in as_text(result())
+def test_a_note_says_whether_vectors_are_in_the_sums() -> None:
+    assert "; beside MEASURED and CATALOGUE." in result_as_text(result())
     counted = {"close_wait/": state(SOCK, vectors_counted=True)}
-    text = as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
+    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
     assert "; in MEASURED and in CATALOGUE too." in text
 
 
-def test_the_text_is_ascii_and_bounded() -> None:
-    text = as_text(result())
+def test_the_text_is_ascii_and_its_lines_are_short() -> None:
+    text = result_as_text(result())
     assert text.isascii()
     assert text.endswith("\n")
     assert max(map(len, text.splitlines())) < 200
@@ -184,14 +141,14 @@ WORST = (
 
 @pytest.mark.parametrize("columns", [132, 100, 80, 60, 40])
 def test_no_line_is_longer_than_a_terminal_is_wide(columns: int) -> None:
-    text = as_text(result("6.18.0-with-a-long-name.x86_64", *WORST), columns, "/tmp/file")
+    text = result_as_text(result("6.18.0-with-a-long-name.x86_64", *WORST), columns, "/tmp/file")
     assert max(map(len, text.splitlines())) <= columns
-    found = as_object(result())
-    assert max(map(len, compare_text(found, found, columns).splitlines())) <= columns
+    found = result_as_json(result())
+    assert max(map(len, compare_as_text(found, found, columns).splitlines())) <= columns
 
 
-def test_80_columns_lose_nothing_of_the_summary() -> None:
-    text = as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
+def test_80_columns_show_every_column() -> None:
+    text = result_as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
     heads = [line.split("  ") for line in text.splitlines() if line.startswith("  STATE")]
     assert {title.strip() for head in heads for title in head if title} == set(SUMMARY)
     assert {title for title in DETAIL[:-1] if title not in text} == set()
@@ -201,47 +158,47 @@ def test_80_columns_lose_nothing_of_the_summary() -> None:
     assert lines.count("CLOSE_WAIT accepted") == 1
 
 
-def test_a_pipe_gets_the_wide_form() -> None:
-    text = as_text(result())
-    assert text == as_text(result(), 500)
+def test_a_pipe_gets_the_widest_form() -> None:
+    text = result_as_text(result())
+    assert text == result_as_text(result(), 500)
     [head] = [line for line in text.splitlines() if line.startswith("  STATE") and "MEASURED" in line]
     assert head.split() == " ".join(SUMMARY).split()
 
 
-def test_a_narrow_comparison_has_the_million_below() -> None:
-    found = as_object(result())
-    lines = compare_text(found, found, 80).splitlines()
+def test_a_narrow_comparison_has_a_second_table_for_the_million() -> None:
+    found = result_as_json(result())
+    lines = compare_as_text(found, found, 80).splitlines()
     assert [line.split()[1] for line in lines if line.startswith("  STATE")] == ["A", "A"]
     assert sum(line.startswith("  TIME_WAIT accepted") for line in lines) == 2
 
 
-def test_two_kernels_side_by_side() -> None:
+def test_two_kernels_are_compared() -> None:
     larger = LabPart("TCP", ("TCP",), 1.0, 2772.0, 1.0, 1.0, 2772.0)
-    first, second = as_object(result("6.1.0")), as_object(result("7.3.0", larger))
-    found = compared(first, second)
+    first, second = result_as_json(result("6.1.0")), result_as_json(result("7.3.0", larger))
+    found = compare_as_json(first, second)
     assert found["kernels"] == ["6.1.0", "7.3.0"]
     assert found["states"]["time_wait/accepted"] == {
         "bytes": [2520.0, 2772.0],
         "difference": 0.1,
         "bytes_per_million": [2_520_000_000, 2_772_000_000],
     }
-    text = compare_text(first, second)
+    text = compare_as_text(first, second)
     assert text.isascii()
     assert "6.1.0 (A) beside 7.3.0 (B)" in text
     [line] = [line for line in text.splitlines() if "TIME_WAIT accepted" in line]
     assert "2520.0  2772.0      +252.0  +10.00 %  2 403 MiB  2 644 MiB    +240 MiB" in line
 
 
-def test_a_state_that_one_lab_lacks_has_no_difference() -> None:
-    first = as_object(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
-    found = compared(first, as_object(result()))["states"]
+def test_a_state_that_only_one_result_has_has_no_difference() -> None:
+    first = result_as_json(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
+    found = compare_as_json(first, result_as_json(result()))["states"]
     assert found["close_wait"]["bytes"] == [2520.0, 2520.0]
     assert (found["fin_wait2"]["bytes"], found["fin_wait2"]["difference"]) == ([None, 2520.0], None)
 
 
 def test_states_select_their_runs() -> None:
-    assert [run.key for run in runs_of(("time_wait",))] == ["time_wait/accepted", "time_wait/outgoing"]
-    assert runs_of(("established", "fin_wait2", "close_wait", "time_wait")) == RUNS
+    assert [run.key for run in select_runs(("time_wait",))] == ["time_wait/accepted", "time_wait/outgoing"]
+    assert select_runs(("established", "fin_wait2", "close_wait", "time_wait")) == RUNS
 
 
 @pytest.mark.parametrize(
@@ -249,4 +206,4 @@ def test_states_select_their_runs() -> None:
     [(8000, 1.0, 8000), (8000, 3.0, 5332), (8000, 60.0, 4000), (1000, 60.0, 1000)],
 )
 def test_a_slow_machine_gets_fewer_connections(connections: int, control_s: float, expected: int) -> None:
-    assert affordable(connections, control_s, 8) == expected
+    assert affordable_connections(connections, control_s, 8) == expected

@@ -1,4 +1,4 @@
-"""Samples as folders, and back without a changed byte; and folders from anywhere."""
+"""Exports: samples written as folders and read back unchanged, and hostile folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import RECORDINGS, snapshot_of, tree
-from samples import Whole, one_line, phases, reading, record
+from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
 
 from tcptop.accounting import account
 from tcptop.commands.import_samples import copy_samples
@@ -21,7 +21,7 @@ from tcptop.recording.bundle import Bundle
 from tcptop.recording.export import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.recording import KeptSample
+from tcptop.recording.recording import RecordedSample
 from tcptop.report.as_json import as_json
 from tcptop.sampling.sampler import SourceRead
 
@@ -29,21 +29,21 @@ SAMPLES = 7
 
 
 @pytest.fixture(scope="module")
-def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+def recorded_file(tmp_path_factory: pytest.TempPathFactory) -> IntactRecording:
     file = tmp_path_factory.mktemp("whole") / "recording"
-    return Whole(file, record(file, phases("6.1-4n"), SAMPLES))
+    return IntactRecording(file, record(file, phase_trees("6.1-4n"), SAMPLES))
 
 
-def imported(source: Path, file: Path) -> None:
+def import_into(source: Path, file: Path) -> None:
     recorder = Recorder(str(file))
     try:
-        with reading(source) as recording:
+        with recording_at(source) as recording:
             copy_samples(recording, range(len(recording)), recorder)
     finally:
         recorder.close()
 
 
-def same_trees(one: Path, other: Path) -> bool:
+def are_same_trees(one: Path, other: Path) -> bool:
     """Whether two folders hold the same names, links and bytes."""
     names = [{path.relative_to(root) for path in root.rglob("*")} for root in (one, other)]
     if names[0] != names[1]:
@@ -60,44 +60,44 @@ def same_trees(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("kernel", ["5.10-4n", "6.1-4n", "6.12-arm64-16k-4n", "7.3-4n"])
-def test_out_and_back(kernel: str, tmp_path: Path) -> None:
+def test_export_and_import_keep_every_sample(kernel: str, tmp_path: Path) -> None:
     file, folder = tmp_path / "recording", tmp_path / "folder"
-    shown = record(file, phases(kernel), SAMPLES)
-    with reading(file) as recording:
+    live = record(file, phase_trees(kernel), SAMPLES)
+    with recording_at(file) as recording:
         export(recording, range(SAMPLES), str(folder))
-    with reading(folder) as recording:
-        assert [recording.snapshot(index) for index in range(SAMPLES)] == shown
-        assert recording.taken_at_unix_s(3) == shown[3].taken_at_unix_s
-    imported(folder, tmp_path / "back")
-    with reading(tmp_path / "back") as recording:
-        assert [recording.snapshot(index) for index in range(SAMPLES)] == shown
+    with recording_at(folder) as recording:
+        assert [recording.snapshot(index) for index in range(SAMPLES)] == live
+        assert recording.taken_at_unix_s(3) == live[3].taken_at_unix_s
+    import_into(folder, tmp_path / "back")
+    with recording_at(tmp_path / "back") as recording:
+        assert [recording.snapshot(index) for index in range(SAMPLES)] == live
         export(recording, range(SAMPLES), str(tmp_path / "again"))
-    assert same_trees(folder, tmp_path / "again")
+    assert are_same_trees(folder, tmp_path / "again")
 
 
 @pytest.mark.parametrize("kernel", RECORDINGS)
-def test_a_sample_is_a_saved_tree(kernel: str, tmp_path: Path) -> None:
-    """What --root makes of an exported sample is what it makes of the tree that was recorded."""
+def test_an_exported_sample_is_a_saved_tree(kernel: str, tmp_path: Path) -> None:
+    """With --root, an exported sample gives the same readings as the tree that was recorded."""
     file, folder = tmp_path / "recording", tmp_path / "folder"
     phase = RECORDINGS[kernel][-1]
     record(file, [tree(kernel, phase)], 1)
-    with reading(file) as recording:
+    with recording_at(file) as recording:
         export(recording, range(1), str(folder))
-    was, found = snapshot_of(tree(kernel, phase)), snapshot_of(folder / "000001")
+    original, exported = snapshot_of(tree(kernel, phase)), snapshot_of(folder / "000001")
     for name in ("slabinfo", "slab_counts", "slab_sizes", "zoneinfo", "buddyinfo", "sockstat", "topology", "meminfo"):
-        assert getattr(found, name).value == getattr(was, name).value, name
-    assert found.slab_links.value is not None
-    assert was.slab_links.value is not None
-    assert found.slab_links.value.group_of == was.slab_links.value.group_of
+        assert getattr(exported, name).value == getattr(original, name).value, name
+    assert exported.slab_links.value is not None
+    assert original.slab_links.value is not None
+    assert exported.slab_links.value.group_of == original.slab_links.value.group_of
 
 
-def test_a_saved_tree_becomes_a_recording(tmp_path: Path) -> None:
+def test_a_saved_tree_is_imported(tmp_path: Path) -> None:
     root = tree("6.1-4n", "established")
-    imported(root, tmp_path / "recording")
-    with reading(tmp_path / "recording") as recording:
-        found = recording.snapshot(0)
-    assert found.slabinfo.value == snapshot_of(root).slabinfo.value
-    assert (found.live, found.place, found.taken_at_unix_s) == (False, str(root), None)
+    import_into(root, tmp_path / "recording")
+    with recording_at(tmp_path / "recording") as recording:
+        snapshot = recording.snapshot(0)
+    assert snapshot.slabinfo.value == snapshot_of(root).slabinfo.value
+    assert (snapshot.live, snapshot.place, snapshot.taken_at_unix_s) == (False, str(root), None)
 
 
 PATHS = (
@@ -117,8 +117,8 @@ PATHS = (
 )
 
 
-def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> None:
-    shown = recorded_file.shown
+def test_hostile_paths_stay_in_the_export_folder(recorded_file: IntactRecording, tmp_path: Path) -> None:
+    live = recorded_file.live_snapshots
     outside = tmp_path / "outside"
     outside.mkdir()
     links = FolderRead(
@@ -127,18 +127,18 @@ def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> 
         None,
         0,
     )
-    reading_ = shown[0].slabinfo
+    live_reading = live[0].slabinfo
     answers: Bundle = (links, *(FileRead(path, path.encode(), None, 0) for path in PATHS))
-    sample = KeptSample(shown[0], (SourceRead("slabinfo", reading_, answers, ()),))
+    sample = RecordedSample(live[0], (SourceRead("slabinfo", live_reading, answers, ()),))
 
     class Hostile:
-        def kept(self, _: int) -> KeptSample:
+        def sample(self, _: int) -> RecordedSample:
             return sample
 
-        def damaged(self, _: int) -> str | None:
+        def damage(self, _: int) -> str | None:
             return None
 
-    export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # all that an export asks for
+    export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # an export calls no other method
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
     assert not list(outside.iterdir())
     folder = tmp_path / "folder/000001"
@@ -147,16 +147,15 @@ def test_an_export_stays_in_its_folder(recorded_file: Whole, tmp_path: Path) -> 
         if path.is_symlink():
             assert "/" not in str(path.readlink())
     assert (folder / "sys/kernel/slab/ok").readlink() == Path(":0000064")
-    with reading(tmp_path / "folder") as recording:
-        kept = recording.kept(0)
-        [read] = [each for each in kept.reads if each.source == "slabinfo"]
-        assert [(each.path, each.data) for each in read.answers if isinstance(each, FileRead)] == [
+    with recording_at(tmp_path / "folder") as recording:
+        [read] = [read for read in recording.sample(0).reads if read.source == "slabinfo"]
+        assert [(answer.path, answer.data) for answer in read.answers if isinstance(answer, FileRead)] == [
             (path, path.encode()) for path in PATHS
         ]
 
 
-def test_an_export_is_not_written_into_a_folder_that_is_there(recorded_file: Whole, tmp_path: Path) -> None:
-    with reading(recorded_file.path) as recording, pytest.raises(TcptopError, match="is there already"):
+def test_export_refuses_an_existing_folder(recorded_file: IntactRecording, tmp_path: Path) -> None:
+    with recording_at(recorded_file.path) as recording, pytest.raises(TcptopError, match="already exists"):
         export(recording, range(1), str(tmp_path))
     assert not list(tmp_path.iterdir())
 
@@ -171,15 +170,17 @@ def test_an_export_is_not_written_into_a_folder_that_is_there(recorded_file: Who
         {"tcptop_export": None},
     ],
 )
-def test_an_export_whose_list_is_no_list(change: dict[str, object], recorded_file: Whole, tmp_path: Path) -> None:
+def test_an_export_whose_list_is_no_list(
+    change: dict[str, object], recorded_file: IntactRecording, tmp_path: Path
+) -> None:
     folder = tmp_path / "folder"
-    with reading(recorded_file.path) as recording:
+    with recording_at(recorded_file.path) as recording:
         export(recording, range(1), str(folder))
-    found = json.loads((folder / "recording.json").read_text())
-    (folder / "recording.json").write_text(json.dumps(found | change))
+    listing = json.loads((folder / "recording.json").read_text())
+    (folder / "recording.json").write_text(json.dumps(listing | change))
     with pytest.raises(TcptopError) as raised:
         open_recording(str(folder))
-    assert one_line(str(raised.value))
+    assert is_one_line(str(raised.value))
 
 
 json_values = st.recursive(
@@ -189,45 +190,45 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     field=st.sampled_from(["taken_at_s", "answers", "state", "before", "sockstat_answers", "every_s", "read_us"]),
     source=st.sampled_from(["slabinfo", "sockstat", "btf", "slab_links"]),
     value=json_values,
 )
-def test_an_export_with_anything_in_a_sample(
+def test_arbitrary_json_in_a_sample_is_damage_at_most(
     field: str,
     source: str,
     value: object,
-    recorded_file: Whole,
+    recorded_file: IntactRecording,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "exported"
     if not folder.exists():
-        with reading(recorded_file.path) as recording:
+        with recording_at(recorded_file.path) as recording:
             export(recording, range(1), str(folder))
-        shutil.copy(folder / "000001/sample.json", folder / "as_it_was")
-    found = json.loads((folder / "as_it_was").read_text())
-    found["sources"][source][field] = value
-    (folder / "000001/sample.json").write_text(json.dumps(found))
-    with reading(folder) as recording:
-        damaged = recording.damaged(0)
-        assert damaged is None or one_line(damaged)
+        shutil.copy(folder / "000001/sample.json", folder / "original.json")
+    document = json.loads((folder / "original.json").read_text())
+    document["sources"][source][field] = value
+    (folder / "000001/sample.json").write_text(json.dumps(document))
+    with recording_at(folder) as recording:
+        damage = recording.damage(0)
+        assert damage is None or is_one_line(damage)
         json.loads(as_json(account(recording.snapshot(0))))
 
 
-def test_an_export_that_leads_out_of_its_folder(recorded_file: Whole, tmp_path: Path) -> None:
+def test_a_sample_cannot_refer_to_files_outside_of_the_export(recorded_file: IntactRecording, tmp_path: Path) -> None:
     folder, secret = tmp_path / "folder", tmp_path / "secret"
     secret.write_text("slabinfo - version: 2.1\n")
-    with reading(recorded_file.path) as recording:
+    with recording_at(recorded_file.path) as recording:
         export(recording, range(1), str(folder))
     sample = folder / "000001/sample.json"
-    for place in ("../../secret", "link", str(secret)):
+    for file in ("../../secret", "link", str(secret)):
         (folder / "000001/link").unlink(missing_ok=True)
         (folder / "000001/link").symlink_to(secret)
-        found = json.loads(sample.read_text())
-        found["sources"]["slabinfo"]["answers"] = [{"path": "proc/slabinfo", "file": place}]
-        sample.write_text(json.dumps(found))
-        with reading(folder) as recording:
+        document = json.loads(sample.read_text())
+        document["sources"]["slabinfo"]["answers"] = [{"path": "proc/slabinfo", "file": file}]
+        sample.write_text(json.dumps(document))
+        with recording_at(folder) as recording:
             assert recording.snapshot(0).slabinfo.value is None
-            assert "slabinfo" in (recording.damaged(0) or "")
+            assert "slabinfo" in (recording.damage(0) or "")

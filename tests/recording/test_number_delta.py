@@ -1,17 +1,17 @@
-"""Differences of texts: every pair has one, and it is short where only numbers differ."""
+"""Deltas of texts: every pair has one, and it is short if only numbers differ."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import RECORDINGS, text
 
-from tcptop.recording.number_delta import delta, patched
+from tcptop.recording.number_delta import apply_delta, make_delta
 
-MOST = 1 << 20
+MAX_BYTES = 1 << 20
 FILES = ("proc/slabinfo", "proc/zoneinfo", "proc/buddyinfo", "proc/net/sockstat", "proc/meminfo")
 
 PIECES = (b"a", b" ", b"  ", b"0", b"7", b"12", b"999", b"00", b":", b"-", b"184467440737095516160")
@@ -19,23 +19,25 @@ PIECES = (b"a", b" ", b"  ", b"0", b"7", b"12", b"999", b"00", b":", b"-", b"184
 lines = st.lists(st.lists(st.sampled_from(PIECES)).map(b"".join)).map(b"\n".join)
 
 
+@settings(deadline=None)
 @given(lines, lines)
-def test_what_looks_like_a_kernel_file_comes_back(old: bytes, new: bytes) -> None:
-    assert patched(old, delta(old, new), MOST) == new
+def test_text_like_a_kernel_file_round_trips(old: bytes, new: bytes) -> None:
+    assert apply_delta(old, make_delta(old, new), MAX_BYTES) == new
 
 
+@settings(deadline=None)
 @given(st.binary(), st.binary())
-def test_any_bytes_come_back(old: bytes, new: bytes) -> None:
-    assert patched(old, delta(old, new), MOST) == new
+def test_any_bytes_round_trip(old: bytes, new: bytes) -> None:
+    assert apply_delta(old, make_delta(old, new), MAX_BYTES) == new
 
 
 @pytest.mark.parametrize("kernel", RECORDINGS)
 @pytest.mark.parametrize("path", FILES)
-def test_two_reads_of_a_kernel_file(kernel: str, path: str) -> None:
+def test_two_reads_of_a_kernel_file_round_trip(kernel: str, path: str) -> None:
     first, *others = [text(kernel, phase, path).encode() for phase in RECORDINGS[kernel]]
     for other in others:
-        difference = delta(first, other)
-        assert patched(first, difference, MOST) == other
+        difference = make_delta(first, other)
+        assert apply_delta(first, difference, MAX_BYTES) == other
         assert len(difference) < len(other)
 
 
@@ -47,19 +49,20 @@ def test_two_reads_of_a_kernel_file(kernel: str, path: str) -> None:
         (b"TCP: inuse 9 orphan 0 tw 10\n", b"TCP: inuse 10 orphan 0 tw 9\n"),
     ],
 )
-def test_numbers_alone_take_a_byte_or_two_each(old: bytes, new: bytes) -> None:
-    difference = delta(old, new)
-    assert patched(old, difference, MOST) == new
+def test_a_changed_number_takes_a_byte_or_two(old: bytes, new: bytes) -> None:
+    difference = make_delta(old, new)
+    assert apply_delta(old, difference, MAX_BYTES) == new
     assert len(difference) <= 1 + 1 + 2 + 2 * 2
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60))
-def test_any_difference_gives_a_text_or_a_value_error(old: bytes, difference: bytes) -> None:
+def test_any_delta_applies_or_raises_value_error(old: bytes, difference: bytes) -> None:
     with suppress(ValueError):
-        assert len(patched(old, difference, MOST)) <= MOST
+        assert len(apply_delta(old, difference, MAX_BYTES)) <= MAX_BYTES
 
 
-def test_a_difference_cannot_make_more_than_it_may() -> None:
+def test_the_size_of_the_result_is_limited() -> None:
     old = b"x" * 100
     with pytest.raises(ValueError, match="too much"):
-        patched(old, delta(old, b"y" * 100), 99)
+        apply_delta(old, make_delta(old, b"y" * 100), 99)

@@ -1,4 +1,4 @@
-"""What a live sampler does beside reading: sources that are late or fail, a start in the middle, large files."""
+"""Recorder with a live sampler: late and failed sources, a start while sampling, large files, concurrent readers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from recorded import MemoryHost
-from samples import PlayedHost, phases, reading
+from samples import TreeSequenceHost, phase_trees, recording_at
 
 from tcptop.hosts.host import Identity
 from tcptop.recording.recorder import Bounds, Recorder
@@ -21,7 +21,7 @@ LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace="/hos
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now_s = 77.5
@@ -36,27 +36,27 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def host() -> Iterator[PlayedHost]:
-    host = PlayedHost(phases("6.1-4n"))
+def host() -> Iterator[TreeSequenceHost]:
+    host = TreeSequenceHost(phase_trees("6.1-4n"))
     yield host
     host.close()
 
 
-def assert_replayed(file: Path, shown: list[Snapshot]) -> None:
-    with reading(file) as recording:
-        for index in reversed(range(len(shown))):
-            assert recording.damaged(index) is None
-            assert recording.snapshot(index) == shown[index]
+def assert_replayed(file: Path, live: list[Snapshot]) -> None:
+    with recording_at(file) as recording:
+        for index in reversed(range(len(live))):
+            assert recording.damage(index) is None
+            assert recording.snapshot(index) == live[index]
 
 
-def test_sources_that_are_late_or_fail(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
+def test_late_and_failed_sources(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     slabinfo, meminfo = (
         next(source for source in kernel_sources() if source.name == name) for name in ("slabinfo", "meminfo")
     )
-    shown: list[Snapshot] = []
+    live: list[Snapshot] = []
     for turn in range(2 * BLOCK_SAMPLES):
         if turn % 7 in (2, 3, 4) or turn == BLOCK_SAMPLES:
             sampler.mark_late(slabinfo, turn + 0.5)
@@ -64,45 +64,45 @@ def test_sources_that_are_late_or_fail(host: PlayedHost, clock: Clock, tmp_path:
             read_due(sampler)
         if turn % 11 == 5:
             sampler.mark_failed(meminfo, RuntimeError("strange \x1b[2J"))
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         host.turn += 1
         clock.now_s += 1
     recorder.close()
-    assert {each.slabinfo.state for each in shown} == {"ok", "late"}
-    assert {each.meminfo.state for each in shown} >= {"ok", "failed"}
-    assert_replayed(file, shown)
+    assert {snapshot.slabinfo.state for snapshot in live} == {"ok", "late"}
+    assert {snapshot.meminfo.state for snapshot in live} >= {"ok", "failed"}
+    assert_replayed(file, live)
 
 
-def test_a_recording_that_begins_in_the_middle(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
-    """As the key of a screen would begin it: what was read before is read again, so that it is kept."""
+def test_a_recording_that_begins_while_sampling(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
+    """As the record key of the screen does: every source is read again, so that all of it is recorded."""
     file = tmp_path / "recording"
     sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock)
     for _ in range(3):
         read_due(sampler)
         clock.now_s += 1
     recorder = Recorder(str(file))
-    sampler.keep(recorder.keep)
-    shown: list[Snapshot] = []
+    sampler.set_on_read(recorder.add_read)
+    live: list[Snapshot] = []
     for _ in range(5):
         read_due(sampler)
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         host.turn += 1
         clock.now_s += 1
-    sampler.keep(None)
+    sampler.set_on_read(None)
     read_due(sampler)
     recorder.close()
-    with reading(file) as recording:
-        # The reading before the first was not kept, so the first makes no rate.
-        assert recording.snapshot(0).slabinfo.value == shown[0].slabinfo.value
-        assert recording.snapshot(0).sysctls.value == shown[0].sysctls.value
-        assert [recording.snapshot(index) for index in range(1, 5)] == shown[1:]
+    with recording_at(file) as recording:
+        # The reading before the first was not recorded, so the first sample has no rates.
+        assert recording.snapshot(0).slabinfo.value == live[0].slabinfo.value
+        assert recording.snapshot(0).sysctls.value == live[0].sysctls.value
+        assert [recording.snapshot(index) for index in range(1, 5)] == live[1:]
 
 
 @pytest.fixture
-def with_btf() -> MemoryHost:
-    """A kernel whose BTF is as large as a real one's, and looked for since slabinfo is refused."""
+def btf_host() -> MemoryHost:
+    """A kernel with a BTF file of realistic size, which is read because slabinfo is refused."""
     return MemoryHost(
         files={
             "sys/kernel/btf/vmlinux": random.Random(1).randbytes(1_500_000),
@@ -114,40 +114,40 @@ def with_btf() -> MemoryHost:
     )
 
 
-def test_a_large_file_is_kept_once(with_btf: MemoryHost, clock: Clock, tmp_path: Path) -> None:
+def test_a_large_file_is_stored_once(btf_host: MemoryHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(size_bytes=2_500_000))
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
-    shown: list[Snapshot] = []
+    sampler = Sampler(btf_host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
+    live: list[Snapshot] = []
     for _ in range(4 * BLOCK_SAMPLES):
         read_due(sampler)
-        shown.append(sampler.snapshot())
-        recorder.write(shown[-1])
+        live.append(sampler.snapshot())
+        recorder.write(live[-1])
         clock.now_s += 1
     recorder.close()
-    assert shown[-1].btf.state == "strange"
+    assert live[-1].btf.state == "strange"
     assert file.stat().st_size < 1_700_000
-    assert_replayed(file, shown)
+    assert_replayed(file, live)
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE content SET data = substr(data, 1, 1000000)")
     connection.close()
-    with reading(file) as recording:
-        assert "btf" in (recording.damaged(9) or "")
+    with recording_at(file) as recording:
+        assert "btf" in (recording.damage(9) or "")
         assert recording.snapshot(9).btf.state == "failed"
-        assert recording.snapshot(9).sockstat == shown[9].sockstat
+        assert recording.snapshot(9).sockstat == live[9].sockstat
 
 
-def test_a_large_file_goes_with_the_last_block_that_needs_it(
-    with_btf: MemoryHost, clock: Clock, tmp_path: Path
+def test_a_large_file_is_dropped_with_the_last_block_that_uses_it(
+    btf_host: MemoryHost, clock: Clock, tmp_path: Path
 ) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file), Bounds(age_s=BLOCK_SAMPLES))
-    files = dict(with_btf.files)
-    sampler = Sampler(with_btf, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    files = dict(btf_host.files)
+    sampler = Sampler(btf_host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for turn in range(4 * BLOCK_SAMPLES):
-        if turn == 20:  # as after an update of the kernel
-            with_btf.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
-            sampler.make_due()
+        if turn == 20:  # as if the kernel had been updated
+            btf_host.files = files | {"sys/kernel/btf/vmlinux": random.Random(2).randbytes(1_400_000)}
+            sampler.make_all_due()
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1
@@ -156,20 +156,20 @@ def test_a_large_file_goes_with_the_last_block_that_needs_it(
     assert connection.execute("SELECT count(*) FROM content").fetchone() == (1,)
     connection.close()
     assert_replayed(file, [])
-    with reading(file) as recording:
-        assert recording.damaged(0) is None
+    with recording_at(file) as recording:
+        assert recording.damage(0) is None
         assert recording.snapshot(0).btf.state == "strange"
 
 
-def test_it_is_read_while_it_is_written(host: PlayedHost, clock: Clock, tmp_path: Path) -> None:
+def test_a_recording_is_readable_while_it_is_written(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:
     file = tmp_path / "recording"
     recorder = Recorder(str(file))
-    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, kept=recorder.keep)
+    sampler = Sampler(host, kernel_sources(), monotonic=clock, unix_time=clock, on_read=recorder.add_read)
     for count in range(1, 6):
         read_due(sampler)
         recorder.write(sampler.snapshot())
         clock.now_s += 1
-        with reading(file) as recording:
+        with recording_at(file) as recording:
             assert len(recording) == count
-            assert recording.damaged(count - 1) is None
+            assert recording.damage(count - 1) is None
     recorder.close()

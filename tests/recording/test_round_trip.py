@@ -1,4 +1,4 @@
-"""What was shown live is what is shown again: every recorded kernel, every sample, in any order."""
+"""Replayed snapshots equal the live ones: every recorded kernel, every sample, in any order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import RECORDINGS, counters, each_kernel, each_recording, snapshot_of, tree
-from samples import STARTED_UNIX_S, phases, reading, record
+from samples import STARTED_UNIX_S, phase_trees, record, recording_at
 
-from tcptop.recording.bundle import put_bundle, resolved, taken_bundle
-from tcptop.recording.floats import base_ns, put_time, taken_time
+from tcptop.recording.bundle import load_shared_files, read_bundle, write_bundle
+from tcptop.recording.floats import base_ns, read_time, write_time
 from tcptop.recording.opening import open_recording
 from tcptop.recording.sample_record import BLOCK_SAMPLES
 from tcptop.recording.source_numbers import SOURCES
@@ -21,25 +21,25 @@ from tcptop.sampling.sampler import kernel_sources
 
 
 @each_kernel
-def test_every_sample_comes_back(kernel: str, tmp_path: Path) -> None:
+def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    shown = record(file, phases(kernel), 2 * BLOCK_SAMPLES + 5)
-    with reading(file) as recording:
-        assert len(recording) == len(shown)
-        order = list(range(len(shown)))
+    live = record(file, phase_trees(kernel), 2 * BLOCK_SAMPLES + 5)
+    with recording_at(file) as recording:
+        assert len(recording) == len(live)
+        order = list(range(len(live)))
         random.Random(kernel).shuffle(order)
         for index in order:
-            assert recording.damaged(index) is None
-            assert recording.snapshot(index) == shown[index]
-            assert recording.taken_at_unix_s(index) == shown[index].taken_at_unix_s
+            assert recording.damage(index) is None
+            assert recording.snapshot(index) == live[index]
+            assert recording.taken_at_unix_s(index) == live[index].taken_at_unix_s
 
 
 def test_samples_differ(tmp_path: Path) -> None:
-    """The test above would hold for a recording of one and the same sample, too."""
-    shown = record(tmp_path / "recording", phases("6.1-4n"), 4)
-    assert len({each.slabinfo.value for each in shown}) == 4
-    assert len({each.buddyinfo.value for each in shown}) == 4
-    assert shown[3].slabinfo.before is not None
+    """Guards the test above, which would also pass for identical samples."""
+    live = record(tmp_path / "recording", phase_trees("6.1-4n"), 4)
+    assert len({snapshot.slabinfo.value for snapshot in live}) == 4
+    assert len({snapshot.buddyinfo.value for snapshot in live}) == 4
+    assert live[3].slabinfo.before is not None
 
 
 @each_recording
@@ -51,32 +51,33 @@ def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> N
         live = snapshot_of(tree(kernel, phase))
         assert recording.snapshot(0).slabinfo.value == live.slabinfo.value
         assert recording.snapshot(0).zoneinfo.value == live.zoneinfo.value
-        assert recording.summary(0).allocated == (live.sockstat.value.allocated if live.sockstat.value else None)
+        sockstat = live.sockstat.value
+        assert recording.timeline_counts(0).allocated == (sockstat.allocated if sockstat else None)
     finally:
         recording.close()
 
 
-def test_the_time_line(tmp_path: Path) -> None:
+def test_timeline_counts(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    record(file, phases("6.1-4n"), 5)
-    with reading(file) as recording:
-        found = [recording.summary(index) for index in range(5)]
-    told = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
-    assert [(each.allocated, each.time_wait) for each in found] == [(each["alloc"], each["tw"]) for each in told]
+    record(file, phase_trees("6.1-4n"), 5)
+    with recording_at(file) as recording:
+        counts = [recording.timeline_counts(index) for index in range(5)]
+    expected = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
+    assert counts == [(sockstat["alloc"], sockstat["tw"]) for sockstat in expected]
 
 
-def test_a_recording_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_a_second_recorder_appends_to_the_file(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    first = record(file, phases("6.1-1n"), 7)
-    second = record(file, phases("6.12-4n"), 3)
-    with reading(file) as recording:
+    first = record(file, phase_trees("6.1-1n"), 7)
+    second = record(file, phase_trees("6.12-4n"), 3)
+    with recording_at(file) as recording:
         assert [recording.snapshot(index) for index in range(10)] == first + second
 
 
 def test_times(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    record(file, phases("6.1-1n"), 2)
-    with reading(file) as recording:
+    record(file, phase_trees("6.1-1n"), 2)
+    with recording_at(file) as recording:
         assert recording.taken_at_unix_s(0) == STARTED_UNIX_S
         assert recording.taken_at_unix_s(1) == STARTED_UNIX_S + 1.000244140625
 
@@ -85,35 +86,37 @@ def test_every_source_has_a_number() -> None:
     assert sorted(source.name for source in kernel_sources()) == sorted(SOURCES)
 
 
+@settings(deadline=None)
 @given(st.none() | st.floats(allow_nan=False), st.integers(0, 1 << 60))
-def test_a_time_comes_back_to_the_bit(time_s: float | None, base: int) -> None:
+def test_a_time_round_trips_exactly(time_s: float | None, base: int) -> None:
     out = bytearray()
-    put_time(out, time_s, base)
-    assert taken_time(Reader(bytes(out)), base) == time_s
+    write_time(out, time_s, base)
+    assert read_time(Reader(bytes(out)), base) == time_s
 
 
+@settings(deadline=None)
 @given(st.floats(1, 1e8))
 def test_a_time_near_its_base_is_short(time_s: float) -> None:
-    counted = round(time_s * 1e9) / 1e9
+    rounded_s = round(time_s * 1e9) / 1e9
     out = bytearray()
-    put_time(out, counted, base_ns(counted))
+    write_time(out, rounded_s, base_ns(rounded_s))
     assert len(out) <= 2
 
 
-@pytest.mark.parametrize("put_in", [b"", b"\xff" * 40, b"\x01\x03abc\x09"])
-def test_what_is_no_bundle(put_in: bytes) -> None:
-    reader = Reader(put_in)
+@pytest.mark.parametrize("data", [b"", b"\xff" * 40, b"\x01\x03abc\x09"])
+def test_invalid_bundles(data: bytes) -> None:
+    reader = Reader(data)
     with pytest.raises(ValueError, match=r"."):
-        taken_bundle(reader)
+        read_bundle(reader)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_bundle_or_a_value_error(data: bytes) -> None:
+def test_any_bytes_parse_as_a_bundle_or_raise_value_error(data: bytes) -> None:
     try:
-        bundle = taken_bundle(Reader(data))
+        bundle = read_bundle(Reader(data))
     except ValueError:
         return
     out = bytearray()
-    put_bundle(out, resolved(bundle, lambda digest: digest), lambda _: None)
-    assert len(taken_bundle(Reader(bytes(out)))) == len(bundle)
+    write_bundle(out, load_shared_files(bundle, lambda digest: digest), lambda _: None)
+    assert len(read_bundle(Reader(bytes(out)))) == len(bundle)

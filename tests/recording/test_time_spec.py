@@ -1,4 +1,4 @@
-"""Moments as people type them. The tests run in UTC; other zones are set where they matter."""
+"""Times as users type them. Tests run in UTC; one sets another zone."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from samples import phases, reading, record
+from samples import phase_trees, record, recording_at
 
 from tcptop.commands.time_options import join_offsets
 from tcptop.errors import TcptopError
-from tcptop.recording.time_spec import TimeRange, moment_unix_s, select_samples
+from tcptop.recording.time_spec import TimeRange, parse_time, select_samples
 
 FIRST = datetime(2026, 11, 22, 22, 0, 0, 250_000, timezone.utc).timestamp()
 LAST = FIRST + 7200
@@ -26,13 +26,13 @@ def utc(*parts: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "expected"),
     [
         ("22:30", utc(2026, 11, 22, 22, 30)),
         ("22:30:15", utc(2026, 11, 22, 22, 30, 15)),
         ("22:30:15.5", utc(2026, 11, 22, 22, 30, 15, 500_000)),
-        ("22:00:00", utc(2026, 11, 22, 22, 0)),  # the second that it began in
-        ("21:59:59", utc(2026, 11, 23, 21, 59, 59)),  # the next such time
+        ("22:00:00", utc(2026, 11, 22, 22, 0)),  # the second in which the recording begins
+        ("21:59:59", utc(2026, 11, 23, 21, 59, 59)),  # on the next day
         ("0:10", utc(2026, 11, 23, 0, 10)),
         ("2026-11-22T23:04:31", utc(2026, 11, 22, 23, 4, 31)),
         ("2026-11-22 23:04", utc(2026, 11, 22, 23, 4)),
@@ -46,21 +46,21 @@ def utc(*parts: int) -> float:
         ("-1.5h", LAST - 5400),
     ],
 )
-def test_what_people_type(text: str, moment: float | None) -> None:
-    if moment is None:
+def test_accepted_times(text: str, expected: float | None) -> None:
+    if expected is None:
         with pytest.raises(ValueError, match="12:04:31"):
-            moment_unix_s(text, FIRST, LAST)
+            parse_time(text, FIRST, LAST)
     else:
-        assert moment_unix_s(text, FIRST, LAST) == moment
+        assert parse_time(text, FIRST, LAST) == expected
 
 
 def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     try:
-        assert moment_unix_s("2026-11-23T04:00:00", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
-        assert moment_unix_s("04:00", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
-        assert moment_unix_s("22:15Z", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
+        assert parse_time("2026-11-23T04:00:00", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
+        assert parse_time("04:00", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
+        assert parse_time("22:15Z", FIRST, LAST) == utc(2026, 11, 22, 22, 15)
     finally:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()
@@ -69,26 +69,27 @@ def test_a_time_without_a_zone_is_local(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     "text", ["", "noon", "25:00", "12:60", "2026-02-30", "2026-13-01T00:00", "12:04:31 ;", "+", "-x"]
 )
-def test_what_is_no_moment(text: str) -> None:
+def test_invalid_times(text: str) -> None:
     with pytest.raises(ValueError, match="12:04:31"):
-        moment_unix_s(text, FIRST, LAST)
+        parse_time(text, FIRST, LAST)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20), st.floats(-1e11, 1e11))
-def test_any_text_is_a_moment_or_a_value_error(text: str, first: float) -> None:
+def test_any_text_parses_or_raises_value_error(text: str, first: float) -> None:
     with suppress(ValueError):
-        assert math.isfinite(moment_unix_s(text, first, first + 10))
+        assert math.isfinite(parse_time(text, first, first + 10))
 
 
-def test_offsets_are_no_options() -> None:
+def test_negative_offsets_are_joined_to_their_option() -> None:
     assert join_offsets(["-r", "x", "--at", "-5m", "--to", "+5", "-o"]) == ["-r", "x", "--at=-5m", "--to", "+5", "-o"]
     assert join_offsets(["--from", "-d", "5"]) == ["--from", "-d", "5"]
 
 
-def test_samples_are_chosen(tmp_path: Path) -> None:
+def test_select_samples(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    record(file, phases("6.1-1n"), 30)  # from 12:00:00.25 on, a little more than a second apart
-    with reading(file) as recording:
+    record(file, phase_trees("6.1-1n"), 30)  # from 12:00:00.25 on, slightly more than a second apart
+    with recording_at(file) as recording:
         assert select_samples(recording, TimeRange()) == range(30)
         assert select_samples(recording, TimeRange(at="12:00:10")) == range(10, 11)
         assert select_samples(recording, TimeRange(at="12:00:10.9")) == range(11, 12)
@@ -97,15 +98,19 @@ def test_samples_are_chosen(tmp_path: Path) -> None:
         assert select_samples(recording, TimeRange(first="12:00:10", last="12:00:12")) == range(10, 12)
         assert select_samples(recording, TimeRange(first="-2.5")) == range(27, 30)
         assert select_samples(recording, TimeRange(last="+1")) == range(1)
-        for choice in (TimeRange(at="12:05"), TimeRange(first="12:05"), TimeRange(first="12:00:11.5", last="12:00:12")):
+        for time_range in (
+            TimeRange(at="12:05"),
+            TimeRange(first="12:05"),
+            TimeRange(first="12:00:11.5", last="12:00:12"),
+        ):
             with pytest.raises(TcptopError, match="it holds 2026-11-22 12:00:00 to 2026-11-22 12:00:29"):
-                select_samples(recording, choice)
+                select_samples(recording, time_range)
         with pytest.raises(TcptopError, match="without --from"):
             select_samples(recording, TimeRange(at="12:00", first="12:00"))
         with pytest.raises(TcptopError, match=r"--to: .*not 'x'"):
             select_samples(recording, TimeRange(last="x"))
 
 
-def test_a_saved_tree_has_no_times() -> None:
-    with reading(phases("6.1-1n")[0]) as recording, pytest.raises(TcptopError, match="no times"):
+def test_a_saved_tree_cannot_be_selected_by_time() -> None:
+    with recording_at(phase_trees("6.1-1n")[0]) as recording, pytest.raises(TcptopError, match="no times"):
         select_samples(recording, TimeRange(at="12:00"))

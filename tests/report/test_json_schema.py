@@ -1,4 +1,4 @@
-"""The JSON is a contract: exactly these keys, everywhere and always; what is not known is null."""
+"""The schema of --json: exactly these keys, always; unknown values are null."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from recorded import (
     FOLDER,
     RECORDINGS,
-    copied,
+    copy_recording,
     each_kernel,
     each_recording,
     ledger,
     ledger_of,
-    looked_at,
     slab_rows,
+    take_snapshot,
     text,
-    written,
+    write_tree,
 )
 
 from tcptop.accounting import account
@@ -156,19 +156,19 @@ WALL = {"wall", "concerns", "unit", "used", "most", "room_sockets", "scope", "no
 STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
 
 
-def check(found: Json) -> None:
-    """Every key of the contract, and no other."""
-    assert found.keys() == TOP
-    assert found["schema"] == 1
-    assert found["host"].keys() == HOST
-    assert found["sockets"].keys() == SOCKETS
-    for cache in found["caches"]:
+def assert_schema(report: Json) -> None:
+    """Asserts that the object has every key of the schema, and no other."""
+    assert report.keys() == TOP
+    assert report["schema"] == 1
+    assert report["host"].keys() == HOST
+    assert report["sockets"].keys() == SOCKETS
+    for cache in report["caches"]:
         assert cache.keys() == CACHE, cache["name"]
         for node, counts in (cache["nodes"] or {}).items():
             assert node.isdigit()
             assert counts.keys() == {"objects", "slabs"}
-    assert found["bytes_per_connection"].keys() == {"full", "time_wait"}
-    for cost in found["bytes_per_connection"].values():
+    assert report["bytes_per_connection"].keys() == {"full", "time_wait"}
+    for cost in report["bytes_per_connection"].values():
         assert cost.keys() == COST
         for family in ("ipv4", "ipv6", "mix"):
             assert cost[family].keys() == {"accepted", "outgoing"}
@@ -176,34 +176,34 @@ def check(found: Json) -> None:
                 assert side.keys() == SIDE
                 assert side["complete"] == (side["missing"] == [])
                 assert all(part.keys() == PART for part in side["parts"])
-    assert found["tcp_memory"].keys() >= MEMORY
-    assert found["slab_memory"].keys() == SLAB_MEMORY
-    assert [state["state"] for state in found["states"]] == STATE_NAMES
-    for state in found["states"]:
+    assert report["tcp_memory"].keys() >= MEMORY
+    assert report["slab_memory"].keys() == SLAB_MEMORY
+    assert [state["state"] for state in report["states"]] == STATE_NAMES
+    for state in report["states"]:
         assert state.keys() == STATE
         assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
         assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
-    assert found["capacity"].keys() == CAPACITY
-    assert all(limit.keys() == WALL for limit in found["capacity"]["walls"])
-    assert found["lab"] is None or found["lab"].keys() == {"path", "not_used_because"}
-    for node in found["nodes"]:
+    assert report["capacity"].keys() == CAPACITY
+    assert all(limit.keys() == WALL for limit in report["capacity"]["walls"])
+    assert report["lab"] is None or report["lab"].keys() == {"path", "not_used_because"}
+    for node in report["nodes"]:
         assert node.keys() == NODE
         assert all(zone.keys() == ZONE for zone in node["zones"])
-    assert found["host"]["nodes"] == [node["node"] for node in found["nodes"]]
-    assert found["sources"].keys() == SOURCES
-    for source in found["sources"].values():
+    assert report["host"]["nodes"] == [node["node"] for node in report["nodes"]]
+    assert report["sources"].keys() == SOURCES
+    for source in report["sources"].values():
         assert source.keys() == SOURCE
         assert source["state"] in STATES
         assert (source["reason"] is None) == (source["state"] == "ok")
 
 
 @each_recording
-def test_every_recording_has_exactly_the_keys_of_the_contract(kernel: str, phase: str) -> None:
-    found = as_object(ledger(kernel, phase))
-    check(found)
-    assert json.loads(as_json(ledger(kernel, phase))) == found
-    assert (found["live"], found["taken_at"]) == (False, None)
-    assert all(source["age_s"] is None and source["every_s"] is None for source in found["sources"].values())
+def test_every_recording_has_exactly_the_keys_of_the_schema(kernel: str, phase: str) -> None:
+    report = as_object(ledger(kernel, phase))
+    assert_schema(report)
+    assert json.loads(as_json(ledger(kernel, phase))) == report
+    assert (report["live"], report["taken_at"]) == (False, None)
+    assert all(source["age_s"] is None and source["every_s"] is None for source in report["sources"].values())
 
 
 def test_the_parts_of_tcp_memory_have_the_same_keys_in_every_recording() -> None:
@@ -216,34 +216,34 @@ def test_the_parts_of_tcp_memory_have_the_same_keys_in_every_recording() -> None
     assert len(keys) == 1
 
 
-def test_a_tree_without_any_file_has_all_the_keys_too(tmp_path: Path) -> None:
-    found = as_object(ledger_of(written(tmp_path, {})))
-    check(found)
+def test_an_empty_tree_has_all_keys(tmp_path: Path) -> None:
+    report = as_object(ledger_of(write_tree(tmp_path, {})))
+    assert_schema(report)
     figures = {
         path
-        for path, value in leaves(found)
+        for path, value in leaves(report)
         if isinstance(value, (int, float)) and not isinstance(value, bool) and path[0] != "sources"
     }
     assert figures <= {("schema",), ("bytes_per_connection", "time_wait", "buffer_bytes_per_socket")}
 
 
-def test_a_live_machine_has_all_the_keys_with_ages_and_a_time() -> None:
-    """This machine, as whoever runs the tests may see it."""
+def test_a_live_machine_has_all_keys_with_ages_and_a_time() -> None:
+    """This machine, with the rights of the user who runs the tests."""
     host = FolderHost("/")
     try:
-        found = as_object(account(looked_at(host)))
+        report = as_object(account(take_snapshot(host)))
     finally:
         host.close()
-    check(found)
-    assert found["live"] is True
-    assert found["taken_at"].endswith("Z")
-    read = [source for source in found["sources"].values() if source["state"] not in ("off", "waiting")]
+    assert_schema(report)
+    assert report["live"] is True
+    assert report["taken_at"].endswith("Z")
+    read = [source for source in report["sources"].values() if source["state"] not in ("off", "waiting")]
     assert read
     assert all(source["age_s"] >= 0 and source["every_s"] >= 1 for source in read)
 
 
 @each_recording
-def test_counts_are_whole_and_nothing_is_negative_nor_not_a_number(kernel: str, phase: str) -> None:
+def test_counts_are_integers_and_no_number_is_negative_or_nan(kernel: str, phase: str) -> None:
     for path, value in leaves(as_object(ledger(kernel, phase))):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
@@ -254,7 +254,7 @@ def test_counts_are_whole_and_nothing_is_negative_nor_not_a_number(kernel: str, 
 
 
 @each_recording
-def test_caches_holds_every_row_and_each_catalogue_cache_merged_into_one(kernel: str, phase: str) -> None:
+def test_caches_has_every_row_and_every_merged_cache_of_the_catalogue(kernel: str, phase: str) -> None:
     caches = as_object(ledger(kernel, phase))["caches"]
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     assert [cache["name"] for cache in caches][: len(rows)] == list(rows)
@@ -272,28 +272,28 @@ def test_caches_holds_every_row_and_each_catalogue_cache_merged_into_one(kernel:
 
 
 @each_kernel
-def test_strings_of_a_tree_come_out_printable(kernel: str) -> None:
+def test_all_strings_are_printable(kernel: str) -> None:
     assert all(value.isprintable() for _, value in leaves(as_object(ledger(kernel, "base"))) if isinstance(value, str))
 
 
 # Missing is not zero.
 
 
-def leaves(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 (JSON)
-    """Every value with the way to it; the members of lists by what names them."""
-    if isinstance(found, Mapping):
-        for key, value in found.items():
+def leaves(report: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 (JSON)
+    """Every value with its path; members of lists by their name, node, zone, object or part."""
+    if isinstance(report, Mapping):
+        for key, value in report.items():
             yield from leaves(value, (*path, key))
-    elif isinstance(found, list):
-        for index, value in enumerate(found):
+    elif isinstance(report, list):
+        for index, value in enumerate(report):
             name = str(index)
             if isinstance(value, Mapping):
                 own = [str(value[key]) for key in ("name", "node", "zone", "object", "part") if key in value]
-                # A part of the memory names how many there are of it.
+                # The name of a part of the memory includes its count.
                 name = (own or [name])[0].partition(" × ")[0]
             yield from leaves(value, (*path, name))
     else:
-        yield path, found
+        yield path, report
 
 
 FILES = [
@@ -327,22 +327,22 @@ FILES = [
 
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("how", ["absent", "empty"])
-def test_no_figure_becomes_zero_because_a_file_is_not_there(path: str, how: str, tmp_path: Path) -> None:
+def test_no_figure_becomes_zero_without_a_file(path: str, how: str, tmp_path: Path) -> None:
     for kernel, phase in (("6.1-4n", "halfclosed"), ("6.18-1n", "established")):
         if not (FOLDER / kernel / phase / path).exists():
             continue
-        root = copied(kernel, phase, tmp_path)
+        root = copy_recording(kernel, phase, tmp_path)
         if how == "absent":
             (root / path).unlink()
         else:
             (root / path).write_bytes(b"")
         whole = dict(leaves(as_object(ledger(kernel, phase))))
         damaged = ledger_of(root)
-        check(as_object(damaged))
+        assert_schema(as_object(damaged))
         for at, value in leaves(as_object(damaged)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or at[0] == "sources":
                 continue
             if value == 0 and whole.get(at) != 0:
-                # Only a lower bound may fall to nothing.
+                # Only a lower bound may become 0.
                 assert str(at[-1]).endswith("low_bytes"), at
         assert "\x1b" not in as_text(damaged)

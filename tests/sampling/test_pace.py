@@ -140,5 +140,5 @@ def test_forgetting_makes_a_source_due_at_once() -> None:
     paces = Paces()
     paces.read("slabinfo", 0.0, 0.005, 5_000, 60.0)
     assert paces.due(["slabinfo"], 0.5, 1.0) == []
-    paces.forget("slabinfo")
+    paces.make_due("slabinfo")
     assert paces.due(["slabinfo"], 0.5, 1.0) == ["slabinfo"]

@@ -49,11 +49,11 @@ class TimedHost:
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         return [self._read(path) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         took_us = self._spend(path)
         return FolderRead(path, None, FileNotFoundError(errno.ENOENT, "No such file"), took_us)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ def test_space_reads_everything_rests_or_not() -> None:
     look(sampler)
     host.clock_s += 1
     before = len(host.reads)
-    sampler.make_due()
+    sampler.make_all_due()
     look(sampler)
     again = {path for _, path, _ in host.reads[before:]}
     assert set(host.files) <= again
@@ -210,7 +210,7 @@ def test_space_again_and_again_reads_each_time() -> None:
     sampler = sampler_on(host)
     look(sampler)
     for times in range(2, 6):
-        sampler.make_due()
+        sampler.make_all_due()
         look(sampler)
         assert len(host.times("proc/slabinfo")) == times
 
@@ -220,7 +220,7 @@ def test_after_space_sources_rest_as_before() -> None:
     sampler = sampler_on(host)
     look(sampler)
     host.clock_s += 1
-    sampler.make_due()
+    sampler.make_all_due()
     look(sampler)
     [_, read_s] = host.times("proc/slabinfo")
     tick(host, sampler, 20)

@@ -36,10 +36,10 @@ class HangingHost:
             raise ZeroDivisionError("as a library may")
         return [FileRead(path, path.encode(), None, 1) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         return FolderRead(path, {path: None}, None, 1)
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:
@@ -55,8 +55,8 @@ async def test_answers_are_those_of_the_host_behind_from_another_thread() -> Non
     host = ThreadedHost(behind)
     assert host.identity is behind.identity
     assert data(await host.read(["a", "b"])) == [b"a", b"b"]
-    assert (await host.folder("c")).entries == {"c": None}
-    assert await host.ask(lambda: 7) == 7
+    assert (await host.list_folder("c")).entries == {"c": None}
+    assert await host.run(lambda: 7) == 7
     assert threading.get_ident() not in behind.threads
 
 

@@ -20,7 +20,7 @@ from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.time_spec import ALL, TimeRange
+from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
 from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.screen.live_app import Sampled
 from tcptop.screen.playback import select_and_start
@@ -28,6 +28,7 @@ from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.replay_app import ReplayApp
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
+from tcptop.text.line import text_of
 from tcptop.widgets.pane import Pane
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
@@ -42,99 +43,99 @@ def tree(kernel: str, phase: str = "established") -> Path:
     return folder
 
 
-OPENED: list[FolderHost] = []
+OPEN_HOSTS: list[FolderHost] = []
 """Hosts keep their descriptors, so conftest closes them after each test."""
 
 
-def opened(folder: Path) -> FolderHost:
+def open_host(folder: Path) -> FolderHost:
     """A host on a tree, closed after the test."""
-    OPENED.append(FolderHost(str(folder)))
-    return OPENED[-1]
+    OPEN_HOSTS.append(FolderHost(str(folder)))
+    return OPEN_HOSTS[-1]
 
 
-def app_on(folder: Path, sort: str | None = None) -> RecordingApp:
+def tree_app(folder: Path, sort: str | None = None) -> RecordingApp:
     """The app on a saved tree."""
-    return RecordingApp(opened(folder), sort=sort)
+    return RecordingApp(open_host(folder), sort=sort)
 
 
-def copied(folder: Path, into: Path) -> Path:
+def copy_tree(folder: Path, into: Path) -> Path:
     """A copy of a tree that a test may change."""
     shutil.copytree(folder, into, symlinks=True)
     return into
 
 
-def snapshot_of(folder: Path) -> Snapshot:
+def sample_tree(folder: Path) -> Snapshot:
     """What the app's sampler makes of a saved tree."""
-    sampler = Sampler(opened(folder), kernel_sources())
+    sampler = Sampler(open_host(folder), kernel_sources())
     for _ in range(2):
         for source in sampler.due():
             run_sync(sampler.read(source))
     return sampler.snapshot()
 
 
-def story(
+def sample_phases(
     kernel: str, phases: Sequence[str], every_s: float = 10.0, recorder: Recorder | None = None, start_s: float = 100.0
 ) -> list[Snapshot]:
     """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases; may record that."""
     clock = [start_s]
-    host = ChangedHost(tree(kernel, phases[0]), live=True)
+    host = ScriptedHost(tree(kernel, phases[0]), live=True)
     sampler = Sampler(
         host,
         kernel_sources(),
         monotonic=lambda: clock[0],
         unix_time=lambda: 1795348800.4 + clock[0],
-        kept=recorder.keep if recorder is not None else None,
+        on_read=recorder.add_read if recorder is not None else None,
     )
-    looks: list[Snapshot] = []
+    samples: list[Snapshot] = []
     for phase in phases:
-        host.turn_to(tree(kernel, phase))
-        sampler.make_due()
+        host.switch_to(tree(kernel, phase))
+        sampler.make_all_due()
         for _ in range(2):
             for source in sampler.due():
                 run_sync(sampler.read(source))
-        looks.append(sampler.snapshot())
+        samples.append(sampler.snapshot())
         if recorder is not None:
-            recorder.write(looks[-1])
+            recorder.write(samples[-1])
         clock[0] += every_s
-    return looks
+    return samples
 
 
-def recorded_story(file: Path, kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
+def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
     """The same, recorded into a file."""
     recorder = Recorder(str(file))
     try:
-        return story(kernel, phases, every_s, recorder)
+        return sample_phases(kernel, phases, every_s, recorder)
     finally:
         recorder.close()
 
 
-def replay_on(path: Path, choice: TimeRange = ALL, settings: Settings = NO_SETTINGS) -> ReplayApp:
+def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> ReplayApp:
     """The app on a recording."""
     held, start = select_and_start(open_recording(str(path)), choice)
     return ReplayApp(held, start, settings=settings)
 
 
-async def settled(pilot: AppPilot) -> ReplayApp:
+async def wait_for_replay(pilot: AppPilot) -> ReplayApp:
     """The app on a recording, once the sample that is wanted is drawn, and the whole time line."""
     app = pilot.app
     assert isinstance(app, ReplayApp)
 
     def done() -> bool:
-        viewer = app._viewer
+        viewer = app._playback
         if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
             return False
         return app._choices.player.index == viewer.player.index
 
-    await until(pilot, done, "the sample is drawn")
+    await wait_until(pilot, done, "the sample is drawn")
     await pilot.pause()
     return app
 
 
-class ChangedHost:
+class ScriptedHost:
     """A host on a recorded tree whose answers a test changes: other bytes, an error, or none for as long as wanted."""
 
     def __init__(self, folder: Path, live: bool = False) -> None:
-        self._folder = opened(folder)
+        self._folder = open_host(folder)
         self.identity = Identity(
             live=live, page_size_bytes=4096 if live else None, place=str(folder), net_namespace=None, proc_folder=None
         )
@@ -148,20 +149,20 @@ class ChangedHost:
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         return [self._read(path) for path in paths]
 
-    async def folder(self, path: str) -> FolderRead:
-        return run_sync(self._folder.folder(path))
+    async def list_folder(self, path: str) -> FolderRead:
+        return run_sync(self._folder.list_folder(path))
 
-    async def ask(self, call: Callable[[], Answer]) -> Answer:
+    async def run(self, call: Callable[[], Answer]) -> Answer:
         return call()
 
     def close(self) -> None:
-        self.let_go()
+        self.release()
 
-    def turn_to(self, folder: Path) -> None:
+    def switch_to(self, folder: Path) -> None:
         """Answers from another tree from now on."""
-        self._folder = opened(folder)
+        self._folder = open_host(folder)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Ends every read that hangs."""
         self.hanging.clear()
         self._released.set()
@@ -184,7 +185,7 @@ def root_only(path: str) -> bool:
     return path in ("proc/slabinfo", "proc/pagetypeinfo") or path.startswith("sys/kernel/slab/")
 
 
-def grid(app: App[int]) -> str:
+def screen_text(app: App[int]) -> str:
     """The whole screen, with what lies over it, as lines of characters without their looks."""
     # As App.export_screenshot does, which makes pictures only.
     update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
@@ -200,12 +201,17 @@ def grid(app: App[int]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in console.export_text().splitlines())
 
 
-def lines_of(app: App[int], pane: type[Pane]) -> list[str]:
-    """The lines of a pane as they are drawn, without its box."""
-    return [line.rstrip() for line in app.screen_stack[0].query_one(pane).plain_text().split("\n")]
+def drawn_lines(pane: Pane) -> list[str]:
+    """The lines of a pane as text, without its box and without trailing spaces; [""] while nothing is drawn."""
+    return [text_of(line).rstrip() for line in pane._lines] or [""]
 
 
-def title_of(app: App[int], pane: type[Pane]) -> str:
+def pane_lines(app: App[int], pane: type[Pane]) -> list[str]:
+    """The lines of the app's pane of that class, below whatever screen covers it."""
+    return drawn_lines(app.screen_stack[0].query_one(pane))
+
+
+def pane_title(app: App[int], pane: type[Pane]) -> str:
     """What stands in the upper edge of a pane."""
     return str(app.screen_stack[0].query_one(pane).border_title).strip()
 
@@ -214,7 +220,7 @@ TITLE = re.compile(r"(CACHE SIZE|CACHE|OBJECT|OBJS|ACTIVE|USE|OF ALL|OBJ SIZE|SL
 LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
-def table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
+def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
     """The caches pane as its rows by cache and column; the figures of a column end where its title ends."""
     head = next(line for line in lines if line.lstrip("± ").startswith("CACHE"))
     if head.startswith("±"):  # the column of marks on what changed
@@ -288,7 +294,7 @@ def sizes(widths: Iterable[int], heights: Iterable[int]) -> Iterator[Size]:
             yield Size(width, height)
 
 
-async def shown(pilot: AppPilot) -> RecordingApp:
+async def wait_for_app(pilot: AppPilot) -> RecordingApp:
     """The app, once its first look at a saved tree is drawn."""
     app = pilot.app
     assert isinstance(app, RecordingApp)
@@ -297,14 +303,14 @@ async def shown(pilot: AppPilot) -> RecordingApp:
     return app
 
 
-async def resized(pilot: AppPilot, size: tuple[int, int]) -> None:
+async def resize(pilot: AppPilot, size: tuple[int, int]) -> None:
     """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
     await pilot.resize_terminal(*size)
     await pilot.pause()
     await pilot.pause()
 
 
-async def until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:
+async def wait_until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:
     """Waits for something that the app does in its own time; the bound is only there to end a test that failed."""
     for _ in range(3000):
         if condition():

@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
-    ChangedHost,
-    app_on,
-    copied,
+    ScriptedHost,
+    copy_tree,
+    drawn_lines,
     feed,
-    grid,
     grouped,
-    lines_of,
+    pane_lines,
+    parse_cache_table,
     root_only,
-    shown,
+    sample_tree,
+    screen_text,
     slabinfo_rows,
-    snapshot_of,
-    table,
     tree,
-    until,
+    tree_app,
+    wait_for_app,
+    wait_until,
 )
 from textual.geometry import Size
 
@@ -35,7 +36,7 @@ LARGE = (120, 40)
 TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
 
 
-def explained(app: RecordingApp) -> str | None:
+def open_page_name(app: RecordingApp) -> str | None:
     """The name in the title of the page that is open; None where none is."""
     if not isinstance(app.screen, ExplainScreen):
         return None
@@ -43,14 +44,14 @@ def explained(app: RecordingApp) -> str | None:
 
 
 def page_lines(app: RecordingApp) -> list[str]:
-    return [line.rstrip() for line in app.screen.query_one(ExplainPane).plain_text().split("\n")]
+    return drawn_lines(app.screen.query_one(ExplainPane))
 
 
-def order(app: RecordingApp) -> list[str]:
-    return list(table(lines_of(app, CachesPane)))
+def cache_names(app: RecordingApp) -> list[str]:
+    return list(parse_cache_table(pane_lines(app, CachesPane)))
 
 
-async def pressed(pilot: AppPilot, *keys: str) -> None:
+async def press_keys(pilot: AppPilot, *keys: str) -> None:
     for key in keys:
         await pilot.press(key)
         await pilot.pause()
@@ -60,41 +61,41 @@ async def pressed(pilot: AppPilot, *keys: str) -> None:
 
 
 async def test_enter_explains_the_cache_that_the_cursor_is_on() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        names = order(app)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        names = cache_names(app)
         for at, name in enumerate(names[:4]):
-            await pressed(pilot, "home", *["down"] * at, "enter")
-            assert explained(app) == name
+            await press_keys(pilot, "home", *["down"] * at, "enter")
+            assert open_page_name(app) == name
             row = slabinfo_rows(tree("6.1-4n"))[name]
             assert f"{grouped(row[1])} objects in {grouped(row[5])} slabs" in "\n".join(page_lines(app))
-            await pressed(pilot, "x")
-            assert explained(app) is None
+            await press_keys(pilot, "x")
+            assert open_page_name(app) is None
 
 
 @pytest.mark.parametrize("key", ["n", "s", "u"])
 async def test_the_cursor_follows_its_row_when_the_order_changes(key: str) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        name = order(app)[2]
-        await pressed(pilot, "down", "down", key)
-        assert order(app)[2] != name
-        await pressed(pilot, "enter")
-        assert explained(app) == name
-        await pressed(pilot, "x", key, "enter")
-        assert explained(app) == name
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        name = cache_names(app)[2]
+        await press_keys(pilot, "down", "down", key)
+        assert cache_names(app)[2] != name
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == name
+        await press_keys(pilot, "x", key, "enter")
+        assert open_page_name(app) == name
 
 
 async def test_the_cursor_follows_its_row_to_another_node_and_through_new_figures() -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        name = order(app)[3]
-        await pressed(pilot, "down", "down", "down", "equals_sign", "2")
-        await feed(pilot, snapshot_of(tree("6.1-4n", "timewait")))
-        assert order(app)[3] != name
-        await pressed(pilot, "enter")
-        assert explained(app) == name
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        name = cache_names(app)[3]
+        await press_keys(pilot, "down", "down", "down", "equals_sign", "2")
+        await feed(pilot, sample_tree(tree("6.1-4n", "timewait")))
+        assert cache_names(app)[3] != name
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == name
 
 
 def marked_rows(app: RecordingApp) -> list[str]:
@@ -104,27 +105,27 @@ def marked_rows(app: RecordingApp) -> list[str]:
 
 async def test_the_cursor_stays_in_sight() -> None:
     """Of 18 caches a terminal of 80×24 shows a few; the cursor goes to the last and back."""
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         names = app.query_one(CachesPane)._keys
-        assert len(names) > len(order(app)) > 2
+        assert len(names) > len(cache_names(app)) > 2
         for key, there in (("down", names[1:]), ("up", names[-2::-1])):
             for name in there:
-                await pressed(pilot, key)
+                await press_keys(pilot, key)
                 assert marked_rows(app) == [name]
-        await pressed(pilot, "up", "end", "down")
+        await press_keys(pilot, "up", "end", "down")
         assert marked_rows(app) == [names[-1]]
-        await pressed(pilot, "enter")
-        assert explained(app) == names[-1]
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == names[-1]
 
 
 async def test_the_row_of_the_cursor_is_marked() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        assert marked_rows(app) == [order(app)[0]]
-        await pressed(pilot, "down")
-        assert marked_rows(app) == [order(app)[1]]
-        await pressed(pilot, "n")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        assert marked_rows(app) == [cache_names(app)[0]]
+        await press_keys(pilot, "down")
+        assert marked_rows(app) == [cache_names(app)[1]]
+        await press_keys(pilot, "n")
         assert marked_rows(app) == ["sock_inode_cache"]
 
 
@@ -134,52 +135,52 @@ FOCUS_LATE = (
 
 
 async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab")
         assert marked_rows(app) == []
 
 
 async def test_the_cursor_passes_two_rows_of_one_name(tmp_path: Path) -> None:
     """A slabinfo that was read while caches came and went may name one twice."""
-    folder = copied(tree("6.1-4n"), tmp_path / "tree")
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     slabinfo = folder / "proc/slabinfo"
     [line] = [line for line in slabinfo.read_text().splitlines(keepends=True) if line.startswith("filp ")]
     slabinfo.write_text(slabinfo.read_text().replace(line, line + line))
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         names = app.query_one(CachesPane)._keys
-        await pressed(pilot, *["down"] * (len(names) - 1), "enter")
-        assert explained(app) == names[-1]
+        await press_keys(pilot, *["down"] * (len(names) - 1), "enter")
+        assert open_page_name(app) == names[-1]
 
 
 async def test_a_row_that_cannot_be_markup_is_drawn_and_explained_as_it_is_named(tmp_path: Path) -> None:
-    folder = copied(tree("6.1-4n"), tmp_path / "tree")
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     slabinfo = folder / "proc/slabinfo"
     slabinfo.write_text(re.sub(r"^pid ", "[b]x[@click=app.leave]\x1b[2J ", slabinfo.read_text(), flags=re.MULTILINE))
     slab = folder / "sys/kernel/slab"
     (slab / "pid").rename(slab / "[b]x[@click=app.leave]\x1b[2J")
     name = "[b]x[@click=app.leave]\\x1b[2J"
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        assert name in order(app)
-        await pressed(pilot, *["down"] * order(app).index(name), "enter")
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        assert name in cache_names(app)
+        await press_keys(pilot, *["down"] * cache_names(app).index(name), "enter")
         assert isinstance(app.screen, ExplainScreen)
-        assert f"╭─ {name} ─ page 1 of" in grid(app)
-        assert "\x1b" not in grid(app)
+        assert f"╭─ {name} ─ page 1 of" in screen_text(app)
+        assert "\x1b" not in screen_text(app)
 
 
 async def test_enter_where_there_is_no_cache(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
-    async with app_on(tmp_path).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "down", "up", "end", "enter")
-        assert explained(app) is None
-        await pressed(pilot, "i")
-        assert explained(app) == PAGES[0].title
+    async with tree_app(tmp_path).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "down", "up", "end", "enter")
+        assert open_page_name(app) is None
+        await press_keys(pilot, "i")
+        assert open_page_name(app) == PAGES[0].title
         for _ in PAGES:
             assert page_lines(app)
-            await pressed(pilot, "right")
+            await press_keys(pilot, "right")
 
 
 # The parts of the bar.
@@ -194,7 +195,7 @@ PART_OF = {
 }
 
 
-def chosen(app: RecordingApp) -> str:
+def selected_part(app: RecordingApp) -> str:
     """The part that is marked in the legend."""
     lines = app.query_one(FigurePane)._lines
     [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
@@ -202,83 +203,83 @@ def chosen(app: RecordingApp) -> str:
 
 
 async def test_enter_explains_the_chosen_part_of_the_bar() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab")
         assert app.focused is app.query_one(FigurePane)
-        await pressed(pilot, "enter")
-        assert explained(app) == "TCP"
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == "TCP"
         for label, page in [*list(PART_OF.items())[1:], ("TCP", "TCP")]:
-            await pressed(pilot, "escape", "right")
-            assert chosen(app) == label
-            await pressed(pilot, "enter")
-            assert explained(app) == page
+            await press_keys(pilot, "escape", "right")
+            assert selected_part(app) == label
+            await press_keys(pilot, "enter")
+            assert open_page_name(app) == page
 
 
 async def test_the_first_part_is_marked_as_soon_as_the_figure_has_the_focus() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab")
-        assert chosen(app) == "TCP"
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab")
+        assert selected_part(app) == "TCP"
 
 
 async def test_left_goes_the_other_way_round() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab", "left")
-        assert chosen(app) == list(PART_OF)[-1]
-        await pressed(pilot, "left")
-        assert chosen(app) == list(PART_OF)[-2]
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab", "left")
+        assert selected_part(app) == list(PART_OF)[-1]
+        await press_keys(pilot, "left")
+        assert selected_part(app) == list(PART_OF)[-2]
 
 
 async def test_a_part_that_is_gone_gives_its_place_to_the_last() -> None:
     """TIME_WAIT has fewer parts than a whole socket."""
-    async with app_on(tree("6.1-4n", "timewait")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab", "left", "m", "enter")
-        assert explained(app) is not None
-        await pressed(pilot, "x", "right", "enter")
-        assert explained(app) == "tw_sock_TCP"
+    async with tree_app(tree("6.1-4n", "timewait")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab", "left", "m", "enter")
+        assert open_page_name(app) is not None
+        await press_keys(pilot, "x", "right", "enter")
+        assert open_page_name(app) == "tw_sock_TCP"
 
 
 async def test_no_part_is_marked_without_the_focus() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         assert not [text for line in app.query_one(FigurePane)._lines for text, role in line if role == "cursor"]
-        await pressed(pilot, "right", "enter")
-        assert explained(app) == "TCP"  # of the table
+        await press_keys(pilot, "right", "enter")
+        assert open_page_name(app) == "TCP"  # of the table
 
 
 async def test_enter_on_a_figure_of_which_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
-    async with app_on(tmp_path).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab", "right", "enter")
+    async with tree_app(tmp_path).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab", "right", "enter")
         assert app.is_running
-        assert explained(app) is None
+        assert open_page_name(app) is None
 
 
 async def test_the_page_of_a_part_in_kmalloc_explains_that_part(tmp_path: Path) -> None:
-    folder = copied(tree("6.1-4n", "base"), tmp_path / "tree")
+    folder = copy_tree(tree("6.1-4n", "base"), tmp_path / "tree")
     (folder / "proc/cgroups").write_text("#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t60\t1\n")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab", "left")
-        assert chosen(app) == "memcg"
-        await pressed(pilot, "enter")
-        assert explained(app) == "memcg"
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab", "left")
+        assert selected_part(app) == "memcg"
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == "memcg"
         assert page_lines(app)[0] == " obj_cgroup vectors"
         assert "memory cgroup" in "\n".join(page_lines(app))
 
 
 async def test_a_part_of_several_objects_opens_one_page_of_them_all() -> None:
     """Two of them have caches, and the third is a kmalloc."""
-    async with app_on(tree("6.1-4n", "base")).run_test(size=(120, 60)) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "tab", "tab", "left")
-        assert chosen(app) == "LSM"
-        await pressed(pilot, "enter")
-        assert explained(app) == "LSM"
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 60)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "tab", "tab", "left")
+        assert selected_part(app) == "LSM"
+        await press_keys(pilot, "enter")
+        assert open_page_name(app) == "LSM"
         heads = [line[1:] for line in page_lines(app) if re.match(r" LSM \w+ blob$", line)]
         assert heads == ["LSM file blob", "LSM inode blob", "LSM socket blob"]
         assert not any("No object of TCP's" in line for line in page_lines(app))
@@ -289,40 +290,40 @@ async def test_a_part_of_several_objects_opens_one_page_of_them_all() -> None:
 
 async def test_i_opens_the_pages_and_left_and_right_turn_them() -> None:
     titles = [page.title for page in PAGES]
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i")
-        seen = [explained(app)]
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i")
+        seen = [open_page_name(app)]
         for _ in titles[1:]:
-            await pressed(pilot, "right")
-            seen.append(explained(app))
+            await press_keys(pilot, "right")
+            seen.append(open_page_name(app))
         assert seen == titles
-        await pressed(pilot, "right")
-        assert explained(app) == titles[0]
-        await pressed(pilot, "left")
-        assert explained(app) == titles[-1]
-        await pressed(pilot, "tab", "tab")
-        assert explained(app) == titles[1]
-        await pressed(pilot, "shift+tab")
-        assert explained(app) == titles[0]
+        await press_keys(pilot, "right")
+        assert open_page_name(app) == titles[0]
+        await press_keys(pilot, "left")
+        assert open_page_name(app) == titles[-1]
+        await press_keys(pilot, "tab", "tab")
+        assert open_page_name(app) == titles[1]
+        await press_keys(pilot, "shift+tab")
+        assert open_page_name(app) == titles[0]
 
 
 async def test_a_caches_page_comes_before_the_others() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "enter")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "enter")
         assert f"page 1 of {len(PAGES) + 1}" in str(app.screen.query_one(ExplainPane).border_title)
-        await pressed(pilot, "right")
-        assert explained(app) == PAGES[0].title
-        await pressed(pilot, "left", "left")
-        assert explained(app) == PAGES[-1].title
+        await press_keys(pilot, "right")
+        assert open_page_name(app) == PAGES[0].title
+        await press_keys(pilot, "left", "left")
+        assert open_page_name(app) == PAGES[-1].title
 
 
 @pytest.mark.parametrize("size", TERMINALS, ids=str)
 async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=size) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i")
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i")
         for page in PAGES:
             pane = app.screen.query_one(ExplainPane)
             assert app._ledger is not None
@@ -330,46 +331,46 @@ async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
             whole = ["".join(text for text, _ in line).rstrip() for line in page.lines(app._ledger, columns)]
             seen = page_lines(app)
             if len(whole) > rows:
-                await pressed(pilot, "down")
+                await press_keys(pilot, "down")
                 assert page_lines(app)[:-1] == seen[1:]
-                await pressed(pilot, "up")
+                await press_keys(pilot, "up")
             while len(seen) < len(whole):
-                await pressed(pilot, "pagedown")
+                await press_keys(pilot, "pagedown")
                 more = len(whole) - len(seen)
                 seen += page_lines(app)[-more:] if more < rows else page_lines(app)
             # What is wider than the terminal is another test's.
             assert [line[:40] for line in seen[: len(whole)]] == [line[:40] for line in whole]
-            await pressed(pilot, "home")
+            await press_keys(pilot, "home")
             assert page_lines(app)[0] == seen[0]
-            await pressed(pilot, "end")
+            await press_keys(pilot, "end")
             assert [line for line in page_lines(app) if line] == [line for line in whole[-rows:] if line][-rows:]
-            await pressed(pilot, "right")
+            await press_keys(pilot, "right")
 
 
 async def test_the_title_says_what_part_is_in_sight() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i", "left")
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i", "left")
         title = str(app.screen.query_one(ExplainPane).border_title)
         found = re.search(r"1–(\d+) of (\d+)$", title)
         assert found, title
         assert int(found[1]) == 22 < int(found[2])
-        await pressed(pilot, "pagedown")
+        await press_keys(pilot, "pagedown")
         assert str(app.screen.query_one(ExplainPane).border_title).endswith(f"23–44 of {found[2]}")
-        await pressed(pilot, "right")
+        await press_keys(pilot, "right")
         # The next page is at its beginning.
         assert not re.search(r" (?!1–)\d+–", str(app.screen.query_one(ExplainPane).border_title))
 
 
 @pytest.mark.parametrize("key", ["escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"])
 async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
-        app = await shown(pilot)
-        before = app._choices, lines_of(app, CachesPane)
-        await pressed(pilot, "i", key)
-        assert explained(app) is None
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await wait_for_app(pilot)
+        before = app._choices, pane_lines(app, CachesPane)
+        await press_keys(pilot, "i", key)
+        assert open_page_name(app) is None
         assert len(app.screen_stack) == 1
-        assert (app._choices, lines_of(app, CachesPane)) == before
+        assert (app._choices, pane_lines(app, CachesPane)) == before
         assert not list(app._notifications)
         assert app.is_running
         assert app.focused is app.query_one(CachesPane)
@@ -378,8 +379,8 @@ async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
 @pytest.mark.parametrize("keys", ["i x x", "i i", "i q q", "enter enter enter", "i right x left", "i escape escape"])
 async def test_keys_that_come_faster_than_the_screen(keys: str) -> None:
     """Sent at once, without waiting for what each does."""
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press(*keys.split())
         await pilot.pause()
         assert app.return_code is None or "q" in keys
@@ -387,44 +388,44 @@ async def test_keys_that_come_faster_than_the_screen(keys: str) -> None:
 
 
 async def test_ctrl_c_on_a_page_quits_with_0() -> None:
-    app = app_on(tree("6.1-4n"))
+    app = tree_app(tree("6.1-4n"))
     async with app.run_test(size=LARGE) as pilot:
-        await shown(pilot)
-        await pressed(pilot, "i", "ctrl+c")
+        await wait_for_app(pilot)
+        await press_keys(pilot, "i", "ctrl+c")
     assert app.return_code == 0
 
 
 async def test_pages_follow_new_figures() -> None:
     folder, later = tree("6.1-4n"), tree("6.1-4n", "halfclosed")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "enter")
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "enter")
         for look in (folder, later, folder):
-            await feed(pilot, snapshot_of(look))
+            await feed(pilot, sample_tree(look))
             row = slabinfo_rows(look)["TCP"]
             assert any(f"{grouped(row[1])} objects in {grouped(row[5])} slabs" in line for line in page_lines(app))
             assert any(f"active {grouped(row[0])}," in line for line in page_lines(app))
-        await pressed(pilot, "right")
-        await feed(pilot, snapshot_of(later))
+        await press_keys(pilot, "right")
+        await feed(pilot, sample_tree(later))
         [time_wait] = [line for line in page_lines(app) if line.startswith(" TIME_WAIT")]
         assert re.search(r" 8 000  here  ", time_wait)
-        await pressed(pilot, "x")
-        assert any("8 000" in line for line in grid(app).splitlines() if "TIME_WAIT" in line)
+        await press_keys(pilot, "x")
+        assert any("8 000" in line for line in screen_text(app).splitlines() if "TIME_WAIT" in line)
 
 
 async def test_a_page_stays_where_it_was_scrolled_to_when_figures_come() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i", "left", "pagedown", "down")
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i", "left", "pagedown", "down")
         before = page_lines(app)
-        await feed(pilot, snapshot_of(tree("6.1-4n"))._replace(monotonic_s=5.0))
+        await feed(pilot, sample_tree(tree("6.1-4n"))._replace(monotonic_s=5.0))
         assert page_lines(app) == before
 
 
 async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i")
         for width, height in ((80, 24), (60, 12), (120, 40)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
@@ -439,43 +440,47 @@ async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
 
 
 async def test_space_and_z_do_on_a_page_what_they_do_elsewhere() -> None:
-    host = ChangedHost(tree("6.1-4n"), live=True)
+    host = ScriptedHost(tree("6.1-4n"), live=True)
     async with RecordingApp(host, 60.0).run_test(size=LARGE) as pilot:
         app = pilot.app
         assert isinstance(app, RecordingApp)
-        await until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first look")
-        await pressed(pilot, "i")
+        await wait_until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first look")
+        await press_keys(pilot, "i")
         reads = host.asked.count("proc/slabinfo")
-        await pressed(pilot, "space")
-        await until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a look now")
-        await pressed(pilot, "z")
+        await press_keys(pilot, "space")
+        await wait_until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a look now")
+        await press_keys(pilot, "z")
         assert app._choices.paused
-        assert explained(app) == PAGES[0].title
-        await pressed(pilot, "z")
+        assert open_page_name(app) == PAGES[0].title
+        await press_keys(pilot, "z")
         assert not app._choices.paused
     host.close()
 
 
 async def test_the_edge_of_a_page_tells_its_keys() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        await pressed(pilot, "i")
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        await press_keys(pilot, "i")
         assert str(app.screen.query_one(ExplainPane).border_subtitle) == "← → pages, ↑ ↓ scroll, ESC closes"
 
 
 async def test_opening_pages_reads_btf_once_more_at_most() -> None:
     """Once because sizes are wanted, once because the first page asks for it; no other page reads it."""
-    host = ChangedHost(tree("6.1-4n"), live=True)
+    host = ScriptedHost(tree("6.1-4n"), live=True)
     host.refused = root_only
     async with RecordingApp(host, 0.1).run_test(size=LARGE) as pilot:
         app = pilot.app
         assert isinstance(app, RecordingApp)
-        await until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
+        await wait_until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
         read: list[int] = []
+
+        async def wait_for_samples(count: int) -> None:
+            end = host.asked.count("proc/net/sockstat") + count
+            await wait_until(pilot, lambda: host.asked.count("proc/net/sockstat") >= end, "more samples")
+
         for _ in range(4):
-            await pressed(pilot, "i", "x")
-            looks = host.asked.count("proc/net/sockstat")
-            await until(pilot, lambda least=looks + 3: host.asked.count("proc/net/sockstat") >= least, "more looks")  # type: ignore[misc] # mypy wants no default
+            await press_keys(pilot, "i", "x")
+            await wait_for_samples(3)
             read.append(host.asked.count("sys/kernel/btf/vmlinux"))
     host.close()
     assert read[0] <= 2

@@ -8,26 +8,27 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
-    ChangedHost,
-    app_on,
+    ScriptedHost,
     buddy_rows,
-    copied,
+    copy_tree,
     count_on_nodes,
+    drawn_lines,
     feed,
-    grid,
     grouped,
-    lines_of,
-    resized,
+    pane_lines,
+    pane_title,
+    parse_cache_table,
+    resize,
     root_only,
-    shown,
+    sample_tree,
+    screen_text,
     sizes,
     slabinfo_rows,
-    snapshot_of,
-    table,
-    title_of,
     tree,
+    tree_app,
     typed_rows,
-    until,
+    wait_for_app,
+    wait_until,
 )
 from textual.binding import Binding
 from textual.geometry import Region, Size
@@ -36,10 +37,10 @@ from textual.widgets import Input
 from tcptop.screen.keys import bound_keys
 from tcptop.screen.recording_app import RecordingApp
 from tcptop.text.cache_columns import SORT_KEYS
-from tcptop.widgets.big_number import GLYPHS
+from tcptop.widgets.big_number import BIG_GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.cell_width import width
+from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane, HelpScreen
@@ -55,10 +56,10 @@ OWN_ROWS = ("TCP", "sock_inode_cache", "dentry", "request_sock_TCP", "tw_sock_TC
 
 
 def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
-    return table(lines_of(app, CachesPane))
+    return parse_cache_table(pane_lines(app, CachesPane))
 
 
-def order_of(app: RecordingApp) -> list[str]:
+def cache_names(app: RecordingApp) -> list[str]:
     return list(caches(app))
 
 
@@ -68,11 +69,11 @@ def order_of(app: RecordingApp) -> list[str]:
 @pytest.mark.parametrize("node", range(4))
 async def test_a_digit_changes_the_caches(node: int) -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press(str(node))
         rows = caches(app)
-        assert f"node {node} of 4" in title_of(app, CachesPane)
+        assert f"node {node} of 4" in pane_title(app, CachesPane)
         for cache in OWN_ROWS:
             objects, slabs = (count_on_nodes(folder, cache, each).get(node, 0) for each in ("total_objects", "slabs"))
             total = sum(count_on_nodes(folder, cache).values())
@@ -84,11 +85,11 @@ async def test_a_digit_changes_the_caches(node: int) -> None:
 
 async def test_all_nodes_show_slabinfos_own_figures() -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("equals_sign")
         rows = caches(app)
-        assert "all 4 nodes" in title_of(app, CachesPane)
+        assert "all 4 nodes" in pane_title(app, CachesPane)
         for cache in OWN_ROWS:
             active, objects, size, per_slab, pages, slabs = slabinfo_rows(folder)[cache]
             assert rows[cache]["OBJS"] == grouped(objects)
@@ -102,8 +103,8 @@ async def test_all_nodes_show_slabinfos_own_figures() -> None:
 
 async def test_brackets_go_round_and_equals_means_all() -> None:
     seen: list[int | None] = []
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         objects = [count_on_nodes(tree("6.1-4n"), "dentry").get(node, 0) for node in range(4)]
         for key in ["right_square_bracket"] * 4 + ["left_square_bracket"] * 5:
             await pilot.press(key)
@@ -111,13 +112,13 @@ async def test_brackets_go_round_and_equals_means_all() -> None:
             seen.append(node)
             assert node is not None
             assert caches(app)["dentry"]["OBJS"] == grouped(objects[node])
-            assert f"node {node} " in title_of(app, BuddyPane)
-            assert lines_of(app, HeadLine)[0].endswith(f"node {node}")
+            assert f"node {node} " in pane_title(app, BuddyPane)
+            assert pane_lines(app, HeadLine)[0].endswith(f"node {node}")
         assert seen == [1, 2, 3, 0, 3, 2, 1, 0, 3]
         await pilot.press("equals_sign")
         # slabinfo's figure: the recording's sysfs was read a moment later.
         assert caches(app)["dentry"]["OBJS"] == grouped(slabinfo_rows(tree("6.1-4n"))["dentry"][1])
-        assert lines_of(app, HeadLine)[0].endswith("all nodes")
+        assert pane_lines(app, HeadLine)[0].endswith("all nodes")
         await pilot.press("right_square_bracket")
         assert app._choices.node == 0
         await pilot.press("equals_sign", "left_square_bracket")
@@ -125,20 +126,20 @@ async def test_brackets_go_round_and_equals_means_all() -> None:
 
 
 async def test_a_node_that_is_not_there_is_said_and_changes_nothing() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("2")
-        before = app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane)
+        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
         await pilot.press("7")
-        assert (app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane)) == before
+        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
         [notice] = app._notifications
         assert "7" in notice.message
         assert "0, 1, 2, 3" in notice.message
 
 
 async def test_g_asks_for_a_node() -> None:
-    async with app_on(tree("6.1-8n")).run_test(size=LARGE, notifications=True) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-8n")).run_test(size=LARGE, notifications=True) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("g", "6", "enter")
         await pilot.pause()
         assert app._choices.node == 6
@@ -158,8 +159,8 @@ async def test_g_asks_for_a_node() -> None:
 
 
 async def test_letters_typed_as_an_answer_are_no_keys() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         before = app._choices
         await pilot.press("g", "q", "m", "1")
         assert app.screen.query_one(Input).value == "qm1"
@@ -173,17 +174,17 @@ async def test_letters_typed_as_an_answer_are_no_keys() -> None:
 
 @pytest.mark.parametrize(("kernel", "figure"), [("6.1-4n", "273"), ("5.10-4n", "248")])
 async def test_m_switches_the_figure(kernel: str, figure: str) -> None:
-    async with app_on(tree(kernel, "timewait")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        full = lines_of(app, FigurePane)
+    async with tree_app(tree(kernel, "timewait")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        full = pane_lines(app, FigurePane)
         await pilot.press("m")
-        assert "TIME_WAIT" in title_of(app, FigurePane)
+        assert "TIME_WAIT" in pane_title(app, FigurePane)
         assert any(
-            f" {figure} B" in line.replace("≈", " ") and "accepted" in line for line in lines_of(app, FigurePane)
+            f" {figure} B" in line.replace("≈", " ") and "accepted" in line for line in pane_lines(app, FigurePane)
         )
         await pilot.press("m")
-        assert lines_of(app, FigurePane) == full
-        assert "full" in title_of(app, FigurePane)
+        assert pane_lines(app, FigurePane) == full
+        assert "full" in pane_title(app, FigurePane)
 
 
 async def test_the_sockets_are_the_files_own() -> None:
@@ -192,8 +193,8 @@ async def test_the_sockets_are_the_files_own() -> None:
         line for line in (folder / "proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:")
     ).split()
     stat = dict(zip(fields[1::2], fields[2::2], strict=True))
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        lines = lines_of(await shown(pilot), SocketsPane)
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        lines = pane_lines(await wait_for_app(pilot), SocketsPane)
         for title, field in (("allocated", "alloc"), ("in use", "inuse"), ("TIME_WAIT", "tw")):
             assert any(line.startswith(title) and f" {grouped(int(stat[field]))} " in f"{line} " for line in lines)
         assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
@@ -206,13 +207,13 @@ async def test_the_large_figure_is_the_sum_of_what_stands_below_it(
     phase: str, refused: list[str] | None, mode: str
 ) -> None:
     """But for the rounding of each part to a whole byte."""
-    host = ChangedHost(tree("6.1-4n", phase))
+    host = ScriptedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
     async with RecordingApp(host).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+        app = await wait_for_app(pilot)
         if mode == "time_wait":
             await pilot.press("m")
-        lines = lines_of(app, FigurePane)
+        lines = pane_lines(app, FigurePane)
         digits = read_big(lines[:3])
         parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
         if digits is None:
@@ -229,7 +230,7 @@ def read_big(lines: list[str]) -> int | None:
     while True:
         found = [
             each
-            for each, glyph in GLYPHS.items()
+            for each, glyph in BIG_GLYPHS.items()
             if all(line.startswith(part) for line, part in zip(rest, glyph, strict=True))
         ]
         found = [each for each in found if each != " "]
@@ -241,7 +242,7 @@ def read_big(lines: list[str]) -> int | None:
                 return int(digits) if digits else None
             continue
         digits += found[0] if found[0].isdigit() else ""
-        rest = [line[len(GLYPHS[found[0]][0]) :] for line in rest]
+        rest = [line[len(BIG_GLYPHS[found[0]][0]) :] for line in rest]
 
 
 # The buddy allocator's lists
@@ -252,8 +253,8 @@ def read_big(lines: list[str]) -> int | None:
 @pytest.mark.parametrize("kernel", ["6.1-4n", "7.3-4n"])
 async def test_buddy_lists_are_the_files_own_numbers(kernel: str, node: int, size: tuple[int, int]) -> None:
     folder = tree(kernel)
-    async with app_on(folder).run_test(size=size) as pilot:
-        await shown(pilot)
+    async with tree_app(folder).run_test(size=size) as pilot:
+        await wait_for_app(pilot)
         await pilot.press(str(node))
         lines = await all_lines(pilot, BuddyPane)
         zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
@@ -280,8 +281,8 @@ async def test_buddy_lists_are_the_files_own_numbers(kernel: str, node: int, siz
 
 async def test_all_nodes_list_every_zone() -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=(240, 70)) as pilot:
-        await shown(pilot)
+    async with tree_app(folder).run_test(size=(240, 70)) as pilot:
+        await wait_for_app(pilot)
         await pilot.press("equals_sign")
         lines = [line.split() for line in await all_lines(pilot, BuddyPane)]
         for (node, zone), blocks in buddy_rows(folder).items():
@@ -290,16 +291,16 @@ async def test_all_nodes_list_every_zone() -> None:
 
 async def test_y_shows_bytes() -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=(240, 70)) as pilot:
-        app = await shown(pilot)
-        blocks = lines_of(app, BuddyPane)
+    async with tree_app(folder).run_test(size=(240, 70)) as pilot:
+        app = await wait_for_app(pilot)
+        blocks = pane_lines(app, BuddyPane)
         await pilot.press("y")
-        assert "in bytes" in title_of(app, BuddyPane)
-        words = next(line.split() for line in lines_of(app, BuddyPane) if line.startswith("DMA32"))
+        assert "in bytes" in pane_title(app, BuddyPane)
+        words = next(line.split() for line in pane_lines(app, BuddyPane) if line.startswith("DMA32"))
         last = int(buddy_rows(folder)[0, "DMA32"][-1])
         assert words[11] == f"{int(last * 4 / 1024 * 10) / 10:g}G"  # blocks of 4 MiB
         await pilot.press("y")
-        assert lines_of(app, BuddyPane) == blocks
+        assert pane_lines(app, BuddyPane) == blocks
 
 
 async def all_lines(pilot: AppPilot, pane: type[Pane]) -> list[str]:
@@ -307,11 +308,11 @@ async def all_lines(pilot: AppPilot, pane: type[Pane]) -> list[str]:
     widget = pilot.app.screen_stack[0].query_one(pane)
     widget.focus()
     await pilot.press("home")
-    lines = [line for line in widget.plain_text().split("\n")[1:] if line.strip()]
+    lines = [line for line in drawn_lines(widget)[1:] if line.strip()]
     before: list[str] = []
     while True:
         await pilot.press("down")
-        now = [line for line in widget.plain_text().split("\n")[1:] if line.strip()]
+        now = [line for line in drawn_lines(widget)[1:] if line.strip()]
         if now == before:
             return lines
         if now != lines[-len(now) :]:
@@ -328,64 +329,64 @@ FILE_FIELD = {"a": 0, "o": 1, "s": 2, "b": 3, "p": 4, "l": 5, "v": 5}
 @pytest.mark.parametrize("key", FILE_FIELD)
 async def test_a_letter_sorts_and_again_reverses(key: str) -> None:
     folder = tree("6.1-4n")
-    async with app_on(folder).run_test(size=(200, 70)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(folder).run_test(size=(200, 70)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("equals_sign", key)
-        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in order_of(app)]
+        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in cache_names(app)]
         assert figures == sorted(figures, reverse=True)
         assert len(set(figures)) > 1
-        assert "▾" in lines_of(app, CachesPane)[0]
+        assert "▾" in pane_lines(app, CachesPane)[0]
         await pilot.press(key)
-        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in order_of(app)]
+        figures = [slabinfo_rows(folder)[name][FILE_FIELD[key]] for name in cache_names(app)]
         assert figures == sorted(figures)
-        assert "▴" in lines_of(app, CachesPane)[0]
+        assert "▴" in pane_lines(app, CachesPane)[0]
         await pilot.press(key.upper())
         assert not app._choices.reverse
 
 
 async def test_names_sort_upwards_first() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(200, 70)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(200, 70)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("n")
-        assert order_of(app) == sorted(order_of(app))
+        assert cache_names(app) == sorted(cache_names(app))
         await pilot.press("N")
-        assert order_of(app) == sorted(order_of(app), reverse=True)
-        assert len(order_of(app)) > 10
+        assert cache_names(app) == sorted(cache_names(app), reverse=True)
+        assert len(cache_names(app)) > 10
 
 
 @pytest.mark.parametrize("key", SORT_KEYS)
 async def test_both_cases_of_a_letter_are_one_key(key: str) -> None:
     seen = []
     for each in (key, key.upper()):
-        async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
-            app = await shown(pilot)
+        async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+            app = await wait_for_app(pilot)
             await pilot.press("equals_sign", "n" if key != "n" else "c", each)
-            seen.append((app._choices, lines_of(app, CachesPane)))
+            seen.append((app._choices, pane_lines(app, CachesPane)))
     assert seen[0] == seen[1]
     assert seen[0][0].sort == SORT_KEYS[key]
 
 
 async def test_space_keeps_sort_node_and_place() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("2", "c", "c", "m", "down", "down")
-        before = app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane), grid(app)
+        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)
         await pilot.press("space")
         await pilot.pause()
         await pilot.pause()
-        assert (app._choices, lines_of(app, CachesPane), lines_of(app, BuddyPane), grid(app)) == before
+        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)) == before
 
 
 async def test_space_reads_again(tmp_path: Path) -> None:
-    folder = copied(tree("6.1-4n"), tmp_path / "tree")
-    async with app_on(folder).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
+    async with tree_app(folder).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         sockstat = folder / "proc/net/sockstat"
         sockstat.write_text(sockstat.read_text().replace("alloc 16001", "alloc 12345"))
         await pilot.press("space")
-        await until(
+        await wait_until(
             pilot,
-            lambda: any(line.startswith("allocated") and "12 345" in line for line in lines_of(app, SocketsPane)),
+            lambda: any(line.startswith("allocated") and "12 345" in line for line in pane_lines(app, SocketsPane)),
             "the new figure",
         )
 
@@ -398,9 +399,9 @@ async def test_space_reads_again(tmp_path: Path) -> None:
     [*((before, key) for before in ("", "question_mark") for key in ("q", "Q", "ctrl+c")), ("g", "ctrl+c")],
 )
 async def test_quitting_gives_0(key: str, before: str) -> None:
-    app = app_on(tree("6.1-4n"))
+    app = tree_app(tree("6.1-4n"))
     async with app.run_test(size=MIDDLE) as pilot:
-        await shown(pilot)
+        await wait_for_app(pilot)
         if before:
             await pilot.press(before)
             await pilot.press(key)  # closes what lies over the panes, or quits
@@ -413,70 +414,70 @@ async def test_quitting_gives_0(key: str, before: str) -> None:
 
 
 async def test_scrolling_keys() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
-        start = order_of(app)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        start = cache_names(app)
         # The cursor moves first, then what is below the last line comes into sight.
         await pilot.press(*["down"] * (len(start) - 1))
-        assert order_of(app) == start
+        assert cache_names(app) == start
         await pilot.press("down")
-        assert order_of(app)[:-1] == start[1:]
+        assert cache_names(app)[:-1] == start[1:]
         await pilot.press(*["up"] * len(start))
-        assert order_of(app) == start
+        assert cache_names(app) == start
         await pilot.press("up", "up")
-        assert order_of(app) == start
+        assert cache_names(app) == start
         await pilot.press("pagedown")
-        page = order_of(app)
+        page = cache_names(app)
         assert page != start
         assert len(page) == len(start)
         await pilot.press("pageup")
-        assert order_of(app) == start
+        assert cache_names(app) == start
         await pilot.press("end")
-        end = order_of(app)
+        end = cache_names(app)
         assert not set(end) & set(start)
         await pilot.press("down", "pagedown")
-        assert order_of(app) == end
+        assert cache_names(app) == end
         await pilot.press("home")
-        assert order_of(app) == start
-        lists = lines_of(app, BuddyPane)
+        assert cache_names(app) == start
+        lists = pane_lines(app, BuddyPane)
         await pilot.press("tab", "down")
-        assert order_of(app) == start
-        assert lines_of(app, BuddyPane)[1] == lists[2]
-        assert lines_of(app, BuddyPane)[0] == lists[0]
+        assert cache_names(app) == start
+        assert pane_lines(app, BuddyPane)[1] == lists[2]
+        assert pane_lines(app, BuddyPane)[0] == lists[0]
         await pilot.press("shift+tab", *["down"] * len(start))
-        assert order_of(app) != start
+        assert cache_names(app) != start
 
 
 async def test_the_title_says_which_part_is_in_sight() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         of = len(snapshot_rows())
         for key in ("home", "down", "pagedown", "end"):
             await pilot.press(key)
-            first = snapshot_rows().index(order_of(app)[0]) + 1
-            assert title_of(app, CachesPane).endswith(f"{first}–{first + len(order_of(app)) - 1} of {of}")
+            first = snapshot_rows().index(cache_names(app)[0]) + 1
+            assert pane_title(app, CachesPane).endswith(f"{first}–{first + len(cache_names(app)) - 1} of {of}")
 
 
 def snapshot_rows() -> list[str]:
     """The caches in the order of the start screen."""
     from tcptop.accounting import account
-    from tcptop.text.cache_columns import in_order, rows
+    from tcptop.text.cache_columns import select_rows, sort_rows
 
-    ledger = account(snapshot_of(tree("6.1-4n")))
-    return [row.cache.name for row in in_order(rows(ledger.caches, 0), "tcp")]
+    ledger = account(sample_tree(tree("6.1-4n")))
+    return [row.cache.name for row in sort_rows(select_rows(ledger.caches, 0), "tcp")]
 
 
 @pytest.mark.parametrize("opened_by", ["question_mark", "h", "H", "f1"])
 async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
         before = app._choices
         await pilot.press(opened_by)
         assert isinstance(app.screen, HelpScreen)
         pane = app.screen.query_one(HelpPane)
         lines: list[str] = []
         for _ in range(30):
-            lines += [line for line in pane.plain_text().split("\n") if line not in lines]
+            lines += [line for line in drawn_lines(pane) if line not in lines]
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
         for binding in RecordingApp.BINDINGS:
@@ -492,8 +493,8 @@ async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
 @pytest.mark.parametrize("key", ["escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"])
 async def test_any_other_key_closes_the_help(key: str) -> None:
     """Its title says so."""
-    async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("h")
         assert isinstance(app.screen, HelpScreen)
         await pilot.press(key)
@@ -503,12 +504,12 @@ async def test_any_other_key_closes_the_help(key: str) -> None:
 
 
 async def test_the_keys_of_a_live_host_do_nothing_in_a_saved_tree() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
-        app = await shown(pilot)
-        before = app._choices, grid(app)
+    async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_app(pilot)
+        before = app._choices, screen_text(app)
         await pilot.press("z", "plus", "minus", "f", "ctrl+l")
         await pilot.pause()
-        assert (app._choices, grid(app)) == before
+        assert (app._choices, screen_text(app)) == before
 
 
 # Widths
@@ -528,7 +529,7 @@ def too_wide(app: RecordingApp) -> list[str]:
             found += [
                 f"{app.size.width}x{app.size.height} {kind.__name__} {pane.size.width}: {''.join(t for t, _ in line)!r}"
                 for line in pane._lines
-                if width(line) > pane.size.width
+                if line_width(line) > pane.size.width
             ]
     return found
 
@@ -547,30 +548,30 @@ def too_wide(app: RecordingApp) -> list[str]:
 @pytest.mark.parametrize("keys", [[], ["m", "y", "equals_sign"]], ids=["start", "bytes of all nodes"])
 async def test_lines_fit_at_every_size(kernel: str, tried: list[Size], keys: list[str]) -> None:
     cut: list[str] = []
-    async with app_on(tree(kernel, "timewait" if keys else "established")).run_test(size=(40, 5)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree(kernel, "timewait" if keys else "established")).run_test(size=(40, 5)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press(*keys)
         for size in tried:
-            await resized(pilot, size)
+            await resize(pilot, size)
             cut += [line for line in too_wide(app) if line not in cut]
-            assert all(width(((line, "text"),)) <= size.width for line in grid(app).splitlines())
+            assert all(line_width(((line, "text"),)) <= size.width for line in screen_text(app).splitlines())
     assert not cut, "\n".join(cut)
 
 
 async def test_what_is_refused_is_said_whole() -> None:
     """The reason and the command that helps are worth nothing cut off."""
-    host = ChangedHost(tree("6.1-4n"))
+    host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
     async with RecordingApp(host).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+        app = await wait_for_app(pilot)
         for size in sizes((80, 120), (24, 40)):
-            await resized(pilot, size)
+            await resize(pilot, size)
             assert not too_wide(app)
 
 
 async def test_resizing_at_any_moment() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         keys = [
             "m",
             "3",
@@ -595,15 +596,15 @@ async def test_resizing_at_any_moment() -> None:
         while len(app.screen_stack) > 1:
             await pilot.press("escape")
         await pilot.press("home", "m", "m")
-        assert "TCP" in grid(app)
+        assert "TCP" in screen_text(app)
 
 
 async def test_a_first_look_that_finds_no_room() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(1, 1)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(1, 1)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("m", "2", "end", "home", "y")
-        await resized(pilot, (120, 40))
-        assert "TIME_WAIT" in title_of(app, FigurePane)
+        await resize(pilot, (120, 40))
+        assert "TIME_WAIT" in pane_title(app, FigurePane)
         assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-4n"), "TCP")[2])
 
 
@@ -632,9 +633,9 @@ class Refreshes:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
 async def test_the_same_look_again_refreshes_nothing(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
-    snapshot = snapshot_of(tree("6.1-4n"))
-    async with app_on(tree("6.1-4n", "base")).run_test(size=size) as pilot:
-        await shown(pilot)
+    snapshot = sample_tree(tree("6.1-4n"))
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=size) as pilot:
+        await wait_for_app(pilot)
         refreshes = Refreshes(monkeypatch)
         await feed(pilot, snapshot)
         assert refreshes.calls, "what differs is drawn"
@@ -644,9 +645,9 @@ async def test_the_same_look_again_refreshes_nothing(monkeypatch: pytest.MonkeyP
 
 
 async def test_only_changed_lines_are_refreshed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    folder = copied(tree("6.1-4n"), tmp_path / "established")
-    async with app_on(folder).run_test(size=(120, 70)) as pilot:
-        app = await shown(pilot)
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "established")
+    async with tree_app(folder).run_test(size=(120, 70)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("equals_sign", "n")
         slabinfo = (folder / "proc/slabinfo").read_text()
         line = next(line for line in slabinfo.splitlines() if line.startswith("skbuff_head_cache "))
@@ -654,7 +655,7 @@ async def test_only_changed_lines_are_refreshed(monkeypatch: pytest.MonkeyPatch,
         (folder / "proc/slabinfo").write_text(
             slabinfo.replace(line, line.replace(f" {active} ", f" {int(active) // 2} ", 1))
         )
-        place = order_of(app).index("skbuff_head_cache")
+        place = cache_names(app).index("skbuff_head_cache")
         refreshes = Refreshes(monkeypatch)
-        await feed(pilot, snapshot_of(folder))
+        await feed(pilot, sample_tree(folder))
         assert refreshes.lines() == {("CachesPane", place + 1)}

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
-    ChangedHost,
-    grid,
-    lines_of,
+    ScriptedHost,
+    pane_lines,
+    pane_title,
+    parse_cache_table,
+    screen_text,
     slabinfo_rows,
-    table,
-    title_of,
     tree,
-    until,
+    wait_until,
 )
 
 from tcptop.ledger import Ledger
@@ -41,21 +41,21 @@ def alloc(count: int) -> bytes:
 
 
 @pytest.fixture
-def host() -> Iterator[ChangedHost]:
-    made = ChangedHost(tree("6.1-4n"), live=True)
+def host() -> Iterator[ScriptedHost]:
+    made = ScriptedHost(tree("6.1-4n"), live=True)
     yield made
     made.close()
 
 
 @asynccontextmanager
-async def running(host: ChangedHost, every_s: float = 0.1) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
+async def running(host: ScriptedHost, every_s: float = 0.1) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
     """The app once its first look is drawn; its end is waited for, and an end that never comes fails the test."""
     app = RecordingApp(host, every_s)
     test = asyncio.current_task()
     assert test is not None
     async with app.run_test(size=LARGE, notifications=True) as pilot:
-        await until(pilot, lambda: app._ledger is not None, "the first look")
-        await until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read")
+        await wait_until(pilot, lambda: app._ledger is not None, "the first look")
+        await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read")
         yield app, pilot
         guard = asyncio.get_running_loop().call_later(60, test.cancel)
     guard.cancel()
@@ -67,19 +67,19 @@ def ledger(app: RecordingApp) -> Ledger:
 
 
 def allocated(app: RecordingApp) -> str:
-    return next(line for line in lines_of(app, SocketsPane) if line.startswith("allocated"))
+    return next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
 
 
-async def test_new_figures_are_drawn(host: ChangedHost) -> None:
+async def test_new_figures_are_drawn(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
-        assert "live 0.1 s" in lines_of(app, HeadLine)[0]
+        assert "live 0.1 s" in pane_lines(app, HeadLine)[0]
         for count in (777, 1234, 0):
             host.texts[SOCKSTAT] = alloc(count)
             text = f"{count:,}".replace(",", " ")
-            await until(pilot, lambda text=text: f" {text} " in allocated(app), f"{count} sockets")  # type: ignore[misc]
+            await wait_until(pilot, lambda text=text: f" {text} " in allocated(app), f"{count} sockets")  # type: ignore[misc]
 
 
-async def test_rates_are_shown(host: ChangedHost) -> None:
+async def test_rates_are_shown(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await pilot.press("equals_sign")
         row = "TCP"
@@ -94,21 +94,21 @@ async def test_rates_are_shown(host: ChangedHost) -> None:
             step += 1
             fewer = line.replace(f" {active} ", f" {active - step} ", 1)
             host.texts["proc/slabinfo"] = slabinfo.replace(line, fewer).encode()
-            signs.add(table(lines_of(app, CachesPane))[row]["Δ/s"][:1])
+            signs.add(parse_cache_table(pane_lines(app, CachesPane))[row]["Δ/s"][:1])
             return "-" in signs
 
-        assert table(lines_of(app, CachesPane))[row]["Δ/s"] in ("–", "0")
-        await until(pilot, changes, "a rate of fewer and fewer objects")
+        assert parse_cache_table(pane_lines(app, CachesPane))[row]["Δ/s"] in ("–", "0")
+        await wait_until(pilot, changes, "a rate of fewer and fewer objects")
 
 
 @pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/slabinfo", SOCKSTAT, "proc/zoneinfo"])
-async def test_a_source_that_hangs(host: ChangedHost, path: str) -> None:
+async def test_a_source_that_hangs(host: ScriptedHost, path: str) -> None:
     """Keys work, the others go on, what it said stands and is marked late, and quitting does not wait for it."""
     name = Path(path).name
     async with running(host) as (app, pilot):
         host.hanging.add(path)
         await pilot.press("space")
-        await until(pilot, lambda: ledger(app).sources[name].state == "late", f"{name} is late")
+        await wait_until(pilot, lambda: ledger(app).sources[name].state == "late", f"{name} is late")
         reason = ledger(app).sources[name].reason
         assert reason is not None
         assert name in reason
@@ -117,21 +117,21 @@ async def test_a_source_that_hangs(host: ChangedHost, path: str) -> None:
         looked_at = ledger(app)
         meminfo = (tree("6.1-4n") / "proc/meminfo").read_text().replace("MemAvailable:", "MemAvailable: 1 kB\nOld:")
         host.texts["proc/meminfo"] = meminfo.encode()
-        await until(pilot, lambda: ledger(app).host.memory_available_bytes == 1024, "the other sources go on")
+        await wait_until(pilot, lambda: ledger(app).host.memory_available_bytes == 1024, "the other sources go on")
         assert ledger(app) is not looked_at
         assert ledger(app).sources[name].state == "late"
 
         await pilot.press("m", "2")
         assert app._choices.mode == "time_wait"
         assert app._choices.node == 2
-        assert "node 2" in title_of(app, CachesPane)
+        assert "node 2" in pane_title(app, CachesPane)
         await pilot.press("question_mark")
         assert len(app.screen_stack) == 2
         await pilot.press("escape")
 
-        host.let_go()
+        host.release()
         await pilot.press("space")
-        await until(pilot, lambda: ledger(app).sources[name].state == "ok", f"{name} answers again")
+        await wait_until(pilot, lambda: ledger(app).sources[name].state == "ok", f"{name} answers again")
 
 
 def host_value(app: RecordingApp) -> object:
@@ -141,13 +141,13 @@ def host_value(app: RecordingApp) -> object:
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_quitting_while_every_read_hangs(host: ChangedHost, key: str) -> None:
+async def test_quitting_while_every_read_hangs(host: ScriptedHost, key: str) -> None:
     async with running(host) as (app, pilot):
         host.hanging |= set(host.asked)
         await pilot.press("space")
-        await until(pilot, lambda: ledger(app).sources["slabinfo"].state == "late", "slabinfo is late")
+        await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "late", "slabinfo is late")
         await pilot.press(key)
-        await until(pilot, lambda: not app.is_running or app._exit, "the app ends")
+        await wait_until(pilot, lambda: not app.is_running or app._exit, "the app ends")
     assert app.return_code == 0
     # What hangs still may not hold the end of the program.
     stuck = [thread for thread in threading.enumerate() if thread.name == "tcptop reader"]
@@ -155,23 +155,23 @@ async def test_quitting_while_every_read_hangs(host: ChangedHost, key: str) -> N
     assert all(thread.daemon for thread in stuck)
 
 
-async def test_a_host_that_never_answered(monkeypatch: pytest.MonkeyPatch, host: ChangedHost) -> None:
+async def test_a_host_that_never_answered(monkeypatch: pytest.MonkeyPatch, host: ScriptedHost) -> None:
     monkeypatch.setattr(live_sampler, "PATIENCE_S", 0.02)
     answers = host.asked
     host.hanging |= {"proc/sys/kernel/hostname", "proc/slabinfo", "proc/buddyinfo", SOCKSTAT, "proc/zoneinfo"}
     app = RecordingApp(host, 0.1)
     async with app.run_test(size=LARGE) as pilot:
-        await until(pilot, lambda: app._ledger is not None, "a look without what hangs")
+        await wait_until(pilot, lambda: app._ledger is not None, "a look without what hangs")
         await pilot.press("m", "question_mark", "escape", "equals_sign")
         assert app._choices.mode == "time_wait"
         assert answers
-        await until(pilot, lambda: "–" in grid(app), "what is not known is shown so")
+        await wait_until(pilot, lambda: "–" in screen_text(app), "what is not known is shown so")
         await pilot.press("q")
-        await until(pilot, lambda: app._exit, "the app ends")
+        await wait_until(pilot, lambda: app._exit, "the app ends")
     assert app.return_code == 0
 
 
-async def test_pause_stops_the_reads(host: ChangedHost) -> None:
+async def test_pause_stops_the_reads(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         looks: list[Ledger] = []
 
@@ -180,7 +180,7 @@ async def test_pause_stops_the_reads(host: ChangedHost) -> None:
                 looks.append(ledger(app))
 
         await pilot.press("z")
-        assert "paused" in lines_of(app, HeadLine)[0]
+        assert "paused" in pane_lines(app, HeadLine)[0]
         # A look that was under way when the key came is still drawn; then nothing may come by itself.
         await pilot.pause(0.5)
         note()
@@ -191,7 +191,7 @@ async def test_pause_stops_the_reads(host: ChangedHost) -> None:
         assert len(host.asked) == asked
         assert len(looks) == 1
         await pilot.press("space")  # a look all the same
-        await until(pilot, lambda: " 31 " in allocated(app), "SPACE looks while paused")
+        await wait_until(pilot, lambda: " 31 " in allocated(app), "SPACE looks while paused")
         assert app._choices.paused
         host.texts[SOCKSTAT] = alloc(32)
         await pilot.pause(0.5)
@@ -200,11 +200,11 @@ async def test_pause_stops_the_reads(host: ChangedHost) -> None:
         assert len(host.asked) == asked
         assert " 31 " in allocated(app)
         await pilot.press("z")
-        await until(pilot, lambda: " 32 " in allocated(app), "it goes on")
-        assert "live" in lines_of(app, HeadLine)[0]
+        await wait_until(pilot, lambda: " 32 " in allocated(app), "it goes on")
+        assert "live" in pane_lines(app, HeadLine)[0]
 
 
-async def test_plus_and_minus_change_the_interval(host: ChangedHost) -> None:
+async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
     async with running(host, every_s=1.0) as (app, pilot):
         assert app._live is not None
 
@@ -215,10 +215,10 @@ async def test_plus_and_minus_change_the_interval(host: ChangedHost) -> None:
 
         await pilot.press("plus")
         assert interval() == 2.0
-        assert "live 2 s" in lines_of(app, HeadLine)[0]
+        assert "live 2 s" in pane_lines(app, HeadLine)[0]
         await pilot.press("minus", "minus")
         assert interval() == 0.5
-        assert "live 0.5 s" in lines_of(app, HeadLine)[0]
+        assert "live 0.5 s" in pane_lines(app, HeadLine)[0]
         await pilot.press(*["minus"] * 20)
         assert interval() == INTERVALS_S[0]
         await pilot.press(*["plus"] * 20)
@@ -239,13 +239,13 @@ async def test_plus_and_minus_change_the_interval(host: ChangedHost) -> None:
         ("", 1.0),
     ],
 )
-async def test_d_asks_for_the_interval(host: ChangedHost, answer: str, interval_s: float) -> None:
+async def test_d_asks_for_the_interval(host: ScriptedHost, answer: str, interval_s: float) -> None:
     async with running(host, every_s=1.0) as (app, pilot):
         await pilot.press("d")
         await pilot.press(
             *["minus" if each == "-" else "full_stop" if each == "." else each for each in answer], "enter"
         )
-        await until(pilot, lambda: len(app.screen_stack) == 1, "the question is answered")
+        await wait_until(pilot, lambda: len(app.screen_stack) == 1, "the question is answered")
         await pilot.pause()
         assert app._choices.interval_s == interval_s
         assert app._live is not None
@@ -253,7 +253,7 @@ async def test_d_asks_for_the_interval(host: ChangedHost, answer: str, interval_
         assert bool(app._notifications) == (interval_s == 1.0 and answer != "")
 
 
-async def test_an_odd_interval_steps_to_its_neighbours(host: ChangedHost) -> None:
+async def test_an_odd_interval_steps_to_its_neighbours(host: ScriptedHost) -> None:
     async with running(host, every_s=0.7) as (app, pilot):
         await pilot.press("plus")
         assert app._choices.interval_s == 1.0
@@ -262,54 +262,54 @@ async def test_an_odd_interval_steps_to_its_neighbours(host: ChangedHost) -> Non
 
 
 @pytest.mark.parametrize("release", ["4.19.0-27-amd64", ""])
-async def test_f_reads_pagetypeinfo_where_its_walk_is_not_bounded(host: ChangedHost, release: str) -> None:
+async def test_f_reads_pagetypeinfo_where_its_walk_is_not_bounded(host: ScriptedHost, release: str) -> None:
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
     async with running(host) as (app, pilot):
         source = ledger(app).sources["pagetypeinfo"]
         assert source.state == "off"
         assert "proc/pagetypeinfo" not in host.asked
-        text = "\n".join(lines_of(app, BuddyPane))
+        text = "\n".join(pane_lines(app, BuddyPane))
         assert "Unmovable" not in text
         assert "f reads it" in text
         await pilot.press("space")
         await pilot.pause(0.3)
         assert "proc/pagetypeinfo" not in host.asked, "SPACE is not asking for it"
         await pilot.press("f")
-        await until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
-        assert "Unmovable" in "\n".join(lines_of(app, BuddyPane))
+        await wait_until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
+        assert "Unmovable" in "\n".join(pane_lines(app, BuddyPane))
 
 
-async def test_a_new_kernels_pagetypeinfo_is_read_unasked(host: ChangedHost) -> None:
+async def test_a_new_kernels_pagetypeinfo_is_read_unasked(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
-        await until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
-        assert "Unmovable" in "\n".join(lines_of(app, BuddyPane))
+        await wait_until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
+        assert "Unmovable" in "\n".join(pane_lines(app, BuddyPane))
 
 
-async def test_a_file_that_comes_and_goes(host: ChangedHost) -> None:
+async def test_a_file_that_comes_and_goes(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         host.refused = lambda path: path == "proc/slabinfo"
         await pilot.press("space")
-        await until(pilot, lambda: ledger(app).sources["slabinfo"].state == "refused", "slabinfo is refused")
-        assert "/proc/slabinfo" in grid(app)
+        await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "refused", "slabinfo is refused")
+        assert "/proc/slabinfo" in screen_text(app)
         host.refused = lambda _: False
         await pilot.press("space")
-        await until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read again")
+        await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read again")
 
 
-async def test_the_choice_stays_while_figures_come(host: ChangedHost) -> None:
+async def test_the_choice_stays_while_figures_come(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await pilot.press("3", "n", "n", "m", "y", "down", "down")
         before = app._choices
-        first = lines_of(app, CachesPane)[1]
+        first = pane_lines(app, CachesPane)[1]
         for count in (11, 12, 13):
             host.texts[SOCKSTAT] = alloc(count)
-            await until(pilot, lambda count=count: f" {count} " in allocated(app), "the next look")  # type: ignore[misc]
+            await wait_until(pilot, lambda count=count: f" {count} " in allocated(app), "the next look")  # type: ignore[misc]
             assert replace(app._choices, trends=before.trends) == before
-            assert lines_of(app, CachesPane)[1] == first
+            assert pane_lines(app, CachesPane)[1] == first
 
 
-async def test_a_node_that_is_taken_away(host: ChangedHost) -> None:
+async def test_a_node_that_is_taken_away(host: ScriptedHost) -> None:
     """Memory hotplug: the chosen node goes; the screen says so and goes on."""
     async with running(host) as (app, pilot):
         await pilot.press("3")
@@ -321,12 +321,12 @@ async def test_a_node_that_is_taken_away(host: ChangedHost) -> None:
         zones = (tree("6.1-4n") / "proc/zoneinfo").read_text()
         host.texts["proc/zoneinfo"] = zones[: zones.index("Node 3,")].encode()
         await pilot.press("space")
-        await until(
+        await wait_until(
             pilot,
             lambda: not any(node.node == 3 and node.zones for node in ledger(app).nodes),
             "node 3 has no zones",
         )
         assert app._choices.node == 3
-        assert "node 3" in grid(app)
+        assert "node 3" in screen_text(app)
         await pilot.press("right_square_bracket")
         assert app._choices.node == 0

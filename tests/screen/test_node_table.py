@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 from drive import count_on_nodes, grouped, tree
-from made_machine import MACHINES, PAGE_BYTES, made
+from made_machine import MACHINES, PAGE_BYTES, make_machine
 from recorded import ledger_of
 from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
-from tcptop.widgets.node_table import BAR, FILLED, REST, bar, node_lines
+from tcptop.widgets.node_table import BAR_WIDTH, FILLED, REST, node_bar, node_lines
 
 WIDTHS = range(34, 121)
 
 
 def machine(name: str, tmp_path: Path) -> Ledger:
-    return ledger_of(made(name, tmp_path / "tree"))
+    return ledger_of(make_machine(name, tmp_path / "tree"))
 
 
 def lines(ledger: Ledger, columns: int = 120) -> list[str]:
@@ -37,7 +37,7 @@ def cells(ledger: Ledger, columns: int = 120) -> list[list[str]]:
 def bars(ledger: Ledger, columns: int = 120) -> list[list[int]]:
     """How full the bars of each line are, of ten."""
     return [
-        [each.count(FILLED) for each in re.findall(rf"[{FILLED}{REST}]{{{BAR}}}", line)]
+        [each.count(FILLED) for each in re.findall(rf"[{FILLED}{REST}]{{{BAR_WIDTH}}}", line)]
         for line in lines(ledger, columns)[1:]
     ]
 
@@ -86,7 +86,7 @@ def test_a_node_that_holds_twice_as_much_has_a_bar_twice_as_long() -> None:
 def test_the_largest_of_64_nodes_is_seen_at_a_glance(tmp_path: Path) -> None:
     room = [line[1] for line in bars(machine("64 nodes", tmp_path))]
     blocks = [node.zones[0].blocks[-1] for node in MACHINES["64 nodes"]]
-    assert [at for at, length in enumerate(room) if length == BAR] == [
+    assert [at for at, length in enumerate(room) if length == BAR_WIDTH] == [
         at for at, count in enumerate(blocks) if count >= 0.95 * max(blocks)
     ]
     assert room[0] == round(10 * min(blocks) / max(blocks))
@@ -117,7 +117,7 @@ def test_figures_stand_below_their_titles(tmp_path: Path) -> None:
 
 
 def test_a_bar_of_nothing() -> None:
-    assert bar(None, [None, 3.0]) == ""
-    assert bar(0.0, [0.0, 0.0]) == ""
-    assert bar(0.0, [0.0, 3.0]) == REST * BAR
-    assert bar(3.0, [0.0, 3.0]) == FILLED * BAR
+    assert node_bar(None, [None, 3.0]) == ""
+    assert node_bar(0.0, [0.0, 0.0]) == ""
+    assert node_bar(0.0, [0.0, 3.0]) == REST * BAR_WIDTH
+    assert node_bar(3.0, [0.0, 3.0]) == FILLED * BAR_WIDTH

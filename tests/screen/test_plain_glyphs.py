@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from drive import AppPilot, ChangedHost, feed, grid, opened, root_only, shown, story, tree
+from drive import AppPilot, ScriptedHost, feed, open_host, root_only, sample_phases, screen_text, tree, wait_for_app
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -13,9 +13,8 @@ from rich.cells import cell_len
 from tcptop.hosts.host import Host
 from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.settings import Settings
-from tcptop.text.ascii import GLYPHS, in_ascii, needs_ascii
-from tcptop.widgets.big_number import GLYPHS as BIG_GLYPHS
-from tcptop.widgets.big_number import PLAIN_GLYPHS
+from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii, to_ascii
+from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
 
 VIEWS = {
     "start": [],
@@ -35,47 +34,47 @@ OF_THE_BOXES = set("─│╭╮╰╯")
 
 
 def test_each_glyph_is_as_wide_as_its_twin() -> None:
-    for glyph, twin in GLYPHS.items():
+    for glyph, twin in ASCII_GLYPHS.items():
         assert twin.isascii(), glyph
         assert twin.isprintable(), glyph
         assert len(glyph) == len(twin) == cell_len(glyph), glyph
 
 
 def test_the_large_digits_are_as_wide_as_their_twins() -> None:
-    assert BIG_GLYPHS.keys() == PLAIN_GLYPHS.keys()
-    for character, glyph in PLAIN_GLYPHS.items():
+    assert BIG_GLYPHS.keys() == ASCII_BIG_GLYPHS.keys()
+    for character, glyph in ASCII_BIG_GLYPHS.items():
         assert list(map(len, glyph)) == list(map(len, BIG_GLYPHS[character]))
         assert "".join(glyph).isascii()
-    digits = [glyph for character, glyph in PLAIN_GLYPHS.items() if character.isdigit()]
+    digits = [glyph for character, glyph in ASCII_BIG_GLYPHS.items() if character.isdigit()]
     assert len(set(digits)) == 10, "no two digits look the same"
 
 
 @given(st.text())
 def test_any_text_keeps_its_width(text: str) -> None:
-    plain = in_ascii(text)
+    plain = to_ascii(text)
     assert plain.isascii()
     if not any(unicodedata.combining(each) or unicodedata.category(each) in ("Cf", "Mn", "Me", "Mc") for each in text):
         assert cell_len(plain) == cell_len(text)
 
 
 def test_wide_characters_leave_two_marks() -> None:
-    assert in_ascii("主机 ≤ 3") == "???? < 3"
+    assert to_ascii("主机 ≤ 3") == "???? < 3"
 
 
-async def view(host: Host, ascii_alone: bool, keys: list[str], size: tuple[int, int]) -> str:
-    app = RecordingApp(host, settings=Settings(ascii=ascii_alone))
+async def view(host: Host, ascii_only: bool, keys: list[str], size: tuple[int, int]) -> str:
+    app = RecordingApp(host, settings=Settings(ascii=ascii_only))
     async with app.run_test(size=size) as pilot:
-        await shown(pilot)
+        await wait_for_app(pilot)
         await pilot.press(*keys)
         await pilot.pause()
-        return grid(app)
+        return screen_text(app)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
 @pytest.mark.parametrize("keys", VIEWS.values(), ids=VIEWS)
 async def test_every_view_is_the_same_in_ascii(keys: list[str], size: tuple[int, int]) -> None:
-    rich = await view(opened(tree("6.1-4n")), False, keys, size)
-    plain = await view(opened(tree("6.1-4n")), True, keys, size)
+    rich = await view(open_host(tree("6.1-4n")), False, keys, size)
+    plain = await view(open_host(tree("6.1-4n")), True, keys, size)
     assert plain.isascii()
     assert not rich.isascii()
     assert plain.count("?") == rich.count("?"), "every character that the screen draws has a twin"
@@ -85,7 +84,7 @@ async def test_every_view_is_the_same_in_ascii(keys: list[str], size: tuple[int,
 
 
 async def test_a_refused_host_in_ascii() -> None:
-    host = ChangedHost(tree("6.1-4n"))
+    host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
     plain = await view(host, True, [], (120, 40))
     assert plain.isascii()
@@ -93,16 +92,16 @@ async def test_a_refused_host_in_ascii() -> None:
 
 
 async def test_graphs_and_marks_in_ascii() -> None:
-    app = RecordingApp(opened(tree("6.1-4n", "base")), settings=Settings(ascii=True))
+    app = RecordingApp(open_host(tree("6.1-4n", "base")), settings=Settings(ascii=True))
 
     async def drive(pilot: AppPilot) -> None:
-        await shown(pilot)
-        for look in story("6.1-4n", ["base", "base", "established", "established", "timewait"]):
+        await wait_for_app(pilot)
+        for look in sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"]):
             await feed(pilot, look)
 
     async with app.run_test(size=(120, 40)) as pilot:
         await drive(pilot)
-        text = grid(app)
+        text = screen_text(app)
     assert text.isascii()
     assert "^ tw_sock_TCP" in text
     assert "v TCP " in text

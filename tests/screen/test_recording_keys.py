@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from drive import AppPilot, ChangedHost, app_on, grid, lines_of, shown, tree, until
+from drive import AppPilot, ScriptedHost, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
 
 from tcptop.recording.opening import open_recording
 from tcptop.screen import live_recording
@@ -17,7 +17,7 @@ from tcptop.screen.recording_app import RecordingApp
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 SOCKSTAT = "proc/net/sockstat"
 SIZE = (160, 40)
@@ -37,54 +37,58 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def host() -> Iterator[ChangedHost]:
-    made = ChangedHost(tree("6.1-4n"), live=True)
+def host() -> Iterator[ScriptedHost]:
+    made = ScriptedHost(tree("6.1-4n"), live=True)
     yield made
     made.close()
 
 
 @asynccontextmanager
-async def running(host: ChangedHost) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
+async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
     app = RecordingApp(host, 0.1)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
-        await until(pilot, lambda: app._ledger is not None, "the first look")
+        await wait_until(
+            pilot,
+            lambda: app._ledger is not None and app._ledger.sources["slabinfo"].state == "ok",
+            "a sample with slabinfo is drawn",
+        )
         yield app, pilot
 
 
 def head(app: RecordingApp) -> str:
-    return lines_of(app, HeadLine)[0]
+    return pane_lines(app, HeadLine)[0]
 
 
 def allocated(app: RecordingApp) -> int:
-    line = next(line for line in lines_of(app, SocketsPane) if line.startswith("allocated"))
+    line = next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
     found = re.match(r"allocated +(\d+)", line)
     assert found is not None, line
     return int(found[1])
 
 
-async def changed_to(pilot: AppPilot, host: ChangedHost, app: RecordingApp, count: int) -> None:
+async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: RecordingApp, count: int) -> None:
     host.texts[SOCKSTAT] = sockstat(count)
-    await until(pilot, lambda: allocated(app) == count, f"{count} sockets")
+    await wait_until(pilot, lambda: allocated(app) == count, f"{count} sockets")
 
 
-async def begun(pilot: AppPilot, app: RecordingApp) -> None:
+async def begin_recording(pilot: AppPilot, app: RecordingApp) -> None:
     await pilot.press("w", *"rec", "enter")
-    await until(pilot, lambda: "recording" in head(app), "it records")
+    await wait_until(pilot, lambda: "recording" in head(app), "it records")
 
 
-async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ChangedHost, file: Path) -> None:
+async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedHost, file: Path) -> None:
     async with running(host) as (app, pilot):
-        await changed_to(pilot, host, app, 700)
-        await begun(pilot, app)
+        await change_sockets(pilot, host, app, 700)
+        await begin_recording(pilot, app)
         assert "recording rec" in head(app)
         for count in (701, 702, 703):
-            await changed_to(pilot, host, app, count)
+            await change_sockets(pilot, host, app, count)
         await pilot.press("w")
-        await until(pilot, lambda: "recorded into" in grid(app), "it has ended")
+        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "it has ended")
         assert "recording" not in head(app)
-        await changed_to(pilot, host, app, 704)
+        await change_sockets(pilot, host, app, 704)
     recording = open_recording(str(file))
-    counts = [recording.summary(index).allocated for index in range(len(recording))]
+    counts = [recording.timeline_counts(index).allocated for index in range(len(recording))]
     first, last = recording.snapshot(0), recording.snapshot(len(recording) - 1)
     recording.close()
     assert [count for at, count in enumerate(counts) if not at or counts[at - 1] != count] == [700, 701, 702, 703]
@@ -95,50 +99,52 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ChangedHo
         assert snapshot.slabinfo.value is not None
 
 
-async def test_looking_back_and_live_again(host: ChangedHost) -> None:
+async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
-        await begun(pilot, app)
+        await begin_recording(pilot, app)
         for count in (701, 702, 703):
-            await changed_to(pilot, host, app, count)
+            await change_sockets(pilot, host, app, count)
         await pilot.press("T")
-        await until(pilot, lambda: "recorded · " in head(app), "it looks back")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "it looks back")
         before = allocated(app)
-        assert HERE in lines_of(app, TimeLinePane)[0]
-        assert lines_of(app, KeyLine)[0].startswith(" t T step  j jump  Z live")
+        assert POSITION_MARK in pane_lines(app, TimelinePane)[0]
+        assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  Z live")
         await pilot.press("j", *"+0.01", "enter")
-        await until(pilot, lambda: " · 1 of " in head(app), "it jumps")
+        await wait_until(pilot, lambda: " · 1 of " in head(app), "it jumps")
         assert allocated(app) < before or before == 701
         host.texts[SOCKSTAT] = sockstat(799)
         await pilot.press("t")
-        await until(pilot, lambda: " · 2 of " in head(app), "it steps")
+        await wait_until(pilot, lambda: " · 2 of " in head(app), "it steps")
         assert allocated(app) < 799, "what is now does not show while somebody looks back"
         await pilot.press("Z")
         assert "live 0.1 s · recording" in head(app)
-        await until(pilot, lambda: allocated(app) == 799, "it is live")
-        assert not app.query_one(TimeLinePane).display
+        await wait_until(pilot, lambda: allocated(app) == 799, "it is live")
+        assert not app.query_one(TimelinePane).display
 
 
-async def test_steps_forward_lead_back_to_live(host: ChangedHost) -> None:
+async def test_steps_forward_lead_back_to_live(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
-        await begun(pilot, app)
-        await changed_to(pilot, host, app, 701)
+        await begin_recording(pilot, app)
+        await change_sockets(pilot, host, app, 701)
         await pilot.press("w")
-        await until(pilot, lambda: "recorded into" in grid(app), "it has ended")
+        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "it has ended")
         await pilot.press("T")
-        await until(pilot, lambda: "recorded · " in head(app), "what was recorded can still be looked at")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "what was recorded can still be looked at")
         await pilot.press("t")
-        await until(pilot, lambda: "live 0.1 s" in head(app), "after the newest it is live")
+        await wait_until(pilot, lambda: "live 0.1 s" in head(app), "after the newest it is live")
 
 
 @pytest.mark.parametrize("key", ["T", "t", "j"])
-async def test_where_nothing_is_recorded(host: ChangedHost, key: str) -> None:
+async def test_where_nothing_is_recorded(host: ScriptedHost, key: str) -> None:
     async with running(host) as (app, pilot):
         await pilot.press(key)
-        await until(pilot, lambda: "nothing is recorded here; w records into a file" in grid(app), "it is told")
+        await wait_until(
+            pilot, lambda: "nothing is recorded here; w records into a file" in screen_text(app), "it is told"
+        )
         assert "live 0.1 s" in head(app)
 
 
-async def test_z_in_capitals_goes_on_after_a_pause(host: ChangedHost) -> None:
+async def test_z_in_capitals_goes_on_after_a_pause(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await pilot.press("z")
         assert "paused" in head(app)
@@ -150,49 +156,49 @@ async def test_z_in_capitals_goes_on_after_a_pause(host: ChangedHost) -> None:
     ("name", "said"),
     [("no/rec", "No such file or directory"), ("text", "not a recording"), (".", "Is a directory")],
 )
-async def test_a_file_that_cannot_be_is_told(host: ChangedHost, tmp_path: Path, name: str, said: str) -> None:
+async def test_a_file_that_cannot_be_is_told(host: ScriptedHost, tmp_path: Path, name: str, said: str) -> None:
     (tmp_path / "text").write_text("not mine\n" * 40)
     async with running(host) as (app, pilot):
         await pilot.press("w", *[NAMED.get(each, each) for each in name], "enter")
-        await until(pilot, lambda: said in grid(app), "it is told")
+        await wait_until(pilot, lambda: said in screen_text(app), "it is told")
         assert "recording" not in head(app)
-        await changed_to(pilot, host, app, 701)
+        await change_sockets(pilot, host, app, 701)
     assert (tmp_path / "text").read_text() == "not mine\n" * 40
 
 
-async def test_a_file_that_goes_bad_ends_the_recording(host: ChangedHost, tmp_path: Path) -> None:
+async def test_a_file_that_goes_bad_ends_the_recording(host: ScriptedHost, tmp_path: Path) -> None:
     import sqlite3
 
     file = tmp_path / "rec"
     async with running(host) as (app, pilot):
-        await begun(pilot, app)
-        await changed_to(pilot, host, app, 701)
+        await begin_recording(pilot, app)
+        await change_sockets(pilot, host, app, 701)
         with sqlite3.connect(file, timeout=30) as other:
             other.execute("DROP TABLE record")
         other.close()
-        await until(pilot, lambda: "recording ended" in grid(app), "it is told")
+        await wait_until(pilot, lambda: "recording ended" in screen_text(app), "it is told")
         assert "recording" not in head(app)
-        await changed_to(pilot, host, app, 702)
+        await change_sockets(pilot, host, app, 702)
 
 
-async def test_a_disk_that_hangs_holds_up_no_key(host: ChangedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_hangs_holds_up_no_key(host: ScriptedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_recording, "MOST_WAITING", 3)
     free = threading.Event()
     async with running(host) as (app, pilot):
-        await begun(pilot, app)
-        app._disk.tell(lambda: free.wait(60))
+        await begin_recording(pilot, app)
+        app._disk.submit(lambda: free.wait(60))
         await pilot.press("T")  # asks the disk too
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)
-        await until(pilot, lambda: "the disk has not taken" in grid(app), "it is told")
+        await wait_until(pilot, lambda: "the disk has not taken" in screen_text(app), "it is told")
         assert "recording" not in head(app)
-        await changed_to(pilot, host, app, 705)
+        await change_sockets(pilot, host, app, 705)
         free.set()
-        await until(pilot, lambda: "recorded · " in head(app), "what was recorded before can be looked at")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "what was recorded before can be looked at")
 
 
 async def test_a_saved_tree_has_nothing_to_record() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=SIZE, notifications=True) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=SIZE, notifications=True) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("w")
-        await until(pilot, lambda: "nothing to record" in grid(app), "it is told")
+        await wait_until(pilot, lambda: "nothing to record" in screen_text(app), "it is told")

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
-    app_on,
+    drawn_lines,
     feed,
-    grid,
     grouped,
-    lines_of,
-    recorded_story,
-    replay_on,
-    settled,
-    shown,
+    pane_lines,
+    record_phases,
+    replay_app,
+    screen_text,
     tree,
-    until,
+    tree_app,
+    wait_for_app,
+    wait_for_replay,
+    wait_until,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.timeline_pane import HERE, TimeLinePane
+from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
 ROWS_OF_TIME_LINE = 3
@@ -42,7 +43,7 @@ MIDDLE = (120, 40)
 @pytest.fixture(scope="module")
 def story_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Snapshot]]:
     file = tmp_path_factory.mktemp("replay") / "story.tcptop"
-    return file, recorded_story(file, "6.1-4n", PHASES)
+    return file, record_phases(file, "6.1-4n", PHASES)
 
 
 @pytest.fixture
@@ -51,12 +52,12 @@ def file(story_file: tuple[Path, list[Snapshot]]) -> Path:
 
 
 @pytest.fixture
-def looks(story_file: tuple[Path, list[Snapshot]]) -> list[Snapshot]:
+def samples(story_file: tuple[Path, list[Snapshot]]) -> list[Snapshot]:
     return story_file[1]
 
 
 def head(app: ReplayApp) -> str:
-    return lines_of(app, HeadLine)[0]
+    return pane_lines(app, HeadLine)[0]
 
 
 def place(app: ReplayApp) -> int:
@@ -72,43 +73,43 @@ def allocated(phase: str) -> str:
     return grouped(int(words[words.index("alloc") + 1]))
 
 
-async def pressed(pilot: AppPilot, *keys: str) -> ReplayApp:
+async def press_keys(pilot: AppPilot, *keys: str) -> ReplayApp:
     await pilot.press(*keys)
-    return await settled(pilot)
+    return await wait_for_replay(pilot)
 
 
 async def test_steps_show_one_sample_after_the_other(file: Path) -> None:
-    async with replay_on(file).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
+    async with replay_app(file).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
         for number, phase in enumerate(PHASES, 1):
             assert place(app) == number
-            assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(lines_of(app, SocketsPane)))
-            await pressed(pilot, "t")
+            assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(pane_lines(app, SocketsPane)))
+            await press_keys(pilot, "t")
         assert place(app) == len(PHASES), "after the last there is none"
-        await pressed(pilot, "T", "T")
+        await press_keys(pilot, "T", "T")
         assert place(app) == len(PHASES) - 2
-        await pressed(pilot, "less_than_sign")
+        await press_keys(pilot, "less_than_sign")
         assert place(app) == 1
-        await pressed(pilot, "T")
+        await press_keys(pilot, "T")
         assert place(app) == 1
-        await pressed(pilot, "greater_than_sign")
+        await press_keys(pilot, "greater_than_sign")
         assert place(app) == len(PHASES)
 
 
-async def test_each_sample_looks_as_it_did_live(file: Path, looks: list[Snapshot]) -> None:
+async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapshot]) -> None:
     """But for the head line, the time line and the keys. The terminal has the rows that the time line takes more."""
     live: list[list[str]] = []
-    async with app_on(tree("6.1-4n", PHASES[0])).run_test(size=MIDDLE) as pilot:
-        app = await shown(pilot)
-        for look in looks:
+    async with tree_app(tree("6.1-4n", PHASES[0])).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_app(pilot)
+        for look in samples:
             await feed(pilot, look)
-            live.append(grid(app).splitlines()[1:-1])
-    async with replay_on(file).run_test(size=(MIDDLE[0], MIDDLE[1] + ROWS_OF_TIME_LINE)) as pilot:
-        replay = await settled(pilot)
+            live.append(screen_text(app).splitlines()[1:-1])
+    async with replay_app(file).run_test(size=(MIDDLE[0], MIDDLE[1] + ROWS_OF_TIME_LINE)) as pilot:
+        replay = await wait_for_replay(pilot)
         for number, lines in enumerate(live):
             if number:
-                await pressed(pilot, "t")
-            assert grid(replay).splitlines()[1 : -1 - ROWS_OF_TIME_LINE] == lines
+                await press_keys(pilot, "t")
+            assert screen_text(replay).splitlines()[1 : -1 - ROWS_OF_TIME_LINE] == lines
 
 
 @pytest.mark.parametrize(
@@ -117,52 +118,52 @@ async def test_each_sample_looks_as_it_did_live(file: Path, looks: list[Snapshot
 )
 async def test_j_jumps_to_a_time(file: Path, typed: str, number: int) -> None:
     """The story begins at 12:01:40.4, and has a sample every ten seconds."""
-    async with replay_on(file).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
+    async with replay_app(file).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
         await pilot.press("j", *typed, "enter")
-        await settled(pilot)
+        await wait_for_replay(pilot)
         assert place(app) == number
 
 
 async def test_a_time_that_cannot_be_is_told(file: Path) -> None:
-    async with replay_on(file).run_test(size=MIDDLE, notifications=True) as pilot:
-        app = await pressed(pilot, "t")
+    async with replay_app(file).run_test(size=MIDDLE, notifications=True) as pilot:
+        app = await press_keys(pilot, "t")
         for typed, said in (("noon", "not 'noon'"), ("2001-1", "not '2001-1'"), ("+9h", "no sample then; it holds")):
             await pilot.press("j", *typed, "enter")
-            await until(pilot, lambda said=said: said in grid(app), "it is told")  # type: ignore[misc]
+            await wait_until(pilot, lambda said=said: said in screen_text(app), "it is told")  # type: ignore[misc]
         assert place(app) == 2
 
 
 async def test_space_plays_to_the_end(file: Path) -> None:
-    async with replay_on(file).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
+    async with replay_app(file).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
         assert "paused 1×" in head(app)
         await pilot.press(*["plus"] * 9)
         assert "paused 100×" in head(app)
         await pilot.press("space")
         assert "▶ 100×" in head(app)
-        await until(pilot, lambda: place(app) == len(PHASES) and "paused 100×" in head(app), "it has played")
+        await wait_until(pilot, lambda: place(app) == len(PHASES) and "paused 100×" in head(app), "it has played")
         await pilot.press("minus")
         assert "paused 50×" in head(app)
         await pilot.press("space")
-        await until(pilot, lambda: place(app) < len(PHASES), "it begins anew")
+        await wait_until(pilot, lambda: place(app) < len(PHASES), "it begins anew")
         await pilot.press("space")
         assert "paused 50×" in head(app)
 
 
 async def test_the_time_line_follows(file: Path) -> None:
-    async with replay_on(file).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
+    async with replay_app(file).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
         at: list[int] = []
         for _ in PHASES:
-            lines = lines_of(app, TimeLinePane)
+            lines = pane_lines(app, TimelinePane)
             assert [line.split()[0] for line in lines] == ["sockets", "TIME_WAIT", "B/conn"]
-            [column] = {line.index(HERE) for line in lines}
+            [column] = {line.index(POSITION_MARK) for line in lines}
             at.append(column)
-            await pressed(pilot, "t")
+            await press_keys(pilot, "t")
         assert at == sorted(set(at)), "each sample has a place of its own, in the order of their times"
         most = max((allocated(phase) for phase in PHASES), key=lambda text: int(text.replace(" ", "")))
-        assert lines_of(app, TimeLinePane)[0].endswith(f" to {most}")
+        assert pane_lines(app, TimelinePane)[0].endswith(f" to {most}")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +176,8 @@ async def test_the_time_line_follows(file: Path) -> None:
     ],
 )
 async def test_the_options_choose_what_is_held(file: Path, choice: TimeRange, first: str, samples: int) -> None:
-    async with replay_on(file, choice).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
+    async with replay_app(file, choice).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
         assert f"{first} · " in head(app)
         assert f" of {samples} · " in head(app)
 
@@ -189,40 +190,40 @@ async def test_a_damaged_sample_is_told_and_the_rest_is_shown(file: Path, tmp_pa
     with sqlite3.connect(broken) as connection:
         connection.execute("UPDATE record SET data = zeroblob(40) WHERE number = 2")
     connection.close()
-    async with replay_on(broken).run_test(size=MIDDLE, notifications=True) as pilot:
-        app = await pressed(pilot, "t", "t")
-        await until(pilot, lambda: "this sample is damaged" in grid(app), "it is told")
+    async with replay_app(broken).run_test(size=MIDDLE, notifications=True) as pilot:
+        app = await press_keys(pilot, "t", "t")
+        await wait_until(pilot, lambda: "this sample is damaged" in screen_text(app), "it is told")
         assert place(app) == 3
-        await pressed(pilot, "T")
-        assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(lines_of(app, SocketsPane)))
+        await press_keys(pilot, "T")
+        assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(pane_lines(app, SocketsPane)))
 
 
 async def test_a_saved_tree_is_a_recording_of_one_sample() -> None:
-    async with replay_on(tree("6.1-4n")).run_test(size=MIDDLE, notifications=True) as pilot:
-        app = await settled(pilot)
+    async with replay_app(tree("6.1-4n")).run_test(size=MIDDLE, notifications=True) as pilot:
+        app = await wait_for_replay(pilot)
         assert "recorded · 1 of 1 · paused" in head(app)
-        await pressed(pilot, "t", "T", "space", "greater_than_sign")
+        await press_keys(pilot, "t", "T", "space", "greater_than_sign")
         await pilot.press("j", *"12:00", "enter")
-        await until(pilot, lambda: "its samples have no times" in grid(app), "it is told")
+        await wait_until(pilot, lambda: "its samples have no times" in screen_text(app), "it is told")
 
 
 async def test_keys_of_the_screen_work_as_ever(file: Path) -> None:
-    async with replay_on(file).run_test(size=MIDDLE) as pilot:
-        app = await settled(pilot)
-        await pressed(pilot, "t", "t", "m", "2", "y", "c")
+    async with replay_app(file).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_replay(pilot)
+        await press_keys(pilot, "t", "t", "m", "2", "y", "c")
         assert "TIME_WAIT · node 2" in head(app)
-        await pressed(pilot, "t")
+        await press_keys(pilot, "t")
         assert "TIME_WAIT · node 2" in head(app), "a choice stays while time goes on"
 
 
 async def test_the_help_and_the_key_line_tell_of_time(file: Path) -> None:
-    async with replay_on(file).run_test(size=(120, 60)) as pilot:
-        app = await settled(pilot)
-        assert lines_of(app, KeyLine)[0].startswith(" t T step  j jump  SPACE play  +- speed")
+    async with replay_app(file).run_test(size=(120, 60)) as pilot:
+        app = await wait_for_replay(pilot)
+        assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  SPACE play  +- speed")
         await pilot.press("question_mark")
         lines: list[str] = []
         for _ in range(6):
-            lines += app.screen.query_one(HelpPane).plain_text().split("\n")
+            lines += drawn_lines(app.screen.query_one(HelpPane))
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
         for said in ("t the next sample", "T the sample before", "j jump to a time", "SPACE z play", "+ play faster"):
@@ -240,11 +241,11 @@ KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign
 @given(st.lists(st.sampled_from(KEYS), min_size=8, max_size=20))
 def test_no_keys_lead_out_of_the_recording(file: Path, keys: list[str]) -> None:
     async def drive() -> None:
-        async with replay_on(file).run_test(size=(80, 24)) as pilot:
+        async with replay_app(file).run_test(size=(80, 24)) as pilot:
             await pilot.press(*keys)
             app = pilot.app
             assert isinstance(app, ReplayApp)
-            await until(pilot, lambda: app._ledger is not None, "a sample is drawn")
+            await wait_until(pilot, lambda: app._ledger is not None, "a sample is drawn")
             assert 1 <= place(app) <= len(PHASES)
 
     asyncio.run(drive())

@@ -1,4 +1,4 @@
-"""The settings file: what is good in it holds, what is bad is named, and it is written on request only."""
+"""The settings file: right values are taken, wrong ones named, and it is written on request only."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptop.screen.settings import MOST_LINES, NO_SETTINGS, Settings, path, read, write
+from tcptop.screen.settings import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
-from tcptop.text.quantities import LEAST_INTERVAL_S, MOST_INTERVAL_S
+from tcptop.text.quantities import MAX_INTERVAL_S, MIN_INTERVAL_S
 
 WHOLE = """\
 # what I like
@@ -28,20 +28,20 @@ mouse = true
 extras = false
 """
 
-BAD = [
+WRONG_VALUES = [
     "interval = 0",
     "interval = 'often'",
     "interval = true",
     "interval = nan",
     "interval = 1e400",
+    "interval.x = 1",
     "sort = 'x'",
     "sort = 1",
     "theme = 'solarized'",
     "node = -1",
     "node = 1.5",
     "node = true",
-    f"node = 1{'0' * 5000}",
-    f"node = 0x{'f' * 5000}",
+    f"node = 0x{'f' * 3000}",
     "columns = []",
     "columns = 'cache'",
     "columns = ['cache', 'nonsense']",
@@ -50,17 +50,21 @@ BAD = [
     "mouse = 'yes'",
     "extras = 0",
     "colour = 'red'",
-    "interval.x = 1",
-    "[interval]",
+    '"\\u202e" = 1',
     "[table]",
+    "[table]\nnode = 1",
+]
+NOT_TOML = [
     "interval",
     "interval = ",
     "= 3",
     "node = 1 node = 2",
+    "node = 1\nnode = 2",
+    f"node = 1{'0' * 5000}",
     "\x00",
     "\x1b[2J = 1",
-    '"\\u202e" = 1',
     "[" * 3000,
+    "x = " + "[" * 3000,
     "x" * 10_000,
 ]
 
@@ -77,31 +81,48 @@ def written(file: Path, content: str | bytes) -> Path:
 
 
 def test_no_file_is_no_mistake(file: Path) -> None:
-    assert read(file) == (NO_SETTINGS, [])
+    assert read_settings(file) == (NO_SETTINGS, [])
     assert not file.parent.exists()
 
 
 def test_every_setting_is_read(file: Path) -> None:
-    found, wrong = read(written(file, WHOLE))
+    found, wrong = read_settings(written(file, WHOLE))
     assert wrong == []
     assert found == Settings(2.5, "c", "light", 3, ("cache", "objects", "bytes"), False, True, False)
     assert None not in [getattr(found, each.name) for each in fields(found)], "WHOLE names every setting"
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: str(bad)[:20].encode("unicode_escape").decode())
-def test_a_bad_line_is_named_and_costs_no_other(file: Path, bad: str) -> None:
-    lines = WHOLE.splitlines()
-    found, wrong = read(written(file, "\n".join([*lines[:3], bad, *lines[3:]])))
-    assert found == read(written(file, WHOLE))[0]
-    [line] = wrong
-    assert line.startswith(f"{file}:4: ")
-    assert line.endswith("passed over")
-    assert line.isprintable()
-    assert len(line) < len(str(file)) + 300, "it must fit on a screen"
+def name_of(text: str) -> str:
+    return text[:20].encode("unicode_escape").decode()
 
 
-def test_the_last_of_two_lines_holds(file: Path) -> None:
-    assert read(written(file, "node = 1\nnode = 2\n")) == (Settings(node=2), [])
+@pytest.mark.parametrize("wrong", WRONG_VALUES, ids=name_of)
+def test_a_wrong_value_costs_its_own_key_only(file: Path, wrong: str) -> None:
+    key = wrong.partition(" ")[0].partition(".")[0]
+    others = [line for line in WHOLE.splitlines() if not line.startswith(f"{key} ")]
+    found, [mistake] = read_settings(written(file, "\n".join([*others, wrong])))
+    assert found == read_settings(written(file, "\n".join(others)))[0]
+    assert mistake.startswith(f"{file}: ")
+    assert mistake.endswith("; the setting is ignored")
+    assert mistake.isprintable()
+    assert len(mistake) < len(str(file)) + 300, "it must fit on a screen"
+
+
+@pytest.mark.parametrize("wrong", NOT_TOML, ids=name_of)
+def test_a_file_that_is_not_toml_is_one_line_with_its_number(file: Path, wrong: str) -> None:
+    found, [mistake] = read_settings(written(file, f"# mine\n{wrong}\n"))
+    assert found == NO_SETTINGS
+    assert re.match(rf"{re.escape(str(file))}(:[23])?: not TOML: ", mistake)
+    assert mistake.endswith("; no setting is read")
+    assert mistake.isprintable()
+    assert len(mistake) < len(str(file)) + 300, "it must fit on a screen"
+
+
+def test_a_list_may_take_several_lines(file: Path) -> None:
+    assert read_settings(written(file, 'columns = [\n  "cache",\n  "bytes", # the two\n]\n')) == (
+        Settings(columns=("cache", "bytes")),
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,48 +136,47 @@ def test_the_last_of_two_lines_holds(file: Path) -> None:
     ],
 )
 def test_what_is_said_helps(file: Path, bad: str, said: str) -> None:
-    assert said in read(written(file, bad))[1][0]
+    assert said in read_settings(written(file, bad))[1][0]
 
 
 def test_a_file_that_is_not_text(file: Path) -> None:
-    found, [line] = read(written(file, b"node = 1\n\xff\xfe\n"))
+    found, [line] = read_settings(written(file, b"node = 1\n\xff\xfe\n"))
     assert found == NO_SETTINGS
-    assert line == f"{file}: not UTF-8"
+    assert line == f"{file}: not UTF-8; no setting is read"
 
 
 def test_a_folder_of_that_name(file: Path) -> None:
     file.mkdir(parents=True)
-    found, [line] = read(file)
+    found, [line] = read_settings(file)
     assert found == NO_SETTINGS
     assert line == f"{file}: Is a directory"
 
 
-def test_lines_that_are_too_many_are_not_left_out_in_silence(file: Path) -> None:
-    found, [line] = read(written(file, "# nothing\n" * MOST_LINES + "node = 7\n"))
+def test_a_file_that_is_too_large_is_one_line(file: Path) -> None:
+    found, [mistake] = read_settings(written(file, "# nothing\n" * (MOST_BYTES // 10) + "node = 7\n"))
     assert found == NO_SETTINGS
-    assert f":{MOST_LINES + 1}: " in line
+    assert "larger than 64 KiB" in mistake
+
+
+LINES = [*WHOLE.splitlines(), *WRONG_VALUES, *NOT_TOML]
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.binary(max_size=400) | st.lists(st.sampled_from([*WHOLE.splitlines(), *BAD])).map("\n".join).map(str.encode))
-def test_any_bytes_give_settings_and_named_lines(content: bytes) -> None:
+@given(st.binary(max_size=400) | st.lists(st.sampled_from(LINES)).map("\n".join).map(str.encode))
+def test_any_bytes_give_settings_and_mistakes_of_one_line(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = written(Path(folder) / "config.toml", content)
-        found, wrong = read(file)
-        for line in wrong:
-            assert line.isprintable(), line
-            assert re.match(rf"{re.escape(str(file))}(:\d+)?: ", line)
-        numbers = [int(line.removeprefix(f"{file}:").partition(":")[0]) for line in wrong if "not UTF-8" not in line]
-        assert numbers == sorted(numbers)
-        assert all(1 <= number <= content.count(b"\n") * 4 + len(content) + 1 for number in numbers)
-        # What was taken is what the file would say without the lines that were passed over.
-        write(file, found)
-        assert read(file) == (found, [])
+        found, mistakes = read_settings(file)
+        for mistake in mistakes:
+            assert mistake.isprintable(), mistake
+            assert re.match(rf"{re.escape(str(file))}(:\d+)?: ", mistake)
+        write_settings(file, found)
+        assert read_settings(file) == (found, [])
 
 
 A_SETTING = st.builds(
     Settings,
-    interval=st.none() | st.floats(LEAST_INTERVAL_S, MOST_INTERVAL_S),
+    interval=st.none() | st.floats(MIN_INTERVAL_S, MAX_INTERVAL_S),
     sort=st.none() | st.sampled_from(sorted(SORT_KEYS)),
     theme=st.none() | st.sampled_from(["dark", "light"]),
     node=st.none() | st.integers(0, 1023),
@@ -172,15 +192,15 @@ A_SETTING = st.builds(
 def test_what_is_written_is_read_again(wanted: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "new" / "folder" / "config.toml"
-        write(file, wanted)
-        assert read(file) == (wanted, [])
+        write_settings(file, wanted)
+        assert read_settings(file) == (wanted, [])
         assert [each.name for each in file.parent.iterdir()] == ["config.toml"]
 
 
 def test_a_file_that_cannot_be_written_is_left_as_it_is(file: Path) -> None:
     (file / "something").mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
-        write(file, NO_SETTINGS)
+        write_settings(file, NO_SETTINGS)
     assert [each.name for each in file.parent.iterdir()] == ["config.toml"], "nothing is left lying about"
 
 
@@ -189,7 +209,7 @@ def test_a_link_stays_a_link(tmp_path: Path, file: Path) -> None:
     kept = written(tmp_path / "kept" / "tcptop.toml", "node = 1\n")
     file.parent.mkdir()
     file.symlink_to(kept)
-    write(file, replace(read(file)[0], node=2))
+    write_settings(file, replace(read_settings(file)[0], node=2))
     assert file.is_symlink()
     assert kept.read_text() == "node = 2\n"
 
@@ -199,4 +219,4 @@ def test_a_link_stays_a_link(tmp_path: Path, file: Path) -> None:
     [("/etc/mine", "/etc/mine"), ("", "~/.config"), ("relative/is/ignored", "~/.config")],
 )
 def test_where_it_lies(base: str, folder: str) -> None:
-    assert path({"XDG_CONFIG_HOME": base}) == Path(folder).expanduser() / "tcptop" / "config.toml"
+    assert settings_path({"XDG_CONFIG_HOME": base}) == Path(folder).expanduser() / "tcptop" / "config.toml"

@@ -10,9 +10,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from conftest import TextTwin
-from drive import AppPilot, ChangedHost, app_on, copied, feed, grid, opened, replay_on, root_only, settled, story, tree
-from made_machine import MACHINES, made
+from conftest import TextSnapshot
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    copy_tree,
+    feed,
+    open_host,
+    replay_app,
+    root_only,
+    sample_phases,
+    screen_text,
+    tree,
+    tree_app,
+    wait_for_replay,
+)
+from made_machine import MACHINES, make_machine
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
@@ -42,7 +55,7 @@ at_usual_sizes = pytest.mark.parametrize("size", USUAL, ids=size_name)
 Act = Callable[[AppPilot], Awaitable[None]]
 
 
-class Look(Protocol):
+class CheckScreen(Protocol):
     """Compares a screen with the one that is stored, as a picture and as text."""
 
     def __call__(
@@ -51,7 +64,7 @@ class Look(Protocol):
 
 
 @pytest.fixture
-def look(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> Look:
+def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> CheckScreen:
     def compare(
         app: App[int], size: tuple[int, int], keys: Sequence[str] = (), act: Act | None = None, svg: bool = True
     ) -> None:
@@ -65,7 +78,7 @@ def look(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> Look:
             if act is not None:
                 await act(pilot)
             await pilot.pause()
-            texts.append(grid(pilot.app))
+            texts.append(screen_text(pilot.app))
 
         same = True
         if svg:
@@ -73,7 +86,7 @@ def look(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> Look:
             same = snap_compare(app, terminal_size=size, run_before=drive)
         else:
             take_svg_screenshot(app=app, terminal_size=size, run_before=drive)
-        assert texts[0] == snapshot(extension_class=TextTwin)
+        assert texts[0] == snapshot(extension_class=TextSnapshot)
         assert same, "the text is the same, the looks are not: see snapshot_report.html"
 
     return compare
@@ -99,113 +112,113 @@ def look(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) -> Look:
         "6.18-1n",
     ],
 )
-def test_start(look: Look, kernel: str, size: tuple[int, int]) -> None:
+def test_start(check_screen: CheckScreen, kernel: str, size: tuple[int, int]) -> None:
     # Pictures of this size are large, and those of most kernels differ in their text only.
-    look(app_on(tree(kernel)), size, svg=size != LARGE or kernel in ("6.1-1n", "6.1-8n"))
+    check_screen(tree_app(tree(kernel)), size, svg=size != LARGE or kernel in ("6.1-1n", "6.1-8n"))
 
 
 @at_usual_sizes
-def test_start_without_connections(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n", "base")), size)
+def test_start_without_connections(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n", "base")), size)
 
 
 @pytest.mark.parametrize("size", TINY, ids=size_name)
 @pytest.mark.parametrize("phase", ["base", "established"])
-def test_small_terminals(look: Look, phase: str, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n", phase)), size, svg=False)
+def test_small_terminals(check_screen: CheckScreen, phase: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n", phase)), size, svg=False)
 
 
 @pytest.mark.parametrize("size", TINY, ids=size_name)
-def test_small_terminals_in_time_wait(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n", "timewait")), size, ["m"], svg=False)
+def test_small_terminals_in_time_wait(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n", "timewait")), size, ["m"], svg=False)
 
 
 # Keys
 
 
 @at_all_sizes
-def test_time_wait(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n", "timewait")), size, ["m"])
+def test_time_wait(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n", "timewait")), size, ["m"])
 
 
 @at_usual_sizes
-def test_time_wait_on_5_10(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("5.10-4n", "timewait")), size, ["m"])
+def test_time_wait_on_5_10(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("5.10-4n", "timewait")), size, ["m"])
 
 
 @pytest.mark.parametrize("keys", ["1", "3", "[", "]", "=", "3]", "=]", "=["])
-def test_node_keys(look: Look, keys: str) -> None:
-    look(app_on(tree("6.1-4n")), MIDDLE, named(keys))
+def test_node_keys(check_screen: CheckScreen, keys: str) -> None:
+    check_screen(tree_app(tree("6.1-4n")), MIDDLE, key_names(keys))
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=size_name)
 @pytest.mark.parametrize("keys", ["2", "="])
-def test_node_keys_at_other_sizes(look: Look, keys: str, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-8n")), size, named(keys))
+def test_node_keys_at_other_sizes(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-8n")), size, key_names(keys))
 
 
 @at_usual_sizes
 @pytest.mark.parametrize("key", ["3", "="])
-def test_a_node_without_memory(look: Look, key: str, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n-memoryless")), size, named(key))
+def test_a_node_without_memory(check_screen: CheckScreen, key: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n-memoryless")), size, key_names(key))
 
 
 @at_usual_sizes
-def test_a_node_that_is_not_there(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n")), size, ["7"])
+def test_a_node_that_is_not_there(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n")), size, ["7"])
 
 
 @pytest.mark.parametrize("key", list("abcelnopsuv"))
-def test_sort_keys(look: Look, key: str) -> None:
-    look(app_on(tree("6.1-4n")), MIDDLE, ["equals_sign", key], svg=key == "c")
+def test_sort_keys(check_screen: CheckScreen, key: str) -> None:
+    check_screen(tree_app(tree("6.1-4n")), MIDDLE, ["equals_sign", key], svg=key == "c")
 
 
 @pytest.mark.parametrize("key", list("cne"))
-def test_sort_keys_reversed(look: Look, key: str) -> None:
+def test_sort_keys_reversed(check_screen: CheckScreen, key: str) -> None:
     # The screen starts with `e`, so that once is already again.
-    look(app_on(tree("6.1-4n")), MIDDLE, ["equals_sign", key, *([key] if key != "e" else [])], svg=key == "c")
+    check_screen(tree_app(tree("6.1-4n")), MIDDLE, ["equals_sign", key, *([key] if key != "e" else [])], svg=key == "c")
 
 
-def test_sort_from_the_command_line(look: Look) -> None:
-    look(app_on(tree("6.1-4n"), sort="s"), SMALL)
+def test_sort_from_the_command_line(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n"), sort="s"), SMALL)
 
 
 @at_usual_sizes
 @pytest.mark.parametrize("kernel", ["6.1-4n", "6.12-arm64-16k-4n"])
-def test_buddy_lists_in_bytes(look: Look, kernel: str, size: tuple[int, int]) -> None:
-    look(app_on(tree(kernel)), size, ["y"])
+def test_buddy_lists_in_bytes(check_screen: CheckScreen, kernel: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree(kernel)), size, ["y"])
 
 
 @at_all_sizes
-def test_help(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n")), size, ["question_mark"])
+def test_help(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n")), size, ["question_mark"])
 
 
 @at_usual_sizes
-def test_help_scrolled(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n")), size, ["h", "pagedown", "down"])
+def test_help_scrolled(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n")), size, ["h", "pagedown", "down"])
 
 
-def test_help_at_its_end(look: Look) -> None:
-    look(app_on(tree("6.1-4n")), SMALL, ["f1", "end"])
+def test_help_at_its_end(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n")), SMALL, ["f1", "end"])
 
 
 @at_usual_sizes
-def test_the_question_for_a_node(look: Look, size: tuple[int, int]) -> None:
+def test_the_question_for_a_node(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     async def ask(pilot: AppPilot) -> None:
         await pilot.press("g")
         await pilot.pause()
         pilot.app.screen.query_one(Input).cursor_blink = False
         await pilot.press("1", "2")
 
-    look(app_on(tree("6.1-4n")), size, act=ask)
+    check_screen(tree_app(tree("6.1-4n")), size, act=ask)
 
 
-def test_a_panes_end(look: Look) -> None:
-    look(app_on(tree("6.1-4n")), SMALL, ["end", "tab", "end"])
+def test_a_panes_end(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n")), SMALL, ["end", "tab", "end"])
 
 
-def named(keys: str) -> list[str]:
+def key_names(keys: str) -> list[str]:
     """Characters as Textual names their keys."""
     names = {
         "[": "left_square_bracket",
@@ -221,69 +234,71 @@ def named(keys: str) -> list[str]:
 
 @pytest.mark.parametrize("keys", ["", "="])
 @pytest.mark.parametrize("machine", MACHINES)
-def test_machines(look: Look, tmp_path: Path, machine: str, keys: str) -> None:
-    look(app_on(made(machine, tmp_path / "web-17")), SMALL, named(keys), svg=False)
+def test_machines(check_screen: CheckScreen, tmp_path: Path, machine: str, keys: str) -> None:
+    check_screen(tree_app(make_machine(machine, tmp_path / "web-17")), SMALL, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("machine", ["64 nodes", "counts that are capped", "14 orders"])
-def test_machines_in_larger_terminals(look: Look, tmp_path: Path, machine: str) -> None:
-    keys = named("=") if machine == "64 nodes" else []
-    look(app_on(made(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
+def test_machines_in_larger_terminals(check_screen: CheckScreen, tmp_path: Path, machine: str) -> None:
+    keys = key_names("=") if machine == "64 nodes" else []
+    check_screen(tree_app(make_machine(machine, tmp_path / "web-17")), MIDDLE, keys, svg=machine == "64 nodes")
 
 
-def test_the_last_of_64_nodes(look: Look, tmp_path: Path) -> None:
-    look(app_on(made("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
+def test_the_last_of_64_nodes(check_screen: CheckScreen, tmp_path: Path) -> None:
+    check_screen(tree_app(make_machine("64 nodes", tmp_path / "web-17")), SMALL, ["g", "6", "3", "enter"], svg=False)
 
 
-def test_a_node_of_a_number_far_away(look: Look, tmp_path: Path) -> None:
-    look(app_on(made("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False)
+def test_a_node_of_a_number_far_away(check_screen: CheckScreen, tmp_path: Path) -> None:
+    check_screen(
+        tree_app(make_machine("sparse numbers", tmp_path / "web-17")), SMALL, ["g", "2", "5", "2", "enter"], svg=False
+    )
 
 
 @pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "5.10-4n", "6.1-1n"])
-def test_all_nodes_of_other_kernels(look: Look, kernel: str) -> None:
-    look(app_on(tree(kernel)), SMALL, named("="), svg=False)
+def test_all_nodes_of_other_kernels(check_screen: CheckScreen, kernel: str) -> None:
+    check_screen(tree_app(tree(kernel)), SMALL, key_names("="), svg=False)
 
 
 @pytest.mark.parametrize("kernel", ["6.12-arm64-16k-4n", "7.3-4n", "6.1-4n-ipv6", "6.1-1n"])
-def test_time_wait_on_other_kernels(look: Look, kernel: str) -> None:
-    look(app_on(tree(kernel, "timewait")), MIDDLE, ["m"], svg=False)
+def test_time_wait_on_other_kernels(check_screen: CheckScreen, kernel: str) -> None:
+    check_screen(tree_app(tree(kernel, "timewait")), MIDDLE, ["m"], svg=False)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=size_name)
-def test_time_wait_without_any(look: Look, size: tuple[int, int]) -> None:
+def test_time_wait_without_any(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     """Why there is no average is said in any terminal."""
-    look(app_on(tree("6.1-4n", "base")), size, ["m"], svg=False)
+    check_screen(tree_app(tree("6.1-4n", "base")), size, ["m"], svg=False)
 
 
 # What is looked for
 
 
 @at_usual_sizes
-def test_the_question_for_a_part_of_a_name(look: Look, size: tuple[int, int]) -> None:
+def test_the_question_for_a_part_of_a_name(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     async def ask(pilot: AppPilot) -> None:
         await pilot.press("slash")
         await pilot.pause()
         pilot.app.screen.query_one(Input).cursor_blink = False
         await pilot.press("b", "i", "n", "d")
 
-    look(app_on(tree("6.1-4n")), size, act=ask, svg=size == SMALL)
+    check_screen(tree_app(tree("6.1-4n")), size, act=ask, svg=size == SMALL)
 
 
 @pytest.mark.parametrize("text", ["bind", "nosuchcache"])
-def test_a_part_of_a_name_that_stays(look: Look, text: str) -> None:
-    look(app_on(tree("6.1-4n")), SMALL, ["slash", *text, "enter"], svg=False)
+def test_a_part_of_a_name_that_stays(check_screen: CheckScreen, text: str) -> None:
+    check_screen(tree_app(tree("6.1-4n")), SMALL, ["slash", *text, "enter"], svg=False)
 
 
 @at_usual_sizes
 @pytest.mark.parametrize("keys", ["r", "r="])
-def test_all_caches(look: Look, keys: str, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n")), size, named(keys), svg=False)
+def test_all_caches(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n")), size, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("columns", [("cache", "bytes"), ("objects", "active", "use")], ids=" ".join)
-def test_columns_of_the_settings(look: Look, columns: tuple[str, ...]) -> None:
-    app = RecordingApp(opened(tree("6.1-4n")), settings=Settings(columns=columns))
-    look(app, SMALL, named("="), svg=False)
+def test_columns_of_the_settings(check_screen: CheckScreen, columns: tuple[str, ...]) -> None:
+    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(columns=columns))
+    check_screen(app, SMALL, key_names("="), svg=False)
 
 
 # The mark, and time on the screen
@@ -291,13 +306,13 @@ def test_columns_of_the_settings(look: Look, columns: tuple[str, ...]) -> None:
 UP_AND_DOWN = ["base"] * 3 + ["established"] * 4 + ["halfclosed"] * 2 + ["timewait"] * 3
 
 
-def told(phases: Sequence[str], keys_after: dict[int, str]) -> Act:
+def play_phases(phases: Sequence[str], keys_after: dict[int, str]) -> Act:
     """Goes through phases ten seconds apart, with keys after some of them."""
 
     async def tell(pilot: AppPilot) -> None:
-        for number, snapshot in enumerate(story("6.1-4n", phases)):
+        for number, snapshot in enumerate(sample_phases("6.1-4n", phases)):
             await feed(pilot, snapshot)
-            for key in named(keys_after.get(number, "")):
+            for key in key_names(keys_after.get(number, "")):
                 await pilot.press(key)
                 await pilot.pause()
 
@@ -305,86 +320,94 @@ def told(phases: Sequence[str], keys_after: dict[int, str]) -> Act:
 
 
 @pytest.mark.parametrize("size", [*SIZES, *TINY], ids=size_name)
-def test_the_mark(look: Look, size: tuple[int, int]) -> None:
-    act = told(["base", "established"], {0: "k"})
-    look(app_on(tree("6.1-4n", "base")), size, act=act, svg=size in USUAL)
+def test_the_mark(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    act = play_phases(["base", "established"], {0: "k"})
+    check_screen(tree_app(tree("6.1-4n", "base")), size, act=act, svg=size in USUAL)
 
 
-def test_the_mark_for_all_nodes(look: Look) -> None:
-    look(app_on(tree("6.1-4n", "base")), MIDDLE, act=told(["base", "established"], {0: "=k"}), svg=False)
+def test_the_mark_for_all_nodes(check_screen: CheckScreen) -> None:
+    check_screen(
+        tree_app(tree("6.1-4n", "base")), MIDDLE, act=play_phases(["base", "established"], {0: "=k"}), svg=False
+    )
 
 
-def test_the_mark_when_sockets_went(look: Look) -> None:
-    look(app_on(tree("6.1-4n")), SMALL, act=told(["established", "timewait"], {0: "=k"}), svg=False)
+def test_the_mark_when_sockets_went(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n")), SMALL, act=play_phases(["established", "timewait"], {0: "=k"}), svg=False)
 
 
-def test_the_mark_after_too_few_sockets(look: Look) -> None:
-    look(app_on(tree("6.1-4n", "base")), SMALL, act=told(["base", "timewait"], {0: "=k", 1: "m"}), svg=False)
+def test_the_mark_after_too_few_sockets(check_screen: CheckScreen) -> None:
+    check_screen(
+        tree_app(tree("6.1-4n", "base")), SMALL, act=play_phases(["base", "timewait"], {0: "=k", 1: "m"}), svg=False
+    )
 
 
-def test_the_mark_taken_away(look: Look) -> None:
-    look(app_on(tree("6.1-4n", "base")), SMALL, act=told(["base", "established"], {0: "k", 1: "k"}), svg=False)
+def test_the_mark_taken_away(check_screen: CheckScreen) -> None:
+    check_screen(
+        tree_app(tree("6.1-4n", "base")), SMALL, act=play_phases(["base", "established"], {0: "k", 1: "k"}), svg=False
+    )
 
 
 @pytest.mark.parametrize("size", [(60, 33), (80, 33), MIDDLE, LARGE], ids=size_name)
-def test_the_last_minutes(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n", "base")), size, act=told(UP_AND_DOWN, {}), svg=size == MIDDLE)
+def test_the_last_minutes(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n", "base")), size, act=play_phases(UP_AND_DOWN, {}), svg=size == MIDDLE)
 
 
-def test_the_last_minutes_in_time_wait(look: Look) -> None:
-    look(app_on(tree("6.1-4n", "base")), (80, 33), act=told(UP_AND_DOWN, {11: "m"}), svg=False)
+def test_the_last_minutes_in_time_wait(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n", "base")), (80, 33), act=play_phases(UP_AND_DOWN, {11: "m"}), svg=False)
 
 
-def test_without_marks_and_graphs(look: Look) -> None:
-    look(app_on(tree("6.1-4n", "base")), MIDDLE, act=told(UP_AND_DOWN, {11: "x"}), svg=False)
+def test_without_marks_and_graphs(check_screen: CheckScreen) -> None:
+    check_screen(tree_app(tree("6.1-4n", "base")), MIDDLE, act=play_phases(UP_AND_DOWN, {11: "x"}), svg=False)
 
 
 # Terminals
 
 
 @at_usual_sizes
-def test_no_color(look: Look, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+def test_no_color(check_screen: CheckScreen, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    look(app_on(tree("6.1-4n")), size)
+    check_screen(tree_app(tree("6.1-4n")), size)
 
 
 @at_usual_sizes
-def test_light(look: Look, size: tuple[int, int]) -> None:
-    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(theme="light")), size)
+def test_light(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(theme="light")), size)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, *TINY], ids=size_name)
-def test_ascii(look: Look, size: tuple[int, int]) -> None:
-    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
+def test_ascii(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
 
 
 @pytest.mark.parametrize("keys", ["=", "?", "i"])
-def test_views_in_ascii(look: Look, keys: str) -> None:
-    look(RecordingApp(opened(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, named(keys), svg=False)
+def test_views_in_ascii(check_screen: CheckScreen, keys: str) -> None:
+    check_screen(
+        RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, key_names(keys), svg=False
+    )
 
 
 @pytest.mark.parametrize("keys", ["", "="])
-def test_a_huge_terminal(look: Look, keys: str) -> None:
-    look(app_on(tree("6.1-8n")), HUGE, named(keys), svg=False)
+def test_a_huge_terminal(check_screen: CheckScreen, keys: str) -> None:
+    check_screen(tree_app(tree("6.1-8n")), HUGE, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("size", [SMALL, (40, 12), (40, 5)], ids=size_name)
-def test_a_message_covers_no_figure(look: Look, size: tuple[int, int]) -> None:
-    look(app_on(tree("6.1-4n")), size, ["9"], svg=size == SMALL)
+def test_a_message_covers_no_figure(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    check_screen(tree_app(tree("6.1-4n")), size, ["9"], svg=size == SMALL)
 
 
-def test_lines_of_the_settings_that_are_bad(look: Look) -> None:
+def test_lines_of_the_settings_that_are_bad(check_screen: CheckScreen) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    look(RecordingApp(opened(tree("6.1-4n")), wrong=wrong), SMALL, svg=False)
+    check_screen(RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live
 
 
-def live_look() -> Snapshot:
+def live_sample() -> Snapshot:
     """Two looks at a live kernel two seconds apart, and a third source that hangs."""
     clock = [100.0]
-    host = ChangedHost(tree("6.1-4n"), live=True)
+    host = ScriptedHost(tree("6.1-4n"), live=True)
     sampler = Sampler(host, kernel_sources(), monotonic=lambda: clock[0], unix_time=lambda: 1795348800.4 + clock[0])
 
     def read_all() -> None:
@@ -403,7 +426,7 @@ def live_look() -> Snapshot:
         (tree("6.1-4n") / "proc/net/sockstat").read_text().replace("alloc 16001", "alloc 15761").encode()
     )
     assert host.texts["proc/net/sockstat"] != (tree("6.1-4n") / "proc/net/sockstat").read_bytes()
-    sampler.make_due()
+    sampler.make_all_due()
     read_all()
     clock[0] += 0.5
     sampler.mark_late(next(each for each in kernel_sources() if each.name == "buddyinfo"), 3.0)
@@ -412,21 +435,21 @@ def live_look() -> Snapshot:
 
 @at_usual_sizes
 @pytest.mark.parametrize("keys", ["", "="])
-def test_live(look: Look, keys: str, size: tuple[int, int]) -> None:
+def test_live(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
     """Rates, the clock, and a source that does not answer."""
-    snapshot = live_look()
+    snapshot = live_sample()
 
     async def show(pilot: AppPilot) -> None:
         await feed(pilot, snapshot)
 
-    look(app_on(tree("6.1-4n")), size, named(keys), act=show)
+    check_screen(tree_app(tree("6.1-4n")), size, key_names(keys), act=show)
 
 
-def test_every_source_is_late(look: Look) -> None:
+def test_every_source_is_late(check_screen: CheckScreen) -> None:
     """A kernel that answers nothing any more: the figures stand, and each pane says since when."""
     clock = [100.0]
     sampler = Sampler(
-        ChangedHost(tree("6.1-4n"), live=True),
+        ScriptedHost(tree("6.1-4n"), live=True),
         kernel_sources(),
         monotonic=lambda: clock[0],
         unix_time=lambda: 1795348800.4 + clock[0],
@@ -442,7 +465,7 @@ def test_every_source_is_late(look: Look) -> None:
     async def show(pilot: AppPilot) -> None:
         await feed(pilot, snapshot)
 
-    look(app_on(tree("6.1-4n")), MIDDLE, act=show, svg=False)
+    check_screen(tree_app(tree("6.1-4n")), MIDDLE, act=show, svg=False)
 
 
 # Recordings
@@ -455,41 +478,41 @@ def story_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phases = ["base", "established", "established", "halfclosed", "timewait", "timewait", "base"]
     recorder = Recorder(str(file))
     try:
-        story("6.1-4n", phases, 90.0, recorder)
-        story("6.1-4n", phases[:0:-1], 90.0, recorder, start_s=1300.0)
+        sample_phases("6.1-4n", phases, 90.0, recorder)
+        sample_phases("6.1-4n", phases[:0:-1], 90.0, recorder, start_s=1300.0)
     finally:
         recorder.close()
     return file
 
 
 async def wait_for_time_line(pilot: AppPilot) -> None:
-    await settled(pilot)
+    await wait_for_replay(pilot)
 
 
 @pytest.mark.parametrize("size", [*SIZES, (60, 20), (40, 12)], ids=size_name)
-def test_a_recording(look: Look, story_file: Path, size: tuple[int, int]) -> None:
-    look(replay_on(story_file), size, ["t", "t"], act=wait_for_time_line, svg=size == MIDDLE)
+def test_a_recording(check_screen: CheckScreen, story_file: Path, size: tuple[int, int]) -> None:
+    check_screen(replay_app(story_file), size, ["t", "t"], act=wait_for_time_line, svg=size == MIDDLE)
 
 
 @pytest.mark.parametrize("size", [(60, 20), MIDDLE], ids=size_name)
-def test_a_recording_in_ascii(look: Look, story_file: Path, size: tuple[int, int]) -> None:
-    app = replay_on(story_file, settings=Settings(ascii=True))
-    look(app, size, ["greater_than_sign", "m"], act=wait_for_time_line, svg=False)
+def test_a_recording_in_ascii(check_screen: CheckScreen, story_file: Path, size: tuple[int, int]) -> None:
+    app = replay_app(story_file, settings=Settings(ascii=True))
+    check_screen(app, size, ["greater_than_sign", "m"], act=wait_for_time_line, svg=False)
 
 
-def test_help_in_a_recording(look: Look, story_file: Path) -> None:
-    look(replay_on(story_file), SMALL, ["question_mark"], act=wait_for_time_line, svg=False)
+def test_help_in_a_recording(check_screen: CheckScreen, story_file: Path) -> None:
+    check_screen(replay_app(story_file), SMALL, ["question_mark"], act=wait_for_time_line, svg=False)
 
 
-def test_the_question_for_a_time(look: Look, story_file: Path) -> None:
+def test_the_question_for_a_time(check_screen: CheckScreen, story_file: Path) -> None:
     async def ask(pilot: AppPilot) -> None:
-        await settled(pilot)
+        await wait_for_replay(pilot)
         await pilot.press("j")
         await pilot.pause()
         pilot.app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*"+20m")
 
-    look(replay_on(story_file), SMALL, act=ask, svg=False)
+    check_screen(replay_app(story_file), SMALL, act=ask, svg=False)
 
 
 # Kernels that say less: what is new there is text, so larger screens are kept as text only
@@ -497,25 +520,25 @@ def test_the_question_for_a_time(look: Look, story_file: Path) -> None:
 
 @at_all_sizes
 @pytest.mark.parametrize("keys", ["", "="])
-def test_as_a_plain_user(look: Look, keys: str, size: tuple[int, int]) -> None:
-    host = ChangedHost(tree("6.1-4n"))
+def test_as_a_plain_user(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
+    host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    look(RecordingApp(host), size, named(keys), svg=size == SMALL)
+    check_screen(RecordingApp(host), size, key_names(keys), svg=size == SMALL)
 
 
 @at_usual_sizes
 @pytest.mark.parametrize("files", [["proc/slabinfo"], ["proc/pagetypeinfo"]], ids=lambda files: str(files[0])[5:])
-def test_one_file_refused(look: Look, files: list[str], size: tuple[int, int]) -> None:
-    host = ChangedHost(tree("6.1-4n"))
+def test_one_file_refused(check_screen: CheckScreen, files: list[str], size: tuple[int, int]) -> None:
+    host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path in files
-    look(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(RecordingApp(host), size, svg=size == SMALL)
 
 
 @at_usual_sizes
-def test_sysfs_refused(look: Look, size: tuple[int, int]) -> None:
-    host = ChangedHost(tree("6.1-4n"))
+def test_sysfs_refused(check_screen: CheckScreen, size: tuple[int, int]) -> None:
+    host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path.startswith("sys/kernel/slab/")
-    look(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(RecordingApp(host), size, svg=size == SMALL)
 
 
 def without(folder: Path, paths: Sequence[str]) -> Path:
@@ -537,39 +560,39 @@ def without(folder: Path, paths: Sequence[str]) -> Path:
     ],
     ids=lambda paths: "+".join(Path(path).name for path in paths),
 )
-def test_missing_files(look: Look, tmp_path: Path, paths: list[str], size: tuple[int, int]) -> None:
-    look(app_on(without(copied(tree("6.1-4n"), tmp_path / "web-17"), paths)), size, svg=size == SMALL)
+def test_missing_files(check_screen: CheckScreen, tmp_path: Path, paths: list[str], size: tuple[int, int]) -> None:
+    check_screen(tree_app(without(copy_tree(tree("6.1-4n"), tmp_path / "web-17"), paths)), size, svg=size == SMALL)
 
 
 @at_usual_sizes
-def test_nothing_at_all(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_nothing_at_all(check_screen: CheckScreen, tmp_path: Path, size: tuple[int, int]) -> None:
     (tmp_path / "web-17/proc").mkdir(parents=True)
-    look(app_on(tmp_path / "web-17"), size, svg=size == SMALL)
+    check_screen(tree_app(tmp_path / "web-17"), size, svg=size == SMALL)
 
 
 @at_usual_sizes
 @pytest.mark.parametrize("key", ["", "m", "="])
-def test_empty_files(look: Look, tmp_path: Path, key: str, size: tuple[int, int]) -> None:
+def test_empty_files(check_screen: CheckScreen, tmp_path: Path, key: str, size: tuple[int, int]) -> None:
     """As a plain user's copy of /proc leaves them."""
-    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "web-17")
     for path in ("proc/slabinfo", "proc/pagetypeinfo", "proc/buddyinfo"):
         (folder / path).write_bytes(b"")
-    look(app_on(folder), size, named(key), svg=size == SMALL)
+    check_screen(tree_app(folder), size, key_names(key), svg=size == SMALL)
 
 
 @at_usual_sizes
-def test_a_slabinfo_that_is_cut_off(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
-    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+def test_a_slabinfo_that_is_cut_off(check_screen: CheckScreen, tmp_path: Path, size: tuple[int, int]) -> None:
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "web-17")
     slabinfo = (folder / "proc/slabinfo").read_bytes()
     (folder / "proc/slabinfo").write_bytes(slabinfo[: slabinfo.index(b"\ndentry ") + 20])
-    look(app_on(folder), size, svg=size == SMALL)
+    check_screen(tree_app(folder), size, svg=size == SMALL)
 
 
 @at_usual_sizes
-def test_a_strange_slabinfo(look: Look, tmp_path: Path, size: tuple[int, int]) -> None:
-    folder = copied(tree("6.1-4n"), tmp_path / "web-17")
+def test_a_strange_slabinfo(check_screen: CheckScreen, tmp_path: Path, size: tuple[int, int]) -> None:
+    folder = copy_tree(tree("6.1-4n"), tmp_path / "web-17")
     (folder / "proc/slabinfo").write_text("slabinfo - version: 3.0\n# name\nTCP 1 2 3\n")
-    look(app_on(folder), size, svg=size == SMALL)
+    check_screen(tree_app(folder), size, svg=size == SMALL)
 
 
 # Hostile text
@@ -602,8 +625,8 @@ def change(path: Path, old: str, new: str) -> None:
 
 @at_usual_sizes
 @pytest.mark.parametrize("keys", ["", "=", "3"])
-def test_hostile_names(look: Look, tmp_path: Path, keys: str, size: tuple[int, int]) -> None:
-    look(app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree"))), size, named(keys))
+def test_hostile_names(check_screen: CheckScreen, tmp_path: Path, keys: str, size: tuple[int, int]) -> None:
+    check_screen(tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree"))), size, key_names(keys))
 
 
 def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
@@ -614,9 +637,9 @@ def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
         for key in ("equals_sign", "m", "y", "3", "9", "question_mark"):
             await pilot.press(key)
             await pilot.pause()
-            texts.append(grid(pilot.app))
+            texts.append(screen_text(pilot.app))
 
-    app: RecordingApp = app_on(hostile(copied(tree("6.1-4n"), tmp_path / "tree")))
+    app: RecordingApp = tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree")))
     picture: Any = take_svg_screenshot(app=app, terminal_size=LARGE, run_before=drive)
     for text in [*texts, picture]:
         assert not set(text) & set("\x1b\x07\x9b\u202e")

@@ -8,26 +8,26 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
-    ChangedHost,
-    app_on,
-    copied,
+    ScriptedHost,
+    copy_tree,
     feed,
-    grid,
-    lines_of,
-    opened,
-    resized,
-    shown,
+    open_host,
+    pane_lines,
+    pane_title,
+    parse_cache_table,
+    resize,
+    sample_phases,
+    screen_text,
     slabinfo_rows,
-    story,
-    table,
-    title_of,
     tree,
-    until,
+    tree_app,
+    wait_for_app,
+    wait_until,
 )
 from textual._doc import take_svg_screenshot
 
 from tcptop.screen.recording_app import RecordingApp
-from tcptop.screen.settings import Settings, path, read
+from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -35,7 +35,7 @@ from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.headroom_line import HeadroomLine
 from tcptop.widgets.key_line import KEYS, KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
-from tcptop.widgets.trend_pane import LEVELS, TrendLine
+from tcptop.widgets.trend_line import LEVELS, TrendLine
 
 LARGE = (200, 70)
 ALL = (200, 500)
@@ -43,7 +43,7 @@ ALL = (200, 500)
 
 
 def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
-    return table(lines_of(app, CachesPane))
+    return parse_cache_table(pane_lines(app, CachesPane))
 
 
 def merged_names(kernel: str, row: str) -> set[str]:
@@ -58,8 +58,8 @@ def merged_names(kernel: str, row: str) -> set[str]:
 
 
 async def test_the_table_follows_what_is_typed() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         everything = list(caches(app))
         await pilot.press("slash")
         typed = ""
@@ -75,7 +75,7 @@ async def test_the_table_follows_what_is_typed() -> None:
             }
             # A struct's name counts, too: `pid` has inet_bind_bucket.
             assert by_name <= set(names)
-            assert f"/{typed}" in title_of(app, CachesPane).lower()
+            assert f"/{typed}" in pane_title(app, CachesPane).lower()
         assert names == ["pid", "anon_vma_chain"], "the rows that bind buckets are counted in"
         await pilot.press("backspace", "backspace", "backspace", "backspace")
         await pilot.pause()
@@ -83,8 +83,8 @@ async def test_the_table_follows_what_is_typed() -> None:
 
 
 async def test_enter_keeps_the_filter_and_esc_ends_it() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         everything = list(caches(app))
         await pilot.press("slash", *"filp", "enter")
         await pilot.pause()
@@ -96,15 +96,15 @@ async def test_enter_keeps_the_filter_and_esc_ends_it() -> None:
         await pilot.press("slash", *"filp", "escape")
         await pilot.pause()
         assert sorted(caches(app)) == sorted(everything)
-        assert "/" not in title_of(app, CachesPane)
+        assert "/" not in pane_title(app, CachesPane)
 
 
 async def test_a_filter_that_nothing_passes_says_how_it_ends() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("slash", *"kmalloc", "enter")
         await pilot.pause()
-        text = " ".join(" ".join(lines_of(app, CachesPane)).split())
+        text = " ".join(" ".join(pane_lines(app, CachesPane)).split())
         assert "'kmalloc'" in text
         assert "ESC ends it" in text
         assert "r looks in all" in text
@@ -114,12 +114,12 @@ async def test_a_filter_that_nothing_passes_says_how_it_ends() -> None:
 
 
 async def test_markup_in_the_filter_is_text() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("slash", "left_square_bracket", *"red", "right_square_bracket", "enter")
         await pilot.pause()
-        assert "─ /[red] ─" in grid(app)
-        assert "'[red]'" in grid(app)
+        assert "─ /[red] ─" in screen_text(app)
+        assert "'[red]'" in screen_text(app)
 
 
 # All caches
@@ -127,8 +127,8 @@ async def test_markup_in_the_filter_is_text() -> None:
 
 @pytest.mark.parametrize("kernel", ["6.1-4n", "5.10-4n", "7.3-4n"])
 async def test_r_shows_every_row_of_slabinfo(kernel: str) -> None:
-    async with app_on(tree(kernel)).run_test(size=ALL) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree(kernel)).run_test(size=ALL) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("equals_sign")
         tcps = caches(app)
         await pilot.press("r")
@@ -144,22 +144,22 @@ async def test_r_shows_every_row_of_slabinfo(kernel: str) -> None:
 
 
 async def test_what_is_not_read_by_node_is_not_zero_there() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=ALL) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=ALL) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("r", "2")
         rows = caches(app)
         assert rows["TCP"]["OBJS"] == "4 004"
         assert rows["task_struct"]["OBJS"] == "–"
-        assert "TCP's caches only" in lines_of(app, CachesPane)[0]
+        assert "TCP's caches only" in pane_lines(app, CachesPane)[0]
 
 
 # The mark
 
 
 async def test_after_k_counts_are_differences() -> None:
-    async with app_on(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        before, after = story("6.1-4n", ["base", "established"])
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        before, after = sample_phases("6.1-4n", ["base", "established"])
         await feed(pilot, before)
         await pilot.press("equals_sign", "k")
         assert {cells["OBJS"] for cells in caches(app).values()} == {"0"}
@@ -171,18 +171,18 @@ async def test_after_k_counts_are_differences() -> None:
                 assert int(cells[title].replace(" ", "")) == change, (name, title)
                 assert cells[title].startswith("+") == (change > 0)
             assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "what is no count stays what it is"
-        assert "+16 000 sockets" in lines_of(app, HeadroomLine)[0]
-        assert "10 s ago" in lines_of(app, HeadroomLine)[0]
-        assert "since the mark" in title_of(app, CachesPane)
+        assert "+16 000 sockets" in pane_lines(app, HeadroomLine)[0]
+        assert "10 s ago" in pane_lines(app, HeadroomLine)[0]
+        assert "since the mark" in pane_title(app, CachesPane)
         await pilot.press("k")
         assert caches(app)["TCP"]["OBJS"] == "16 016"
-        assert "headroom " in lines_of(app, HeadroomLine)[0]
+        assert "headroom " in pane_lines(app, HeadroomLine)[0]
 
 
 async def test_what_went_most_stands_first_too() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        before, after = story("6.1-4n", ["established", "timewait"])
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        before, after = sample_phases("6.1-4n", ["established", "timewait"])
         await feed(pilot, before)
         await pilot.press("equals_sign", "k", "o")
         await feed(pilot, after)
@@ -195,31 +195,31 @@ async def test_what_went_most_stands_first_too() -> None:
 
 
 async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
         await pilot.press("k", "space")
         await pilot.pause()
-        assert lines_of(app, HeadroomLine)[0].strip().startswith("since the mark: 0 sockets")
+        assert pane_lines(app, HeadroomLine)[0].strip().startswith("since the mark: 0 sockets")
 
 
 async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
     """No word is cut: 800 sockets are 100 for each of the eight CPUs."""
-    async with app_on(tree("6.1-4n")).run_test(size=(60, 20)) as pilot:
-        app = await shown(pilot)
-        before, after = story("6.1-4n", ["established", "established"], every_s=7200.0)
+    async with tree_app(tree("6.1-4n")).run_test(size=(60, 20)) as pilot:
+        app = await wait_for_app(pilot)
+        before, after = sample_phases("6.1-4n", ["established", "established"], every_s=7200.0)
         await feed(pilot, before)
         await pilot.press("k")
         await feed(pilot, after)
-        assert lines_of(app, HeadroomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
+        assert pane_lines(app, HeadroomLine)[0].strip() == "since the mark, 2.0 h ago: 0, too few to measure"
 
 
 async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:
     """Network namespaces but the first have no tcp_mem."""
-    root = copied(tree("6.1-4n"), tmp_path / "tree")
+    root = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()
-    async with app_on(root).run_test(size=LARGE) as pilot:
-        app = await shown(pilot)
-        [line] = [line for line in lines_of(app, SocketsPane) if line.strip().startswith("buffers")]
+    async with tree_app(root).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, SocketsPane) if line.strip().startswith("buffers")]
         assert line.split("MiB")[1].strip() == "within the error"
 
 
@@ -227,34 +227,34 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
 
 
 def minutes() -> list[Snapshot]:
-    return story("6.1-4n", ["base", "base", "established", "established", "timewait"])
+    return sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"])
 
 
 async def test_graphs_and_marks_come_and_go() -> None:
-    async with app_on(tree("6.1-4n", "base")).run_test(size=(160, 40)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=(160, 40)) as pilot:
+        app = await wait_for_app(pilot)
         for look in minutes():
             await feed(pilot, look)
-        line = lines_of(app, TrendLine)[0]
+        line = pane_lines(app, TrendLine)[0]
         assert "sockets ▁▁██ 1 to 16 001" in line
         assert "TIME_WAIT █" in line
-        marked = {tuple(row.split()[:2]) for row in lines_of(app, CachesPane)}
+        marked = {tuple(row.split()[:2]) for row in pane_lines(app, CachesPane)}
         assert {("▾", "TCP"), ("▴", "tw_sock_TCP")} <= marked
         await pilot.press("x")
-        assert lines_of(app, TrendLine) == [""]
-        assert not set(grid(app)) & {"▴", "±"}
+        assert pane_lines(app, TrendLine) == [""]
+        assert not set(screen_text(app)) & {"▴", "±"}
         await pilot.press("x")
-        assert lines_of(app, TrendLine)[0] == line
+        assert pane_lines(app, TrendLine)[0] == line
 
 
 async def test_graphs_never_run_into_one_another() -> None:
-    async with app_on(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_app(pilot)
         for look in minutes():
             await feed(pilot, look)
         for columns in range(20, 241, 3):
-            await resized(pilot, (columns, 40))
-            line = lines_of(app, TrendLine)[0]
+            await resize(pilot, (columns, 40))
+            line = pane_lines(app, TrendLine)[0]
             assert len(line) <= columns - 2
             for title in ("B/conn", "sockets", "TIME_WAIT", "buffers"):
                 if title in line:
@@ -267,39 +267,39 @@ async def test_graphs_never_run_into_one_another() -> None:
 
 @pytest.mark.parametrize("keys", ["", "=", "m", "/tcp", "y"])
 async def test_a_title_keeps_the_place_it_tells(keys: str) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(120, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-4n")).run_test(size=(120, 24)) as pilot:
+        app = await wait_for_app(pilot)
         if keys.startswith("/"):
             await pilot.press("slash", *keys[1:], "enter")
         elif keys:
             await pilot.press({"=": "equals_sign"}.get(keys, keys))
         for columns in range(40, 130, 3):
-            await resized(pilot, (columns, 24))
+            await resize(pilot, (columns, 24))
             for pane in (CachesPane, BuddyPane):
-                title = title_of(app, pane)
+                title = pane_title(app, pane)
                 assert re.search(r"─ 1–\d+ of \d+$", title), (columns, title)
-                assert f"─ {title} ─" in grid(app), "the edge has room for all of it"
+                assert f"─ {title} ─" in screen_text(app), "the edge has room for all of it"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 20), (40, 12)], ids=str)
 async def test_a_message_covers_the_key_line_alone(size: tuple[int, int]) -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=size, notifications=True) as pilot:
-        app = await shown(pilot)
-        before = grid(app).splitlines()
+    async with tree_app(tree("6.1-4n")).run_test(size=size, notifications=True) as pilot:
+        app = await wait_for_app(pilot)
+        before = screen_text(app).splitlines()
         await pilot.press("7")
-        await until(pilot, lambda: "no node 7" in grid(app), "the message is there")
-        after = grid(app).splitlines()
+        await wait_until(pilot, lambda: "no node 7" in screen_text(app), "the message is there")
+        after = screen_text(app).splitlines()
         assert after[:-1] == before[:-1]
         assert after[-1] == " no node 7; there are: 0, 1, 2, 3"
 
 
 async def test_no_key_is_cut() -> None:
-    async with app_on(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
+    async with tree_app(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
         both = [(f"{key} {long}", f"{key} {short}") for key, long, short in KEYS]
         for columns in range(20, 241, 3):
-            await resized(pilot, (columns, 24))
-            [line] = lines_of(app, KeyLine)
+            await resize(pilot, (columns, 24))
+            [line] = pane_lines(app, KeyLine)
             assert len(line) <= columns
             entries = line.strip().split("  ")
             assert all(entry in texts for entry, texts in zip(entries, both, strict=False)), line
@@ -308,9 +308,9 @@ async def test_no_key_is_cut() -> None:
 
 
 async def test_80_columns_name_the_keys_for_every_view() -> None:
-    async with app_on(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
-        app = await shown(pilot)
-        shown_keys = {entry.split(" ")[0] for entry in lines_of(app, KeyLine)[0].strip().split("  ")}
+    async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
+        app = await wait_for_app(pilot)
+        shown_keys = {entry.split(" ")[0] for entry in pane_lines(app, KeyLine)[0].strip().split("  ")}
         assert {"?", "q", "m", "0-9[]=", "i", "/", "c", "r", "k"} <= shown_keys
 
 
@@ -330,12 +330,12 @@ async def test_80_columns_name_the_keys_for_every_view() -> None:
 )
 async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> None:
     """`tw` of sockstat became a count of the network namespace between 4.8 and 4.13."""
-    host = ChangedHost(tree("6.1-4n"))
+    host = ScriptedHost(tree("6.1-4n"))
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
     async with RecordingApp(host).run_test(size=(120, 40)) as pilot:
-        app = await shown(pilot)
-        [line] = [line for line in lines_of(app, SocketsPane) if line.startswith("TIME_WAIT")]
+        app = await wait_for_app(pilot)
+        [line] = [line for line in pane_lines(app, SocketsPane) if line.startswith("TIME_WAIT")]
         assert line.split(maxsplit=2)[2] == whose
 
 
@@ -344,37 +344,39 @@ async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> 
 
 async def test_the_screen_starts_as_the_settings_say() -> None:
     settings = Settings(sort="n", theme="light", node=2, columns=("objects", "bytes"), extras=False)
-    app = RecordingApp(opened(tree("6.1-4n")), sort=settings.sort, settings=settings)
+    app = RecordingApp(open_host(tree("6.1-4n")), sort=settings.sort, settings=settings)
     async with app.run_test(size=(120, 40)) as pilot:
-        await shown(pilot)
+        await wait_for_app(pilot)
         assert app.theme == LIGHT_THEME.name
-        assert "node 2 of 4" in title_of(app, CachesPane)
-        head, first, *_ = lines_of(app, CachesPane)
+        assert "node 2 of 4" in pane_title(app, CachesPane)
+        head, first, *_ = pane_lines(app, CachesPane)
         assert head.split() == ["CACHE▴", "OBJS", "CACHE", "SIZE"], "without names nobody could read the table"
         assert first.startswith("MPTCP ")
 
 
 async def test_a_node_of_the_settings_that_is_gone() -> None:
-    app = RecordingApp(opened(tree("6.1-4n")), settings=Settings(node=9))
+    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(node=9))
     async with app.run_test(size=(120, 40)) as pilot:
-        await shown(pilot)
-        assert "node 0 of 4" in title_of(app, CachesPane)
+        await wait_for_app(pilot)
+        assert "node 0 of 4" in pane_title(app, CachesPane)
 
 
 async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = RecordingApp(opened(tree("6.1-4n")), wrong=wrong)
+    app = RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await shown(pilot)
-        await until(pilot, lambda: all(line in grid(app) for line in wrong), "both lines are named as they are")
-        assert "allocated      16 001" in grid(app)
+        await wait_for_app(pilot)
+        await wait_until(
+            pilot, lambda: all(line in screen_text(app) for line in wrong), "both lines are named as they are"
+        )
+        assert "allocated      16 001" in screen_text(app)
 
 
 async def write_by_palette(pilot: AppPilot) -> None:
     await pilot.press("colon")
     await pilot.pause()
     await pilot.press(*"write")
-    await until(pilot, lambda: "settings file" in grid(pilot.app), "the palette has the command")
+    await wait_until(pilot, lambda: "settings file" in screen_text(pilot.app), "the palette has the command")
     await pilot.press("enter")
     await pilot.pause()
 
@@ -382,28 +384,28 @@ async def write_by_palette(pilot: AppPilot) -> None:
 async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     kept = Settings(interval=3.0, columns=("objects",), mouse=True)
-    app = RecordingApp(opened(tree("6.1-4n")), every_s=3.0, settings=kept)
+    app = RecordingApp(open_host(tree("6.1-4n")), every_s=3.0, settings=kept)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await shown(pilot)
+        await wait_for_app(pilot)
         await pilot.press("c", "2", "x", "m")
         assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
         await write_by_palette(pilot)
-        await until(pilot, path().exists, "the file is written")
-        await until(pilot, lambda: "written: " in grid(app), "it says so")
+        await wait_until(pilot, settings_path().exists, "the file is written")
+        await wait_until(pilot, lambda: "written: " in screen_text(app), "it says so")
     expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
-    assert read(path()) == (expected, []), "what the screen does not choose stays as it was"
+    assert read_settings(settings_path()) == (expected, []), "what the screen does not choose stays as it was"
 
 
 async def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "tcptop").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    app = app_on(tree("6.1-4n"))
+    app = tree_app(tree("6.1-4n"))
     async with app.run_test(size=(160, 40), notifications=True) as pilot:
-        await shown(pilot)
+        await wait_for_app(pilot)
         await write_by_palette(pilot)
-        await until(pilot, lambda: "config.toml: " in grid(app), "the error is said")
+        await wait_until(pilot, lambda: "config.toml: " in screen_text(app), "the error is said")
         await pilot.press("m")
-        assert "TIME_WAIT" in grid(app).splitlines()[0], "and the screen goes on"
+        assert "TIME_WAIT" in screen_text(app).splitlines()[0], "and the screen goes on"
 
 
 # Looks
@@ -420,7 +422,7 @@ def is_grey(colour: str) -> bool:
 
 def test_no_color_leaves_greys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def picture() -> str:
-        return str(take_svg_screenshot(app=app_on(tree("6.1-4n")), terminal_size=(120, 40)))
+        return str(take_svg_screenshot(app=tree_app(tree("6.1-4n")), terminal_size=(120, 40)))
 
     # The frame of the picture has three buttons, which are no part of the screen.
     of_the_frame = {"#ff5f57", "#febc2e", "#28c840"}

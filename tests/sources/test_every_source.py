@@ -14,20 +14,22 @@ from recorded import (
     FOLDER,
     RECORDINGS,
     MemoryHost,
-    copied,
+    copy_recording,
     ledger_of,
-    looked_at,
     snapshot,
     snapshot_of,
+    take_snapshot,
     tree,
-    written,
+    write_tree,
 )
 from trim_recording import trim
 
 from tcptop.accounting import account
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import FileRead, FolderRead
+from tcptop.hosts.host import FileRead, FolderRead, Host
+from tcptop.hosts.recording_host import RecordingHost
 from tcptop.hosts.run_sync import run_sync
+from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.report.as_json import as_json, as_object
 from tcptop.report.as_text import as_text
 from tcptop.sampling.sampler import kernel_sources
@@ -86,9 +88,9 @@ def contents(root: Path) -> dict[str, bytes | str]:
 
 @pytest.mark.parametrize(("kernel", "phase"), [("6.1-4n", "established"), ("6.18-1n", "base"), ("5.10-4n", "timewait")])
 def test_trimming_keeps_all_that_is_read_and_drops_the_rest(kernel: str, phase: str, tmp_path: Path) -> None:
-    root = copied(kernel, phase, tmp_path)
+    root = copy_recording(kernel, phase, tmp_path)
     expected = contents(root)
-    written(root, {"proc/kallsyms": "x", "sys/kernel/slab/TCP/ctor": "x", "sys/kernel/slab/other/slabs": "1\n"})
+    write_tree(root, {"proc/kallsyms": "x", "sys/kernel/slab/TCP/ctor": "x", "sys/kernel/slab/other/slabs": "1\n"})
     trim(root, tmp_path / "trimmed")
     assert contents(tmp_path / "trimmed") == expected
 
@@ -115,7 +117,7 @@ def test_all_sources_of_all_recordings_are_read_in_full() -> None:
 def test_a_file_that_cannot_be_read_has_a_reason_and_costs_nothing_else(
     name: str, damage: str, state: str, tmp_path: Path
 ) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     path = root / FILES[name]
     path.unlink()
     if damage == "a folder":
@@ -154,7 +156,7 @@ def test_an_error_of_the_kernel_is_passed_on_in_printable_words(name: str) -> No
 
 
 def test_a_tree_with_nothing_in_it_has_a_reason_for_every_source_and_both_reports(tmp_path: Path) -> None:
-    seen = snapshot_of(written(tmp_path, {}))
+    seen = snapshot_of(write_tree(tmp_path, {}))
     for name, reading in readings(seen).items():
         assert (reading.state, reading.value) == ("missing", None), name
         assert reading.reason, name
@@ -164,7 +166,7 @@ def test_a_tree_with_nothing_in_it_has_a_reason_for_every_source_and_both_report
 
 
 def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     for path in FILES.values():
         (root / path).write_bytes(b"\xff\xfe nonsense \x1b[31m\n")
     ledger = ledger_of(root)
@@ -177,6 +179,34 @@ def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -
             assert f"/{path}" in report
 
 
+def unnamed_paths(host: Host) -> dict[str, set[str]]:
+    """The paths that sources ask the host for although no pattern of theirs matches, by source."""
+    unnamed: dict[str, set[str]] = {}
+    for source in kernel_sources():
+        recording, wanted = RecordingHost(host), WantedPaths(source.paths)
+        run_sync(source.read(recording))
+        assert recording.answers, f"{source.name} asks for nothing"
+        files = {answer.path for answer in recording.answers if isinstance(answer, FileRead)}
+        folders = {answer.path for answer in recording.answers if isinstance(answer, FolderRead)}
+        unnamed[source.name] = {path for path in files if not wanted.matches(path)} | {
+            path for path in folders if wanted.listed_name(f"{path}/name") != (path, "name")
+        }
+    return unnamed
+
+
+def test_a_source_asks_for_no_path_that_its_patterns_do_not_match() -> None:
+    """Else a recording of a tree has it, and an archive of the same tree does not."""
+    roots = [FolderHost(str(tree(kernel, phase))) for kernel, phase in ALL]
+    # Where nothing exists, every source asks for whatever it falls back on.
+    hosts: list[Host] = [*roots, MemoryHost()]
+    try:
+        for host in hosts:
+            assert {name: paths for name, paths in unnamed_paths(host).items() if paths} == {}
+    finally:
+        for root in roots:
+            root.close()
+
+
 class SlowHost(FolderHost):
     """A host whose kernel takes its time over every file."""
 
@@ -184,14 +214,14 @@ class SlowHost(FolderHost):
         """As the folder, but every read took 20 ms."""
         return [file._replace(took_us=20_000) for file in await super().read(paths)]
 
-    async def folder(self, path: str) -> FolderRead:
+    async def list_folder(self, path: str) -> FolderRead:
         """As the folder, but it took 20 ms."""
-        return (await super().folder(path))._replace(took_us=20_000)
+        return (await super().list_folder(path))._replace(took_us=20_000)
 
 
 def test_a_report_from_a_slow_host_still_holds_every_source() -> None:
     """One look must not leave a source out because those before it used up the time of a second."""
-    seen = looked_at(SlowHost(str(tree("6.1-4n", "established"))))
+    seen = take_snapshot(SlowHost(str(tree("6.1-4n", "established"))))
     states = {name: reading.state for name, reading in recorded_readings("6.1-4n", seen).items()}
     assert states == dict.fromkeys(states, "ok")
 
@@ -223,7 +253,7 @@ PIECES = st.sampled_from(
 @given(st.fixed_dictionaries({path: st.lists(PIECES, max_size=8).map(b"".join) for path in FILES.values()}))
 @settings(deadline=None)
 def test_whatever_the_files_hold_there_is_a_ledger_and_both_reports(files: dict[str, bytes]) -> None:
-    ledger = account(looked_at(MemoryHost(dict(files))))
+    ledger = account(take_snapshot(MemoryHost(dict(files))))
     report = as_text(ledger)
     assert report.isascii()
     assert "\x1b" not in report

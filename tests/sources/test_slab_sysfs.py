@@ -12,7 +12,7 @@ from recorded import MemoryHost, each_recording, snapshot, tree
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import SLAB_CACHES
 from tcptop.snapshot import Reading, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
-from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource, parse_counts
+from tcptop.sources.slab_sysfs import SlabCountsSource, SlabLinksSource, SlabSizesSource, parse_total_by_node
 
 SLAB = "sys/kernel/slab"
 
@@ -125,21 +125,21 @@ def test_a_memoryless_node_is_in_no_count() -> None:
 )
 def test_a_count_with_its_nodes(file: str, total: int, nodes: dict[int, int]) -> None:
     bad: list[str] = []
-    assert parse_counts(file, bad) == (total, nodes)
+    assert parse_total_by_node(file, bad) == (total, nodes)
     assert bad == []
 
 
 @pytest.mark.parametrize("file", ["-1\n", "many\n", "5 N0=-5\n", "5 Nx=5\n", "39(6) C0=26(4)\n", "٣\n", "1_0\n"])
 def test_a_count_of_another_form_is_unknown_and_named(file: str) -> None:
     bad: list[str] = []
-    assert parse_counts(file, bad) == (None, {})
+    assert parse_total_by_node(file, bad) == (None, {})
     assert bad == [file]
 
 
 def test_an_absent_or_empty_count_is_unknown_and_not_zero() -> None:
     bad: list[str] = []
     for file in (None, "", "\n", "  \n"):
-        assert parse_counts(file, bad) == (None, {})
+        assert parse_total_by_node(file, bad) == (None, {})
     assert bad == []
 
 
@@ -231,5 +231,5 @@ def test_what_the_kernel_prints_comes_back(nodes: dict[int, int]) -> None:
     """By the format of mm/slub.c, show_slab_objects."""
     printed = str(sum(nodes.values())) + "".join(f" N{node}={count}" for node, count in sorted(nodes.items())) + "\n"
     bad: list[str] = []
-    assert parse_counts(printed, bad) == (sum(nodes.values()), nodes)
+    assert parse_total_by_node(printed, bad) == (sum(nodes.values()), nodes)
     assert bad == []

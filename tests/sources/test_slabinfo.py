@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import cuts, each_recording, ledger, snapshot, snapshot_of, text, written
+from recorded import cuts, each_recording, ledger, snapshot, snapshot_of, text, write_tree
 
 from tcptop.snapshot import SlabRow
 from tcptop.sources.slabinfo import SlabinfoSource, parse
@@ -22,9 +22,9 @@ TCP = "TCP                   79    130   2368   13    8 : tunables    0    0    
 TW = "tw_sock_TCP           64    144    256   16    1 : tunables    0    0    0 : slabdata      9      9      0\n"
 LAST = "kmem_cache            19     19    192   21    1 : tunables    0    0    0 : slabdata      1      1      0\n"
 """Rows go from the newest cache to the oldest; this is the oldest, so a file without it has lost its end."""
-LAST_ROW = SlabRow("kmem_cache", 19, 19, 192, 21, 1, 1, 1, 0)
-TCP_ROW = SlabRow("TCP", 79, 130, 2368, 13, 8, 10, 10, 0)
-TW_ROW = SlabRow("tw_sock_TCP", 64, 144, 256, 16, 1, 9, 9, 0)
+LAST_ROW = SlabRow("kmem_cache", 19, 19, 192, 21, 1, 1, 0)
+TCP_ROW = SlabRow("TCP", 79, 130, 2368, 13, 8, 10, 0)
+TW_ROW = SlabRow("tw_sock_TCP", 64, 144, 256, 16, 1, 9, 0)
 
 
 @each_recording
@@ -32,12 +32,13 @@ def test_every_row_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str
     reading = snapshot(kernel, phase).slabinfo
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
-    assert (reading.value.version, reading.value.statistics) == ("2.1", False)
-    lines = text(kernel, phase, "proc/slabinfo").splitlines()[2:]
+    header, _, *lines = text(kernel, phase, "proc/slabinfo").splitlines()
+    assert header == HEADER.strip()
     assert len(lines) > 100
     assert len(reading.value.rows) == len(lines)
     for row, line in zip(reading.value.rows, lines, strict=True):
         numbers = [int(field) for field in line[line.index(" ") :].replace(":", " ").split() if field.isdigit()]
+        active_slabs = numbers[8]
         assert [
             row.active_objects,
             row.objects,
@@ -47,7 +48,7 @@ def test_every_row_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str
             row.tunables_limit,
             0,
             0,
-            row.active_slabs,
+            active_slabs,
             row.slabs,
             0,
         ] == numbers
@@ -57,9 +58,9 @@ def test_every_row_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str
 @pytest.mark.parametrize(
     ("kernel", "phase", "expected"),
     [
-        ("6.1-4n", "established", SlabRow("TCP", 16016, 16016, 2304, 14, 8, 1144, 1144, 0)),
-        ("6.1-4n-ipv6", "established", SlabRow("TCPv6", 16016, 16016, 2496, 13, 8, 1232, 1232, 0)),
-        ("6.18-1n", "established", SlabRow("TCP", 8073, 8073, 2368, 13, 8, 621, 621, 0)),
+        ("6.1-4n", "established", SlabRow("TCP", 16016, 16016, 2304, 14, 8, 1144, 0)),
+        ("6.1-4n-ipv6", "established", SlabRow("TCPv6", 16016, 16016, 2496, 13, 8, 1232, 0)),
+        ("6.18-1n", "established", SlabRow("TCP", 8073, 8073, 2368, 13, 8, 621, 0)),
     ],
 )
 def test_rows_read_off_by_eye(kernel: str, phase: str, expected: SlabRow) -> None:
@@ -68,7 +69,7 @@ def test_rows_read_off_by_eye(kernel: str, phase: str, expected: SlabRow) -> Non
     assert expected in value.rows
 
 
-def test_version_2_0_with_statistics_tails_gives_the_rows_and_says_so() -> None:
+def test_version_2_0_with_statistics_tails_gives_the_rows() -> None:
     value, damage = parse(
         "slabinfo - version: 2.0 (statistics)\n"
         + TITLES
@@ -77,8 +78,7 @@ def test_version_2_0_with_statistics_tails_gives_the_rows_and_says_so() -> None:
     )
     assert damage is None
     assert value is not None
-    assert (value.version, value.statistics) == ("2.0", True)
-    assert value.rows == (SlabRow("nfs_inode_cache", 10, 12, 1216, 3, 1, 4, 4, 24), LAST_ROW)
+    assert value.rows == (SlabRow("nfs_inode_cache", 10, 12, 1216, 3, 1, 4, 24), LAST_ROW)
 
 
 def test_version_2_1_with_the_longer_statistics_tails() -> None:
@@ -86,7 +86,6 @@ def test_version_2_1_with_the_longer_statistics_tails() -> None:
     value, damage = parse("slabinfo - version: 2.1 (statistics)\n" + TITLES + TCP.replace("\n", tail + "\n") + LAST)
     assert damage is None
     assert value is not None
-    assert value.statistics
     assert value.rows == (TCP_ROW, LAST_ROW)
 
 
@@ -94,7 +93,7 @@ def test_tunables_of_the_slab_allocator_are_kept() -> None:
     value, damage = parse(HEADER + TITLES + "TCP  5  15  1536  5  2 : tunables  24  12  8 : slabdata  2  3  0\n" + LAST)
     assert damage is None
     assert value is not None
-    assert value.rows == (SlabRow("TCP", 5, 15, 1536, 5, 2, 2, 3, 24), LAST_ROW)
+    assert value.rows == (SlabRow("TCP", 5, 15, 1536, 5, 2, 3, 24), LAST_ROW)
 
 
 def test_two_rows_of_one_name_are_both_given() -> None:
@@ -130,7 +129,7 @@ def test_a_name_may_hold_anything_that_prints(name: str) -> None:
     value, damage = parse(HEADER + TITLES + TCP.replace("TCP   ", f"{name:<6}") + LAST)
     assert damage is None
     assert value is not None
-    assert value.rows == (SlabRow(name, 79, 130, 2368, 13, 8, 10, 10, 0), LAST_ROW)
+    assert value.rows == (SlabRow(name, 79, 130, 2368, 13, 8, 10, 0), LAST_ROW)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_a_file_that_ends_between_two_rows_is_cut_too() -> None:
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
-    reading = snapshot_of(written(tmp_path, {"proc/slabinfo": b""})).slabinfo
+    reading = snapshot_of(write_tree(tmp_path, {"proc/slabinfo": b""})).slabinfo
     assert (reading.state, reading.value) == ("empty", None)
     assert reading.reason is not None
     assert "/proc/slabinfo" in reading.reason
@@ -249,7 +248,7 @@ def test_the_active_objects_never_pass_the_objects() -> None:
 
 
 def test_an_unreadable_slabinfo_leaves_the_other_sources_alone(tmp_path: Path) -> None:
-    root = written(tmp_path, {"proc/slabinfo": "slabinfo - version: 1.1\n", "proc/net/sockstat": "TCP: inuse 7\n"})
+    root = write_tree(tmp_path, {"proc/slabinfo": "slabinfo - version: 1.1\n", "proc/net/sockstat": "TCP: inuse 7\n"})
     seen = snapshot_of(root)
     assert seen.slabinfo.state == "strange"
     assert seen.sockstat.value is not None
@@ -285,7 +284,7 @@ SMALL = st.integers(0, 2**31 - 1)
 def test_what_the_kernel_prints_comes_back(rows: list[tuple[str, int, int, int, int, int, int, int, int]]) -> None:
     """By the format of mm/slab_common.c, cache_show."""
     expected = [
-        SlabRow(name, min(active, objects), objects, size, per_slab, pages, active_slabs, slabs, limit)
+        SlabRow(name, min(active, objects), objects, size, per_slab, pages, slabs, limit)
         for name, active, objects, size, per_slab, pages, limit, active_slabs, slabs in rows
     ]
     lines = [

@@ -15,7 +15,7 @@ from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import Reading, SecurityModules, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
-from tcptop.sources.kernel_notes import build_id
+from tcptop.sources.kernel_notes import parse_build_id
 from tcptop.sources.security_modules import SecurityModulesSource
 from tcptop.sources.sysctls import SysctlsSource
 
@@ -120,19 +120,19 @@ def test_the_build_id_is_found_among_the_notes_in_either_byte_order(order: str) 
     salt = note(0x100, b"Linux\0", b"6.1.102-1.182.x86_64\0", order)
     xen = note(3, b"Xen\0", b"\1\2\3", order)
     notes = salt + xen + note(3, b"GNU\0", BUILD, order) + note(3, b"GNU\0", b"\0" * 20, order)
-    assert build_id(notes) == BUILD.hex()
+    assert parse_build_id(notes) == BUILD.hex()
     assert sysctls({RELEASE: b"6.1.0\n", NOTES: notes}).value == Sysctls(None, "6.1.0", None, False, None, BUILD.hex())
 
 
 def test_notes_cut_at_any_byte_give_the_whole_build_id_or_none() -> None:
     notes = note(0x100, b"Linux\0", b"salt\0") + note(3, b"GNU\0", BUILD)
     for end in range(len(notes)):
-        assert build_id(notes[:end]) is None, end
+        assert parse_build_id(notes[:end]) is None, end
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 65])
 def test_a_build_id_of_no_or_any_length_is_none(content: bytes) -> None:
-    assert build_id(note(3, b"GNU\0", content)) is None
+    assert parse_build_id(note(3, b"GNU\0", content)) is None
 
 
 def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
@@ -140,7 +140,7 @@ def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
         notes = Path("/", NOTES).read_bytes()
     except OSError as error:
         pytest.skip(f"this kernel shows no {error.filename}")
-    found = build_id(notes)
+    found = parse_build_id(notes)
     if found is None:
         pytest.skip("this kernel was built without a build ID")
     assert len(found) >= 16
@@ -151,7 +151,7 @@ def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
 @settings(deadline=None)
 def test_no_bytes_make_the_build_id_raise(data: bytes) -> None:
     for notes in (data, note(1, b"x\0", b"") + data, struct.pack("<III", 4, 20, 3) + data):
-        found = build_id(notes)
+        found = parse_build_id(notes)
         assert found is None or bytes.fromhex(found) in notes
 
 

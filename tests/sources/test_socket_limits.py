@@ -31,12 +31,12 @@ FILES: Mapping[str, bytes] = {
 }
 WHOLE = SocketLimits(740, 9223372036854775807, 131072, 262144, (32768, 60999), 17, 65536)
 FIELDS = {
-    FILE_NR: ("open_files", "most_open_files"),
-    MAX_ORPHANS: ("most_orphans",),
-    MAX_TIME_WAIT: ("most_time_wait",),
+    FILE_NR: ("open_files", "max_open_files"),
+    MAX_ORPHANS: ("max_orphans",),
+    MAX_TIME_WAIT: ("max_time_wait",),
     PORT_RANGE: ("local_ports",),
     CONNTRACK_COUNT: ("conntrack_entries",),
-    CONNTRACK_MAX: ("most_conntrack_entries",),
+    CONNTRACK_MAX: ("max_conntrack_entries",),
 }
 
 

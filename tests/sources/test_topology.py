@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recorded import MemoryHost, copied, each_recording, snapshot, snapshot_of, text, tree
+from recorded import MemoryHost, copy_recording, each_recording, snapshot, snapshot_of, text, tree
 
 from tcptop.hosts.run_sync import run_sync
 from tcptop.snapshot import NodeFacts, Reading, Topology
-from tcptop.sources.topology import TopologySource, cpu_count
+from tcptop.sources.topology import TopologySource, count_cpus
 
 NODES = "sys/devices/system/node"
 ONLINE = "sys/devices/system/cpu/online"
@@ -66,13 +66,13 @@ def test_a_node_without_memory_has_none_and_keeps_its_cpus() -> None:
     ],
 )
 def test_lists_of_cpus(cpu_list: str, cpus: int) -> None:
-    assert cpu_count(cpu_list) == cpus
+    assert count_cpus(cpu_list) == cpus
 
 
 @pytest.mark.parametrize("cpu_list", ["3-0", "0-", "-3", "a", "0-3;5", "1.5", "0x3", "٣", "0--3"])
 def test_a_list_of_another_form_is_refused(cpu_list: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        cpu_count(cpu_list)
+        count_cpus(cpu_list)
 
 
 def test_a_blank_line_is_a_node_without_cpus() -> None:
@@ -142,7 +142,7 @@ def test_nothing_at_all_is_missing_and_said() -> None:
 
 
 def test_a_torn_meminfo_of_a_node_gives_no_other_amount(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / NODES / "node2/meminfo"
     whole = meminfo.read_bytes()
     memory = snapshot("6.1-4n", "established").topology.value
@@ -185,4 +185,4 @@ def test_what_the_kernel_prints_comes_back(cpus: set[int]) -> None:
             parts[-1] = f"{first}-{cpu}"
         else:
             parts.append(str(cpu))
-    assert cpu_count(",".join(parts) + "\n") == len(cpus)
+    assert count_cpus(",".join(parts) + "\n") == len(cpus)

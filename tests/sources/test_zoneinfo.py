@@ -19,13 +19,12 @@ def number(block: str, pattern: str) -> int | None:
 
 
 def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] = (), **more: int) -> Zone:
-    """A zone from free, boost, min, low, high, present and managed pages, in this order."""
-    free, boost, least, low, high, present, managed = pages
+    """A zone from free, min, low, high, present and managed pages, in this order."""
+    free, least, low, high, present, managed = pages
     return Zone(
         node=node,
         name=name,
         free_pages=free,
-        boost_pages=boost,
         min_pages=least,
         low_pages=low,
         high_pages=high,
@@ -50,7 +49,6 @@ def zones_of(file: str) -> list[Zone]:
                 node=int(head[1]),
                 name=head[2],
                 free_pages=number(block, "pages free"),
-                boost_pages=number(block, "boost"),
                 min_pages=number(block, "min"),
                 low_pages=number(block, "low"),
                 high_pages=number(block, "high"),
@@ -76,7 +74,7 @@ def test_a_zone_read_off_by_eye() -> None:
     value = snapshot("6.1-4n", "established").zoneinfo.value
     assert value is not None
     assert [each for each in value.zones if (each.node, each.name) == (3, "Normal")] == [
-        zone(3, "Normal", 355157, 0, 8318, 10397, 12476, 393216, 375381, protection=(0,) * 5, free_cma=0, cpus=8)
+        zone(3, "Normal", 355157, 8318, 10397, 12476, 393216, 375381, protection=(0,) * 5, free_cma=0, cpus=8)
     ]
 
 
@@ -165,8 +163,8 @@ def test_the_layout_of_3_10_with_protection_behind_the_counters() -> None:
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3976, None, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),
-        zone(0, "Normal", 12, None, 3, 4, 5, 100, 90, protection=(0, 0, 0, 0)),
+        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),
+        zone(0, "Normal", 12, 3, 4, 5, 100, 90, protection=(0, 0, 0, 0)),
     )
 
 
@@ -175,15 +173,15 @@ def test_the_layout_of_6_18_where_the_page_sets_have_a_high_of_their_own() -> No
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3840, 1, 8, 11, 14, 3998, 3840, protection=(0, 2896, 23973, 23973, 23973), free_cma=9, cpus=2),
-        zone(0, "Device", 0, 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0)),
+        zone(0, "DMA", 3840, 8, 11, 14, 3998, 3840, protection=(0, 2896, 23973, 23973, 23973), free_cma=9, cpus=2),
+        zone(0, "Device", 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0)),
     )
 
 
 def test_what_a_zone_does_not_say_is_unknown_and_not_zero() -> None:
     value, _ = parse("Node 4, zone   Normal\n  pages free     12\n        present  100\n")
     assert value is not None
-    assert value.zones == (zone(4, "Normal", 12, None, None, None, None, 100, None),)
+    assert value.zones == (zone(4, "Normal", 12, None, None, None, 100, None),)
 
 
 def test_a_line_of_another_form_costs_only_itself() -> None:
@@ -197,9 +195,7 @@ def test_a_line_of_another_form_costs_only_itself() -> None:
 def test_the_lines_of_a_zone_that_cannot_be_named_are_given_to_no_other() -> None:
     value, damage = parse(OLD.replace("Node 0, zone   Normal", "Node ?, zone   Normal"))
     assert value is not None
-    assert value.zones == (
-        zone(0, "DMA", 3976, None, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),
-    )
+    assert value.zones == (zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),)
     assert damage is not None
 
 
@@ -277,6 +273,6 @@ def test_what_the_kernel_prints_comes_back(zones: list[tuple[int, tuple[int, ...
     assert damage is None
     assert value is not None
     assert list(value.zones) == [
-        zone(node, "Normal", free, boost, least, low, high, present, managed, protection=tuple(protection), cpus=1)
-        for node, (free, boost, least, low, high, present, managed), protection in zones
+        zone(node, "Normal", free, least, low, high, present, managed, protection=tuple(protection), cpus=1)
+        for node, (free, _, least, low, high, present, managed), protection in zones
     ]

@@ -95,13 +95,13 @@ def test_the_short_stream_shows_what_the_long_one_shows(data: st.DataObject) -> 
     long, short = Emulator(columns, rows), Emulator(columns, rows)
 
     def both(written: str) -> None:
-        assert cells.take(written)
+        assert cells.parse_frame(written)
         long.feed(written)
 
     def same() -> None:
         short.feed(cells.changes())
         assert short.text() == long.text()
-        assert short.seen() == long.seen()
+        assert short.visible_cells() == long.visible_cells()
         assert (short.cursor.x, short.cursor.y) == (long.cursor.x, long.cursor.y)
         assert cells.changes() == ""
 
@@ -112,7 +112,7 @@ def test_the_short_stream_shows_what_the_long_one_shows(data: st.DataObject) -> 
         event(what)
         if what == "lost":
             short.feed("\x1b[31;7mx漢" * columns * rows + "\x1b[H\x1b[2K")
-            cells.forget()
+            cells.mark_unknown()
         elif what == "resized":
             columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))
             cells.resize(columns, rows)
@@ -129,7 +129,7 @@ def test_the_short_stream_shows_what_the_long_one_shows(data: st.DataObject) -> 
 def drawn(columns: int = 20, rows: int = 3) -> CellScreen:
     """A blank screen that a terminal shows."""
     cells = CellScreen(columns, rows)
-    assert cells.take(whole(columns, rows, ""))
+    assert cells.parse_frame(whole(columns, rows, ""))
     cells.changes()
     return cells
 
@@ -137,55 +137,55 @@ def drawn(columns: int = 20, rows: int = 3) -> CellScreen:
 def test_what_is_the_same_is_not_sent() -> None:
     cells = drawn()
     line = "\x1b[2;1H\x1b[1;31mabc\x1b[0m def\x1b[1;1H"
-    assert cells.take(line)
+    assert cells.parse_frame(line)
     assert "abc" in cells.changes()
-    assert cells.take(line)
+    assert cells.parse_frame(line)
     assert cells.changes() == ""
 
 
 def test_a_changed_digit_is_one_move_and_one_character() -> None:
     cells = drawn()
-    cells.take("\x1b[2;1Hcount 123\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1Hcount 123\x1b[1;1H")
     cells.changes()
-    cells.take("\x1b[2;1Hcount 124\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1Hcount 124\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2;9H4\x1b[H"
 
 
 def test_a_short_gap_is_written_again_and_a_long_one_is_jumped_over() -> None:
     cells = drawn()
-    cells.take("\x1b[2;1H1 to 2 and so on 3\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H1 to 2 and so on 3\x1b[1;1H")
     cells.changes()
-    cells.take("\x1b[2;1H4 to 5 and so on 6\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H4 to 5 and so on 6\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2H4 to 5\x1b[11C6\x1b[H"
 
 
 def test_a_short_gap_of_another_pen_is_jumped_over() -> None:
     cells = drawn()
-    cells.take("\x1b[2;1H1\x1b[31mto\x1b[0m2\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H1\x1b[31mto\x1b[0m2\x1b[1;1H")
     cells.changes()
-    cells.take("\x1b[2;1H3\x1b[31mto\x1b[0m4\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H3\x1b[31mto\x1b[0m4\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2H3\x1b[2C4\x1b[H"
 
 
 @pytest.mark.parametrize(("over", "sent"), [("\x1b[2;2Ha", " a"), ("\x1b[2;1Ha", "a ")])
 def test_the_other_half_of_a_wide_character_is_not_left_to_the_terminal(over: str, sent: str) -> None:
     cells = drawn()
-    cells.take("\x1b[2;1H漢\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H漢\x1b[1;1H")
     cells.changes()
-    cells.take(f"{over}\x1b[1;1H")
+    cells.parse_frame(f"{over}\x1b[1;1H")
     assert cells.changes() == f"\x1b[m\x1b[2H{sent}\x1b[H"
 
 
 def test_a_pen_is_changed_by_what_differs() -> None:
     cells = drawn()
-    cells.take("\x1b[2;1H\x1b[31;44ma\x1b[0m\x1b[1;32;44mb\x1b[0m\x1b[32;44mc\x1b[0m\x1b[1;1H")
+    cells.parse_frame("\x1b[2;1H\x1b[31;44ma\x1b[0m\x1b[1;32;44mb\x1b[0m\x1b[32;44mc\x1b[0m\x1b[1;1H")
     assert cells.changes() == "\x1b[0;31;44m\x1b[2Ha\x1b[1;32mb\x1b[22mc\x1b[m\x1b[H"
 
 
 def test_the_last_column_takes_all_that_comes_after_it() -> None:
     cells, long, short = CellScreen(8, 2), Emulator(8, 2), Emulator(8, 2)
     written = "\x1b[1;5Habcdefgh\x1b[2;1Hbelow"
-    assert cells.take(written)
+    assert cells.parse_frame(written)
     long.feed(written)
     short.feed(cells.changes())
     assert long.text() == short.text() == "    abch\nbelow   "
@@ -208,15 +208,15 @@ def test_the_last_column_takes_all_that_comes_after_it() -> None:
     ],
 )
 def test_what_is_not_a_frame_is_not_taken(other: str) -> None:
-    assert not CellScreen(20, 3).take(other)
+    assert not CellScreen(20, 3).parse_frame(other)
 
 
 def test_what_else_was_drawn_stays_until_it_is_drawn_over() -> None:
     cells, terminal = drawn(), Emulator(20, 3)
     terminal.feed("\x1b[1;1Hdrawn by another\x1b[2;1Hand this")
-    cells.lose()
-    cells.forget()
-    cells.take("\x1b[2;1Ho\x1b[2;4Hs\x1b[1;1H")
+    cells.mark_foreign()
+    cells.mark_unknown()
+    cells.parse_frame("\x1b[2;1Ho\x1b[2;4Hs\x1b[1;1H")
     terminal.feed(cells.changes())
     assert terminal.text().split() == ["drawn", "by", "another", "ondsthis"]
 
@@ -224,13 +224,13 @@ def test_what_else_was_drawn_stays_until_it_is_drawn_over() -> None:
 def test_combining_characters_do_not_make_a_cell_grow_for_ever() -> None:
     cells = drawn()
     for _ in range(100):
-        assert cells.take("\x1b[2;1Ha\x1b[2;2H" + "\u0301" * 50)
+        assert cells.parse_frame("\x1b[2;1Ha\x1b[2;2H" + "\u0301" * 50)
     assert len(cells.changes()) < 50
 
 
 def test_a_flag_is_sent_as_a_whole() -> None:
     cells = drawn()
-    cells.take("\x1b[2;1H🇩🇪.")
+    cells.parse_frame("\x1b[2;1H🇩🇪.")
     cells.changes()
-    cells.take("\x1b[2;1H🇩🇰.")
+    cells.parse_frame("\x1b[2;1H🇩🇰.")
     assert "🇩🇰" in cells.changes()

@@ -84,7 +84,7 @@ def test_the_short_stream_of_the_real_screen_shows_what_the_long_one_shows(opene
         def alike() -> bool:
             long.until_quiet()
             short.until_quiet()
-            return short.screen.seen() == long.screen.seen()
+            return short.screen.visible_cells() == long.screen.visible_cells()
 
         long.until(alike, f"the same after {what}\n{short.screen.text()}\n")
 
@@ -126,20 +126,20 @@ def test_nothing_is_sent_where_nothing_changed(opened: Open) -> None:
 
 def test_ctrl_l_sends_everything_again(opened: Open) -> None:
     session = ready(opened(SHORT))
-    shown = session.screen.seen()
+    shown = session.screen.visible_cells()
     session.screen.feed("\x1b[2J\x1b[5;5H\x1b[31mlost")
-    assert session.screen.seen() != shown
+    assert session.screen.visible_cells() != shown
     session.type("\x0c")
-    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
 
 
 def test_a_window_that_comes_back_to_its_size_is_drawn_again(opened: Open) -> None:
     session = ready(opened(SHORT))
-    shown = session.screen.seen()
+    shown = session.screen.visible_cells()
     session.resize(60, 20)
     session.resize(120, 40)
-    assert session.screen.seen() != shown
-    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+    assert session.screen.visible_cells() != shown
+    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
 
 
 def test_a_window_whose_change_nobody_is_told_of_is_drawn_at_the_next_frame(opened: Open) -> None:
@@ -157,10 +157,10 @@ def test_a_window_whose_change_nobody_is_told_of_is_drawn_at_the_next_frame(open
 
 def test_sigwinch_without_another_size_draws_again(opened: Open) -> None:
     session = ready(opened(SHORT))
-    shown = session.screen.seen()
+    shown = session.screen.visible_cells()
     session.screen.feed("\x1b[2J")
     session.process.send_signal(signal.SIGWINCH)
-    session.until(lambda: session.screen.seen() == shown, "the screen comes back")
+    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
 
 def test_a_terminal_that_goes_on_is_shown_what_is_now(opened: Open, tmp_path: Path) -> None:
     session, drawn = noting(opened, tmp_path)
-    shown, before = session.screen.seen(), len(session.seen)
+    shown, before = session.screen.visible_cells(), len(session.seen)
     draw_unread(session, drawn)
-    session.until(lambda: session.screen.seen() == shown, "the last frame comes")
+    session.until(lambda: session.screen.visible_cells() == shown, "the last frame comes")
     session.until_quiet()
     # The one of the forty that was under way, and the steps in which the last is laid out: each takes some 8,000.
     assert len(session.seen) - before < 60_000
@@ -235,7 +235,7 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Op
     session.until_shown("$")
     shell = session.attributes()
     session.type(" ".join(SHORT) + "\n")
-    shown = ready(session).screen.seen()
+    shown = ready(session).screen.visible_cells()
     for _ in range(2):
         taken = session.attributes()
         assert taken != shell
@@ -247,11 +247,13 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Op
         session.type("echo in the shell\n")
         session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
         session.type("fg\n")
-        session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
+        session.until(
+            lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back"
+        )
         session.until_quiet()
         assert session.attributes() == taken
     session.type("m")
-    session.until(lambda: session.screen.seen() != shown, "keys work")
+    session.until(lambda: session.screen.visible_cells() != shown, "keys work")
     session.type("q")
     session.until(lambda: not session.screen.alternate, "it ends")
     session.until_shown("$")
@@ -263,9 +265,11 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Op
 def test_ctrl_z_where_no_shell_could_continue_it_is_only_a_flicker(opened: Open) -> None:
     """As below `ssh -t host tcptop`: the program leads its session."""
     session = ready(opened(SHORT))
-    shown, before = session.screen.seen(), len(session.seen)
+    shown, before = session.screen.visible_cells(), len(session.seen)
     session.type("\x1a")
-    session.until(lambda: b"\x1b[?1049h" in session.seen[before:] and session.screen.seen() == shown, "it is back")
+    session.until(
+        lambda: b"\x1b[?1049h" in session.seen[before:] and session.screen.visible_cells() == shown, "it is back"
+    )
     session.type("q")
     assert session.until_ended() == 0
     given_back(session)
@@ -273,12 +277,12 @@ def test_ctrl_z_where_no_shell_could_continue_it_is_only_a_flicker(opened: Open)
 
 def test_a_stop_that_nobody_announced_is_recovered_from(opened: Open) -> None:
     session = ready(opened(SHORT))
-    shown = session.screen.seen()
+    shown = session.screen.visible_cells()
     session.process.send_signal(signal.SIGSTOP)
     os.waitpid(session.process.pid, os.WUNTRACED)
     session.screen.feed("\x1b[?1049l\x1b[?25h$ ")
     session.process.send_signal(signal.SIGCONT)
-    session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
+    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back")
     session.type("q")
     assert session.until_ended() == 0
     given_back(session)
@@ -290,7 +294,7 @@ def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
     session.until_shown("$")
     shell = session.attributes()
     session.type(" ".join(SHORT) + "\n")
-    shown = ready(session).screen.seen()
+    shown = ready(session).screen.visible_cells()
     session.type("\x1a")
     session.until_shown("Stopped")
     session.type("bg\n")
@@ -299,7 +303,7 @@ def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
     session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
     assert session.attributes() == shell
     session.type("fg\n")
-    session.until(lambda: session.screen.alternate and session.screen.seen() == shown, "the screen comes back")
+    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back")
 
 
 def test_started_in_the_background_it_stops_until_fg(opened: Open) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-RECORDING = Path(__file__).parents[1] / "recordings" / "6.1-4n" / "established"
+RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "established"
 GUARD_S = 60.0
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tcptop.terminal import output
-from tcptop.terminal.output import MOST_KEPT, TerminalOutput, opened_again
+from tcptop.terminal.output import MAX_BACKLOG_BYTES, TerminalOutput, reopen_terminal
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def test_what_a_terminal_does_not_take_at_once_comes_later_and_whole(ends:
     out.send(sent)
     assert not out.idle
     out.send(b"and this")
-    assert await received(master, out) == sent + b"and this" * (len(sent) + 8 <= MOST_KEPT)
+    assert await received(master, out) == sent + b"and this" * (len(sent) + 8 <= MAX_BACKLOG_BYTES)
     assert drained == [True]
     out.close()
 
@@ -71,7 +71,7 @@ async def test_a_terminal_that_takes_nothing_costs_no_more_memory(ends: tuple[in
     out = TerminalOutput(slave, lambda: None)
     for _ in range(1000):
         out.send(b"\x07" * 1000)
-    assert len(out._left) <= MOST_KEPT
+    assert len(out._backlog) <= MAX_BACKLOG_BYTES
     out.close()
 
 
@@ -131,14 +131,14 @@ async def test_what_cannot_be_opened_again_is_written_to_all_the_same(
     ends: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (tmp_path / "file").open("wb") as file:
-        assert opened_again(file.fileno()) is None
+        assert reopen_terminal(file.fileno()) is None
         out = TerminalOutput(file.fileno(), lambda: None)
         out.send(b"x" * 100_000)
         out.leave(b"last words", time.monotonic())
         out.close()
         os.fstat(file.fileno())  # still open
     assert (tmp_path / "file").read_bytes() == b"x" * 100_000 + b"last words"
-    monkeypatch.setattr(output, "opened_again", lambda _: None)
+    monkeypatch.setattr(output, "reopen_terminal", lambda _: None)
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"frame")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from session import SHORT, Session
 
-from tcptop.screen.settings import path, read
+from tcptop.screen.settings import read_settings, settings_path
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_everything_is_drawn_in_ascii_and_the_settings_do_not_know(session: Sess
     session.type("write")
     session.until_shown("write these settings")
     session.type("\r")
-    session.until(path().exists, "the settings are written")
-    assert read(path())[0].ascii is None, "another terminal has UTF-8"
+    session.until(settings_path().exists, "the settings are written")
+    assert read_settings(settings_path())[0].ascii is None, "another terminal has UTF-8"
     session.until_shown("written: ")
     session.type("q")
     assert session.until_ended() == 0

@@ -1,4 +1,4 @@
-"""The columns of the cache table: their sort keys, their order, and what they show of what is not known."""
+"""The columns of the cache table: sort keys, sort order, unknown values, and the share of a node."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 
 from tcptop.ledger import CacheLine, NodeCount
-from tcptop.text.cache_columns import COLUMNS, DEFAULT_SORT_KEY, SORT_KEYS, CacheRow, column, in_order, rows
+from tcptop.text.cache_columns import (
+    COLUMNS,
+    DEFAULT_SORT_KEY,
+    SORT_KEYS,
+    CacheRow,
+    find_column,
+    select_rows,
+    sort_rows,
+)
 
 SLABTOP_KEYS = "abclnopsuv"
-"""slabtop(1), without `t` of newer versions."""
+"""The sort keys of slabtop(1), without `t` of newer versions."""
 
 LINE = CacheLine(
     name="TCP",
@@ -53,10 +61,10 @@ UNKNOWN = LINE._replace(
 )
 
 
-def test_slabtops_letters_are_all_there() -> None:
+def test_all_of_slabtops_sort_keys_are_bound() -> None:
     assert set(SLABTOP_KEYS) <= SORT_KEYS.keys()
     assert DEFAULT_SORT_KEY in SORT_KEYS
-    assert {column(column_id).id for column_id in SORT_KEYS.values()} == set(SORT_KEYS.values())
+    assert {find_column(column_id).id for column_id in SORT_KEYS.values()} == set(SORT_KEYS.values())
 
 
 @pytest.mark.parametrize(
@@ -73,20 +81,20 @@ def test_slabtops_letters_are_all_there() -> None:
         ("e", "tcp_bytes"),
     ],
 )
-def test_a_letter_sorts_by_slabtops_figure(key: str, figure: str) -> None:
-    """The largest first, and again the smallest; what is not known comes last both ways."""
-    least = 0 if key != "s" else 1  # no object is of 0 bytes
-    numbers = [7, least, 130, 12, None, 4_000]
+def test_a_sort_key_sorts_by_slabtops_figure(key: str, figure: str) -> None:
+    """Descending, and reversed ascending; unknown values come last in both."""
+    minimum = 0 if key != "s" else 1  # no object has 0 bytes
+    numbers = [7, minimum, 130, 12, None, 4_000]
     caches = []
     for at, number in enumerate(numbers):
         name = f"cache{at}"
-        # The other figures run against this one, so that no other column gives the same order.
+        # All other figures have the opposite order, so that no other column sorts the same way.
         figures: dict[str, Any] = dict.fromkeys(FIGURES, 10_000 - (number or 0)) | {figure: number}
         caches.append(CacheRow(LINE._replace(name=name, row=name, object_size_bytes=None, **figures), None))
-    down = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key])]
-    up = [getattr(row.cache, figure) for row in in_order(caches, SORT_KEYS[key], reverse=True)]
-    assert down == [4_000, 130, 12, 7, least, None]
-    assert up == [least, 7, 12, 130, 4_000, None]
+    down = [getattr(row.cache, figure) for row in sort_rows(caches, SORT_KEYS[key])]
+    up = [getattr(row.cache, figure) for row in sort_rows(caches, SORT_KEYS[key], reverse=True)]
+    assert down == [4_000, 130, 12, 7, minimum, None]
+    assert up == [minimum, 7, 12, 130, 4_000, None]
 
 
 FIGURES = (
@@ -108,36 +116,36 @@ def test_u_sorts_by_the_share_in_use() -> None:
         )
         for active, objects in ((1, 2), (99, 100), (5, 50), (0, 0))
     ]
-    assert [row.cache.active_objects for row in in_order(caches, SORT_KEYS["u"])] == [99, 1, 5, 0]
-    assert [row.cache.active_objects for row in in_order(caches, SORT_KEYS["u"], reverse=True)] == [5, 1, 99, 0]
+    assert [row.cache.active_objects for row in sort_rows(caches, SORT_KEYS["u"])] == [99, 1, 5, 0]
+    assert [row.cache.active_objects for row in sort_rows(caches, SORT_KEYS["u"], reverse=True)] == [5, 1, 99, 0]
 
 
-def test_n_sorts_names_upwards_first() -> None:
+def test_n_sorts_names_ascending_first() -> None:
     caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("filp", "TCP", "dentry")]
-    assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"])] == ["TCP", "dentry", "filp"]
-    assert [row.cache.name for row in in_order(caches, SORT_KEYS["n"], reverse=True)] == ["filp", "dentry", "TCP"]
+    assert [row.cache.name for row in sort_rows(caches, SORT_KEYS["n"])] == ["TCP", "dentry", "filp"]
+    assert [row.cache.name for row in sort_rows(caches, SORT_KEYS["n"], reverse=True)] == ["filp", "dentry", "TCP"]
 
 
-def test_equals_stand_by_name_whatever_came_first() -> None:
+def test_equal_rows_are_sorted_by_name() -> None:
     caches = [CacheRow(LINE._replace(name=name, row=name), None) for name in ("c", "a", "b")]
     for lines in (caches, caches[::-1]):
-        assert [row.cache.name for row in in_order(lines, SORT_KEYS["c"])] == ["a", "b", "c"]
+        assert [row.cache.name for row in sort_rows(lines, SORT_KEYS["c"])] == ["a", "b", "c"]
 
 
-def test_unknown_ones_stand_by_name_too() -> None:
+def test_unknown_rows_are_sorted_by_name_too() -> None:
     caches = [CacheRow(UNKNOWN._replace(name=name, row=name), None) for name in ("c", "a", "b")]
-    orders = {tuple(row.cache.name for row in in_order(lines, SORT_KEYS["c"])) for lines in (caches, caches[::-1])}
+    orders = {tuple(row.cache.name for row in sort_rows(lines, SORT_KEYS["c"])) for lines in (caches, caches[::-1])}
     assert orders == {("a", "b", "c")}
 
 
 @pytest.mark.parametrize("each", [each.id for each in COLUMNS if not each.left])
 @pytest.mark.parametrize("node", [None, 0, 1])
-def test_unknown_shows_as_a_dash_and_never_as_0(each: str, node: int | None) -> None:
-    assert column(each).text(CacheRow(UNKNOWN, node)) == "–"
-    assert column(each).order(CacheRow(UNKNOWN, node)) is None
+def test_an_unknown_value_is_a_dash_and_never_0(each: str, node: int | None) -> None:
+    assert find_column(each).text(CacheRow(UNKNOWN, node)) == "–"
+    assert find_column(each).shown_value(CacheRow(UNKNOWN, node)) is None
 
 
-def test_a_nodes_own_part() -> None:
+def test_values_of_one_node() -> None:
     on = {node: {each.id: each.text(CacheRow(LINE, node)) for each in COLUMNS} for node in (None, 0, 1, 2)}
     assert [on[node]["objects"] for node in on] == ["195", "130", "0", "65"]
     assert [on[node]["slabs"] for node in on] == ["15", "10", "0", "5"]
@@ -146,24 +154,24 @@ def test_a_nodes_own_part() -> None:
     assert [on[node]["per_second"] for node in on] == ["–", "+2", "–", "–"]
 
 
-def test_what_slabinfo_tells_of_the_machine_only_is_not_shown_of_a_node() -> None:
+def test_figures_that_slabinfo_has_only_for_the_machine_have_no_column_by_node() -> None:
     assert {each.id for each in COLUMNS if "node" not in each.scopes} == {"active", "use"}
 
 
-def test_a_merged_cache_is_a_line_only_where_its_row_is_not_known() -> None:
+def test_a_merged_cache_has_its_own_row_only_if_its_slabinfo_row_is_unknown() -> None:
     merged = LINE._replace(name="tcp_bind_bucket", row="eventpoll_epi")
-    orphan = LINE._replace(name="tcp_bind_bucket", row=None)
+    row_unknown = LINE._replace(name="tcp_bind_bucket", row=None)
     other = LINE._replace(name="eventpoll_epi", row="eventpoll_epi")
-    stranger = LINE._replace(name="radix_tree_node", row="radix_tree_node", in_catalogue=False)
-    assert [row.cache.name for row in rows([other, merged, stranger], None)] == ["eventpoll_epi"]
-    assert [row.cache.name for row in rows([orphan], None)] == ["tcp_bind_bucket"]
-    assert [row.cache.name for row in rows([other, stranger], None, only_catalogue=False)] == [
+    unrelated = LINE._replace(name="radix_tree_node", row="radix_tree_node", in_catalogue=False)
+    assert [row.cache.name for row in select_rows([other, merged, unrelated], None)] == ["eventpoll_epi"]
+    assert [row.cache.name for row in select_rows([row_unknown], None)] == ["tcp_bind_bucket"]
+    assert [row.cache.name for row in select_rows([other, unrelated], None, only_catalogue=False)] == [
         "eventpoll_epi",
         "radix_tree_node",
     ]
 
 
-def test_every_column_explains_itself_once() -> None:
+def test_every_column_has_a_unique_heading_help_and_sort_key() -> None:
     for texts in ([each.id for each in COLUMNS], [each.title for each in COLUMNS], [each.help for each in COLUMNS]):
         assert len(set(texts)) == len(texts)
         assert all(texts)

@@ -1,4 +1,4 @@
-"""The door for a host's text: whatever comes in, nothing leaves that a terminal would act on."""
+"""Text read from a host: nothing in it controls the terminal after escaping."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcptop.text.printable import decoded, printable, printable_name
+from tcptop.text.printable import decode_text, printable, printable_name
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("web-17", "web-17"),
         ("jbd2_journal_head", "jbd2_journal_head"),
@@ -29,26 +29,26 @@ from tcptop.text.printable import decoded, printable, printable_name
         ("", ""),
     ],
 )
-def test_what_a_terminal_would_act_on_becomes_visible(text: str, shown: str) -> None:
-    assert printable(text) == shown
+def test_control_and_format_characters_become_escapes(text: str, escaped: str) -> None:
+    assert printable(text) == escaped
 
 
 @given(st.text(st.characters(codec=None)))
-def test_nothing_that_leaves_controls_a_terminal(text: str) -> None:
-    shown = printable(text)
-    assert shown.isprintable()
-    assert all(character == " " or category(character)[0] not in "CZ" for character in shown)
+def test_printable_text_holds_no_control_character(text: str) -> None:
+    escaped = printable(text)
+    assert escaped.isprintable()
+    assert all(character == " " or category(character)[0] not in "CZ" for character in escaped)
 
 
 @given(st.text())
-def test_what_is_printable_stays_as_it_is(text: str) -> None:
-    shown = printable(text)
-    assert printable(shown) == shown
+def test_printable_text_is_unchanged(text: str) -> None:
+    escaped = printable(text)
+    assert printable(escaped) == escaped
 
 
 @given(st.binary())
-def test_any_bytes_are_decoded_and_those_of_utf_8_unchanged(data: bytes) -> None:
-    text = decoded(data)
+def test_any_bytes_decode_and_utf_8_decodes_exactly(data: bytes) -> None:
+    text = decode_text(data)
     try:
         assert text == data.decode("utf-8")
     except UnicodeDecodeError:
@@ -56,7 +56,7 @@ def test_any_bytes_are_decoded_and_those_of_utf_8_unchanged(data: bytes) -> None
 
 
 @given(st.text())
-def test_a_name_has_80_characters_at_most_and_says_where_it_was_cut(text: str) -> None:
+def test_a_name_has_at_most_80_characters_and_ends_in_an_ellipsis_if_cut(text: str) -> None:
     name = printable_name(text)
     assert len(name) <= 80
     assert name == printable(text) or name.endswith("…")

@@ -1,4 +1,4 @@
-"""Numbers as people read them, at the borders where a unit changes."""
+"""Formatted numbers, at the boundaries where the unit changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tcptop.text import units
 
 K, M, G, T, P = (1 << shift for shift in (10, 20, 30, 40, 50))
-BORDERS = sorted(
+BOUNDARIES = sorted(
     {
         amount + step
         for unit in (1, K, M, G, T)
@@ -18,14 +18,14 @@ BORDERS = sorted(
         if amount + step >= 0
     }
 )
-SHOWN = re.compile(r"([\d ]+(?:\.\d+)?) ?([KMGTP]?)(?:i?B)?$")
+SIZE = re.compile(r"([\d ]+(?:\.\d+)?) ?([KMGTP]?)(?:i?B)?$")
 
 
-def value(text: str) -> tuple[float, float]:
-    """What a text says in bytes, and the worth of its last digit."""
-    found = SHOWN.match(text)
-    assert found, text
-    number, unit = found[1].replace(" ", ""), {"": 1, "K": K, "M": M, "G": G, "T": T, "P": P}[found[2]]
+def parse_size(text: str) -> tuple[float, float]:
+    """The bytes that a formatted size means, and the bytes of its last digit."""
+    match = SIZE.match(text)
+    assert match, text
+    number, unit = match[1].replace(" ", ""), {"": 1, "K": K, "M": M, "G": G, "T": T, "P": P}[match[2]]
     return float(number) * unit, unit / 10 ** len(number.partition(".")[2])
 
 
@@ -58,7 +58,7 @@ def test_short_counts_are_rounded_down(number: int | None, width: int, text: str
 
 
 @pytest.mark.parametrize("width", [3, 4, 5, 6])
-def test_short_counts_are_never_0_for_something(width: int) -> None:
+def test_short_counts_of_a_positive_number_are_never_0(width: int) -> None:
     for exponent in range(1, 15):
         for number in (10**exponent - 1, 10**exponent, 123_456_789_012_345 // 10**exponent):
             text = units.short_count(number, width)
@@ -131,30 +131,30 @@ def test_compact_sizes(amount: float | None, text: str) -> None:
     assert units.compact_size(amount) == text
 
 
-@pytest.mark.parametrize("amount", BORDERS)
-def test_sizes_at_every_border(amount: int) -> None:
-    """What is shown is right to its last digit, and no unit shows 1024 of itself."""
+@pytest.mark.parametrize("amount", BOUNDARIES)
+def test_sizes_at_every_boundary(amount: int) -> None:
+    """The text is right to its last digit, and never shows 1024 of a unit."""
     for text in (units.size(amount), units.short_size(amount)):
-        shown, digit = value(text)
+        shown, digit = parse_size(text)
         assert abs(shown - amount) <= digit / 2 * (1 + 1e-9), text
         assert not text.replace(" ", "").startswith("1024"), f"{amount}: {text}"
 
 
-@pytest.mark.parametrize("amount", BORDERS)
-def test_compact_sizes_never_say_more_than_there_is(amount: int) -> None:
+@pytest.mark.parametrize("amount", BOUNDARIES)
+def test_compact_sizes_are_rounded_down_and_fit_four_characters(amount: int) -> None:
     text = units.compact_size(amount)
     assert len(text) <= 4
-    shown, digit = value(text)
+    shown, digit = parse_size(text)
     assert shown <= amount
     assert amount - shown <= digit * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("amount", BORDERS)
+@pytest.mark.parametrize("amount", BOUNDARIES)
 def test_short_sizes_fit_their_column(amount: int) -> None:
     assert len(units.short_size(amount)) <= 6
 
 
-def test_percent_says_all_of_it_only_for_all() -> None:
+def test_100_percent_means_all() -> None:
     assert units.percent(None) == "–"
     assert units.percent(0.0) == "0%"
     assert units.percent(1.0) == "100%"
@@ -188,7 +188,7 @@ def test_percent_is_rounded_down() -> None:
         (-2_500_000.0, "-2500k"),
     ],
 )
-def test_rates_carry_their_sign(per_second: float | None, text: str) -> None:
+def test_rates_have_a_sign(per_second: float | None, text: str) -> None:
     assert units.signed_rate(per_second) == text
 
 
@@ -209,7 +209,7 @@ def test_rates_carry_their_sign(per_second: float | None, text: str) -> None:
         (3600.0, "60 min"),
     ],
 )
-def test_times(amount: float | None, text: str) -> None:
+def test_durations(amount: float | None, text: str) -> None:
     assert units.seconds(amount) == text
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcptop.view.player import LONGEST_WAIT_S, SPEEDS, Player
+from tcptop.view.player import MAX_WAIT_S, SPEEDS, Player
 
 times = st.lists(st.floats(0, 1e6), min_size=1, max_size=40).map(sorted)
-deeds = st.lists(
+actions = st.lists(
     st.one_of(
         st.tuples(st.just("step"), st.integers(-50, 50)),
         st.tuples(st.just("at"), st.integers(-50, 50)),
@@ -20,86 +20,87 @@ deeds = st.lists(
 )
 
 
-def done(player: Player, deed: tuple[str, float]) -> Player:
-    name, number = deed
+def apply(player: Player, action: tuple[str, float]) -> Player:
+    name, number = action
     match name:
         case "step":
-            return player.stepped(int(number))
+            return player.step_by(int(number))
         case "at":
-            return player.at(int(number))
+            return player.seek(int(number))
         case "speed":
-            return player.with_speed(int(number))
+            return player.change_speed(int(number))
         case "switch":
-            return player.switched()
+            return player.toggle_playing()
         case _:
-            return player.advanced(number)
+            return player.advance(number)
 
 
 def second_by_second(samples: int) -> Player:
     return Player([1000.0 + second for second in range(samples)])
 
 
-@given(times, deeds)
+@settings(deadline=None)
+@given(times, actions)
 def test_it_never_leaves_the_recording(times_s: list[float], what: list[tuple[str, float]]) -> None:
     player = Player(times_s)
-    for deed in what:
-        before, player = player, done(player, deed)
+    for action in what:
+        before, player = player, apply(player, action)
         assert 0 <= player.index < len(times_s)
         assert player.speed in SPEEDS
-        if deed[0] == "advance":
+        if action[0] == "advance":
             assert player.index >= before.index
             if not before.playing:
                 assert player == before
-        if player.index == player.last and deed[0] == "advance":
+        if player.index == player.last_index and action[0] == "advance":
             assert not player.playing
 
 
 def test_steps_end_at_the_ends_and_stand_still() -> None:
-    player = second_by_second(5).switched()
+    player = second_by_second(5).toggle_playing()
     assert player.playing
-    assert (player.stepped(1).index, player.stepped(1).playing) == (1, False)
-    assert player.stepped(-1).index == 0
-    assert player.stepped(9).index == 4
+    assert (player.step_by(1).index, player.step_by(1).playing) == (1, False)
+    assert player.step_by(-1).index == 0
+    assert player.step_by(9).index == 4
 
 
 def test_it_plays_as_fast_as_the_samples_came() -> None:
-    player = second_by_second(1000).switched()
-    assert [player.advanced(second).index for second in (0.5, 1, 2.5, 10)] == [0, 1, 2, 10]
-    assert second_by_second(1000).advanced(10).index == 0, "it stands still until it is told to play"
+    player = second_by_second(1000).toggle_playing()
+    assert [player.advance(second).index for second in (0.5, 1, 2.5, 10)] == [0, 1, 2, 10]
+    assert second_by_second(1000).advance(10).index == 0, "it stands still until it is told to play"
 
 
 def test_each_speed_is_so_many_times_faster() -> None:
     for rank, speed in enumerate((1, 2, 5, 10, 20, 50, 100)):
-        player = second_by_second(1000).switched()
+        player = second_by_second(1000).toggle_playing()
         for _ in range(rank):
-            player = player.with_speed(1)
+            player = player.change_speed(1)
         assert player.speed == speed
-        assert player.advanced(3).index == 3 * speed
-    assert player.with_speed(1).speed == 100
-    assert second_by_second(3).with_speed(-1).speed == 1
+        assert player.advance(3).index == 3 * speed
+    assert player.change_speed(1).speed == 100
+    assert second_by_second(3).change_speed(-1).speed == 1
 
 
 def test_many_short_looks_are_one_long_look() -> None:
-    player = second_by_second(1000).switched()
+    player = second_by_second(1000).toggle_playing()
     for _ in range(64):
-        player = player.advanced(0.125)
+        player = player.advance(0.125)
     assert player.index == 8
 
 
 def test_it_ends_with_the_last_sample_and_begins_anew() -> None:
-    player = second_by_second(5).switched().advanced(100)
+    player = second_by_second(5).toggle_playing().advance(100)
     assert (player.index, player.playing) == (4, False)
-    again = player.switched()
+    again = player.toggle_playing()
     assert (again.index, again.playing) == (0, True)
 
 
 def test_a_gap_is_not_waited_for() -> None:
     eight_hours_s = 8 * 3600.0
-    player = Player([0.0, 1.0, 1.0 + eight_hours_s, 2.0 + eight_hours_s]).switched()
-    assert player.advanced(1.0 + LONGEST_WAIT_S - 0.1).index == 1
-    assert player.advanced(1.0 + LONGEST_WAIT_S).index == 2
+    player = Player([0.0, 1.0, 1.0 + eight_hours_s, 2.0 + eight_hours_s]).toggle_playing()
+    assert player.advance(1.0 + MAX_WAIT_S - 0.1).index == 1
+    assert player.advance(1.0 + MAX_WAIT_S).index == 2
 
 
 def test_a_clock_that_was_set_back_does_not_play_everything_at_once() -> None:
-    player = Player([5.0] * 100).switched()
-    assert player.advanced(3.0).index == 3
+    player = Player([5.0] * 100).toggle_playing()
+    assert player.advance(3.0).index == 3

@@ -1,4 +1,4 @@
-"""Saved trees in the forms in which other people hand them over: archives, and sosreports as sos lays them out."""
+"""Packs saved trees for tests: tar archives, and sosreports in the layout of sos(1)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from recorded import CPUS, tree, written
+from recorded import CPUS, tree, write_tree
+
+from tcptop.hosts.host import Host
+from tcptop.hosts.opening import open_host
+from tcptop.sampling.sampler import wanted_paths
 
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
 DATE = "Sun Nov 22 12:04:31 UTC 2026"
 DATE_UNIX_S = 1795349071.0
 
 PID = "17215"
-"""Of the process that wrote the report."""
+"""The process that wrote the sosreport."""
 
 SYSCTLS = (
     "fs/file-nr",
@@ -29,15 +33,20 @@ SYSCTLS = (
 )
 
 
+def open_packed(path: Path) -> Host:
+    """The host in an archive or a sosreport, with all paths that the kernel sources ask for."""
+    return open_host(str(path), wanted_paths())
+
+
 def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> Path:
-    """An archive of a tree, in whose name below `top` every file is."""
+    """Packs a tree into a tar archive, every file below the folder `top`."""
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         archive.add(folder, arcname=top)
     return path
 
 
 def archive_with(path: Path, members: Iterable[tuple[str, bytes | dict[str, object]]], mode: str = "w") -> Path:
-    """An archive of members made by hand: names with bytes, or with the fields of their headers."""
+    """Writes a tar archive of given members: a name with the file's bytes, or with fields of the tar header."""
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for name, content in members:
             header = tarfile.TarInfo(name)
@@ -52,22 +61,22 @@ def archive_with(path: Path, members: Iterable[tuple[str, bytes | dict[str, obje
 
 
 def listing(folder: Path, *options: str) -> str:
-    """What ls prints of a folder, with its links."""
+    """The output of ls for a folder."""
     return subprocess.run(
         ["ls", *options, str(folder)], capture_output=True, text=True, check=True, env={"LC_ALL": "C"}
     ).stdout
 
 
 def sosreport_of(kernel: str, phase: str, destination: Path, *, sysctl_files: bool = False) -> Path:
-    """A sosreport of a recording's machine: what sos copies, and the outputs of what it runs.
+    """Writes a sosreport of a recorded machine: the files that sos copies, and the output of the commands it runs.
 
-    sos copies no /sys/kernel/slab, but lists it. Where `sysctl_files` is false there is no /proc/sys, as without its
-    plugin `system`, and `sysctl -a` is all there is.
+    sos lists /sys/kernel/slab but does not copy it. Without `sysctl_files` there is no /proc/sys, as if its plugin
+    `system` had not run: sysctls are only in the output of `sysctl -a`.
     """
     source = tree(kernel, phase)
     report = destination / SOSREPORT
     shutil.copytree(source / "proc", report / "proc", ignore=None if sysctl_files else shutil.ignore_patterns("sys"))
-    # sos follows /proc/net, which is a link to self/net, and keeps the links.
+    # sos copies the target of /proc/net, a link to self/net, and keeps the links.
     (report / "proc" / PID).mkdir()
     (report / "proc/net").rename(report / "proc" / PID / "net")
     (report / "proc/net").symlink_to("self/net")
@@ -79,7 +88,7 @@ def sosreport_of(kernel: str, phase: str, destination: Path, *, sysctl_files: bo
     lscpu = ["Architecture:            x86_64", f"CPU(s):                  {CPUS[kernel]}"]
     lscpu += [f"  On-line CPU(s) list:   0-{CPUS[kernel] - 1}"]
     lscpu += [f"NUMA node{node.name[4:]} CPU(s):       {(node / 'cpulist').read_text().strip()}" for node in nodes]
-    written(
+    write_tree(
         report,
         {
             "sos_commands/kernel/uname_-a": f"Linux web17 {release} #1 SMP Debian x86_64 GNU/Linux\n",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded import copied, ledger, ledger_of, written
+from recorded import copy_recording, ledger, ledger_of, write_tree
 
 LARGE_PAGES = {
     "proc/zoneinfo": "Node 0, zone      DMA\n  pages free 9\n        managed  65536\n",
@@ -29,7 +29,7 @@ LARGE_PAGES = {
     ],
 )
 def test_the_unit_of_buffers_on_64k_pages(tmp_path: Path, release: str, unit: int) -> None:
-    sockets = ledger_of(written(tmp_path, {**LARGE_PAGES, "proc/sys/kernel/osrelease": release + "\n"})).sockets
+    sockets = ledger_of(write_tree(tmp_path, {**LARGE_PAGES, "proc/sys/kernel/osrelease": release + "\n"})).sockets
     assert sockets.buffer_pages == 8063
     assert sockets.buffer_bytes == 8063 * unit
     assert sockets.tcp_mem_pages == (1000, 2000, 3000)
@@ -37,12 +37,12 @@ def test_the_unit_of_buffers_on_64k_pages(tmp_path: Path, release: str, unit: in
 
 
 def test_the_unit_is_unknown_on_64k_pages_of_an_unknown_release(tmp_path: Path) -> None:
-    assert ledger_of(written(tmp_path, LARGE_PAGES)).sockets.buffer_bytes is None
+    assert ledger_of(write_tree(tmp_path, LARGE_PAGES)).sockets.buffer_bytes is None
 
 
 def test_on_4k_pages_the_unit_is_the_same_on_every_release(tmp_path: Path) -> None:
     files = {**LARGE_PAGES, "proc/meminfo": "MemTotal:        262144 kB\n"}
-    assert ledger_of(written(tmp_path, files)).sockets.buffer_bytes == 8063 * 4096
+    assert ledger_of(write_tree(tmp_path, files)).sockets.buffer_bytes == 8063 * 4096
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_each_cpu_may_hold_back_a_mebibyte_since_6_0(kernel: str, error: int) ->
 
 
 def test_the_reserve_of_each_cpu_is_that_of_the_sysctl(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/sys/net/core/mem_pcpu_rsv").write_text("16\n")
     assert ledger_of(root).sockets.buffer_error_bytes == 8 * 16 * 4096
 
 
 @pytest.mark.parametrize(("release", "error"), [("5.15.0", 0), ("6.0.1", 8 << 20), (None, None)])
 def test_without_the_sysctl_the_release_tells(tmp_path: Path, release: str | None, error: int | None) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/sys/net/core/mem_pcpu_rsv", "proc/sys/kernel/osrelease", "proc/version"):
         (root / path).unlink()
     if release is not None:
@@ -77,7 +77,7 @@ def test_without_the_sysctl_the_release_tells(tmp_path: Path, release: str | Non
 
 
 def test_the_error_is_unknown_where_the_number_of_cpus_is(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("sys/devices/system/cpu/online", "proc/zoneinfo"):
         (root / path).unlink()
     assert ledger_of(root).sockets.buffer_error_bytes is None
@@ -115,7 +115,7 @@ def test_time_waits_of_the_machine_are_at_most_the_active_mini_sockets() -> None
 def test_a_count_that_no_file_gives_is_unknown_and_not_zero(
     tmp_path: Path, gone: str, unknown: tuple[str, ...]
 ) -> None:
-    root = copied("6.1-4n", "established", tmp_path)
+    root = copy_recording("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     sockets, whole = ledger_of(root).sockets, ledger("6.1-4n", "established").sockets
     for name in type(sockets)._fields:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recorded import (
     RECORDINGS,
-    copied,
+    copy_recording,
     each_kernel,
     each_recording,
     ledger,
@@ -17,7 +17,7 @@ from recorded import (
     slab_rows,
     snapshot,
     text,
-    written,
+    write_tree,
 )
 
 from tcptop.accounting import account
@@ -147,7 +147,7 @@ def test_what_no_server_has_and_what_only_a_server_has(kernel: str, phase: str) 
 def test_whole_sockets_of_the_states_are_those_of_the_figure(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
     of = states(figures)
-    full, small = figures.costs["full"].figures["mix"], figures.costs["time_wait"].figures["mix"]
+    full, small = figures.costs["full"].by_family["mix"], figures.costs["time_wait"].by_family["mix"]
     for name in ("ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT2 (open)"):
         assert (of[name].accepted, of[name].outgoing) == (full.accepted, full.outgoing)
     assert of["LISTEN"].outgoing == full.outgoing
@@ -229,9 +229,9 @@ def test_counts_are_the_files_own_with_their_scope(kernel: str, phase: str) -> N
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     requests = rows["request_sock_TCP"].active + rows["request_sock_TCPv6"].active
     for name in ("SYN_RECV", "accept queue"):
-        assert (of[name].count, of[name].scope, of[name].count_is_most) == (requests, "machine", True)
+        assert (of[name].count, of[name].scope, of[name].count_is_upper_bound) == (requests, "machine", True)
     assert (of["TIME_WAIT"].count, of["TIME_WAIT"].scope) == (counter(kernel, phase, "tw"), "here")
-    assert not of["TIME_WAIT"].count_is_most
+    assert not of["TIME_WAIT"].count_is_upper_bound
     minis = rows["tw_sock_TCP"].active + rows["tw_sock_TCPv6"].active
     assert of["TIME_WAIT"].note.endswith(f"machine ≤ {minis:,}".replace(",", " "))
     assert (of["orphan"].count, of["orphan"].scope) == (counter(kernel, phase, "orphan"), "machine")
@@ -262,7 +262,7 @@ def reading(value: Snmp | None, state: str = "ok") -> Reading[Snmp]:
 def test_established_is_counted_by_snmp_in_this_namespace() -> None:
     told = account(snapshot("6.1-4n", "established")._replace(snmp=reading(Snmp(16000))))
     state = states(told)["ESTABLISHED"]
-    assert (state.count, state.scope, state.count_is_most) == (16000, "here", False)
+    assert (state.count, state.scope, state.count_is_upper_bound) == (16000, "here", False)
     assert "CurrEstab" in state.note
     assert "CLOSE_WAIT" in state.note
     untold = account(snapshot("6.1-4n", "established")._replace(snmp=reading(None, "missing")))
@@ -273,7 +273,7 @@ def test_established_is_counted_by_snmp_in_this_namespace() -> None:
 
 
 def test_without_slabinfo_a_count_is_missing_and_not_zero(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "unaccepted", tmp_path)
+    root = copy_recording("6.1-4n", "unaccepted", tmp_path)
     (root / "proc/slabinfo").unlink()
     for name, state in states(ledger_of(root)).items():
         if name in ONLY_ACCEPTED:
@@ -285,7 +285,7 @@ def test_without_slabinfo_a_count_is_missing_and_not_zero(tmp_path: Path) -> Non
 
 
 def test_without_sockstat_counts_are_missing_and_not_zero(tmp_path: Path) -> None:
-    root = copied("6.1-4n", "timewait", tmp_path)
+    root = copy_recording("6.1-4n", "timewait", tmp_path)
     (root / "proc/net/sockstat").unlink()
     of = states(ledger_of(root))
     for name in ("orphan", "TIME_WAIT"):
@@ -294,7 +294,7 @@ def test_without_sockstat_counts_are_missing_and_not_zero(tmp_path: Path) -> Non
 
 
 def test_where_nothing_can_be_read_nothing_is_known_and_nothing_is_zero(tmp_path: Path) -> None:
-    for name, state in states(ledger_of(written(tmp_path, {}))).items():
+    for name, state in states(ledger_of(write_tree(tmp_path, {}))).items():
         assert state.count is None, name
         assert state.unread_fin_bytes is None
         for side in (state.accepted, state.outgoing):
@@ -305,7 +305,7 @@ def test_where_nothing_can_be_read_nothing_is_known_and_nothing_is_zero(tmp_path
 
 def test_a_fin_is_not_known_where_only_one_of_its_parts_is(tmp_path: Path) -> None:
     for gone in (r"pool_workqueue|skbuff_fclone_cache", r"kmalloc-\d+k?"):
-        root = copied("6.1-4n", "halfclosed", tmp_path / gone[:4])
+        root = copy_recording("6.1-4n", "halfclosed", tmp_path / gone[:4])
         slabinfo = root / "proc/slabinfo"
         slabinfo.write_text(re.sub(rf"^({gone}) .*\n", "", slabinfo.read_text(), flags=re.MULTILINE))
         fclone = row_of("6.1-4n", "halfclosed", "skbuff_fclone_cache")

@@ -1,23 +1,22 @@
-"""What a socket costs in each state, and how many there are, from counters that cost next to nothing."""
+"""Bytes of a socket in each TCP state, and the number of sockets in it, from counters that are cheap to read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from tcptop.accounting.connection import FamilyMix, most_in_use, side
-from tcptop.accounting.parts import parts_of
+from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.kernel.objects import (
     AS_MINI_SOCKET,
-    REQUEST6_SOCK,
-    REQUEST_SOCK,
+    REQUEST_SOCKS,
     SKB_HEAD,
     UNREAD_FIN,
     UNREAD_FIN_HEAD_BYTES,
     State,
 )
-from tcptop.ledger import AccountingMode, Part, Scope, SocketCounts, StateCost
+from tcptop.ledger import AccountingMode, CountScope, ObjectCost, SocketCounts, StateCost
 from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
@@ -25,14 +24,14 @@ ONLY_A_DUMP = "no counter: only a dump of all sockets tells (ss)"
 
 CURR_ESTAB = "CurrEstab: with accept queues; on most kernels with CLOSE_WAIT"
 
-Sides = Literal["both", "accepted", "outgoing"]
+StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """How a state is shown."""
+    """How a state is shown: the objects that its sockets hold, in words, and the sides of a connection it occurs on."""
 
     holds: str
-    sides: Sides = "both"
+    sides: StateSides = "both"
 
 
 ROWS: Mapping[State, StateRow] = {
@@ -49,53 +48,57 @@ ROWS: Mapping[State, StateRow] = {
 
 
 class Count(NamedTuple):
-    """How many sockets are in a state."""
+    """The number of sockets in a state, and what it covers."""
 
     number: int | None
-    scope: Scope | None
+    scope: CountScope | None
     note: str
-    is_most: bool = False
+    is_upper_bound: bool = False
 
 
 def state_costs(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, mixes: Mapping[AccountingMode, FamilyMix]
 ) -> tuple[StateCost, ...]:
-    """Every state, by the family mix of the machine's sockets (mini-sockets: by theirs)."""
+    """Cost and count of every state; costs are weighted by the family mix of whole sockets or of mini-sockets."""
     counts = _counts(snapshot, table, sockets)
     fin = _unread_fin_bytes(snapshot, table)
-    found: list[StateCost] = []
+    costs: list[StateCost] = []
     for state, row in ROWS.items():
-        of = mixes["time_wait" if state in AS_MINI_SOCKET else "full"]
-        found.append(
+        mix = mixes["time_wait" if state in AS_MINI_SOCKET else "full"]
+        costs.append(
             StateCost(
                 state=state.value,
                 holds=row.holds,
-                accepted=None if row.sides == "outgoing" else side(snapshot, table, state, of, owns_port=False),
-                outgoing=None if row.sides == "accepted" else side(snapshot, table, state, of, owns_port=True),
+                accepted=None if row.sides == "outgoing" else socket_cost(snapshot, table, state, mix, owns_port=False),
+                outgoing=None if row.sides == "accepted" else socket_cost(snapshot, table, state, mix, owns_port=True),
                 unread_fin_bytes=fin if state is State.CLOSE_WAIT else None,
                 count=counts[state].number,
-                count_is_most=counts[state].is_most,
+                count_is_upper_bound=counts[state].is_upper_bound,
                 scope=counts[state].scope,
                 note=counts[state].note,
             )
         )
-    return tuple(found)
+    return tuple(costs)
 
 
-def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[Part]:
-    """What a FIN over loopback keeps for its receiver: the sender's clone, and its head.
+def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
+    """The objects of an unread FIN that came over loopback: the sender's clone and its linear data.
 
-    A FIN from a network device keeps about as much, in other caches; the driver decides in which.
+    A FIN from a network device takes about as much, in caches that depend on the driver.
     """
-    found = [part for item in UNREAD_FIN for part in parts_of(snapshot, table, item, 1.0) if isinstance(part, Part)]
+    parts = [
+        part for item in UNREAD_FIN for part in object_costs(snapshot, table, item, 1.0) if isinstance(part, ObjectCost)
+    ]
     if table.find(SKB_HEAD).status == "absent":
-        line = table.kmalloc(UNREAD_FIN_HEAD_BYTES)
+        line = table.kmalloc_cache(UNREAD_FIN_HEAD_BYTES)
         if line is not None and line.object_bytes is not None:
             share = line.slab_share_bytes
-            found.append(
-                Part(SKB_HEAD.struct, SKB_HEAD.label, line.name, 1.0, line.object_bytes, share, share, estimated=True)
+            parts.append(
+                ObjectCost(
+                    SKB_HEAD.struct, SKB_HEAD.label, line.name, 1.0, line.object_bytes, share, share, estimated=True
+                )
             )
-    return found
+    return parts
 
 
 def _unread_fin_bytes(snapshot: Snapshot, table: CacheTable) -> float | None:
@@ -113,11 +116,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
         State.LISTEN: Count(None, None, ONLY_A_DUMP),
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
         State.ACCEPT_QUEUE: Count(requests, "machine", no_requests or "active request socks, SYN_RECV too", True),
-        State.ESTABLISHED: Count(
-            established,
-            "here",
-            CURR_ESTAB if snmp else "no /proc/net/snmp",
-        ),
+        State.ESTABLISHED: Count(established, "here", CURR_ESTAB if snmp else "no /proc/net/snmp"),
         State.CLOSE_WAIT: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2: Count(None, None, ONLY_A_DUMP),
         State.FIN_WAIT2_CLOSED: Count(None, None, "counted in TIME_WAIT"),
@@ -127,21 +126,20 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 
 
 def _requests(table: CacheTable) -> int | None:
-    """The active request socks of both families; None where a cache is there and its count is not known."""
+    """Active request socks of both families; None if a cache exists and its count is unknown."""
     total = 0
-    for item in (REQUEST_SOCK, REQUEST6_SOCK):
-        found = table.find(item)
-        if found.status == "absent":
+    for item in REQUEST_SOCKS:
+        lookup = table.find(item)
+        if lookup.status == "absent":
             continue
-        most = most_in_use(table, item) if found.line is not None and found.line.active_objects is not None else None
-        if most is None:
+        if lookup.line is None or lookup.line.active_objects is None or lookup.line.max_in_use is None:
             return None
-        total += most
+        total += lookup.line.max_in_use
     return total
 
 
 def _time_wait_note(sockets: SocketCounts) -> str:
     if sockets.time_wait is None:
         return "no sockstat"
-    most = sockets.time_wait_machine_max
-    return "with FIN_WAIT2 (closed)" if most is None else f"with FIN_WAIT2 (closed); machine ≤ {grouped(most)}"
+    bound = sockets.time_wait_machine_max
+    return "with FIN_WAIT2 (closed)" if bound is None else f"with FIN_WAIT2 (closed); machine ≤ {grouped(bound)}"

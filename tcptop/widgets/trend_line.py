@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY, Line
+from tcptop.text.line import EMPTY_LINE, Line
 from tcptop.view.choices import Choices
-from tcptop.view.trends import Values
+from tcptop.view.trends import Series
 from tcptop.widgets.pane import Pane
 
 LEVELS = "▁▂▃▄▅▆▇█"
-NOT_KNOWN = " "
-LEAST_GRAPH = 6
+UNKNOWN_LEVEL = " "
+MIN_GRAPH_WIDTH = 6
 GAP = 2
-MOST_WANTED: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
+FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
 """The graph that comes first, and so is there in the narrowest terminal."""
 
 
@@ -27,7 +27,7 @@ class TrendLine(Pane):
     TrendLine { height: 1; padding: 0 1; }
     """
 
-    def titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
         """A line has no edges."""
         return "", ""
 
@@ -35,14 +35,14 @@ class TrendLine(Pane):
         """The graphs, side by side."""
         trends = choices.trends
         if not choices.extras or not trends.sockets:
-            return [EMPTY]
+            return [EMPTY_LINE]
         graphs = (
             Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
-            Graph.of("sockets", trends.sockets, count_text),
-            Graph.of("TIME_WAIT", trends.time_wait, count_text),
+            Graph.of("sockets", trends.sockets, format_count),
+            Graph.of("TIME_WAIT", trends.time_wait, format_count),
             Graph.of("buffers", trends.buffer_bytes, units.compact_size),
         )
-        return [side_by_side(sorted(graphs, key=lambda graph: graph.title != MOST_WANTED[choices.mode]), columns)]
+        return [join_graphs(sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[choices.mode]), columns)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +50,59 @@ class Graph:
     """One figure over time, with the lowest and the highest that it was."""
 
     title: str
-    values: Values
-    ends: str
+    values: Series
+    range_text: str
 
     @classmethod
-    def of(cls, title: str, values: Values, shown: Callable[[float], str]) -> Graph:
+    def of(cls, title: str, values: Series, shown: Callable[[float], str]) -> Graph:
         """The graph of values, whose ends are shown as numbers."""
         known = [value for value in values if value is not None]
         low, high = (shown(min(known)), shown(max(known))) if known else (units.UNKNOWN, units.UNKNOWN)
         return cls(title, values, low if low == high else f"{low} to {high}")
 
     @property
-    def beside(self) -> int:
+    def label_width(self) -> int:
         """The columns of what stands beside the graph."""
-        return len(self.title) + len(self.ends) + 2
+        return len(self.title) + len(self.range_text) + 2
 
     def pieces(self, columns: int) -> Line:
         """The graph of the last values in so many columns, filled up with spaces."""
-        text = spark(self.values)[-(columns - self.beside) :]  # by the same ends, whatever part is in sight
-        rest = self.ends.ljust(columns - len(self.title) - len(text) - 2)
+        text = sparkline(self.values)[-(columns - self.label_width) :]  # by the same ends, whatever part is in sight
+        rest = self.range_text.ljust(columns - len(self.title) - len(text) - 2)
         return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
 
 
-def side_by_side(graphs: Sequence[Graph], columns: int) -> Line:
+def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
     """As many graphs as fit, with an equal share of what the first ones leave of the width."""
     shown: list[Graph] = []
     for graph in graphs:
-        if sum(each.beside + LEAST_GRAPH + GAP for each in (*shown, graph)) - GAP > columns:
+        if sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in (*shown, graph)) - GAP > columns:
             break
         shown.append(graph)
     if not shown:
-        return EMPTY
-    spare = columns + GAP - sum(each.beside + LEAST_GRAPH + GAP for each in shown)
+        return EMPTY_LINE
+    spare = columns + GAP - sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in shown)
     line: Line = ()
     for at, graph in enumerate(shown):
-        own = graph.beside + LEAST_GRAPH + spare // len(shown)
+        own = graph.label_width + MIN_GRAPH_WIDTH + spare // len(shown)
         line = (*line, *graph.pieces(own), *(((" " * GAP, "text"),) if at + 1 < len(shown) else ()))
     return line
 
 
-def count_text(value: float) -> str:
+def format_count(value: float) -> str:
     """A count in full below a million, else shortened."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
-def spark(values: Values) -> str:
+def sparkline(values: Series) -> str:
     """A character for each value, from the lowest of them to the highest; in the middle where all are one."""
     known = [value for value in values if value is not None]
     if not known:
-        return NOT_KNOWN * len(values)
+        return UNKNOWN_LEVEL * len(values)
     low, high = min(known), max(known)
     steps = len(LEVELS) - 1
     return "".join(
-        NOT_KNOWN
+        UNKNOWN_LEVEL
         if value is None
         else LEVELS[round(steps * (value - low) / (high - low))]
         if high > low

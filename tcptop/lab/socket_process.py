@@ -1,4 +1,4 @@
-"""The parent's hold on the process in `load.py`: starts it, asks it, and is rid of it at any end."""
+"""The parent's side of socket_program.py: starts the child process, sends it commands, and kills it at the end."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from pathlib import Path
 
 from tcptop.errors import TcptopError
 
-PROGRAM = Path(__file__).with_name("load.py")
+PROGRAM = Path(__file__).with_name("socket_program.py")
 
-ANSWER_S = 35.0
-"""Longer than the alarm that bounds a command in the process itself."""
+ANSWER_TIMEOUT_S = 35.0
+"""Longer than `COMMAND_TIMEOUT_S`, the alarm that bounds a command in the child itself."""
 
-SETTLE_S = 3.0
-"""How long the kernel may take to bring sockets into their state; on loopback it is milliseconds."""
+STATE_TIMEOUT_S = 3.0
+"""Time allowed for all sockets to reach their state; loopback needs milliseconds."""
 
 POLL_S = 0.01
 
-NEARLY = 0.002
-NEARLY_S = 0.4
-"""A share of sockets that may be in another state for good: two FINs that cross leave both ends in TIME_WAIT."""
+STRAY_SHARE = 0.002
+STRAY_WAIT_S = 0.4
+"""Share of the sockets that may stay in another state: where two FINs cross, both ends go to TIME_WAIT. Accepted after
+`STRAY_WAIT_S`."""
 
-WHY: dict[str, str] = {
+STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
     "loopback": "the loopback of the new network namespace cannot be brought up",
     "descriptors": "the process for the sockets got too few file descriptors",
@@ -40,26 +41,29 @@ WHY: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What the namespace of the lab counts: full sockets without listeners, and mini-sockets."""
+class SocketCounts:
+    """Counts of the lab's network namespace."""
 
     inuse: int
+    """Full sockets, listeners excluded."""
     time_wait: int
+    """Mini-sockets: TIME_WAIT, and FIN_WAIT2 after close()."""
     few_ports: int
+    """Local ports that clients share (`open_few_ports`)."""
 
 
-class Holder:
-    """A running `load.py`."""
+class SocketProcess:
+    """A running socket_program.py."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
         self._buffered = b""
 
-    def ask(self, command: str, count: int = 0) -> Counts:
-        """Has one command done.
+    def send_command(self, command: str, count: int = 0) -> SocketCounts:
+        """Sends one command, waits for its answer, and returns the counts in it.
 
         Raises:
-            TcptopError: when the kernel refuses a part of it, or the process does not answer.
+            TcptopError: if the kernel refuses a part of the command, or the process does not answer.
 
         """
         assert self._process.stdin is not None
@@ -68,27 +72,36 @@ class Holder:
             self._process.stdin.flush()
         except OSError:
             raise TcptopError("the process that holds the sockets ended (was it killed?)") from None
-        return self.answer()
+        return self.read_answer()
 
-    def answer(self) -> Counts:
-        """The next answer; raises TcptopError as `ask` does."""
-        said = json.loads(self._line())
-        if "failed" in said:
-            why = WHY.get(said["failed"], f"a step of the lab failed ({said['failed']})")
-            raise TcptopError(f"{why}: {said['error']}")
-        return Counts(**said)
+    def read_answer(self) -> SocketCounts:
+        """Reads the next answer; raises TcptopError as `send_command` does."""
+        reply = json.loads(self._read_line())
+        if "failed" in reply:
+            why = STEP_ERRORS.get(reply["failed"], f"a step of the lab failed ({reply['failed']})")
+            raise TcptopError(f"{why}: {reply['error']}")
+        return SocketCounts(**reply)
 
-    def wait_for(self, inuse: int | None, time_wait: int) -> None:
-        """Waits until the sockets are in their states; raises TcptopError where they do not get there."""
+    def wait_for_states(self, inuse: int | None, time_wait: int) -> None:
+        """Waits until the namespace counts this many full sockets and mini-sockets.
+
+        Args:
+            inuse: full sockets; None for any number.
+            time_wait: mini-sockets.
+
+        Raises:
+            TcptopError: if the counts still differ after `STATE_TIMEOUT_S`.
+
+        """
         started_s = time.monotonic()
-        allowed = round(NEARLY * (time_wait + (inuse or 0)))
+        allowed = round(STRAY_SHARE * (time_wait + (inuse or 0)))
         while True:
-            counts = self.ask("count")
+            counts = self.send_command("count")
             off = abs(counts.time_wait - time_wait) + (abs(counts.inuse - inuse) if inuse is not None else 0)
             waited_s = time.monotonic() - started_s
-            if not off or (off <= allowed and waited_s > NEARLY_S):
+            if not off or (off <= allowed and waited_s > STRAY_WAIT_S):
                 return
-            if waited_s > SETTLE_S:
+            if waited_s > STATE_TIMEOUT_S:
                 wanted = f"{'any' if inuse is None else inuse} open and {time_wait} in TIME_WAIT"
                 raise TcptopError(
                     f"the sockets did not stay in their states: {counts.inuse} open and {counts.time_wait} in"
@@ -96,8 +109,8 @@ class Holder:
                 )
             time.sleep(POLL_S)
 
-    def end(self) -> None:
-        """Kills the process and waits until it is gone; the kernel then takes its namespace apart."""
+    def kill_and_wait(self) -> None:
+        """Kills the process and waits for its end; the kernel then dismantles its namespace."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -105,13 +118,13 @@ class Holder:
                 with contextlib.suppress(OSError):
                     pipe.close()
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         assert self._process.stdout is not None
-        deadline_s = time.monotonic() + ANSWER_S
+        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
         while b"\n" not in self._buffered:
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
             if not ready:
-                raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_S:.0f} s")
+                raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
             chunk = os.read(self._process.stdout.fileno(), 4096)
             if not chunk:
                 raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
@@ -121,12 +134,21 @@ class Holder:
 
 
 @contextlib.contextmanager
-def holding(ipv6: bool, connections: int) -> Iterator[Holder]:
-    """A process that holds sockets in a namespace of its own, for as long as the block lasts."""
+def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess]:
+    """Starts the child process; kills it when the block ends.
+
+    Args:
+        ipv6: whether the sockets are IPv6 ones.
+        connections: the most connections that will be open.
+
+    Raises:
+        TcptopError: if a step of the child's setup fails.
+
+    """
     arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
-    holder: Holder | None = None
+    running: SocketProcess | None = None
     try:
-        # A session of its own: a terminal's Ctrl-C reaches the parent alone, which then ends this one.
+        # In a session of its own the child does not receive a terminal's Ctrl-C; the parent does, and kills it.
         process = subprocess.Popen(
             [sys.executable, "-I", str(PROGRAM), *arguments],
             stdin=subprocess.PIPE,
@@ -134,18 +156,18 @@ def holding(ipv6: bool, connections: int) -> Iterator[Holder]:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        holder = Holder(process)
-        holder.answer()
-        yield holder
+        running = SocketProcess(process)
+        running.read_answer()
+        yield running
     finally:
         with _without_interrupts():
-            if holder is not None:
-                holder.end()
+            if running is not None:
+                running.kill_and_wait()
 
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A second Ctrl-C must not stop the clearing up after the first."""
+    """Blocks SIGINT, so that a second Ctrl-C does not interrupt the cleanup after the first."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

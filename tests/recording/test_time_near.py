@@ -1,4 +1,4 @@
-"""Moments as they are typed while somebody looks at a sample: a clock time alone is the one that is near."""
+"""Times typed at the jump prompt: a clock time without a date is the one nearest to the sample shown."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from datetime import datetime
 
 import pytest
 
-from tcptop.recording.time_spec import moment_near_unix_s
+from tcptop.recording.time_spec import parse_time_near
 
 
-def at(text: str) -> float:
+def unix_s(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
 @pytest.mark.parametrize(
-    ("typed", "shown", "meant"),
+    ("typed", "shown", "expected"),
     [
         ("12:00", "2026-11-22T13:00", "2026-11-22T12:00"),
         ("12:00", "2026-11-20T13:00", "2026-11-20T12:00"),
         ("23:30", "2026-11-22T01:00", "2026-11-21T23:30"),
         ("00:30", "2026-11-21T23:00", "2026-11-22T00:30"),
-        # Where the recording does not reach the nearest one, the first that it has.
+        # The nearest one is outside the recording: the first one inside it.
         ("09:00", "2026-11-19T20:30", "2026-11-20T09:00"),
         ("19:00", "2026-11-23T06:00", "2026-11-22T19:00"),
-        # What is no clock time alone means the same wherever one looks.
+        # Times with a date and offsets do not depend on the sample shown.
         ("2026-11-20T12:00", "2026-11-22T13:00", "2026-11-20T12:00"),
         ("+1h", "2026-11-22T13:00", "2026-11-19T21:00"),
         ("-1h", "2026-11-19T20:00", "2026-11-23T07:00"),
     ],
 )
-def test_the_day_that_is_looked_at_counts(typed: str, shown: str, meant: str) -> None:
-    first, last = at("2026-11-19T20:00"), at("2026-11-23T08:00")
-    assert moment_near_unix_s(typed, at(shown), first, last) == at(meant)
+def test_a_clock_time_is_the_one_nearest_to_the_sample_shown(typed: str, shown: str, expected: str) -> None:
+    first, last = unix_s("2026-11-19T20:00"), unix_s("2026-11-23T08:00")
+    assert parse_time_near(typed, unix_s(shown), first, last) == unix_s(expected)
 
 
-def test_what_is_no_moment_is_told() -> None:
+def test_other_text_is_refused() -> None:
     with pytest.raises(ValueError, match="not 'soon'"):
-        moment_near_unix_s("soon", 10.0, 0.0, 20.0)
+        parse_time_near("soon", 10.0, 0.0, 20.0)

@@ -1,27 +1,27 @@
-"""A tree of kernel functions as lines, with the live size of each object beside its allocation."""
+"""Draws call trees of kernel functions, with the size of each object beside its allocation or free."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.live_size import live_size
-from tcptop.kernel.call_paths import Call, Subject
+from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.objects import KernelObject
 from tcptop.ledger import Ledger
-from tcptop.text.line import EMPTY, Line, Role, broken
+from tcptop.text.line import EMPTY_LINE, Line, Role, wrap_text
 
 ARROW = " → "
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
-def tree_page(subject: Subject, ledger: Ledger, columns: int) -> list[Line]:
-    """All trees of a subject."""
+def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
+    """The page of a subject: all its call trees."""
     lines: list[Line] = [
-        *[((f" {text}", "dim"),) for text in broken(INTRODUCTION, max(20, columns - 1))],
-        EMPTY,
+        *[((f" {text}", "dim"),) for text in wrap_text(INTRODUCTION, max(20, columns - 1))],
+        EMPTY_LINE,
     ]
     for tree in subject.trees:
-        lines += [*drawn(ledger, tree, columns), EMPTY]
+        lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
     return lines
 
 
@@ -31,24 +31,24 @@ INTRODUCTION = (
 )
 
 
-def drawn(ledger: Ledger, tree: Call, columns: int) -> Iterator[Line]:
-    """The lines of one tree."""
-    yield from _call(ledger, tree, " ", " ", columns)
+def draw_call_tree(ledger: Ledger, tree: Call, columns: int) -> Iterator[Line]:
+    """The lines of one call tree."""
+    yield from _draw_call(ledger, tree, " ", " ", columns)
 
 
-def _call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> Iterator[Line]:
+def _draw_call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> Iterator[Line]:
     below = later + (TRUNK if call.calls else NO_TRUNK)
-    for at, text in enumerate(_chain(call.function, columns - len(later) - 3)):
+    for at, text in enumerate(_wrap_chain(call.function, columns - len(later) - 3)):
         yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
     for sign, objects in (("+", call.allocates), ("-", call.frees)):
         for item in objects:
-            yield from _end(ledger, item, sign, below, columns)
+            yield from _draw_object(ledger, item, sign, below, columns)
     if call.note:
-        for text in broken(call.note, max(20, columns - len(below) - 2)):
+        for text in wrap_text(call.note, max(20, columns - len(below) - 2)):
             yield ((below, "dim"), (text, "dim"))
     for at, each in enumerate(call.calls):
         is_last = at + 1 == len(call.calls)
-        yield from _call(
+        yield from _draw_call(
             ledger,
             each,
             later + (LAST_BRANCH if is_last else BRANCH),
@@ -57,29 +57,29 @@ def _call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> I
         )
 
 
-def _end(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int) -> Iterator[Line]:
+def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int) -> Iterator[Line]:
     size = live_size(ledger, item)
     name = size.cache or (item.caches[0] if item.caches else item.struct)
     if size.row is not None and size.row != size.cache:
         name += f" (row {size.row})"
     if not item.caches:
         name = f"{item.struct}, {size.cache}" if size.cache else f"{item.struct}, kmalloc"
-    role: Role = "dim" if size.how == "absent" else "accent"
+    role: Role = "dim" if size.basis == "absent" else "accent"
     gap = columns - len(start) - 2 - len(name) - len(size.text) - 1
     if gap >= 1:
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # The figure is whole, also where the branches leave it no room.
+        # The size stays whole, even if it takes the place of branches.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
-def _chain(function: str, columns: int) -> Sequence[str]:
-    """A chain of functions on as many lines as it takes: broken before an arrow, else between words."""
+def _wrap_chain(function: str, columns: int) -> Sequence[str]:
+    """A chain of functions, `a() → b()`, wrapped before an arrow, else between words."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:
             lines[-1] += ARROW + text
         else:
-            lines += broken(text if not lines else ARROW.lstrip() + text, max(20, columns))
+            lines += wrap_text(text if not lines else ARROW.lstrip() + text, max(20, columns))
     return lines

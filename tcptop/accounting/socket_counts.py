@@ -1,42 +1,42 @@
-"""The socket counters, with the units that they have on this kernel and the error that their buffers carry."""
+"""The socket counters, with their unit and scope on this kernel and the error of the buffer counter."""
 
 from __future__ import annotations
 
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel.objects import TW6_SOCK, TW_SOCK
+from tcptop.kernel.objects import MINI_SOCKETS, SOCKET_ALLOC
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, Scope, SocketCounts
+from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""From the first of these up to the second, `mem` counts SK_MEM_QUANTUM (include/net/sock.h), 4096 bytes everywhere."""
+"""From the first release until before the second, `mem` is in units of SK_MEM_QUANTUM (include/net/sock.h): 4096 B."""
 FIXED_UNIT_BYTES = 4096
 
-NAMESPACES_COUNT = ((4, 9), (4, 13))
-"""From when on TIME_WAIT sockets may be counted by network namespace, and from when on they certainly are."""
+TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
+"""The first release that may count TIME_WAIT per network namespace, and the first that certainly does."""
 
 PER_CPU_RESERVE_SINCE = (6, 0)
-"""Since then each CPU holds back up to 1 MiB from the counter (3cd3399dd7a8)."""
+"""Since this release each CPU may hold up to ±1 MiB that `mem` does not count yet (3cd3399dd7a8)."""
 PER_CPU_RESERVE_BYTES = 1 << 20
 
 
 def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None, cpus: int | None) -> SocketCounts:
-    """Sockstat's counts, and what of TIME_WAIT can be known of the whole machine."""
+    """The counts of sockstat and sockstat6, and an upper bound on the machine's TIME_WAIT sockets."""
     sockstat, sockstat6, sysctls = snapshot.sockstat.value, snapshot.sockstat6.value, snapshot.sysctls.value
     release = release_numbers(sysctls.kernel_release) if sysctls else None
     unit = _unit_bytes(release, page_bytes)
     units = sockstat.buffer_units if sockstat else None
     error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
-    found = [table.find(TW_SOCK), table.find(TW6_SOCK)]
-    active = [_in_use(each.line) if each.line else 0 for each in found if each.status != "unknown"]
+    lookups = [table.find(item) for item in MINI_SOCKETS]
+    active = [_in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.status != "unknown"]
     return SocketCounts(
         inuse=sockstat.inuse if sockstat else None,
         inuse6=sockstat6.inuse if sockstat6 else None,
         orphans=sockstat.orphans if sockstat else None,
         time_wait=sockstat.time_wait if sockstat else None,
         time_wait_scope=_time_wait_scope(release),
-        time_wait_machine_max=None if len(active) < len(found) or None in active else sum(filter(None, active)),
+        time_wait_machine_max=None if len(active) < len(lookups) or None in active else sum(filter(None, active)),
         allocated=sockstat.allocated if sockstat else None,
         allocated_per_s=rate(snapshot.sockstat, lambda value: value.allocated),
         buffer_pages=units,
@@ -48,13 +48,13 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 
 
 def _in_use(line: CacheLine) -> int | None:
-    """The most that are in use; None without slabinfo, since all objects of a cache say nothing of those in use."""
-    return line.most_in_use if line.active_objects is not None else None
+    """Upper bound on objects in use; None without slabinfo: a cache's total says nothing about those in use."""
+    return line.max_in_use if line.active_objects is not None else None
 
 
-def _time_wait_scope(release: tuple[int, int] | None) -> Scope:
-    """Sockstat's `tw` is the machine's up to 4.8, and a network namespace's in 4.13 and later."""
-    may_be_here, is_here = NAMESPACES_COUNT
+def _time_wait_scope(release: tuple[int, int] | None) -> CountScope:
+    """What sockstat's `tw` covers: the machine up to 4.8, one network namespace since 4.13."""
+    may_be_here, is_here = TIME_WAIT_PER_NAMESPACE
     if release is None or release >= is_here:
         return "here"
     return "machine" if release < may_be_here else "machine or here"
@@ -72,7 +72,7 @@ def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int 
 def _error_bytes(
     release: tuple[int, int] | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
 ) -> int | None:
-    """CPUs × what each may hold back; the sysctl tells (it is not shown in every namespace), else the release."""
+    """Error of `mem`: CPUs × what each may hold uncounted, by the sysctl, or by the release if it is not shown."""
     if cpus is None:
         return None
     if reserve_pages is not None and page_bytes is not None:
@@ -80,3 +80,15 @@ def _error_bytes(
     if release is None:
         return None
     return cpus * PER_CPU_RESERVE_BYTES if release >= PER_CPU_RESERVE_SINCE else 0
+
+
+def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
+    """Upper bound on TCP sockets with a file; sockets in an accept queue and orphans have none. None if unknown.
+
+    min(alloc − orphan, active objects of sock_inode_cache), because no counter shows the length of accept queues.
+    """
+    if allocated is None or orphans is None:
+        return None
+    with_file = max(0, allocated - orphans)
+    inodes = table.max_in_use(SOCKET_ALLOC)
+    return with_file if inodes is None else min(with_file, inodes)

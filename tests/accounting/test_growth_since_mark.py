@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from recorded import CPUS, PAGE_BYTES, RECORDINGS, copied, counters, ledger, ledger_of, row_of, slab_rows, text
+from recorded import CPUS, PAGE_BYTES, RECORDINGS, copy_recording, counters, ledger, ledger_of, row_of, slab_rows, text
 
-from tcptop.accounting.since_mark import since_mark
+from tcptop.accounting.growth_since_mark import growth_since_mark
 
 LOADED = [kernel for kernel, phases in RECORDINGS.items() if "established" in phases]
 ENOUGH_PER_CPU = 100
@@ -25,7 +25,7 @@ def live_bytes(kernel: str, phase: str) -> float:
 
 @pytest.mark.parametrize("kernel", LOADED)
 def test_the_measured_figure_is_what_slabinfo_grew_by(kernel: str) -> None:
-    found = since_mark(ledger(kernel, "base"), ledger(kernel, "established"))
+    found = growth_since_mark(ledger(kernel, "base"), ledger(kernel, "established"))
     grown = counters(kernel, "established")["alloc"] - counters(kernel, "base")["alloc"]
     assert found.sockets == grown
     assert found.bytes_per_socket is not None
@@ -40,8 +40,8 @@ def test_the_measured_figure_is_what_slabinfo_grew_by(kernel: str) -> None:
 @pytest.mark.parametrize("kernel", LOADED)
 def test_it_lies_between_the_two_sides_of_the_catalogue(kernel: str) -> None:
     """Half of the sockets of the recordings were accepted, half own their port."""
-    found = since_mark(ledger(kernel, "base"), ledger(kernel, "established")).bytes_per_socket
-    figure = ledger(kernel, "established").costs["full"].figures["mix"]
+    found = growth_since_mark(ledger(kernel, "base"), ledger(kernel, "established")).bytes_per_socket
+    figure = ledger(kernel, "established").costs["full"].by_family["mix"]
     assert found is not None
     assert figure.accepted.slab_bytes is not None
     most = figure.outgoing.high_slab_bytes
@@ -50,8 +50,8 @@ def test_it_lies_between_the_two_sides_of_the_catalogue(kernel: str) -> None:
 
 
 def test_sockets_that_went_are_measured_too() -> None:
-    found = since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "base"))
-    back = since_mark(ledger("6.1-4n", "base"), ledger("6.1-4n", "established"))
+    found = growth_since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "base"))
+    back = growth_since_mark(ledger("6.1-4n", "base"), ledger("6.1-4n", "established"))
     assert found.sockets is not None
     assert found.sockets < 0
     assert found.bytes_per_socket == back.bytes_per_socket
@@ -63,21 +63,21 @@ def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool,
     """Objects that lie free on CPUs count as active, so that a few sockets would be measured by noise."""
     base = counters("6.1-4n", "base")["alloc"]
     sockets = sign * (ENOUGH_PER_CPU * CPUS["6.1-4n"] + more)
-    folder = copied("6.1-4n", "base", tmp_path)
+    folder = copy_recording("6.1-4n", "base", tmp_path)
     sockstat = folder / "proc/net/sockstat"
     sockstat.write_text(sockstat.read_text().replace(f"alloc {base} ", f"alloc {base + 1000 + sockets} "))
-    mark = copied("6.1-4n", "base", tmp_path / "mark")
+    mark = copy_recording("6.1-4n", "base", tmp_path / "mark")
     (mark / "proc/net/sockstat").write_text(
         text("6.1-4n", "base", "proc/net/sockstat").replace(f"alloc {base} ", f"alloc {base + 1000} ")
     )
-    found = since_mark(ledger_of(mark), ledger_of(folder))
+    found = growth_since_mark(ledger_of(mark), ledger_of(folder))
     assert found.sockets == sockets
     assert (found.bytes_per_socket is not None) == known
     assert (found.unknown_because is None) == known
 
 
 def test_the_same_look_is_no_difference() -> None:
-    found = since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "established"))
+    found = growth_since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "established"))
     assert (found.sockets, found.live_bytes, found.bytes_per_socket) == (0, 0, None)
     assert found.unknown_because
 
@@ -85,9 +85,9 @@ def test_the_same_look_is_no_difference() -> None:
 @pytest.mark.parametrize("path", ["proc/slabinfo", "proc/net/sockstat"])
 @pytest.mark.parametrize("at_the_mark", [True, False])
 def test_without_a_file_nothing_is_claimed(tmp_path: Path, path: str, at_the_mark: bool) -> None:
-    folder = copied("6.1-4n", "base", tmp_path)
+    folder = copy_recording("6.1-4n", "base", tmp_path)
     (folder / path).unlink()
     less, whole = ledger_of(folder), ledger("6.1-4n", "established")
-    found = since_mark(less, whole) if at_the_mark else since_mark(whole, less)
+    found = growth_since_mark(less, whole) if at_the_mark else growth_since_mark(whole, less)
     assert (found.sockets, found.live_bytes, found.bytes_per_socket) == (None, None, None)
     assert found.unknown_because

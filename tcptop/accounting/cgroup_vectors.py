@@ -1,0 +1,94 @@
+"""Bytes of the obj_cgroup vectors that record the memory cgroup of each object of a SLAB_ACCOUNT slab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcptop.accounting.lab_result import measured_has_vectors
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE
+from tcptop.kernel.release import release_numbers
+from tcptop.ledger import CacheLine, ObjectCost
+from tcptop.snapshot import Snapshot
+
+VECTOR_ENTRY_BYTES = 8
+"""Per object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts). Used if BTF has no struct slabobj_ext."""
+
+VECTORS_IN_SLAB_END_SINCE = (7, 0)
+"""Since this release a vector may be placed in the unused end of its slab, where it takes no additional memory."""
+
+
+def cgroup_vector_costs(
+    snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
+) -> tuple[list[ObjectCost], bool]:
+    """Each object's part of the vector of its slab, added up by the kmalloc cache that holds the vectors.
+
+    A slab of a SLAB_ACCOUNT cache has one vector. If no memory cgroup is charged there are none; if that is unknown,
+    the costs range from zero to all vectors. Also returns whether the costs are complete: False if the kmalloc cache of
+    some vectors is unknown.
+    """
+    charged = has_vectors(snapshot)
+    if charged is False:
+        return [], True
+    costs: dict[str, ObjectCost] = {}
+    all_known = True
+    for part in parts:
+        line = table.get(part.cache)
+        if line is None or not line.objects_per_slab or not _is_accounted(table, part):
+            continue
+        row = vector_cache(snapshot, table, line)
+        if row is None or row.object_bytes is None or row.slab_share_bytes is None:
+            all_known = False
+            continue
+        vectors = part.count / line.objects_per_slab
+        cost = costs.get(row.name) or _no_vectors(row)
+        high = (cost.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
+        costs[row.name] = cost._replace(
+            count=cost.count + vectors,
+            object_bytes=cost.object_bytes + vectors * row.object_bytes,
+            slab_bytes=high,
+            high_slab_bytes=high,
+        )
+    return [_round_cost(cost, certain=bool(charged)) for cost in costs.values()], all_known
+
+
+def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
+    """The kmalloc cache that holds the vectors of a cache's slabs."""
+    layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
+    entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
+    return table.kmalloc_cache(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
+
+
+def has_vectors(snapshot: Snapshot) -> bool | None:
+    """Whether slabs of SLAB_ACCOUNT caches have a vector; None if unknown."""
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    if release is not None and CGROUP_VECTORS.since is not None and release < CGROUP_VECTORS.since:
+        return False
+    cgroups = snapshot.memory_cgroups.value
+    if cgroups is None or (cgroups.charged and (release is None or release >= VECTORS_IN_SLAB_END_SINCE)):
+        return measured_has_vectors(snapshot)
+    return cgroups.charged
+
+
+def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
+    """Whether the cache has SLAB_ACCOUNT, by the name of its group of merged caches; otherwise by the catalogue."""
+    kernel_object = OBJECT_OF_CACHE.get(part.cache)
+    by_group = table.is_accounted(part.cache)
+    return kernel_object is not None and (kernel_object.accounted if by_group is None else by_group)
+
+
+def _no_vectors(row: CacheLine) -> ObjectCost:
+    return ObjectCost(
+        CGROUP_VECTORS.struct, CGROUP_VECTORS.label, row.name, 0.0, 0.0, 0.0, 0.0, estimated=True, computed=row.computed
+    )
+
+
+def _round_cost(cost: ObjectCost, certain: bool) -> ObjectCost:
+    """The cost rounded for display; if it is not certain that there are vectors, its lower bound is 0."""
+    return cost._replace(
+        count=round(cost.count, 4),
+        object_bytes=round(cost.object_bytes, 2) if certain else 0.0,
+        slab_bytes=round(cost.slab_bytes or 0.0, 2) if certain else 0.0,
+        high_slab_bytes=round(cost.high_slab_bytes or 0.0, 2),
+    )

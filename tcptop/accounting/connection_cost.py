@@ -1,0 +1,243 @@
+"""Bytes per TCP connection: the cost of the next socket, and the present average over all sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_cost import IPV4, IPV6, FamilyMix, socket_cost
+from tcptop.accounting.socket_counts import sockets_with_file
+from tcptop.kernel.objects import (
+    CGROUP_VECTORS,
+    LSM_SOCKET_BLOB,
+    MINI_SOCKETS,
+    SOCKS,
+    TW_SOCK,
+    KernelObject,
+    State,
+)
+from tcptop.ledger import (
+    AccountingMode,
+    ConnectionCost,
+    CostBySide,
+    Family,
+    Slice,
+    SocketCost,
+    SocketCounts,
+)
+from tcptop.snapshot import Snapshot
+from tcptop.text.units import grouped
+
+MIN_SOCKETS_PER_CPU = 100
+"""Below this, an average would mostly show idle objects on per-CPU slabs."""
+
+IDLE_SLABS_PER_CPU = 16
+"""Twice the number of slabs that a CPU may keep; all free objects on them count as active."""
+
+STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
+FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
+    "full": SOCKS,
+    "time_wait": MINI_SOCKETS,
+}
+
+
+def connection_costs(
+    snapshot: Snapshot,
+    table: CacheTable,
+    sockets: SocketCounts,
+    cpus: int | None,
+    mixes: Mapping[AccountingMode, FamilyMix],
+) -> dict[AccountingMode, ConnectionCost]:
+    """The cost per connection in both accounting modes."""
+    return {
+        "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
+        "time_wait": _time_wait_cost(snapshot, table, cpus, mixes["time_wait"]),
+    }
+
+
+def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
+    """The family mix of whole sockets and that of mini-sockets."""
+    return {"full": _sock_mix(table, sockets, cpus), "time_wait": _mini_socket_mix(table, cpus)}
+
+
+def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
+    """The mix of the active objects of TCP and TCPv6, if there are enough of them.
+
+    With few sockets most active objects are idle ones on per-CPU slabs. Then the mix is that of the sockets in use in
+    this network namespace, or IPv4 if there are none.
+    """
+    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
+    enough = _too_few(sockets.allocated, cpus, "sockets") is None
+    if enough and active4 + active6 >= MIN_SOCKETS_PER_CPU * (cpus or 1):
+        return FamilyMix(active4 / (active4 + active6), active6 / (active4 + active6))
+    inuse4, inuse6 = sockets.inuse or 0, sockets.inuse6 or 0
+    if inuse4 + inuse6:
+        return FamilyMix(inuse4 / (inuse4 + inuse6), inuse6 / (inuse4 + inuse6))
+    return IPV4
+
+
+def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
+    """The mix of the active mini-sockets, if there are enough of them; otherwise IPv4."""
+    active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
+    active = active4 + active6
+    return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else IPV4
+
+
+def _full_cost(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
+) -> ConnectionCost:
+    """Cost of a whole socket. The average divides by the sockets counted right after the caches were read."""
+    by_family = _costs_by_family(snapshot, table, "full", mix)
+    sockstat = table.matching_sockstat
+    allocated = sockstat.allocated if sockstat else None
+    cache_bytes = _cache_bytes(table, "full")
+    idle = _idle_bytes(table, cache_bytes, allocated, mix)
+    because = _too_few(allocated, cpus, "sockets")
+    now: tuple[Slice, ...] = ()
+    if cache_bytes is None:
+        because = "what the TCP caches hold is not known"
+    elif allocated and sockstat and because is None:
+        with_file = sockets_with_file(table, allocated, sockstat.orphans) or 0
+        accepted = by_family["mix"].accepted
+        now = _now_slices(snapshot, table, accepted, cache_bytes / allocated, with_file / allocated)
+    return ConnectionCost(
+        by_family=by_family,
+        idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
+        buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
+        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
+        now_unknown_because=because,
+        now_slices=now,
+    )
+
+
+def _time_wait_cost(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: FamilyMix) -> ConnectionCost:
+    """Cost of a mini-socket. The average divides the machine's slabs by the machine's active mini-sockets.
+
+    It never divides by sockstat's `tw`, which counts one network namespace.
+    """
+    active = sum(_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
+    by_family = _costs_by_family(snapshot, table, "time_wait", mix)
+    cache_bytes = _cache_bytes(table, "time_wait")
+    idle = _idle_bytes(table, cache_bytes, active, mix, "time_wait")
+    because = _too_few(active, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table))
+    now: tuple[Slice, ...] = ()
+    if cache_bytes is None:
+        because = "what the tw_sock caches hold is not known"
+    elif active and because is None:
+        now = _now_slices(snapshot, table, by_family["mix"].accepted, cache_bytes / active, 0.0)
+    return ConnectionCost(
+        by_family=by_family,
+        idle_bytes_per_socket=round(idle / active, 2) if now and idle is not None and active else None,
+        # A mini-socket has no queues (include/net/inet_timewait_sock.h).
+        buffer_bytes_per_socket=0.0,
+        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
+        now_unknown_because=because,
+        now_slices=now,
+    )
+
+
+def _now_slices(
+    snapshot: Snapshot, table: CacheTable, accepted: SocketCost, cache_bytes_per_socket: float, with_file: float
+) -> tuple[Slice, ...]:
+    """The slices of the average socket: TCP's own caches, idle slab, and the objects of the share that has a file.
+
+    `cache_bytes_per_socket` is the size of TCP's own caches per socket, `with_file` the share of sockets with a file.
+    Every slab of TCP's own caches has a vector, idle or not. Bind buckets are left out: they are per local port, and no
+    counter shows the number of ports in use.
+    """
+    families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
+    own_parts = [part for part in accepted.parts if part.object in families]
+    own = sum(part.slab_bytes or 0.0 for part in own_parts)
+    of_slabs = cache_bytes_per_socket / own if own else 0.0
+    own_vectors = sum(part.slab_bytes or 0.0 for part in cgroup_vector_costs(snapshot, table, own_parts)[0])
+    slices: dict[str, float] = {}
+    for part in accepted.parts:
+        if part.object in families:
+            share = (part.slab_bytes or 0.0) * min(1.0, of_slabs)
+        elif part.object == CGROUP_VECTORS.struct:
+            continue
+        else:
+            share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file)
+        slices[part.label] = slices.get(part.label, 0.0) + share
+    vectors = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object == CGROUP_VECTORS.struct)
+    slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_file
+    slices["idle"] = max(0.0, cache_bytes_per_socket - own)
+    rounded = {label: round(amount, 2) for label, amount in slices.items()}
+    return tuple(Slice(label, amount) for label, amount in rounded.items() if amount)
+
+
+def _costs_by_family(
+    snapshot: Snapshot, table: CacheTable, mode: AccountingMode, mix: FamilyMix
+) -> dict[Family, CostBySide]:
+    state = STATE_OF_MODE[mode]
+    mixes: dict[Family, FamilyMix] = {"ipv4": IPV4, "ipv6": IPV6, "mix": mix}
+    return {
+        family: CostBySide(
+            accepted=socket_cost(snapshot, table, state, family_mix, owns_port=False),
+            outgoing=socket_cost(snapshot, table, state, family_mix, owns_port=True),
+        )
+        for family, family_mix in mixes.items()
+    }
+
+
+def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
+    """Size of both families' caches; None if one exists, or may exist, and its size is unknown."""
+    total = 0
+    for kernel_object in FAMILY_OBJECTS[mode]:
+        lookup = table.find(kernel_object)
+        if lookup.status == "unknown" or (lookup.line is not None and lookup.line.bytes is None):
+            return None
+        total += lookup.line.bytes or 0 if lookup.line is not None else 0
+    return total
+
+
+def _idle_bytes(
+    table: CacheTable, cache_bytes: int | None, count: int | None, mix: FamilyMix, mode: AccountingMode = "full"
+) -> float | None:
+    """Bytes of both families' caches that no socket uses, at least 0.
+
+    Size − (IPv4 sockets × slab share of TCP) − (IPv6 sockets × slab share of TCPv6).
+    """
+    if cache_bytes is None or count is None:
+        return None
+    used = 0.0
+    for kernel_object, share in zip(FAMILY_OBJECTS[mode], (mix.ipv4, mix.ipv6), strict=True):
+        line = table.find(kernel_object).line
+        if share and (line is None or line.slab_share_bytes is None):
+            return None
+        used += count * share * (line.slab_share_bytes or 0.0 if line else 0.0)
+    return max(0.0, cache_bytes - used)
+
+
+def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
+    """Socket buffers ÷ sockets; None if there are few sockets, or if the counter's error is as large as its value."""
+    if _too_few(sockets.allocated, cpus, "sockets") is not None:
+        return None
+    if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
+        return None
+    if sockets.buffers_within_error:
+        return None
+    return round(sockets.buffer_bytes / sockets.allocated, 2)
+
+
+def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
+    """The reason that there are too few to average over; None if there are enough."""
+    if count is None:
+        return f"the number of {what} is not known"
+    if cpus is None:
+        return "the number of CPUs is not known"
+    per_cpu = max(MIN_SOCKETS_PER_CPU, per_cpu)
+    if count >= per_cpu * cpus:
+        return None
+    return f"an average needs {grouped(per_cpu * cpus)} {what} here ({per_cpu} × CPUs)"
+
+
+def _objects_per_slab(table: CacheTable) -> int:
+    """Objects per slab of the tw_sock cache; 0 if unknown."""
+    line = table.find(TW_SOCK).line
+    return (line.objects_per_slab or 0) if line else 0
+
+
+def _active(table: CacheTable, kernel_object: KernelObject) -> int:
+    return table.max_in_use(kernel_object) or 0

@@ -1,0 +1,46 @@
+"""Measured bytes per socket since a mark: growth of live objects ÷ growth of sockets."""
+
+from __future__ import annotations
+
+from tcptop.accounting.connection_cost import MIN_SOCKETS_PER_CPU
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.objects import KERNEL_OBJECTS
+from tcptop.ledger import GrowthSinceMark, Ledger, LiveObjects
+from tcptop.rates import increase
+from tcptop.snapshot import Snapshot
+from tcptop.text.units import grouped
+
+UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
+
+
+def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
+    """Active objects in all slabinfo rows that count objects of a socket, and the sockets; None if unknown.
+
+    The rows also count the dentries and files of other programs, so growth is that of sockets only while these stay
+    the same.
+    """
+    sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
+    if sockstat is None or sockstat.allocated is None:
+        return None
+    lines = [table.find(item).line for item in KERNEL_OBJECTS if item.always_held and item.caches]
+    rows = {line.row: table.get(line.row) for line in lines if line is not None and line.row is not None}
+    total = 0.0
+    for row in rows.values():
+        if row is None or row.active_objects is None or row.slab_share_bytes is None:
+            return None
+        total += row.active_objects * row.slab_share_bytes
+    return LiveObjects(sockstat.allocated, total) if rows else None
+
+
+def growth_since_mark(mark: Ledger, now: Ledger) -> GrowthSinceMark:
+    """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed to measure it."""
+    elapsed_s = increase(mark.taken_at_unix_s, now.taken_at_unix_s)
+    if mark.live_objects is None or now.live_objects is None:
+        unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")
+        return GrowthSinceMark(elapsed_s, None, None, None, f"{unread} is not readable")
+    sockets = now.live_objects.sockets - mark.live_objects.sockets
+    live_bytes = now.live_objects.bytes - mark.live_objects.bytes
+    minimum = MIN_SOCKETS_PER_CPU * (now.host.cpus or 1)
+    if abs(sockets) < minimum:
+        return GrowthSinceMark(elapsed_s, sockets, live_bytes, None, f"too few to measure (needs {grouped(minimum)})")
+    return GrowthSinceMark(elapsed_s, sockets, live_bytes, live_bytes / sockets, None)

@@ -1,0 +1,76 @@
+"""What accounting takes from a saved result of `tcptop lab`: facts about a kernel that none of its files shows."""
+
+from __future__ import annotations
+
+from tcptop.accounting.page_size import page_size_bytes
+from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
+from tcptop.kernel.objects import SOCKET_WQ
+from tcptop.kernel.release import release_numbers
+from tcptop.ledger import CacheLine, LabUse
+from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
+
+ACCEPTED = "established/accepted"
+
+ONE_EACH = (0.8, 1.25)
+"""Range of measured objects per socket that means one object per socket."""
+
+MIN_VECTOR_BYTES = 4.0
+"""Per socket; anything less comes from counting in whole slabs."""
+
+
+def lab_result_use(snapshot: Snapshot) -> LabUse | None:
+    """The lab result that the user gave, and why it is not used if it is not; None if the user gave none."""
+    measurement = snapshot.lab_measurement
+    if measurement is None:
+        return None
+    return LabUse(measurement.path, _unused_because(snapshot, measurement))
+
+
+def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
+    """The measured rows of an accepted ESTABLISHED socket; None without a lab result of this kernel."""
+    measurement = snapshot.lab_measurement
+    if measurement is None or _unused_because(snapshot, measurement) is not None:
+        return None
+    return measurement.states.get(ACCEPTED)
+
+
+def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
+    """The smallest kmalloc cache in which each socket had one object of no known struct; None if there is none."""
+    state = measured_socket(snapshot)
+    if state is None:
+        return None
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    has_separate_wq = release is not None and SOCKET_WQ.until is not None and release < SOCKET_WQ.until
+    candidates: list[CacheLine] = []
+    for row in state.rows:
+        line, size = table.get(row.row), kmalloc_size_bytes(row.row)
+        # A row with other caches merged into it, as `filp` on old kernels, counts their objects too.
+        if line is None or size is None or line.objects_of:
+            continue
+        objects = row.objects - (1.0 if has_separate_wq and size == SOCKET_WQ.kmalloc_bytes else 0.0)
+        if ONE_EACH[0] <= objects <= ONE_EACH[1]:
+            candidates.append(line)
+    return min(candidates, key=lambda line: line.object_bytes or 0, default=None)
+
+
+def measured_has_vectors(snapshot: Snapshot) -> bool | None:
+    """Whether slabs have memory cgroup vectors, as measured; None without a lab result of this kernel."""
+    state = measured_socket(snapshot)
+    return None if state is None else state.vector_bytes >= MIN_VECTOR_BYTES
+
+
+def _unused_because(snapshot: Snapshot, measurement: LabMeasurement) -> str | None:
+    sysctls = snapshot.sysctls.value
+    release = sysctls.kernel_release if sysctls else None
+    build = sysctls.build_id if sysctls else None
+    if release is None or measurement.kernel_release != release:
+        return f"it is of kernel {measurement.kernel_release or '?'}"
+    if build is not None and measurement.build_id is not None and build != measurement.build_id:
+        return f"it is of another build of kernel {release}"
+    page_bytes = page_size_bytes(snapshot)
+    if page_bytes is not None and measurement.page_size_bytes not in (None, page_bytes):
+        return "it is of a kernel with another page size"
+    if ACCEPTED not in measurement.states:
+        return "it has no accepted ESTABLISHED sockets: measure with --states established"
+    return None

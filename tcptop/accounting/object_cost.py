@@ -1,0 +1,164 @@
+"""Bytes of one kernel object: its size and its share of a slab, in a cache of its own or in a kmalloc cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.objects import (
+    LSM_FILE_BLOB,
+    LSM_INODE_BLOB,
+    LSM_SOCKET_BLOB,
+    LSM_SOCKET_BLOB_BYTES,
+    LSM_SOCKET_BLOB_STRUCTS,
+    SOCKET_ALLOC,
+    SOCKET_WQ,
+    KernelObject,
+)
+from tcptop.kernel.release import release_numbers
+from tcptop.ledger import CacheLine, ObjectCost
+from tcptop.snapshot import Snapshot
+
+SOCKET_ALLOC_WITH_WQ_BYTES = 768
+"""On 64-bit kernels struct socket_alloc has at least this size since it contains socket_wq, and was smaller before."""
+
+
+def object_costs(
+    snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
+) -> Iterator[ObjectCost | str]:
+    """The cost of `count` objects of a kind; nothing if the kernel has no such object.
+
+    Yields a text that names the object instead, if its size is unknown.
+    """
+    if kernel_object is SOCKET_WQ:
+        yield from _socket_wq(snapshot, table, count)
+    elif kernel_object is LSM_SOCKET_BLOB:
+        yield from _lsm_socket_blob(snapshot, table, count)
+    else:
+        lookup = table.find(kernel_object)
+        if lookup.status == "unknown":
+            yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
+        elif lookup.line is not None and not _is_unused_lsm_cache(snapshot, table, kernel_object, lookup.line):
+            yield cost_from_cache(kernel_object, lookup.line, count)
+
+
+def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
+    """Whether it is the cache of a security module that sockets do not use: fewer objects than sockets with a file.
+
+    Kernels built with SELinux but booted without it have such caches.
+    """
+    sockstat = snapshot.sockstat.value
+    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
+        return False
+    max_in_use, inode = table.row_max_in_use(line), table.find(SOCKET_ALLOC).line
+    with_file = max(0, (sockstat.allocated or 0) - (sockstat.orphans or 0))
+    if inode is not None and inode.max_in_use is not None:
+        with_file = min(with_file, inode.max_in_use)
+    return max_in_use is not None and max_in_use < with_file
+
+
+def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
+    """The cost of `count` objects in a cache of their own; a text that names the object if its size is unknown."""
+    size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
+    if size is None:
+        return f"{kernel_object.struct} ({line.name})"
+    share = line.slab_share_bytes
+    slab = round(count * share, 2) if share is not None else None
+    return ObjectCost(
+        object=kernel_object.struct,
+        label=kernel_object.label,
+        cache=line.name,
+        count=round(count, 4),
+        object_bytes=round(count * size, 2),
+        slab_bytes=slab,
+        high_slab_bytes=slab,
+        # A size without padding, or a computed one, is an estimate.
+        estimated=line.object_bytes is None or line.computed,
+        computed=line.computed,
+    )
+
+
+def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
+    """Cost of struct socket_wq, if it is allocated separately.
+
+    Since 5.3 it is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the size
+    of socket_alloc disagree, the release decides and the cost is marked as estimated.
+    """
+    release = _release(snapshot)
+    inode = table.find(SOCKET_ALLOC).line
+    size = (inode.object_size_bytes or inode.object_bytes) if inode else None
+    small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
+    old = None if release is None or SOCKET_WQ.until is None else release < SOCKET_WQ.until
+    separate = small if old is None else old
+    if separate is None:
+        yield SOCKET_WQ.struct
+        return
+    if not separate:
+        return
+    line = table.kmalloc_cache(SOCKET_WQ.kmalloc_bytes or 0)
+    if line is None or line.object_bytes is None:
+        yield f"{SOCKET_WQ.struct} (kmalloc)"
+        return
+    yield _from_kmalloc(SOCKET_WQ, line, line, count, estimated=small is not True or old is not True)
+
+
+def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
+    """Cost of what the active security modules allocate for a socket.
+
+    The size is the one in BTF, else the one that a lab measured, else a range, rounded up to the kernel's own kmalloc
+    caches. A kmalloc cache with fewer active objects than there are sockets is ruled out.
+    """
+    modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
+    names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
+    if modules is not None and not names:
+        return
+    exact = _blob_bytes_by_btf(snapshot, names)
+    line = table.kmalloc_cache(exact) if exact is not None else measured_lsm_blob_cache(snapshot, table)
+    if line is not None and line.object_bytes is not None:
+        yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
+        return
+    if modules is None:
+        if measured_socket(snapshot) is None:
+            yield f"{LSM_SOCKET_BLOB.struct} (no list of security modules)"
+        return
+    ranges = [LSM_SOCKET_BLOB_BYTES[name] for name in names]
+    caches = table.kmalloc_caches(sum(low for low, _ in ranges), sum(high for _, high in ranges))
+    sockets = (sockstat.allocated or 0) if sockstat else 0
+    in_use = [(line, table.kmalloc_max_in_use(line)) for line in caches]
+    possible = [line for line, max_in_use in in_use if max_in_use is None or max_in_use >= sockets]
+    if not possible or possible[0].object_bytes is None:
+        yield f"{LSM_SOCKET_BLOB.struct} (kmalloc)"
+        return
+    yield _from_kmalloc(LSM_SOCKET_BLOB, possible[0], possible[-1], count, estimated=True)
+
+
+def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None:
+    """Total size of the modules' structs for a socket; None if BTF lacks any of them."""
+    structs = snapshot.btf.value.structs if snapshot.btf.value else {}
+    sizes = [structs.get(LSM_SOCKET_BLOB_STRUCTS[name]) for name in modules]
+    known = [layout.size_bytes for layout in sizes if layout is not None]
+    return sum(known) if known and len(known) == len(modules) else None
+
+
+def _from_kmalloc(
+    kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool
+) -> ObjectCost:
+    """The cost of `count` objects in a kmalloc cache that is at least `low` and at most `high`."""
+    low_share, high_share = low.slab_share_bytes, high.slab_share_bytes
+    return ObjectCost(
+        kernel_object.struct,
+        kernel_object.label,
+        low.name,
+        round(count, 4),
+        round(count * (low.object_bytes or 0), 2),
+        round(count * low_share, 2) if low_share is not None else None,
+        round(count * high_share, 2) if high_share is not None else None,
+        estimated or low.computed,
+        low.computed,
+    )
+
+
+def _release(snapshot: Snapshot) -> tuple[int, int] | None:
+    sysctls = snapshot.sysctls.value
+    return release_numbers(sysctls.kernel_release) if sysctls else None

@@ -1,0 +1,95 @@
+"""Bytes of one socket in a TCP state: the costs of all objects that it holds, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.object_cost import object_costs
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.objects import CGROUP_VECTORS, KERNEL_OBJECTS, KernelObject, State
+from tcptop.ledger import ObjectCost, Slice, SocketCost
+from tcptop.snapshot import Snapshot
+
+
+class FamilyMix(NamedTuple):
+    """The shares of IPv4 and IPv6 in the machine's sockets; they add up to 1."""
+
+    ipv4: float
+    ipv6: float
+
+    def share(self, kernel_object: KernelObject) -> float:
+        """The share of sockets that hold the object: 1 unless it belongs to one family."""
+        if kernel_object.family is None:
+            return 1.0
+        return self.ipv4 if kernel_object.family == "ipv4" else self.ipv6
+
+
+IPV4 = FamilyMix(1.0, 0.0)
+IPV6 = FamilyMix(0.0, 1.0)
+
+
+def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
+    """The cost of one socket in a state, with or without a local port of its own; computed once per CacheTable."""
+    shares = [(item, mix.share(item)) for item in objects_held(state, owns_port)]
+    key = tuple((item.struct, share) for item, share in shares if share)
+    if key not in table.socket_costs:
+        table.socket_costs[key] = _add_up(snapshot, table, shares)
+    return table.socket_costs[key]
+
+
+@cache
+def objects_held(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
+    """The objects of a socket in a state, of both families, except memory cgroup vectors.
+
+    Bind buckets only if the socket owns its local port.
+    """
+    return tuple(
+        item
+        for item in KERNEL_OBJECTS
+        if state in item.held_in
+        and item.always_held
+        and item is not CGROUP_VECTORS
+        and (owns_port or item.per != "local port")
+    )
+
+
+def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[KernelObject, float]]) -> SocketCost:
+    parts: list[ObjectCost] = []
+    missing: list[str] = []
+    for kernel_object, share in shares:
+        if not share:
+            continue
+        for cost in object_costs(snapshot, table, kernel_object, share):
+            if isinstance(cost, ObjectCost):
+                parts.append(cost)
+            else:
+                missing.append(cost)
+    vectors, all_known = cgroup_vector_costs(snapshot, table, parts)
+    parts += vectors
+    if not all_known:
+        missing.append(f"{CGROUP_VECTORS.struct} (kmalloc)")
+    unshared = [part.object for part in parts if part.slab_bytes is None]
+    if unshared:
+        missing.append(f"slab share ({', '.join(unshared)})")
+    # An object is a lower bound on its share of a slab. Without any known share there is no sum of shares.
+    has_share = any(part.slab_bytes is not None for part in parts)
+    slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
+    return SocketCost(
+        object_bytes=round(sum(part.object_bytes for part in parts), 2) if parts else None,
+        slab_bytes=round(sum(slab), 2) if slab else None,
+        missing=tuple(missing),
+        parts=tuple(parts),
+        slices=slices_by_label(tuple(parts)),
+    )
+
+
+def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
+    """Parts with the same label added up: their slab bytes, or their object bytes if the page size is unknown."""
+    slices: dict[str, float] = {}
+    for part in parts:
+        amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
+        slices[part.label] = slices.get(part.label, 0.0) + amount
+    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)

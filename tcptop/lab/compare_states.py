@@ -1,0 +1,110 @@
+"""Compares two lab results state by state: bytes per endpoint, and for a million endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptop.lab.as_text import format_percent
+from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
+from tcptop.lab.runs import RUN_TITLES
+from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
+from tcptop.report.as_text import align_columns
+from tcptop.text import units
+from tcptop.text.printable import printable_name
+
+MILLION = 1_000_000
+
+COLUMN_TITLES = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE")
+FIRST_MILLION_COLUMN = COLUMN_TITLES.index("A AT 1 M")
+
+
+def measured_bytes(result: Json, place: tuple[str, ...]) -> float | None:
+    """Measured bytes of one state; None if it was not measured."""
+    return parse_number((find_state(result, place) or {}).get("bytes"))
+
+
+def compare_as_json(first: Json, second: Json) -> Json:
+    """The comparison as JSON, with every state that either result measured."""
+    rows = {key: (measured_bytes(first, place), measured_bytes(second, place)) for key, place in STATE_PATHS.items()}
+    return {
+        "schema": SCHEMA,
+        "kernels": [_kernel_name(first), _kernel_name(second)],
+        "states": {
+            key.rstrip("/"): {
+                "bytes": list(pair),
+                "difference": _difference(*pair),
+                "bytes_per_million": [None if each is None else round(each * MILLION) for each in pair],
+            }
+            for key, pair in rows.items()
+            if pair != (None, None)
+        },
+    }
+
+
+def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
+    """The comparison as tables, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
+    text = "\n".join(_lines(first, second, columns))
+    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
+    names = [_kernel_name(first), _kernel_name(second)]
+    yield from wrap_note(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns)
+    for letter, result in zip("AB", (first, second), strict=True):
+        family = printable_name(str(result.get("family", "ipv4")))
+        yield from wrap_note(
+            f"{letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
+            f" {units.count(_integer(result.get('connections')))} connections",
+            columns,
+            indent="  ",
+        )
+    yield ""
+    yield from wrap_note("Bytes per endpoint (both ends: per connection), and for a million of them", columns)
+    lines = [list(COLUMN_TITLES)]
+    for key, place in STATE_PATHS.items():
+        pair = (measured_bytes(first, place), measured_bytes(second, place))
+        if pair != (None, None):
+            lines.append([RUN_TITLES[key], *_cells(*pair)])
+    if fits(lines, columns):
+        yield from align_columns(lines, [True])
+    else:
+        yield from fit_to_width([cells[:FIRST_MILLION_COLUMN] for cells in lines], [True], columns, ("DIFFERENCE",))
+        yield ""
+        yield from fit_to_width(
+            [[cells[0], *cells[FIRST_MILLION_COLUMN:]] for cells in lines], [True], columns, ("DIFFERENCE",)
+        )
+
+
+def _cells(first: float | None, second: float | None) -> list[str]:
+    known = first is not None and second is not None
+    change = (second or 0.0) - (first or 0.0)
+    sign = "+" if change >= 0 else "-"
+    return [
+        _format_bytes(first),
+        _format_bytes(second),
+        f"{change:+.1f}" if known else "-",
+        format_percent(_difference(first, second)),
+        *("-" if each is None else _format_mebibytes(each * MILLION) for each in (first, second)),
+        f"{sign}{_format_mebibytes(abs(change) * MILLION)}" if known else "-",
+    ]
+
+
+def _format_mebibytes(amount: float) -> str:
+    """Always in MiB, so that figures compare at a glance."""
+    return f"{units.grouped(round(amount / 2**20))} MiB"
+
+
+def _format_bytes(amount: float | None) -> str:
+    return "-" if amount is None else f"{amount:.1f}"
+
+
+def _difference(first: float | None, second: float | None) -> float | None:
+    return round(second / first - 1.0, 5) if first and second is not None else None
+
+
+def _kernel_name(result: Json) -> str:
+    return printable_name(str(result.get("kernel") or "unknown kernel"))
+
+
+def _integer(number: object) -> int | None:
+    return number if isinstance(number, int) and not isinstance(number, bool) else None

@@ -1,0 +1,219 @@
+"""Predicts from the catalogue what an endpoint holds in each slabinfo row, to compare a measurement with.
+
+The figures are those that a report shows for this machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
+from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
+from tcptop.accounting.state_costs import unread_fin_parts
+from tcptop.hosts.host import Host
+from tcptop.kernel.objects import (
+    BIND2_BUCKET,
+    BIND_BUCKET,
+    CGROUP_VECTORS,
+    DENTRY,
+    FILE,
+    LSM_INODE_BLOB,
+    REQUEST6_SOCK,
+    REQUEST_SOCK,
+    SOCKET_ALLOC,
+    TCP6_SOCK,
+    TCP_SOCK,
+    TW6_SOCK,
+    TW_SOCK,
+    KernelObject,
+    State,
+)
+from tcptop.lab.fit import OBSERVER_ROW, RelatedRows, RowShape
+from tcptop.lab.runs import WatchedRows
+from tcptop.lab.vectors import VECTORS
+from tcptop.ledger import ObjectCost, SocketCost
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.snapshot import Snapshot
+
+WATCHED_OBJECTS = (
+    TCP_SOCK,
+    TCP6_SOCK,
+    SOCKET_ALLOC,
+    TW_SOCK,
+    TW6_SOCK,
+    BIND_BUCKET,
+    BIND2_BUCKET,
+    REQUEST_SOCK,
+    REQUEST6_SOCK,
+)
+"""Objects whose counts show that the kernel has finished allocating and freeing sockets."""
+
+
+@dataclass(slots=True)
+class PredictedRow:
+    """Objects and bytes that the catalogue predicts in one slabinfo row."""
+
+    objects: float = 0.0
+    bytes: float = 0.0
+    names: list[str] = field(default_factory=list)
+
+    def add(self, name: str, objects: float, amount: float) -> None:
+        """Adds the objects and bytes of one cache."""
+        self.objects += objects
+        self.bytes += amount
+        if name not in self.names:
+            self.names.append(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
+
+    rows: Mapping[str, PredictedRow]
+    """By slabinfo row, without vectors."""
+    missing: tuple[str, ...]
+    """Names of the parts whose size is unknown here."""
+    vectors: Mapping[str, PredictedRow]
+    """Memory cgroups' obj_cgroup vectors, by kmalloc row."""
+
+    @property
+    def counts_vectors(self) -> bool:
+        """Whether the prediction includes vectors."""
+        return bool(self.vectors)
+
+    @property
+    def all_vectors(self) -> PredictedRow | None:
+        """The vectors of all rows as one; None if there are none."""
+        if not self.vectors:
+            return None
+        together = PredictedRow()
+        for row in self.vectors.values():
+            together.add(VECTORS, row.objects, row.bytes)
+        return together
+
+    @property
+    def bytes(self) -> float:
+        """Sum over the rows and the vectors."""
+        return sum(row.bytes for row in (*self.rows.values(), *self.vectors.values()))
+
+    @property
+    def objects(self) -> dict[str, float]:
+        """Objects by row, without vectors."""
+        return {name: row.objects for name, row in self.rows.items()}
+
+
+class Predictor:
+    """Predicts endpoints of one address family from a snapshot of this machine."""
+
+    def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
+        self.snapshot = snapshot
+        self.table = CacheTable(snapshot, snapshot.page_size_bytes)
+        self._mix = IPV6 if ipv6 else IPV4
+
+    @property
+    def kernel(self) -> str | None:
+        """Release of the kernel; None if unknown."""
+        sysctls = self.snapshot.sysctls.value
+        return sysctls.kernel_release if sysctls else None
+
+    @property
+    def build_id(self) -> str | None:
+        """Build ID of the kernel, which distinguishes builds of one release; None if unknown."""
+        sysctls = self.snapshot.sysctls.value
+        return sysctls.build_id if sysctls else None
+
+    def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
+        """Predicts one endpoint in a state; in CLOSE_WAIT with the sk_buff of the unread FIN."""
+        costs = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
+        fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
+        return self._predict(costs, fin)
+
+    def predict_pair(self, state: State, ports_per_connection: float = 1.0) -> Prediction:
+        """Predicts both ends of a connection.
+
+        Args:
+            state: the state of both ends.
+            ports_per_connection: below 1 where connections share a local port, and so its bind buckets.
+
+        """
+        accepted, outgoing = (
+            socket_cost(self.snapshot, self.table, state, self._mix, owns_port) for owns_port in (False, True)
+        )
+        predicted = self._predict([accepted, outgoing])
+        for bucket in (BIND_BUCKET, BIND2_BUCKET):
+            line = self.table.find(bucket).line
+            if line is not None and line.row is not None and line.row in predicted.rows:
+                shared = 1.0 - ports_per_connection
+                predicted.rows[line.row].objects -= shared
+                predicted.rows[line.row].bytes -= shared * (line.slab_share_bytes or 0.0)
+                self._remove_vectors(predicted, line.row, shared)
+        return predicted
+
+    def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
+        """Removes the vectors of this many objects of a row from a prediction that includes vectors."""
+        row_shapes = self.row_shapes()
+        vector_row = self.related_rows().vector_row(row_shapes[row])
+        if vector_row is not None and vector_row in predicted.vectors:
+            vectors = predicted.vectors[vector_row]
+            count = min(vectors.objects, objects / row_shapes[row].objects_per_slab)
+            vectors.bytes = max(0.0, vectors.bytes - count * row_shapes[vector_row].share_bytes)
+            vectors.objects -= count
+
+    def row_shapes(self) -> dict[str, RowShape]:
+        """Slab size and objects per slab of every slabinfo row."""
+        page_bytes = self.snapshot.page_size_bytes or 0
+        return {
+            line.name: RowShape(line.objects_per_slab or 0, (line.pages_per_slab or 0) * page_bytes)
+            for line in self.table.lines
+            if line.name == line.row
+        }
+
+    def related_rows(self) -> RelatedRows:
+        """The rows whose counts follow those of other rows; see fit.py."""
+        kmalloc: dict[int, str] = {}
+        for name in self.row_shapes():
+            size = kmalloc_size_bytes(name)
+            if size is not None and "-rnd-" not in name:
+                kmalloc[size] = name
+        return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
+
+    def watched_rows(self) -> WatchedRows:
+        """The rows of `WATCHED_OBJECTS`, for the readings of a run."""
+        settling = (self._row(each) for each in (*WATCHED_OBJECTS, FILE))
+        releasing = (self._row(each) for each in WATCHED_OBJECTS if each.tcp_only)
+        mini_sockets = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
+        return WatchedRows(
+            settling=frozenset({OBSERVER_ROW, *(row for row in settling if row is not None)}),
+            releasing=frozenset(row for row in releasing if row is not None),
+            mini_sockets=frozenset(row for row in mini_sockets if row is not None),
+        )
+
+    def cache_names(self, row: str) -> list[str]:
+        """Names of all caches that are counted in a row: its own and those merged into it."""
+        line = self.table.get(row)
+        return [row, *line.aliases] if line else [row]
+
+    def _row(self, kernel_object: KernelObject) -> str | None:
+        line = self.table.find(kernel_object).line
+        return line.row if line else None
+
+    def _predict(self, costs: Sequence[SocketCost], more_parts: Sequence[ObjectCost] = ()) -> Prediction:
+        rows: dict[str, PredictedRow] = {}
+        vectors: dict[str, PredictedRow] = {}
+        missing: dict[str, None] = {}
+        for each in costs:
+            missing.update(dict.fromkeys(each.missing))
+        for part in (*(part for each in costs for part in each.parts), *more_parts):
+            line = self.table.get(part.cache)
+            row = (line.row if line else None) or part.cache
+            into = vectors if part.object == CGROUP_VECTORS.struct else rows
+            into.setdefault(row, PredictedRow()).add(part.cache, part.count, part.slab_bytes or 0.0)
+        return Prediction(rows, tuple(missing), vectors)
+
+
+def read_predictor(host: Host, ipv6: bool) -> Predictor:
+    """Reads all sources of a host once, without a saved lab result, and returns a predictor from them."""
+    sampler = Sampler(host, kernel_sources())
+    read_due(sampler)
+    return Predictor(sampler.snapshot(), ipv6)

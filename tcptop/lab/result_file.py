@@ -1,0 +1,198 @@
+"""Reads a lab result that `tcptop lab -w` wrote. The file may come from anywhere, so numbers and names are checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tcptop.errors import TcptopError
+from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
+from tcptop.text.printable import printable, printable_name
+
+SCHEMA = 1
+
+Json = dict[str, Any]
+
+STATE_PATHS: Mapping[str, tuple[str, ...]] = {
+    "established/accepted": ("states", "established", "accepted"),
+    "established/outgoing": ("states", "established", "outgoing"),
+    "established/pair": ("states", "established", "pair"),
+    "established/few_ports": ("few_ports", "pair"),
+    "fin_wait2/": ("states", "fin_wait2"),
+    "close_wait/": ("states", "close_wait"),
+    "time_wait/accepted": ("states", "time_wait", "accepted"),
+    "time_wait/outgoing": ("states", "time_wait", "outgoing"),
+}
+"""Path of each run's result in the JSON, by the key of the run."""
+
+MAX_FILE_BYTES = 4 << 20
+"""A hundred times what a lab writes."""
+
+MAX_NUMBER = 1e12
+"""Far above any byte or object count per endpoint."""
+MAX_PARTS = 10_000
+MAX_DIGITS = 18
+BUILD_ID = re.compile("[0-9a-f]{8,128}")
+ADVICE = "give a file that tcptop lab -w wrote"
+
+
+class DamagedResultError(ValueError):
+    """Says what is wrong with a result; the caller adds the file's name."""
+
+
+def load_measurement(path: str) -> LabMeasurement:
+    """Reads a saved result into the form that the accounting uses.
+
+    Raises:
+        TcptopError: if the file cannot be read, or is not an intact lab result.
+
+    """
+    found = load_result_json(path, "--lab")
+    try:
+        return _parse_measurement(path, found)
+    except DamagedResultError as error:
+        raise TcptopError(f"--lab {printable(path)}: {error}; {ADVICE}") from None
+
+
+def load_result_json(path: str, option: str) -> Json:
+    """Reads the JSON object of a saved result; its numbers are finite, its parts are not checked yet.
+
+    Args:
+        path: the file.
+        option: the option or command that named the file, for the error.
+
+    Raises:
+        TcptopError: if the file cannot be read, or is not a lab result of schema `SCHEMA`.
+
+    """
+    where = f"{option} {printable(path)}"
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise TcptopError(f"{where}: {error.strerror}") from None
+    except ValueError:
+        raise TcptopError(f"{where}: no file can have such a name") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
+    try:
+        found = json.loads(
+            data.decode("utf-8"), parse_constant=_reject_constant, parse_float=_parse_float, parse_int=_parse_integer
+        )
+    except DamagedResultError as error:
+        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
+    except (ValueError, RecursionError):
+        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
+    if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
+        raise TcptopError(f"{where}: not a lab result; {ADVICE}")
+    if found.get("schema") != SCHEMA:
+        schema = printable_name(repr(found.get("schema"))[:100])
+        raise TcptopError(
+            f"{where}: its schema is {schema}, but this tcptop reads only {SCHEMA}; use the tcptop that wrote it"
+        )
+    return found
+
+
+def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
+    """The JSON object of one state; None if the result has none."""
+    found: Any = result
+    for name in place:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else None
+
+
+def _parse_measurement(path: str, found: Json) -> LabMeasurement:
+    states = {}
+    for key, place in STATE_PATHS.items():
+        state = find_state(found, place)
+        if state is not None:
+            states[key] = _parse_state(state, key.rstrip("/"))
+    if not states:
+        raise DamagedResultError("it has no state")
+    page_size, build_id, family = found.get("page_size"), found.get("build_id"), found.get("family")
+    if page_size is not None and (
+        isinstance(page_size, bool)
+        or not isinstance(page_size, int)
+        or not 1024 <= page_size <= 1 << 24
+        or page_size & (page_size - 1)
+    ):
+        raise DamagedResultError("its page_size is not a power of two from 1024 to 16777216")
+    if build_id is not None and not (isinstance(build_id, str) and BUILD_ID.fullmatch(build_id)):
+        raise DamagedResultError("its build_id is not 8 to 128 hexadecimal digits")
+    if family not in ("ipv4", "ipv6"):
+        raise DamagedResultError("its family is neither ipv4 nor ipv6")
+    kernel = found.get("kernel")
+    return LabMeasurement(
+        path=printable(path),
+        kernel_release=None if kernel is None else _parse_name(kernel, "its kernel"),
+        build_id=build_id,
+        page_size_bytes=page_size,
+        ipv6=family == "ipv6",
+        states=states,
+    )
+
+
+def _parse_state(state: Json, where: str) -> MeasuredState:
+    parts, vectors = state.get("parts"), state.get("vectors")
+    if not isinstance(parts, list) or len(parts) > MAX_PARTS:
+        raise DamagedResultError(f"the parts of {where} are not a list of at most {MAX_PARTS}")
+    if vectors is not None and not isinstance(vectors, dict):
+        raise DamagedResultError(f"the vectors of {where} are not a JSON object")
+    return MeasuredState(
+        rows=tuple(_parse_row(part, where) for part in parts),
+        vector_bytes=_require_number(vectors.get("bytes"), f"the vectors of {where}") if vectors else 0.0,
+    )
+
+
+def _parse_row(part: object, where: str) -> MeasuredRow:
+    if not isinstance(part, dict):
+        raise DamagedResultError(f"a part of {where} is not a JSON object")
+    row = _parse_name(part.get("row"), f"a row of {where}")
+    known = part.get("catalogue_objects")
+    return MeasuredRow(
+        row=row,
+        objects=_require_number(part.get("objects"), f"{row} of {where}"),
+        bytes=_require_number(part.get("bytes"), f"{row} of {where}"),
+        catalogue_objects=None if known is None else _require_number(known, f"{row} of {where}"),
+    )
+
+
+def _parse_name(text: object, where: str) -> str:
+    if not isinstance(text, str) or not text:
+        raise DamagedResultError(f"{where} is not a name")
+    return printable_name(text)
+
+
+def parse_number(number: object) -> float | None:
+    """A JSON number from 0 to `MAX_NUMBER`; None for anything else."""
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_NUMBER:
+        return None
+    return float(number)
+
+
+def _require_number(number: object, where: str) -> float:
+    found = parse_number(number)
+    if found is None:
+        raise DamagedResultError(f"{where}: a figure is not a number from 0 to 1e12")
+    return found
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise DamagedResultError("it has a number that is not finite or has too many digits")
+    return number
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise DamagedResultError("it has a number that is not finite or has too many digits")
+    return int(text)
+
+
+def _reject_constant(_: str) -> float:
+    raise DamagedResultError("it has a number that is not finite or has too many digits")

@@ -1,0 +1,103 @@
+"""Readings of all slab rows of the machine, taken when their counts have stopped changing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from tcptop.errors import TcptopError
+from tcptop.hosts.host import Host
+from tcptop.hosts.run_sync import run_sync
+from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.sources.sockstat import SockstatSource
+
+PAUSE_S = 0.04
+PAUSE_PER_READ = 20
+"""Pause between two readings: `PAUSE_S`, or this many times what the last one took, since reading holds slab_mutex and
+list locks."""
+
+GRACE_PERIOD_S = 0.12
+"""Delay between a close() and the first reading. Inodes are freed only after an RCU grace period; readings before its
+end may agree although objects are still to be freed."""
+
+SETTLE_TIMEOUT_S = 0.25
+RELEASE_TIMEOUT_S = 2.5
+"""Time allowed for a namespace and its mini-sockets to be freed (net/core/net_namespace.c, cleanup_net)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlabReading:
+    """Active objects of every row at one time. On SLUB they include free objects on per-CPU slabs."""
+
+    at_s: float
+    active: Mapping[str, int]
+    sockets: int | None
+    """Full TCP sockets of the whole machine (sockstat's `alloc`), read right after the rows; None if unknown."""
+
+
+class SlabMeter:
+    """Reads /proc/slabinfo and sockstat of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._source = SlabinfoSource()
+        self._sockstat = SockstatSource()
+        self._pause_s = PAUSE_S
+
+    def read(self) -> SlabReading:
+        """Takes one reading; raises TcptopError if /proc/slabinfo cannot be read."""
+        started_s = time.monotonic()
+        reading = run_sync(self._source.read(self._host))
+        if reading.value is None:
+            raise TcptopError(f"lab cannot read slab counts: {reading.reason}")
+        self._pause_s = max(PAUSE_S, PAUSE_PER_READ * (time.monotonic() - started_s))
+        active: dict[str, int] = {}
+        for row in reading.value.rows:
+            active[row.name] = active.get(row.name, 0) + row.active_objects
+        sockstat = run_sync(self._sockstat.read(self._host)).value
+        return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
+
+    def read_settled(self, watched: Collection[str], tolerance: int, delay_s: float = 0.0) -> SlabReading:
+        """Reads until two readings in a row agree, or `SETTLE_TIMEOUT_S` has passed; returns the last one.
+
+        Args:
+            watched: the rows that must agree.
+            tolerance: objects by which these rows together may differ.
+            delay_s: seconds to wait before the first reading.
+
+        """
+        time.sleep(delay_s)
+        deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
+        last = self.read()
+        while True:
+            time.sleep(self._pause_s)
+            now = self.read()
+            if count_changed(last, now, watched) <= tolerance or time.monotonic() > deadline_s:
+                return now
+            last = now
+
+    def read_released(self, watched: Collection[str], base: SlabReading, tolerance: int) -> SlabReading:
+        """Reads until the watched rows have shrunk back to a base reading, or `RELEASE_TIMEOUT_S` has passed.
+
+        Args:
+            watched: the rows that must shrink.
+            base: the reading to compare with.
+            tolerance: objects by which these rows together may still exceed the base.
+
+        """
+        deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
+        now = self.read_settled(watched, tolerance)
+        while count_added(base, now, watched) > tolerance and time.monotonic() < deadline_s:
+            now = self.read_settled(watched, tolerance)
+        return now
+
+
+def count_changed(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
+    """Sum over rows of the absolute change between two readings, in objects."""
+    return sum(abs(after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)
+
+
+def count_added(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
+    """Sum over rows of the growth between two readings, in objects; rows that shrank count 0."""
+    return sum(max(0, after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)

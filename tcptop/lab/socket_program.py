@@ -1,0 +1,290 @@
+"""Program of the child process that holds the lab's sockets, in a network namespace of its own.
+
+The parent (socket_process.py) starts it by its path, in Python's isolated mode, so it imports the standard library
+only. Both ends of every connection live in it. It reads one-line commands from standard input and answers each with
+one line of JSON.
+
+When it ends, its sockets and its namespace end with it. It ends at the end of its input, when its parent ends
+(PR_SET_PDEATHSIG), and when the alarm that bounds each command expires.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import gc
+import json
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 1
+TCP_REPAIR = 19
+TCP_FIN_WAIT2 = 5
+FIN_ACK_TIMEOUT_S = 5.0
+
+COMMAND_TIMEOUT_S = 30
+LISTENERS = 8
+FIRST_LISTENER_PORT = 2000
+FIRST_FEW_PORT = 3000
+EPHEMERAL_PORTS = (10_000, 65_000)
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+class Endpoints:
+    """The sockets of the namespace: listeners, clients, and the servers that were accepted for them."""
+
+    def __init__(self, family: socket.AddressFamily) -> None:
+        self.family = family
+        self.address = LOOPBACK[family]
+        self.clients: list[socket.socket] = []
+        self.servers: list[socket.socket] = []
+        self.few_ports = 0
+        self.few_ports_connections = 0
+        self.listener_index = 0
+        self.listeners = [self.make_listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
+
+    def make_listener(self, port: int) -> socket.socket:
+        """A socket that listens on one address and port; the sockets it accepts share its bind buckets."""
+        listener = socket.socket(self.family, socket.SOCK_STREAM)
+        listener.bind((self.address, port))
+        listener.listen(64)
+        return listener
+
+    def open(self, count: int) -> None:
+        """Opens connections to the current listener; they share one destination, so each needs its own local port."""
+        listener = self.listeners[self.listener_index]
+        to = (self.address, FIRST_LISTENER_PORT + self.listener_index)
+        for _ in range(count):
+            client = socket.socket(self.family, socket.SOCK_STREAM)
+            client.connect(to)
+            self.clients.append(client)
+            self.servers.append(listener.accept()[0])
+
+    def open_elsewhere(self, count: int) -> None:
+        """Opens connections to the next listener.
+
+        Where the clients of the step before are gone and their servers stay, the kernel may choose the same local
+        ports again; another destination port keeps the connections distinct.
+        """
+        self.listener_index = (self.listener_index + 1) % LISTENERS
+        self.open(count)
+
+    def open_few_ports(self, count: int) -> None:
+        """Opens connections whose clients share local ports: one port for `LISTENERS` clients, one to each listener."""
+        for number in range(self.few_ports_connections, self.few_ports_connections + count):
+            listener = self.listeners[number % LISTENERS]
+            if number % LISTENERS == 0:
+                self.few_ports += 1
+            client = socket.socket(self.family, socket.SOCK_STREAM)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((self.address, FIRST_FEW_PORT + self.few_ports))
+            client.connect((self.address, FIRST_LISTENER_PORT + number % LISTENERS))
+            self.clients.append(client)
+            self.servers.append(listener.accept()[0])
+        self.few_ports_connections += count
+
+    def count_sockets(self) -> dict[str, int]:
+        """Counts of the namespace (sockstat): full sockets without listeners, mini-sockets; and shared local ports."""
+        inuse, time_wait = 0, 0
+        for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
+            for line in read_lines(path):
+                name, _, rest = line.partition(":")
+                if name in ("TCP", "TCP6"):
+                    fields = rest.split()
+                    values = dict(zip(fields[::2], map(int, fields[1::2]), strict=False))
+                    inuse += values.get("inuse", 0)
+                    time_wait += values.get("tw", 0)
+        return {"inuse": inuse - LISTENERS, "time_wait": time_wait, "few_ports": self.few_ports}
+
+
+def close_sockets(sockets: list[socket.socket]) -> None:
+    """Closes sockets as a program does: each sends a FIN."""
+    for each in sockets:
+        each.close()
+    sockets.clear()
+
+
+def half_close_sockets(sockets: list[socket.socket]) -> None:
+    """Sends a FIN on each socket, keeps the descriptor, and waits until the FIN is acknowledged (delayed ACKs too).
+
+    A close() before the acknowledgement could leave a full socket in FIN_WAIT2 for a minute: net/ipv4/tcp_input.c,
+    tcp_rcv_state_process(), where the acknowledgement finds the socket locked. A peer that is dropped before it
+    acknowledged would answer with a reset.
+
+    Raises:
+        TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
+
+    """
+    for each in sockets:
+        each.shutdown(socket.SHUT_WR)
+    deadline_s = time.monotonic() + FIN_ACK_TIMEOUT_S
+    for each in sockets:
+        while each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != TCP_FIN_WAIT2:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(errno.ETIMEDOUT, "the peer did not acknowledge a FIN")
+            time.sleep(0.002)
+
+
+def drop_sockets(sockets: list[socket.socket]) -> None:
+    """Frees sockets without sending a segment, so that each peer stays in its state.
+
+    With TCP_REPAIR set, close() sends neither a FIN nor a reset (net/ipv4/tcp.c, tcp_disconnect).
+    """
+    for each in sockets:
+        each.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+        each.close()
+    sockets.clear()
+
+
+def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
+    """Handlers by command; each takes the number of connections."""
+    return {
+        "count": lambda _: None,
+        "open": endpoints.open,
+        "open_elsewhere": endpoints.open_elsewhere,
+        "open_few_ports": endpoints.open_few_ports,
+        "close_clients": lambda _: close_sockets(endpoints.clients),
+        "close_servers": lambda _: close_sockets(endpoints.servers),
+        "half_close_clients": lambda _: half_close_sockets(endpoints.clients),
+        "half_close_servers": lambda _: half_close_sockets(endpoints.servers),
+        "drop_clients": lambda _: drop_sockets(endpoints.clients),
+        "drop_servers": lambda _: drop_sockets(endpoints.servers),
+    }
+
+
+def read_lines(path: str) -> list[str]:
+    """The lines of a small kernel file; empty if it does not exist (sockstat6 on a kernel without IPv6)."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def enter_namespace() -> None:
+    """Moves this process into a new network namespace and verifies it, since the lab must not touch the host's.
+
+    Raises:
+        OSError: if the kernel refuses, or the namespace is still the old one.
+
+    """
+    before = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+    if os.stat("/proc/self/ns/net").st_ino == before:  # noqa: PTH116
+        raise OSError(0, "the namespace did not change")
+
+
+def bring_loopback_up() -> None:
+    """Does what `ip link set lo up` does; the kernel adds ::1 itself."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        reply = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
+        [flags] = struct.unpack_from("16xh", reply)
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
+
+
+def set_namespace_limits(max_connections: int) -> None:
+    """Raises this namespace's limits on ports and mini-sockets; keeps the defaults where /proc/sys is read-only."""
+    settings = {
+        "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
+        "tcp_max_tw_buckets": str(4 * max_connections),
+        # A new client that reused the port of a mini-socket would free that mini-socket while it is counted.
+        "tcp_tw_reuse": "0",
+        "tcp_fin_timeout": "60",
+    }
+    for name, value in settings.items():
+        try:
+            with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:  # noqa: PTH123
+                file.write(value)
+        except OSError:
+            pass
+
+
+def reserve_descriptors(descriptors: int) -> None:
+    """Grows the descriptor table to its final size, so that no reading of a run includes the growth."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.close(os.dup2(0, descriptors))
+
+
+def stay_on_one_cpu() -> None:
+    """Binds this process to one CPU, so that idle objects lie on the slabs of one CPU only.
+
+    Loopback delivers in softirq on the sender's CPU, so the peer's objects are allocated there too.
+    """
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when its parent ends; ends at once if the parent has ended already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def write_answer(**values: str | int) -> None:
+    """Writes one line of JSON to the parent."""
+    sys.stdout.write(f"{json.dumps(values)}\n")
+    sys.stdout.flush()
+
+
+def run_setup_step(step: str, call: Callable[[], None]) -> None:
+    """Runs one step of the setup; if it fails, tells the parent which one and why, and ends this process."""
+    try:
+        call()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        write_answer(failed=step, error=reason)
+        os._exit(1)
+
+
+def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
+    """Executes commands until the input ends; an alarm kills the process if one takes too long."""
+    handlers = command_handlers(endpoints)
+    for line in lines:
+        name, _, count = line.strip().partition(" ")
+        signal.alarm(COMMAND_TIMEOUT_S)
+        try:
+            handlers[name](int(count or 0))
+            write_answer(**endpoints.count_sockets())
+        except OSError as error:
+            write_answer(failed=name, error=error.strerror or str(error))
+        signal.alarm(0)
+
+
+def main() -> NoReturn:
+    """Runs the program; arguments: the parent's PID, the IP version (4 or 6), the largest number of connections."""
+    parent, version, max_connections = map(int, sys.argv[1:4])
+    die_with_parent(parent)
+    signal.alarm(COMMAND_TIMEOUT_S)
+    gc.disable()
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    endpoints: list[Endpoints] = []
+    run_setup_step("namespace", enter_namespace)
+    run_setup_step("loopback", bring_loopback_up)
+    set_namespace_limits(max_connections)
+    run_setup_step("descriptors", lambda: reserve_descriptors(2 * max_connections + LISTENERS + 16))
+    run_setup_step("CPU", stay_on_one_cpu)
+    run_setup_step("sockets", lambda: endpoints.append(Endpoints(family)))
+    write_answer(**endpoints[0].count_sockets())
+    signal.alarm(0)
+    serve_commands(endpoints[0], sys.stdin)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

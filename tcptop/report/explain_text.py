@@ -1,0 +1,58 @@
+"""The explanation pages as text, for `tcptop explain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from shutil import get_terminal_size
+
+from tcptop.explanation import PAGES, Page, find_page
+from tcptop.ledger import Ledger
+from tcptop.report.as_text import REPORT_TO_ASCII
+from tcptop.text.line import Line, paragraph, text_of
+
+COLUMNS_IN_A_PIPE = 100
+MAX_COLUMNS = 120
+
+TREE_TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
+
+
+def overview_text(ledger: Ledger) -> str:
+    """The call tree of socket(2), the catalogue, and the names of all pages."""
+    columns = _columns()
+    by_name = {page.name: page for page in PAGES}
+    lines: list[str] = []
+    for name in ("socket", "catalogue"):
+        lines += [*_page_lines(ledger, by_name[name], columns), ""]
+    pages = ", ".join(page.name for page in PAGES)
+    usage = f"tcptop explain CACHE explains one cache; other pages are: {pages}."
+    return _text([*lines, *map(text_of, paragraph(usage, columns, "text"))])
+
+
+def page_text(ledger: Ledger, name: str) -> str | None:
+    """The page with this name; None if there is none."""
+    page = find_page(ledger, name)
+    return None if page is None else _text(_page_lines(ledger, page, _columns()))
+
+
+def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
+    kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
+    lines: Sequence[Line] = page.lines(ledger, columns)
+    return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in lines)]
+
+
+def _columns() -> int:
+    if sys.stdout is None or not sys.stdout.isatty():
+        return COLUMNS_IN_A_PIPE
+    return min(MAX_COLUMNS, get_terminal_size().columns)
+
+
+def _text(lines: Sequence[str]) -> str:
+    """The lines as one text, in ASCII unless the output is UTF-8."""
+    text = "\n".join(lines).rstrip() + "\n"
+    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
+    if encoding == "utf8":
+        return text
+    # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
+    text = text.replace("≤ ", "<=").replace("≥ ", ">=")
+    return text.translate(REPORT_TO_ASCII).translate(TREE_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")

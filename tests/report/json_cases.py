@@ -1,0 +1,253 @@
+"""JSON objects of the recordings, and of cases in which each field has a value, is null or is below 0."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from made_machine import make_machine
+from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, take_snapshot, text, tree
+
+from tcptop.accounting import account
+from tcptop.comparison.compare import compare_ledgers
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.host import Answer, FileRead, FolderRead
+from tcptop.lab.as_json import result_as_json
+from tcptop.lab.compare_parts import compare_parts_as_json
+from tcptop.lab.compare_states import compare_as_json
+from tcptop.lab.result import LabPart, LabResult, StateResult
+from tcptop.lab.runs import RUNS
+from tcptop.ledger import Ledger
+from tcptop.report.as_json import as_object
+from tcptop.report.diff_json import diff_as_object
+from tcptop.snapshot import LabMeasurement, MeasuredState
+
+Json = dict[str, Any]
+
+KERNEL, PHASE = "6.1-4n", "established"
+"""The recording that the patched trees are based on."""
+
+
+class PatchedHost:
+    """A recording with some files replaced, or absent if their content is None."""
+
+    def __init__(self, patches: Mapping[str, str | None]) -> None:
+        self._host = FolderHost(str(tree(KERNEL, PHASE)))
+        self._patches = patches
+        self.identity = self._host.identity
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Reads each path."""
+        return [self._patched(file) for file in await self._host.read(paths)]
+
+    def _patched(self, file: FileRead) -> FileRead:
+        if file.path not in self._patches:
+            return file
+        content = self._patches[file.path]
+        if content is None:
+            return FileRead(file.path, None, FileNotFoundError(errno.ENOENT, "No such file or directory"), 1)
+        return FileRead(file.path, content.encode(), None, 1)
+
+    async def list_folder(self, path: str) -> FolderRead:
+        """Lists the recording's folder."""
+        return await self._host.list_folder(path)
+
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Runs the call."""
+        return call()
+
+    def close(self) -> None:
+        """Closes the recording."""
+        self._host.close()
+
+
+def ledger_with_files(files: Mapping[str, str | None]) -> Ledger:
+    """The ledger of the recording with some files replaced or absent."""
+    host = PatchedHost(files)
+    try:
+        return account(take_snapshot(host))
+    finally:
+        host.close()
+
+
+def ledger_of_files(files: Mapping[str, str], slab_links: Mapping[str, str | None] | None = None) -> Ledger:
+    """The ledger of a tree of a few files, with the given names and links in /sys/kernel/slab."""
+    folders = {} if slab_links is None else {"sys/kernel/slab": slab_links}
+    return account(take_snapshot(MemoryHost({path: content.encode() for path, content in files.items()}, folders)))
+
+
+def ledger_with_lab(kernel: str) -> Ledger:
+    """The ledger of the recording with a lab result of the given kernel."""
+    states = {"established/accepted": MeasuredState((), 0.0)}
+    measured = LabMeasurement("lab.json", kernel, None, 4096, False, states)
+    return account(snapshot(KERNEL, PHASE)._replace(lab_measurement=measured))
+
+
+def live_ledger() -> Ledger:
+    """The ledger of this machine, with the rights of the user who runs the tests."""
+    host = FolderHost("/")
+    try:
+        return account(take_snapshot(host))
+    finally:
+        host.close()
+
+
+SLABINFO = text(KERNEL, PHASE, "proc/slabinfo")
+OF_SOCKETS = re.compile("slabinfo|#|TCP|tw_|request_|sock_inode|lsm|pid|anon_vma_chain|kmalloc-[0-9]|kmem_cache ")
+FEW_FILES = """\
+filp 32 32 256 32 2 : tunables 0 0 0 : slabdata 1 1 0
+dentry 21 21 192 21 1 : tunables 0 0 0 : slabdata 1 1 0
+"""
+BEFORE_THE_SOCKETS = {
+    "proc/meminfo": "MemTotal: 4194304 kB\nSlab: 4 kB\n",
+    "proc/slabinfo": "".join(
+        FEW_FILES + line if line.startswith("kmem_cache ") else line
+        for line in SLABINFO.splitlines(keepends=True)
+        if OF_SOCKETS.match(line)
+    ),
+    "sys/kernel/slab/filp/slabs": None,
+    "sys/kernel/slab/dentry/slabs": None,
+}
+"""Files with fewer objects than the sockets hold, as if read before most sockets were opened."""
+
+FREE_BLOCKS_BY_TYPE = """\
+Page block order: 9
+Pages per block:  512
+
+Free pages count per migrate type at order       0      1      2
+Node    0, zone   Normal, type    Unmovable      1      2      3
+
+"""
+SIZES_OF_STRUCTS = """\
+protocol  size sockets  memory press maxhdr
+TCP       2280      1       0   no       320
+"""
+
+
+def special_ledgers(folder: Path) -> dict[str, Ledger]:
+    """Ledgers with values that no recording has, by name."""
+    return {
+        "live": live_ledger(),
+        "nothing": ledger_of_files({}),
+        "slab links alone": ledger_of_files(
+            {}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}
+        ),
+        "no page size": ledger_of_files({"proc/net/protocols": SIZES_OF_STRUCTS}, {"TCP": None}),
+        "free blocks by type alone": ledger_of_files({"proc/pagetypeinfo": FREE_BLOCKS_BY_TYPE}),
+        "without slabinfo": ledger_with_files({"proc/slabinfo": None}),
+        "half a slabinfo": ledger_with_files({"proc/slabinfo": SLABINFO[: len(SLABINFO) // 2]}),
+        "files that disagree": ledger_with_files(BEFORE_THE_SOCKETS),
+        "without migrate types": ledger_with_files({"proc/pagetypeinfo": None}),
+        "without slabs of TCP": ledger_with_files({"sys/kernel/slab/TCP/slabs": None}),
+        "without objects of TCP": ledger_with_files({"sys/kernel/slab/TCP/total_objects": None}),
+        "TIME_WAIT of an unknown scope": ledger_with_files({"proc/sys/kernel/osrelease": "4.10.0\n"}),
+        "four CPUs": ledger_with_files({"sys/devices/system/cpu/online": "0-3\n"}),
+        "machine one": ledger_with_files({"proc/sys/kernel/hostname": "one\n"}),
+        "machine two": ledger_with_files({"proc/sys/kernel/hostname": "two\n"}),
+        "limits on files and flows": ledger_with_files(
+            {
+                "proc/sys/fs/file-nr": "1200\t0\t100000\n",
+                "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
+                "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+            }
+        ),
+        "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
+        "a lab result of another kernel": ledger_with_lab("7.0"),
+        **{
+            name: ledger_of(make_machine(name, folder / name))
+            for name in ("counts that are capped", "without memory or CPUs")
+        },
+    }
+
+
+def reports(special: Mapping[str, Ledger]) -> Iterator[Json]:
+    """Yields the output of `tcptop --json`."""
+    for kernel, phase in ALL:
+        yield as_object(ledger(kernel, phase))
+    yield from map(as_object, special.values())
+
+
+def differences(special: Mapping[str, Ledger]) -> Iterator[Json]:
+    """Yields the output of `tcptop diff --json` for two ledgers."""
+    base, whole = ledger(KERNEL, "base"), ledger(KERNEL, PHASE)
+    pairs = [
+        (ledger(kernel, before), ledger(kernel, after))
+        for kernel, phases in RECORDINGS.items()
+        for before, after in pairwise(phases)
+    ]
+    pairs += [(base, each) for each in special.values()]
+    pairs += [(special[name], whole) for name in ("nothing", "without slabinfo", "counts that are capped")]
+    pairs += [(special["nothing"], special["nothing"]), (special["live"], special["live"])]
+    pairs += [(special["machine one"], special["machine two"]), (whole, ledger("6.12-arm64-16k-4n", "base"))]
+    for before, after in pairs:
+        yield diff_as_object(compare_ledgers(before, after, ("A", "B")))
+
+
+TCP = LabPart("TCP", ("TCP",), 1.0, 2520.0, 1.0, 1.0, 2520.0)
+SMALLER_TCP = LabPart("TCP", ("TCP",), 0.9, 2268.0, 1.0, 1.0, 2520.0)
+UNKNOWN = LabPart("kmalloc-64", ("kmalloc-64",), 1.0, 64.0, 0.999, None, None)
+VECTORS = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.2, 38.0, 0.98, 0.19, 36.5)
+
+
+def lab_state(
+    *parts: LabPart, observed: float = 0.9, ports: int = 1000, vectors: LabPart | None = VECTORS
+) -> StateResult:
+    """A state of a lab result with these parts."""
+    return StateResult(
+        connections=8000,
+        sockets=8000,
+        parts=parts,
+        vectors=vectors,
+        catalogue_bytes=sum(part.catalogue_bytes or 0.0 for part in parts),
+        catalogue_missing=() if vectors else ("LSM socket blob (kmalloc)",),
+        catalogue_counts_vectors=vectors is not None,
+        observer=LabPart("proc_inode_cache", ("proc_inode_cache",), observed, 950 * observed, 0.99, None, None),
+        control_bytes=-1.5,
+        all_rows_bytes=sum(part.bytes for part in parts),
+        other_programs_bytes=-3.25,
+        uncertain_bytes=0.0,
+        local_ports=ports,
+        other_sockets=0,
+    )
+
+
+@cache
+def lab_results() -> list[Json]:
+    """The output of `tcptop lab --json`: two kernels in all states, and two results of one state."""
+    taken_at_unix_s, page_bytes, connections, took_s = 1_795_365_003.7, 4096, 8000, 12.34
+
+    def result(kernel: str | None, ipv6: bool, states: Mapping[str, StateResult]) -> Json:
+        build_id = "ab" * 20 if kernel else None
+        return result_as_json(
+            LabResult(kernel, build_id, taken_at_unix_s, page_bytes, ipv6, connections, took_s, states)
+        )
+
+    return [
+        result("6.18.0", False, {run.key: lab_state(TCP, UNKNOWN) for run in RUNS}),
+        result("6.1.0", False, {run.key: lab_state(SMALLER_TCP) for run in RUNS}),
+        result(None, True, {"close_wait/": lab_state(TCP, observed=-0.1, vectors=None)}),
+        result("6.18.0", False, {"established/few_ports": lab_state(UNKNOWN, ports=0, vectors=None)}),
+    ]
+
+
+def lab_comparisons() -> Iterator[Json]:
+    """Yields the output of `tcptop lab --json --compare` for two lab results."""
+    for first, second in lab_pairs():
+        yield compare_as_json(first, second)
+
+
+def lab_differences() -> Iterator[Json]:
+    """Yields the output of `tcptop diff --json` for two lab results."""
+    for first, second in lab_pairs():
+        yield {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
+
+
+def lab_pairs() -> Iterator[tuple[Json, Json]]:
+    """Yields pairs of lab results."""
+    yield from pairwise(lab_results())
+    yield from pairwise(reversed(lab_results()))
