@@ -1,7 +1,5 @@
 """Tables of the explanation pages: columns of figures, and a last column of text that wraps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
