@@ -6,12 +6,11 @@ import bz2
 import gzip
 import lzma
 import zlib
-from importlib import import_module
 from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 16
 MAX_DICTIONARY_BYTES = 128 << 20
-"""xz -9 takes 65 MiB to unpack; a hostile file may ask for 1.5 GiB."""
+"""xz -9 takes 65 MiB to unpack, zstd --ultra -22 128 MiB; a hostile file may ask for 1.5 GiB and more."""
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
@@ -131,9 +130,8 @@ def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
     if magic.startswith(b"\xfd7zXZ\0"):
         return XzReader(file)
     if magic.startswith(ZSTD_MAGIC):
-        try:
-            reader: Readable = import_module("compression.zstd").ZstdFile(file)
-        except ImportError:
-            raise DamagedArchiveError("Python unpacks zstd from 3.14 on only; unpack it with zstd -d") from None
-        return reader
+        # Imported here: only an archive that is packed with it needs it.
+        from tcptop.hosts.zstd import ZstdReader
+
+        return ZstdReader(file, MAX_DICTIONARY_BYTES)
     return file

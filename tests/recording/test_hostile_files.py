@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
+from tcptop.recording.bundle import SharedFile, load_shared_files
+from tcptop.recording.file_format import EXPECTED_TABLES
+from tcptop.recording.sample_record import BLOCK_SAMPLES, parse_record
 
 from tcptop.accounting import account
 from tcptop.errors import TcptopError
-from tcptop.recording.bundle import SharedFile, load_shared_files
 from tcptop.recording.checksum import MAX_UNPACKED_BYTES, DamagedError, pack, unpack
-from tcptop.recording.file_format import EXPECTED_TABLES
 from tcptop.recording.opening import open_recording
-from tcptop.recording.sample_record import BLOCK_SAMPLES, parse_record
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot
 
