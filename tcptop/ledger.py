@@ -14,7 +14,7 @@ from tcptop.snapshot import StructLayout
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
-"""What a count covers: the whole machine, or one network namespace (`here`); both are possible on some releases."""
+"""Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
 
 
 class NodeCount(NamedTuple):
@@ -167,7 +167,8 @@ class ConnectionCost(NamedTuple):
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    `inuse` and `inuse6` cover one network namespace, `time_wait` what `time_wait_scope` says, the others the machine.
+    The scope of `inuse` and `inuse6` is one network namespace, that of `time_wait` is `time_wait_scope`, that of the
+    others the machine.
     """
 
     inuse: int | None
@@ -209,14 +210,14 @@ class StateCost(NamedTuple):
     outgoing: SocketCost | None
     """A socket that owns its local port; None if only a server's sockets are in this state."""
     unread_fin_bytes: float | None
-    """What a queued FIN adds until the program reads it; None in states without one, or if unknown."""
+    """Bytes of a queued FIN until the program reads it; None in states without one, or if unknown."""
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool
     """Whether `count` is an upper bound."""
     scope: CountScope | None
-    """What `count` covers; None if there is no count."""
+    """The scope of `count`; None if there is no count."""
     note: str
-    """What else is in the count, or why there is none."""
+    """Other sockets in the count, or why there is no count."""
 
 
 class Limit(NamedTuple):
@@ -231,7 +232,7 @@ class Limit(NamedTuple):
     """Sockets that still fit; None if unknown."""
     scope: Literal["machine", "here", "node"]
     note: str
-    """What `headroom_sockets` rests on, or why it is unknown."""
+    """The assumption behind `headroom_sockets`, or why it is unknown."""
 
 
 class Limits(NamedTuple):

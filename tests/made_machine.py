@@ -1,7 +1,7 @@
-"""Machines that nobody lent us, as trees in the kernel's own formats: any nodes, zones and orders around a recording.
+"""Synthetic machines as trees in the kernel's formats: a recording with other nodes, zones and orders.
 
-What is not about nodes (slab caches, sockets, limits) stays that of the recording; what a cache holds is spread over
-the nodes with memory, its total unchanged.
+Slab caches, sockets and limits are those of the recording; the objects of each cache are spread over the nodes with
+memory, with their total unchanged.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from recorded import tree
 
 PAGE_BYTES = 4096
 TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate")
-MOST_COUNTED = 100_000
-"""mm/vmstat.c counts no further since 5.4."""
+MAX_COUNTED = 100_000
+"""Since 5.4 mm/vmstat.c counts no further."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeZone:
-    """A zone by its free blocks of each order; a tenth of it, and 1 000 pages, are not free."""
+    """A zone by its free blocks of each order; a tenth of it and 1 000 more pages are used."""
 
     name: str
     blocks: tuple[int, ...]
@@ -38,56 +38,59 @@ class MadeZone:
 
 @dataclass(frozen=True, slots=True)
 class MadeNode:
-    """A node; one without CPUs has an empty list of them, one without memory has no zones."""
+    """A node. Without CPUs its list of CPUs is empty; without memory it has no zones."""
 
     number: int
     cpu_list: str
     zones: tuple[MadeZone, ...]
 
 
-def falling(orders: int, largest: int) -> tuple[int, ...]:
-    """Free blocks as a machine has them after a while: few of each order, and the rest in the largest."""
+def used_free_blocks(orders: int, largest: int) -> tuple[int, ...]:
+    """Free blocks of a machine in use: few of each order, and `largest` of the highest."""
     return (*(3 * (orders - order) % 7 for order in range(orders - 1)), largest)
 
 
-def usual(number: int, cpu_list: str, largest: int, orders: int = 11) -> MadeNode:
-    """A node with the one zone that most nodes have."""
-    return MadeNode(number, cpu_list, (MadeZone("Normal", falling(orders, largest)),))
+def normal_node(number: int, cpu_list: str, largest: int, orders: int = 11) -> MadeNode:
+    """A node with only zone Normal, as most nodes have."""
+    return MadeNode(number, cpu_list, (MadeZone("Normal", used_free_blocks(orders, largest)),))
 
 
 MACHINES: Mapping[str, tuple[MadeNode, ...]] = {
     "64 nodes": tuple(
-        usual(number, f"{2 * number}-{2 * number + 1}", 900 + 37 * (number % 11)) for number in range(64)
+        normal_node(number, f"{2 * number}-{2 * number + 1}", 900 + 37 * (number % 11)) for number in range(64)
     ),
     "sparse numbers": (
-        usual(0, "0-79", 4_000),
-        usual(8, "80-159", 3_100),
-        # As POWER9 names the memory of its GPUs.
-        MadeNode(252, "", (MadeZone("Movable", falling(11, 2_000)),)),
-        MadeNode(255, "", (MadeZone("Movable", falling(11, 2_048)),)),
+        normal_node(0, "0-79", 4_000),
+        normal_node(8, "80-159", 3_100),
+        # Node numbers of GPU memory on POWER9.
+        MadeNode(252, "", (MadeZone("Movable", used_free_blocks(11, 2_000)),)),
+        MadeNode(255, "", (MadeZone("Movable", used_free_blocks(11, 2_048)),)),
     ),
     "without memory or CPUs": (
-        usual(0, "0-7", 3_000),
+        normal_node(0, "0-7", 3_000),
         MadeNode(1, "8-15", ()),
-        usual(2, "", 3_000),
+        normal_node(2, "", 3_000),
         MadeNode(3, "", ()),
     ),
-    "movable only": (usual(0, "0-7", 500), MadeNode(1, "8-15", (MadeZone("Movable", falling(11, 8_000)),))),
+    "movable only": (
+        normal_node(0, "0-7", 500),
+        MadeNode(1, "8-15", (MadeZone("Movable", used_free_blocks(11, 8_000)),)),
+    ),
     "below its watermark": (
         MadeNode(0, "0-7", (MadeZone("Normal", (4_000, 900, 200, 30, 0, 0, 0, 0, 0, 0, 0)),)),
-        usual(1, "8-15", 3_000),
+        normal_node(1, "8-15", 3_000),
     ),
     "counts that are capped": (
         MadeNode(0, "0-7", (MadeZone("Normal", (1_234_567, 400_000, 100_001, 7, 0, 0, 0, 0, 0, 0, 12_345)),)),
-        usual(1, "8-15", 3_000),
+        normal_node(1, "8-15", 3_000),
     ),
-    "9 orders": (usual(0, "0-3", 900, orders=9), usual(1, "4-7", 700, orders=9)),
-    "14 orders": (usual(0, "0-3", 90, orders=14), usual(1, "4-7", 70, orders=14)),
+    "9 orders": (normal_node(0, "0-3", 900, orders=9), normal_node(1, "4-7", 700, orders=9)),
+    "14 orders": (normal_node(0, "0-3", 90, orders=14), normal_node(1, "4-7", 70, orders=14)),
 }
 
 
 def make_machine(machine: str, into: Path, kernel: str = "6.1-4n", phase: str = "established") -> Path:
-    """Writes the tree of a machine, and gives its folder."""
+    """Write the tree of a machine and return its folder."""
     nodes = MACHINES[machine]
     folder = Path(shutil.copytree(tree(kernel, phase), into, symlinks=True))
     (folder / "proc/buddyinfo").write_text(buddyinfo(nodes))
@@ -110,7 +113,7 @@ def make_machine(machine: str, into: Path, kernel: str = "6.1-4n", phase: str = 
 
 
 def buddyinfo(nodes: Sequence[MadeNode]) -> str:
-    """As frag_show_print() in mm/vmstat.c prints it."""
+    """/proc/buddyinfo as frag_show_print() in mm/vmstat.c prints it."""
     return "".join(
         f"Node {node.number}, zone {zone.name:>8} {''.join(f'{count:6} ' for count in zone.blocks)}\n"
         for node in nodes
@@ -119,7 +122,7 @@ def buddyinfo(nodes: Sequence[MadeNode]) -> str:
 
 
 def pagetypeinfo(nodes: Sequence[MadeNode]) -> str:
-    """As pagetypeinfo_show() in mm/vmstat.c prints it: both tables for each node that has memory."""
+    """/proc/pagetypeinfo as pagetypeinfo_show() in mm/vmstat.c prints it: both tables for each node with memory."""
     orders = max(len(zone.blocks) for node in nodes for zone in node.zones)
     block_order = min(9, orders - 1)
     texts: list[str] = []
@@ -130,7 +133,7 @@ def pagetypeinfo(nodes: Sequence[MadeNode]) -> str:
         texts.append(f"{'Free pages count per migrate type at order':<43} ")
         texts.append("".join(f"{order:6} " for order in range(orders)) + "\n")
         texts += [
-            f"Node {node.number:4}, zone {zone.name:>8}, type {each:>12} {''.join(map(counted, blocks))}\n"
+            f"Node {node.number:4}, zone {zone.name:>8}, type {each:>12} {''.join(map(capped_count, blocks))}\n"
             for zone in node.zones
             for each, blocks in by_type(zone).items()
         ]
@@ -144,13 +147,13 @@ def pagetypeinfo(nodes: Sequence[MadeNode]) -> str:
     return "".join(texts)
 
 
-def counted(blocks: int) -> str:
-    """A count as the kernel prints one that it may have given up at."""
-    return f"{'>' if blocks > MOST_COUNTED else ''}{min(blocks, MOST_COUNTED):6} "
+def capped_count(blocks: int) -> str:
+    """A count as the kernel prints it, with `>` at the cap."""
+    return f"{'>' if blocks > MAX_COUNTED else ''}{min(blocks, MAX_COUNTED):6} "
 
 
 def by_type(zone: MadeZone) -> dict[str, tuple[int, ...]]:
-    """A zone's blocks by migrate type: a third of the small ones is unmovable, but nothing in a movable zone."""
+    """A zone's blocks by migrate type: a third of the small ones is Unmovable, except in zone Movable."""
     movable_zone = zone.name == "Movable"
     unmovable = tuple(0 if movable_zone or order > 3 else count // 3 for order, count in enumerate(zone.blocks))
     none = (0,) * len(zone.blocks)
@@ -159,7 +162,7 @@ def by_type(zone: MadeZone) -> dict[str, tuple[int, ...]]:
 
 
 def zoneinfo(nodes: Sequence[MadeNode]) -> str:
-    """As zoneinfo_show_print() in mm/vmstat.c prints it, without the statistics."""
+    """/proc/zoneinfo as zoneinfo_show_print() in mm/vmstat.c prints it, without the statistics."""
     texts = []
     for node in nodes:
         for zone in node.zones:
@@ -182,7 +185,7 @@ def zoneinfo(nodes: Sequence[MadeNode]) -> str:
 
 
 def write_meminfo(file: Path, total_kib: int) -> None:
-    """Puts the machine's memory in, of which nearly all is free."""
+    """Write the machine's memory into a meminfo, nine tenths of it free."""
     amounts = {"MemTotal": total_kib, "MemFree": total_kib * 9 // 10, "MemAvailable": total_kib * 9 // 10}
     lines = [
         f"{name}:{amounts.get(name, 0):>15} kB\n" if name in amounts else f"{name}:{rest}"
@@ -192,7 +195,7 @@ def write_meminfo(file: Path, total_kib: int) -> None:
 
 
 def spread(total: int, nodes: Sequence[MadeNode]) -> str:
-    """A count by node, as show_slab_objects() in mm/slub.c prints it: nodes that hold nothing are left out."""
+    """A count per node, as show_slab_objects() in mm/slub.c prints it: nodes with 0 are left out."""
     holding = [node.number for node in nodes if any(zone.name != "Movable" for zone in node.zones)]
     shares = [total * (at + 1) // len(holding) - total * at // len(holding) for at in range(len(holding))]
     texts = [f" N{number}={share}" for number, share in zip(holding, shares, strict=True) if share]

@@ -1,4 +1,4 @@
-"""The recordings as tests take them: read the way tcptop reads them, and as plain text to hold its answers against."""
+"""The recordings for tests: read as tcptop reads them, and as plain text to compare its figures with."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ each_kernel = pytest.mark.parametrize("kernel", RECORDINGS)
 
 
 def tree(kernel: str, phase: str) -> Path:
-    """The folder that holds `proc` and `sys` of a recording."""
+    """The folder of a recording, with `proc` and `sys` in it."""
     return FOLDER / kernel / phase
 
 
 def text(kernel: str, phase: str, path: str) -> str:
-    """A file of a recording."""
+    """The text of a file of a recording."""
     return (tree(kernel, phase) / path).read_text()
 
 
 def snapshot_of(root: Path) -> Snapshot:
-    """One look at a saved tree, as a report takes it."""
+    """The Snapshot of a saved tree, taken as a report does."""
     host = FolderHost(str(root))
     try:
         return take_snapshot(host)
@@ -67,12 +67,12 @@ def snapshot_of(root: Path) -> Snapshot:
 
 
 def ledger_of(root: Path) -> Ledger:
-    """Every figure of a saved tree."""
+    """The Ledger of a saved tree."""
     return account(snapshot_of(root))
 
 
 def take_snapshot(host: Host) -> Snapshot:
-    """One look at a host, as a report takes it."""
+    """The Snapshot of a host, taken as a report does."""
     sampler = Sampler(host, kernel_sources(), monotonic=lambda: 0.0)
     read_due(sampler)
     return sampler.snapshot()
@@ -80,23 +80,23 @@ def take_snapshot(host: Host) -> Snapshot:
 
 @cache
 def snapshot(kernel: str, phase: str) -> Snapshot:
-    """One look at a recording."""
+    """The Snapshot of a recording; computed once."""
     return snapshot_of(tree(kernel, phase))
 
 
 @cache
 def ledger(kernel: str, phase: str) -> Ledger:
-    """Every figure of a recording."""
+    """The Ledger of a recording; computed once."""
     return account(snapshot(kernel, phase))
 
 
 def copy_recording(kernel: str, phase: str, destination: Path) -> Path:
-    """A copy of a recording that a test may change."""
+    """Copy a recording, so that a test may change it; returns the folder of the copy."""
     return Path(shutil.copytree(tree(kernel, phase), destination / f"{kernel}-{phase}", symlinks=True))
 
 
 def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Puts files below a folder; `proc` is there in any case."""
+    """Write files below a folder and return the folder; `proc` is always created."""
     (root / "proc").mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
         target = root / path
@@ -106,7 +106,7 @@ def write_tree(root: Path, files: Mapping[str, str | bytes]) -> Path:
 
 
 def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
-    """Makes /sys/kernel/slab as SLUB does: a folder for each cache or group, and links to the groups."""
+    """Create /sys/kernel/slab as SLUB does: a folder for each cache or group, and links to the groups."""
     slab = root / "sys/kernel/slab"
     for folder, names in folders.items():
         (slab / folder).mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def link_caches(root: Path, folders: Mapping[str, Sequence[str]]) -> None:
 
 
 def cuts(whole: str, step: int = 1) -> Iterator[tuple[int, str]]:
-    """The beginnings of a file up to every step-th byte, and up to every line's end and the byte before it."""
+    """Prefixes of a file: up to every step-th byte, every end of a line, and the byte before that."""
     ends = {end + more for end, character in enumerate(whole) if character == "\n" for more in (0, 1)}
     for end in sorted({*range(0, len(whole), step), *ends} - {len(whole)}):
         yield end, whole[:end]
@@ -123,7 +123,7 @@ def cuts(whole: str, step: int = 1) -> Iterator[tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of slabinfo, read by the tests' own few lines."""
+    """A line of slabinfo, parsed independently of tcptop."""
 
     active: int
     objects: int
@@ -138,7 +138,7 @@ class Row:
 
 
 def slab_rows(slabinfo: str) -> dict[str, Row]:
-    """Every row of a slabinfo 2.1 whose names hold no space, by name."""
+    """Every row of a slabinfo 2.1, by name; names must be unique and without spaces."""
     found: dict[str, Row] = {}
     for line in slabinfo.splitlines()[2:]:
         match = re.fullmatch(
@@ -151,7 +151,7 @@ def slab_rows(slabinfo: str) -> dict[str, Row]:
 
 
 def row_of(kernel: str, phase: str, cache: str) -> str | None:
-    """The slabinfo row that counts a cache, found through the links; None where the kernel has no such cache."""
+    """The slabinfo row that counts a cache, found through the links; None if the kernel has no such cache."""
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     if cache in rows:
         return cache
@@ -176,14 +176,14 @@ SAVED = Identity(live=False, page_size_bytes=None, place=None, net_namespace=Non
 
 @dataclass
 class MemoryHost:
-    """A host whose files are given: bytes, or the error that reading them ends in."""
+    """A host with the given files: their bytes, or the error that reading them raises."""
 
     files: Mapping[str, bytes | OSError] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     identity: Identity = SAVED
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Gives what was put in; what was not, is not there."""
+        """Reads the given files; any other is missing."""
         found = [(path, self.files.get(path, FileNotFoundError(2, "No such file or directory"))) for path in paths]
         return [
             FileRead(path, None, data, 1) if isinstance(data, OSError) else FileRead(path, data, None, 1)
@@ -191,14 +191,14 @@ class MemoryHost:
         ]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists what was put in."""
+        """Lists the given folders; any other is missing."""
         if path in self.folders:
             return FolderRead(path, self.folders[path], None, 1)
         return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls it."""
+        """Makes the call."""
         return call()
 
     def close(self) -> None:
-        """Holds nothing."""
+        """Does nothing."""

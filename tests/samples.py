@@ -99,7 +99,7 @@ def recording_at(path: Path) -> Iterator[Recording]:
 
 
 def assert_same_snapshot(replayed: Snapshot, live: Snapshot) -> None:
-    """Asserts that two snapshots are equal; otherwise names the first field, so usually the first source, that differs."""
+    """Asserts that two snapshots are equal; else the message names the first source, or other field, that differs."""
     for name, one, other in zip(Snapshot._fields, replayed, live, strict=True):
         assert one == other, name
     assert replayed == live

@@ -1,6 +1,6 @@
-"""Files of machines that nobody here has: published in mails, bug reports and repositories, and kept beside this one.
+"""Kernel files of machines that others published in mails, bug reports and repositories.
 
-The corpus is not part of the repository; without it these tests say so and do nothing.
+The corpus is not part of the repository; without it these tests are skipped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DAMAGED = {
     "slab-2.4-v1.1-smp": {"slabinfo": "strange"},
     "slab-2.4.19-v1.1-stats": {"slabinfo": "strange"},
     "termtrunc-pagetypeinfo": {"pagetypeinfo": "cut"},
-    "beats-pagetypeinfo-2": {"pagetypeinfo": "cut"},  # without the line break at its end
+    "beats-pagetypeinfo-2": {"pagetypeinfo": "cut"},  # without its last line break
     "debian-5.10-empty-files": {
         "slabinfo": "empty",
         "pagetypeinfo": "empty",
@@ -80,7 +80,7 @@ def test_every_tree_has_a_ledger_and_both_reports(name: str) -> None:
 
 
 @each_tree
-def test_each_file_is_read_in_full_or_is_what_is_known_to_be_wrong_with_it(name: str) -> None:
+def test_each_file_is_read_completely_or_has_the_known_damage(name: str) -> None:
     seen = snapshot(name)
     for source, path in FILES.items():
         reading: Reading[object] = getattr(seen, source)
@@ -90,7 +90,7 @@ def test_each_file_is_read_in_full_or_is_what_is_known_to_be_wrong_with_it(name:
 
 
 @each_tree
-def test_no_line_of_a_sound_file_is_lost(name: str) -> None:
+def test_no_line_of_an_undamaged_file_is_lost(name: str) -> None:
     seen, damaged = snapshot(name), DAMAGED.get(name, {})
     for source in ("buddyinfo", "pagetypeinfo", "zoneinfo", "slabinfo"):
         path = CORPUS / name / FILES[source]
@@ -114,7 +114,7 @@ def test_no_line_of_a_sound_file_is_lost(name: str) -> None:
     ("name", "version"),
     [("slab-2.2.19-v1.0", "1.0"), ("slab-2.4-v1.1-smp", "1.1"), ("slab-2.4.19-v1.1-stats", "1.1")],
 )
-def test_slabinfo_of_the_2_2_and_2_4_kernels_is_refused_by_its_version(name: str, version: str) -> None:
+def test_slabinfo_of_the_2_2_and_2_4_kernels_is_rejected_by_its_version(name: str, version: str) -> None:
     reading = snapshot(name).slabinfo
     assert (reading.state, reading.value) == ("strange", None)
     assert reading.reason is not None
@@ -128,7 +128,7 @@ def test_slabinfo_2_0_with_statistics() -> None:
     assert (row.active_objects, row.objects, row.object_bytes, row.objects_per_slab, row.slabs) == (10, 12, 1216, 3, 4)
 
 
-def test_slabinfo_of_the_slab_allocator_names_no_page_size() -> None:
+def test_slabinfo_of_the_slab_allocator_gives_no_page_size() -> None:
     value = slabinfo("molgen-5.4.54-slab")
     assert any(row.tunables_limit for row in value.rows)
     ledger = ledger_of(CORPUS / "molgen-5.4.54-slab")
@@ -145,11 +145,11 @@ def test_slabinfo_of_the_slab_allocator_names_no_page_size() -> None:
         ("debian-5.10-empty-files", 4096),
     ],
 )
-def test_the_page_size_comes_from_whatever_of_the_tree_tells_it(name: str, size: int | None) -> None:
+def test_the_page_size_follows_from_any_file_that_implies_it(name: str, size: int | None) -> None:
     assert ledger_of(CORPUS / name).host.page_size_bytes == size
 
 
-def test_empty_files_are_empty_and_what_they_would_tell_is_unknown() -> None:
+def test_figures_of_empty_files_are_unknown() -> None:
     ledger = ledger_of(CORPUS / "debian-5.10-empty-files")
     assert ledger.sources["slabinfo"].state == "empty"
     assert ledger.caches == ()
@@ -160,7 +160,7 @@ def test_empty_files_are_empty_and_what_they_would_tell_is_unknown() -> None:
     assert ledger.nodes[0].zones[0].migrate_types is None
 
 
-def test_a_table_that_a_terminal_cut_keeps_orders_0_to_9_and_says_so() -> None:
+def test_a_table_cut_by_a_terminal_keeps_orders_0_to_9_and_says_so() -> None:
     reading = snapshot("termtrunc-pagetypeinfo").pagetypeinfo
     assert reading.state == "cut"
     assert reading.reason is not None
@@ -219,20 +219,20 @@ def test_nodes_with_gaps_in_their_numbers_and_only_movable_memory() -> None:
         ("centos7.6-2node-buddy", 11, 2),
     ],
 )
-def test_there_are_as_many_orders_and_nodes_as_the_machine_had(name: str, orders: int, nodes: int) -> None:
+def test_all_orders_and_nodes_of_the_machine_are_read(name: str, orders: int, nodes: int) -> None:
     value = buddyinfo(name)
     assert {len(area.blocks) for area in value.areas} == {orders}
     assert len({area.node for area in value.areas}) == nodes
 
 
-def test_migrate_types_of_vendors_are_taken_as_they_are_named() -> None:
+def test_migrate_types_of_vendors_keep_their_names() -> None:
     value = pagetypeinfo("huawei-mirror-2node-pagetypeinfo")
     types = list(dict.fromkeys(area.migrate_type for area in value.areas))
     assert types.index("Reclaimable") < types.index("Movable")
     assert {"Mirror", "Reserve"} <= set(types)
 
 
-def test_a_node_without_a_list_of_cpus_and_a_wrapped_negative_beside_its_memory() -> None:
+def test_a_node_without_cpulist_and_with_a_wrapped_negative_amount() -> None:
     nodes = ledger_of(CORPUS / "ppc64-2.6.16-memoryless-sysfs").nodes
     assert [(node.node, node.cpus) for node in nodes] == [(0, None), (1, None)]
     assert all(node.memory_bytes is None or 0 <= node.memory_bytes < 1 << 50 for node in nodes)

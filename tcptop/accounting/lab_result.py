@@ -1,4 +1,4 @@
-"""What accounting takes from a saved result of `tcptop lab`: facts about a kernel that none of its files shows."""
+"""Facts about a kernel that none of its files shows, from a saved result of `tcptop lab`."""
 
 from __future__ import annotations
 

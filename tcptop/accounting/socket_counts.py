@@ -53,7 +53,7 @@ def _in_use(line: CacheLine) -> int | None:
 
 
 def _time_wait_scope(release: tuple[int, int] | None) -> CountScope:
-    """What sockstat's `tw` covers: the machine up to 4.8, one network namespace since 4.13."""
+    """The scope of sockstat's `tw`: the machine up to 4.8, one network namespace since 4.13."""
     may_be_here, is_here = TIME_WAIT_PER_NAMESPACE
     if release is None or release >= is_here:
         return "here"

@@ -25,7 +25,7 @@ class Change:
     before_bound: Bound = "exact"
     after_bound: Bound = "exact"
     note: str = ""
-    """What the figure covers, as `machine` or `here`."""
+    """The scope of the figure, as `machine` or `here`."""
 
     @property
     def increase(self) -> float | None:
@@ -234,7 +234,7 @@ class LedgerDifference:
     before: ComparedInput
     after: ComparedInput
     unlike: tuple[str, ...]
-    """What shows that the two are not one kernel on one machine: `kernel`, `page size`, `machine`, `number of CPUs`."""
+    """Properties of kernel and machine that differ: `kernel`, `page size`, `machine`, `number of CPUs`."""
     sockets: tuple[Change, ...]
     """All figures, changed or not."""
     connection: tuple[Change, ...]

@@ -1,4 +1,4 @@
-"""A tar archive of a saved tree as a host: read once, in its own order; nothing is unpacked to disk."""
+"""Host for a tar archive of a saved tree. The archive is read once, in order; nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MAX_KEPT_BYTES = 128 << 20
 MAX_KEPT_ENTRIES = 200_000
 MAX_PATH_CHARACTERS = 4096
 
-CUT_OFF = "not in what is left of the archive, which is cut off"
+CUT_OFF = "not in the part of the archive that is left: it is cut off"
 
 
 class ArchiveHost:
-    """Answers from the files of an archive that a source may ask for, kept in memory."""
+    """Host that keeps in memory those files of an archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
-        """Reads the archive, plain or packed with gzip, bzip2 or xz (zstd where Python can).
+        """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
 
-        `wanted_paths` are patterns of what to keep, as in `Source.paths`.
+        `wanted_paths` are patterns of the paths to keep, as in `Source.paths`.
 
         Raises:
-            OSError: with one line that says why it cannot be taken for a saved tree.
+            OSError: with the reason in one line, if it is not an archive of a saved tree.
         """
         self.top, self._tree = _read_archive(path, WantedPaths(wanted_paths))
         self.identity = Identity(
@@ -43,11 +43,11 @@ class ArchiveHost:
         )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Gives what was kept of each path."""
+        """Returns the kept file at each path."""
         return [self._read(path) for path in paths]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists what was kept of a folder, with the targets of its links."""
+        """Lists the kept names in a folder, with the targets of links."""
         started = time.perf_counter_ns()
         try:
             return FolderRead(path, self._tree.list_folder(path), None, _micros_since(started))
@@ -55,11 +55,11 @@ class ArchiveHost:
             return FolderRead(path, None, error, _micros_since(started))
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls it, here and now."""
+        """Calls `call` directly."""
         return call()
 
     def close(self) -> None:
-        """Holds nothing open."""
+        """Does nothing: the archive is already closed."""
 
     def _read(self, path: str) -> FileRead:
         started = time.perf_counter_ns()
@@ -70,10 +70,10 @@ class ArchiveHost:
 
 
 def _read_archive(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
-    """The top folder's name (empty where there is none), and the files; raises OSError in one line."""
+    """The name of the folder at the top (empty if none), and the kept files; raises OSError with one line."""
     tree = MemoryTree()
     reader = _Reader(tree, wanted)
-    # O_NONBLOCK: a named pipe must not hold the reader.
+    # O_NONBLOCK: opening a named pipe must not block.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb") as file:  # noqa: PTH123
         status = os.fstat(descriptor)
@@ -94,20 +94,20 @@ def _read_archive(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
 
 
 class _Reader:
-    """Decides what of the members is kept."""
+    """Adds the wanted members of an archive to a tree."""
 
     def __init__(self, tree: MemoryTree, wanted: WantedPaths) -> None:
         self._tree = tree
         self._wanted = wanted
         self.top: str | None = None
         self.has_proc_file = False
-        """Whether any file of /proc is there."""
+        """Whether a kept file is below /proc."""
 
     def add_if_wanted(self, member: Member, members: TarMembers) -> None:
-        """Keeps the member if a source may ask for it.
+        """Adds a member to the tree if a source may ask for it.
 
         Raises:
-            DamagedArchiveError: where there is too much of it, or a second tree.
+            DamagedArchiveError: if the tree grows too large, or the archive contains a second tree.
         """
         place = self._split_name(member.name)
         if place is None:
@@ -147,7 +147,7 @@ class _Reader:
         self.has_proc_file = self.has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
-        """The file that a hard link names, which an archive holds before it."""
+        """The file that a hard link names; it precedes the link in the archive."""
         place = self._split_name(target)
         if place is not None and place[0] == self.top and self._wanted.matches(place[1]):
             try:
@@ -157,7 +157,7 @@ class _Reader:
         return OSError(errno.EXDEV, "a hard link to a file that is not kept here")
 
     def _split_name(self, name: str) -> tuple[str, str] | None:
-        """The top folder and the path below it that a name means; None where it is part of no saved tree."""
+        """The folder at the top and the path below it of a member's name; None if it is not part of a saved tree."""
         if len(name) > MAX_PATH_CHARACTERS:
             return None
         parts = [part for part in name.split("/") if part not in ("", ".")]

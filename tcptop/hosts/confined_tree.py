@@ -1,7 +1,6 @@
-"""A folder that nothing below it leads out of: paths are walked one name at a time, and links followed by hand.
+"""Opens files below a root without leaving it: walks paths name by name and follows symbolic links itself.
 
-realpath() will not do: a process's root (/proc/PID/root) reads as a link to `/` in that process's own view, and what it
-would give is this machine's root.
+realpath() cannot be used: /proc/PID/root reads as a link to `/`, which realpath() resolves to this machine's root.
 """
 
 from __future__ import annotations
@@ -11,32 +10,32 @@ import os
 import stat
 
 MAX_LINKS = 20
-LEADS_OUT = "a link leads out of the folder given with --root"
+LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
 class ConfinedTree:
-    """Opens files and folders below a root, whatever links a saved or a foreign tree may hold."""
+    """Opens files and folders below a root; links in a saved or foreign tree cannot lead outside it."""
 
     def __init__(self, root: str) -> None:
-        """Opens the root itself; raises OSError where that is not a folder that can be entered."""
+        """Opens the root; raises OSError if it is not a folder or may not be entered."""
         self._root = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def open_file(self, path: str) -> int:
-        """A descriptor to read a file from.
+        """A descriptor for reading a file.
 
         Raises:
-            OSError: when it is not there, may not be read, is no regular file, or a link leads out.
+            OSError: if it does not exist, may not be read, is not a regular file, or a link points outside the root.
         """
         folder, name = self._walk(path)
         try:
-            # O_NONBLOCK: a named pipe in a hostile tree must not hold the reader.
+            # O_NONBLOCK: opening a named pipe in a hostile tree must not block.
             flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
             return require_regular(os.open(name, flags, dir_fd=folder))
         finally:
             os.close(folder)
 
     def open_folder(self, path: str) -> int:
-        """A descriptor to list a folder from; raises OSError as `open_file` does."""
+        """A descriptor for listing a folder; raises OSError as `open_file` does."""
         folder, name = self._walk(path)
         try:
             return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
@@ -44,13 +43,13 @@ class ConfinedTree:
             os.close(folder)
 
     def close(self) -> None:
-        """Closes the root; again does nothing."""
+        """Closes the root; may be called again."""
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
 
     def _walk(self, path: str) -> tuple[int, str]:
-        """The folder that holds what a path means, and its name there; neither the folder nor the name is a link."""
+        """A descriptor of the folder that a path resolves into, and the name there; the name is not a link."""
         names = _names(path)
         folders = [os.dup(self._root)]
         links = 0
@@ -81,7 +80,7 @@ class ConfinedTree:
 
 
 def require_regular(descriptor: int) -> int:
-    """The descriptor, if it is one of a regular file; else it is closed, and OSError raised."""
+    """Returns the descriptor of a regular file; closes any other and raises OSError."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file")

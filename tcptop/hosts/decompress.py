@@ -1,4 +1,4 @@
-"""The bytes of a file, unpacked as they are read: never more of them in memory, or in all, than an honest file has."""
+"""Decompresses gzip, bzip2, xz and zstd as a stream, with bounds on memory and on the decompressed size."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 16
 MAX_DICTIONARY_BYTES = 128 << 20
-"""xz -9 takes 65 MiB to unpack, zstd --ultra -22 128 MiB; a hostile file may ask for 1.5 GiB and more."""
+"""Memory for decompressing: xz -9 needs 65 MiB, zstd --ultra -22 128 MiB; a hostile file may demand more than 1 GiB."""
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Reports full of logs pack to a hundredth at best. Any file may unpack to `ALWAYS_ALLOWED_BYTES`."""
+"""Highest decompression ratio above `ALWAYS_ALLOWED_BYTES`; reports full of logs reach 100."""
 MAX_UNPACKED_BYTES = 32 << 30
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class DamagedArchiveError(Exception):
-    """What is wrong with an archive, in words."""
+    """Error with the reason why an archive cannot be read."""
 
 
 class CutArchiveError(Exception):
-    """An archive ends before its end."""
+    """Error raised when an archive is cut off."""
 
 
 class Readable(Protocol):
-    """What gives bytes."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Up to so many bytes; none at the end."""
+        """At most `size` bytes; none at the end."""
         ...
 
 
 class UnpackedStream:
-    """Reads forward only, through whatever the file is packed with."""
+    """Reads a plain or compressed file, forward only."""
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
-        """Takes a file at its beginning, and its size.
+        """Takes a file at its beginning, and its size in bytes.
 
         Raises:
-            DamagedArchiveError: when it is packed in a way that cannot be unpacked here.
+            DamagedArchiveError: if this Python has no decompressor for it.
         """
         magic = file.read(6)
         file.seek(0)
         self._source = _open_unpacker(magic, file)
-        self._most_bytes = min(MAX_UNPACKED_BYTES, max(ALWAYS_ALLOWED_BYTES, packed_bytes * MAX_RATIO))
+        self._max_bytes = min(MAX_UNPACKED_BYTES, max(ALWAYS_ALLOWED_BYTES, packed_bytes * MAX_RATIO))
         self._read_bytes = 0
 
     def read(self, size_bytes: int) -> bytes:
-        """So many bytes; fewer only at the end.
+        """Exactly `size_bytes` bytes; fewer only at the end.
 
         Raises:
-            CutArchiveError: when the packed bytes end too early.
-            DamagedArchiveError: when they are damaged, or unpack to more than is sane.
+            CutArchiveError: if the compressed data end too early.
+            DamagedArchiveError: if they are damaged, or decompress to more than the bounds.
         """
         pieces: list[bytes] = []
         missing = size_bytes
@@ -69,7 +69,7 @@ class UnpackedStream:
         return b"".join(pieces)
 
     def skip(self, size_bytes: int) -> None:
-        """Passes over so many bytes; raises as `read` does, and CutArchiveError where there are fewer."""
+        """Skips `size_bytes` bytes; raises as `read` does, and CutArchiveError if there are fewer."""
         while size_bytes:
             piece = self._read_some(min(size_bytes, CHUNK_BYTES))
             if not piece:
@@ -77,13 +77,13 @@ class UnpackedStream:
             size_bytes -= len(piece)
 
     def drain(self) -> None:
-        """Reads to the end, where the checksums are; raises as `read` does."""
+        """Reads to the end, so that the checksums there are checked; raises as `read` does."""
         while self._read_some(CHUNK_BYTES):
             pass
 
-    def _read_some(self, most: int) -> bytes:
+    def _read_some(self, max_bytes: int) -> bytes:
         try:
-            piece = self._source.read(most)
+            piece = self._source.read(max_bytes)
         except EOFError:
             raise CutArchiveError from None
         except MemoryError:
@@ -91,20 +91,20 @@ class UnpackedStream:
         except (OSError, zlib.error, lzma.LZMAError, ValueError) as error:
             raise DamagedArchiveError(f"it is damaged: {error}") from None
         self._read_bytes += len(piece)
-        if self._read_bytes > self._most_bytes:
-            raise DamagedArchiveError(f"it unpacks to more than {self._most_bytes >> 20} MiB, far beyond its own size")
+        if self._read_bytes > self._max_bytes:
+            raise DamagedArchiveError(f"it unpacks to more than {self._max_bytes >> 20} MiB, far beyond its own size")
         return piece
 
 
 class XzReader:
-    """An xz file, one or several streams, in bounded memory: lzma.LZMAFile takes what memory the file asks for."""
+    """Decompresses an xz file of one or more streams in bounded memory; lzma.LZMAFile has no memory limit."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._decoder = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
 
     def read(self, size: int, /) -> bytes:
-        """Some bytes, no more than `size`; none at the end. Raises EOFError where the file ends early."""
+        """At most `size` bytes; none at the end. Raises EOFError if the file is cut off."""
         while True:
             if self._decoder.eof:
                 rest = (self._decoder.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
@@ -130,7 +130,7 @@ def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
     if magic.startswith(b"\xfd7zXZ\0"):
         return XzReader(file)
     if magic.startswith(ZSTD_MAGIC):
-        # Imported here: only an archive that is packed with it needs it.
+        # Imported here: it takes time, and few archives need it.
         from tcptop.hosts.zstd import ZstdReader
 
         return ZstdReader(file, MAX_DICTIONARY_BYTES)

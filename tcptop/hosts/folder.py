@@ -1,7 +1,6 @@
-"""The files below a folder: this machine's own root, another procfs (a container's /host), or a saved tree.
+"""Host that reads files below a folder: this machine's root, another procfs (a container's /host), a saved tree.
 
-Nothing here ever waits for anything but the kernel: the coroutines run through without a suspension, so a caller
-without an event loop can drive them.
+Its coroutines block in the kernel and never suspend, so `run_sync` can run them without an event loop.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from tcptop.hosts.confined_tree import ConfinedTree, require_regular
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 
 MAX_FILE_BYTES = 16 << 20
-"""No kernel file that tcptop reads comes near this; a hostile saved tree may hold anything."""
+"""Far above the kernel files that tcptop reads; a bound for hostile saved trees."""
 
 MAX_FOLDER_NAMES = 20_000
 
@@ -25,7 +24,7 @@ CHUNK_BYTES = 1 << 16
 def is_on_procfs(folder: str) -> bool:
     """Whether the folder is on a mounted procfs, by /proc/self/mountinfo."""
     try:
-        device = os.stat(folder).st_dev  # noqa: PTH116 (this module is about paths as the kernel sees them)
+        device = os.stat(folder).st_dev  # noqa: PTH116
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
             number = f"{os.major(device)}:{os.minor(device)}"
             return any(
@@ -38,7 +37,7 @@ def is_on_procfs(folder: str) -> bool:
 
 
 def is_same_folder(one: str, other: str) -> bool:
-    """Whether two paths are one folder; False where either cannot be asked."""
+    """Whether two paths are the same folder; False if either cannot be read."""
     try:
         return os.path.samefile(one, other)  # noqa: PTH121
     except OSError:
@@ -46,23 +45,23 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost:
-    """Reads below `root`. Descriptors stay open, and every read starts again at the beginning of the file."""
+    """Reads below `root`. Descriptors stay open; every read starts at the beginning of the file."""
 
     def __init__(self, root: str = "/") -> None:
-        """Takes the folder that holds `proc` and `sys`.
+        """Takes the folder that contains `proc` and `sys`.
 
         Raises:
-            OSError: when the folder does not exist or may not be read.
+            OSError: if the folder does not exist or may not be read.
         """
         self._root = os.path.abspath(root)  # noqa: PTH100 (a link stays one: see ConfinedTree)
         os.listdir(self._root)  # noqa: PTH208
         proc = f"{self._root.rstrip('/')}/proc"
-        # The same root may have another /proc, in another mount namespace.
+        # In another mount namespace the same root may have another /proc.
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
         live = own or is_on_procfs(proc)
-        # Below another root, /proc/net would be the reader's own namespace; pid 1's is that of the host.
+        # Below another root, /proc/net shows the reader's network namespace; /proc/1/net shows the host's.
         self._net_of_init = live and not own
         self.identity = Identity(
             live=live,
@@ -83,8 +82,8 @@ class FolderHost:
             entries: dict[str, str | None] = {}
             folder = self._open_folder(path)
             try:
-                with os.scandir(folder) as found:
-                    for entry in found:
+                with os.scandir(folder) as scanned:
+                    for entry in scanned:
                         is_link = entry.is_symlink()
                         entries[entry.name] = os.readlink(entry.name, dir_fd=folder) if is_link else None
                         if len(entries) >= MAX_FOLDER_NAMES:
@@ -96,7 +95,7 @@ class FolderHost:
         return FolderRead(path, entries, None, _micros_since(started))
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls it, here and now."""
+        """Calls `call` directly."""
         return call()
 
     def close(self) -> None:
@@ -116,14 +115,14 @@ class FolderHost:
         return FileRead(path, data, None, _micros_since(started))
 
     def _read_bytes(self, path: str) -> bytes:
-        kept = self._descriptors.get(path)
-        if kept is not None:
+        open_descriptor = self._descriptors.get(path)
+        if open_descriptor is not None:
             try:
-                return _read_whole(kept)
+                return _read_whole(open_descriptor)
             except OSError:
-                # The file behind the descriptor went away (a destroyed slab cache) or cannot seek (lxcfs).
+                # The file no longer exists (a destroyed slab cache) or cannot seek (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
-                    os.close(kept)
+                    os.close(open_descriptor)
         descriptor = self._open(path)
         try:
             data = _read_whole(descriptor)
@@ -135,7 +134,7 @@ class FolderHost:
             finally:
                 os.close(descriptor)
         if self._descriptors.setdefault(path, descriptor) != descriptor:
-            os.close(descriptor)  # another thread opened the same path meanwhile
+            os.close(descriptor)  # another thread has opened the same path
         return data
 
     def _open(self, path: str) -> int:
@@ -155,7 +154,7 @@ class FolderHost:
 
 
 def _read_whole(descriptor: int) -> bytes:
-    """Everything from the file's beginning; seq_file hands out at most a page or so at each call."""
+    """The whole file; the loop is needed because seq_file returns about a page at each call."""
     chunks: list[bytes] = []
     size = 0
     while chunk := os.pread(descriptor, CHUNK_BYTES, size):
@@ -176,7 +175,7 @@ def _read_stream(descriptor: int) -> bytes:
 
 
 def _as_os_error(error: OSError | ValueError) -> OSError:
-    """A path that no system call takes (a NUL in it) is as absent as one that is not there."""
+    """The error as an OSError: a path with a NUL raises ValueError."""
     return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
 
 

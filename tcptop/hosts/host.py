@@ -1,4 +1,4 @@
-"""What every host can do: hand over the bytes of paths, the names in a folder, and the targets of links."""
+"""The interface of hosts, which read files and list folders, and the answers that they return."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Answer = TypeVar("Answer")
 
 
 class FileRead(NamedTuple):
-    """The bytes of one path, or the error that the kernel gave instead, and what asking took.
+    """The bytes at one path or the kernel's error, and the CPU time of the read in microseconds.
 
-    By the CPU time of the thread that asked: what it waits for its turn, in the interpreter or on a busy machine, harms
-    nobody, and would count as much again as a long walk below a lock.
+    CPU time of the reading thread, not elapsed time: waiting for the interpreter or on a busy machine costs the kernel
+    nothing, and would look like a long walk under a lock.
     """
 
     path: str
@@ -22,7 +22,7 @@ class FileRead(NamedTuple):
 
 
 class FolderRead(NamedTuple):
-    """The names in one folder with the targets of those that are links (None for the others), or the error."""
+    """The names in one folder with the targets of links (None for other entries), or the error."""
 
     path: str
     entries: Mapping[str, str | None] | None
@@ -31,43 +31,43 @@ class FolderRead(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """What a host knows about itself without reading a file of the kernel's."""
+    """Facts about a host that are known without reading a kernel file."""
 
     live: bool
-    """False for a saved tree: it has no rates and no ages."""
+    """False for a saved tree, which has no rates and no ages."""
     page_size_bytes: int | None
-    """None where only the files themselves can tell (a saved tree)."""
+    """None for a saved tree, where it is inferred from the files."""
     place: str | None
-    """Which root the files came from, where that is not this machine's own."""
+    """The root that the files are from; None for this machine's own."""
     net_namespace: str | None
-    """Whose network namespace the files in proc/net show, where it is not the reader's own."""
+    """The folder read for proc/net if it shows another network namespace than the reader's, as `/host/proc/1/net`."""
     proc_folder: str | None
-    """A live procfs on this machine's own file system, for libraries that read one themselves."""
+    """Path of the live procfs, for libraries that read it themselves (psutil); None for a saved tree."""
     taken_at_unix_s: float | None = None
-    """When a saved tree was saved, where it tells."""
+    """When a saved tree was made; None if unknown."""
 
 
 class NotSavedError(FileNotFoundError):
-    """A file that is not there for a reason that the host knows: its `strerror` is for a person."""
+    """Error for a file that a saved tree lacks for a known reason, which `strerror` explains to the user."""
 
 
 class Host(Protocol):
-    """A place that kernel files come from. Paths are relative to its root: `proc/slabinfo`."""
+    """An origin of kernel files. Paths are relative to its root: `proc/slabinfo`."""
 
     identity: Identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads all the paths, one after another; gives one answer for each, in their order."""
+        """Reads all paths, one after another; returns one answer for each, in the same order."""
         ...
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder, with the targets of its links."""
+        """Lists a folder, with the targets of links."""
         ...
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Makes a call that reads this machine by itself (a library's), in the way that this host reads."""
+        """Calls `call`, which may block (a library that reads this machine, a long parse), where this host reads."""
         ...
 
     def close(self) -> None:
-        """Gives back what the host holds (descriptors)."""
+        """Closes the descriptors that the host has open."""
         ...

@@ -1,4 +1,4 @@
-"""Files, folders and links in memory, with the same answers as a folder whose links lead nowhere outside it."""
+"""Files, folders and links in memory, resolved as in a folder that no link may leave (confined_tree.py)."""
 
 from __future__ import annotations
 
@@ -8,54 +8,54 @@ from collections.abc import Mapping
 from tcptop.hosts.confined_tree import MAX_LINKS
 from tcptop.hosts.folder import MAX_FOLDER_NAMES
 
-LEADS_OUT = "a link leads out of the archive"
+LEADS_OUT = "a symbolic link points outside the archive"
 
 
 class MemoryTree:
-    """What of an archive is kept, under paths without a leading slash. What is added later takes the place."""
+    """The kept files of an archive, by path without a leading slash. A later entry replaces an earlier one."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes | OSError] = {}
         self._links: dict[str, str] = {}
         self._names: dict[str, set[str]] = {"": set()}
         self.size_bytes = 0
-        """Of the files, the names and the links, at most."""
+        """Upper bound of the size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Why what is not here may have been there all the same."""
+        """Why the absence of a file proves nothing (the archive is cut off); None if it is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
-        """A file, or the error that reading it is to give."""
+        """Adds a file, or the error that reading it raises."""
         self._remove(path)
         self._files[path] = data
         self.size_bytes += len(data) if isinstance(data, bytes) else 0
         self._add_to_folder(path)
 
     def add_link(self, path: str, target: str) -> None:
-        """A symbolic link, whatever it leads to."""
+        """Adds a symbolic link; the target need not exist."""
         self._remove(path)
         self._links[path] = target
         self.size_bytes += len(target)
         self._add_to_folder(path)
 
     def add_folder(self, path: str) -> None:
-        """A folder, empty so far."""
+        """Adds a folder."""
         if path not in self._names:
             self._remove(path)
             self._names[path] = set()
             self._add_to_folder(path)
 
     def read_file(self, path: str) -> bytes:
-        """The bytes of a file; raises OSError where there is none, or a link leads out."""
-        found = self._files.get(self._resolve(path))
-        if isinstance(found, OSError):
-            raise found
-        if found is None:
+        """The bytes of a file; raises OSError if it does not exist, or a link points outside."""
+        data = self._files.get(self._resolve(path))
+        if isinstance(data, OSError):
+            raise data
+        if data is None:
             raise self._missing()
-        return found
+        return data
 
     def list_folder(self, path: str) -> Mapping[str, str | None]:
-        """The names in a folder, with the targets of the links; raises OSError as `file` does."""
+        """The names in a folder, with the targets of links; raises OSError as `read_file` does."""
         place = self._resolve(path)
         names = self._names.get(place)
         if names is None:
@@ -70,7 +70,7 @@ class MemoryTree:
         return FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     def _resolve(self, path: str) -> str:
-        """The path that a path means once every link in it is followed."""
+        """The path with every link in it followed."""
         names = _names(path)
         place: list[str] = []
         links = 0
@@ -94,7 +94,7 @@ class MemoryTree:
         return "/".join(place)
 
     def _add_to_folder(self, path: str) -> None:
-        """Makes the folders that lead to a path."""
+        """Adds the last name of a path to its folder, which is created if needed."""
         self.entries += 1
         self.size_bytes += len(path)
         folder, _, name = path.rpartition("/")

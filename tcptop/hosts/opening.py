@@ -1,4 +1,4 @@
-"""Opens what a path names as a host: this machine's own root, a saved tree, an archive of one, or a sosreport."""
+"""Opens a path as a host: this machine's root, a saved tree, an archive of one, or a sosreport."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SOSREPORT_FOLDER = "sos_commands"
 
 
 def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
-    """The host whose files are in a folder (a root, a saved tree, a sosreport) or in an archive of one.
+    """The host that reads a folder (a root, a saved tree, a sosreport) or an archive of one.
 
-    Of an archive, only what matches `wanted_paths` is kept: patterns as in `Source.paths`.
+    Only files that match `wanted_paths`, patterns as in `Source.paths`, are kept of an archive.
 
     Raises:
-        OSError: with one line in its `strerror`, where there is no such thing.
+        OSError: with one line in `strerror`, if the path is neither.
     """
     mode = os.stat(path).st_mode  # noqa: PTH116
     if stat.S_ISREG(mode):
@@ -39,7 +39,7 @@ def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
-    # Imported here: what unpacks costs more than reading this machine's own files.
+    # Imported here: the decompressors take longer to import than this machine's files to read.
     from tcptop.hosts import sosreport
     from tcptop.hosts.archive import ArchiveHost
 
@@ -48,7 +48,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
-    """The tree itself, unless its name or a folder in it shows that it is a sosreport."""
+    """The tree, or the host for a sosreport if the name or a folder of the tree shows that it is one."""
     if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree
     from tcptop.hosts.sosreport import SosreportHost

@@ -1,4 +1,4 @@
-"""Another host, of whose answers a copy is kept: what a source read is then known byte for byte."""
+"""Host wrapper that records every answer byte for byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HostAnswer = FileRead | FolderRead
 
 
 class RecordingHost:
-    """Answers as `host` does, and keeps every answer in the order in which it was asked for."""
+    """Answers as `host` does, and appends every answer to `answers`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -18,20 +18,20 @@ class RecordingHost:
         self.answers: list[HostAnswer] = []
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """As the host behind it."""
+        """As the wrapped host."""
         files = await self._host.read(paths)
         self.answers += files
         return files
 
     async def list_folder(self, path: str) -> FolderRead:
-        """As the host behind it."""
+        """As the wrapped host."""
         folder = await self._host.list_folder(path)
         self.answers.append(folder)
         return folder
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """As the host behind it; what a call reads by itself is not kept."""
+        """As the wrapped host; what `call` reads is not recorded."""
         return await self._host.run(call)
 
     def close(self) -> None:
-        """Does nothing: the host is its owner's."""
+        """Does nothing: the owner of the wrapped host closes it."""

@@ -1,4 +1,4 @@
-"""Coroutines that never wait, run to their end without an event loop."""
+"""Runs coroutines that never suspend, without an event loop."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tcptop.hosts.host import Answer
 
 
 def run_sync(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-    """Runs a coroutine that never waits to its end, without an event loop.
+    """Runs a coroutine that never suspends, and returns its result.
 
     Raises:
-        RuntimeError: when the coroutine waits for something after all.
+        RuntimeError: if the coroutine suspends.
 
     """
     try:
@@ -21,4 +21,4 @@ def run_sync(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
         answer: Answer = end.value
         return answer
     coroutine.close()
-    raise RuntimeError("a coroutine that must not wait did")
+    raise RuntimeError("a coroutine that must not suspend did")

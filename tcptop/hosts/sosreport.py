@@ -1,7 +1,8 @@
-"""A sosreport as a host: files of the kernel where it holds them, else what a command it ran printed of them.
+"""Host for a sosreport: kernel files that it contains, and others taken from the outputs of commands.
 
-Which plugin keeps what: sos/report/plugins, kernel.py, host.py, processor.py, system.py, numa.py, networking.py and
-date.py. A command's output is in sos_commands/PLUGIN, under the command with `_` for spaces and `.` for slashes.
+FILE_SUBSTITUTES and FOLDER_SUBSTITUTES say which output replaces which file. The plugins that save them are in
+sos/report/plugins: kernel.py, host.py, processor.py, system.py, numa.py, networking.py and date.py. The output of a
+command is in sos_commands/PLUGIN, named after the command with `_` for spaces and `.` for slashes.
 """
 
 from __future__ import annotations
@@ -19,28 +20,28 @@ from tcptop.hosts.run_sync import run_sync
 COMMANDS = "sos_commands"
 PLUGINS = ("kernel", "host", "general", "processor", "date")
 PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
-"""Patterns of the paths that are read besides the kernel's, as in `Source.paths`."""
+"""Patterns of the paths read in addition to kernel files, as in `Source.paths`."""
 
 NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
-"""`sysctl -a` on a machine of hundreds of interfaces prints a quarter of it."""
+"""Bound on one output; `sysctl -a` prints a quarter of it on a machine with hundreds of interfaces."""
 
 Entries = Mapping[str, str | None]
 
 
 class Substitute(NamedTuple):
-    """An output that tells what a file of the kernel held."""
+    """A command's output that contains the content of a kernel file."""
 
     path: str
-    """The kernel's file: a pattern."""
+    """Regular expression of the kernel file's path."""
     output: str
-    """The command's output: a pattern below `sos_commands`."""
+    """Regular expression of the output's path below `sos_commands`."""
     extract: Callable[[str, str], str | None]
-    """The file's text, from the output's text and the file's path; None where that does not tell it."""
+    """Returns the file's text, given the output's text and the file's path; None if the output lacks it."""
 
 
 class FolderSubstitute(NamedTuple):
-    """An output that tells the names in a folder of the kernel."""
+    """A command's output that lists a kernel folder. Fields as in `Substitute`."""
 
     path: str
     output: str
@@ -48,34 +49,34 @@ class FolderSubstitute(NamedTuple):
 
 
 def sysctl_value(text: str, path: str) -> str | None:
-    """The value on the line `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`, which is what the file held."""
+    """The file's text from a line such as `net.ipv4.tcp_mem = 1 2 3` of `sysctl -a`."""
     key = path.removeprefix("proc/sys/").replace("/", ".")
-    found = re.search(rf"^{re.escape(key)} = (.*)$", text, re.MULTILINE)
-    return found[1] if found else None
+    match = re.search(rf"^{re.escape(key)} = (.*)$", text, re.MULTILINE)
+    return match[1] if match else None
 
 
 def release_in_uname(text: str, _: str) -> str | None:
-    """The third word of `uname -a`."""
+    """The kernel release: the third word of `uname -a`."""
     words = text.split()
     return words[2] if len(words) > 3 and words[0] == "Linux" else None
 
 
 def one_word(text: str, _: str) -> str | None:
-    """The output, where it is a single word."""
+    """The output if it is a single word."""
     words = text.split()
     return words[0] if len(words) == 1 else None
 
 
 def cpus_in_lscpu(text: str, path: str) -> str | None:
-    """A list of CPUs as `lscpu` copies it from the kernel: those online, or those of the node in the path."""
+    """The CPU list of the kernel that `lscpu` prints: the online CPUs, or those of the node in the path."""
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
-    found = re.search(rf"^\s*{title}:[ \t]*(.*)$", text, re.MULTILINE)
-    return found[1].strip() if found else None
+    match = re.search(rf"^\s*{title}:[ \t]*(.*)$", text, re.MULTILINE)
+    return match[1].strip() if match else None
 
 
 def nodes_in_lscpu(text: str) -> Entries:
-    """The nodes that `lscpu` names, as folders."""
+    """The node folders, from the nodes that `lscpu` prints."""
     return {f"node{number}": None for number in re.findall(r"^\s*NUMA node(\d+) CPU\(s\):", text, re.MULTILINE)}
 
 
@@ -88,11 +89,11 @@ LISTED_ENTRY = re.compile(
 
 
 def entries_in_ls(text: str) -> Entries:
-    """The folders and links that `ls -l` lists; links with what they lead to."""
+    """The folders and links that `ls -l` prints, with the targets of links."""
     return {
-        found["name"]: found["target"] if found["kind"] == "l" else None
-        for found in LISTED_ENTRY.finditer(text)
-        if found["name"] not in (".", "..")
+        match["name"]: match["target"] if match["kind"] == "l" else None
+        for match in LISTED_ENTRY.finditer(text)
+        if match["name"] not in (".", "..")
     }
 
 
@@ -106,7 +107,7 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""In the order in which they are tried; all copy the kernel's own text, none is of a format of its own."""
+"""Tried in this order. All of them print the kernel's text unchanged."""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
@@ -118,10 +119,10 @@ DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UT
 
 
 class SosreportHost:
-    """Answers as the tree behind it; what that lacks, from the outputs."""
+    """Reads the tree of the report; takes what the tree lacks from the outputs of commands."""
 
     def __init__(self, tree: Host) -> None:
-        """Takes the report's tree, a host that never waits; closes it with itself."""
+        """Takes the report's tree, a host whose coroutines never suspend, and closes it when closed."""
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._outputs: tuple[str, ...] | None = None
@@ -135,11 +136,11 @@ class SosreportHost:
         )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path, or what stands for it."""
+        """Reads each path, or its substitute."""
         return [self._substitute_missing(read) for read in await self._tree.read(paths)]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder, or what stands for it."""
+        """Lists a folder, or its substitute."""
         read = await self._tree.list_folder(path)
         if not isinstance(read.error, FileNotFoundError):
             return read
@@ -151,7 +152,7 @@ class SosreportHost:
         return FolderRead(path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """As the tree."""
+        """As the report's tree."""
         return await self._tree.run(call)
 
     def close(self) -> None:
@@ -164,29 +165,29 @@ class SosreportHost:
             return read
         for substitute in FILE_SUBSTITUTES:
             for text in self._outputs_for(substitute, read.path):
-                told = substitute.extract(text, read.path)
-                if told is not None:
-                    return FileRead(read.path, f"{told}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
+                content = substitute.extract(text, read.path)
+                if content is not None:
+                    return FileRead(read.path, f"{content}\n".encode("utf-8", "surrogateescape"), None, read.took_us)
         if read.error is None:
             return read
         return FileRead(read.path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
-        """The outputs that may tell what was in a path."""
+        """The texts of the outputs that may contain the content of a path."""
         if re.fullmatch(substitute.path, path):
             for output in self._all_outputs():
                 if re.fullmatch(substitute.output, output):
                     yield self._text(output)
 
     def _text(self, output: str) -> str:
-        """What a command printed; empty where it cannot be read."""
+        """The text of an output; empty if it cannot be read."""
         if output not in self._texts:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
             self._texts[output] = (read.data or b"")[:MAX_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
         return self._texts[output]
 
     def _all_outputs(self) -> tuple[str, ...]:
-        """The outputs of the plugins that matter here, below `sos_commands`."""
+        """The paths of the outputs of PLUGINS, below `sos_commands`."""
         if self._outputs is None:
             folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
             self._outputs = tuple(
@@ -195,12 +196,12 @@ class SosreportHost:
         return self._outputs
 
     def _taken_at_unix_s(self) -> float | None:
-        """When `date` ran, where it says so in UTC; a name of another time zone does not tell the time."""
+        """The time at which `date` ran; None unless it printed UTC, as names of other time zones are ambiguous."""
         for output in DATES:
-            found = DATE.search(self._text(output))
-            if found is not None:
+            match = DATE.search(self._text(output))
+            if match is not None:
                 try:
-                    return float(timegm(time.strptime(f"{found[1]} {found[2]}", "%b %d %H:%M:%S %Y")))
+                    return float(timegm(time.strptime(f"{match[1]} {match[2]}", "%b %d %H:%M:%S %Y")))
                 except ValueError:
                     continue
         return None

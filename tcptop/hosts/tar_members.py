@@ -1,7 +1,7 @@
-"""The members of a tar archive, one after another, in bounded memory.
+"""Iterates over the members of a tar archive in bounded memory.
 
-tarfile's own loop will not do: it keeps every member, reads extended headers of any size into memory, and takes an
-archive that was cut between two members for whole. Its reading of a header block is used.
+tarfile's own iteration cannot be used: it keeps every member, reads extended headers of any size into memory, and does
+not notice that an archive was cut between two members. Only its parser of a header block is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, Unpack
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_MEMBERS = 1_000_000
 MAX_HEADER_BYTES = 1 << 20
-"""Of an extended header; a path of Linux is no longer than 4096 bytes."""
+"""Bound on an extended header; a Linux path has at most 4096 bytes."""
 SPARSE_CONTINUED_AT = 482
 SPARSE_BLOCK_CONTINUED_AT = 504
 
@@ -29,13 +29,13 @@ KINDS: dict[bytes, Kind] = {
     tarfile.SYMTYPE: "link",
     tarfile.DIRTYPE: "folder",
 }
-"""Everything else is a device, a pipe or what nobody knows."""
+"""All other types are `other`: devices, pipes and unknown types."""
 
 WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 
 
 class Member(NamedTuple):
-    """One entry of an archive; names are as the archive has them."""
+    """One entry of an archive, with its name and link target unchanged."""
 
     name: str
     kind: Kind
@@ -44,7 +44,7 @@ class Member(NamedTuple):
 
 
 class TarMembers:
-    """Goes through an archive once."""
+    """The members of an archive; can be iterated once."""
 
     def __init__(self, stream: UnpackedStream) -> None:
         self._stream = stream
@@ -52,11 +52,11 @@ class TarMembers:
         self._padding_bytes = 0
 
     def __iter__(self) -> Iterator[Member]:
-        """Every member in the order of the archive.
+        """Yields every member in the order of the archive.
 
         Raises:
-            CutArchiveError: where the archive ends before its end.
-            DamagedArchiveError: where it is no tar archive, is damaged, or holds too much.
+            CutArchiveError: if the archive is cut off.
+            DamagedArchiveError: if it is not a tar archive, is damaged, or exceeds a bound.
         """
         extended: dict[str, str] = {}
         entries = 0
@@ -91,7 +91,7 @@ class TarMembers:
             self._stream.skip(self._padding_bytes)
 
     def data(self) -> bytes:
-        """The bytes of the member at hand, which the caller has found small enough; raises as the iteration does."""
+        """The bytes of the current member, whose size the caller must check; raises as the iteration does."""
         data = self._stream.read(self._unread_bytes)
         if len(data) < self._unread_bytes:
             raise CutArchiveError
@@ -104,7 +104,7 @@ class TarMembers:
         return self.data()
 
     def _header_block(self, entries: int) -> bytes | None:
-        """The next header; None where the archive's own end is. What lies behind it is read for its checksums."""
+        """The next header block; None at the end mark, after which the rest is read so that checksums are checked."""
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:
             raise DamagedArchiveError("it is not a tar archive" if block else "it is empty")
@@ -116,17 +116,17 @@ class TarMembers:
         return None
 
     def _skip_sparse_map(self, block: bytes) -> None:
-        goes_on = block[SPARSE_CONTINUED_AT]
-        while goes_on:
+        is_continued = block[SPARSE_CONTINUED_AT]
+        while is_continued:
             more = self._stream.read(BLOCK_BYTES)
             if len(more) < BLOCK_BYTES:
                 raise CutArchiveError
-            goes_on = more[SPARSE_BLOCK_CONTINUED_AT]
+            is_continued = more[SPARSE_BLOCK_CONTINUED_AT]
 
 
 def _pax_fields(data: bytes) -> dict[str, str]:
-    """The fields of a pax header (`30 path=...` and a line break) that matter here; what is no field ends them."""
-    found: dict[str, str] = {}
+    """The fields path, linkpath and size of a pax header (`30 path=...` and a newline); others are ignored."""
+    fields: dict[str, str] = {}
     at = 0
     while at < len(data):
         digits, space, _ = data[at : at + 10].partition(b" ")
@@ -134,6 +134,6 @@ def _pax_fields(data: bytes) -> dict[str, str]:
             break
         key, _, value = data[at + len(digits) + 1 : at + int(digits)].rstrip(b"\n").partition(b"=")
         if key in (b"path", b"linkpath", b"size"):
-            found[key.decode("ascii")] = value.decode("utf-8", "surrogateescape")
+            fields[key.decode("ascii")] = value.decode("utf-8", "surrogateescape")
         at += int(digits)
-    return found
+    return fields

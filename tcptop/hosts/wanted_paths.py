@@ -1,4 +1,4 @@
-"""The paths of an archive that are kept in memory: those that a source may ask for, and the links that lead there."""
+"""Matches the paths of an archive's members with the patterns of the paths that sources may ask for."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable
 
 PROCESS_LINKS = ("proc/self", "proc/thread-self")
-"""/proc/net is a link to self/net, and /proc/self one to the reader's process (fs/proc/proc_net.c, self.c)."""
+"""/proc/net is a link to self/net, and /proc/self a link to the reader's PID (fs/proc/proc_net.c, fs/proc/self.c)."""
 
 
 class WantedPaths:
-    """Decides by its path whether a member of an archive is kept."""
+    """Decides by its path whether a member of an archive is kept in memory."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        """Takes patterns as in `Source.paths`: `*` is any part of one name; `folder/` is a folder to be listed."""
+        """Takes patterns as in `Source.paths`: `*` matches a part of one name; `folder/` is a folder to list."""
         patterns = tuple(patterns)
         self.top_folders = frozenset(pattern.partition("/")[0] for pattern in patterns)
-        """The folders that a saved tree is recognised by: `proc`, `sys`."""
+        """The first names of the patterns, by which a saved tree is recognised: `proc`, `sys`."""
         self._listed = tuple(pattern for pattern in patterns if pattern.endswith("/"))
         files = [pattern for pattern in patterns if not pattern.endswith("/")]
         above = {parent for pattern in patterns for parent in _folders_above(pattern)}
@@ -28,11 +28,11 @@ class WantedPaths:
         return self._file.fullmatch(path) is not None
 
     def is_above(self, path: str) -> bool:
-        """Whether the path is a folder above such a path, in whose place a link may be."""
+        """Whether the path is that of a folder above a wanted path; a link there must be kept too."""
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:
-        """The listed folder that the path is in, and the name there that it shows to exist; None if in none."""
+        """The listed folder that the path is below, and the name in that folder; None if it is below none."""
         for folder in self._listed:
             if path.startswith(folder):
                 return folder[:-1], path[len(folder) :].partition("/")[0]
@@ -40,13 +40,13 @@ class WantedPaths:
 
 
 def _folders_above(pattern: str) -> list[str]:
-    """The folders above a path, without the one at the top."""
+    """The folders above a pattern, without the topmost."""
     names = pattern.split("/")
     return ["/".join(names[:depth]) for depth in range(2, len(names))]
 
 
 def _expression(patterns: Iterable[str]) -> re.Pattern[str]:
-    """One regular expression for all patterns, in which a path below proc/net may be that of any process."""
+    """A regular expression for all patterns. One below proc/net also matches that of any process."""
     expressions = [re.escape(pattern).replace(r"\*", "[^/]*") for pattern in patterns]
     expressions = [re.sub("^proc/net(?=/|$)", "proc/(?:[0-9]+/)?net", expression) for expression in expressions]
     return re.compile("|".join(expressions))

@@ -1,1 +1,1 @@
-"""Sources: one module a kernel file, with its path, formats and pace. They compute no figure and draw nothing."""
+"""Sources: one module for each kernel file, with its path, format and pace. They compute no figure."""

@@ -1,6 +1,6 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Readable by anyone. Only what the catalogue names is kept; everything else of the file is passed over.
+Readable by any user. Only the structs named by the catalogue are returned.
 """
 
 from __future__ import annotations
@@ -31,41 +31,38 @@ WORD_BYTES = 4
 HEADER_WORDS = 3
 """struct btf_type: name, info, and size or type."""
 TAIL_WORDS = {INT: 1, ARRAY: 3, 14: 1, 17: 1}
-"""What follows a type of a kind: VAR and DECL_TAG are 14 and 17."""
+"""Words after the header, by kind; 14 is VAR, 17 is DECL_TAG."""
 MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
-"""What follows for each member: FUNC_PROTO and DATASEC are 13 and 15."""
+"""Words for each member, by kind; 13 is FUNC_PROTO, 15 is DATASEC."""
 LAST_KIND = 19
 
 POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 MAX_MEMBERS = 10_000
-"""Of one struct, with those of embedded structs: far above the kernel's largest, and a bound on a hostile tree."""
+"""Bound on the members of one struct, with those of embedded structs; far above the kernel's largest struct."""
 
 
 class BtfSource(Source[Btf]):
-    """Once: it stands as long as the kernel runs. Parsing its 100 000 types takes some 50 ms."""
+    """Read once, because it never changes while the kernel runs. Parsing its 100 000 types takes about 50 ms."""
 
     name = "btf"
     paths = (PATH,)
     pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
-        """Takes the names of the structs to keep, without the word struct.
-
-        And those of the security modules that hang one of them on every socket.
-        """
+        """`structs` are the struct names to return; `modules` the LSMs that keep one of them for every socket."""
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
-        """Where slabinfo cannot be read, sizes are from here; what security modules hang on a socket always is."""
+        """BTF gives struct sizes where slabinfo cannot be read, and the sizes of the LSMs' socket blobs."""
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
             return None
         if modules is not None and modules.value is not None and self._modules.intersection(modules.value.names):
             return None
-        return "not needed while slabinfo can be read and no security module hangs anything on a socket"
+        return "not needed while slabinfo is readable and no security module keeps data for each socket"
 
     async def read(self, host: Host) -> Reading[Btf]:
         """Reads and parses the file."""
@@ -79,29 +76,29 @@ class BtfSource(Source[Btf]):
 
 
 class _Types(NamedTuple):
-    """The type section as 32-bit words, the names, and the index of each type's first word by type number."""
+    """The type section as 32-bit words, the string section, and the index of each type's first word by type ID."""
 
     words: array[int]
     names: bytes
     starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
-        """Name, kind, number of members, and size or type of the type of that number."""
+        """Name offset, kind, number of members (vlen), and size or referenced type of a type."""
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size
 
     def name(self, offset: int) -> str:
-        """The text at an offset of the names."""
+        """The text at an offset in the string section."""
         return printable_name(decode_text(self.names[offset : self.names.index(b"\0", offset)]))
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """The layouts of those structs that the kernel has. Never raises."""
+    """The layouts of those of `structs` that the kernel has. Never raises."""
     try:
         return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
-        return None, Damage("strange", f"not a BTF file that is understood ({error})")
+        return None, Damage("strange", f"not understood as BTF ({error})")
 
 
 def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
@@ -123,7 +120,7 @@ def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayou
 
 
 def _sections(data: bytes) -> tuple[array[int], bytes]:
-    """The type section as 32-bit words, and the string section."""
+    """The type section as 32-bit words, and the string section; raises ValueError or struct.error if damaged."""
     order = "<" if data[:2] == MAGIC.to_bytes(2, "little") else ">"
     magic, version, _, length, type_at, type_length, name_at, name_length = struct.unpack_from(order + HEADER, data)
     if magic != MAGIC or version != 1:
@@ -139,8 +136,8 @@ def _sections(data: bytes) -> tuple[array[int], bytes]:
 
 
 def _index_types(words: array[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
-    """The index of each type's first word, by type number; and the numbers of the types with a wanted name."""
-    starts = [0]  # type 0 is void, and is not in the file
+    """The index of each type's first word, by type ID; and the IDs of the types whose name offset is wanted."""
+    starts = [0]  # type ID 0 is void, which has no record
     named: list[int] = []
     start, end = 0, len(words)
     record_words = _RecordWords()
@@ -153,7 +150,7 @@ def _index_types(words: array[int], wanted: Collection[int]) -> tuple[list[int],
 
 
 class _RecordWords(dict[int, int]):
-    """The length of a type's record by its info word, computed once for each: a kernel has few different ones."""
+    """The length of a type's record by its info word; computed once each, because few different words occur."""
 
     def __missing__(self, info: int) -> int:
         kind = info >> 24 & 31
@@ -166,12 +163,12 @@ class _RecordWords(dict[int, int]):
 def _members(
     types: _Types, type_id: int, prefix: str = "", base_bit: int = 0, depth: int = 0
 ) -> Iterator[StructMember]:
-    """The members in their order, those of embedded structs with dotted names.
+    """The members in order; those of an embedded struct have dotted names.
 
-    A union, an array, and what goes by a typedef (spinlock_t, atomic_t) is one member each.
+    A union, an array and a member of a typedef's type (spinlock_t, atomic_t) are one member each.
     """
     if depth > MAX_DEPTH:
-        raise ValueError("structs that lead in a circle")
+        raise ValueError("structs that contain each other")
     for name_at, member_type, offset, bits in _direct_members(types, type_id):
         name = types.name(name_at)
         first_bit = base_bit + offset
@@ -187,7 +184,7 @@ def _members(
 
 
 def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
-    """Name, type, first bit, and for a bit-field how many bits, of each member of a struct or union."""
+    """Name offset, type, first bit and bit-field width (0 if none) of each member of a struct or union."""
     start = types.starts[type_id]
     info = types.words[start + 1]
     bitfields = bool(info >> 31)
@@ -201,17 +198,17 @@ def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int
 
 
 def strip_qualifiers(types: _Types, type_id: int) -> int:
-    """The type without const, volatile and tags; raises ValueError for one that never ends."""
+    """The type without const, volatile, restrict and tags; raises ValueError for a cycle."""
     for _ in range(MAX_DEPTH):
         _, kind, _, inner = types.header(type_id)
         if kind not in QUALIFIERS:
             return type_id
         type_id = inner
-    raise ValueError("types that lead in a circle")
+    raise ValueError("types that refer to each other")
 
 
 def union_label(types: _Types, type_id: int) -> str:
-    """What an anonymous union is called: after its first member that has a name, as `skc_addrpair|...`."""
+    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty if it has none."""
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
         first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None
@@ -225,7 +222,7 @@ def union_label(types: _Types, type_id: int) -> str:
 
 
 def holds_free_pointer(types: _Types, type_id: int) -> bool:
-    """Whether a struct has the allocator's free pointer in it: a member of type freeptr_t (include/linux/slab.h)."""
+    """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h)."""
     seen: set[int] = set()
     left = [type_id]
     while left:
@@ -244,9 +241,9 @@ def holds_free_pointer(types: _Types, type_id: int) -> bool:
 
 
 def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
-    """The size of a type; raises ValueError for one that has none or that never ends."""
+    """The size of a type in bytes, 0 for a type without one (a function); raises ValueError for a cycle."""
     if depth > MAX_DEPTH:
-        raise ValueError("types that lead in a circle")
+        raise ValueError("types that refer to each other")
     _, kind, _, size = types.header(type_id)
     if kind in SIZED_KINDS:
         return size

@@ -16,7 +16,7 @@ from tcptop.text.printable import printable_name
 
 
 class BuddyinfoSource(FileSource[Buddyinfo]):
-    """Every interval: a zone's counts are printed under its lock, which takes microseconds."""
+    """Read at every interval: the kernel holds zone->lock for a few microseconds per zone."""
 
     name = "buddyinfo"
     path = "proc/buddyinfo"
@@ -27,7 +27,7 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
 
 
 def parse(text: str) -> tuple[Buddyinfo | None, Damage | None]:
-    """Parses `Node 0, zone   Normal   1137    789 …`, with as many orders as the kernel prints."""
+    """Parses lines such as `Node 0, zone   Normal   1137    789 …`, with a count for each order."""
     lines, cut = whole_lines(text)
     areas: list[FreeArea] = []
     bad: list[str] = []
@@ -46,8 +46,8 @@ def parse(text: str) -> tuple[Buddyinfo | None, Damage | None]:
     orders = max((len(area.blocks) for area in areas), default=0)
     damage = worse_damage(cut, skipped_lines(bad))
     if any(len(area.blocks) != orders for area in areas):
-        # A kernel prints as many orders for each zone; a shorter line has lost its end, and which number that cut hit
-        # cannot be told.
+        # A kernel prints the same number of orders for every zone, so a shorter line has lost its end. Its last number
+        # may be cut too.
         areas = [area for area in areas if len(area.blocks) == orders]
         damage = worse_damage(Damage("cut", "some lines end early; they are left out"), damage)
     if not areas:

@@ -10,13 +10,13 @@ BUILD_ID_TYPE = 3
 """NT_GNU_BUILD_ID (include/uapi/linux/elf.h)."""
 OWNER = b"GNU\0"
 MAX_BYTES = 64
-"""Of a build ID: a SHA-1 has 20, a SHA-512 would have as many."""
+"""Longest build ID accepted: a SHA-1 has 20 bytes, a SHA-512 has 64."""
 
 
 def parse_build_id(data: bytes) -> str | None:
-    """The GNU build ID in hexadecimal; None where there is none. Never raises.
+    """The GNU build ID in hexadecimal; None if there is none. Never raises.
 
-    The notes are in the byte order of the kernel's machine, which need not be this one's.
+    The notes are in the byte order of the machine that they are from, so both are tried.
     """
     return _find_build_id(data, "<") or _find_build_id(data, ">")
 

@@ -1,4 +1,4 @@
-"""The machine as a whole, from psutil: available memory and CPU time. For the screen only: importing psutil costs."""
+"""Available memory and CPU use of the machine, from psutil. For the screen only, because psutil is slow to import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tcptop.text.printable import printable
 
 
 class MachineLoadSource(Source[MachineLoad]):
-    """Every interval, on live hosts: two small files without a lock."""
+    """Read at every interval, on live hosts only: two small files without a lock."""
 
     name = "machine_load"
     paths = ()
@@ -22,13 +22,13 @@ class MachineLoadSource(Source[MachineLoad]):
         self._before: tuple[float, float] | None = None
 
     async def read(self, host: Host) -> Reading[MachineLoad]:
-        """Asks psutil, which reads the host's own procfs."""
+        """Calls psutil on the host's procfs."""
         proc = host.identity.proc_folder
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
             load, took_us = await host.run(lambda: self._measure(proc))
-        except Exception as error:  # psutil raises whatever a malformed meminfo or stat makes it raise
+        except Exception as error:  # a malformed meminfo or stat makes psutil raise anything
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)
         return make_reading(load, None, "proc/meminfo", took_us)
@@ -37,7 +37,7 @@ class MachineLoadSource(Source[MachineLoad]):
         started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available
-        # psutil's own cpu_percent() remembers the times before by thread, and the thread may change.
+        # psutil.cpu_percent() keeps the previous times per thread, and the reading thread may change.
         times = psutil.cpu_times()
         total, idle = sum(times), times.idle + times.iowait
         busy = None

@@ -1,4 +1,4 @@
-"""/proc/meminfo and its sister of each node (fs/proc/meminfo.c, drivers/base/node.c)."""
+"""/proc/meminfo (fs/proc/meminfo.c, meminfo_proc_show), and the parser of a node's meminfo (drivers/base/node.c)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, 
 
 
 class MeminfoSource(FileSource[Meminfo]):
-    """Every interval: no lock is taken."""
+    """Read at every interval: the kernel takes no lock."""
 
     name = "meminfo"
     path = "proc/meminfo"
@@ -22,12 +22,12 @@ def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
     lines, cut = whole_lines(text)
     fields = parse_fields_bytes(lines)
     if not fields:
-        return None, worse_damage(cut, Damage("strange", "no line is of the form `MemTotal: 16 kB`"))
+        return None, worse_damage(cut, Damage("strange", "no line has the form `MemTotal: 16 kB`"))
     return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab")), cut
 
 
 def parse_fields_bytes(lines: list[str]) -> dict[str, int]:
-    """The amounts of lines such as `MemTotal: 16 kB` or `Node 0 MemTotal: 16 kB`, in bytes."""
+    """The fields in bytes, by name, of lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`."""
     found: dict[str, int] = {}
     for line in lines:
         label, _, amount = line.partition(":")

@@ -1,14 +1,23 @@
 """/sys/fs/cgroup, /proc/cgroups and /proc/cmdline: whether memory cgroups charge kernel memory.
 
-The kernel begins to when the first memory cgroup below the root appears, and never ends (mm/memcontrol.c,
-memcg_online_kmem): from then on each new slab of a SLAB_ACCOUNT cache gets a vector (mm/slub.c, account_slab).
+Charging begins with the first memory cgroup below the root and never ends (mm/memcontrol.c, memcg_online_kmem): from
+then on each new slab of a SLAB_ACCOUNT cache gets a vector of obj_cgroup pointers (mm/slub.c, account_slab).
 """
 
 from __future__ import annotations
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import MemoryCgroups, Reading
-from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count, printable_path
+from tcptop.sources.source import (
+    EVERY_MINUTE,
+    Damage,
+    Source,
+    explain_error,
+    make_reading,
+    parse_count,
+    printable_path,
+    unread,
+)
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 COMMAND_LINE = "proc/cmdline"
@@ -21,78 +30,75 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""A controller that memory is on with, unlisted, where both are cgroup2's (block/blk-cgroup.c, io_cgrp_subsys)."""
+"""It depends on memory, which cgroup2 then enables without listing it (block/blk-cgroup.c, io_cgrp_subsys)."""
 
 OFF_OPTIONS = {"cgroup.memory": "nokmem", "cgroup_disable": MEMORY}
-"""Options of the kernel's command line, with the word in their lists that ends all charging."""
+"""Kernel parameters, each with the word in its list that turns charging off."""
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):
-    """Once a minute."""
+    """Read once a minute."""
 
     name = "memory_cgroups"
     paths = (COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX, CGROUPS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[MemoryCgroups]:
-        """Reads the files of cgroup2 first, and /proc/cgroups only where they do not tell.
+        """Reads the files of cgroup2, and /proc/cgroups only if they do not decide.
 
-        With cgroup2 alone, newer kernels log it when somebody reads that (kernel/cgroup/cgroup-v1.c,
-        proc_cgroupstats_show), and older ones hold cgroup_mutex meanwhile.
+        Newer kernels with cgroup2 alone log a warning when /proc/cgroups is read (kernel/cgroup/cgroup-v1.c,
+        proc_cgroupstats_show), and older ones hold cgroup_mutex during the read.
         """
-        command_line, *unified = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
-        took_us = command_line.took_us + sum(file.took_us for file in unified)
-        charged = False if is_switched_off(_text(command_line) or "") else charged_by_cgroup2(*unified)
+        command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
+        took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
+        charged = False if is_switched_off(_text(command_line) or "") else charged_by_cgroup2(*cgroup2)
         if charged is not None:
             return make_reading(MemoryCgroups(charged), None, CGROUP2, took_us)
         [cgroups] = await host.read((CGROUPS,))
         took_us += cgroups.took_us
-        controllers, subtree, kind, _ = unified
-        no_memory = controllers.data is not None and is_whole_cgroup2(subtree, kind)
-        charged, damage = charged_by_proc_cgroups(_text(cgroups), no_memory)
+        controllers, subtree, kind, _ = cgroup2
+        cgroup2_has_none = controllers.data is not None and is_whole_cgroup2(subtree, kind)
+        charged, damage = charged_by_proc_cgroups(_text(cgroups), cgroup2_has_none)
         if charged is not None or damage is not None:
             return make_reading(None if charged is None else MemoryCgroups(charged), damage, CGROUPS, took_us)
         if cgroups.error is not None:
-            state, reason = explain_error(CGROUPS, cgroups.error)
-        else:
-            state, reason = (
-                "missing",
-                f"neither {printable_path(CGROUPS)} nor {printable_path(SUBTREE_CONTROL)} tells it here",
-            )
-        return Reading(state, None, reason, None, took_us, None, None, None)
+            return unread(*explain_error(CGROUPS, cgroups.error), took_us)
+        files = f"neither {printable_path(CGROUPS)} nor {printable_path(SUBTREE_CONTROL)}"
+        return unread("missing", f"{files} shows whether kernel memory is charged", took_us)
 
 
 def is_switched_off(command_line: str) -> bool:
-    """Whether the kernel was started with kernel memory, or the memory controller, never to be charged."""
+    """Whether a kernel parameter turns the memory controller, or its charging of kernel memory, off."""
     options = (option.partition("=") for option in command_line.split())
     return any(OFF_OPTIONS.get(name) in words.split(",") for name, _, words in options)
 
 
-def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, most: FileRead) -> bool | None:
-    """What a mounted cgroup2 tells; None where memory may be another hierarchy's, or this is only a part of the tree.
+def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
+    """Whether kernel memory is charged, by the files of the mounted cgroup2.
 
+    None if they do not decide: memory may belong to a cgroup v1 hierarchy, or only a part of the tree is mounted here.
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
-    passed_on = (_text(subtree) or "").split()
-    if (_text(most) or "").strip() or MEMORY in passed_on:
+    enabled_below = (_text(subtree) or "").split()
+    if (_text(memory_max) or "").strip() or MEMORY in enabled_below:
         return True
     if MEMORY not in (_text(controllers) or "").split():
         return None
-    if IMPLIES_MEMORY in passed_on:
+    if IMPLIES_MEMORY in enabled_below:
         return True
     return False if is_whole_cgroup2(subtree, kind) else None
 
 
 def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
-    """Whether what is mounted is the whole tree: only its root has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
+    """Whether the mount is the root of cgroup2, which alone has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
     return subtree.data is not None and isinstance(kind.error, FileNotFoundError)
 
 
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
-    """What the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups tells.
+    """Whether kernel memory is charged, by the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
-    `none_unified` says that cgroup2 is whole in sight and has no memory cgroups. Where the kernel is built without the
-    memory controller of cgroup v1, or without any, there is no such line.
+    None if that does not decide. `cgroup2_has_none`: all of cgroup2 is visible and has no memory cgroup. A kernel built
+    without the memory controller, or without that of cgroup v1, prints no such line.
     """
     if text is None:
         return None, None
@@ -102,12 +108,12 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
     try:
         hierarchy, cgroups, enabled = map(parse_count, line[1:])
     except ValueError:
-        return None, Damage("strange", f"the line of {MEMORY} is of another form")
+        return None, Damage("strange", f"the {MEMORY} line has an unknown format")
     if not enabled or cgroups == 1:
         return False, None
     if hierarchy:
         return True, None
-    # cgroup2's, whose cgroups need not all have a memory controller.
+    # Hierarchy 0 is cgroup2, and not all of its cgroups need have a memory controller.
     return (False if cgroup2_has_none else None), None
 
 

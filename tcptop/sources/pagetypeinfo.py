@@ -25,7 +25,7 @@ NUMBER_COLUMNS_AT = 44
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
-    """Every five seconds while it is looked at: the kernel walks free lists and pageblocks under zone->lock."""
+    """Read every five seconds while it is shown: the kernel walks free lists and pageblocks under zone->lock."""
 
     name = "pagetypeinfo"
     path = "proc/pagetypeinfo"
@@ -33,7 +33,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """Off where the walk of the free lists is not capped (before 5.4, commit 93b3a674485f)."""
+        """Off before 5.4, where the walk of the free lists has no cap (commit 93b3a674485f added it)."""
         numbers = release_numbers(kernel_release)
         if numbers is not None and numbers >= (5, 4):
             return None
@@ -46,6 +46,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
 
 
 class _Tables:
+    """Rows parsed so far, and the headers that the next row belongs to."""
+
     def __init__(self) -> None:
         self.orders = 0
         self.types: list[str] = []
@@ -60,8 +62,8 @@ class _Tables:
 def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
     """Parses both tables, which the kernel repeats for each node.
 
-    Types and orders are those that the file names. `>100000` (since 5.4, commit 93b3a674485f) is a count at least as
-    large; its order is kept in `capped_orders`. A table of another kind (`Number of mixed blocks`) is passed over.
+    Types and orders are those in the headers. `>100000` (since 5.4, commit 93b3a674485f) is a lower bound of a count;
+    its order is in `capped_orders`. Other tables (`Number of mixed blocks`) are ignored.
     """
     lines, cut = whole_lines(text)
     tables = _Tables()
@@ -104,7 +106,7 @@ def _parse_line(line: str, tables: _Tables) -> None:
 
 
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
-    """Whether the last name was cut off: it begins one of the first table, or ends out of its column (`%12s `)."""
+    """Whether the last type is a prefix of one in the first table, or does not end at its column (`%12s `)."""
     if names[-1] in known:
         return False
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(names) :]
@@ -114,7 +116,7 @@ def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
 
 
 def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
-    """`Node    0, zone   Normal, type      Movable    129 >100000 …`."""
+    """Parses `Node    0, zone   Normal, type      Movable    129 >100000 …`."""
     place, _, rest = line.partition(", type")
     fields = rest.split()
     if not orders or len(fields) <= orders:
@@ -122,7 +124,7 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
     node, zone = _parse_zone(place)
     texts = fields[1 : orders + 1]
     if len(fields) == orders + 1 and not line.endswith(" ") and _is_last_count_cut(line, texts):
-        raise ValueError("a number that is cut off")
+        raise ValueError("the last number is cut off")
     return TypedFreeArea(
         node,
         zone,
@@ -133,7 +135,7 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """Whether the last number was cut off, where capped ones push it out of the column of its order (`%6lu `)."""
+    """Whether the last number ends before its column (`%6lu `), into which each capped count adds one character."""
     caps = [text.startswith(">") for text in texts]
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]
     columns = [NUMBER_COLUMNS_AT + 7 * order + 6 + sum(caps[: order + 1]) for order in range(len(texts))]
@@ -141,7 +143,7 @@ def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
 
 
 def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
-    """`Node 0, zone   Normal          198         4149          517`."""
+    """Parses `Node 0, zone   Normal          198         4149          517`. If `cut`, extra numbers may follow."""
     fields = line.split()
     numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]
     if len(numbers) != len(types):

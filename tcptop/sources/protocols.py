@@ -1,4 +1,4 @@
-"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket, readable by anyone."""
+"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket. Readable by any user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tcptop.text.printable import printable_name
 
 
 class ProtocolsSource(FileSource[Protocols]):
-    """Once a minute: only the sizes are wanted."""
+    """Read once a minute: only the sizes, which do not change, are used."""
 
     name = "protocols"
     path = "proc/net/protocols"
@@ -28,13 +28,13 @@ class ProtocolsSource(FileSource[Protocols]):
 
 
 def parse(text: str) -> tuple[Protocols | None, Damage | None]:
-    """Parses name, size and sockets; the columns of flags differ from kernel to kernel and are passed over.
+    """Parses name, size and sockets. The columns of flags differ between kernels and are ignored.
 
-    The name may hold spaces (`%-9s`), so the size is the first number.
+    The name (`%-9s`) may contain spaces, so the size is the first number after it.
     """
     lines, cut = whole_lines(text)
     if not lines or not lines[0].startswith("protocol"):
-        return None, worse_damage(cut, Damage("strange", "the first line is not that of a protocols file"))
+        return None, worse_damage(cut, Damage("strange", "the first line is not the header of a protocols file"))
     found: dict[str, Protocol] = {}
     bad: list[str] = []
     for line in lines[1:]:

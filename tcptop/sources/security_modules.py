@@ -1,7 +1,7 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
-Where that cannot be read (securityfs is seldom mounted in containers), those that hang something on a socket are known
-by what they leave elsewhere, readable by anyone.
+Where that cannot be read (containers rarely mount securityfs), the modules that keep data for each socket are found by
+other files, which any user may read.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""Registered only where the module was enabled at boot (security/selinux/selinuxfs.c, init_sel_fs; smack/smackfs.c)."""
+"""Registered only if the module was enabled at boot (security/selinux/selinuxfs.c, init_sel_fs; smack/smackfs.c)."""
 
 MODULES = "sys/module"
 APPARMOR = "apparmor"
 APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
-"""Y or N (security/apparmor/lsm.c, apparmor_enabled); not there where AppArmor is not built in."""
+"""Y or N (security/apparmor/lsm.c, apparmor_enabled); missing if AppArmor is not built in."""
 
 
 class SecurityModulesSource(Source[SecurityModules]):
-    """Once a minute. The file has no line break at its end; it is missing where securityfs is not mounted."""
+    """Read once a minute. The file has no newline at its end; it is missing where securityfs is not mounted."""
 
     name = "security_modules"
     paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list, or the traces."""
+        """Reads the comma-separated list, or the other files."""
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
-            found, took_us = await find_by_traces(host)
-            return failed if found is None else make_reading(found, None, PATH, file.took_us + took_us)
+            value, took_us = await find_by_other_files(host)
+            return failed if value is None else make_reading(value, None, PATH, file.took_us + took_us)
         names = decode_text(file.data or b"", SMALL_FILE_BYTES).strip().split(",")
         return make_reading(SecurityModules(tuple(map(printable_name, names))), None, PATH, file.took_us)
 
 
-async def find_by_traces(host: Host) -> tuple[SecurityModules | None, int]:
-    """The modules that hang something on a socket, and what finding them took; None where not all traces are there."""
+async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
+    """The active modules that keep data for each socket (None if unknown), and the time of the reads in us."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}
@@ -52,7 +52,7 @@ async def find_by_traces(host: Host) -> tuple[SecurityModules | None, int]:
         took_us += modules.took_us
         if modules.entries and APPARMOR not in modules.entries:
             answer = b"N"
-    # /proc is a file system itself: without it, what was read is no list of them.
+    # proc is always registered: without it, the file is not a list of file systems.
     if "proc" not in registered or answer not in (b"Y", b"N"):
         return None, took_us
     names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]

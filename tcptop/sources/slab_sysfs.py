@@ -7,20 +7,21 @@ from typing import TypeVar
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
-from tcptop.sources.source import EVERY_MINUTE, Source, explain_error, make_reading, parse_count, skipped_lines
+from tcptop.sources.source import EVERY_MINUTE, Source, explain_error, make_reading, parse_count, skipped_lines, unread
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 FOLDER = "sys/kernel/slab"
 
 SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "sheaf_capacity")
 COUNTS = ("slabs", "total_objects")
-"""Only the counters without a lock: `objects` and `objects_partial` walk every partial list under list_lock."""
+"""Only the lock-free counters: for `objects` and `objects_partial` the kernel walks partial lists under list_lock."""
 
-Attributes = TypeVar("Attributes")
+Parsed = TypeVar("Parsed")
+AllParsed = TypeVar("AllParsed")
 
 
 class SlabLinksSource(Source[SlabLinks]):
-    """Once a minute: caches come and go with modules only. The links are readable by anyone."""
+    """Read once a minute: only loading a module adds caches. Any user may read the links."""
 
     name = "slab_links"
     paths = (f"{FOLDER}/", f"{FOLDER}/*")
@@ -30,15 +31,14 @@ class SlabLinksSource(Source[SlabLinks]):
         """Lists the folder with the targets of its links."""
         folder = await host.list_folder(FOLDER)
         if folder.entries is None:
-            state, reason = explain_error(FOLDER, folder.error or OSError("unreadable"))
-            return Reading(state, None, reason, None, folder.took_us, None, None, None)
+            return unread(*explain_error(FOLDER, folder.error or OSError("unreadable")), folder.took_us)
         group_of = {
             printable_name(name): printable_name(name if target is None else target.rstrip("/").rpartition("/")[2])
             for name, target in folder.entries.items()
         }
         names_of: dict[str, list[str]] = {}
         for name in sorted(group_of):
-            # A merged cache's own folder (`:A-0000128`) is no name of a cache.
+            # The folder of merged caches (`:A-0000128`) is not the name of a cache.
             if group_of[name] != name or not name.startswith(":"):
                 names_of.setdefault(group_of[name], []).append(name)
         value = SlabLinks(group_of, {group: tuple(names) for group, names in names_of.items()})
@@ -46,14 +46,14 @@ class SlabLinksSource(Source[SlabLinks]):
 
 
 class SlabSizesSource(Source[SlabSizes]):
-    """Once a minute: the sizes of a cache stand as long as it exists."""
+    """Read once a minute: the sizes of a cache do not change."""
 
     name = "slab_sizes"
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
     pace = EVERY_MINUTE
 
     def __init__(self, caches: Sequence[str]) -> None:
-        """Takes the names of the caches to read; those that this kernel lacks are passed over."""
+        """`caches` are the names of the caches to read; some may not exist in this kernel."""
         self._caches = tuple(caches)
 
     async def read(self, host: Host) -> Reading[SlabSizes]:
@@ -62,7 +62,7 @@ class SlabSizesSource(Source[SlabSizes]):
 
 
 class SlabCountsSource(Source[SlabCounts]):
-    """Every interval: atomic counters, so reading them holds nobody up."""
+    """Read at every interval: the kernel reads atomic counters, without a lock."""
 
     name = "slab_counts"
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in COUNTS)
@@ -70,7 +70,7 @@ class SlabCountsSource(Source[SlabCounts]):
     pairs_with_sockstat = True
 
     def __init__(self, caches: Sequence[str]) -> None:
-        """Takes the names of the caches to read; those that this kernel lacks are passed over."""
+        """`caches` are the names of the caches to read; some may not exist in this kernel."""
         self._caches = tuple(caches)
 
     async def read(self, host: Host) -> Reading[SlabCounts]:
@@ -78,29 +78,25 @@ class SlabCountsSource(Source[SlabCounts]):
         return await _read_caches(host, self._caches, COUNTS, _parse_slab_count, SlabCounts)
 
 
-Whole = TypeVar("Whole")
-
-
 async def _read_caches(
     host: Host,
     caches: Sequence[str],
     attributes: Sequence[str],
-    made: Callable[[Sequence[str | None], list[str]], Attributes],
-    whole: Callable[[dict[str, Attributes]], Whole],
-) -> Reading[Whole]:
+    parse: Callable[[Sequence[str | None], list[str]], Parsed],
+    collect: Callable[[dict[str, Parsed]], AllParsed],
+) -> Reading[AllParsed]:
     files = await host.read([f"{FOLDER}/{cache}/{attribute}" for cache in caches for attribute in attributes])
     took_us = sum(file.took_us for file in files)
-    found: dict[str, Attributes] = {}
+    parsed: dict[str, Parsed] = {}
     bad: list[str] = []
     for index, cache in enumerate(caches):
         own = files[index * len(attributes) : (index + 1) * len(attributes)]
         texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
         if any(texts):
-            found[cache] = made(texts, bad)
-    if found:
-        return make_reading(whole(found), skipped_lines(bad), FOLDER, took_us)
-    state, reason = _explain_none(files, attributes[0])
-    return Reading(state, None, reason, None, took_us, None, None, None)
+            parsed[cache] = parse(texts, bad)
+    if parsed:
+        return make_reading(collect(parsed), skipped_lines(bad), FOLDER, took_us)
+    return unread(*_explain_none(files, attributes[0]), took_us)
 
 
 def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
@@ -121,9 +117,9 @@ def _parse_slab_count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
 
 
 def parse_total_by_node(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
-    """Parses `143 N0=130 N2=13`: a total, and the nodes that have any (mm/slub.c, show_slab_objects).
+    """Parses `143 N0=130 N2=13`: a total, and the counts of the nodes that have any (mm/slub.c, show_slab_objects).
 
-    Gives None for the total of a text that is absent, empty or of another form; the last goes into `bad` too.
+    The total of a missing, empty or unparsable text is None; an unparsable text is appended to `bad`.
     """
     fields = text.split() if text else []
     if not fields:

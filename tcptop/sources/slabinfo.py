@@ -11,11 +11,11 @@ from tcptop.text.printable import printable_name
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
-"""The cache of caches is the first that a kernel makes, and rows go from the newest to the oldest."""
+"""The last row: rows are in order from the newest cache to the oldest, and the kernel creates this one first."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
-    """Every interval, if the read is cheap enough: it takes slab_mutex and every node's list_lock in turn."""
+    """Read at every interval if cheap enough: the kernel takes slab_mutex, and every node's list_lock in turn."""
 
     name = "slabinfo"
     path = "proc/slabinfo"
@@ -32,7 +32,7 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     lines, cut = whole_lines(text)
     header = lines[0] if lines else text
     if not header.startswith(HEADER):
-        return None, worse_damage(cut, Damage("strange", "the first line is not that of a slabinfo file"))
+        return None, worse_damage(cut, Damage("strange", "the first line is not a slabinfo header"))
     version = header.removeprefix(HEADER).strip().partition(" ")[0]
     if version not in VERSIONS:
         known = " and ".join(VERSIONS)
@@ -54,13 +54,13 @@ def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
     return Slabinfo(tuple(rows)), damage
 
 
-# Most rows are as they were a second ago.
+# Most rows have not changed since the previous read.
 @lru_cache(512)
 def _parse_row(line: str) -> SlabRow:
-    """One cache: `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; a name may hold anything.
+    """Parses `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; the name may contain spaces and colons.
 
     Raises:
-        ValueError: when the line is of another form.
+        ValueError: if the line has another format.
 
     """
     fields = line.split()
@@ -71,7 +71,7 @@ def _parse_row(line: str) -> SlabRow:
     _, slabs, _ = map(parse_count, fields[at + 7 : at + 10])
     return SlabRow(
         name=printable_name(" ".join(fields[: at - 5])),
-        # Counted without one lock over all lists, so it can pass the total for a moment.
+        # The kernel counts without one lock over all lists, so the active ones can exceed the total for a moment.
         active_objects=min(active, objects),
         objects=objects,
         object_bytes=size,

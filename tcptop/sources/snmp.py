@@ -9,11 +9,11 @@ LABEL = "Tcp:"
 ESTABLISHED = "CurrEstab"
 
 BELOW_ZERO = 1 << 63
-"""A sum of per-CPU counts that was taken amid a change may be a little below 0; it is printed without its sign."""
+"""A sum of per-CPU counters that change during the read may be slightly below 0; it is printed as unsigned."""
 
 
 class SnmpSource(FileSource[Snmp]):
-    """Every interval: sums of per-CPU counters, as sockstat."""
+    """Read at every interval: the kernel sums per-CPU counters without a lock, as for sockstat."""
 
     name = "snmp"
     path = "proc/net/snmp"
@@ -24,20 +24,20 @@ class SnmpSource(FileSource[Snmp]):
 
 
 def parse(text: str) -> tuple[Snmp | None, Damage | None]:
-    """Parses the line of TCP's names and the line of its figures; a name that is not there is None."""
+    """Parses the two `Tcp:` lines, of names and of values; a missing name is None."""
     lines, cut = whole_lines(text)
-    found = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
-    if len(found) < 2:
-        return None, worse_damage(cut, Damage("strange", f"no two lines that begin with {LABEL}"))
-    names, figures = found[:2]
-    if len(names) != len(figures):
-        return None, worse_damage(cut, Damage("strange", f"the two {LABEL} lines are not of one length"))
+    tcp_lines = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
+    if len(tcp_lines) < 2:
+        return None, worse_damage(cut, Damage("strange", f"fewer than two lines begin with {LABEL}"))
+    names, values = tcp_lines[:2]
+    if len(names) != len(values):
+        return None, worse_damage(cut, Damage("strange", f"the two {LABEL} lines have different numbers of fields"))
     if ESTABLISHED not in names:
         return Snmp(None), cut
     try:
-        established = parse_count(figures[names.index(ESTABLISHED)])
+        established = parse_count(values[names.index(ESTABLISHED)])
         if established >= BELOW_ZERO:
             raise ValueError("below 0")
     except ValueError:
-        return Snmp(None), worse_damage(cut, Damage("strange", f"{ESTABLISHED} is no count"))
+        return Snmp(None), worse_damage(cut, Damage("strange", f"{ESTABLISHED} is not a count"))
     return Snmp(established), cut

@@ -1,4 +1,4 @@
-"""What else bounds the number of sockets: open files, orphans, TIME_WAIT, local ports, conntrack. A few tiny files."""
+"""/proc/sys: limits on open files, orphans, TIME_WAIT sockets, local ports and conntrack entries, and their use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import TypeVar
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SocketLimits
-from tcptop.sources.source import Damage, Source, explain_error, make_reading, parse_count, parse_counts, worse_damage
+from tcptop.sources.source import (
+    Damage,
+    Source,
+    explain_error,
+    make_reading,
+    parse_count,
+    parse_counts,
+    unread,
+    worse_damage,
+)
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 FILE_NR = "proc/sys/fs/file-nr"
@@ -24,19 +33,19 @@ Parsed = TypeVar("Parsed")
 
 
 class SocketLimitsSource(Source[SocketLimits]):
-    """Every interval: each file is one number or two."""
+    """Read at every interval: each file is a few numbers."""
 
     name = "socket_limits"
     paths = MACHINE_WIDE + PER_NET_NAMESPACE
 
     async def read(self, host: Host) -> Reading[SocketLimits]:
-        """Reads what there is of them.
+        """Reads those files that exist.
 
-        /proc/sys/net of any procfs shows the namespace of whoever reads (net/sysctl_net.c, net_ctl_header_lookup):
-        where the host's network is another, these limits are not its own, and are not read.
+        /proc/sys/net of any procfs shows the reader's network namespace (net/sysctl_net.c, net_ctl_header_lookup). If
+        the host's is another one, the limits there are not the host's, and are not read.
         """
-        foreign = host.identity.net_namespace is not None
-        paths = MACHINE_WIDE if foreign else MACHINE_WIDE + PER_NET_NAMESPACE
+        is_other_namespace = host.identity.net_namespace is not None
+        paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
         files = await host.read(paths)
         took_us = sum(file.took_us for file in files)
         texts = {
@@ -45,63 +54,62 @@ class SocketLimitsSource(Source[SocketLimits]):
         }
         if not any(texts.values()):
             error = next((file.error for file in files if file.error is not None), OSError("empty"))
-            state, reason = explain_error("proc/sys", error)
-            return Reading(state, None, reason, None, took_us, None, None, None)
+            return unread(*explain_error("proc/sys", error), took_us)
         value, damage = parse(texts)
         return make_reading(value, damage, "proc/sys", took_us)
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
-    """Makes sense of the texts, by path; what is absent or empty is None, what is of another form is named too."""
+    """Parses the texts, given by path. A missing or empty one is None; an unparsable one is None and damage."""
     damage: Damage | None = None
 
-    def parsed(path: str, make: Callable[[str], Parsed]) -> Parsed | None:
+    def parse_text(path: str, parse_value: Callable[[str], Parsed]) -> Parsed | None:
         nonlocal damage
         text = texts.get(path)
         if not text:
             return None
         try:
-            return make(text)
+            return parse_value(text)
         except ValueError:
-            damage = worse_damage(damage, Damage("strange", f"{path.removeprefix('proc/sys/')} is of another form"))
+            damage = worse_damage(damage, Damage("strange", f"{path.removeprefix('proc/sys/')} has an unknown format"))
             return None
 
-    files = parsed(FILE_NR, parse_file_nr)
+    files = parse_text(FILE_NR, parse_file_nr)
     limits = SocketLimits(
         open_files=files[0] if files else None,
         max_open_files=files[1] if files else None,
-        max_orphans=parsed(MAX_ORPHANS, parse_count),
-        max_time_wait=parsed(MAX_TIME_WAIT, parse_count),
-        local_ports=parsed(PORT_RANGE, parse_port_range),
-        conntrack_entries=parsed(CONNTRACK_COUNT, parse_count),
-        max_conntrack_entries=parsed(CONNTRACK_MAX, parse_count),
+        max_orphans=parse_text(MAX_ORPHANS, parse_count),
+        max_time_wait=parse_text(MAX_TIME_WAIT, parse_count),
+        local_ports=parse_text(PORT_RANGE, parse_port_range),
+        conntrack_entries=parse_text(CONNTRACK_COUNT, parse_count),
+        max_conntrack_entries=parse_text(CONNTRACK_MAX, parse_count),
     )
     return limits, damage
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:
-    """Files in use and the most there may be, of `allocated unused max` (fs/file_table.c, proc_nr_files).
+    """Open files and their maximum, from `allocated unused max` (fs/file_table.c, proc_nr_files).
 
-    Older kernels give the counter as it stands, without what each CPU has not yet added: some dozens for each.
+    Older kernels print the global counter without the part that each CPU has not added yet: some dozens per CPU.
 
     Raises:
-        ValueError: when the text is of another form.
+        ValueError: if the text has another format.
 
     """
-    allocated, unused, most = parse_counts(text.split())
+    allocated, unused, maximum = parse_counts(text.split())
     if unused > allocated:
-        raise ValueError("more unused files than there are")
-    return allocated - unused, most
+        raise ValueError("more unused files than allocated ones")
+    return allocated - unused, maximum
 
 
 def parse_port_range(text: str) -> tuple[int, int]:
     """The first and the last local port (net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range).
 
     Raises:
-        ValueError: when the text is of another form.
+        ValueError: if the text has another format.
 
     """
     first, last = parse_counts(text.split())
     if not first <= last <= 0xFFFF:
-        raise ValueError("no range of ports")
+        raise ValueError("not a range of ports")
     return first, last

@@ -1,4 +1,4 @@
-"""/proc/net/sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c): how many sockets there are."""
+"""/proc/net/sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c): the numbers of sockets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tcptop.text.printable import printable
 
 
 class SockstatSource(FileSource[Sockstat]):
-    """Every interval: sums of per-CPU counters."""
+    """Read at every interval: the kernel sums per-CPU counters without a lock."""
 
     name = "sockstat"
     path = "proc/net/sockstat"
@@ -19,7 +19,7 @@ class SockstatSource(FileSource[Sockstat]):
 
 
 class Sockstat6Source(FileSource[Sockstat6]):
-    """Every interval, as sockstat; missing where the kernel has no IPv6."""
+    """Read at every interval, as sockstat; missing if the kernel has no IPv6."""
 
     name = "sockstat6"
     path = "proc/net/sockstat6"
@@ -30,7 +30,7 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 
 def parse(text: str) -> tuple[Sockstat | None, Damage | None]:
-    """Parses the line `TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0`; a field that is not there is None."""
+    """Parses the line `TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 0`; a missing field is None."""
     found, damage = _parse_line(text, "TCP:")
     if found is None:
         return None, damage
@@ -59,7 +59,7 @@ def _parse_line(text: str, label: str) -> tuple[dict[str, int] | None, Damage | 
                 except ValueError:
                     # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
                     damage = worse_damage(
-                        damage, Damage("strange", f"{printable(key)} of the {label} line is no count")
+                        damage, Damage("strange", f"{printable(key)} of the {label} line is not a count")
                     )
             return found, damage
     return None, worse_damage(damage, Damage("strange", f"no {label} line"))

@@ -1,4 +1,4 @@
-"""What every source is: a name, a pace, and a way from a host's bytes to a reading."""
+"""Base classes of the sources, and the helpers that their parsers share: damage, error lines, decimal counts."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tcptop.text.printable import decode_text, printable
 Value = TypeVar("Value")
 
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
-"""How this program is called: a checkout's script says so. Else the whole path, since root's own search path may hold
-another program of the name.
+"""The command line that runs this program; scripts/run of a checkout sets the variable. The default is the whole path,
+because root's PATH may find another program of that name.
 """
 
 AS_ROOT = f"sudo {COMMAND}"
 
 
 class Damage(NamedTuple):
-    """What is wrong with a file that could be read all the same."""
+    """Damage of a file that was read: it is cut off, or a part of it has an unknown format."""
 
     state: Literal["cut", "strange"]
     what: str
 
 
 class Pace(NamedTuple):
-    """How often a source may be read. A source never rests less than its cost demands, whatever its pace."""
+    """How often a source may be read. The sampler waits longer after a read that took much CPU time."""
 
     min_period_s: float = 0.0
-    """The least time from one read to the next; 0 follows the interval of the screen."""
+    """Least time from one read to the next; 0 means at every interval of the screen."""
     retry_s: float = 30.0
-    """The same after the kernel refused, or had no such file."""
+    """Least time to the next read after the file was missing, refused, empty or unreadable."""
 
 
 EVERY_INTERVAL = Pace()
@@ -44,56 +44,57 @@ EVERY_MINUTE = Pace(min_period_s=60.0, retry_s=60.0)
 
 
 class Source(ABC, Generic[Value]):
-    """One file, or one folder of small files, of the kernel."""
+    """One kernel file, or a group of small ones, with its parser and its pace."""
 
     name: str
+    """The name of its reading in `Snapshot`."""
 
     @property
     @abstractmethod
     def paths(self) -> tuple[str, ...]:
-        """Patterns of the paths that `read` may ask a host for, below its root: archives keep nothing else.
+        """Patterns of all paths that `read` may ask a host for, relative to its root. An archive keeps nothing else.
 
-        `*` is any part of one name. A pattern that ends in a slash is a folder whose names are listed.
+        `*` matches any part of one name. A pattern that ends in a slash is a folder whose names are listed.
         """
 
     pace: Pace = EVERY_INTERVAL
     makes_rates: bool = False
-    """Whether two readings make a rate: then a reading keeps the one before."""
+    """Whether rates are computed from two readings; each reading then keeps the previous one."""
     pairs_with_sockstat: bool = False
-    """Whether a quotient joins its figures with sockstat's: then sockstat is read right after it."""
+    """Whether its counts are divided by sockstat's; sockstat is then read right after it."""
 
     needs_release: bool = False
-    """Whether `off_reason` depends on the kernel's release: then the source waits until that is known."""
+    """Whether `off_reason` depends on the kernel release; the source is then read only once that is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (for those that need it)
-        """Why the source is not read on such a kernel unless somebody asks for it; None where it may be read."""
+        """Why the source is read on such a kernel only when the user asks for it; None if it is always read."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as above)
-        """Why nobody needs its figures beside what other sources said, by name; None where they are needed.
+        """Why no figure needs this source, given the other readings by name; None if it is needed.
 
-        A source that was not read yet is not among the others.
+        A source that was not read yet has no entry in `others`.
         """
         return None
 
     @abstractmethod
     async def read(self, host: Host) -> Reading[Value]:
-        """Reads the source once. Never raises for anything that a host or a file can do."""
+        """Reads the source once. Never raises: errors and damage of files are part of the reading."""
 
 
 class FileSource(Source[Value]):
-    """A source that is one file with one parser."""
+    """A source that is a single file."""
 
     path: str
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The file alone."""
+        """The one file."""
         return (self.path,)
 
     @abstractmethod
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
-        """Makes a value of the file's text; what is damaged is left out and named. Never raises."""
+        """The value of the file's text, without its damaged parts, and the damage. Never raises."""
 
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
@@ -106,27 +107,31 @@ class FileSource(Source[Value]):
 
 
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
-    """A reading of a file that could be read, damaged or not."""
+    """A reading with a value, or of a file that was read but not understood."""
     state: ReadState = damage.state if damage else "ok"
     reason = f"{printable_path(path)}: {damage.what}" if damage else None
     return Reading(state, value, reason, None, took_us, None, None, None)
 
 
 def failed_reading(file: FileRead) -> Reading[Value] | None:
-    """A reading that says why a file could not be read, or None where it could."""
+    """A reading with the reason why a file could not be read; None if it could."""
     if file.error is not None:
-        state, reason = explain_error(file.path, file.error)
-        return Reading(state, None, reason, None, file.took_us, None, None, None)
+        return unread(*explain_error(file.path, file.error), file.took_us)
     if not (file.data or b"").strip(b"\0 \t\r\n"):
         reason = (
             f"{printable_path(file.path)} is empty: it was unreadable when this was saved, or the kernel gave nothing"
         )
-        return Reading("empty", None, reason, None, file.took_us, None, None, None)
+        return unread("empty", reason, file.took_us)
     return None
 
 
+def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
+    """A reading without a value, with the reason in one line."""
+    return Reading(state, None, reason, None, took_us, None, None, None)
+
+
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
-    """What an error of the kernel means to a person: a state, and one line with what to do about it."""
+    """The state for an error of the kernel, and one line for the user: what, where and what to do about it."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return "refused", f"{printable_path(path)} is for root only: {AS_ROOT}"
     if isinstance(error, NotSavedError):
@@ -137,12 +142,12 @@ def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
 
 
 def printable_path(path: str) -> str:
-    """A path below the host's root as a person writes it."""
+    """A path relative to the host's root as an absolute, printable one."""
     return f"/{printable(path)}"
 
 
 def whole_lines(text: str) -> tuple[list[str], Damage | None]:
-    """The lines of a file that ends where it should; one that ends within a line loses that line, and says so."""
+    """The lines of a file. An unfinished last line is left out, and is damage."""
     lines = text.split("\n")
     if lines.pop() == "":
         return lines, None
@@ -150,7 +155,7 @@ def whole_lines(text: str) -> tuple[list[str], Damage | None]:
 
 
 def worse_damage(first: Damage | None, second: Damage | None) -> Damage | None:
-    """One damage for two: a cut outweighs strangeness, and the first of equals stands."""
+    """The worse of two damages: `cut` is worse than `strange`; of equals, the first."""
     damages = [damage for damage in (first, second) if damage is not None]
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
@@ -164,10 +169,10 @@ def skipped_lines(lines: Sequence[str]) -> Damage | None:
 
 
 def parse_count(text: str) -> int:
-    """A number as the kernel prints one.
+    """An unsigned decimal number of at most 20 digits (2^64 has 20).
 
     Raises:
-        ValueError: for anything but decimal digits, so also for a sign, an underscore or a digit of another script.
+        ValueError: for anything else; unlike with int(), also for signs, underscores and digits of other scripts.
 
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
@@ -176,5 +181,5 @@ def parse_count(text: str) -> int:
 
 
 def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:
-    """Several numbers as the kernel prints them; raises ValueError as `count` does."""
+    """Several such numbers; raises ValueError as `parse_count` does."""
     return tuple(map(parse_count, texts))

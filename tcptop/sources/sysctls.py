@@ -1,4 +1,7 @@
-"""What a figure or a label needs of /proc/sys and /sys/kernel/notes; /proc/version where they were not saved."""
+"""/proc/sys, /proc/cmdline and /sys/kernel/notes: host name, kernel release and build, tcp_mem, slab debugging.
+
+/proc/version gives the release where a saved tree lacks /proc/sys.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import parse_build_id
-from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count
+from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count, unread
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 FILES = (
@@ -22,21 +25,20 @@ DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 
 
 class SysctlsSource(Source[Sysctls]):
-    """Once a minute."""
+    """Read once a minute."""
 
     name = "sysctls"
     paths = (*FILES, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
-        """Reads what there is of them; none is needed for the rest."""
+        """Reads those files that exist; none of them is required."""
         *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
         texts = [decode_text(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
         kernel_build = parse_build_id(notes.data or b"")
         if not any(texts) and kernel_build is None:
-            state, reason = explain_error("proc/sys", files[1].error or OSError("empty"))
-            return Reading(state, None, reason, None, took_us, None, None, None)
+            return unread(*explain_error("proc/sys", files[1].error or OSError("empty")), took_us)
         value, damage = parse(*texts)
         return make_reading(value._replace(build_id=kernel_build), damage, "proc/sys", took_us)
 
@@ -44,7 +46,7 @@ class SysctlsSource(Source[Sysctls]):
 def parse(
     name: str, release: str, version: str, tcp_mem: str, reserve: str, command_line: str = ""
 ) -> tuple[Sysctls, Damage | None]:
-    """Makes sense of the texts; an empty one is None, one of another form is named."""
+    """Parses the texts. An empty one is None; an unparsable one is None and damage."""
     damage: Damage | None = None
     if not release and version.startswith("Linux version "):
         release = version.split()[2]
@@ -55,11 +57,11 @@ def parse(
             low, pressure, high = map(parse_count, tcp_mem.split())
             thresholds = (low, pressure, high)
     except ValueError:
-        damage = Damage("strange", "net/ipv4/tcp_mem is of another form")
+        damage = Damage("strange", "net/ipv4/tcp_mem has an unknown format")
     try:
         per_cpu = parse_count(reserve) if reserve else None
     except ValueError:
-        damage = Damage("strange", "net/core/mem_pcpu_rsv is of another form")
+        damage = Damage("strange", "net/core/mem_pcpu_rsv has an unknown format")
     slab_debug = any(option.partition("=")[0] in DEBUG_OPTIONS for option in command_line.split())
     return Sysctls(
         printable_name(name) or None, printable_name(release) or None, thresholds, slab_debug, per_cpu

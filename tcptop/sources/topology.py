@@ -5,7 +5,16 @@ from __future__ import annotations
 from tcptop.hosts.host import Host
 from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import parse_fields_bytes
-from tcptop.sources.source import EVERY_MINUTE, Damage, Source, explain_error, make_reading, parse_count, worse_damage
+from tcptop.sources.source import (
+    EVERY_MINUTE,
+    Damage,
+    Source,
+    explain_error,
+    make_reading,
+    parse_count,
+    unread,
+    worse_damage,
+)
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 NODES = "sys/devices/system/node"
@@ -15,14 +24,14 @@ MAX_NODES = 1024
 
 
 class TopologySource(Source[Topology]):
-    """Once a minute: only hotplug changes it."""
+    """Read once a minute: only hotplug changes it."""
 
     name = "topology"
     paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Topology]:
-        """Reads the folder of each node, whatever their numbers, and the list of online CPUs."""
+        """Reads the folder of each node and the list of online CPUs. Node numbers may have gaps."""
         folder = await host.list_folder(NODES)
         numbers = sorted(
             int(name[4:])
@@ -40,15 +49,14 @@ class TopologySource(Source[Topology]):
         for index, number in enumerate(numbers):
             cpu_list, meminfo = texts[1 + 2 * index : 3 + 2 * index]
             fields = parse_fields_bytes(meminfo.splitlines()) if meminfo else {}
-            cpus, wrong = _count_cpus_in(cpu_list)
-            damage = worse_damage(damage, wrong)
-            shown_list = None if cpu_list is None else printable_name(cpu_list.strip())
-            nodes.append(NodeFacts(number, shown_list, cpus, fields.get("MemTotal")))
-        online_cpus, wrong = _count_cpus_in(texts[0])
+            cpus, cpu_damage = _count_cpus_in(cpu_list)
+            damage = worse_damage(damage, cpu_damage)
+            printable_list = None if cpu_list is None else printable_name(cpu_list.strip())
+            nodes.append(NodeFacts(number, printable_list, cpus, fields.get("MemTotal")))
+        online_cpus, cpu_damage = _count_cpus_in(texts[0])
         if not nodes and online_cpus is None:
-            state, reason = explain_error(NODES, folder.error or FileNotFoundError(2, ""))
-            return Reading(state, None, reason, None, folder.took_us, None, None, None)
-        return make_reading(Topology(tuple(nodes), online_cpus), worse_damage(damage, wrong), NODES, took_us)
+            return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
+        return make_reading(Topology(tuple(nodes), online_cpus), worse_damage(damage, cpu_damage), NODES, took_us)
 
 
 def _count_cpus_in(text: str | None) -> tuple[int | None, Damage | None]:
@@ -57,14 +65,14 @@ def _count_cpus_in(text: str | None) -> tuple[int | None, Damage | None]:
     try:
         return count_cpus(text), None
     except ValueError:
-        return None, Damage("strange", f"a list of CPUs is of another form: {printable_name(text.strip())[:60]!r}")
+        return None, Damage("strange", f"a list of CPUs has an unknown format: {printable_name(text.strip())[:60]!r}")
 
 
 def count_cpus(text: str) -> int:
-    """How many CPUs a list such as `0-3,8,10-11` names; a blank line is a node without any.
+    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, of a node without CPUs.
 
     Raises:
-        ValueError: when the list is of another form.
+        ValueError: if the list has another format.
 
     """
     total = 0

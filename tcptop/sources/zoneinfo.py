@@ -16,11 +16,11 @@ from tcptop.sources.source import (
 from tcptop.text.printable import printable_name
 
 PAGE_COUNTS = ("min", "low", "high", "present", "managed", "nr_free_cma")
-"""Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they are not taken for these."""
+"""Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they do not match."""
 
 
 class ZoneinfoSource(FileSource[Zoneinfo]):
-    """Every five seconds: the kernel prints each zone, with a block for each CPU, under zone->lock."""
+    """Read every five seconds: the kernel prints each zone, with a block for each CPU, under zone->lock."""
 
     name = "zoneinfo"
     path = "proc/zoneinfo"
@@ -32,7 +32,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
 
 def parse(text: str) -> tuple[Zoneinfo | None, Damage | None]:
-    """Parses by keys, never by line number: keys came, went and changed places from 3.10 to 7.x."""
+    """Parses by key, never by line number: the keys and their order differ from 3.10 to 7.x."""
     lines, cut = whole_lines(text)
     zones: list[Zone] = []
     bad: list[str] = []

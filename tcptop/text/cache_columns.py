@@ -59,7 +59,7 @@ class Column(NamedTuple):
     """The number or text that rows are sorted by; None if unknown."""
     sort_key: str | None = None
     """The key that sorts by this column, as in slabtop(1)."""
-    least_width: int = 0
+    min_width: int = 0
     left: bool = False
     importance: int = 0
     """On a narrow terminal the least important columns are left out first."""
@@ -124,7 +124,7 @@ COLUMNS: tuple[Column, ...] = (
         "▴ grew, ▾ shrank since the reading before",
         _changed,
         lambda row: row.counts.objects_per_s if row.counts else None,
-        least_width=1,
+        min_width=1,
         left=True,
         importance=35,
     ),
@@ -145,7 +145,7 @@ COLUMNS: tuple[Column, ...] = (
         "what of TCP's lives in it; “+ 3 more”: caches of others that the kernel merged into the same row",
         _objects_of,
         _objects_of,
-        least_width=16,
+        min_width=16,
         left=True,
         importance=4,
     ),
@@ -189,7 +189,7 @@ COLUMNS: tuple[Column, ...] = (
         "this node's share of the machine's objects",
         lambda row: units.percent(row.share_on_node),
         lambda row: row.share_on_node,
-        least_width=6,
+        min_width=6,
         importance=80,
         scopes=("node",),
     ),
@@ -240,7 +240,7 @@ COLUMNS: tuple[Column, ...] = (
         "the order of the block that a slab takes from the buddy allocator",
         lambda row: units.count(row.cache.order),
         lambda row: row.cache.order,
-        least_width=5,
+        min_width=5,
         importance=30,
     ),
     Column(
@@ -271,7 +271,7 @@ COLUMNS: tuple[Column, ...] = (
         "how fast the active objects change (on a node: all objects)",
         lambda row: units.signed_rate(row.counts.objects_per_s if row.counts else None),
         lambda row: row.counts.objects_per_s if row.counts else None,
-        least_width=5,
+        min_width=5,
         importance=25,
     ),
 )

@@ -1,4 +1,4 @@
-"""What the user chose, and so what the panes show of a ledger."""
+"""View state set by key presses: accounting (`m`), node, sort order, name filter, mark and other choices."""
 
 from __future__ import annotations
 
@@ -16,52 +16,56 @@ BlockUnit = Literal["blocks", "bytes"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The keys' doing; kept by the app, handed to every pane with each ledger."""
+    """The view state; the app passes it to each pane together with the ledger."""
 
     node: int | None = None
-    """None for all nodes."""
+    """Keys 0 to 9, `[`, `]`, `=` and `g`: the shown node; None for all nodes."""
     mode: AccountingMode = "full"
+    """Key `m`: the cost of a whole socket, or of a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
+    """Sort keys: the id of the column that sorts the cache table."""
     reverse: bool = False
+    """A sort key pressed again: the other direction."""
     block_unit: BlockUnit = "blocks"
+    """Key `y`: the unit of the buddy pane."""
     interval_s: float = 1.0
+    """Keys `+`, `-` and `d`: the sampling interval."""
     paused: bool = False
+    """Key `z`: no sampling."""
     name_filter: str = ""
-    """Only caches whose names have this in them."""
+    """Key `/`: only caches with this text in a name; empty for all."""
     all_caches: bool = False
-    """Also those in which no object of TCP's lies."""
+    """Key `r`: also caches without objects of TCP."""
     columns: tuple[str, ...] | None = None
-    """The columns of the cache table to show, by their ids; None for all that fit."""
+    """Settings file: the ids of the columns of the cache table; None for all that fit."""
     extras: bool = True
-    """Marks on what changed, and graphs."""
+    """Key `x`: marks on changed caches, and the trend line."""
     mark: Ledger | None = None
-    """What counts are compared with."""
+    """Key `k`: the sample whose counts are subtracted; None without a mark."""
     since: GrowthSinceMark | None = None
-    """What came since then."""
+    """Growth since the mark; None without a mark."""
     trends: Trends = NO_TRENDS
-    """What the app kept of the samples before."""
     recording_path: str | None = None
-    """The file that a live screen records into."""
+    """Key `w`: the file to which the live screen records; None if it does not."""
     player: Player | None = None
-    """Where in a recording the ledger is from."""
+    """Playback position, if the sample comes from a recording."""
     looking_back: bool = False
-    """Whether a live screen shows an earlier sample."""
+    """Keys `t`, `T` and `j` of a live screen: the sample is an earlier one, from its own recording."""
     timeline: Timeline = NO_TIMELINE
-    """The whole of the recording."""
 
 
 def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
-    """The nodes that the choice names: one, or all."""
+    """The chosen node, or all nodes; empty if the ledger lacks the chosen one."""
     return tuple(node for node in ledger.nodes if choices.node is None or node.node == choices.node)
 
 
 def table_node(ledger: Ledger, choices: Choices) -> int | None:
-    """The node whose part of a cache is shown; the machine's figures serve where there is one node only."""
+    """The node whose counts the cache table shows; None for those of the machine, also if it has only one node."""
     return None if len(ledger.nodes) <= 1 else choices.node
 
 
 def node_title(ledger: Ledger, choices: Choices) -> str:
-    """How a pane's title names the choice: `node 0 of 4`, `all 4 nodes`, `node 0`."""
+    """The chosen node in a pane's title: `node 0 of 4`, `node 252, one of 4`, `all 4 nodes` or `node 0`."""
     if not ledger.nodes:
         return "no node is known"
     if choices.node is None:

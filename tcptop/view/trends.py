@@ -1,4 +1,4 @@
-"""What four figures were over the last minutes, one value for each ten seconds: a graph moves no more often."""
+"""Trends: four figures over the last 15 minutes, one value for every ten seconds."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from dataclasses import dataclass, field, fields, replace
 from tcptop.ledger import Ledger
 
 STEP_S = 10
+"""Longer than most intervals: graphs that moved with every sample would be sent to the terminal each time."""
 MAX_STEPS = 90
 
 Series = tuple[float | None, ...]
+"""The values of a graph from left to right; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trends:
-    """The values of whole steps, the newest last; None where a figure was not known."""
+    """The values of complete steps, the newest last."""
 
     step: int | None = None
-    """The number of the step that is under way, from the beginning of Unix time."""
+    """The current, incomplete step, counted from the Unix epoch; None before the first sample."""
     latest: Ledger | None = None
+    """The latest sample, in the current step."""
     bytes_per_connection: Series = field(default=())
     sockets: Series = field(default=())
     time_wait: Series = field(default=())
@@ -29,7 +32,11 @@ NO_TRENDS = Trends()
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
-    """The trends with one more sample: the last of a step is what stands for it; steps without any are unknown."""
+    """The trends with one more sample.
+
+    The value of a step is that of its last sample; a step without a sample is None. A clock that is set back starts
+    the trends again, and a sample without a time changes nothing.
+    """
     if ledger.taken_at_unix_s is None:
         return trends
     step = int(ledger.taken_at_unix_s // STEP_S)
@@ -46,18 +53,18 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
 
 
 def connection_bytes(ledger: Ledger) -> float | None:
-    """What graphs draw as the cost of a connection: what one costs now, or where that is open, what the next takes."""
+    """The bytes per connection that graphs show: the present average, or if unknown, those of the next socket."""
     cost = ledger.costs["full"]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
 def _trend_values(ledger: Ledger) -> dict[str, float | None]:
     sockets = ledger.sockets
-    found = {
+    values = {
         "bytes_per_connection": connection_bytes(ledger),
         "sockets": sockets.allocated,
         "time_wait": sockets.time_wait,
         "buffer_bytes": sockets.buffer_bytes,
     }
-    assert found.keys() <= {each.name for each in fields(Trends)}
-    return found
+    assert values.keys() <= {trend.name for trend in fields(Trends)}
+    return values

@@ -1,4 +1,4 @@
-"""Numbers three lines high, for the one figure that is read across a room."""
+"""Large digits, three lines high, for bytes per connection."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "≥": ("  ", "> ", "  "),
     " ": (" ", " ", " "),
 }
-"""The same in ASCII, each as wide as its twin."""
+"""The same glyphs in ASCII, each as wide as its counterpart in `BIG_GLYPHS`."""
 HEIGHT = 3
 
 
 def draw_big_number(text: str, ascii_only: bool = False) -> list[str]:
-    """The text in three lines of one width; characters without a glyph are left out."""
+    """The text as `HEIGHT` lines of equal width; characters without a glyph are left out."""
     glyphs_of = ASCII_BIG_GLYPHS if ascii_only else BIG_GLYPHS
     glyphs = [glyphs_of[character] for character in text if character in glyphs_of]
     return ["".join(glyph[line] for glyph in glyphs) for line in range(HEIGHT)]

@@ -1,4 +1,4 @@
-"""The buddy allocator's free_area: free blocks of each zone by order and migrate type, with the zone's watermarks."""
+"""Buddy pane: the free_area of each zone, as free blocks by order and migrate type, and the zone's watermarks."""
 
 from __future__ import annotations
 
@@ -18,47 +18,54 @@ from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
 MIN_LABEL_WIDTH = 12
+"""Columns for the zone and the migrate type."""
 FREE_WIDTH = 6
 MAX_DIGITS = 9
 MIN_DIGITS = 3
+"""A count of more digits is shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
+"""Minimum width of an order's column, while all columns fit."""
 UNMOVABLE = "Unmovable"
+"""The migrate type of TCP's slabs; it has a row even if it has no free block."""
 BAR_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """One line of counts: all types of a zone together, or one type."""
+    """A row of counts: all free blocks of a zone, or those of one migrate type."""
 
     label: str
     blocks: tuple[int, ...] | None
+    """Free blocks by order; None if unknown."""
     capped: tuple[int, ...] = ()
+    """The orders whose count is a lower bound: pagetypeinfo stops counting at 100 000."""
     free_bytes: int | None = None
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """What stands in the columns of the orders, where that is no count."""
+    """The cells by order, for a row that has no counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class WideLine:
-    """A line over the whole width: the longest of its texts that fits, else the last on several lines."""
+    """A text over the whole width: the first variant that fits; if none does, the last one, wrapped."""
 
-    texts: tuple[str, ...]
+    variants: tuple[str, ...]
+    """From the longest to the shortest."""
     warning: bool = False
 
     def lines(self, columns: int) -> list[Line]:
-        """The sentence at a width."""
-        mark = WARNING if self.warning else None
-        room = columns - (cell_len(WARNING[0]) if self.warning else 0)
-        text = next((text for text in self.texts if cell_len(text) <= room), self.texts[-1])
-        return paragraph(text, columns, "text" if self.warning else "dim", mark)
+        """The lines of the text in that many columns."""
+        marker = WARNING if self.warning else None
+        free_columns = columns - (cell_len(WARNING[0]) if self.warning else 0)
+        text = next((text for text in self.variants if cell_len(text) <= free_columns), self.variants[-1])
+        return paragraph(text, columns, "text" if self.warning else "dim", marker)
 
 
 BodyLine = BlockRow | WideLine
 
 
 class BuddyPane(ScrollPane):
-    """The lists of the chosen node, or of all nodes one below the other. Enter explains what room they are for."""
+    """The free_area of the chosen node, or of all nodes after a table of them. Enter opens the page on headroom."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('headroom')", "explain", show=False)]
 
@@ -67,14 +74,15 @@ class BuddyPane(ScrollPane):
         self._table: FreeAreaTable | None = None
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """Which node, what is counted, and how many more sockets its free blocks hold."""
+        """The node, the unit, the headroom in sockets, and the age of the migrate types if they are stale."""
         title = f"Buddy free_area ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
-        room = [node.headroom_sockets for node in selected_nodes(ledger, choices) if node.headroom_sockets is not None]
-        if room:
-            most = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
-            title += f" ─ headroom: {most}{units.rough_count(sum(room))} sockets"
+        nodes = selected_nodes(ledger, choices)
+        headroom = [node.headroom_sockets for node in nodes if node.headroom_sockets is not None]
+        if headroom:
+            bound = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
+            title += f" ─ headroom: {bound}{units.rough_count(sum(headroom))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         if (
             stale
@@ -85,14 +93,14 @@ class BuddyPane(ScrollPane):
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The size of a block of each order; the one that a TCP slab takes is marked."""
+        """Sources that could not be read, and the titles: block sizes by order, that of a TCP slab marked."""
         rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
-        self._table = FreeAreaTable.of(rows, ledger, choices.block_unit, columns) if rows else None
+        self._table = FreeAreaTable.fit(rows, ledger, choices.block_unit, columns) if rows else None
         head = [self._table.head()] if self._table and not self._shows_several_nodes(ledger, choices) else []
         return [*source_notes(ledger, columns), *head]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The counts, each zone's watermarks, and what could not be read."""
+        """The table of nodes if several are shown, the counts, and each zone's watermarks."""
         lines: list[Line] = []
         if self._shows_several_nodes(ledger, choices):
             lines += [*node_lines(ledger, columns), EMPTY_LINE, *([self._table.head()] if self._table else [])]
@@ -104,12 +112,12 @@ class BuddyPane(ScrollPane):
         return lines
 
     def _shows_several_nodes(self, ledger: Ledger, choices: Choices) -> bool:
-        """Whether nodes stand one below the other: then a table of them comes first."""
+        """Whether several nodes are shown, one below the other."""
         return choices.node is None and len(ledger.nodes) > 1
 
 
 def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
-    """All lines of the body: the largest zone of a node first, since most of what is allocated comes from it."""
+    """The zones of the selected nodes, the largest of a node first: most allocations come from it."""
     lines: list[BodyLine] = []
     for node in selected_nodes(ledger, choices):
         zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
@@ -121,7 +129,7 @@ def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
 
 
 def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """What was not read, and what would read it."""
+    """Why buddyinfo, zoneinfo or pagetypeinfo could not be read, and how to read it."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
@@ -132,22 +140,22 @@ def source_notes(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) -> list[BodyLine]:
-    free = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
-    name = zone.zone if node is None else f"{node.node} {zone.zone}"
+    free_bytes = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
+    label = zone.zone if node is None else f"{node.node} {zone.zone}"
     lines: list[BodyLine] = []
     if zone.free_area is not None:
-        lines.append(BlockRow(name, zone.free_area, free_bytes=free, is_zone=True))
+        lines.append(BlockRow(label, zone.free_area, free_bytes=free_bytes, is_zone=True))
     types, capped = zone.migrate_types or {}, zone.capped or {}
     if zone.free_area is None and types:
-        lines.append(BlockRow(name, None, is_zone=True))
+        lines.append(BlockRow(label, None, is_zone=True))
     if node is not None:
         return lines
-    empty_types = [each for each, blocks in types.items() if not any(blocks) and each != UNMOVABLE]
-    for each, blocks in types.items():
-        if each not in empty_types:
-            own = sum(count << order for order, count in enumerate(blocks))
-            own_bytes = own * page_bytes if page_bytes is not None and not capped.get(each) else None
-            lines.append(BlockRow(f"  {each}", blocks, capped.get(each, ()), own_bytes))
+    empty_types = [name for name, blocks in types.items() if not any(blocks) and name != UNMOVABLE]
+    for name, blocks in types.items():
+        if name not in empty_types:
+            type_pages = sum(count << order for order, count in enumerate(blocks))
+            type_bytes = type_pages * page_bytes if page_bytes is not None and not capped.get(name) else None
+            lines.append(BlockRow(f"  {name}", blocks, capped.get(name, ()), type_bytes))
     if zone.unusable_index is not None and zone.free_pages:
         lines.append(BlockRow("  unusable", None, texts=tuple(map(units.hundredths, zone.unusable_index))))
     lines.append(_watermark_line(zone, empty_types))
@@ -161,7 +169,7 @@ def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | Non
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
-    """Free pages against the watermarks: a bar up to twice the high one, with a mark at each."""
+    """A bar of the free pages, up to twice the high watermark, with a mark at each; empty if one is unknown."""
     marks = (zone.min_pages, zone.low_pages, zone.high_pages)
     known = [mark for mark in marks if mark is not None]
     if zone.free_pages is None or len(known) < len(marks) or not known[-1]:
@@ -195,22 +203,24 @@ def _no_zone_reason(node: NodeMemory) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FreeAreaTable:
-    """The layout of the counts at one width."""
+    """The layout of the counts for the pane's width."""
 
     label_width: int
     orders: tuple[int, ...]
     titles: tuple[str, ...]
     widths: tuple[int, ...]
     digits: int
-    text: Callable[[int, int, int], str]
+    format_blocks: Callable[[int, int, int], str]
+    """Formats a count of blocks, given its order and the maximum number of digits."""
     slab_order: int | None
     with_free: bool
+    """Whether the column of free bytes fits."""
 
     @classmethod
-    def of(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> FreeAreaTable:
-        """The widest numbers that fit; larger ones are shortened to thousands and millions.
+    def fit(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> FreeAreaTable:
+        """The layout with the most digits that fit.
 
-        Where even those do not fit, the orders from that of a TCP slab upwards are shown, and lower ones if they fit.
+        If the fewest digits do not fit, it shows the orders from that of a TCP slab upwards, then lower ones that fit.
         """
         page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
         orders = tuple(range(max((len(row.blocks or ()) for row in rows), default=0)))
@@ -219,26 +229,30 @@ class FreeAreaTable:
         )
         label_width = max([MIN_LABEL_WIDTH, *(len(row.label) for row in rows)])
 
-        def text(count: int, order: int, digits: int) -> str:
+        def format_blocks(count: int, order: int, digits: int) -> str:
             if unit == "bytes" and page_bytes is not None:
                 return units.compact_size(count * (page_bytes << order))
             return units.short_count(count, digits)
 
         widths: tuple[int, ...] = ()
-        for with_free, least in ((True, COMFORTABLE_WIDTH), (True, 0), (False, 0)):
+        for with_free, min_width in ((True, COMFORTABLE_WIDTH), (True, 0), (False, 0)):
             for digits in range(MAX_DIGITS, MIN_DIGITS - 1, -1):
                 widths = tuple(
-                    max([least, len(titles[at]), *(len(_cell_text(row, at, digits, text)) for row in rows)])
-                    for at in orders
+                    max(
+                        min_width,
+                        len(titles[order]),
+                        *(len(_cell_text(row, order, digits, format_blocks)) for row in rows),
+                    )
+                    for order in orders
                 )
                 total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)
                 if total <= columns:
-                    return cls(label_width, orders, titles, widths, digits, text, slab_order, with_free)
-        fitting = _fitting_orders(widths, slab_order or 0, columns - label_width)
-        return cls(label_width, fitting, titles, widths, MIN_DIGITS, text, slab_order, with_free=False)
+                    return cls(label_width, orders, titles, widths, digits, format_blocks, slab_order, with_free)
+        orders = _fitting_orders(widths, slab_order or 0, columns - label_width)
+        return cls(label_width, orders, titles, widths, MIN_DIGITS, format_blocks, slab_order, with_free=False)
 
     def head(self) -> Line:
-        """The titles of the orders."""
+        """The titles: block sizes by order."""
         pieces: list[Piece] = [(fit_text("ZONE  TYPE", self.label_width), "head")]
         for order in self.orders:
             role: Role = "accent" if order == self.slab_order else "head"
@@ -248,10 +262,10 @@ class FreeAreaTable:
         return tuple(pieces)
 
     def line(self, row: BlockRow) -> Line:
-        """One row's counts; nothing free of an order is shown weakly, so that the blocks stand out."""
+        """A row of counts. Zeros are dim, so that free blocks stand out."""
         pieces: list[Piece] = [(fit_text(row.label, self.label_width), "strong" if row.is_zone else "text")]
         for order in self.orders:
-            cell = _cell_text(row, order, self.digits, self.text)
+            cell = _cell_text(row, order, self.digits, self.format_blocks)
             pieces.append(
                 (f" {fit_text(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text")
             )
@@ -261,7 +275,7 @@ class FreeAreaTable:
 
 
 def _fitting_orders(widths: Sequence[int], slab_order: int, columns: int) -> tuple[int, ...]:
-    """Orders that fit into a width: from that of a slab upwards first, then the next lower ones."""
+    """The orders that fit in the columns: from `slab_order` upwards first, then the next lower ones."""
     chosen: list[int] = []
     for order in [*range(slab_order, len(widths)), *range(min(slab_order, len(widths)) - 1, -1, -1)]:
         columns -= widths[order] + 1
@@ -271,11 +285,11 @@ def _fitting_orders(widths: Sequence[int], slab_order: int, columns: int) -> tup
     return tuple(sorted(chosen))
 
 
-def _cell_text(row: BlockRow, order: int, digits: int, text: Callable[[int, int, int], str]) -> str:
+def _cell_text(row: BlockRow, order: int, digits: int, format_blocks: Callable[[int, int, int], str]) -> str:
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:
         return units.UNKNOWN
     if order >= len(row.blocks):
         return ""
-    return ("≥" if order in row.capped else "") + text(row.blocks[order], order, digits)
+    return ("≥" if order in row.capped else "") + format_blocks(row.blocks[order], order, digits)

@@ -1,4 +1,4 @@
-"""The slab caches behind a TCP connection, as slabtop shows caches, for the machine or for one node."""
+"""Caches pane: the slab caches that hold objects of TCP, or all (`r`), for the machine or for one node."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from tcptop.widgets.grid import GridColumn, GridRow
 
 MAX_OBJECT_WIDTH = 34
 SORTED_IMPORTANCE = 98
-"""The importance of the column that the rows are sorted by: only the name matters more."""
+"""The importance of the sorted column; only the cache's name has a higher one."""
 
 
 class CachesPane(CursorGrid):
-    """One row for each cache; those that others share say so."""
+    """One row for each row of slabinfo; `⊃` marks a cache merged with others."""
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """Which node, and how old the figures are when they are older than the interval."""
+        """The node, the name filter, the mark, slabinfo's age if stale, and the sorted column if not visible."""
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
@@ -32,42 +32,41 @@ class CachesPane(CursorGrid):
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
-        if choices.sort not in {each.id for each in visible_columns(ledger, choices)}:
+        if choices.sort not in {column.id for column in visible_columns(ledger, choices)}:
             title += f" ─ by {cache_columns.find_column(choices.sort).title}"
         return title
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
-        """The columns of the scope, the sorted one marked."""
+        """The visible columns, the sorted one marked."""
         return [
             GridColumn(
-                title=each.title,
-                min_width=each.least_width,
-                left=each.left,
-                importance=each.importance if each.id != choices.sort else SORTED_IMPORTANCE,
-                sorted="" if each.id != choices.sort else ("▾" if each.descending != choices.reverse else "▴"),
-                elastic=each.id == "object",
+                title=column.title,
+                min_width=column.min_width,
+                left=column.left,
+                importance=column.importance if column.id != choices.sort else SORTED_IMPORTANCE,
+                sorted="" if column.id != choices.sort else ("▾" if column.descending != choices.reverse else "▴"),
+                elastic=column.id == "object",
             )
-            for each in visible_columns(ledger, choices)
+            for column in visible_columns(ledger, choices)
         ]
 
     def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
-        """The caches in the chosen order."""
-        lines = cache_columns.select_rows(
+        """The caches that pass the filter, in the chosen order."""
+        rows = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
             name_part=choices.name_filter,
             at_mark=choices.mark.caches if choices.mark is not None else None,
         )
-        lines = cache_columns.sort_rows(lines, choices.sort, choices.reverse)
+        rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
         columns = visible_columns(ledger, choices)
         return [
-            GridRow(tuple(_cell_text(each, line) for each in columns), _is_idle(line), line.cache.name)
-            for line in lines
+            GridRow(tuple(_cell_text(column, row) for column in columns), _is_idle(row), row.cache.name) for row in rows
         ]
 
     def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
-        """Why there is nothing."""
+        """Why there is no cache."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
         if self._choices.name_filter:
             which, elsewhere = (
@@ -77,12 +76,12 @@ class CachesPane(CursorGrid):
         return paragraph(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
-        """What was not read, and the command that would read it."""
-        # The attributes below /sys/kernel/slab are refused to the same people as slabinfo; one line says it.
+        """Why a source of the table could not be read, and how to read it."""
+        # Only root may read slabinfo and the attributes below /sys/kernel/slab; one line for both is enough.
         refused = ledger.sources["slabinfo"].state == "refused"
         names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
         sources = [ledger.sources[name] for name in names]
-        reasons = dict.fromkeys(each.reason for each in sources if each.reason and each.state != "waiting")
+        reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
         lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
         if self._choices.all_caches and table_node(ledger, self._choices) is not None:
             lines += paragraph(
@@ -92,15 +91,15 @@ class CachesPane(CursorGrid):
 
 
 def visible_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns that the scope has; a saved tree has no rates."""
+    """The columns of the machine or of a node, without those that are switched off; a saved tree has no rates."""
     scope = "machine" if table_node(ledger, choices) is None else "node"
     return [
-        each
-        for each in COLUMNS
-        if scope in each.scopes
-        and (ledger.live or each.id not in ("per_second", "changed"))
-        and (choices.extras or each.id != "changed")
-        and (choices.columns is None or each.id in (*choices.columns, "cache"))
+        column
+        for column in COLUMNS
+        if scope in column.scopes
+        and (ledger.live or column.id not in ("per_second", "changed"))
+        and (choices.extras or column.id != "changed")
+        and (choices.columns is None or column.id in (*choices.columns, "cache"))
     ]
 
 

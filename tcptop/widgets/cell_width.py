@@ -1,4 +1,4 @@
-"""Lines of text fitted to the columns of a terminal, where a character may take two."""
+"""Width of text in terminal columns, where a character may take two; texts and lines cut or padded to a width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tcptop.text.line import Line, Piece
 
 
 def cell_width(text: str) -> int:
-    """The columns that a text takes on a terminal; most are plain, and then this is all there is to ask."""
+    """The columns that a text takes on a terminal."""
+    # Most texts are ASCII, for which the length is the width.
     return len(text) if text.isascii() else cell_len(text)
 
 
@@ -20,36 +21,34 @@ def line_width(line: Line) -> int:
 
 
 def crop_line(line: Line, columns: int) -> Line:
-    """The line, cut off at a width; a wide character that does not fit whole leaves a space."""
+    """The line cut at a width; half of a wide character becomes a space."""
     pieces: list[Piece] = []
-    left = columns
+    free_columns = columns
     for text, role in line:
         size = cell_width(text)
-        if size > left:
-            if left > 0:
-                pieces.append((set_cell_size(text, left), role))
+        if size > free_columns:
+            if free_columns > 0:
+                pieces.append((set_cell_size(text, free_columns), role))
             break
         pieces.append((text, role))
-        left -= size
+        free_columns -= size
     return tuple(pieces)
 
 
 def fit_text(text: str, columns: int, left: bool = True) -> str:
-    """A text at exactly a width: cut off with an ellipsis, or filled up on one side."""
+    """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
     size = cell_width(text)
     if size > columns:
         return f"{set_cell_size(text, columns - 1)}…" if columns > 1 else set_cell_size(text, columns)
-    space = " " * (columns - size)
-    return text + space if left else space + text
+    padding = " " * (columns - size)
+    return text + padding if left else padding + text
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
-    """Two ends of one line; the left one gives way where both do not fit."""
+    """A line with text at both ends. If both do not fit, the left one is cut."""
     right = crop_line(tuple(right), columns)
-    room = columns - line_width(right)
-    start = (
-        tuple(left)
-        if line_width(tuple(left)) < room
-        else (*crop_line(tuple(left), max(0, room - 2)), ("… "[:room], "text"))
-    )
-    return (*start, (" " * (room - line_width(start)), "text"), *right)
+    free_columns = columns - line_width(right)
+    start = tuple(left)
+    if line_width(start) >= free_columns:
+        start = (*crop_line(start, max(0, free_columns - 2)), ("… "[:free_columns], "text"))
+    return (*start, (" " * (free_columns - line_width(start)), "text"), *right)

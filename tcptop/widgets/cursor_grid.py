@@ -1,4 +1,4 @@
-"""A table with a cursor on one of its rows."""
+"""Table with a cursor on one of its rows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.grid import Grid
 
 DUPLICATE_MARK = "\0"
-"""Behind the key of a row whose name an earlier row has too."""
+"""Appended to the key of a row, once for each earlier row of the same name."""
 
 
 class CursorGrid(Grid):
-    """Up and down move the cursor, which stays on its row when the order changes, and in sight."""
+    """A table whose cursor the arrow keys move. The cursor stays visible, and on its row when the order changes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
 
     class RowSelected(Message):
-        """Somebody pressed Enter on a row."""
+        """Sent when Enter is pressed on a row."""
 
         def __init__(self, key: str) -> None:
             super().__init__()
@@ -37,26 +37,27 @@ class CursorGrid(Grid):
         super()._layout(ledger, choices, columns)
         seen: list[str] = []
         for key in self._keys:
-            seen.append(key + DUPLICATE_MARK * sum(each.rstrip(DUPLICATE_MARK) == key for each in seen))
+            seen.append(key + DUPLICATE_MARK * sum(earlier.rstrip(DUPLICATE_MARK) == key for earlier in seen))
         self._keys = seen
 
     @property
     def _cursor_index(self) -> int:
-        """The place of the cursor's row; the first where the row is gone."""
+        """The index of the cursor's row; 0 if the row is gone."""
         return self._keys.index(self._cursor_key) if self._cursor_key in self._keys else 0
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The table, scrolled so that the cursor is in sight, with its row marked while the table has the focus."""
+        """The table, scrolled to the cursor, whose row is marked while the table has the focus."""
         lines = [*super().lines(ledger, choices, columns, rows)]
         if not self._keys:
             return lines
-        hidden = self._cursor_index - (self._first + self._body_height - 1) if self._body_height else 0
-        if self._cursor_key is not None and (hidden > 0 or self._cursor_index < self._first):
-            self._first += hidden if hidden > 0 else self._cursor_index - self._first
+        below = self._cursor_index - (self._first + self._body_height - 1) if self._body_height else 0
+        if self._cursor_key is not None and (below > 0 or self._cursor_index < self._first):
+            self._first += below if below > 0 else self._cursor_index - self._first
             lines = [*super().lines(ledger, choices, columns, rows)]
-        at = len(lines) - min(self._body_height, len(self._keys) - self._first) + self._cursor_index - self._first
-        if self.has_focus and 0 <= at < len(lines):
-            lines[at] = ((text_of(lines[at]).ljust(columns), "cursor"),)
+        body_start = len(lines) - min(self._body_height, len(self._keys) - self._first)
+        y = body_start + self._cursor_index - self._first
+        if self.has_focus and 0 <= y < len(lines):
+            lines[y] = ((text_of(lines[y]).ljust(columns), "cursor"),)
         return lines
 
     def action_scroll_by(self, lines: int) -> None:
@@ -66,11 +67,11 @@ class CursorGrid(Grid):
         self.redraw()
 
     def action_choose(self) -> None:
-        """Says which row the cursor is on."""
+        """Sends `RowSelected` for the cursor's row."""
         if self._keys:
             self.post_message(self.RowSelected(self._keys[self._cursor_index].rstrip(DUPLICATE_MARK)))
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark."""
+        """Shows or hides the mark on the cursor's row."""
         super().watch_has_focus(has_focus)
         self.redraw()

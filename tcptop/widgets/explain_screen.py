@@ -1,4 +1,4 @@
-"""The explanation pages on the screen, drawn anew with every sample."""
+"""Explain screen (`i`, Enter): the explanation pages, drawn again with each sample."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tcptop.widgets.scroll_pane import ScrollPane
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 PAGING_KEYS = {"right": 1, "left": -1}
 PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
-"""Keys that do here what they do elsewhere."""
+"""Keys that the app handles as on the main screen."""
 
 
 class ExplainPane(ScrollPane):
-    """One page at a time."""
+    """One explanation page at a time."""
 
     DEFAULT_CSS = """
     ExplainPane { width: 100%; height: 100%; border: round $secondary; padding: 0 1; background: $background; }
@@ -34,33 +34,33 @@ class ExplainPane(ScrollPane):
         self._page_index = first_index
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """Which page of how many, and its name."""
+        """The page's title, its number, and the number of pages."""
         return f"{self._pages[self._page_index].title} ─ page {self._page_index + 1} of {len(self._pages)}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The page, and the keys."""
+        """The title, and the keys in the lower edge."""
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """Nothing stays."""
+        """No fixed lines."""
         return []
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """The page."""
+        """The lines of the page."""
         return self._pages[self._page_index].lines(ledger, columns)
 
     def turn_page(self, step: int) -> None:
-        """Shows the next page or the one before, from its beginning."""
+        """Shows the next page, or the previous one if `step` is -1, from its first line."""
         self._page_index = (self._page_index + step) % len(self._pages)
         self._first = 0
         self.redraw()
 
 
 class ExplainScreen(Screen[None]):
-    """Takes the whole terminal until a key closes it."""
+    """Covers the whole terminal until a key closes it."""
 
     BINDINGS = [  # noqa: RUF012 (as Textual declares it)
-        # Tab would otherwise move the focus, of which there is only one place here.
+        # Without these bindings Tab would move the focus, and there is only one pane to focus.
         Binding("tab", "turn(1)", show=False, priority=True),
         Binding("shift+tab", "turn(-1)", show=False, priority=True),
     ]
@@ -70,23 +70,23 @@ class ExplainScreen(Screen[None]):
         self._page, self._ledger, self._choices = first, ledger, choices
 
     def compose(self) -> ComposeResult:
-        """The one pane; a page of its own comes before those that are always there."""
+        """The pane; the page of a cache or of a part of the figure comes before `PAGES`."""
         own = [self._page] if self._page is not None and self._page not in PAGES else []
         pages = [*own, *PAGES]
         yield ExplainPane(pages, pages.index(self._page) if self._page is not None else 0)
 
     def on_mount(self) -> None:
-        """Shows the page and takes the keys."""
+        """Shows the page and focuses the pane."""
         pane = self.query_one(ExplainPane)
         pane.show(self._ledger, self._choices)
         pane.focus()
 
     def action_turn(self, step: int) -> None:
-        """Turns a page."""
+        """Turns `step` pages."""
         self.query_one(ExplainPane).turn_page(step)
 
     def on_key(self, event: Key) -> None:
-        """Turns pages, leaves scrolling to the pane, and closes at any other key."""
+        """Turns pages, leaves scrolling keys to the pane, and closes on any other key."""
         if event.key in PAGING_KEYS:
             event.stop()
             self.action_turn(PAGING_KEYS[event.key])

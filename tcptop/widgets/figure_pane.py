@@ -1,4 +1,4 @@
-"""Bytes per connection: one large figure, what it is the sum of, and what the next socket takes."""
+"""Figure pane: bytes per connection in large digits, the parts of that sum, and the cost of the next socket."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_legend
 
 MAX_CAPTION_WIDTH = 18
+"""Columns for the captions beside the large digits."""
 NO_AVERAGE = "no average"
 WIDE_COLUMNS = 54
+"""From this width on, captions and titles are shown in full."""
 ROOMY_COLUMNS = 64
+"""From this width on, each line for the next socket has a note."""
 
 
 class FigurePane(Pane, can_focus=True):
-    """The answer to the one question. With the focus, left and right choose a part of the bar."""
+    """The bytes per connection. With the focus, left and right select a part of the bar, and Enter explains it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "choose_part(-1)", "a part of the bar", show=False),
@@ -35,7 +38,7 @@ class FigurePane(Pane, can_focus=True):
     ]
 
     class PartSelected(Message):
-        """Somebody pressed Enter on a part of the figure."""
+        """Sent when Enter is pressed on a part of the bar."""
 
         def __init__(self, label: str) -> None:
             super().__init__()
@@ -46,7 +49,7 @@ class FigurePane(Pane, can_focus=True):
         self._part = 0
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """Which accounting it is, and what the large figure leaves out."""
+        """The accounting mode, and how the figure is known: computed, without an average, or with a lab result."""
         cost = ledger.costs[choices.mode]
         subtitle = ""
         if cost.by_family["mix"].accepted.computed:
@@ -63,38 +66,38 @@ class FigurePane(Pane, can_focus=True):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The figure, its bar, and its parts."""
-        chosen = self._selected_label() if self.has_focus else None
+        selected = self._selected_label() if self.has_focus else None
         return figure_lines(
             ledger.costs[choices.mode],
             columns,
             rows,
-            chosen,
+            selected,
             with_reason=not self.styles.border_bottom[0],
             ascii_only=self.app.has_class(ASCII_CLASS),
         )
 
     def action_choose_part(self, step: int) -> None:
-        """Moves to the next part of the bar."""
+        """Selects the next part of the bar, or the previous one if `step` is -1."""
         labels = self._labels()
         if labels:
             self._part = (min(self._part, len(labels) - 1) + step) % len(labels)
         self.redraw()
 
     def action_choose(self) -> None:
-        """Says which part is chosen."""
+        """Sends `PartSelected` for the selected part."""
         label = self._selected_label()
         if label is not None:
             self.post_message(self.PartSelected(label))
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark."""
+        """Shows or hides the mark on the selected part."""
         super().watch_has_focus(has_focus)
         self.redraw()
 
     def _labels(self) -> list[str]:
         if self._ledger is None:
             return []
-        return [each.label for each in _large_figure(self._ledger.costs[self._choices.mode])[2]]
+        return [part.label for part in _large_figure(self._ledger.costs[self._choices.mode])[2]]
 
     def _selected_label(self) -> str | None:
         labels = self._labels()
@@ -105,73 +108,81 @@ def figure_lines(
     cost: ConnectionCost,
     columns: int,
     rows: int,
-    chosen: str | None = None,
+    selected: str | None = None,
     with_reason: bool = False,
     ascii_only: bool = False,
 ) -> list[Line]:
-    """The pane for a size. The large figure is that of now where it is known, else that of the next socket.
+    """The lines of the pane. The large figure is the present average if known, else the cost of the next socket.
 
-    With a reason, why there is no average comes last where there is room; a bar of one part makes room for it.
+    Args:
+        cost: that of the accounting mode.
+        columns: the width of the pane.
+        rows: the height of the pane.
+        selected: the label of the marked part; None for no mark.
+        with_reason: adds the reason why there is no average, if it fits; a bar with a single part makes room.
+        ascii_only: draws the digits in ASCII.
+
     """
     mix = cost.by_family["mix"]
-    large, label, slices, missing = _large_figure(cost)
+    figure, label, slices, missing = _large_figure(cost)
     if rows < HEIGHT:
-        return [((f"{large} B ", "accent"), (label, "text"))]
-    digits = draw_big_number(large, ascii_only)
-    sides = _side_lines(mix.accepted, mix.outgoing, columns)
+        return [((f"{figure} B ", "accent"), (label, "text"))]
+    digits = draw_big_number(figure, ascii_only)
+    next_socket = _next_socket_lines(mix.accepted, mix.outgoing, columns)
     because = cost.now_unknown_because if cost.now_bytes is None else None
     caption = label if columns >= WIDE_COLUMNS else label.partition(" ")[0].rstrip(",")
     lines: list[Line] = []
-    side_width = max(line_width(each) for each in sides)
-    room = min(columns - side_width - 1, len(digits[0]) + MAX_CAPTION_WIDTH)
-    fits = len(digits[0]) + 1 + len(NO_AVERAGE) <= room
+    right_width = max(line_width(line) for line in next_socket)
+    left_width = min(columns - right_width - 1, len(digits[0]) + MAX_CAPTION_WIDTH)
+    fits = len(digits[0]) + 1 + len(NO_AVERAGE) <= left_width
     captions = [NO_AVERAGE if because and fits else "", caption, "bytes"]
     for index in range(HEIGHT):
-        left = fit_text(f"{digits[index]} {captions[index]}", max(0, room))
+        left = fit_text(f"{digits[index]} {captions[index]}", max(0, left_width))
         edge = min(len(digits[index]), len(left))
-        lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *sides[index]))
-    parts = slice_legend(slices, missing, columns, chosen)
+        lines.append(((left[:edge], "accent"), (left[edge:], "dim"), (" ", "text"), *next_socket[index]))
+    parts = slice_legend(slices, missing, columns, selected)
     reason = paragraph(because, columns, "dim") if because and with_reason else []
-    room_left = rows - len(lines) - len(parts) - len(reason)
-    if rows > HEIGHT and not (reason and room_left == 0 and len(slices) == 1):
+    free_rows = rows - len(lines) - len(parts) - len(reason)
+    if rows > HEIGHT and not (reason and free_rows == 0 and len(slices) == 1):
         lines.append(slice_bar(slices, columns))
-        room_left -= 1
-    return [*lines, *parts, *(reason if room_left >= 0 else [])]
+        free_rows -= 1
+    return [*lines, *parts, *(reason if free_rows >= 0 else [])]
 
 
 def _no_average_text(text: str, columns: int) -> str:
-    """Why there is no average, without what stands in brackets where that does not fit."""
+    """Why there is no average; what is in brackets is left out if the whole text does not fit."""
     whole = f"{NO_AVERAGE} yet: {text.removeprefix('an average ')}"
     return whole if cell_len(whole) <= columns else whole.partition(" (")[0]
 
 
 def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
+    """The large figure as text, its label, its parts, and the names of missing parts."""
     accepted = cost.by_family["mix"].accepted
-    short = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
+    missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
         sign = "" if accepted.complete else "≥"
-        return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, short
+        return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, missing
     if accepted.slab_bytes is None:
-        return sum_text(accepted, slabs=False), "next, objects", accepted.slices, short
+        return sum_text(accepted, in_slabs=False), "next, objects", accepted.slices, missing
     label = "next, computed" if accepted.computed else "next accepted"
-    return sum_text(accepted), label, accepted.slices, short
+    return sum_text(accepted), label, accepted.slices, missing
 
 
-def sum_text(side: SocketCost, slabs: bool = True) -> str:
-    """The sum of one side, after a `≥` where parts are missing."""
-    value = side.slab_bytes if slabs else side.object_bytes
+def sum_text(cost: SocketCost, in_slabs: bool = True) -> str:
+    """The bytes of a socket in slabs, or those of its objects alone; `≥` before it if parts are missing."""
+    value = cost.slab_bytes if in_slabs else cost.object_bytes
     if value is None:
         return units.UNKNOWN
-    return f"{'' if side.complete else '≥'}{units.exact_bytes(value)}"
+    return f"{'' if cost.complete else '≥'}{units.exact_bytes(value)}"
 
 
-def _side_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
-    """The next socket of each side, and the first without the packing of slabs."""
-    most = f"≤{units.exact_bytes(outgoing.high_slab_bytes)}" if outgoing.complete else sum_text(outgoing)
+def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
+    """The cost of the next accepted and the next outgoing socket, and of the accepted one's objects alone."""
+    outgoing_text = f"≤{units.exact_bytes(outgoing.high_slab_bytes)}" if outgoing.complete else sum_text(outgoing)
     rows = (
         ("next accepted", f"{'≈' if accepted.complete and accepted.is_range else ''}{sum_text(accepted)}", " (server)"),
-        ("outgoing", most, " own port"),
-        ("objects", sum_text(accepted, slabs=False), " structs"),
+        ("outgoing", outgoing_text, " own port"),
+        ("objects", sum_text(accepted, in_slabs=False), " structs"),
     )
     lines: list[Line] = []
     for title, text, note in rows:

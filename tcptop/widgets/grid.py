@@ -1,4 +1,4 @@
-"""The one table widget: columns chosen by width, a fixed head, rows that scroll."""
+"""Table widget: fixed column titles, rows that scroll, and as many columns as fit."""
 
 from __future__ import annotations
 
@@ -17,35 +17,37 @@ from tcptop.widgets.scroll_pane import ScrollPane
 GAP = 2
 NARROW_GAP = 1
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
-"""What a number ends with, and what could be the next three digits of it."""
+"""The end of a number, and a text that a reader could take for its next three digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class GridColumn:
-    """How one column is laid out."""
+    """The title, width and alignment of one column."""
 
     title: str
     min_width: int = 0
     left: bool = False
     importance: int = 0
+    """If not all columns fit, the least important are dropped first."""
     sorted: str = ""
-    """The mark of the column that the rows are sorted by."""
+    """The sort mark after the title; empty if the rows are sorted by another column."""
     elastic: bool = False
-    """Whether the column may be cut short before others are dropped."""
+    """Whether the column is narrowed to its minimum width before others are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """The texts of one row, one for each column."""
+    """One row of the table."""
 
     cells: tuple[str, ...]
+    """The text for each column."""
     dim: bool = False
     key: str = ""
-    """What a cursor on the row stands on, whatever place the row has."""
+    """Identifies the row for a cursor, wherever the row is."""
 
 
 class Grid(ScrollPane):
-    """A table. What its columns and rows are, a pane says."""
+    """A table; a subclass gives its columns and rows."""
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
@@ -56,23 +58,23 @@ class Grid(ScrollPane):
         self._widths: list[int] = []
 
     def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
-        """All the columns there are; those that do not fit are dropped, the least important first."""
+        """All columns; those that do not fit are dropped, the least important first."""
         raise NotImplementedError
 
     def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
-        """The rows in their order."""
+        """The rows in order."""
         raise NotImplementedError
 
     def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
-        """What stands there instead of no rows."""
+        """The lines shown if there is no row."""
         raise NotImplementedError
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """Lines that stay above the titles: what a reader must know first."""
+        """Fixed lines above the titles."""
         return []
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The titles."""
+        """The notes and the titles; lays out the rows."""
         self._layout(ledger, choices, columns)
         return [*self.notes(ledger, columns), self._head] if self._rows else []
 
@@ -85,30 +87,32 @@ class Grid(ScrollPane):
     def _layout(self, ledger: Ledger, choices: Choices, columns: int) -> None:
         layout = self.grid_columns(ledger, choices)
         rows = self.grid_rows(ledger, choices)
-        chosen, widths, gap = fit_columns(layout, rows, columns)
-        widths = self._steady_widths(chosen, widths, gap, columns)
-        texts = [layout[at].title + layout[at].sorted for at in chosen]
+        visible, widths, gap = fit_columns(layout, rows, columns)
+        widths = self._steady_widths(visible, widths, gap, columns)
+        texts = [layout[index].title + layout[index].sorted for index in visible]
         head = (" " * gap).join(
-            fit_text(text, widths[at], layout[at].left) for at, text in zip(chosen, texts, strict=True)
+            fit_text(text, widths[index], layout[index].left) for index, text in zip(visible, texts, strict=True)
         )
         self._head = ((head, "head"),)
         self._keys = [row.key for row in rows]
         self._rows = [
             (
                 (
-                    (" " * gap).join(fit_text(row.cells[at], widths[at], layout[at].left) for at in chosen),
+                    (" " * gap).join(
+                        fit_text(row.cells[index], widths[index], layout[index].left) for index in visible
+                    ),
                     "dim" if row.dim else "text",
                 ),
             )
             for row in rows
         ]
 
-    def _steady_widths(self, chosen: list[int], widths: list[int], gap: int, columns: int) -> list[int]:
-        """The widths of before where they still do, so that a figure with a digit less moves nothing."""
-        shape = (columns, gap, tuple(chosen))
-        kept = self._widths if shape == self._shape and len(self._widths) == len(widths) else widths
-        widest = list(map(max, kept, widths))
-        fits = sum(widest[at] for at in chosen) + gap * (len(chosen) - 1) <= columns
+    def _steady_widths(self, visible: list[int], widths: list[int], gap: int, columns: int) -> list[int]:
+        """The previous widths if they still fit, so that a figure with one digit less moves no column."""
+        shape = (columns, gap, tuple(visible))
+        previous = self._widths if shape == self._shape and len(self._widths) == len(widths) else widths
+        widest = list(map(max, previous, widths))
+        fits = sum(widest[index] for index in visible) + gap * (len(visible) - 1) <= columns
         self._shape, self._widths = shape, widest if fits else widths
         return self._widths
 
@@ -116,45 +120,47 @@ class Grid(ScrollPane):
 def fit_columns(
     layout: Sequence[GridColumn], rows: Sequence[GridRow], columns: int
 ) -> tuple[list[int], list[int], int]:
-    """Which columns fit, how wide each is, and the gap between them.
+    """The indices of the columns that fit, the width of every column, and the gap between two.
 
-    First the gap narrows, then elastic columns shrink to their least width, then the least important column goes.
+    If not all fit, first the gap narrows, then an elastic column, then the least important column is dropped.
     """
     widths = [
         max(
-            each.min_width,
-            cell_width(each.title) + bool(each.sorted),
-            *(cell_width(row.cells[at]) for row in rows),
+            column.min_width,
+            cell_width(column.title) + bool(column.sorted),
+            *(cell_width(row.cells[index]) for row in rows),
             1,
         )
-        for at, each in enumerate(layout)
+        for index, column in enumerate(layout)
     ]
-    # A column in which nothing is known takes no room.
-    chosen = [at for at in range(len(layout)) if not rows or any(row.cells[at] != UNKNOWN for row in rows)]
+    # A column without any known figure is left out.
+    visible = [index for index in range(len(layout)) if not rows or any(row.cells[index] != UNKNOWN for row in rows)]
     while True:
-        if sum(widths[at] for at in chosen) + GAP * (len(chosen) - 1) <= columns:
-            return chosen, widths, GAP
-        narrow = separate_numbers(rows, widths, chosen)
-        over = sum(narrow[at] for at in chosen) + NARROW_GAP * (len(chosen) - 1) - columns
+        if sum(widths[index] for index in visible) + GAP * (len(visible) - 1) <= columns:
+            return visible, widths, GAP
+        narrow = separate_numbers(rows, widths, visible)
+        over = sum(narrow[index] for index in visible) + NARROW_GAP * (len(visible) - 1) - columns
         if over <= 0:
-            return chosen, narrow, NARROW_GAP
-        for at in chosen:
-            if layout[at].elastic and over <= narrow[at] - layout[at].min_width:
-                narrow[at] -= over
-                return chosen, narrow, NARROW_GAP
-        if len(chosen) == 1:
-            widths[chosen[0]] = columns
-            return chosen, widths, NARROW_GAP
-        chosen.remove(min(chosen, key=lambda at: layout[at].importance))
+            return visible, narrow, NARROW_GAP
+        for index in visible:
+            if layout[index].elastic and over <= narrow[index] - layout[index].min_width:
+                narrow[index] -= over
+                return visible, narrow, NARROW_GAP
+        if len(visible) == 1:
+            widths[visible[0]] = columns
+            return visible, widths, NARROW_GAP
+        visible.remove(min(visible, key=lambda index: layout[index].importance))
 
 
-def separate_numbers(rows: Sequence[GridRow], widths: Sequence[int], chosen: Sequence[int]) -> list[int]:
-    """The widths with a space more where, one space apart, two numbers would read as one: `2 304 101`."""
+def separate_numbers(rows: Sequence[GridRow], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
+    """The widths, one larger where two numbers with one space between them would read as one: `2 304` and `101`."""
     wider = [*widths]
-    for left, right in pairwise(chosen):
-        full = widths[right]
+    for left, right in pairwise(visible):
+        full_width = widths[right]
         if any(
-            len(row.cells[right]) == full and LAST_DIGIT.search(row.cells[left]) and DIGIT_GROUP.match(row.cells[right])
+            len(row.cells[right]) == full_width
+            and LAST_DIGIT.search(row.cells[left])
+            and DIGIT_GROUP.match(row.cells[right])
             for row in rows
         ):
             wider[right] += 1

@@ -1,4 +1,4 @@
-"""The first line: which machine, how the screen lives, and what is chosen."""
+"""Head line: the machine, the state of the screen (live, paused, recorded), the accounting mode and the node."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ MODE_NAMES: dict[AccountingMode, str] = {"full": "full", "time_wait": "TIME_WAIT
 
 
 class HeadLine(Pane):
-    """One line without a box."""
+    """The first line of the screen."""
 
     DEFAULT_CSS = """
     HeadLine { height: 1; background: $panel; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """A line has no edges."""
+        """No titles: the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The line."""
+        """The head line."""
         return [head_line(ledger, choices, columns)]
 
 
 def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
-    """The machine at the left, the choices at the right; facts of the machine give way one by one."""
+    """The machine on the left, state and choices on the right. Details of the machine are dropped if not all fits."""
     host = ledger.host
-    chosen = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
+    view = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
     clock: list[Piece] = []
     if ledger.taken_at_unix_s is not None and choices.player is None:
         clock.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
@@ -50,16 +50,16 @@ def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
     left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
     state_texts = _state_texts(ledger, choices)
     role: Role = "warning" if choices.paused and choices.player is None else "text"
-    right: list[Piece] = [(state_texts[0], role), (chosen, "text")]
+    right: list[Piece] = [(state_texts[0], role), (view, "text")]
     while len(left) > 2 and not _fits(left, [*right, *clock], columns):
         left.pop()
     if not _fits(left, [*right, *clock], columns):
-        left[0] = (" ", "text")  # which machine it is matters more than which program
+        left[0] = (" ", "text")  # the machine matters more than the program's name
     while len(state_texts) > 1 and not _fits(left, right, columns):
         state_texts.pop(0)
         right[0] = (state_texts[0], role)
     if _fits(left, [*right, *clock], columns):
-        right += clock  # and more than what time it is
+        right += clock  # the machine and the state matter more than the time
     return join_ends(left, [*right, (" ", "text")], columns)
 
 
@@ -68,7 +68,7 @@ def _fits(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
 
 
 def _state_texts(ledger: Ledger, choices: Choices) -> list[str]:
-    """How the screen lives, in fewer and fewer words."""
+    """The state of the screen, from the longest text to the shortest."""
     if choices.player is not None:
         return _sample_texts(ledger, choices, choices.player)
     if not ledger.live:
@@ -77,22 +77,22 @@ def _state_texts(ledger: Ledger, choices: Choices) -> list[str]:
     if choices.recording_path is None:
         return [state_text]
     name = choices.recording_path.rpartition("/")[2]
-    return [f"{state_text} · recording {shown}" for shown in (choices.recording_path, name)] + [
-        f"{state_text} · recording"
-    ]
+    recording = f"{state_text} · recording"
+    return [f"{recording} {choices.recording_path}", f"{recording} {name}", recording]
 
 
 def _sample_texts(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
+    """The shown sample of a recording, from the longest text to the shortest."""
     number, last = units.grouped(player.index + 1), units.grouped(player.last_index + 1)
-    ending = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
-    places = [f" · {number} of {last}{ending}", f" · {number}{ending}", ending]
+    playback = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
+    positions = [f" · {number} of {last}{playback}", f" · {number}{playback}", playback]
     time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
     if time_s is None:
-        return [f"recorded{place}" for place in places]
+        return [f"recorded{position}" for position in positions]
     date, clock = strftime("%Y-%m-%d ", time_s), strftime("%H:%M:%S", time_s)
     return [
-        f"recorded · {date}{clock}{places[0]}",
-        *(f"recorded · {clock}{place}" for place in places),
+        f"recorded · {date}{clock}{positions[0]}",
+        *(f"recorded · {clock}{position}" for position in positions),
         f"recorded · {clock}",
         clock,
     ]

@@ -1,4 +1,4 @@
-"""The headroom line: how many more sockets fit, the first limit, and the distance to the others."""
+"""Headroom line: how many more sockets fit, the first limit, and the distance to others; or the growth since a mark."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tcptop.widgets.pane import Pane
 
 
 class HeadroomLine(Pane):
-    """One line without a box."""
+    """The line below the figure and the sockets."""
 
     DEFAULT_CSS = """
     HeadroomLine { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """A line has no edges."""
+        """No titles: the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The headroom and the other limits that fit whole; with a mark set, the change since the mark."""
+        """The headroom and the limits that fit; with a mark (`k`), the growth since the mark."""
         return [
             headroom_line(ledger, columns, choices.mode)
             if choices.since is None
@@ -33,20 +33,20 @@ class HeadroomLine(Pane):
         ]
 
 
-def since_mark_line(found: GrowthSinceMark, columns: int) -> Line:
-    """What came since the mark: the measured bytes stay longest where the line is short."""
-    ago = f", {units.seconds(round(found.elapsed_s))} ago" if found.elapsed_s is not None else ""
-    sockets = units.UNKNOWN if found.sockets is None else units.signed_count(found.sockets)
-    each = found.unknown_because or ""
-    if found.bytes_per_socket is not None:
-        each = f"{units.exact_bytes(found.bytes_per_socket)} B each, measured"
-    brief = each.partition(" (")[0]
-    grown = "" if found.live_bytes is None else f", live objects {units.signed_size(found.live_bytes)}"
+def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
+    """The growth since the mark. On a narrow line the bytes per socket are dropped last."""
+    ago = f", {units.seconds(round(growth.elapsed_s))} ago" if growth.elapsed_s is not None else ""
+    sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)
+    per_socket = growth.unknown_because or ""
+    if growth.bytes_per_socket is not None:
+        per_socket = f"{units.exact_bytes(growth.bytes_per_socket)} B each, measured"
+    brief = per_socket.partition(" (")[0]
+    live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
     line: Line = ()
     for when, rest in (
-        (ago, f" sockets, {each}{grown}"),
-        (ago, f" sockets, {each}"),
-        (ago, f", {each}"),
+        (ago, f" sockets, {per_socket}{live_objects}"),
+        (ago, f" sockets, {per_socket}"),
+        (ago, f", {per_socket}"),
         (ago, f", {brief}"),
         ("", f", {brief}"),
     ):
@@ -57,7 +57,7 @@ def since_mark_line(found: GrowthSinceMark, columns: int) -> Line:
 
 
 def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
-    """The line at a width; in TIME_WAIT accounting the limit on mini-sockets comes before the others."""
+    """The headroom, its limit, and the other limits that fit; in TIME_WAIT accounting those on mini-sockets first."""
     first, number = ledger.limits.first, headroom_number(ledger)
     nearest = first.name if first is not None else "not known"
     line: Line = ()
@@ -80,7 +80,7 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def _distance(limit: Limit) -> Line:
-    """The distance to a limit in its own unit; empty where it is unknown."""
+    """The distance to a limit in the limit's unit; empty if unknown."""
     if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
         return ()
     if limit.unit == "bytes":

@@ -1,4 +1,4 @@
-"""Help: the keys as they are bound, the columns as they are defined, and what the figures mean."""
+"""Help screen (`?`, `h`): keys, taken from the bindings, the meaning of the figures, and the columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
-"""Keys that Textual, or a table, binds by itself."""
+"""Keys that Textual or a pane binds, not the app."""
 
 FIGURES: tuple[tuple[str, str], ...] = (
     ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
@@ -60,15 +60,15 @@ class HelpPane(ScrollPane):
         self._keys = tuple(keys)
 
     def title(self, ledger: Ledger, choices: Choices) -> str:  # noqa: ARG002
-        """The name of the screen."""
+        """The title of the help."""
         return "Help ─ arrows scroll, any other key closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """Nothing stays."""
+        """No fixed lines."""
         return []
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """Keys, figures, columns."""
+        """Keys, figures and columns."""
         columns_help = [(each.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
@@ -80,7 +80,7 @@ class HelpPane(ScrollPane):
 
 
 def entry_lines(key: str, text: str, columns: int) -> list[Line]:
-    """A key and its meaning, which may take several lines."""
+    """A key and its meaning, wrapped."""
     texts = wrap(text, max(10, columns - KEY_WIDTH - 2)) or [""]
     return [
         ((f" {key if not index else '':<{KEY_WIDTH}} ", "accent"), (part, "text")) for index, part in enumerate(texts)
@@ -88,7 +88,7 @@ def entry_lines(key: str, text: str, columns: int) -> list[Line]:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lies over the panes until a key closes it; the scrolling keys scroll it."""
+    """Covers the panes until a key closes it; the scrolling keys scroll it."""
 
     CSS = "HelpScreen { align: center middle; }"
 
@@ -97,17 +97,17 @@ class HelpScreen(ModalScreen[None]):
         self._keys, self._ledger, self._choices = keys, ledger, choices
 
     def compose(self) -> ComposeResult:
-        """The one pane."""
+        """The help pane."""
         yield HelpPane(self._keys)
 
     def on_mount(self) -> None:
-        """Shows the text and takes the scrolling keys."""
+        """Shows the text and focuses the pane."""
         pane = self.query_one(HelpPane)
         pane.show(self._ledger, self._choices)
         pane.focus()
 
     def on_key(self, event: Key) -> None:
-        """Closes, unless the key scrolls."""
+        """Closes the help, unless the key scrolls it."""
         if event.key not in SCROLLING_KEYS:
             event.stop()
             # A second key may come before the first has closed the screen.

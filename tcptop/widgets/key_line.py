@@ -1,4 +1,4 @@
-"""The last line: the keys that matter most."""
+"""Key line: the most used keys, in the last line of the screen."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.pane import Pane
 
 KeyHint = tuple[str, str, str]
+"""A key, its meaning, and the meaning in one word."""
 
 KEYS: tuple[KeyHint, ...] = (
     ("?", "help", "help"),
@@ -31,11 +32,11 @@ KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "explain", "explain"),
     (":", "more", "more"),
 )
-"""Each key with what it does, in full and in one word. The most wanted come first: the line is cut where it ends."""
+"""The most used keys come first: on a narrow terminal the last ones are left out."""
 
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
-"""Keys that do something else, or nothing, in a recording."""
-COMMON_KEYS = tuple(each for each in KEYS if each[0] not in LIVE_ONLY_KEYS)
+"""Keys that have another meaning in a recording, or none."""
+COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
     ("t T", "next/before", "step"),
@@ -54,31 +55,31 @@ LOOKING_BACK_KEYS: tuple[KeyHint, ...] = (
 
 
 class KeyLine(Pane):
-    """One line without a box."""
+    """The last line of the screen."""
 
     DEFAULT_CSS = """
     KeyLine { height: 1; background: $panel; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """A line has no edges."""
+        """No titles: the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """As many keys as fit whole."""
+        """The keys that fit."""
         if choices.looking_back:
             return [key_line(columns, LOOKING_BACK_KEYS)]
         return [key_line(columns, KEYS if choices.player is None else REPLAY_KEYS)]
 
 
-def key_line(columns: int, shown: Sequence[KeyHint] = KEYS) -> Line:
-    """The keys that fit whole into the width; in few words where not all fit in full."""
-    full = _line([(key, meaning) for key, meaning, _ in shown])
+def key_line(columns: int, hints: Sequence[KeyHint] = KEYS) -> Line:
+    """The keys that fit in the columns, with their full meanings if all fit, else with one word each."""
+    full = _line([(key, meaning) for key, meaning, _ in hints])
     if line_width(full) <= columns:
         return full
-    entries = [(key, word) for key, _, word in shown]
-    fits = (_line(entries[:end]) for end in range(len(entries), 0, -1))
-    return next((line for line in fits if line_width(line) <= columns), ())
+    entries = [(key, word) for key, _, word in hints]
+    candidates = (_line(entries[:end]) for end in range(len(entries), 0, -1))
+    return next((line for line in candidates if line_width(line) <= columns), ())
 
 
 def _line(entries: Sequence[tuple[str, str]]) -> Line:

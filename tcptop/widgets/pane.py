@@ -1,4 +1,4 @@
-"""The one way tcptop draws: lines by Textual's line API, of which only those that changed are sent again."""
+"""Base class of all panes: draws lines by Textual's line API, and refreshes only those that changed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import crop_line, line_width
 
 ASCII_CLASS = "-ascii"
-"""Of an app whose terminal has no more than ASCII."""
+"""CSS class of an app whose terminal shows ASCII only."""
 
 
 class Pane(Widget):
-    """Lines, in a titled box where the class is `box`.
+    """Draws lines, in a titled box if it has the CSS class `box`.
 
-    A pane says what its lines are; this class sends those that differ from the screen's.
+    A subclass gives the lines and the titles; this class refreshes those that differ from the ones on the screen.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
@@ -61,37 +61,37 @@ class Pane(Widget):
         self._choices = Choices()
 
     def show(self, ledger: Ledger, choices: Choices) -> None:
-        """Draws a ledger as the user chose."""
+        """Draws a ledger according to the user's choices."""
         self._ledger, self._choices = ledger, choices
         self.redraw()
 
     def redraw(self) -> None:
-        """Draws what was last shown at the present size."""
+        """Draws the last ledger again, for the present size."""
         if self._ledger is None or not self.size.width:
             return
         self.set_titles(*self.edge_titles(self._ledger, self._choices))
         self.set_lines(self.lines(self._ledger, self._choices, self.size.width, self.size.height))
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """What stands in the box's upper and lower edge."""
+        """The titles in the upper and in the lower edge of the box."""
         raise NotImplementedError
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The lines for a size; missing ones are blank, and more than `rows` are not shown."""
+        """The lines for a size. Fewer than `rows` are followed by blank lines; lines beyond `rows` are not shown."""
         raise NotImplementedError
 
     @property
     def max_title_width(self) -> int:
-        """The columns that a title may take: without corners, the spaces beside it, and a piece of line at each end."""
+        """The columns for a title: all but the corners, a space on each side, and a piece of border at each end."""
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     def set_titles(self, title: str, subtitle: str) -> None:
-        """Changes the edges, as literal text, where they differ."""
+        """Sets the titles, as text without markup, and refreshes the edges if a title changed."""
         if title and not self.styles.border_left[0]:
-            title = f" {title} "  # Textual sets a title off from corners only
+            title = f" {title} "  # Textual adds these spaces only to a box with corners
         if (title, subtitle) != self._titles:
             self._titles = (title, subtitle)
-            # By Textual's own setters the whole pane would be drawn again, and some figure in an edge changes always.
+            # Textual's setters would refresh the whole pane, and many titles change with each sample.
             self._border_title, self._border_subtitle = (
                 Content(self._terminal_text(title)),
                 Content(self._terminal_text(subtitle)),
@@ -100,7 +100,7 @@ class Pane(Widget):
             self.refresh(Region(-edge.left, -edge.top, columns, 1), Region(-edge.left, rows - 1 - edge.top, columns, 1))
 
     def set_lines(self, lines: Sequence[Line]) -> None:
-        """Shows these lines, and refreshes those that differ from what is shown."""
+        """Sets the lines, and refreshes those that changed."""
         new = tuple(lines[: max(0, self.size.height)])
         old = self._lines
         self._lines = new
@@ -113,7 +113,7 @@ class Pane(Widget):
             self.refresh(*changed)
 
     def render_line(self, y: int) -> Strip:
-        """One line as Textual wants it."""
+        """A line as a Textual strip."""
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
         segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in crop_line(line, columns)]
@@ -122,18 +122,18 @@ class Pane(Widget):
         )
 
     def on_resize(self, _: events.Resize) -> None:
-        """Lays the lines out again."""
+        """Draws the pane for its new size."""
         self._lines = ()
         self.redraw()
         self.refresh()
 
     def notify_style_update(self) -> None:
-        """Forgets the looks, since the theme may have changed."""
+        """Drops the cached styles: the theme may have changed."""
         super().notify_style_update()
         self._styles.clear()
 
     def _terminal_text(self, text: str) -> str:
-        """The text in what the terminal can show."""
+        """The text, in ASCII if the terminal shows nothing else."""
         return to_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
     def _style(self, role: Role) -> Style:

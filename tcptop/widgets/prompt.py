@@ -1,4 +1,4 @@
-"""A question in one line at the foot of the screen, such as which node or which interval."""
+"""Prompt: a question in the last line of the screen, for a node, an interval, a name filter, a time or a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class Prompt(ModalScreen[str | None]):
-    """Gives the answer, or None where it was called off."""
+    """A question whose result is the answer, or None if cancelled."""
 
     CSS = """
     Prompt { align: left bottom; background: transparent; }
@@ -25,27 +25,27 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
-        """Takes the question, the text that stands there first, and who is told of every change to it."""
+        """Takes the question, the initial text, and a function that is called with each change of the text."""
         super().__init__()
         self._question, self._text, self._on_change = question, text, on_change
 
     def compose(self) -> ComposeResult:
-        """The question and the line for the answer."""
+        """The question and the input field."""
         with Horizontal():
             yield Static(self._question, markup=False)
             yield Input(self._text, compact=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Tells what stands there now."""
+        """Reports the changed text."""
         if self._on_change is not None:
             self._on_change(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Answers."""
+        """Closes the prompt with the answer."""
         if self.is_current:
             self.dismiss(event.value.strip())
 
     def action_cancel(self) -> None:
-        """Ends without an answer."""
+        """Closes the prompt without an answer."""
         if self.is_current:
             self.dismiss(None)

@@ -1,4 +1,4 @@
-"""A pane that is longer than its box: a head that stays, and a body that scrolls."""
+"""Base class of panes that scroll: a fixed head, and a body that may be longer than the box."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
 TITLE_SEPARATOR = " ─ "
-"""What stands between the parts of a title."""
+"""Separates the parts of a title."""
 
 
 def shorten_title(title: str, position: str, columns: int) -> str:
-    """A title that fits and keeps its last part, the place: its name is cut to a word, then its later parts go."""
+    """A title that fits, with the scroll position as its last part.
+
+    If it is too long, its first part is cut to one word; then the other parts are dropped, the last one first.
+    """
     parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
-    tried = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
-    texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in tried]
+    candidates = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
+    texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in candidates]
     return next((text for text in texts if cell_len(text) <= columns), texts[-1])
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Shows as much of the body as fits, and says in its edge which part that is."""
+    """Shows the part of the body that fits, and names it in the upper edge: `1–9 of 40`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -45,7 +48,7 @@ class ScrollPane(Pane, can_focus=True):
         self._body_height = 0
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The lines that stay."""
+        """The fixed lines."""
         raise NotImplementedError
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
@@ -53,11 +56,11 @@ class ScrollPane(Pane, can_focus=True):
         raise NotImplementedError
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """What stands in the upper edge, before the part that is shown."""
+        """The title, without the scroll position."""
         raise NotImplementedError
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, with what part of the body is in sight where not all is."""
+        """The title, with the scroll position if not all of the body fits."""
         position = ""
         if self._body_length > self._body_height > 0:
             last = min(self._first + self._body_height, self._body_length)
@@ -65,7 +68,7 @@ class ScrollPane(Pane, can_focus=True):
         return shorten_title(self.title(ledger, choices), position, self.max_title_width), ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The head, and the part of the body that is scrolled to."""
+        """The head and the visible part of the body."""
         head, body = self.head(ledger, choices, columns), self.body(ledger, choices, columns)
         self._body_length, self._body_height = len(body), max(0, rows - len(head))
         self._first = max(0, min(self._first, self._body_length - self._body_height))
@@ -73,14 +76,14 @@ class ScrollPane(Pane, can_focus=True):
         return [*head, *body[self._first : self._first + self._body_height]]
 
     def action_scroll_by(self, lines: int) -> None:
-        """Scrolls up or down."""
+        """Scrolls down, or up if negative."""
         self._first += lines
         self.redraw()
 
     def action_scroll_pages(self, pages: int) -> None:
-        """Scrolls by what is in sight."""
+        """Scrolls by the height of the body."""
         self.action_scroll_by(pages * max(1, self._body_height))
 
     def action_scroll_to_end(self, end: int) -> None:
-        """Scrolls to the first or the last line."""
+        """Scrolls to the last line, or to the first if `end` is -1."""
         self.action_scroll_by(end * self._body_length)

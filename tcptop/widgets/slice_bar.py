@@ -1,4 +1,4 @@
-"""A sum as a bar of its slices, and the same as text, in the same order and looks."""
+"""Bar of the parts of a sum, and its legend, with the same order, fill characters and colours."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ IDLE_LOOK: tuple[str, Role] = ("░", "idle")
 
 
 def slice_look(index: int, label: str) -> tuple[str, Role]:
-    """The fill and the role of the slice at a place: neighbours differ in both, so that colour is not needed."""
+    """The fill character and the role of a slice. Neighbours differ in both, so the bar is readable without colour."""
     return IDLE_LOOK if label == "idle" else SLICE_LOOKS[index % len(SLICE_LOOKS)]
 
 
 def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
-    """The slices as stretches of a bar that is exactly so long; ends are rounded, so that they add up."""
-    total = sum(each.bytes for each in slices)
+    """A bar of exactly that many columns. The ends of the slices are rounded, not their lengths, so these add up."""
+    total = sum(part.bytes for part in slices)
     if total <= 0 or columns <= 0:
         return ()
     pieces: list[Piece] = []
-    done, at = 0.0, 0
-    for index, each in enumerate(slices):
-        done += each.bytes
-        end = round(columns * done / total)
-        if end > at:
-            fill, role = slice_look(index, each.label)
-            pieces.append((fill * (end - at), role))
-            at = end
+    end_bytes, begin = 0.0, 0
+    for index, part in enumerate(slices):
+        end_bytes += part.bytes
+        end = round(columns * end_bytes / total)
+        if end > begin:
+            fill, role = slice_look(index, part.label)
+            pieces.append((fill * (end - begin), role))
+            begin = end
     return tuple(pieces)
 
 
 def slice_legend(
-    slices: Sequence[Slice], missing: Sequence[str], columns: int, chosen: str | None = None
+    slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None = None
 ) -> list[Line]:
-    """Each slice with its bytes, on as many lines as it takes, the chosen one marked; then what is missing."""
+    """Each slice with its bytes, then the missing parts, on as many lines as needed; `selected` is the marked label."""
     entries: list[Line] = [
         (
-            (slice_look(index, each.label)[0], slice_look(index, each.label)[1]),
-            (f" {each.label} ", "cursor" if each.label == chosen else "text"),
-            (units.exact_bytes(each.bytes), "strong"),
+            slice_look(index, part.label),
+            (f" {part.label} ", "cursor" if part.label == selected else "text"),
+            (units.exact_bytes(part.bytes), "strong"),
         )
-        for index, each in enumerate(slices)
+        for index, part in enumerate(slices)
     ]
     entries += [(("?", "warning"), (f" {name}", "text")) for name in missing]
     lines: list[Line] = []

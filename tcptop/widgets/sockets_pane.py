@@ -1,4 +1,4 @@
-"""Sockets: how many there are, in which scope, and all the kernel memory in TCP."""
+"""Sockets pane: socket counts, each with its scope, buffer memory, and all kernel memory used by TCP."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ VALUE_WIDTH = 11
 
 
 class SocketsPane(Pane):
-    """Each count with the scope that the kernel gives it."""
+    """Socket counts and TCP memory; each count covers the machine or one network namespace (`here`)."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Whose namespace `here` is, where it is not the reader's own."""
+        """The title, and which network namespace `here` is, if it is not the reader's own."""
         place = ledger.host.net_namespace
         return "Sockets", f"here: {place}" if place else ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """Five lines; a wide pane has room for the scopes and the limits."""
+        """Six lines, or the reason why nothing is known."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
             return paragraph(reason, columns, "text", WARNING)
@@ -33,9 +33,8 @@ class SocketsPane(Pane):
 
 
 def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """The lines of the pane; each with the longest of its notes that fits whole."""
+    """The lines of the pane, each with the longest of its notes that fits."""
     counts, host = ledger.sockets, ledger.host
-    most = counts.time_wait_machine_max
     rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     orphans = f"orphans {units.count(counts.orphans)}"
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
@@ -48,7 +47,11 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
             (f"machine{rate}, {orphans}", f"machine, {orphans}", orphans, "machine"),
         ),
         ("in use", units.count(counts.inuse_of_both), (f"here: {families}", families, "here")),
-        ("TIME_WAIT", units.count(counts.time_wait), _time_wait_notes(most, counts.time_wait_scope)),
+        (
+            "TIME_WAIT",
+            units.count(counts.time_wait),
+            _time_wait_notes(counts.time_wait_machine_max, counts.time_wait_scope),
+        ),
         ("buffers", *buffers_texts(counts)),
         ("all TCP", *tcp_memory_texts(ledger)),
         (
@@ -60,51 +63,55 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     lines: list[Line] = []
     for title, value, notes in rows:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
-        room = columns - sum(map(cell_len, head)) - 2
-        note = next((note for note in notes if cell_len(note) <= room), "")
+        free_columns = columns - sum(map(cell_len, head)) - 2
+        note = next((note for note in notes if cell_len(note) <= free_columns), "")
         pieces: list[Piece] = [(head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")]
         lines.append(tuple(pieces))
     return lines
 
 
-def _time_wait_notes(most: int | None, scope: CountScope) -> tuple[str, ...]:
-    """Whose the count is, and the machine's where it is another."""
+def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, ...]:
+    """The scope of the count, and the upper bound for the machine if the count covers one namespace."""
     if scope != "here":
         return scope, ""
-    if most is None:
+    if machine_max is None:
         return ("here",)
     return (
-        f"here, machine ≤ {units.count(most)}",
-        f"machine ≤ {units.count(most)}",
-        f"all ≤ {units.count(most)}",
-        f"≤ {units.count(most)}",
-        f"≤ {units.short_count(most, 6)}",
+        f"here, machine ≤ {units.count(machine_max)}",
+        f"machine ≤ {units.count(machine_max)}",
+        f"all ≤ {units.count(machine_max)}",
+        f"≤ {units.count(machine_max)}",
+        f"≤ {units.short_count(machine_max, 6)}",
         "here",
     )
 
 
 def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
-    """What is charged to sockets; below its own error it is only known to be no more than that."""
+    """The buffer memory charged to sockets, and notes; an upper bound if it is smaller than its error."""
     limit = _tcp_mem_text(counts)
     if counts.buffer_bytes is None:
         return units.UNKNOWN, ("charged to sockets",)
     error = counts.buffer_error_bytes
     if counts.buffers_within_error:
-        most = counts.buffer_bytes + (error or 0)
-        return f"≤ {units.size(most)}", (f"{limit}, within the error" if limit else "within the error", limit, "error")
-    doubt = f"± {units.size(error)}" if error else ""
-    return units.size(counts.buffer_bytes), (f"{doubt} {limit}".strip(), doubt or limit)
+        upper_bytes = counts.buffer_bytes + (error or 0)
+        return f"≤ {units.size(upper_bytes)}", (
+            f"{limit}, within the error" if limit else "within the error",
+            limit,
+            "error",
+        )
+    error_text = f"± {units.size(error)}" if error else ""
+    return units.size(counts.buffer_bytes), (f"{error_text} {limit}".strip(), error_text or limit)
 
 
 def _tcp_mem_text(counts: SocketCounts) -> str:
-    """The most that tcp_mem allows."""
+    """The limit of buffer memory, tcp_mem[2]; empty if unknown."""
     if not counts.tcp_mem_pages or not counts.tcp_mem_unit_bytes:
         return ""
     return f"of {units.size(counts.tcp_mem_pages[2] * counts.tcp_mem_unit_bytes)}"
 
 
 def tcp_memory_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """All the kernel memory in TCP, with its range."""
+    """All kernel memory used by TCP, and notes: its range, or the parts that are unknown."""
     total = ledger.tcp_memory
     if total.bytes is None:
         return units.UNKNOWN, ("needs root" if ledger.sources["slabinfo"].state == "refused" else "not known",)

@@ -1,4 +1,4 @@
-"""One line of small graphs: the figure, sockets, TIME_WAIT and buffers over the last minutes."""
+"""Trend line (`x`): graphs of bytes per connection, sockets, TIME_WAIT and buffers over the last 15 minutes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ UNKNOWN_LEVEL = " "
 MIN_GRAPH_WIDTH = 6
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
-"""The graph that comes first, and so is there in the narrowest terminal."""
+"""The graph that comes first, so that even a narrow terminal shows it."""
 
 
 class TrendLine(Pane):
-    """One line without a box; empty until ten seconds have passed."""
+    """The line of graphs; empty until the first step of ten seconds is complete."""
 
     DEFAULT_CSS = """
     TrendLine { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """A line has no edges."""
+        """No titles: the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
@@ -47,55 +47,57 @@ class TrendLine(Pane):
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """One figure over time, with the lowest and the highest that it was."""
+    """One figure over time, with its lowest and its highest value."""
 
     title: str
     values: Series
     range_text: str
+    """The lowest and the highest value, or the one value."""
 
     @classmethod
-    def of(cls, title: str, values: Series, shown: Callable[[float], str]) -> Graph:
-        """The graph of values, whose ends are shown as numbers."""
+    def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
+        """The graph of a series; `format_value` writes its lowest and its highest value."""
         known = [value for value in values if value is not None]
-        low, high = (shown(min(known)), shown(max(known))) if known else (units.UNKNOWN, units.UNKNOWN)
+        low, high = (format_value(min(known)), format_value(max(known))) if known else (units.UNKNOWN,) * 2
         return cls(title, values, low if low == high else f"{low} to {high}")
 
     @property
     def label_width(self) -> int:
-        """The columns of what stands beside the graph."""
+        """The columns of the title, the range, and the two spaces between them and the graph."""
         return len(self.title) + len(self.range_text) + 2
 
     def pieces(self, columns: int) -> Line:
-        """The graph of the last values in so many columns, filled up with spaces."""
-        text = sparkline(self.values)[-(columns - self.label_width) :]  # by the same ends, whatever part is in sight
+        """The graph of the last values, with title and range, padded to the columns."""
+        # The scale is that of all values, also of those that do not fit.
+        text = sparkline(self.values)[-(columns - self.label_width) :]
         rest = self.range_text.ljust(columns - len(self.title) - len(text) - 2)
         return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
 
 
 def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
-    """As many graphs as fit, with an equal share of what the first ones leave of the width."""
-    shown: list[Graph] = []
+    """The graphs that fit, side by side; the columns that remain are shared equally."""
+    fitting: list[Graph] = []
     for graph in graphs:
-        if sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in (*shown, graph)) - GAP > columns:
+        if sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in (*fitting, graph)) - GAP > columns:
             break
-        shown.append(graph)
-    if not shown:
+        fitting.append(graph)
+    if not fitting:
         return EMPTY_LINE
-    spare = columns + GAP - sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in shown)
+    spare_columns = columns + GAP - sum(graph.label_width + MIN_GRAPH_WIDTH + GAP for graph in fitting)
     line: Line = ()
-    for at, graph in enumerate(shown):
-        own = graph.label_width + MIN_GRAPH_WIDTH + spare // len(shown)
-        line = (*line, *graph.pieces(own), *(((" " * GAP, "text"),) if at + 1 < len(shown) else ()))
+    for number, graph in enumerate(fitting, 1):
+        own_columns = graph.label_width + MIN_GRAPH_WIDTH + spare_columns // len(fitting)
+        line = (*line, *graph.pieces(own_columns), *(((" " * GAP, "text"),) if number < len(fitting) else ()))
     return line
 
 
 def format_count(value: float) -> str:
-    """A count in full below a million, else shortened."""
+    """A count in full below a million, else shortened to thousands or millions."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
 def sparkline(values: Series) -> str:
-    """A character for each value, from the lowest of them to the highest; in the middle where all are one."""
+    """A character for each value, scaled from the lowest to the highest; a middle one if all are equal."""
     known = [value for value in values if value is not None]
     if not known:
         return UNKNOWN_LEVEL * len(values)

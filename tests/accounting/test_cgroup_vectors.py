@@ -1,4 +1,4 @@
-"""The vectors of memory cgroups, and what a saved lab result says of them and of the LSM socket blob."""
+"""Bytes of memory cgroup vectors, and what a saved lab result adds about them and about the LSM socket blob."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ ACCOUNTED = {
     ("time_wait", "accepted"): ("tw_sock_TCP",),
     ("time_wait", "outgoing"): ("tw_sock_TCP", *PORT),
 }
-"""Which caches of a figure of IPv4 are made with SLAB_ACCOUNT, since 5.15 at the latest."""
+"""The SLAB_ACCOUNT caches in each IPv4 cost, since 5.15 at the latest."""
 
 SINCE_5_15 = [kernel for kernel in RECORDINGS if kernel != "5.10-4n"]
 BEFORE_7 = [kernel for kernel in SINCE_5_15 if kernel != "7.3-4n"]
 
-each_figure = pytest.mark.parametrize(("mode", "end"), list(ACCOUNTED), ids=map("-".join, ACCOUNTED))
+each_cost = pytest.mark.parametrize(("mode", "end"), list(ACCOUNTED), ids=map("-".join, ACCOUNTED))
 
 
 def page_bytes(kernel: str) -> int:
     return 16384 if "16k" in kernel else 4096
 
 
-def charged(of: Snapshot, value: bool | None) -> Snapshot:
-    """Memory cgroups that are charged, are not, or of which nothing can be read."""
-    told = None if value is None else MemoryCgroups(value)
-    state: Any = "ok" if told else "missing"
-    return of._replace(memory_cgroups=Reading(state, told, None if told else "why", 0.0, 1, None, None, None))
+def with_cgroups(of: Snapshot, charged: bool | None) -> Snapshot:
+    """The snapshot with kernel memory charged to memory cgroups, not charged, or unreadable (None)."""
+    value = None if charged is None else MemoryCgroups(charged)
+    state: Any = "ok" if value else "missing"
+    return of._replace(memory_cgroups=Reading(state, value, None if value else "why", 0.0, 1, None, None, None))
 
 
-def released(of: Snapshot, release: str) -> Snapshot:
+def with_release(of: Snapshot, release: str) -> Snapshot:
     assert of.sysctls.value is not None
     return of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
 
 
-def side(figures: Ledger, mode: str, end: str) -> SocketCost:
+def cost_of(figures: Ledger, mode: str, end: str) -> SocketCost:
     figure = {**figures.costs}[mode].by_family["ipv4"]  # type: ignore[index] # a mode's name
     return figure.accepted if end == "accepted" else figure.outgoing
 
@@ -73,7 +73,7 @@ def high(parts: list[ObjectCost]) -> float:
 
 
 def by_hand(kernel: str, caches: tuple[str, ...]) -> dict[str, float]:
-    """Bytes of vectors for one object of each cache, by the kmalloc cache: 8 for each object of a slab, rounded up."""
+    """Vector bytes per object of each cache, by kmalloc cache: 8 bytes per object of a slab, rounded up."""
     rows = slab_rows(text(kernel, "established", "proc/slabinfo"))
     sizes = {
         int(name[8:-1]) << 10 if name.endswith("k") else int(name[8:]): name
@@ -90,11 +90,11 @@ def by_hand(kernel: str, caches: tuple[str, ...]) -> dict[str, float]:
     return found
 
 
-@each_figure
+@each_cost
 @pytest.mark.parametrize("kernel", BEFORE_7)
-def test_where_cgroups_are_charged_each_slab_has_one_vector(kernel: str, mode: str, end: str) -> None:
-    figures = account(charged(snapshot(kernel, "established"), True))
-    parts = vectors(side(figures, mode, end))
+def test_each_slab_has_one_vector_if_cgroups_are_charged(kernel: str, mode: str, end: str) -> None:
+    figures = account(with_cgroups(snapshot(kernel, "established"), True))
+    parts = vectors(cost_of(figures, mode, end))
     wanted = by_hand(kernel, ACCOUNTED[mode, end])
     assert {part.cache for part in parts} == set(wanted)
     for part in parts:
@@ -102,74 +102,78 @@ def test_where_cgroups_are_charged_each_slab_has_one_vector(kernel: str, mode: s
         assert part.high_slab_bytes == part.slab_bytes
 
 
-def test_a_whole_socket_of_6_18_has_the_38_bytes_that_were_measured() -> None:
-    """One of kmalloc-128 for 13 sockets; of kmalloc-192 for 19 inodes, 21 dentries and 21 files."""
-    parts = vectors(side(account(charged(snapshot("6.18-1n", "established"), True)), "full", "accepted"))
+def test_a_whole_socket_of_6_18_has_the_measured_38_bytes_of_vectors() -> None:
+    """One kmalloc-128 object per 13 sockets; one kmalloc-192 object per 19 inodes, 21 dentries and 21 files."""
+    parts = vectors(cost_of(account(with_cgroups(snapshot("6.18-1n", "established"), True)), "full", "accepted"))
     assert sum(part.object_bytes for part in parts) == pytest.approx(128 / 13 + 192 / 19 + 192 / 21 * 2, abs=0.02)
     assert sum(part.object_bytes for part in parts) == pytest.approx(38, abs=0.5)
 
 
-@each_figure
+@each_cost
 @pytest.mark.parametrize("kernel", SINCE_5_15)
-def test_where_none_is_charged_there_is_none(kernel: str, mode: str, end: str) -> None:
-    of = side(account(charged(snapshot(kernel, "established"), False)), mode, end)
+def test_there_are_no_vectors_if_no_cgroup_is_charged(kernel: str, mode: str, end: str) -> None:
+    of = cost_of(account(with_cgroups(snapshot(kernel, "established"), False)), mode, end)
     assert vectors(of) == []
     assert of.high_slab_bytes == pytest.approx(of.slab_bytes, abs=20)  # AppArmor's blob has two sizes
 
 
-@each_figure
+@each_cost
 @pytest.mark.parametrize("kernel", SINCE_5_15)
-def test_where_that_is_not_known_it_is_from_none_to_all(kernel: str, mode: str, end: str) -> None:
-    figures = account(charged(snapshot(kernel, "established"), None))
-    parts = vectors(side(figures, mode, end))
+def test_vectors_range_from_none_to_all_if_charging_is_unknown(kernel: str, mode: str, end: str) -> None:
+    figures = account(with_cgroups(snapshot(kernel, "established"), None))
+    parts = vectors(cost_of(figures, mode, end))
     wanted = by_hand(kernel, ACCOUNTED[mode, end])
     assert {part.cache for part in parts} == set(wanted)
     for part in parts:
         assert (part.slab_bytes, part.object_bytes, part.estimated) == (0.0, 0.0, True)
         assert part.high_slab_bytes == pytest.approx(wanted[part.cache], abs=0.02)
-    none = side(account(charged(snapshot(kernel, "established"), False)), mode, end)
-    of = side(figures, mode, end)
+    none = cost_of(account(with_cgroups(snapshot(kernel, "established"), False)), mode, end)
+    of = cost_of(figures, mode, end)
     assert of.slab_bytes == none.slab_bytes
     assert of.high_slab_bytes == pytest.approx((none.high_slab_bytes or 0) + sum(wanted.values()), abs=0.1)
 
 
 @pytest.mark.parametrize("release", ["3.10.0-1160.el7.x86_64", "4.19.0", "5.8.18"])
 @pytest.mark.parametrize("value", [True, None])
-def test_kernels_before_5_9_have_none(release: str, value: bool | None) -> None:
-    figures = account(charged(released(snapshot("6.1-4n", "established"), release), value))
+def test_kernels_before_5_9_have_no_vectors(release: str, value: bool | None) -> None:
+    figures = account(with_cgroups(with_release(snapshot("6.1-4n", "established"), release), value))
     for mode, end in ACCOUNTED:
-        assert vectors(side(figures, mode, end)) == []
+        assert vectors(cost_of(figures, mode, end)) == []
     assert not [part for part in figures.tcp_memory.parts if "vectors" in part.name]
 
 
-def test_the_first_kernel_with_vectors() -> None:
+def test_5_9_is_the_first_kernel_with_vectors() -> None:
     assert vectors(
-        side(account(charged(released(snapshot("6.1-4n", "established"), "5.9.0"), True)), "full", "accepted")
+        cost_of(
+            account(with_cgroups(with_release(snapshot("6.1-4n", "established"), "5.9.0"), True)), "full", "accepted"
+        )
     )
 
 
 @pytest.mark.parametrize("release", [None, "7.0.0", "7.1.2-custom"])
-def test_since_7_0_a_vector_may_lie_in_what_a_slab_has_left_over(release: str | None) -> None:
+def test_since_7_0_a_vector_may_use_the_unused_end_of_its_slab(release: str | None) -> None:
     of = snapshot("7.3-4n", "established")
-    figures = account(charged(of if release is None else released(of, release), True))
-    parts = vectors(side(figures, "full", "accepted"))
+    figures = account(with_cgroups(of if release is None else with_release(of, release), True))
+    parts = vectors(cost_of(figures, "full", "accepted"))
     assert low(parts) == 0
     assert high(parts) == pytest.approx(sum(by_hand("7.3-4n", WITH_FILE).values()), abs=0.1)
 
 
-def test_before_7_0_it_does_not() -> None:
+def test_before_7_0_a_vector_is_always_allocated() -> None:
     parts = vectors(
-        side(account(charged(released(snapshot("7.3-4n", "established"), "6.19.9"), True)), "full", "accepted")
+        cost_of(
+            account(with_cgroups(with_release(snapshot("7.3-4n", "established"), "6.19.9"), True)), "full", "accepted"
+        )
     )
     assert low(parts) == high(parts) > 0
 
 
-def test_a_bucket_of_5_10_is_not_accounted() -> None:
-    figures = account(charged(snapshot("5.10-4n", "established"), True))
-    assert low(vectors(side(figures, "full", "outgoing"))) == low(vectors(side(figures, "full", "accepted")))
+def test_bind_buckets_of_5_10_are_not_accounted() -> None:
+    figures = account(with_cgroups(snapshot("5.10-4n", "established"), True))
+    assert low(vectors(cost_of(figures, "full", "outgoing"))) == low(vectors(cost_of(figures, "full", "accepted")))
 
 
-def test_the_machines_memory_counts_a_vector_for_each_slab_of_tcps_own() -> None:
+def test_tcp_memory_counts_one_vector_for_each_slab_of_tcps_own_caches() -> None:
     rows = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))
     own = ("TCP", "TCPv6", "tw_sock_TCP", "request_sock_TCP")
     # 14 × 8 is 112, 13 × 8 is 104: kmalloc-128; 30 × 8 and 26 × 8: kmalloc-256.
@@ -178,7 +182,7 @@ def test_the_machines_memory_counts_a_vector_for_each_slab_of_tcps_own() -> None
         "kmalloc-256": rows["tw_sock_TCP"].slabs + rows["request_sock_TCP"].slabs,
     }
     assert sum(slabs.values()) == sum(rows[name].slabs for name in own)
-    memory = account(charged(snapshot("6.1-4n", "established"), True)).tcp_memory
+    memory = account(with_cgroups(snapshot("6.1-4n", "established"), True)).tcp_memory
     for row, number in slabs.items():
         [part] = [part for part in memory.parts if part.name == f"vectors of its slabs, {row}"]
         assert part.count == number
@@ -186,9 +190,9 @@ def test_the_machines_memory_counts_a_vector_for_each_slab_of_tcps_own() -> None
         assert (part.bytes, part.low_bytes, part.high_bytes) == (held, held, held)
 
 
-def test_a_merged_cache_is_accounted_if_its_groups_name_says_so() -> None:
+def test_a_merged_cache_is_accounted_by_the_name_of_its_folder() -> None:
     """The A of `:A-0000192` is SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
-    kernel = charged(snapshot("6.1-4n", "established"), True)
+    kernel = with_cgroups(snapshot("6.1-4n", "established"), True)
     links = kernel.slab_links.value
     assert links is not None
     group = links.group_of["filp"]
@@ -199,12 +203,12 @@ def test_a_merged_cache_is_accounted_if_its_groups_name_says_so() -> None:
     of = kernel._replace(
         slab_links=kernel.slab_links._replace(value=links._replace(group_of=group_of, names_of=names_of))
     )
-    whole, less = (low(vectors(side(account(each), "full", "accepted"))) for each in (kernel, of))
+    whole, less = (low(vectors(cost_of(account(each), "full", "accepted"))) for each in (kernel, of))
     assert whole - less == pytest.approx(sum(by_hand("6.1-4n", ("filp",)).values()), abs=0.03)
 
 
 def without_kmallocs(tmp_path: Path) -> Snapshot:
-    """A slabinfo that is cut off before its kmalloc caches, which stand at its end."""
+    """A slabinfo that is cut off before its kmalloc caches, which come last."""
     root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     whole = slabinfo.read_text()
@@ -213,26 +217,26 @@ def without_kmallocs(tmp_path: Path) -> Snapshot:
 
 
 @pytest.mark.parametrize("value", [True, None])
-def test_vectors_of_which_the_kmalloc_cache_is_not_known_are_named_missing(tmp_path: Path, value: bool | None) -> None:
-    of = side(account(charged(without_kmallocs(tmp_path), value)), "full", "accepted")
+def test_vectors_without_a_known_kmalloc_cache_are_listed_as_missing(tmp_path: Path, value: bool | None) -> None:
+    of = cost_of(account(with_cgroups(without_kmallocs(tmp_path), value)), "full", "accepted")
     assert vectors(of) == []
     assert "obj_cgroup vectors (kmalloc)" in of.missing
     assert not of.complete
 
 
-def test_vectors_that_there_are_none_of_are_not_missing(tmp_path: Path) -> None:
-    of = side(account(charged(without_kmallocs(tmp_path), False)), "full", "accepted")
+def test_vectors_are_not_missing_if_no_cgroup_is_charged(tmp_path: Path) -> None:
+    of = cost_of(account(with_cgroups(without_kmallocs(tmp_path), False)), "full", "accepted")
     assert not any("obj_cgroup" in name for name in of.missing)
 
 
-# What sockets have now.
+# The present average.
 
 
-def with_a_file(kernel: str, phase: str) -> float:
-    """Of a socket: the share of sockets that have one, as no more inodes of sockets are in use."""
-    told = counters(kernel, phase)
+def share_with_file(kernel: str, phase: str) -> float:
+    """The share of sockets with a file: bounded by the socket inodes in use."""
+    sockets = counters(kernel, phase)
     inodes = slab_rows(text(kernel, phase, "proc/slabinfo"))["sock_inode_cache"].active
-    return min(told["alloc"] - told["orphan"], inodes) / told["alloc"]
+    return min(sockets["alloc"] - sockets["orphan"], inodes) / sockets["alloc"]
 
 
 NOW = [(kernel, phase) for kernel, phase in ALL if phase in ("unaccepted", "established") and kernel in BEFORE_7]
@@ -244,37 +248,37 @@ each_now = pytest.mark.parametrize(("kernel", "phase"), NOW, ids=[f"{kernel}/{ph
     [each for each in NOW if each[0] not in ("6.1-4n-ipv6", "6.18-1n")],
     ids=lambda value: value,
 )
-def test_now_each_slab_of_tcps_has_its_vector_idle_or_not(kernel: str, phase: str) -> None:
+def test_the_average_includes_the_vector_of_every_tcp_slab_idle_or_not(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     [now] = [
         each.bytes
-        for each in account(charged(snapshot(kernel, phase), True)).costs["full"].now_slices
+        for each in account(with_cgroups(snapshot(kernel, phase), True)).costs["full"].now_slices
         if each.label == "memcg"
     ]
-    # All sockets are of IPv4, and the vectors of TCPv6's slabs go by the size of TCP's objects.
+    # All sockets are IPv4, so the vectors of TCPv6 slabs are counted with the size of those of TCP.
     assert rows["TCPv6"].active == 0
     page = page_bytes(kernel)
     vector = sum(by_hand(kernel, ("TCP",)).values()) * rows["TCP"].per_slab
     held = sum(rows[name].slabs * rows[name].pages * page for name in ("TCP", "TCPv6"))
     own = held / (rows["TCP"].pages * page) * vector / counters(kernel, phase)["alloc"]
-    shared = sum(by_hand(kernel, WITH_FILE[1:]).values()) * with_a_file(kernel, phase)
+    shared = sum(by_hand(kernel, WITH_FILE[1:]).values()) * share_with_file(kernel, phase)
     assert now == pytest.approx(own + shared, abs=0.1)
 
 
 @each_now
 @pytest.mark.parametrize("value", [True, False, None])
-def test_now_is_no_less_than_the_next_but_for_what_sockets_in_accept_queues_lack(
+def test_the_average_is_at_least_the_next_socket_less_the_files_missing_in_accept_queues(
     kernel: str, phase: str, value: bool | None
 ) -> None:
-    cost = account(charged(snapshot(kernel, phase), value)).costs["full"]
+    cost = account(with_cgroups(snapshot(kernel, phase), value)).costs["full"]
     accepted = cost.by_family["mix"].accepted
     assert cost.now_bytes is not None
     assert accepted.slab_bytes is not None
-    # A sock, the blob that security modules hang on it, and a vector of the sock's slab are there without a file.
+    # A socket without a file still has its sock, the LSM socket blob and a part of its slab's vector.
     own = [name for name in ("TCP", "TCPv6") if any(part.cache == name for part in accepted.parts)]
     kept = sum(part.slab_bytes or 0 for part in accepted.parts if part.cache in own or part.object == "LSM socket blob")
     vectors_kept = min(sum(by_hand(kernel, (name,)).values()) for name in own) if value else 0.0
-    lack = (1 - with_a_file(kernel, phase)) * (accepted.slab_bytes - kept - vectors_kept)
+    lack = (1 - share_with_file(kernel, phase)) * (accepted.slab_bytes - kept - vectors_kept)
     assert 0 <= lack <= accepted.slab_bytes / 2
     assert cost.now_bytes >= accepted.slab_bytes - lack - 0.1
     if phase == "unaccepted":
@@ -284,8 +288,8 @@ def test_now_is_no_less_than_the_next_but_for_what_sockets_in_accept_queues_lack
 
 
 @pytest.mark.parametrize("kernel", [kernel for kernel in BEFORE_7 if "timewait" in RECORDINGS[kernel]])
-def test_a_mini_socket_is_now_no_less_than_the_next(kernel: str) -> None:
-    cost = account(charged(snapshot(kernel, "timewait"), True)).costs["time_wait"]
+def test_the_average_mini_socket_is_at_least_the_next_one(kernel: str) -> None:
+    cost = account(with_cgroups(snapshot(kernel, "timewait"), True)).costs["time_wait"]
     accepted = cost.by_family["mix"].accepted.slab_bytes
     assert accepted is not None
     if cost.now_bytes is not None:
@@ -298,12 +302,12 @@ def test_a_mini_socket_is_now_no_less_than_the_next(kernel: str) -> None:
 BUILD = "00112233445566778899aabbccddeeff00112233"
 
 
-def built(of: Snapshot, build_id: str | None) -> Snapshot:
+def with_build_id(of: Snapshot, build_id: str | None) -> Snapshot:
     assert of.sysctls.value is not None
     return of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(build_id=build_id)))
 
 
-def result(
+def lab_result(
     *rows: tuple[str, float],
     vector_bytes: float = 0.0,
     kernel_release: str | None = "6.1.0-56-amd64",
@@ -311,176 +315,180 @@ def result(
     page_size_bytes: int | None = 4096,
     state: str = "established/accepted",
 ) -> LabMeasurement:
-    """What a lab measured of one accepted socket on the recorded 6.1."""
+    """A lab result for one accepted socket of the recorded 6.1."""
     measured_rows = tuple(MeasuredRow(row, objects, objects * 16, None) for row, objects in rows)
     states = {state: MeasuredState(measured_rows, vector_bytes)}
     return LabMeasurement("lab.json", kernel_release, build_id, page_size_bytes, False, states)
 
 
-def measured(lab: LabMeasurement | None, of: Snapshot | None = None) -> Ledger:
-    return account((of or built(snapshot("6.1-4n", "established"), BUILD))._replace(lab_measurement=lab))
+def ledger_with_lab(lab: LabMeasurement | None, of: Snapshot | None = None) -> Ledger:
+    return account((of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(lab_measurement=lab))
 
 
 def blobs(figures: Ledger) -> list[ObjectCost]:
-    return [part for part in side(figures, "full", "accepted").parts if part.object == "LSM socket blob"]
+    return [part for part in cost_of(figures, "full", "accepted").parts if part.object == "LSM socket blob"]
 
 
-def test_a_result_of_this_kernel_is_used() -> None:
-    figures = measured(result(("kmalloc-16", 1.0)))
+def test_a_lab_result_of_this_kernel_is_used() -> None:
+    figures = ledger_with_lab(lab_result(("kmalloc-16", 1.0)))
     assert figures.lab is not None
     assert (figures.lab.path, figures.lab.unused_because) == ("lab.json", None)
-    assert measured(None).lab is None
+    assert ledger_with_lab(None).lab is None
 
 
 @pytest.mark.parametrize("row", ["kmalloc-16", "kmalloc-32", "kmalloc-96"])
-def test_the_blob_lies_where_each_socket_had_one_object_more(row: str) -> None:
-    figures = measured(result(("TCP", 1.0), ("kmalloc-8", 0.3), (row, 1.02), ("kmalloc-256", 0.04)))
+def test_the_blob_is_in_the_kmalloc_cache_with_one_measured_object_per_socket(row: str) -> None:
+    figures = ledger_with_lab(lab_result(("TCP", 1.0), ("kmalloc-8", 0.3), (row, 1.02), ("kmalloc-256", 0.04)))
     [part] = blobs(figures)
     assert (part.cache, part.count, part.estimated) == (row, 1.0, False)
     share = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))[row].share(4096)
     assert part.slab_bytes == part.high_slab_bytes == pytest.approx(share, abs=0.01)
-    [guess] = blobs(measured(None))
+    [guess] = blobs(ledger_with_lab(None))
     assert (guess.cache, guess.estimated) == ("kmalloc-16", True)
 
 
-def of_modules(*names: str, of: Snapshot | None = None) -> Snapshot:
+def with_modules(*names: str, of: Snapshot | None = None) -> Snapshot:
     """The recorded 6.1 with other security modules."""
     reading = Reading("ok", SecurityModules(names), None, 0.0, 1, None, None, None)
-    return (of or built(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=reading)
+    return (of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=reading)
 
 
-def unlisted(of: Snapshot | None = None) -> Snapshot:
-    """The recorded 6.1 where neither a list nor a trace tells of security modules."""
+def without_module_list(of: Snapshot | None = None) -> Snapshot:
+    """The recorded 6.1 without any file that shows its security modules."""
     hidden: Reading[SecurityModules] = Reading("missing", None, "why", 0.0, 1, None, None, None)
-    return (of or built(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=hidden)
+    return (of or with_build_id(snapshot("6.1-4n", "established"), BUILD))._replace(security_modules=hidden)
 
 
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
-def test_a_lab_that_saw_no_object_for_each_socket_does_not_remove_the_blob_of_a_listed_module(objects: float) -> None:
-    """A module may hang its blob on some sockets only, or on none that the lab made."""
-    figures = measured(result(("TCP", 1.0), ("kmalloc-16", objects)))
-    assert blobs(figures) == blobs(measured(None))
+def test_a_lab_without_an_object_per_socket_does_not_remove_the_blob_of_a_listed_module(objects: float) -> None:
+    """A module may allocate its blob for some sockets only, or for none that the lab opened."""
+    figures = ledger_with_lab(lab_result(("TCP", 1.0), ("kmalloc-16", objects)))
+    assert blobs(figures) == blobs(ledger_with_lab(None))
     [guess] = blobs(figures)
     assert (guess.cache, guess.estimated) == ("kmalloc-16", True)
 
 
 @pytest.mark.parametrize("objects", [0.0, 0.4, 1.9])
-def test_where_no_module_is_listed_a_lab_that_saw_none_says_that_there_is_no_blob(objects: float) -> None:
-    figures = measured(result(("TCP", 1.0), ("kmalloc-16", objects)), unlisted())
+def test_without_a_module_list_a_lab_without_such_an_object_shows_that_there_is_no_blob(objects: float) -> None:
+    figures = ledger_with_lab(lab_result(("TCP", 1.0), ("kmalloc-16", objects)), without_module_list())
     assert blobs(figures) == []
-    assert side(figures, "full", "accepted").missing == ()
-    without = side(measured(None, unlisted()), "full", "accepted")
+    assert cost_of(figures, "full", "accepted").missing == ()
+    without = cost_of(ledger_with_lab(None, without_module_list()), "full", "accepted")
     assert any(name.startswith("LSM socket blob") for name in without.missing)
 
 
-def test_where_no_module_is_listed_a_lab_that_saw_one_says_where_it_lies() -> None:
-    [part] = blobs(measured(result(("kmalloc-32", 1.01)), unlisted()))
+def test_without_a_module_list_a_lab_with_such_an_object_shows_the_cache_of_the_blob() -> None:
+    [part] = blobs(ledger_with_lab(lab_result(("kmalloc-32", 1.01)), without_module_list()))
     assert (part.cache, part.estimated) == ("kmalloc-32", False)
 
 
 @pytest.mark.parametrize("names", [(), ("lockdown", "capability", "landlock", "yama", "bpf")])
-def test_modules_that_hang_nothing_on_a_socket_stand_against_a_lab(names: tuple[str, ...]) -> None:
-    """What the lab saw once for each socket is then something else's."""
-    figures = measured(result(("kmalloc-16", 1.0)), of_modules(*names))
+def test_a_list_of_modules_without_a_blob_overrules_a_lab(names: tuple[str, ...]) -> None:
+    """The measured object per socket must then be something else."""
+    figures = ledger_with_lab(lab_result(("kmalloc-16", 1.0)), with_modules(*names))
     assert blobs(figures) == []
-    assert side(figures, "full", "accepted").complete
+    assert cost_of(figures, "full", "accepted").complete
 
 
-def test_btf_comes_before_a_lab() -> None:
+def test_btf_overrules_a_lab() -> None:
     layout = StructLayout("aa_sk_ctx", 24, (), has_free_pointer=False)
     btf = Reading("ok", Btf({"aa_sk_ctx": layout}), None, 0.0, 1, None, None, None)
-    of = of_modules("apparmor")._replace(btf=btf)
-    [part] = blobs(measured(result(("kmalloc-96", 1.0)), of))
+    of = with_modules("apparmor")._replace(btf=btf)
+    [part] = blobs(ledger_with_lab(lab_result(("kmalloc-96", 1.0)), of))
     assert (part.cache, part.estimated) == ("kmalloc-32", False)
-    # Of two modules BTF must know both structs.
-    [other] = blobs(measured(result(("kmalloc-96", 1.0)), of_modules("apparmor", "smack")._replace(btf=btf)))
+    # With two modules, BTF must have both structs.
+    [other] = blobs(
+        ledger_with_lab(lab_result(("kmalloc-96", 1.0)), with_modules("apparmor", "smack")._replace(btf=btf))
+    )
     assert other.cache == "kmalloc-96"
 
 
-def test_of_several_rows_with_one_object_for_each_socket_the_smallest_has_the_blob() -> None:
+def test_the_smallest_of_several_caches_with_one_object_per_socket_has_the_blob() -> None:
     rows = (("kmalloc-256", 1.0), ("kmalloc-8", 0.5), ("kmalloc-32", 1.2), ("kmalloc-64", 0.9))
-    assert [part.cache for part in blobs(measured(result(*rows)))] == ["kmalloc-32"]
+    assert [part.cache for part in blobs(ledger_with_lab(lab_result(*rows)))] == ["kmalloc-32"]
 
 
-def test_a_kmalloc_row_that_has_objects_of_the_catalogue_is_passed_over() -> None:
-    """filp was merged into kmalloc-256 on old kernels: one object of it for each socket is the file."""
-    kernel = built(snapshot("6.1-4n", "established"), BUILD)
+def test_a_kmalloc_row_that_counts_objects_of_the_catalogue_is_skipped() -> None:
+    """On old kernels filp was merged into kmalloc-256: its one object per socket is the file."""
+    kernel = with_build_id(snapshot("6.1-4n", "established"), BUILD)
     links = kernel.slab_links.value
     assert links is not None
     group_of = {**links.group_of, "filp": ":0000256", "kmalloc-256": ":0000256"}
     names_of = {**links.names_of, ":0000256": ("filp", "kmalloc-256")}
     merged = links._replace(group_of=group_of, names_of=names_of)
     of = kernel._replace(slab_links=kernel.slab_links._replace(value=merged))
-    both = result(("kmalloc-256", 1.0), ("kmalloc-512", 1.0))
-    assert [part.cache for part in blobs(measured(both, of))] == ["kmalloc-512"]
-    assert [part.cache for part in blobs(measured(both, kernel))] == ["kmalloc-256"]
+    both = lab_result(("kmalloc-256", 1.0), ("kmalloc-512", 1.0))
+    assert [part.cache for part in blobs(ledger_with_lab(both, of))] == ["kmalloc-512"]
+    assert [part.cache for part in blobs(ledger_with_lab(both, kernel))] == ["kmalloc-256"]
 
 
 def test_before_5_3_one_object_of_kmalloc_64_is_the_wait_queue() -> None:
-    of = unlisted(released(built(snapshot("6.1-4n", "established"), BUILD), "5.2.21"))
-    lab = result(("kmalloc-64", 1.0), kernel_release="5.2.21")
-    assert blobs(measured(lab, of)) == []
-    two = result(("kmalloc-64", 2.0), kernel_release="5.2.21")
-    assert [part.cache for part in blobs(measured(two, of))] == ["kmalloc-64"]
+    of = without_module_list(with_release(with_build_id(snapshot("6.1-4n", "established"), BUILD), "5.2.21"))
+    lab = lab_result(("kmalloc-64", 1.0), kernel_release="5.2.21")
+    assert blobs(ledger_with_lab(lab, of)) == []
+    two = lab_result(("kmalloc-64", 2.0), kernel_release="5.2.21")
+    assert [part.cache for part in blobs(ledger_with_lab(two, of))] == ["kmalloc-64"]
 
 
 @pytest.mark.parametrize(("vector_bytes", "there"), [(0.0, False), (1.5, False), (34.0, True)])
 @pytest.mark.parametrize("cgroups", [True, False, None])
-def test_whether_there_are_vectors_is_as_the_files_say_and_where_they_do_not_as_measured(
+def test_the_files_decide_whether_there_are_vectors_and_a_lab_only_without_them(
     vector_bytes: float, there: bool, cgroups: bool | None
 ) -> None:
-    of = charged(built(snapshot("6.1-4n", "established"), BUILD), cgroups)
-    parts = vectors(side(measured(result(("kmalloc-16", 1.0), vector_bytes=vector_bytes), of), "full", "accepted"))
+    of = with_cgroups(with_build_id(snapshot("6.1-4n", "established"), BUILD), cgroups)
+    parts = vectors(
+        cost_of(ledger_with_lab(lab_result(("kmalloc-16", 1.0), vector_bytes=vector_bytes), of), "full", "accepted")
+    )
     wanted = sum(by_hand("6.1-4n", WITH_FILE).values()) if (there if cgroups is None else cgroups) else 0.0
     assert low(parts) == high(parts) == pytest.approx(wanted, abs=0.1)
 
 
 @pytest.mark.parametrize(("vector_bytes", "there"), [(30.0, True), (0.0, False)])
-def test_on_7_x_a_measurement_says_what_the_files_cannot(vector_bytes: float, there: bool) -> None:
-    of = charged(snapshot("7.3-4n", "established"), True)
-    lab = result(("kmalloc-32", 1.0), vector_bytes=vector_bytes, kernel_release="7.3.4+deb13-amd64", build_id=None)
-    parts = vectors(side(measured(lab, of), "full", "accepted"))
+def test_on_7_x_a_lab_decides_what_the_files_leave_open(vector_bytes: float, there: bool) -> None:
+    of = with_cgroups(snapshot("7.3-4n", "established"), True)
+    lab = lab_result(("kmalloc-32", 1.0), vector_bytes=vector_bytes, kernel_release="7.3.4+deb13-amd64", build_id=None)
+    parts = vectors(cost_of(ledger_with_lab(lab, of), "full", "accepted"))
     wanted = sum(by_hand("7.3-4n", WITH_FILE).values()) if there else 0.0
     assert low(parts) == high(parts) == pytest.approx(wanted, abs=0.1)
-    # What is not charged has no vectors wherever they lie.
-    none = vectors(side(measured(lab, charged(of, False)), "full", "accepted"))
+    # Without charging there are no vectors, wherever they would be placed.
+    none = vectors(cost_of(ledger_with_lab(lab, with_cgroups(of, False)), "full", "accepted"))
     assert none == []
 
 
 @pytest.mark.parametrize(
     ("lab", "words"),
     [
-        (result(("kmalloc-96", 1.0), vector_bytes=34.0, kernel_release="6.1.0-55-amd64"), "6.1.0-55-amd64"),
-        (result(("kmalloc-96", 1.0), vector_bytes=34.0, kernel_release=None), "kernel"),
-        (result(("kmalloc-96", 1.0), vector_bytes=34.0, build_id="ff" * 20), "build"),
-        (result(("kmalloc-96", 1.0), vector_bytes=34.0, page_size_bytes=65536), "page size"),
-        (result(("kmalloc-96", 1.0), vector_bytes=34.0, state="close_wait/"), "established"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, kernel_release="6.1.0-55-amd64"), "6.1.0-55-amd64"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, kernel_release=None), "kernel"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, build_id="ff" * 20), "build"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, page_size_bytes=65536), "page size"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, state="close_wait/"), "established"),
     ],
     ids=["release", "no release", "build", "page size", "state"],
 )
-def test_a_result_of_another_kernel_is_not_used_and_says_why(lab: LabMeasurement, words: str) -> None:
-    figures = measured(lab)
+def test_a_lab_result_of_another_kernel_is_not_used_and_says_why(lab: LabMeasurement, words: str) -> None:
+    figures = ledger_with_lab(lab)
     assert figures.lab is not None
     assert words in (figures.lab.unused_because or "")
-    without = measured(None)
+    without = ledger_with_lab(None)
     assert figures.costs == without.costs
     assert figures.tcp_memory == without.tcp_memory
     assert figures.states == without.states
 
 
 @pytest.mark.parametrize(("here", "there"), [(None, BUILD), (BUILD, None)])
-def test_a_build_that_is_not_known_is_no_reason(here: str | None, there: str | None) -> None:
-    of = built(snapshot("6.1-4n", "established"), here)
-    figures = measured(result(("kmalloc-96", 1.0), build_id=there), of)
+def test_a_lab_result_is_used_if_a_build_id_is_unknown(here: str | None, there: str | None) -> None:
+    of = with_build_id(snapshot("6.1-4n", "established"), here)
+    figures = ledger_with_lab(lab_result(("kmalloc-96", 1.0), build_id=there), of)
     assert figures.lab is not None
     assert figures.lab.unused_because is None
     assert [part.cache for part in blobs(figures)] == ["kmalloc-96"]
 
 
-def test_a_release_that_cannot_be_read_here_is_a_reason() -> None:
+def test_a_lab_result_is_not_used_if_the_release_is_unknown() -> None:
     of = snapshot("6.1-4n", "established")
     hidden = of._replace(sysctls=Reading("missing", None, "why", 0.0, 1, None, None, None))
-    figures = measured(result(("kmalloc-96", 1.0)), hidden)
+    figures = ledger_with_lab(lab_result(("kmalloc-96", 1.0)), hidden)
     assert figures.lab is not None
     assert figures.lab.unused_because
     assert [part.cache for part in blobs(figures)] == ["kmalloc-16"]

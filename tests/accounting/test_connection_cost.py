@@ -1,4 +1,4 @@
-"""Bytes per connection: the worked numbers, what the kernels really took, and sums that add up."""
+"""Bytes per connection: worked examples, growth that the kernels really showed, and sums that add up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LSM_KMALLOC = {
     kernel: None if kernel == "6.18-1n" else "kmalloc-32" if kernel == "7.3-4n" else "kmalloc-16"
     for kernel in RECORDINGS
 }
-"""Where AppArmor's socket blob was found to go; the reference machine runs without AppArmor."""
+"""The kmalloc cache of AppArmor's socket blob, as observed; 6.18-1n runs without AppArmor."""
 
 WITH_FILE = ("sock_inode_cache", "dentry", "filp", "lsm_file_cache", "lsm_inode_cache")
 BUCKETS = ("tcp_bind_bucket", "tcp_bind2_bucket")
@@ -47,7 +47,7 @@ def sides(figures: Ledger) -> Iterator[tuple[str, SocketCost]]:
 
 
 def blob_row(kernel: str, phase: str) -> list[str]:
-    """The smallest kmalloc cache that AppArmor's blob can be in: one with fewer objects than sockets it is not."""
+    """The smallest kmalloc cache that can hold AppArmor's blobs: it has at least as many objects as sockets."""
     if LSM_KMALLOC[kernel] is None:
         return []
     words = text(kernel, phase, "proc/net/sockstat").split()
@@ -61,7 +61,7 @@ def known(value: float | None) -> float:
     return value
 
 
-# The worked numbers: (object bytes, slab bytes), from the sizes that BTF and slabinfo give.
+# Worked examples: (object bytes, slab bytes), from the sizes in BTF and slabinfo.
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def known(value: float | None) -> float:
         ("6.18-1n", "ipv6", (3768, 3829), (4024, 4085)),
     ],
 )
-def test_the_worked_numbers_of_a_whole_socket(
+def test_worked_examples_of_a_whole_socket(
     kernel: str, family: str, accepted: tuple[int, int], outgoing: tuple[int, int]
 ) -> None:
     for phase in RECORDINGS[kernel]:
@@ -89,7 +89,7 @@ def test_the_worked_numbers_of_a_whole_socket(
     ("kernel", "accepted", "outgoing"),
     [("6.1-4n", (272, 273), (464, 465)), ("6.18-1n", (256, 256), (512, 512))],
 )
-def test_the_worked_numbers_of_time_wait(kernel: str, accepted: tuple[int, int], outgoing: tuple[int, int]) -> None:
+def test_worked_examples_of_time_wait(kernel: str, accepted: tuple[int, int], outgoing: tuple[int, int]) -> None:
     figure = ledger(kernel, "base").costs["time_wait"].by_family["ipv4"]
     assert (figure.accepted.object_bytes, round(known(figure.accepted.slab_bytes))) == accepted
     assert (figure.outgoing.object_bytes, round(known(figure.outgoing.slab_bytes))) == outgoing
@@ -107,7 +107,7 @@ def row(name: str, size: int, per_slab: int, pages: int, objects: int = 0) -> st
 
 
 def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
-    """A kernel of before 5.3: socket_wq apart, filp in kmalloc-256, ports in kmalloc-64, as on RHEL 7."""
+    """A kernel before 5.3: separate socket_wq, filp in kmalloc-256, bind buckets in kmalloc-64, as on RHEL 7."""
     rows = [
         tcp,
         tw,
@@ -162,7 +162,7 @@ def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
         ),
     ],
 )
-def test_the_worked_numbers_of_kernels_with_a_socket_wq_of_its_own(
+def test_worked_examples_of_kernels_with_a_separate_socket_wq(
     tmp_path: Path,
     release: str,
     tcp: str,
@@ -184,7 +184,7 @@ def wq_parts(side: SocketCost) -> list[tuple[str, float, bool]]:
     return [(part.cache, part.object_bytes, part.estimated) for part in side.parts if "socket_wq" in part.object]
 
 
-def test_socket_wq_is_a_part_of_its_own_before_5_3_only(tmp_path: Path) -> None:
+def test_socket_wq_is_a_separate_part_only_before_5_3(tmp_path: Path) -> None:
     tcp, tw = row("TCP", 1984, 16, 8), row("tw_sock_TCP", 256, 16, 1)
     before = ledger_of(old_tree(tmp_path / "5.2", "5.2.21", tcp, tw)).costs["full"].by_family["ipv4"].accepted
     assert wq_parts(before) == [("kmalloc-64", 64, False)]
@@ -198,17 +198,17 @@ def test_socket_wq_is_a_part_of_its_own_before_5_3_only(tmp_path: Path) -> None:
     assert after.complete
 
 
-def test_no_recorded_kernel_has_a_socket_wq_of_its_own() -> None:
+def test_no_recorded_kernel_has_a_separate_socket_wq() -> None:
     for kernel, phase in ALL:
         for name, side in sides(ledger(kernel, phase)):
             assert wq_parts(side) == [], (kernel, phase, name)
 
 
-# What the kernels really took; the rest of it is in test_growth.py.
+# Growth that the kernels really showed; more of it is in test_growth.py.
 
 
 @each_kernel
-def test_what_a_security_module_really_took_is_within_the_estimate(kernel: str) -> None:
+def test_the_growth_of_the_lsm_blobs_cache_is_within_the_estimate(kernel: str) -> None:
     name = LSM_KMALLOC[kernel]
     accepted = ledger(kernel, "established").costs["full"].by_family["mix"].accepted
     blobs = [part for part in accepted.parts if part.object == "LSM socket blob"]
@@ -223,11 +223,11 @@ def test_what_a_security_module_really_took_is_within_the_estimate(kernel: str) 
     assert known(blob.slab_bytes) <= rows[0].share(PAGE_BYTES[kernel]) <= known(blob.high_slab_bytes)
 
 
-# The sums.
+# Sums.
 
 
 @each_recording
-def test_the_next_socket_is_the_sum_of_its_rows(kernel: str, phase: str) -> None:
+def test_the_next_socket_is_the_sum_of_its_rows_shares(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     page = PAGE_BYTES[kernel]
     blob = blob_row(kernel, phase)
@@ -243,7 +243,7 @@ def test_the_next_socket_is_the_sum_of_its_rows(kernel: str, phase: str) -> None
 
 
 @each_recording
-def test_every_figure_is_the_sum_of_the_parts_beside_it(kernel: str, phase: str) -> None:
+def test_every_cost_is_the_sum_of_its_parts_and_of_its_slices(kernel: str, phase: str) -> None:
     for name, side in sides(ledger(kernel, phase)):
         assert side.parts, name
         assert side.object_bytes == pytest.approx(sum(part.object_bytes for part in side.parts), abs=0.005), name
@@ -253,7 +253,7 @@ def test_every_figure_is_the_sum_of_the_parts_beside_it(kernel: str, phase: str)
 
 
 @each_recording
-def test_an_outgoing_socket_costs_an_accepted_one_and_its_port(kernel: str, phase: str) -> None:
+def test_an_outgoing_socket_costs_an_accepted_one_plus_its_port(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     ports = [rows[name] for cache in BUCKETS if (name := row_of(kernel, phase, cache)) is not None]
     assert len(ports) == (1 if kernel == "5.10-4n" else 2)
@@ -265,7 +265,7 @@ def test_an_outgoing_socket_costs_an_accepted_one_and_its_port(kernel: str, phas
 
 
 @each_recording
-def test_the_mix_is_between_the_families_and_is_that_of_the_sockets(kernel: str, phase: str) -> None:
+def test_the_mix_lies_between_the_families_and_follows_the_sockets(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase).costs["full"].by_family
     expected = figures["ipv6"] if kernel == "6.1-4n-ipv6" and phase != "timewait" else figures["ipv4"]
     mix = known(figures["mix"].accepted.slab_bytes)
@@ -275,11 +275,11 @@ def test_the_mix_is_between_the_families_and_is_that_of_the_sockets(kernel: str,
         assert mix == pytest.approx(known(expected.accepted.slab_bytes), rel=0.005)
 
 
-# What a socket costs now.
+# The present average.
 
 
 @each_recording
-def test_now_is_what_the_caches_hold_for_each_socket_and_the_shared_parts_of_those_with_a_file(
+def test_the_average_is_tcps_caches_per_socket_plus_the_shared_parts_of_sockets_with_a_file(
     kernel: str, phase: str
 ) -> None:
     cost = ledger(kernel, phase).costs["full"]
@@ -293,7 +293,7 @@ def test_now_is_what_the_caches_hold_for_each_socket_and_the_shared_parts_of_tho
     shared = [row_of(kernel, phase, cache) for cache in WITH_FILE]
     blob = sum(rows[name].share(page) for name in blob_row(kernel, phase))
     each_file = sum(rows[name].share(page) for name in shared if name is not None)
-    # The blob hangs on the sock, which is there before accept(2) makes it a file.
+    # The LSM socket blob belongs to the sock, which exists before accept(2) gives it a file.
     expected = held / sockets["alloc"] + blob + each_file * with_file / sockets["alloc"]
     assert cost.now_bytes == pytest.approx(expected, abs=0.1)
 
@@ -305,7 +305,7 @@ def assert_unknown(cost: ConnectionCost) -> None:
 
 
 @each_recording
-def test_now_is_the_sum_of_its_slices_and_idle_slab_is_one_of_them(kernel: str, phase: str) -> None:
+def test_the_average_is_the_sum_of_its_slices_one_of_which_is_idle_slab(kernel: str, phase: str) -> None:
     for mode, cost in ledger(kernel, phase).costs.items():
         if cost.now_bytes is None:
             assert_unknown(cost)
@@ -318,7 +318,7 @@ def test_now_is_the_sum_of_its_slices_and_idle_slab_is_one_of_them(kernel: str, 
 
 
 @each_recording
-def test_idle_slab_is_what_the_sockets_shares_leave_of_the_caches(kernel: str, phase: str) -> None:
+def test_idle_slab_is_tcps_caches_less_the_shares_of_their_sockets(kernel: str, phase: str) -> None:
     sockets = counters(kernel, phase)
     if sockets["alloc"] < 100 * CPUS[kernel]:
         return
@@ -331,14 +331,14 @@ def test_idle_slab_is_what_the_sockets_shares_leave_of_the_caches(kernel: str, p
     assert idle == pytest.approx(max(0.0, held - used) / sockets["alloc"], abs=0.01)
 
 
-def test_after_half_of_the_sockets_closed_the_rest_pay_for_the_slabs_that_stay() -> None:
+def test_after_half_of_the_sockets_closed_the_average_includes_the_slabs_that_remain() -> None:
     before, after = (ledger("6.1-4n", phase).costs["full"] for phase in ("established", "halfclosed"))
     assert known(before.idle_bytes_per_socket) < 10
     assert known(after.idle_bytes_per_socket) == pytest.approx(2340, rel=0.01)
     assert known(after.now_bytes) > known(before.now_bytes) + 2000
 
 
-def test_sockets_in_an_accept_queue_are_not_charged_for_files_that_they_do_not_have() -> None:
+def test_sockets_in_an_accept_queue_are_averaged_without_a_file() -> None:
     waiting, accepted = (ledger("6.1-4n", phase).costs["full"] for phase in ("unaccepted", "established"))
     file = 3704 - 2340.6
     assert known(accepted.now_bytes) - known(waiting.now_bytes) == pytest.approx(file / 2, rel=0.04)
@@ -351,7 +351,7 @@ def test_an_average_of_few_sockets_is_not_shown(tmp_path: Path, sockets: int) ->
     assert_unknown(ledger_of(root).costs["full"])
 
 
-def test_an_average_is_shown_from_100_sockets_for_each_cpu(tmp_path: Path) -> None:
+def test_an_average_is_shown_from_100_sockets_per_cpu(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/sockstat").write_text("TCP: inuse 800 orphan 0 tw 0 alloc 800 mem 0\n")
     assert ledger_of(root).costs["full"].now_bytes is not None
@@ -361,7 +361,7 @@ def test_an_average_is_shown_from_100_sockets_for_each_cpu(tmp_path: Path) -> No
 
 
 @each_kernel
-def test_time_wait_now_is_what_the_rows_hold_for_each_of_their_objects(kernel: str) -> None:
+def test_the_average_mini_socket_is_the_rows_size_divided_by_their_active_objects(kernel: str) -> None:
     if "timewait" not in RECORDINGS[kernel]:
         return
     rows, page = slab_rows(text(kernel, "timewait", "proc/slabinfo")), PAGE_BYTES[kernel]
@@ -374,7 +374,7 @@ def test_time_wait_now_is_what_the_rows_hold_for_each_of_their_objects(kernel: s
 
 
 @pytest.mark.parametrize("count", [0, 1, 250, 123_456_789])
-def test_no_cost_follows_how_many_time_waits_one_namespace_has(tmp_path: Path, count: int) -> None:
+def test_no_cost_depends_on_the_time_wait_count_of_one_namespace(tmp_path: Path, count: int) -> None:
     root = copy_recording("6.1-4n", "timewait", tmp_path)
     sockstat = root / "proc/net/sockstat"
     sockstat.write_text(re.sub(r"tw \d+", f"tw {count}", sockstat.read_text()))
@@ -392,10 +392,10 @@ def test_a_mini_socket_has_no_buffers() -> None:
     assert ledger("6.1-4n", "timewait").costs["time_wait"].buffer_bytes_per_socket == 0
 
 
-# Parts that are not known.
+# Unknown parts.
 
 
-def test_without_a_list_of_security_modules_their_blob_is_missing_and_the_sum_a_lower_bound(tmp_path: Path) -> None:
+def test_without_a_list_of_security_modules_the_blob_is_missing_from_the_sum(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "sys/kernel/security/lsm").unlink()
     accepted = ledger_of(root).costs["full"].by_family["ipv4"].accepted
@@ -412,8 +412,8 @@ def test_security_modules_without_a_blob_make_no_part(tmp_path: Path) -> None:
     assert accepted.complete
 
 
-def test_a_cache_that_may_be_hidden_is_missing_where_no_link_tells(tmp_path: Path) -> None:
-    """Without /sys/kernel/slab nobody can tell whether filp is merged into another row or not there."""
+def test_without_links_a_cache_that_may_be_merged_is_missing(tmp_path: Path) -> None:
+    """Without /sys/kernel/slab it is unknown whether filp is merged into another row or absent."""
     root = old_tree(tmp_path, "4.8.15", row("TCP", 1856, 17, 8), row("tw_sock_TCP", 248, 16, 1))
     slab = root / "sys/kernel/slab"
     slab.rename(root / "elsewhere")
@@ -425,7 +425,7 @@ def test_a_cache_that_may_be_hidden_is_missing_where_no_link_tells(tmp_path: Pat
     assert outgoing.object_bytes == 3008 - 256
 
 
-def test_an_object_that_the_links_show_not_to_exist_is_no_part_and_not_missing() -> None:
+def test_an_object_that_is_absent_by_the_links_is_neither_a_part_nor_missing() -> None:
     outgoing = ledger("5.10-4n", "base").costs["full"].by_family["ipv4"].outgoing
     assert [part.cache for part in outgoing.parts if "bind" in part.object] == ["tcp_bind_bucket"]
     assert outgoing.complete
@@ -447,19 +447,19 @@ def test_without_a_page_size_there_are_object_bytes_and_no_slab_bytes(tmp_path: 
     assert not accepted.complete
 
 
-def test_buffers_for_each_socket_are_unknown_while_the_counter_may_be_all_error() -> None:
+def test_buffers_per_socket_are_unknown_if_the_counter_is_within_its_error() -> None:
     """16,000 queued FINs: 8 192 pages against an error of 8 CPUs × 1 MiB."""
     assert ledger("6.18-1n", "established").costs["full"].buffer_bytes_per_socket is None
     halfclosed = ledger("6.1-4n", "halfclosed").costs["full"]
     assert halfclosed.buffer_bytes_per_socket == pytest.approx(8192 * 4096 / 8001, abs=0.01)
 
 
-def test_on_a_kernel_whose_counter_is_exact_no_buffers_are_none_and_not_unknown() -> None:
+def test_buffers_per_socket_are_0_rather_than_unknown_if_the_counter_is_exact() -> None:
     assert ledger("5.10-4n", "established").costs["full"].buffer_bytes_per_socket == 0
 
 
-def test_an_average_takes_no_count_of_slabinfo_that_is_older_than_its_bytes() -> None:
-    """Where slabinfo rests, the newer counts of sysfs bound what is in use: not 28 of old, but 16 001."""
+def test_an_average_does_not_combine_newer_bytes_with_older_counts_of_slabinfo() -> None:
+    """If sysfs is newer than slabinfo, its total bounds the objects in use: 16 001, not the 28 once active."""
     old, new = snapshot("6.1-4n", "base").slabinfo, snapshot("6.1-4n", "established")
     resting = new._replace(slabinfo=old._replace(taken_at_s=1.0), slab_counts=new.slab_counts._replace(taken_at_s=9.0))
     cost = account(resting).costs["full"]

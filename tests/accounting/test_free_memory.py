@@ -1,4 +1,4 @@
-"""Free memory: every list is the file's own, the indices by another formula, and what TCP slabs and sockets fit."""
+"""Free memory: lists as in the kernel's files, indices by another formula, and the TCP slabs and sockets that fit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def zone_of(kernel: str, phase: str, node: int, zone: str) -> ZoneMemory:
 # The unusable index.
 
 
-def test_the_example_of_debugfs() -> None:
+def test_the_index_is_that_of_debugfs() -> None:
     index = unusable_index((1137, 789, 1850, 763, 240, 501, 1252, 1481, 952, 100, 178))
     assert index[0] == 0
     assert index[3] == 0.012
@@ -58,7 +58,7 @@ def test_larger_blocks_are_split_and_smaller_ones_are_not_joined(blocks: list[in
     assert blocks_of_order(tuple(blocks), order) == expected
 
 
-# Every list is the file's own.
+# Lists as in the kernel's files.
 
 
 @each_recording
@@ -115,12 +115,12 @@ def test_the_watermarks_of_each_zone_are_those_of_zoneinfo(kernel: str, phase: s
 
 
 @pytest.mark.parametrize(("kernel", "nodes"), [("6.1-1n", 1), ("6.1-4n", 4), ("6.1-8n", 8), ("6.18-1n", 1)])
-def test_there_are_as_many_nodes_as_the_machine_has(kernel: str, nodes: int) -> None:
+def test_every_node_of_the_machine_is_listed(kernel: str, nodes: int) -> None:
     assert [node.node for node in ledger(kernel, "base").nodes] == list(range(nodes))
     assert sum(node.cpus or 0 for node in ledger(kernel, "base").nodes) == ledger(kernel, "base").host.cpus
 
 
-def test_a_node_without_memory_is_there_with_its_cpus_and_no_zone() -> None:
+def test_a_node_without_memory_is_listed_with_its_cpus_and_no_zone() -> None:
     node = ledger("6.1-4n-memoryless", "established").nodes[3]
     assert (node.node, node.cpus, node.cpu_list, node.memory_bytes, node.zones) == (3, 2, "6-7", 0, ())
     for other in ledger("6.1-4n-memoryless", "established").nodes[:3]:
@@ -128,7 +128,7 @@ def test_a_node_without_memory_is_there_with_its_cpus_and_no_zone() -> None:
         assert other.memory_bytes
 
 
-# What fits, by hand.
+# Slabs and sockets that fit, by hand.
 
 TREE = {
     "proc/slabinfo": "slabinfo - version: 2.1\n# name\n"
@@ -140,7 +140,7 @@ TREE = {
     "sys/kernel/security/lsm": "capability",
 }
 SOCKET = 8 * 4096 / 13 + 4 * 4096 / 19 + 4096 / 21
-"""The parts that this tree tells of: about 3 578 B."""
+"""The parts that this tree shows: about 3 578 B."""
 
 
 def zone_tree(
@@ -183,7 +183,7 @@ def test_slabs_without_stealing_are_those_of_unmovable_blocks(tmp_path: Path) ->
     assert zone.tcp_slabs_free_without_stealing == 1 + 2
 
 
-def test_blocks_that_are_set_apart_hold_no_tcp_slab(tmp_path: Path) -> None:
+def test_reserved_blocks_hold_no_tcp_slab(tmp_path: Path) -> None:
     types = (
         "Node    0, zone   Normal, type    Unmovable 0 0 0 1 1\n"
         "Node    0, zone   Normal, type      Movable 0 0 0 2 0\n"
@@ -195,18 +195,18 @@ def test_blocks_that_are_set_apart_hold_no_tcp_slab(tmp_path: Path) -> None:
     assert zone.tcp_slabs_free == 3 + 2
 
 
-def test_room_is_what_the_slabs_hold_where_there_is_memory_for_the_rest(tmp_path: Path) -> None:
+def test_headroom_is_bounded_by_the_objects_of_the_free_tcp_slabs(tmp_path: Path) -> None:
     zone = only_zone(zone_tree(tmp_path, "90000 0 0 7 3"))
     assert zone.headroom_sockets == 13 * 13
 
 
-def test_room_is_what_the_pages_above_the_low_watermark_pay_for(tmp_path: Path) -> None:
+def test_headroom_is_bounded_by_the_pages_above_the_low_watermark(tmp_path: Path) -> None:
     """1 000 blocks of 16 pages, 15 000 of them below the watermark: 1 000 pages for sockets of 3 578 B."""
     zone = only_zone(zone_tree(tmp_path, "0 0 0 0 1000", low=15_000))
     assert zone.headroom_sockets == int(1000 * 4096 / SOCKET) == 1144
 
 
-def test_pages_that_are_protected_from_normal_allocations_make_no_room(tmp_path: Path) -> None:
+def test_pages_protected_from_normal_allocations_give_no_headroom(tmp_path: Path) -> None:
     root = zone_tree(tmp_path, "0 0 0 0 1000", low=100, name="DMA32", protection="0, 0, 14900, 14900, 14900")
     with (root / "proc/zoneinfo").open("a") as zones:
         for name in ("DMA", "Normal", "Movable", "Device"):
@@ -214,13 +214,13 @@ def test_pages_that_are_protected_from_normal_allocations_make_no_room(tmp_path:
     assert only_zone(root).headroom_sockets == 1144
 
 
-def test_below_the_low_watermark_there_is_no_room(tmp_path: Path) -> None:
+def test_below_the_low_watermark_there_is_no_headroom(tmp_path: Path) -> None:
     zone = only_zone(zone_tree(tmp_path, "0 0 0 0 1000", low=16_001))
     assert (zone.tcp_slabs_free, zone.headroom_sockets) == (2000, 0)
 
 
-def test_pages_set_apart_do_not_pay_for_sockets(tmp_path: Path) -> None:
-    """As __zone_watermark_ok, which takes HighAtomic and CMA pages off the free ones first."""
+def test_reserved_pages_give_no_headroom(tmp_path: Path) -> None:
+    """As in __zone_watermark_ok, which first subtracts HighAtomic and CMA pages from the free ones."""
     types = (
         "Node    0, zone   Normal, type    Unmovable 0 0 0 0 500\n"
         "Node    0, zone   Normal, type   HighAtomic 0 0 0 0 100\n"
@@ -232,12 +232,12 @@ def test_pages_set_apart_do_not_pay_for_sockets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["Movable", "HighMem", "Device"])
-def test_zones_that_slabs_never_come_from_hold_none(tmp_path: Path, name: str) -> None:
+def test_zones_without_slab_pages_give_no_headroom(tmp_path: Path, name: str) -> None:
     zone = only_zone(zone_tree(tmp_path, "0 0 0 7 3", name=name))
     assert (zone.tcp_slabs_free, zone.headroom_sockets) == (0, 0)
 
 
-def test_no_stealing_is_never_more_than_stealing() -> None:
+def test_headroom_without_stealing_is_at_most_headroom() -> None:
     for kernel in ("6.1-4n", "7.3-4n", "6.12-arm64-16k-4n"):
         for node in ledger(kernel, "established").nodes:
             for zone in node.zones:
@@ -265,14 +265,14 @@ def test_a_recorded_zone_by_hand() -> None:
     assert zone.headroom_sockets_without_stealing == own * 14
 
 
-def test_the_order_that_is_marked_is_that_of_the_family_that_most_sockets_have() -> None:
+def test_tcp_slab_order_is_that_of_the_family_of_most_sockets() -> None:
     for kernel, name in (("6.1-4n", "TCP"), ("6.1-4n-ipv6", "TCPv6"), ("6.12-arm64-16k-4n", "TCP")):
         order = ledger(kernel, "established").tcp_slab_order
         assert order is not None
         assert 1 << order == slab_rows(text(kernel, "established", "proc/slabinfo"))[name].pages
 
 
-# What is not known.
+# Unknown figures.
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_the_order_that_is_marked_is_that_of_the_family_that_most_sockets_have()
         ),
     ],
 )
-def test_what_a_missing_file_would_tell_is_unknown_and_not_zero(
+def test_figures_of_a_missing_file_are_unknown_and_not_zero(
     tmp_path: Path, gone: str, unknown: tuple[str, ...]
 ) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)

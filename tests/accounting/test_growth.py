@@ -1,8 +1,8 @@
-"""What the slabs of real kernels grew by, phase for phase, against what the ledger says that the sockets take.
+"""Growth of the slabs of real kernels in each phase, against the costs in the ledger.
 
-The ledger predicts: its parts × the sockets of the phase. The kernel answers: each row's growth since the phase with a
-listener alone, found through the links and read by the tests' own few lines, and counted twice: as objects in use ×
-their shares of a slab ("live"), and as whole slabs ("slabs").
+Predicted: the parts of the ledger's costs × the sockets of the phase. Measured: the growth of each row since the phase
+with only a listener, found through the links and parsed independently in recorded.py. It is measured in two ways: as
+objects in use × their shares of a slab ("live"), and as whole slabs ("slabs").
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from tcptop.kernel.objects import State
 from tcptop.ledger import CacheLine, Family, ObjectCost
 
 TOLERANCE = 0.02
-"""Of the growth of all the rows of a prediction together."""
+"""Relative to the growth of all rows of a prediction together."""
 
 Measure = Literal["live", "slabs"]
 
 GROWN = [(kernel, phase) for kernel, phases in RECORDINGS.items() for phase in phases if phase != "base"]
 CLOSED = [(kernel, phase) for kernel, phase in GROWN if phase in ("halfclosed", "timewait")]
-SETS_THAT_CLOSED = [kernel for kernel, phase in CLOSED if phase == "halfclosed"]
+KERNELS_THAT_CLOSED = [kernel for kernel, phase in CLOSED if phase == "halfclosed"]
 
-each_grown = pytest.mark.parametrize(("kernel", "phase"), GROWN, ids=["/".join(each) for each in GROWN])
-each_closed = pytest.mark.parametrize(("kernel", "phase"), CLOSED, ids=["/".join(each) for each in CLOSED])
-each_that_closed = pytest.mark.parametrize("kernel", SETS_THAT_CLOSED)
+each_grown_phase = pytest.mark.parametrize(("kernel", "phase"), GROWN, ids=["/".join(each) for each in GROWN])
+each_closed_phase = pytest.mark.parametrize(("kernel", "phase"), CLOSED, ids=["/".join(each) for each in CLOSED])
+each_kernel_that_closed = pytest.mark.parametrize("kernel", KERNELS_THAT_CLOSED)
 
 
 @dataclass(frozen=True)
 class Miss:
-    """A prediction that is further off than the tolerance, and why."""
+    """A prediction whose error exceeds the tolerance, and the reason."""
 
     row: str
     because: str
-    off: float
+    relative_error: float
     """(predicted − grown) ÷ grown."""
 
 
 IDLE_FIN_DATA = (
-    "the ACK that answers a FIN takes its linear data from the same cache and gives it back at once: that leaves free"
-    " objects in slabs on the CPUs' partial lists, and all of those count as active (with slub_debug, which has no such"
-    " lists, the same prediction is exact)"
+    "the ACK of a FIN takes its linear data from the same cache and frees it at once; that leaves free objects in slabs"
+    " on the CPUs' partial lists, which all count as active (with slub_debug, which has no such lists, the same"
+    " prediction is exact)"
 )
 
 MISSES: Mapping[tuple[str, str, Measure], Miss] = {
@@ -62,7 +62,7 @@ MISSES: Mapping[tuple[str, str, Measure], Miss] = {
 }
 
 
-# What the ledger predicts.
+# Predictions of the ledger.
 
 
 def family(kernel: str) -> Family:
@@ -75,9 +75,9 @@ def line(kernel: str, phase: str, name: str) -> CacheLine:
 
 
 def fin_caches(kernel: str) -> tuple[str, str]:
-    """What the sk_buff of a queued FIN, and its linear data, are taken from.
+    """The caches of the sk_buff of a queued FIN and of its linear data.
 
-    The sender's sk_buff has room for a clone, which loopback hands to the receiver. The data are MAX_TCP_HEADER and a
+    The sender's sk_buff includes a clone, which loopback passes to the receiver. The data are MAX_TCP_HEADER and a
     struct skb_shared_info, about 700 bytes (net/ipv4/tcp_output.c, tcp_send_fin): skbuff_small_head from 6.3 on.
     """
     small = row_of(kernel, "base", "skbuff_small_head")
@@ -86,7 +86,7 @@ def fin_caches(kernel: str) -> tuple[str, str]:
 
 @dataclass
 class Predicted:
-    """What sockets add to a row."""
+    """The objects and bytes that sockets add to a row."""
 
     objects: float = 0.0
     bytes: float = 0.0
@@ -94,7 +94,7 @@ class Predicted:
 
 @cache
 def predicted(kernel: str, phase: str) -> dict[str, Predicted]:
-    """What the objects of a phase add to each row: to those that the phase's sockets hold, by the ledger's parts."""
+    """Predicted growth of each row that the sockets of a phase have objects in, from the parts of their costs."""
     figures, now, base = ledger(kernel, phase), counters(kernel, phase), counters(kernel, "base")
     full, small = (figures.costs[mode].by_family[family(kernel)] for mode in ("full", "time_wait"))
     sockets = now["alloc"] - base["alloc"]
@@ -109,7 +109,7 @@ def predicted(kernel: str, phase: str) -> dict[str, Predicted]:
         parts = [(now["tw"] - counters(kernel, "established")["tw"], small.outgoing.parts)]
     found: dict[str, Predicted] = {}
     for count, of_side in parts:
-        for part in sure(of_side):
+        for part in without_vectors(of_side):
             assert part.slab_bytes is not None
             add(found, kernel, part.cache, count * part.count, count * part.slab_bytes)
     if phase == "halfclosed":
@@ -120,9 +120,11 @@ def predicted(kernel: str, phase: str) -> dict[str, Predicted]:
     return found
 
 
-def sure(parts: tuple[ObjectCost, ...]) -> list[ObjectCost]:
-    """The parts without memory cgroups' vectors: nothing recorded says whether there were such cgroups, so that the
-    ledger says from nothing to all of them; the kernels' kmalloc rows show that there were none.
+def without_vectors(parts: tuple[ObjectCost, ...]) -> list[ObjectCost]:
+    """The parts without memory cgroup vectors.
+
+    The recordings do not show whether memory cgroups were charged, so the ledger gives a range from 0 to all vectors;
+    the kmalloc rows show that there were none.
     """
     vectors = [part for part in parts if part.object == "obj_cgroup vectors"]
     assert all(part.estimated and part.slab_bytes == 0 for part in vectors)
@@ -137,7 +139,7 @@ def add(found: dict[str, Predicted], kernel: str, name: str, objects: float, amo
     each.bytes += amount
 
 
-# What the kernel's rows say.
+# Growth of the kernel's rows.
 
 
 @cache
@@ -145,10 +147,10 @@ def rows(kernel: str, phase: str) -> dict[str, Row]:
     return slab_rows(text(kernel, phase, "proc/slabinfo"))
 
 
-def watched(kernel: str, phase: str, row: str) -> int:
-    """What an agent that walks /proc/PID/fd adds to a row: it ran on the one machine that was read in use.
+def objects_of_walker(kernel: str, phase: str, row: str) -> int:
+    """Objects that a process which walks /proc/PID/fd added to a row; it ran only on the machine of 6.18-1n.
 
-    It gives each open socket a proc_inode_cache object, and with it one more dentry and LSM inode blob.
+    It creates a proc_inode_cache object for each open socket, and with it one more dentry and LSM inode blob.
     """
     if kernel != "6.18-1n" or row not in ("dentry", "lsm_inode_cache"):
         return 0
@@ -156,31 +158,31 @@ def watched(kernel: str, phase: str, row: str) -> int:
 
 
 def grown_objects(kernel: str, phase: str, row: str) -> int:
-    """How many more objects of a row count as active than with a listener alone."""
-    return rows(kernel, phase)[row].active - rows(kernel, "base")[row].active - watched(kernel, phase, row)
+    """Growth of a row's active objects since the phase with a listener alone."""
+    return rows(kernel, phase)[row].active - rows(kernel, "base")[row].active - objects_of_walker(kernel, phase, row)
 
 
 def grown_bytes(kernel: str, phase: str, row: str, measure: Measure) -> float:
     before, after, page = rows(kernel, "base")[row], rows(kernel, phase)[row], PAGE_BYTES[kernel]
     assert (before.size, before.per_slab, before.pages) == (after.size, after.per_slab, after.pages)
-    assert after.objects == after.slabs * after.per_slab, "a slab of less than its order"
+    assert after.objects == after.slabs * after.per_slab, "a slab of the fallback order"
     if measure == "live":
         return grown_objects(kernel, phase, row) * before.share(page)
     slabs = (after.slabs - before.slabs) * before.pages * page
-    return slabs - watched(kernel, phase, row) * before.share(page)
+    return slabs - objects_of_walker(kernel, phase, row) * before.share(page)
 
 
 def idle_at_most(kernel: str, row: Row) -> int:
-    """The most free objects of a row that may count as active, because no node's partial list has them.
+    """Upper bound on the free objects of a row that count as active, because they are on no node's partial list.
 
-    They lie on the slab that a CPU takes from and on its partial list (mm/slub.c, set_cpu_partial); before 5.16 that
-    list was cut by what was free in a slab when it was put there, be it one object, and not by slabs. From 7.0 on they
-    lie in sheaves: two for a CPU and up to ten in the barn of a node. slub_debug has none of these.
+    They are on the slab that a CPU allocates from and on its partial list (mm/slub.c, set_cpu_partial). Before 5.16 the
+    list was limited by the objects that were free when a slab was added, perhaps only one, and not by slabs. Since 7.0
+    they are in sheaves: two per CPU and up to ten in the barn of a node. slub_debug has none of these.
     """
     size = next(k for k, least in enumerate((PAGE_BYTES[kernel], 1024, 256, 0)) if row.size >= least)
     cpus = CPUS[kernel]
     if kernel == "6.1-4n-slubdebug":
-        return 1  # none; something else took or gave back one bind bucket meanwhile
+        return 1  # none; another process used or freed one bind bucket meanwhile
     if kernel == "7.3-4n":
         nodes = len(list((tree(kernel, "base") / "sys/devices/system/node").glob("node*")))
         return (4, 12, 28, 60)[size] * (2 * cpus + 10 * nodes)
@@ -188,62 +190,62 @@ def idle_at_most(kernel: str, row: Row) -> int:
     return cpus * (1 + partial) * row.per_slab
 
 
-# The rows whose objects the phase's sockets hold.
+# Rows that the sockets of a phase have objects in.
 
 
-def off(kernel: str, phase: str, measure: Measure, without: str = "") -> float:
-    """How far the prediction is off the growth, as a part of the growth."""
+def relative_error(kernel: str, phase: str, measure: Measure, without: str = "") -> float:
+    """Relative error of the prediction: (predicted − grown) ÷ grown."""
     expected = {row: each.bytes for row, each in predicted(kernel, phase).items() if row != without}
     return sum(expected.values()) / sum(grown_bytes(kernel, phase, row, measure) for row in expected) - 1
 
 
 @pytest.mark.parametrize("measure", ["live", "slabs"])
-@each_grown
+@each_grown_phase
 def test_rows_grow_by_what_the_ledger_predicts_for_the_sockets(kernel: str, phase: str, measure: Measure) -> None:
-    found, miss = off(kernel, phase, measure), MISSES.get((kernel, phase, measure))
+    found, miss = relative_error(kernel, phase, measure), MISSES.get((kernel, phase, measure))
     if miss is None:
         assert abs(found) <= TOLERANCE
         return
-    # A miss that is none any more goes from the table; the row it names is all that is wrong.
+    # A prediction that became exact must leave the table; without the named row the prediction holds.
     assert abs(found) > TOLERANCE
-    assert found == pytest.approx(miss.off, abs=0.0001), miss.because
-    assert abs(off(kernel, phase, measure, without=miss.row)) <= TOLERANCE
+    assert found == pytest.approx(miss.relative_error, abs=0.0001), miss.because
+    assert abs(relative_error(kernel, phase, measure, without=miss.row)) <= TOLERANCE
 
 
-def test_every_miss_is_of_a_recording_that_is_there() -> None:
+def test_every_miss_belongs_to_a_recording() -> None:
     assert {(kernel, phase) for kernel, phase, _ in MISSES} <= set(GROWN)
 
 
-@each_grown
-def test_each_row_is_off_by_no_more_than_the_idle_objects_that_count_as_active(kernel: str, phase: str) -> None:
-    """More, where a burst left free objects on the CPUs; less, where the first sockets took what was idle before."""
+@each_grown_phase
+def test_the_error_of_each_row_is_within_the_idle_objects_that_count_as_active(kernel: str, phase: str) -> None:
+    """Too many if a burst left free objects cached per CPU; too few if the first sockets used idle objects."""
     for row, each in predicted(kernel, phase).items():
         more = grown_objects(kernel, phase, row) - each.objects
         assert abs(more) <= idle_at_most(kernel, rows(kernel, phase)[row]), row
 
 
-@each_grown
-def test_no_row_grows_with_the_connections_that_the_ledger_does_not_name(kernel: str, phase: str) -> None:
-    """Whatever got an object for most connections is named, and all that is named did."""
+@each_grown_phase
+def test_the_ledger_names_every_row_that_grows_with_the_connections(kernel: str, phase: str) -> None:
+    """A row is named if and only if it has one more object for most connections."""
     most = 0.6 * (4000 if kernel == "6.18-1n" else 8000)
     before, after = rows(kernel, "base"), rows(kernel, phase)
     grown = {name for name, row in after.items() if name in before and row.active - before[name].active > most}
     if kernel == "6.18-1n":
-        grown.remove("proc_inode_cache")  # see watched()
+        grown.remove("proc_inode_cache")  # see objects_of_walker()
     named = set(predicted(kernel, phase))
     whole = set(whole_socket_rows(kernel, phase)) if (kernel, phase) in CLOSED else set()
-    # In TIME_WAIT a whole socket's row may still count as active what it keeps idle.
+    # In TIME_WAIT the idle objects in rows of whole sockets may still count as active.
     assert grown == named | (whole & grown if phase == "timewait" else whole)
 
 
 @pytest.mark.parametrize("phase", ["established", "halfclosed", "timewait"])
-def test_where_no_free_object_counts_as_active_the_prediction_is_exact(phase: str) -> None:
-    assert off("6.1-4n-slubdebug", phase, "live") == pytest.approx(0, abs=0.0002)
+def test_the_prediction_is_exact_if_no_free_object_counts_as_active(phase: str) -> None:
+    assert relative_error("6.1-4n-slubdebug", phase, "live") == pytest.approx(0, abs=0.0002)
 
 
-@each_grown
-def test_what_is_predicted_is_the_same_before_the_sockets_come(kernel: str, phase: str) -> None:
-    """But for the LSM's blob, which is an estimate."""
+@each_grown_phase
+def test_the_prediction_is_the_same_before_the_sockets_are_opened(kernel: str, phase: str) -> None:
+    """Except for the LSM blob, which is an estimate."""
     for mode in ("full", "time_wait"):
         before, after = (ledger(kernel, each).costs[mode].by_family for each in ("base", phase))
         for each in ("ipv4", "ipv6"):
@@ -254,9 +256,9 @@ def test_what_is_predicted_is_the_same_before_the_sockets_come(kernel: str, phas
 # A queued FIN.
 
 
-@each_that_closed
-def test_a_queued_fin_is_an_sk_buff_with_room_for_a_clone_and_its_linear_data(kernel: str) -> None:
-    """By the rows that grew when the clients closed: those, the mini-sockets', and none of kmalloc's others."""
+@each_kernel_that_closed
+def test_a_queued_fin_is_an_sk_buff_with_a_clone_and_its_linear_data(kernel: str) -> None:
+    """When the clients closed, only those rows and that of the mini-sockets grew."""
     before, after = rows(kernel, "established"), rows(kernel, "halfclosed")
     grown = {name for name, row in after.items() if row.active - before[name].active > 7000}
     caches = ("tw_sock_TCPv6" if "ipv6" in kernel else "tw_sock_TCP", *fin_caches(kernel))
@@ -264,30 +266,30 @@ def test_a_queued_fin_is_an_sk_buff_with_room_for_a_clone_and_its_linear_data(ke
 
 
 @pytest.mark.parametrize("kernel", RECORDINGS)
-def test_the_row_of_the_sk_buffs_with_a_clone(kernel: str) -> None:
+def test_the_row_of_sk_buffs_with_a_clone(kernel: str) -> None:
     row = "pool_workqueue" if kernel.startswith(("6.12", "6.18", "7.3")) else "skbuff_fclone_cache"
     assert row_of(kernel, "base", "skbuff_fclone_cache") == row
     assert line(kernel, "base", "skbuff_fclone_cache").row == row
 
 
-# The rows of whole sockets, once those are closed.
+# Rows of whole sockets after the sockets were closed.
 
 
 def whole_socket_rows(kernel: str, phase: str) -> list[str]:
-    """The rows that an accepted socket has objects in."""
-    parts = sure(ledger(kernel, phase).costs["full"].by_family[family(kernel)].accepted.parts)
-    established = sure(ledger(kernel, "established").costs["full"].by_family[family(kernel)].accepted.parts)
+    """The rows that count the objects of an accepted socket."""
+    parts = without_vectors(ledger(kernel, phase).costs["full"].by_family[family(kernel)].accepted.parts)
+    established = without_vectors(ledger(kernel, "established").costs["full"].by_family[family(kernel)].accepted.parts)
     caches = [(after if after.estimated else part).cache for part, after in zip(parts, established, strict=True)]
     found = [row_of(kernel, "base", cache) for cache in caches]
     return [row for row in found if row is not None]
 
 
-@each_closed
-def test_rows_of_closed_sockets_hold_the_live_ones_and_idle_slab(kernel: str, phase: str) -> None:
-    """Bytes = what others had before + live sockets × share + idle.
+@each_closed_phase
+def test_rows_of_closed_sockets_hold_live_objects_and_idle_slab(kernel: str, phase: str) -> None:
+    """Bytes = objects of others before + live sockets × share + idle.
 
-    Idle is shown as far as slabinfo tells it: the bytes of a row less its active objects' shares, which is what USE is
-    short of 100 %. What of it counts as active is no more than CPUs, or sheaves, keep.
+    The ledger shows idle as far as slabinfo does: the row less the shares of its active objects, the complement of USE.
+    Idle objects that count as active are at most those cached per CPU or in sheaves.
     """
     live, page = counters(kernel, phase)["alloc"] - counters(kernel, "base")["alloc"], PAGE_BYTES[kernel]
     assert live == (8000 if phase == "halfclosed" else 0)
@@ -305,8 +307,8 @@ def test_rows_of_closed_sockets_hold_the_live_ones_and_idle_slab(kernel: str, ph
         assert abs(counted_as_active) <= idle_at_most(kernel, row), name
 
 
-@each_that_closed
-def test_tcp_keeps_every_slab_when_half_of_its_sockets_close_and_the_ledger_calls_it_idle(kernel: str) -> None:
+@each_kernel_that_closed
+def test_slabs_that_tcp_keeps_when_half_of_its_sockets_close_are_idle_in_the_ledger(kernel: str) -> None:
     name = "TCPv6" if "ipv6" in kernel else "TCP"
     before, after = (rows(kernel, phase)[name] for phase in ("established", "halfclosed"))
     assert after.slabs == before.slabs
@@ -314,13 +316,13 @@ def test_tcp_keeps_every_slab_when_half_of_its_sockets_close_and_the_ledger_call
     sockets, share = counters(kernel, "halfclosed")["alloc"], after.share(PAGE_BYTES[kernel])
     held = sum(rows(kernel, "halfclosed")[each].slabs for each in ("TCP", "TCPv6")) * after.pages * PAGE_BYTES[kernel]
     assert cost.idle_bytes_per_socket == pytest.approx(held / sockets - share, rel=0.01)
-    assert cost.idle_bytes_per_socket == pytest.approx(share, rel=0.02), "one that closed for each that is left"
+    assert cost.idle_bytes_per_socket == pytest.approx(share, rel=0.02), "one closed socket for each open one"
     [idle] = [each.bytes for each in cost.now_slices if each.label == "idle"]
     assert idle == pytest.approx(cost.idle_bytes_per_socket, abs=0.02)
 
 
-@each_that_closed
-def test_with_no_socket_left_no_average_hides_that_tcps_slabs_are_idle(kernel: str) -> None:
+@each_kernel_that_closed
+def test_without_sockets_there_is_no_average_and_tcps_slabs_show_as_idle(kernel: str) -> None:
     name = "TCPv6" if "ipv6" in kernel else "TCP"
     cost, shown = ledger(kernel, "timewait").costs["full"], line(kernel, "timewait", name)
     assert (cost.now_bytes, cost.idle_bytes_per_socket) == (None, None)

@@ -1,4 +1,4 @@
-"""What sockets cost since a mark: measured from what the caches held at it and hold now."""
+"""Bytes per socket since a mark, measured from the slabinfo of both times."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ LOADED = [kernel for kernel, phases in RECORDINGS.items() if "established" in ph
 ENOUGH_PER_CPU = 100
 
 SOCKETS_OWN = ("TCP", "TCPv6", "sock_inode_cache", "dentry", "filp", "tcp_bind_bucket", "tcp_bind2_bucket")
-"""Caches that every connection has an object in, by the names that they have on kernels here."""
+"""The caches of objects that every connection has, by their names on the recorded kernels."""
 
 
 def live_bytes(kernel: str, phase: str) -> float:
-    """What the active objects of sockets' caches take in full slabs, straight from slabinfo."""
+    """Active objects of those caches × their shares of a slab, straight from slabinfo."""
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     names = {row_of(kernel, phase, cache) for cache in SOCKETS_OWN}
     return sum(rows[name].active * rows[name].share(PAGE_BYTES[kernel]) for name in names if name is not None)
 
 
 @pytest.mark.parametrize("kernel", LOADED)
-def test_the_measured_figure_is_what_slabinfo_grew_by(kernel: str) -> None:
+def test_bytes_per_socket_are_the_growth_of_slabinfo(kernel: str) -> None:
     found = growth_since_mark(ledger(kernel, "base"), ledger(kernel, "established"))
     grown = counters(kernel, "established")["alloc"] - counters(kernel, "base")["alloc"]
     assert found.sockets == grown
@@ -32,14 +32,14 @@ def test_the_measured_figure_is_what_slabinfo_grew_by(kernel: str) -> None:
     assert found.live_bytes is not None
     assert found.bytes_per_socket * grown == pytest.approx(found.live_bytes)
     known = (live_bytes(kernel, "established") - live_bytes(kernel, "base")) / grown
-    # What modules of security, epoll and queued segments hang on sockets comes on top.
+    # LSM blobs, epoll entries and queued segments add to it.
     assert known <= found.bytes_per_socket * 1.001
     assert found.bytes_per_socket <= known * 1.2
 
 
 @pytest.mark.parametrize("kernel", LOADED)
-def test_it_lies_between_the_two_sides_of_the_catalogue(kernel: str) -> None:
-    """Half of the sockets of the recordings were accepted, half own their port."""
+def test_bytes_per_socket_lie_between_an_accepted_and_an_outgoing_socket(kernel: str) -> None:
+    """Half of the recorded sockets were accepted, half own their port."""
     found = growth_since_mark(ledger(kernel, "base"), ledger(kernel, "established")).bytes_per_socket
     figure = ledger(kernel, "established").costs["full"].by_family["mix"]
     assert found is not None
@@ -49,7 +49,7 @@ def test_it_lies_between_the_two_sides_of_the_catalogue(kernel: str) -> None:
     assert figure.accepted.slab_bytes * 0.98 <= found <= most * 1.05
 
 
-def test_sockets_that_went_are_measured_too() -> None:
+def test_closed_sockets_are_measured_too() -> None:
     found = growth_since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "base"))
     back = growth_since_mark(ledger("6.1-4n", "base"), ledger("6.1-4n", "established"))
     assert found.sockets is not None
@@ -60,7 +60,7 @@ def test_sockets_that_went_are_measured_too() -> None:
 @pytest.mark.parametrize(("more", "known"), [(-1, False), (0, True)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool, sign: int) -> None:
-    """Objects that lie free on CPUs count as active, so that a few sockets would be measured by noise."""
+    """Free objects cached per CPU count as active, so the measurement of a few sockets would be noise."""
     base = counters("6.1-4n", "base")["alloc"]
     sockets = sign * (ENOUGH_PER_CPU * CPUS["6.1-4n"] + more)
     folder = copy_recording("6.1-4n", "base", tmp_path)
@@ -76,7 +76,7 @@ def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool,
     assert (found.unknown_because is None) == known
 
 
-def test_the_same_look_is_no_difference() -> None:
+def test_a_ledger_has_no_growth_since_itself() -> None:
     found = growth_since_mark(ledger("6.1-4n", "established"), ledger("6.1-4n", "established"))
     assert (found.sockets, found.live_bytes, found.bytes_per_socket) == (0, 0, None)
     assert found.unknown_because
@@ -84,7 +84,7 @@ def test_the_same_look_is_no_difference() -> None:
 
 @pytest.mark.parametrize("path", ["proc/slabinfo", "proc/net/sockstat"])
 @pytest.mark.parametrize("at_the_mark", [True, False])
-def test_without_a_file_nothing_is_claimed(tmp_path: Path, path: str, at_the_mark: bool) -> None:
+def test_growth_is_unknown_if_a_file_is_missing(tmp_path: Path, path: str, at_the_mark: bool) -> None:
     folder = copy_recording("6.1-4n", "base", tmp_path)
     (folder / path).unlink()
     less, whole = ledger_of(folder), ledger("6.1-4n", "established")

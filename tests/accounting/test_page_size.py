@@ -28,7 +28,9 @@ def test_every_recording_gives_its_own_page_size(kernel: str, phase: str) -> Non
     ],
     ids=", ".join,
 )
-def test_any_of_the_files_that_tell_is_enough(kernel: str, size: int, gone: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_page_size_follows_from_any_of_several_files(
+    kernel: str, size: int, gone: tuple[str, ...], tmp_path: Path
+) -> None:
     root = copy_recording(kernel, "established", tmp_path)
     for path in gone:
         if (root / path).is_dir():
@@ -38,7 +40,7 @@ def test_any_of_the_files_that_tell_is_enough(kernel: str, size: int, gone: tupl
     assert ledger_of(root).host.page_size_bytes == size
 
 
-def test_where_nothing_tells_the_size_and_all_bytes_of_slabs_are_unknown(tmp_path: Path) -> None:
+def test_without_a_page_size_all_bytes_of_slabs_are_unknown(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/slabinfo", "proc/zoneinfo"):
         (root / path).unlink()
@@ -51,7 +53,7 @@ def test_where_nothing_tells_the_size_and_all_bytes_of_slabs_are_unknown(tmp_pat
     assert figures.tcp_memory.bytes is None
 
 
-def test_a_64k_machine_by_its_memory_and_its_managed_pages(tmp_path: Path) -> None:
+def test_64k_pages_follow_from_memtotal_and_managed_pages(tmp_path: Path) -> None:
     root = write_tree(
         tmp_path,
         {
@@ -73,13 +75,13 @@ def test_memory_that_no_page_size_explains_gives_none(tmp_path: Path) -> None:
     assert ledger_of(root).host.page_size_bytes is None
 
 
-def test_slabs_of_the_slab_allocator_do_not_tell(tmp_path: Path) -> None:
-    """They hold their own index, so that fewer objects fit; by SLUB's rule these would be of no size at all."""
+def test_rows_of_the_slab_allocator_give_no_page_size(tmp_path: Path) -> None:
+    """SLAB slabs hold an index, so fewer objects fit; by SLUB's formula these rows would fit no page size."""
     rows = "TCP 5 15 1536 5 2 : tunables 24 12 8 : slabdata 3 3 0\n"
     assert ledger_of(write_tree(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None
 
 
-def test_rows_that_fit_several_sizes_do_not_tell(tmp_path: Path) -> None:
-    """One object of 3 000 B in 4 KiB; in a slab without objects nothing can be counted."""
+def test_rows_that_fit_several_page_sizes_give_none(tmp_path: Path) -> None:
+    """A row with an object size of 0 fits every page size."""
     rows = "odd 0 0 0 0 1 : tunables 0 0 0 : slabdata 0 0 0\n"
     assert ledger_of(write_tree(tmp_path, {"proc/slabinfo": SLABINFO + rows})).host.page_size_bytes is None

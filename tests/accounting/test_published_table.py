@@ -1,11 +1,11 @@
-"""The published figures of 3.10's time, taken apart: 3.34, 3.05, 0.4, 3.31 and 0.41 kB per connection.
+"""Published figures for kernel 3.10, decomposed: 3.34, 3.05, 0.4, 3.31 and 0.41 kB per connection.
 
 From github.com/yanfeizhang/deep_linux_network_tests, chapter-07/7.4/test-01/testdata.md: two machines, 50,000 empty
 connections from one to the other, slabtop and meminfo's Slab before and in each state. A published figure is the growth
-of Slab ÷ 50,000; so it holds the connections' objects, what their slabs do not fill, what others took meanwhile, and
-idle slab. Here each is told apart, cache by cache, and held against the ledger of the same rows.
+of Slab ÷ 50,000. It consists of the connections' objects, gaps in their slabs, objects of other users, and idle slab.
+These tests separate the four, cache by cache, and compare them with the ledger of the same rows.
 
-The lists show only the caches with the most objects. One that the list of before does not show is taken as empty then.
+slabtop lists only the caches with the most objects. A cache missing from the first list is taken as empty at that time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONNECTIONS = 50_000
 PAGE = 4096
 
 TOLERANCE = 0.05
-"""Of the growth of Slab: what the caches do that the lists do not show. Of the five figures three are within 3 %."""
+"""Share of Slab's growth in caches that slabtop did not list; below 3 % for three of the five figures."""
 
 SIZES = {
     "TCP": ("1.94K", 1984),
@@ -37,13 +37,13 @@ SIZES = {
     "kmalloc-64": ("0.06K", 64),
     "buffer_head": ("0.10K", 104),
 }
-"""As slabtop printed them, and the size in bytes that prints so: for TCP the one multiple of a cache line."""
+"""Sizes as slabtop printed them, and in bytes: for TCP the only multiple of a cache line that prints so."""
 
 GROUPS = {":t-0000256": ("kmalloc-256", "filp", "skbuff_head_cache"), ":t-0000064": ("kmalloc-64", "tcp_bind_bucket")}
-"""What 3.10 merges: the file, and the sk_buff of a queued FIN; the bind bucket, beside which lies socket_wq."""
+"""Caches that 3.10 merges: files with the sk_buff of a queued FIN; bind buckets with kmalloc-64, as socket_wq."""
 
 NOT_SHOWN = [("TCP", 16, 8), ("sock_inode_cache", 12, 2), ("kmalloc-256", 16, 1), ("tw_sock_TCP", 16, 1)]
-"""What a list may not reach down to: objects and pages of a slab."""
+"""Caches that a list may omit: objects and pages per slab."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ SERVER_BEFORE = {
 
 @dataclass(frozen=True)
 class Published:
-    """A figure, and what it was made from."""
+    """A published figure and the data behind it."""
 
     name: str
     slab_kb: tuple[int, int]
@@ -94,13 +94,13 @@ class Published:
     before: Mapping[str, Line]
     after: Mapping[str, Line]
     objects: Mapping[str, int]
-    """The objects that a connection has in each cache."""
+    """Objects per connection in each cache."""
     object_bytes: int
     sockstat: str
     off: float
-    """The growth of the listed caches against that of Slab: (caches − Slab) ÷ Slab."""
+    """(growth of the listed caches − growth of Slab) ÷ growth of Slab."""
     idle_kb: Mapping[str, int] = field(default_factory=dict)
-    """How much more of a cache is idle than before; less, where the connections filled what had been idle."""
+    """Growth of idle slab per cache; negative if the connections filled slabs that had been idle."""
 
 
 WHOLE = {"TCP": 1, "sock_inode_cache": 1, "kmalloc-256": 1, "dentry": 1}
@@ -201,7 +201,7 @@ each_published = pytest.mark.parametrize("figure", TABLE, ids=[figure.name for f
 
 
 def line_before(figure: Published, cache: str) -> Line:
-    """A cache as the list of before shows it, else empty."""
+    """A cache in the list before the connections; empty if it is not listed."""
     after = figure.after[cache]
     return figure.before.get(cache) or Line(0, 0, 0, 0, after.per_slab, 0)
 
@@ -214,7 +214,7 @@ def row(name: str, active: int, objects: int, per_slab: int, pages: int) -> str:
 
 
 def machine(root: Path, figure: Published) -> Path:
-    """The machine in that state: 3.10, where socket_wq is an allocation of its own and caches are merged."""
+    """A tree of the machine in that state: 3.10, with a separate socket_wq and merged caches."""
     rows = {
         name: row(name, line.active, line.objects, line.per_slab, line.pages) for name, line in figure.after.items()
     }
@@ -224,7 +224,7 @@ def machine(root: Path, figure: Published) -> Path:
     write_tree(
         root,
         {
-            # The first cache that a kernel makes is printed last; a list without it is one that was cut off.
+            # The last row is the first cache that a kernel creates; a slabinfo without it counts as cut off.
             "proc/slabinfo": slabinfo + "kmem_cache 64 64 256 16 1 : tunables 0 0 0 : slabdata 4 4 0\n",
             "proc/meminfo": f"MemTotal:        8009284 kB\nSlab:            {figure.slab_kb[1]} kB\n",
             "proc/net/sockstat": figure.sockstat,
@@ -241,8 +241,8 @@ def cache_line(ledger: Ledger, name: str) -> CacheLine:
     return found
 
 
-def of_a_connection(root: Path, figure: Published) -> tuple[SocketCost, tuple[str, float] | None]:
-    """What the ledger says of one connection, and the row and size of the sk_buff of a FIN that waits to be read."""
+def cost_of_connection(root: Path, figure: Published) -> tuple[SocketCost, tuple[str, float] | None]:
+    """The ledger's cost of one connection, and the row and size of the sk_buff of an unread FIN."""
     ledger = ledger_of(root)
     if figure.name.startswith("CLOSE_WAIT"):
         seen = snapshot_of(root)
@@ -261,7 +261,7 @@ def of_a_connection(root: Path, figure: Published) -> tuple[SocketCost, tuple[st
 
 
 @each_published
-def test_the_published_lines_agree_with_themselves(figure: Published) -> None:
+def test_the_published_lines_are_consistent(figure: Published) -> None:
     for lines in (figure.before, figure.after):
         for name, line in lines.items():
             printed, size = SIZES[name]
@@ -279,8 +279,8 @@ def test_the_published_lines_agree_with_themselves(figure: Published) -> None:
 
 @each_published
 def test_the_objects_of_a_connection_add_up_exactly(figure: Published, tmp_path: Path) -> None:
-    """3 200, 3 136, 320, 3 392 and 320 bytes, of the objects that the growth of each row shows."""
-    found, fin = of_a_connection(machine(tmp_path, figure), figure)
+    """3 200, 3 136, 320, 3 392 and 320 bytes, in the same objects as the growth of each row."""
+    found, fin = cost_of_connection(machine(tmp_path, figure), figure)
     assert (found.object_bytes or 0) + (fin[1] if fin else 0) == figure.object_bytes
     assert sum(count * SIZES[name][1] for name, count in figure.objects.items()) == figure.object_bytes
     ledger, counted = ledger_of(tmp_path), dict[str, float]()
@@ -292,7 +292,7 @@ def test_the_objects_of_a_connection_add_up_exactly(figure: Published, tmp_path:
 
 @each_published
 def test_each_cache_grew_by_the_objects_of_the_connections_and_few_others(figure: Published) -> None:
-    """But for the client's dentries: the sockets there were counted with netstat -p, which walks /proc/PID/fd."""
+    """Except the client's dentries: netstat -p, which counted its sockets, walks /proc/PID/fd."""
     for name, count in figure.objects.items():
         grown = (figure.after[name].active - line_before(figure, name).active) / CONNECTIONS
         netstat = 0.24 if (figure.name, name) == ("ESTABLISHED, client", "dentry") else 0.0
@@ -303,10 +303,10 @@ def test_each_cache_grew_by_the_objects_of_the_connections_and_few_others(figure
 
 
 @each_published
-def test_growth_is_the_connections_objects_their_slabs_gaps_what_others_took_and_idle_slab(
+def test_growth_is_objects_of_connections_gaps_objects_of_others_and_idle_slab(
     figure: Published, tmp_path: Path
 ) -> None:
-    """For each cache, exactly; and the ledger shows its bytes, an object's share and the idle part as they are."""
+    """Exactly, for each cache; and the ledger has its bytes, the share of an object and the idle part."""
     ledger = ledger_of(machine(tmp_path, figure))
     objects = grown = 0.0
     for name, after in figure.after.items():
@@ -332,9 +332,9 @@ def test_growth_is_the_connections_objects_their_slabs_gaps_what_others_took_and
 
 
 @each_published
-def test_a_whole_connections_figure_is_what_the_ledger_gives_in_slabs(figure: Published, tmp_path: Path) -> None:
-    """3.23, 3.14 and 3.39 kB for 3.34, 3.05 and 3.31; a mini-socket's figure is a quarter idle slab and others."""
-    found, fin = of_a_connection(machine(tmp_path, figure), figure)
+def test_the_ledger_predicts_the_published_figure_of_a_whole_socket(figure: Published, tmp_path: Path) -> None:
+    """3.23, 3.14 and 3.39 kB for 3.34, 3.05 and 3.31; a quarter of a mini-socket's figure is idle slab and others."""
+    found, fin = cost_of_connection(machine(tmp_path, figure), figure)
     assert found.slab_bytes is not None
     predicted = (found.slab_bytes + (fin[1] if fin else 0)) / 1024
     measured = (figure.slab_kb[1] - figure.slab_kb[0]) / CONNECTIONS
@@ -344,4 +344,4 @@ def test_a_whole_connections_figure_is_what_the_ledger_gives_in_slabs(figure: Pu
         assert predicted == 0.3125
         assert measured - predicted == pytest.approx(0.094, abs=0.011)
         [most] = [name for name, kb in figure.idle_kb.items() if kb == max(figure.idle_kb.values())]
-        assert most == "kmalloc-64", "2,260 slabs stay of what 50,000 whole sockets had needed; there had been 984"
+        assert most == "kmalloc-64", "2,260 slabs remain after 50,000 whole sockets; there were 984 before"

@@ -1,4 +1,4 @@
-"""The caches: which row counts an object, bytes with order fallback repaired, each row once, counts by node."""
+"""Slab caches: the row that counts an object, bytes corrected for order fallback, and counts per node."""
 
 from __future__ import annotations
 
@@ -61,33 +61,31 @@ def page_bytes(kernel: str) -> int:
         (9000, 3, 8, 4),
     ],
 )
-def test_slabs_of_two_orders_are_told_apart_by_their_objects(
+def test_the_object_count_gives_the_number_of_slabs_of_each_order(
     full: int, small: int, size: int, per_slab: int, pages: int, small_pages: int
 ) -> None:
-    """By mm/slub.c, allocate_slab: the preferred order, else the smallest that holds one object."""
+    """mm/slub.c, allocate_slab: the preferred order, or the smallest that holds one object."""
     objects = full * per_slab + small * (small_pages * PAGE // size)
     expected = (full * pages + small * small_pages) * PAGE
     assert slab_bytes(objects, full + small, size, per_slab, pages, PAGE) == expected
 
 
-def test_a_cache_whose_slabs_are_of_the_least_order_anyway_has_nothing_to_repair() -> None:
+def test_a_cache_of_the_smallest_order_needs_no_correction() -> None:
     assert slab_bytes(40, 3, 192, 21, 1, PAGE) == 3 * PAGE
 
 
-def test_on_larger_pages_the_smaller_slab_holds_more() -> None:
+def test_order_fallback_on_16k_pages() -> None:
     assert slab_bytes(26 + 6, 2, 2432, 26, 4, 16384) == 4 * 16384 + 16384
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**5), st.integers(1, 9000), st.sampled_from([1, 2, 4, 8]))
-def test_bytes_are_never_negative_nor_more_than_the_preferred_order(
-    objects: int, slabs: int, size: int, pages: int
-) -> None:
+def test_bytes_are_between_0_and_those_of_the_preferred_order(objects: int, slabs: int, size: int, pages: int) -> None:
     per_slab = max(1, pages * PAGE // size)
     assert 0 <= slab_bytes(objects, slabs, size, per_slab, pages, PAGE) <= slabs * pages * PAGE
 
 
 @each_recording
-def test_a_row_holds_its_slabs(kernel: str, phase: str) -> None:
+def test_every_row_has_the_counts_and_bytes_of_slabinfo(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     own = {cache.name: cache for cache in ledger(kernel, phase).caches if cache.row == cache.name}
     assert own.keys() == rows.keys()
@@ -112,7 +110,7 @@ def test_a_row_holds_its_slabs(kernel: str, phase: str) -> None:
         ("7.3-4n", "lsm_file_cache", "ftrace_event_field", 56),
     ],
 )
-def test_each_object_is_found_in_the_row_that_counts_it(kernel: str, cache: str, row: str, size: int) -> None:
+def test_a_merged_cache_is_found_in_the_row_that_counts_it(kernel: str, cache: str, row: str, size: int) -> None:
     found = line(ledger(kernel, "established"), cache)
     assert (found.row, found.object_bytes) == (row, size)
     if cache != row:
@@ -135,11 +133,11 @@ BUCKET_ROWS: dict[str, tuple[tuple[str, int], tuple[str, int] | None]] = {
     "6.18-1n": (("eventpoll_epi", 128), ("eventpoll_epi", 128)),
     "7.3-4n": (("eventpoll_epi", 128), ("eventpoll_epi", 128)),
 }
-"""The rows that count tcp_bind_bucket and tcp_bind2_bucket, and their objects' size; 5.10 has only the first."""
+"""The rows that count tcp_bind_bucket and tcp_bind2_bucket, and their object sizes; 5.10 has only the first."""
 
 
 @each_recording
-def test_bind_buckets_are_found_under_whatever_row_hides_them(kernel: str, phase: str) -> None:
+def test_bind_buckets_are_found_in_the_row_that_they_are_merged_into(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     for cache, expected in zip(("tcp_bind_bucket", "tcp_bind2_bucket"), BUCKET_ROWS[kernel], strict=True):
         found = [each for each in ledger(kernel, phase).caches if each.name == cache]
@@ -157,7 +155,7 @@ def test_bind_buckets_are_found_under_whatever_row_hides_them(kernel: str, phase
         assert cache in (of_row.name, *of_row.aliases)
 
 
-def test_every_set_has_rows_for_its_bind_buckets() -> None:
+def test_the_bind_bucket_rows_of_every_recorded_kernel_are_listed() -> None:
     assert BUCKET_ROWS.keys() == RECORDINGS.keys()
 
 
@@ -183,7 +181,7 @@ def test_each_row_is_counted_once(kernel: str, phase: str) -> None:
     unexplained = (int(match[1]) << 10) - sum(held.values())
     assert ledger(kernel, phase).tcp_memory.unexplained_bytes == unexplained
     assert 0 <= unexplained < 8 << 20
-    # What no row explains has nothing to do with sockets.
+    # Slab memory without a row does not depend on sockets.
     assert unexplained == pytest.approx(known(ledger(kernel, "base").tcp_memory.unexplained_bytes), abs=300_000)
 
 
@@ -195,7 +193,7 @@ def test_a_row_that_others_use_is_marked_as_shared(kernel: str, phase: str) -> N
 
 
 @each_recording
-def test_the_struct_has_a_size_of_its_own_only_where_it_is_alone(kernel: str, phase: str) -> None:
+def test_the_size_of_a_struct_is_known_only_if_its_cache_is_not_merged(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
     for name in ("TCP", "TCPv6", "sock_inode_cache", "tw_sock_TCP"):
         own = int((tree(kernel, phase) / "sys/kernel/slab" / name / "object_size").read_text())
@@ -209,7 +207,7 @@ def test_the_struct_has_a_size_of_its_own_only_where_it_is_alone(kernel: str, ph
 
 
 @each_recording
-def test_the_counts_of_each_node_are_those_of_the_files(kernel: str, phase: str) -> None:
+def test_the_counts_of_each_node_are_those_of_sysfs(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
     for name in ("TCP", "TCPv6", "sock_inode_cache", "dentry", "tw_sock_TCP"):
         folder = tree(kernel, phase) / "sys/kernel/slab" / name
@@ -227,7 +225,7 @@ def test_the_counts_of_each_node_are_those_of_the_files(kernel: str, phase: str)
                 assert each.bytes == by_node["slabs"][node] * (cache.pages_per_slab or 0) * page_bytes(kernel)
 
 
-def test_a_kernel_without_numa_has_everything_on_node_0(tmp_path: Path) -> None:
+def test_without_numa_all_objects_are_on_node_0(tmp_path: Path) -> None:
     root = copy_recording("6.18-1n", "established", tmp_path)
     for name in ("slabs", "total_objects"):
         path = root / "sys/kernel/slab/TCP" / name
@@ -261,7 +259,7 @@ def test_without_slabinfo_sizes_counts_and_figures_come_from_sysfs(tmp_path: Pat
     ]
 
 
-def test_a_merged_cache_without_slabinfo_has_a_size_and_no_bytes_to_count_twice(tmp_path: Path) -> None:
+def test_without_slabinfo_a_merged_cache_has_a_size_and_no_bytes(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     figures = ledger_of(root)
@@ -271,7 +269,7 @@ def test_a_merged_cache_without_slabinfo_has_a_size_and_no_bytes_to_count_twice(
         assert (cache.row, cache.bytes) == (None, None)
 
 
-def test_without_links_no_row_claims_an_alias(tmp_path: Path) -> None:
+def test_without_links_no_row_has_an_alias(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     shutil.rmtree(root / "sys/kernel/slab")
     figures = ledger_of(root)
@@ -280,8 +278,8 @@ def test_without_links_no_row_claims_an_alias(tmp_path: Path) -> None:
     assert all(cache.nodes is None for cache in figures.caches)
 
 
-def test_before_5_9_slabinfo_counts_more_than_sysfs_and_stands(tmp_path: Path) -> None:
-    """Then caches had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
+def test_before_5_9_slabinfo_is_preferred_to_sysfs(tmp_path: Path) -> None:
+    """Caches then had children for memory cgroups, which slabinfo adds up and sysfs does not show."""
     root = write_tree(
         tmp_path,
         {
@@ -298,7 +296,7 @@ def test_before_5_9_slabinfo_counts_more_than_sysfs_and_stands(tmp_path: Path) -
     assert (cache.objects, cache.slabs) == (130, 10)
 
 
-def test_fallback_slabs_are_repaired_in_the_figures_too(tmp_path: Path) -> None:
+def test_bytes_in_the_ledger_are_corrected_for_order_fallback(tmp_path: Path) -> None:
     """A fragmented machine: half of the TCP slabs are single pages of one object."""
     root = copy_recording("6.18-1n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
@@ -310,7 +308,7 @@ def test_fallback_slabs_are_repaired_in_the_figures_too(tmp_path: Path) -> None:
     assert line(ledger_of(root), "TCP").bytes == (310 * 8 + 311) * 4096
 
 
-def test_a_mass_of_odd_rows_does_not_make_the_table_fail(tmp_path: Path) -> None:
+def test_odd_rows_do_not_make_the_table_fail(tmp_path: Path) -> None:
     rows = "".join(
         f"{name} 0 0 {size} {per_slab} {pages} : tunables 0 0 0 : slabdata 0 0 0\n"
         for name, size, per_slab, pages in (

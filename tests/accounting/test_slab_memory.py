@@ -1,4 +1,4 @@
-"""The machine's slab memory by whose it is: it adds up to meminfo's Slab, and idle is what rows say."""
+"""The machine's slab memory by owner: it adds up to meminfo's Slab, and idle memory is that of the rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def known(value: int | None) -> int:
 
 
 @each_recording
-def test_the_parts_are_all_of_meminfos_slab(kernel: str, phase: str) -> None:
+def test_the_parts_add_up_to_meminfos_slab(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).slab_memory
     parts = (memory.own_bytes, memory.share_bytes, memory.rest_bytes, memory.unexplained_bytes)
     assert memory.total_bytes == slab_of_meminfo(kernel, phase)
@@ -39,8 +39,8 @@ def test_the_parts_are_all_of_meminfos_slab(kernel: str, phase: str) -> None:
 
 
 @each_recording
-def test_what_has_a_row_is_the_sum_of_the_rows(kernel: str, phase: str) -> None:
-    """Where slabs are of the order that they should be; a fallback is repaired, and takes less."""
+def test_own_share_and_rest_are_the_sum_of_all_rows(kernel: str, phase: str) -> None:
+    """Slabs of the fallback order take less."""
     memory = ledger(kernel, phase).slab_memory
     rows = slab_rows(text(kernel, phase, "proc/slabinfo")).values()
     most = sum(row.slabs * row.pages for row in rows) * page_bytes(kernel)
@@ -50,7 +50,7 @@ def test_what_has_a_row_is_the_sum_of_the_rows(kernel: str, phase: str) -> None:
 
 
 @each_recording
-def test_tcps_own_caches_are_whole_and_buckets_with_a_row_of_their_own_are_among_them(kernel: str, phase: str) -> None:
+def test_own_bytes_are_tcps_caches_and_bind_buckets_that_are_not_merged(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     own = (*OWN, *(name for name in BUCKETS if kernel.endswith(("nomerge", "slubdebug"))))
     held = sum(rows[name].slabs * rows[name].pages for name in own) * page_bytes(kernel)
@@ -58,14 +58,14 @@ def test_tcps_own_caches_are_whole_and_buckets_with_a_row_of_their_own_are_among
 
 
 @each_recording
-def test_the_share_lies_in_its_range(kernel: str, phase: str) -> None:
+def test_the_share_lies_within_its_bounds(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).slab_memory
     assert 0 <= known(memory.share_low_bytes) <= known(memory.share_bytes) <= known(memory.share_high_bytes)
     assert known(memory.share_high_bytes) <= known(memory.total_bytes)
 
 
 @each_recording
-def test_idle_is_what_no_active_object_takes(kernel: str, phase: str) -> None:
+def test_idle_bytes_are_the_slabs_less_the_shares_of_active_objects(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).slab_memory
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     page = page_bytes(kernel)
@@ -75,7 +75,7 @@ def test_idle_is_what_no_active_object_takes(kernel: str, phase: str) -> None:
 
 
 @each_recording
-def test_what_may_be_idle_on_cpus_is_no_more_than_what_is_active(kernel: str, phase: str) -> None:
+def test_the_error_of_idle_bytes_is_at_most_all_active_objects(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).slab_memory
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     active = sum(rows[name].active * rows[name].share(page_bytes(kernel)) for name in OWN)
@@ -83,7 +83,7 @@ def test_what_may_be_idle_on_cpus_is_no_more_than_what_is_active(kernel: str, ph
 
 
 def assert_idle_is_within_its_error(memory: SlabMemory, kernel: str) -> None:
-    """In `timewait` one listener is left of 16 000 sockets, and 8 000 mini-sockets: all else is idle."""
+    """In `timewait` one listener and 8 000 mini-sockets remain of 16 000 sockets: all else is idle."""
     rows = slab_rows(text(kernel, "timewait", "proc/slabinfo"))
     page = page_bytes(kernel)
     idle = known(memory.own_bytes) - 8_000 * rows["tw_sock_TCP"].share(page) - rows["TCP"].share(page)
@@ -100,33 +100,33 @@ def assert_idle_is_within_its_error(memory: SlabMemory, kernel: str) -> None:
         "7.3-4n",
     ],
 )
-def test_what_closed_sockets_leave_is_within_idle_and_its_error(kernel: str) -> None:
+def test_slabs_of_closed_sockets_are_within_idle_bytes_and_their_error(kernel: str) -> None:
     assert_idle_is_within_its_error(ledger(kernel, "timewait").slab_memory, kernel)
 
 
-def test_what_closed_sockets_leave_in_sheaves_is_within_idle_and_its_error(tmp_path: Path) -> None:
-    """7.3 counts 672 active objects of TCP for its one socket: 56 sheaves of 12; of the other caches, of 28."""
+def test_sheaves_of_closed_sockets_are_within_idle_bytes_and_their_error(tmp_path: Path) -> None:
+    """7.3 counts 672 active TCP objects for one socket: 56 sheaves of 12. The other caches have sheaves of 28."""
     root = copy_recording("7.3-4n", "timewait", tmp_path)
     for name in OWN:
         write_tree(root, {f"sys/kernel/slab/{name}/sheaf_capacity": "12\n" if name.startswith("TCP") else "28\n"})
     assert_idle_is_within_its_error(ledger_of(root).slab_memory, "7.3-4n")
 
 
-def test_the_caches_of_before_are_idle_after() -> None:
-    """Thousands of TCP's slabs stay when their sockets are closed; on 6.1 most of their objects count as free."""
+def test_idle_bytes_grow_when_half_of_the_sockets_close() -> None:
+    """TCP keeps its slabs when sockets close; on 6.1 most of their objects count as free."""
     before, after = (ledger("6.1-4n", phase).slab_memory for phase in ("established", "halfclosed"))
     assert known(after.idle_bytes) - known(before.idle_bytes) > 15 << 20
 
 
-def test_on_a_cpu_lie_the_slab_it_works_on_and_as_many_partial_ones_as_it_may_keep() -> None:
-    """TCP on 6.1: 14 objects a slab, 8 CPUs; each keeps up to 24 objects on half-full slabs, so four of them."""
+def test_each_cpu_may_cache_the_objects_of_its_slab_and_its_partial_slabs() -> None:
+    """TCP on 6.1: 14 objects per slab, 8 CPUs, each with up to 24 objects on half-full slabs: four slabs."""
     [tcp] = [line for line in ledger("6.1-4n", "established").caches if line.name == "TCP"]
     assert tcp.idle_error_objects == 8 * 14 * (1 + 4)
     [few] = [line for line in ledger("6.1-4n", "base").caches if line.name == "TCP"]
     assert few.idle_error_objects == few.active_objects == 28
 
 
-def test_without_slabinfo_no_part_is_known_and_the_whole_is(tmp_path: Path) -> None:
+def test_without_slabinfo_only_the_total_is_known(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     memory = ledger_of(root).slab_memory
@@ -135,7 +135,7 @@ def test_without_slabinfo_no_part_is_known_and_the_whole_is(tmp_path: Path) -> N
         assert part is None
 
 
-def test_a_slabinfo_that_is_cut_off_does_not_tell_the_rest(tmp_path: Path) -> None:
+def test_a_slabinfo_that_is_cut_off_leaves_the_rest_unknown(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     slabinfo = root / "proc/slabinfo"
     lines = slabinfo.read_text().splitlines(keepends=True)
@@ -145,7 +145,7 @@ def test_a_slabinfo_that_is_cut_off_does_not_tell_the_rest(tmp_path: Path) -> No
     assert memory.unexplained_bytes is None
 
 
-def test_without_sockstat_the_share_and_the_rest_are_not_known(tmp_path: Path) -> None:
+def test_without_sockstat_the_share_and_the_rest_are_unknown(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/net/sockstat").unlink()
     memory = ledger_of(root).slab_memory
@@ -155,7 +155,7 @@ def test_without_sockstat_the_share_and_the_rest_are_not_known(tmp_path: Path) -
     assert memory.rest_bytes is None
 
 
-def test_without_meminfos_slab_only_the_whole_is_missing(tmp_path: Path) -> None:
+def test_without_meminfos_slab_only_the_total_and_unexplained_are_unknown(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / "proc/meminfo"
     meminfo.write_text(re.sub(r"^Slab:.*\n", "", meminfo.read_text(), flags=re.MULTILINE))
@@ -164,7 +164,7 @@ def test_without_meminfos_slab_only_the_whole_is_missing(tmp_path: Path) -> None
     assert memory == whole._replace(total_bytes=None, unexplained_bytes=None)
 
 
-def test_where_nothing_can_be_read_nothing_is_known(tmp_path: Path) -> None:
+def test_nothing_is_known_if_nothing_is_readable(tmp_path: Path) -> None:
     memory = ledger_of(write_tree(tmp_path, {})).slab_memory
     for name in type(memory)._fields:
         assert getattr(memory, name) is None, name

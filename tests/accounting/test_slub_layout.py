@@ -1,4 +1,4 @@
-"""How SLUB lays objects out, against every row and every cache of the recorded kernels, which did it themselves."""
+"""SLUB's layout rules against every row and every cache of the recorded kernels."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE
 from tcptop.ledger import Ledger
 
 DEBUGGED = "6.1-4n-slubdebug"
-"""Objects are larger there, and none waits on a CPU."""
+"""With slab debugging objects are larger, and none are cached per CPU."""
 
 
-# The order of a slab, and its objects.
+# Order and objects of a slab.
 
 
 @each_recording
-def test_every_rows_order_and_objects_follow_from_its_step(kernel: str, phase: str) -> None:
+def test_order_and_objects_of_every_row_follow_from_its_step(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     assert len(rows) > 100
     for name, row in rows.items():
@@ -46,7 +46,7 @@ def test_every_rows_order_and_objects_follow_from_its_step(kernel: str, phase: s
 
 
 @each_kernel
-def test_the_recorded_machines_have_as_many_cpus_as_these_tests_take_them_to_have(kernel: str) -> None:
+def test_the_recorded_machines_have_the_cpus_that_these_tests_assume(kernel: str) -> None:
     assert text(kernel, "established", "sys/devices/system/cpu/online").strip() == f"0-{CPUS[kernel] - 1}"
 
 
@@ -59,22 +59,22 @@ def test_more_cpus_make_larger_slabs(cpus: int, order: int) -> None:
 
 
 @pytest.mark.parametrize("size", [4097, 8192, 20_000, 32_768, 40_000, 1 << 20])
-def test_an_object_of_more_than_a_page_fits_into_its_slab(size: int) -> None:
+def test_an_object_larger_than_a_page_fits_into_its_slab(size: int) -> None:
     for cpus in (1, 8, 256):
         order = slab_order(size, 4096, cpus)
         assert 4096 << order >= size
-        # No more than order 3, unless one object needs it.
+        # At most order 3, unless a single object needs more.
         assert order <= 3 or 4096 << (order - 1) < size
 
 
-# The step from one object to the next.
+# Step from one object to the next.
 
 POINTER_INSIDE = {("7.3-4n", "TCP"), ("7.3-4n", "TCPv6")}
-"""Kernels whose struct has a place for the free pointer of its own: struct sock's sk_freeptr."""
+"""Caches whose struct has a field for the free pointer: sk_freeptr of struct sock."""
 
 
 def is_alone(kernel: str, cache: str) -> bool:
-    """Whether no other cache is merged with it: sysfs tells a merged cache's largest struct."""
+    """Whether no other cache is merged with it; sysfs has the size of the largest struct of a merged cache."""
     slab = tree(kernel, "established") / "sys/kernel/slab"
     if not (slab / cache).is_symlink():
         return (slab / cache).exists()
@@ -96,7 +96,7 @@ ALONE = [(kernel, cache) for kernel in RECORDINGS for cache in OBJECT_OF_CACHE i
 
 
 @pytest.mark.parametrize(("kernel", "cache"), ALONE, ids=[f"{kernel}/{cache}" for kernel, cache in ALONE])
-def test_a_caches_step_follows_from_its_struct_and_flags(kernel: str, cache: str) -> None:
+def test_the_step_of_a_cache_follows_from_its_struct_and_flags(kernel: str, cache: str) -> None:
     item = OBJECT_OF_CACHE[cache]
     struct, step = (known(sysfs(kernel, "established", cache, name)) for name in ("object_size", "slab_size"))
     outer = item.outer_free_pointer and (kernel, cache) not in POINTER_INSIDE
@@ -110,8 +110,8 @@ def test_a_caches_step_follows_from_its_struct_and_flags(kernel: str, cache: str
         assert slab_rows(text(kernel, "established", "proc/slabinfo"))[row].size == step
 
 
-def test_the_recordings_show_every_cache_that_the_catalogue_computes_sizes_of() -> None:
-    """That is of most kernels; the row of each of them counts no other cache."""
+def test_the_recordings_have_every_cache_whose_size_may_be_computed() -> None:
+    """Each is unmerged in some recording."""
     seen = {cache for kernel, cache in ALONE if kernel != DEBUGGED}
     named = {item.caches[0] for item in KERNEL_OBJECTS if item.caches and item.btf_struct}
     assert named <= seen
@@ -137,19 +137,19 @@ def test_alignment_and_the_free_pointer(struct: int, aligned: bool, outer: bool,
     assert object_step_bytes(struct, aligned, outer) == step
 
 
-# Free objects on CPUs.
+# Free objects cached per CPU.
 
 SOCKS, MINIS, REQUESTS = ("TCP", "TCPv6"), ("tw_sock_TCP", "tw_sock_TCPv6"), ("request_sock_TCP", "request_sock_TCPv6")
 
 
 def in_use(kernel: str, phase: str) -> dict[tuple[str, str], int]:
-    """So many objects of both families' caches are sockets; requests wait in accept queues of `unaccepted` only."""
-    told = counters(kernel, phase)
-    return {SOCKS: told["alloc"], MINIS: told["tw"], REQUESTS: 8_000 if phase == "unaccepted" else 0}
+    """Objects of both families' caches that are in use; only `unaccepted` has request socks, in accept queues."""
+    sockets = counters(kernel, phase)
+    return {SOCKS: sockets["alloc"], MINIS: sockets["tw"], REQUESTS: 8_000 if phase == "unaccepted" else 0}
 
 
 def bound(kernel: str, phase: str, cache: str) -> int:
-    """By the files of the recording; 5.10 bounds the objects on partial lists, later kernels their slabs."""
+    """The bound by the files of the recording; 5.10 limits the objects on partial lists, later kernels the slabs."""
     row = slab_rows(text(kernel, phase, "proc/slabinfo"))[cache]
     nodes = len(list((tree(kernel, phase) / "sys/devices/system/node").glob("node*")))
     partial, sheaf = (sysfs(kernel, phase, cache, name) for name in ("cpu_partial", "sheaf_capacity"))
@@ -164,7 +164,7 @@ def idle_error(figures: Ledger, cache: str) -> int | None:
 
 
 @each_recording
-def test_what_counts_as_active_and_is_no_socket_lies_on_cpus(kernel: str, phase: str) -> None:
+def test_active_objects_that_are_no_sockets_are_within_the_bound(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     for caches, number in in_use(kernel, phase).items():
         active = sum(rows[cache].active for cache in caches)
@@ -173,14 +173,14 @@ def test_what_counts_as_active_and_is_no_socket_lies_on_cpus(kernel: str, phase:
 
 
 @each_recording
-def test_the_ledger_has_that_bound(kernel: str, phase: str) -> None:
+def test_the_ledger_has_the_same_bound(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     for cache in (*SOCKS, *MINIS, *REQUESTS):
         assert idle_error(ledger(kernel, phase), cache) == min(bound(kernel, phase, cache), rows[cache].active), cache
 
 
-def test_the_bound_is_not_far_from_what_was_seen() -> None:
-    """Of 16 KiB pages: 625 active objects for one listener, and two slabs and a half for each CPU are 624."""
+def test_the_bound_is_at_most_three_times_the_recorded_number() -> None:
+    """On 16 KiB pages: 625 active objects for one listener, and the bound without it is 624."""
     assert bound("6.12-arm64-16k-4n", "timewait", "TCP") == 624
     assert slab_rows(text("6.12-arm64-16k-4n", "timewait", "proc/slabinfo"))["TCP"].active == 624 + 1
     for kernel, phase in ALL:
@@ -190,19 +190,19 @@ def test_the_bound_is_not_far_from_what_was_seen() -> None:
             assert bound(kernel, phase, cache) / 3 < seen <= bound(kernel, phase, cache), kernel
 
 
-def test_before_5_16_each_object_that_a_cpu_may_keep_may_be_a_slab() -> None:
-    """2 288 request socks of 5.10 are free, on 88 slabs: 11 for each CPU, where half-full ones would be two."""
+def test_before_5_16_each_free_object_may_be_on_a_slab_of_its_own() -> None:
+    """On 5.10, 2 288 request socks are free on 88 slabs: 11 per CPU, where half-full slabs would be two."""
     row = slab_rows(text("5.10-4n", "timewait", "proc/slabinfo"))["request_sock_TCP"]
     partial = known(sysfs("5.10-4n", "timewait", "request_sock_TCP", "cpu_partial"))
     assert (row.active, partial, row.per_slab) == (2_288, 13, 26)
     assert max_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=True) == 8 * 26 * (1 + 1)
-    # The slab that it works on, 13 with a free object each, and the one that makes it too many.
+    # The CPU's slab, 13 slabs with one free object each, and the slab that exceeds the limit.
     assert max_idle_objects(row.size, 26, 8, 4, partial, None, counts_slabs=False) == 8 * 26 * (1 + 13 + 1)
 
 
 @pytest.mark.parametrize(("release", "slabs"), [("5.15.190", 1 + 24 + 1), ("5.16.0", 1 + 4), ("6.1.0", 1 + 4)])
-def test_the_release_tells_how_partial_lists_are_bounded(release: str, slabs: int) -> None:
-    """TCP of the recorded 6.1: 14 objects a slab, 24 on partial lists, 8 CPUs."""
+def test_the_limit_of_partial_lists_depends_on_the_release(release: str, slabs: int) -> None:
+    """TCP of the recorded 6.1: 14 objects per slab, 24 on partial lists, 8 CPUs."""
     of = snapshot("6.1-4n", "established")
     assert of.sysctls.value is not None
     older = of._replace(sysctls=of.sysctls._replace(value=of.sysctls.value._replace(kernel_release=release)))
@@ -210,9 +210,7 @@ def test_the_release_tells_how_partial_lists_are_bounded(release: str, slabs: in
 
 
 @pytest.mark.parametrize(("release", "is_known"), [("7.3.4+deb13-amd64", False), ("7.0.0", False), ("6.19.9", True)])
-def test_from_7_0_on_nothing_bounds_idle_objects_without_the_capacity_of_sheaves(
-    tmp_path: Path, release: str, is_known: bool
-) -> None:
+def test_since_7_0_there_is_no_bound_without_the_sheaf_capacity(tmp_path: Path, release: str, is_known: bool) -> None:
     root = copy_recording("7.3-4n", "timewait", tmp_path)
     for path in (root / "sys/kernel/slab").glob("*/sheaf_capacity"):
         path.unlink(missing_ok=True)
@@ -224,7 +222,7 @@ def test_from_7_0_on_nothing_bounds_idle_objects_without_the_capacity_of_sheaves
 
 
 @each_kernel
-def test_where_sysfs_does_not_tell_a_cpu_keeps_as_many_as_the_kernel_would_let_it(kernel: str) -> None:
+def test_without_sysfs_the_bound_is_that_of_the_kernels_formula(kernel: str) -> None:
     for cache in (*SOCKS, *MINIS, *REQUESTS, "sock_inode_cache", "dentry"):
         partial = sysfs(kernel, "established", cache, "cpu_partial")
         step = slab_rows(text(kernel, "established", "proc/slabinfo"))[cache].size

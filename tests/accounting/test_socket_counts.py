@@ -1,4 +1,4 @@
-"""The socket counters: their scopes, the unit of buffers on every page size, and the error they carry."""
+"""Socket counters: their scopes, the unit of the buffer counter for every page size, and its error."""
 
 from __future__ import annotations
 
@@ -56,18 +56,20 @@ def test_on_4k_pages_the_unit_is_the_same_on_every_release(tmp_path: Path) -> No
         ("7.3-4n", 8 << 20),
     ],
 )
-def test_each_cpu_may_hold_back_a_mebibyte_since_6_0(kernel: str, error: int) -> None:
+def test_since_6_0_each_cpu_may_hold_a_mebibyte_uncounted(kernel: str, error: int) -> None:
     assert ledger(kernel, "base").sockets.buffer_error_bytes == error
 
 
-def test_the_reserve_of_each_cpu_is_that_of_the_sysctl(tmp_path: Path) -> None:
+def test_the_error_follows_from_the_sysctl(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/sys/net/core/mem_pcpu_rsv").write_text("16\n")
     assert ledger_of(root).sockets.buffer_error_bytes == 8 * 16 * 4096
 
 
 @pytest.mark.parametrize(("release", "error"), [("5.15.0", 0), ("6.0.1", 8 << 20), (None, None)])
-def test_without_the_sysctl_the_release_tells(tmp_path: Path, release: str | None, error: int | None) -> None:
+def test_without_the_sysctl_the_error_follows_from_the_release(
+    tmp_path: Path, release: str | None, error: int | None
+) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/sys/net/core/mem_pcpu_rsv", "proc/sys/kernel/osrelease", "proc/version"):
         (root / path).unlink()
@@ -76,27 +78,27 @@ def test_without_the_sysctl_the_release_tells(tmp_path: Path, release: str | Non
     assert ledger_of(root).sockets.buffer_error_bytes == error
 
 
-def test_the_error_is_unknown_where_the_number_of_cpus_is(tmp_path: Path) -> None:
+def test_the_error_is_unknown_without_the_number_of_cpus(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("sys/devices/system/cpu/online", "proc/zoneinfo"):
         (root / path).unlink()
     assert ledger_of(root).sockets.buffer_error_bytes is None
 
 
-def test_counts_of_the_machine_and_of_a_namespace_are_kept_apart() -> None:
-    """8,000 sockets in another namespace than the one whose files were read."""
+def test_counts_of_the_machine_and_of_a_namespace_are_separate() -> None:
+    """8,000 sockets are in another network namespace than the one whose files were read."""
     sockets = ledger("6.18-1n", "established").sockets
     assert (sockets.inuse, sockets.inuse6, sockets.time_wait) == (1, 0, 0)
     assert (sockets.allocated, sockets.orphans) == (8002, 0)
     assert ledger("6.18-1n", "established").costs["full"].now_bytes is not None
 
 
-def test_sockets_in_use_are_those_of_both_families() -> None:
+def test_inuse_of_both_adds_up_both_families() -> None:
     assert ledger("6.1-4n-ipv6", "established").sockets.inuse_of_both == 16001
     assert ledger("6.1-4n", "established").sockets.inuse_of_both == 16001
 
 
-def test_time_waits_of_the_machine_are_at_most_the_active_mini_sockets() -> None:
+def test_the_machines_time_wait_sockets_are_at_most_the_active_mini_sockets() -> None:
     sockets = ledger("6.1-4n", "timewait").sockets
     assert sockets.time_wait == 8000
     assert sockets.time_wait_machine_max is not None
@@ -112,9 +114,7 @@ def test_time_waits_of_the_machine_are_at_most_the_active_mini_sockets() -> None
         ("proc/sys/net/ipv4/tcp_mem", ("tcp_mem_pages",)),
     ],
 )
-def test_a_count_that_no_file_gives_is_unknown_and_not_zero(
-    tmp_path: Path, gone: str, unknown: tuple[str, ...]
-) -> None:
+def test_counts_of_a_missing_file_are_unknown_and_not_zero(tmp_path: Path, gone: str, unknown: tuple[str, ...]) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     sockets, whole = ledger_of(root).sockets, ledger("6.1-4n", "established").sockets

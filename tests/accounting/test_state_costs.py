@@ -1,4 +1,4 @@
-"""What a socket costs in each state, and how many there are, against the rows of slabinfo and what they grew by."""
+"""Cost and count of sockets in each state, against the rows of slabinfo and their growth."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOLDS = {
     "orphan": SOCK + BLOB,
     "TIME_WAIT": MINI,
 }
-"""What one socket of IPv4 holds, by the names of the caches; who owns the port has the buckets besides."""
+"""The caches of the objects of one IPv4 socket; a socket that owns its port also has the buckets."""
 
 ONLY_OUTGOING = {"LISTEN"}
 ONLY_ACCEPTED = {"SYN_RECV", "accept queue"}
@@ -63,13 +63,13 @@ def page_bytes(kernel: str) -> int:
 
 
 def share(kernel: str, phase: str, cache: str) -> float:
-    """An object's part of a slab, by the row that counts the cache; 0 where the kernel has none."""
+    """An object's share of a slab, by the row that counts the cache; 0 if the kernel has no such cache."""
     row = blob_row(kernel, phase) if cache in BLOB else row_of(kernel, phase, cache)
     return slab_rows(text(kernel, phase, "proc/slabinfo"))[row].share(page_bytes(kernel)) if row else 0.0
 
 
 def blob_row(kernel: str, phase: str) -> str | None:
-    """Where AppArmor's 16 or 24 bytes for a sock can lie; the reference machine runs without AppArmor."""
+    """The smallest kmalloc cache that can hold AppArmor's 16 or 24 bytes per sock; 6.18-1n runs without AppArmor."""
     if kernel == "6.18-1n":
         return None
     words = text(kernel, phase, "proc/net/sockstat").split()
@@ -88,7 +88,7 @@ def known(value: float | None) -> float:
 
 
 def slab_cost(state: StateCost) -> float:
-    """Of the side that there is; of both, a server's."""
+    """Slab bytes of an accepted socket, or of an outgoing one if there is no accepted one."""
     side = state.accepted or state.outgoing
     assert side is not None
     return known(side.slab_bytes)
@@ -101,7 +101,7 @@ def test_every_state_of_the_catalogue_has_one_row() -> None:
 
 
 @pytest.mark.parametrize(("kernel", "phase"), IPV4_ONLY, ids=lambda value: value)
-def test_a_state_costs_the_shares_of_what_it_holds(kernel: str, phase: str) -> None:
+def test_a_state_costs_the_shares_of_its_objects(kernel: str, phase: str) -> None:
     assert slab_rows(text(kernel, phase, "proc/slabinfo"))["TCPv6"].active == 0
     port = sum(share(kernel, phase, cache) for cache in PORT)
     assert port >= 64
@@ -117,8 +117,8 @@ def test_a_state_costs_the_shares_of_what_it_holds(kernel: str, phase: str) -> N
 
 
 @pytest.mark.parametrize("phase", ["established", "timewait"])
-def test_sockets_of_ipv6_cost_what_their_own_caches_say(phase: str) -> None:
-    """In `established` 14 idle objects of TCP are thought to be sockets, so the mix is not quite IPv6."""
+def test_ipv6_sockets_cost_the_shares_of_their_own_caches(phase: str) -> None:
+    """In `established` 14 idle TCP objects count as sockets, so the mix is not entirely IPv6."""
     kernel = "6.1-4n-ipv6"
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     if phase == "established":
@@ -137,14 +137,14 @@ def test_sockets_of_ipv6_cost_what_their_own_caches_say(phase: str) -> None:
 
 
 @each_recording
-def test_what_no_server_has_and_what_only_a_server_has(kernel: str, phase: str) -> None:
+def test_states_of_one_side_have_no_cost_on_the_other(kernel: str, phase: str) -> None:
     for name, state in states(ledger(kernel, phase)).items():
         assert (state.accepted is None) == (name in ONLY_OUTGOING)
         assert (state.outgoing is None) == (name in ONLY_ACCEPTED)
 
 
 @each_recording
-def test_whole_sockets_of_the_states_are_those_of_the_figure(kernel: str, phase: str) -> None:
+def test_states_with_whole_sockets_cost_the_same_as_the_connection(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
     of = states(figures)
     full, small = figures.costs["full"].by_family["mix"], figures.costs["time_wait"].by_family["mix"]
@@ -155,8 +155,8 @@ def test_whole_sockets_of_the_states_are_those_of_the_figure(kernel: str, phase:
         assert (of[name].accepted, of[name].outgoing) == (small.accepted, small.outgoing)
 
 
-def test_a_socket_that_waits_to_be_accepted_costs_what_the_rows_grew_by() -> None:
-    """8 000 clients, and as many server's ends without a file, but with their request socks."""
+def test_the_cost_of_a_socket_in_an_accept_queue_is_the_growth_of_the_rows() -> None:
+    """8 000 clients, and as many server sockets without a file but with a request sock."""
     kernel, page = "6.1-4n", 4096
     before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("base", "unaccepted"))
     accepted = slab_cost(states(ledger(kernel, "unaccepted"))["accept queue"])
@@ -166,7 +166,7 @@ def test_a_socket_that_waits_to_be_accepted_costs_what_the_rows_grew_by() -> Non
     assert 8000 * (accepted + client) == pytest.approx(grown, rel=0.02)
 
 
-def test_a_socket_in_close_wait_costs_what_the_rows_grew_by() -> None:
+def test_the_cost_of_a_socket_in_close_wait_is_the_growth_of_the_rows() -> None:
     """8 000 sockets in CLOSE_WAIT with an unread FIN, 8 000 mini-sockets that own their ports, and a listener."""
     kernel, page = "6.1-4n", 4096
     before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("base", "halfclosed"))
@@ -175,14 +175,14 @@ def test_a_socket_in_close_wait_costs_what_the_rows_grew_by() -> None:
     pair = slab_cost(of["CLOSE_WAIT"]) + known(of["CLOSE_WAIT"].unread_fin_bytes) + mini
     caches = (*SOCK, *WITH_FILE, *MINI, *PORT, "kmalloc-16", "kmalloc-1k", "skbuff_fclone_cache")
     rows = {row_of(kernel, "base", cache) for cache in caches}
-    # Objects, not slabs: the slabs of the closed half are still there.
+    # Objects, not slabs: the slabs of the closed half remain.
     grown = sum((after[row].active - before[row].active) * before[row].share(page) for row in rows if row is not None)
-    # Free objects on CPUs count as active, so the rows grew by a little more.
+    # Free objects cached per CPU count as active, so the rows grew by a little more.
     assert 0.96 * grown <= 8000 * pair <= grown
 
 
 def fin_rows(kernel: str, phase: str) -> tuple[str, str]:
-    """Where a sender's clone lies, and its head: 576 bytes or more of a cache of their own, or of a kmalloc of 640."""
+    """The rows of a sender's clone and of its linear data: skbuff_small_head, or the kmalloc cache for 640 bytes."""
     clone = row_of(kernel, phase, "skbuff_fclone_cache")
     head = row_of(kernel, phase, "skbuff_small_head") or "kmalloc-1k"
     assert clone is not None
@@ -190,7 +190,7 @@ def fin_rows(kernel: str, phase: str) -> tuple[str, str]:
 
 
 @each_recording
-def test_a_fin_that_is_not_read_is_a_clone_and_its_head(kernel: str, phase: str) -> None:
+def test_an_unread_fin_is_a_clone_and_its_linear_data(kernel: str, phase: str) -> None:
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     held = sum(rows[row].share(page_bytes(kernel)) for row in fin_rows(kernel, phase))
     for name, state in states(ledger(kernel, phase)).items():
@@ -200,7 +200,7 @@ def test_a_fin_that_is_not_read_is_a_clone_and_its_head(kernel: str, phase: str)
             assert state.unread_fin_bytes is None, name
 
 
-def test_8000_unread_fins_grew_their_rows_by_as_much() -> None:
+def test_8000_unread_fins_are_the_growth_of_their_rows() -> None:
     kernel, page = "6.1-4n", 4096
     before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("established", "halfclosed"))
     assert fin_rows(kernel, "halfclosed") == (row_of(kernel, "halfclosed", "skbuff_fclone_cache"), "kmalloc-1k")
@@ -212,7 +212,7 @@ def test_8000_unread_fins_grew_their_rows_by_as_much() -> None:
 
 
 @each_kernel
-def test_kernels_since_6_3_have_a_cache_for_heads(kernel: str) -> None:
+def test_kernels_since_6_3_have_a_cache_for_linear_data(kernel: str) -> None:
     release = text(kernel, "base", "proc/sys/kernel/osrelease")
     has = tuple(int(number) for number in release.split(".")[:2]) >= (6, 3)
     assert (row_of(kernel, "base", "skbuff_small_head") is not None) == has
@@ -224,7 +224,7 @@ def counter(kernel: str, phase: str, name: str) -> int:
 
 
 @each_recording
-def test_counts_are_the_files_own_with_their_scope(kernel: str, phase: str) -> None:
+def test_counts_are_those_of_the_files_with_their_scope(kernel: str, phase: str) -> None:
     of = states(ledger(kernel, phase))
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     requests = rows["request_sock_TCP"].active + rows["request_sock_TCPv6"].active
@@ -244,7 +244,7 @@ def test_8000_sockets_in_accept_queues_are_within_the_count() -> None:
 
 
 @each_recording
-def test_what_is_not_counted_says_why(kernel: str, phase: str) -> None:
+def test_a_state_without_a_count_says_why(kernel: str, phase: str) -> None:
     of = states(ledger(kernel, phase))
     for name in ("LISTEN", "CLOSE_WAIT", "FIN_WAIT2 (open)"):
         assert of[name].count is None
@@ -272,7 +272,7 @@ def test_established_is_counted_by_snmp_in_this_namespace() -> None:
     assert states(none)["ESTABLISHED"].count == 0
 
 
-def test_without_slabinfo_a_count_is_missing_and_not_zero(tmp_path: Path) -> None:
+def test_without_slabinfo_counts_are_unknown_and_not_zero(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "unaccepted", tmp_path)
     (root / "proc/slabinfo").unlink()
     for name, state in states(ledger_of(root)).items():
@@ -284,7 +284,7 @@ def test_without_slabinfo_a_count_is_missing_and_not_zero(tmp_path: Path) -> Non
     assert "machine" not in time_wait.note
 
 
-def test_without_sockstat_counts_are_missing_and_not_zero(tmp_path: Path) -> None:
+def test_without_sockstat_counts_are_unknown_and_not_zero(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "timewait", tmp_path)
     (root / "proc/net/sockstat").unlink()
     of = states(ledger_of(root))
@@ -293,7 +293,7 @@ def test_without_sockstat_counts_are_missing_and_not_zero(tmp_path: Path) -> Non
         assert "sockstat" in of[name].note
 
 
-def test_where_nothing_can_be_read_nothing_is_known_and_nothing_is_zero(tmp_path: Path) -> None:
+def test_everything_is_unknown_and_not_zero_if_nothing_is_readable(tmp_path: Path) -> None:
     for name, state in states(ledger_of(write_tree(tmp_path, {}))).items():
         assert state.count is None, name
         assert state.unread_fin_bytes is None
@@ -303,7 +303,7 @@ def test_where_nothing_can_be_read_nothing_is_known_and_nothing_is_zero(tmp_path
                 assert side.missing, name
 
 
-def test_a_fin_is_not_known_where_only_one_of_its_parts_is(tmp_path: Path) -> None:
+def test_an_unread_fin_is_unknown_if_one_of_its_parts_is(tmp_path: Path) -> None:
     for gone in (r"pool_workqueue|skbuff_fclone_cache", r"kmalloc-\d+k?"):
         root = copy_recording("6.1-4n", "halfclosed", tmp_path / gone[:4])
         slabinfo = root / "proc/slabinfo"

@@ -1,4 +1,4 @@
-"""All the kernel memory in TCP: its parts, what is sure of each, and what is not known."""
+"""The kernel memory that TCP holds: its parts, their bounds, and unknown parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OWN = ("TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6", "request_sock_TCP", "requ
 
 
 @each_recording
-def test_low_value_and_high_are_in_order_for_the_sum_and_every_part(kernel: str, phase: str) -> None:
+def test_value_and_bounds_are_in_order_for_the_sum_and_every_part(kernel: str, phase: str) -> None:
     memory = ledger(kernel, phase).tcp_memory
     assert memory.missing == ()
     assert memory.low_bytes is not None
@@ -32,7 +32,7 @@ def test_the_sums_are_those_of_the_parts(kernel: str, phase: str) -> None:
 
 
 @each_recording
-def test_tcps_own_caches_count_in_full_and_exactly(kernel: str, phase: str) -> None:
+def test_tcps_own_caches_are_counted_whole_and_exactly(kernel: str, phase: str) -> None:
     page = 16384 if "16k" in kernel else 4096
     rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
     parts = {part.name: part for part in ledger(kernel, phase).tcp_memory.parts}
@@ -42,7 +42,7 @@ def test_tcps_own_caches_count_in_full_and_exactly(kernel: str, phase: str) -> N
 
 
 @each_recording
-def test_what_is_tcps_of_a_row_is_at_most_what_the_row_holds(kernel: str, phase: str) -> None:
+def test_tcps_part_of_a_row_is_at_most_the_row(kernel: str, phase: str) -> None:
     for cache in ledger(kernel, phase).caches:
         if cache.tcp_bytes is not None:
             assert cache.bytes is not None, cache.name
@@ -51,15 +51,15 @@ def test_what_is_tcps_of_a_row_is_at_most_what_the_row_holds(kernel: str, phase:
 
 
 @each_recording
-def test_no_row_is_in_two_parts_but_that_of_both_buckets(kernel: str, phase: str) -> None:
+def test_no_row_is_in_two_parts_except_that_of_both_bind_buckets(kernel: str, phase: str) -> None:
     rows = [part.row for part in ledger(kernel, phase).tcp_memory.parts if part.row is not None and part.high_bytes]
     # Vectors of memory cgroups share kmalloc caches with one another and with the LSM socket blob.
     twice = {row for row in rows if rows.count(row) > 1 and not row.startswith("kmalloc-")}
     assert twice <= ({"pid"} if kernel.startswith("6.12") else {"eventpoll_epi"})
 
 
-def test_16_000_sockets_and_a_listener_take_what_they_were_measured_to_take() -> None:
-    """Growth of all slabs between the two recordings; the buckets' range must hold it."""
+def test_the_growth_of_all_slabs_is_within_the_bounds() -> None:
+    """16 000 sockets and a listener; the range of the bind buckets must include the growth."""
     for kernel in ("6.1-4n", "6.1-1n", "6.1-8n", "6.1-4n-nomerge", "6.1-4n-ipv6", "6.12-4n", "7.3-4n"):
         page = 4096
         before, after = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in ("base", "established"))
@@ -77,7 +77,7 @@ def test_16_000_sockets_and_a_listener_take_what_they_were_measured_to_take() ->
     ("kernel", "phase", "sockets", "error_pages"),
     [("6.1-4n", "halfclosed", 8001, 8 * 256), ("6.18-1n", "established", 8002, 2 * 256)],
 )
-def test_buffers_are_what_is_charged_give_or_take_the_reserve_of_each_cpu_and_a_page_of_each_socket(
+def test_bounds_of_the_buffers_are_the_counters_error_and_a_page_per_socket(
     kernel: str, phase: str, sockets: int, error_pages: int
 ) -> None:
     figures = ledger(kernel, phase)
@@ -90,7 +90,7 @@ def test_buffers_are_what_is_charged_give_or_take_the_reserve_of_each_cpu_and_a_
     assert buffers.estimated
 
 
-def test_the_queued_fins_that_were_measured_are_within_the_range_of_the_buffers() -> None:
+def test_the_measured_size_of_queued_fins_is_within_the_bounds_of_the_buffers() -> None:
     before, after = (slab_rows(text("6.1-4n", phase, "proc/slabinfo")) for phase in ("established", "halfclosed"))
     names = ("kmalloc-1k", "skbuff_fclone_cache")
     used = sum((after[name].active - before[name].active) * before[name].share(4096) for name in names)
@@ -99,20 +99,20 @@ def test_the_queued_fins_that_were_measured_are_within_the_range_of_the_buffers(
     assert buffers.low_bytes <= used <= buffers.high_bytes
 
 
-def test_buffers_are_exact_where_no_cpu_holds_any_back() -> None:
+def test_buffers_are_exact_before_6_0() -> None:
     [buffers] = [part for part in ledger("5.10-4n", "timewait").tcp_memory.parts if part.row is None]
     assert not buffers.estimated
     assert buffers.low_bytes == buffers.high_bytes
 
 
-def test_no_skb_cache_is_counted_beside_the_buffers_that_hold_it() -> None:
+def test_skb_caches_are_not_counted_in_addition_to_buffers() -> None:
     for part in ledger("6.1-4n", "halfclosed").tcp_memory.parts:
         assert "skb" not in part.name
         assert part.row is None or "skb" not in part.row
 
 
 def test_sockets_in_an_accept_queue_may_have_no_file() -> None:
-    """8,000 of 16,001 have none yet; without a count of them the low end must allow for it."""
+    """8,000 of 16,001 have none yet. No counter shows them, so the lower bound must allow for them."""
     waiting, accepted = (ledger("6.1-4n", phase).tcp_memory for phase in ("unaccepted", "established"))
     [inodes] = [part for part in waiting.parts if part.row == "sock_inode_cache"]
     share = 8 * 4096 / 39
@@ -130,7 +130,7 @@ def test_sockets_in_an_accept_queue_may_have_no_file() -> None:
         ("sys/kernel/security/lsm", "LSM"),
     ],
 )
-def test_a_sum_with_an_unknown_part_names_it_and_has_no_high_end(tmp_path: Path, gone: str, named: str) -> None:
+def test_a_sum_with_an_unknown_part_names_it_and_has_no_upper_bound(tmp_path: Path, gone: str, named: str) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / gone).unlink()
     memory, whole = ledger_of(root).tcp_memory, ledger("6.1-4n", "established").tcp_memory
@@ -141,7 +141,7 @@ def test_a_sum_with_an_unknown_part_names_it_and_has_no_high_end(tmp_path: Path,
     assert memory.bytes < whole.bytes
 
 
-def test_without_any_of_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_path: Path) -> None:
+def test_without_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/slabinfo", "proc/zoneinfo"):  # the page size goes with them
         (root / path).unlink()
@@ -151,7 +151,7 @@ def test_without_any_of_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_pat
     assert memory.missing
 
 
-def test_slab_memory_that_no_row_explains_is_unknown_without_meminfo(tmp_path: Path) -> None:
+def test_unexplained_slab_memory_is_unknown_without_meminfo(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/meminfo").unlink()
     assert ledger_of(root).tcp_memory.unexplained_bytes is None

@@ -1,4 +1,4 @@
-"""Every figure of a difference against the files it is from, read by the tests' own few lines."""
+"""Every figure of a difference against the files that it comes from, parsed independently here."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def free_blocks(kernel: str, phase: str) -> dict[tuple[int, str, str, int], int]
 
 
 @each_step
-def test_caches_changed_by_what_their_rows_say(kernel: str, before: str, after: str) -> None:
+def test_changes_of_caches_are_those_of_slabinfo(kernel: str, before: str, after: str) -> None:
     one, two = (slab_rows(text(kernel, phase, "proc/slabinfo")) for phase in (before, after))
     found = difference(kernel, before, after).caches
     assert len(found.changed) + found.unchanged == len(one.keys() | two.keys())
@@ -83,7 +83,7 @@ def test_caches_changed_by_what_their_rows_say(kernel: str, before: str, after: 
 
 
 @each_step
-def test_sockets_changed_by_what_sockstat_says(kernel: str, before: str, after: str) -> None:
+def test_changes_of_sockets_are_those_of_sockstat(kernel: str, before: str, after: str) -> None:
     one, two = counters(kernel, before), counters(kernel, after)
     found = by_key(difference(kernel, before, after).sockets)
     for key, word in (("allocated", "alloc"), ("inuse", "inuse"), ("orphans", "orphan"), ("time_wait", "tw")):
@@ -95,7 +95,7 @@ def test_sockets_changed_by_what_sockstat_says(kernel: str, before: str, after: 
 
 
 @each_step
-def test_free_blocks_changed_by_what_pagetypeinfo_says(kernel: str, before: str, after: str) -> None:
+def test_changes_of_free_blocks_are_those_of_pagetypeinfo(kernel: str, before: str, after: str) -> None:
     one, two = free_blocks(kernel, before), free_blocks(kernel, after)
     assert one.keys() == two.keys()
     found = difference(kernel, before, after).free_blocks
@@ -110,7 +110,7 @@ def test_free_blocks_changed_by_what_pagetypeinfo_says(kernel: str, before: str,
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_without_migrate_types_on_one_side_the_blocks_of_all_types_are_compared(tmp_path: Path) -> None:
+def test_without_migrate_types_in_one_ledger_blocks_of_all_types_are_compared(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/pagetypeinfo").unlink()
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).free_blocks
@@ -121,7 +121,7 @@ def test_without_migrate_types_on_one_side_the_blocks_of_all_types_are_compared(
     ]
 
 
-def test_states_changed_by_their_counters() -> None:
+def test_changes_of_states_are_those_of_their_counters() -> None:
     changed = {row.state: row for row in difference("6.1-4n", "established", "halfclosed").states.changed}
     assert (changed["ESTABLISHED"].count.before, changed["ESTABLISHED"].count.after) == (16_000, 8_000)
     assert (changed["TIME_WAIT"].count.before, changed["TIME_WAIT"].count.after) == (0, 8_000)
@@ -132,7 +132,7 @@ def test_states_changed_by_their_counters() -> None:
 
 
 @pytest.mark.parametrize(("one", "two"), PAIRS)
-def test_what_is_not_the_same_is_said_first_and_figures_are_compared_all_the_same(one: str, two: str) -> None:
+def test_a_different_kernel_or_machine_is_reported_first_and_figures_are_still_compared(one: str, two: str) -> None:
     found = compare_ledgers(ledger(one, "established"), ledger(two, "established"), (one, two))
     assert found.unlike
     head = diff_as_text(found).splitlines()[0]
@@ -142,13 +142,13 @@ def test_what_is_not_the_same_is_said_first_and_figures_are_compared_all_the_sam
     assert accepted.after == ledger(two, "established").costs["full"].by_family["mix"].accepted.slab_bytes
 
 
-def test_orders_of_two_page_sizes_are_not_held_against_each_other() -> None:
+def test_free_blocks_of_different_page_sizes_are_not_compared() -> None:
     found = compare_ledgers(ledger("6.12-4n", "base"), ledger("6.12-arm64-16k-4n", "base"), ("A", "B"))
     assert "page size" in found.unlike
     assert (found.free_blocks.changed, found.free_blocks.unchanged) == ((), 0)
 
 
-def test_two_machines_of_one_kernel_are_told_by_their_names(tmp_path: Path) -> None:
+def test_machines_with_the_same_kernel_differ_by_their_names(tmp_path: Path) -> None:
     names = ("web1", "web2")
     ledgers = []
     for name in names:
@@ -158,15 +158,15 @@ def test_two_machines_of_one_kernel_are_told_by_their_names(tmp_path: Path) -> N
     assert compare_ledgers(ledgers[0], ledgers[1], names).unlike == ("machine",)
 
 
-# What is missing.
+# Missing figures.
 
 
-def test_what_a_side_lacks_is_open_and_the_reason_stands_below(tmp_path: Path) -> None:
+def test_figures_missing_from_one_ledger_are_unknown_and_the_reason_is_reported(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B"))
     rows = {row.name: row for row in found.caches.changed}
-    # The rows of the catalogue's caches are counted in /sys/kernel/slab too; of others nothing is known.
+    # Caches of the catalogue are also counted in /sys/kernel/slab; the others are unknown.
     assert (rows["TCP"].slabs.after, rows["TCP"].active_objects.after) == (1144, None)
     assert [change.after for change in rows["ext4_inode_cache"].changes] == [None] * 5
     shutil.rmtree(root / "sys/kernel/slab")
@@ -178,7 +178,7 @@ def test_what_a_side_lacks_is_open_and_the_reason_stands_below(tmp_path: Path) -
     assert any(line.startswith("  B ") and "/proc/slabinfo" in line for line in lines)
 
 
-def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
+def test_rows_missing_from_a_cut_slabinfo_are_unknown_and_not_empty(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     whole = (root / "proc/slabinfo").read_text()
     (root / "proc/slabinfo").write_text(whole[: len(whole) // 2])
@@ -191,7 +191,7 @@ def test_rows_that_a_cut_slabinfo_lacks_are_not_gone(tmp_path: Path) -> None:
     assert 0 not in {sides[name][1] for name in lost if name in sides}
 
 
-def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_path: Path) -> None:
+def test_a_sosreport_and_its_tree_differ_in_nothing_that_both_have(tmp_path: Path) -> None:
     report = account(take_snapshot(open_packed(sosreport_of("6.1-4n", "established", tmp_path))))
     found = compare_ledgers(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
@@ -201,7 +201,7 @@ def test_a_sosreport_and_the_tree_it_is_of_differ_in_nothing_that_both_hold(tmp_
     assert found.growth.bytes == 0
 
 
-# The reports.
+# Reports.
 
 
 @pytest.mark.parametrize(("one", "two"), TEXTS)
@@ -214,7 +214,7 @@ def test_the_text_fits_80_columns_in_ascii(one: str, two: str) -> None:
     assert not [line for line in shown.splitlines() if line != line.rstrip()]
 
 
-def test_a_ledger_beside_itself_shows_no_change() -> None:
+def test_a_ledger_compared_with_itself_shows_no_change() -> None:
     found = difference("6.1-4n", "established", "established")
     assert (found.caches.changed, found.states.changed, found.nodes.changed, found.free_blocks.changed) == ((),) * 4
     shown = diff_as_text(found)
@@ -222,7 +222,7 @@ def test_a_ledger_beside_itself_shows_no_change() -> None:
     assert not re.search(r" [+-]\d", shown)
 
 
-def test_a_long_list_ends_with_what_is_left_of_it() -> None:
+def test_a_long_list_ends_with_the_number_of_further_rows() -> None:
     found = difference("6.1-8n", "base", "established")
     shown = diff_as_text(found).split("Slab caches\n")[1].split("\n\n")[0].splitlines()
     names = [line.split()[0] for line in shown[1:-2]]
@@ -232,7 +232,7 @@ def test_a_long_list_ends_with_what_is_left_of_it() -> None:
     assert shown[-1] == f"  unchanged: {found.caches.unchanged} caches"
 
 
-def test_text_of_a_host_is_made_printable(tmp_path: Path) -> None:
+def test_text_of_a_host_is_escaped(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/sys/kernel/hostname").write_text("web\x1b[2J\u202e\n")
     shown = diff_as_text(compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")))
@@ -241,7 +241,7 @@ def test_text_of_a_host_is_made_printable(tmp_path: Path) -> None:
 
 
 @each_step
-def test_the_json_holds_every_figure_and_null_where_there_is_none(kernel: str, before: str, after: str) -> None:
+def test_the_json_has_every_figure_and_null_for_unknown_ones(kernel: str, before: str, after: str) -> None:
     found = difference(kernel, before, after)
     read = json.loads(diff_as_json(found))
     assert read == json.loads(json.dumps(diff_as_object(found)))
@@ -274,7 +274,7 @@ def test_names_in_the_json_are_a_contract(place: str) -> None:
     assert set(found[place] if place else found) == set(KEYS[place].split())
 
 
-def test_no_key_is_missing_where_nothing_is_known(tmp_path: Path) -> None:
+def test_no_key_is_missing_if_nothing_is_known(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     nothing = ledger_of(tmp_path)
     found = diff_as_object(compare_ledgers(nothing, nothing, ("A", "B")))

@@ -1,4 +1,4 @@
-"""How much of the slab growth the sockets explain, on kernels whose connections were opened and closed on purpose.
+"""The part of slab growth that sockets explain, on kernels where the test connections were opened and closed.
 
 The growth is meminfo's own, the rows are slabinfo's, both read here by the tests' own few lines.
 """
@@ -28,12 +28,12 @@ from tcptop.comparison.compare import compare_ledgers
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
 
 MIDDLE = 0.025
-"""How far the middle of what sockets explain may be off the growth: half of the sockets have a port of their own."""
+"""Tolerance of the middle of the explained share: half of the sockets own their port."""
 
-SPARE_KERNELS = [kernel for kernel in RECORDINGS if kernel != "6.18-1n"]
-"""Nothing but the connections changed there; the other machine was in use."""
+IDLE_KERNELS = [kernel for kernel in RECORDINGS if kernel != "6.18-1n"]
+"""On these machines only the connections changed; the machine of 6.18-1n was in use."""
 
-each_spare_kernel = pytest.mark.parametrize("kernel", SPARE_KERNELS)
+each_idle_kernel = pytest.mark.parametrize("kernel", IDLE_KERNELS)
 
 STEPS = [(kernel, *step) for kernel, phases in RECORDINGS.items() for step in pairwise(phases)]
 each_step = pytest.mark.parametrize(("kernel", "before", "after"), STEPS, ids=["/".join(step) for step in STEPS])
@@ -64,8 +64,8 @@ def held(kernel: str, row: Row | None) -> int:
     return 0 if row is None else row.slabs * row.pages * PAGE_BYTES[kernel]
 
 
-@each_spare_kernel
-def test_connections_that_were_opened_explain_the_growth(kernel: str) -> None:
+@each_idle_kernel
+def test_opened_connections_explain_the_growth(kernel: str) -> None:
     found = growth(kernel, "base", "established")
     assert found.bytes == slab_bytes(kernel, "established") - slab_bytes(kernel, "base")
     assert found.shares is not None
@@ -76,8 +76,8 @@ def test_connections_that_were_opened_explain_the_growth(kernel: str) -> None:
     assert found.missing == ()
 
 
-def test_connections_in_accept_queues_explain_the_growth_too() -> None:
-    """Half of the sockets have no file yet, and a request sock each."""
+def test_connections_in_accept_queues_explain_the_growth() -> None:
+    """Half of the sockets have a request sock and no file yet."""
     found = growth("6.1-4n", "base", "unaccepted")
     assert found.shares is not None
     assert found.shares[0] <= 1 <= found.shares[1]
@@ -87,7 +87,7 @@ def test_connections_in_accept_queues_explain_the_growth_too() -> None:
 
 
 @each_step
-def test_the_growth_is_the_sum_of_what_it_is_said_to_be(kernel: str, before: str, after: str) -> None:
+def test_the_parts_add_up_to_the_growth(kernel: str, before: str, after: str) -> None:
     found = growth(kernel, before, after)
     assert found.bytes == slab_bytes(kernel, after) - slab_bytes(kernel, before)
     assert found.others_bytes is not None
@@ -104,7 +104,7 @@ def test_the_growth_is_the_sum_of_what_it_is_said_to_be(kernel: str, before: str
 
 
 @each_step
-def test_other_caches_are_those_that_grew_without_the_sockets(kernel: str, before: str, after: str) -> None:
+def test_other_rows_are_those_without_objects_of_sockets(kernel: str, before: str, after: str) -> None:
     found = growth(kernel, before, after)
     assert found.other_rows is not None
     one, two = rows(kernel, before), rows(kernel, after)
@@ -118,7 +118,7 @@ def test_other_caches_are_those_that_grew_without_the_sockets(kernel: str, befor
 
 
 @each_step
-def test_counts_of_the_parts_hold_what_happened(kernel: str, before: str, after: str) -> None:
+def test_counts_of_the_parts_are_those_of_sockstat(kernel: str, before: str, after: str) -> None:
     one, two = counters(kernel, before), counters(kernel, after)
     parts = {part.name: part for part in growth(kernel, before, after).sockets}
     socks = two["alloc"] - one["alloc"]
@@ -132,11 +132,11 @@ def test_counts_of_the_parts_hold_what_happened(kernel: str, before: str, after:
         assert more_time_wait == 0
 
 
-@pytest.mark.parametrize("kernel", [kernel for kernel in SPARE_KERNELS if "halfclosed" in RECORDINGS[kernel]])
-def test_what_closed_sockets_leave_is_named_as_idle_and_queued_fins_by_their_caches(kernel: str) -> None:
-    """The sockets went, the slabs stayed: what is left of them is idle, and the FINs lie in the caches of sk_buffs."""
+@pytest.mark.parametrize("kernel", [kernel for kernel in IDLE_KERNELS if "halfclosed" in RECORDINGS[kernel]])
+def test_slabs_of_closed_sockets_are_idle_and_queued_fins_are_in_other_rows(kernel: str) -> None:
+    """The slabs of closed sockets remain as idle memory; FINs are in the caches of sk_buffs."""
     found = growth(kernel, "established", "halfclosed")
-    assert found.shares is None, "they do not explain that it grew"
+    assert found.shares is None, "fewer sockets do not explain growth"
     assert found.high_bytes < 0 < found.bytes
     name = "TCPv6" if "ipv6" in kernel else "TCP"
     closed = 8000 * rows(kernel, "halfclosed")[name].share(PAGE_BYTES[kernel])
@@ -148,8 +148,8 @@ def test_what_closed_sockets_leave_is_named_as_idle_and_queued_fins_by_their_cac
     assert {row.name for row in found.other_rows[:2]} == {fclone, "kmalloc-1k" if small is None else small}
 
 
-def test_what_an_observer_left_is_named_and_not_explained_away() -> None:
-    """Something walked /proc/PID/fd meanwhile."""
+def test_growth_caused_by_another_process_is_not_attributed_to_sockets() -> None:
+    """A process walked /proc/PID/fd in the meantime."""
     found = growth("6.18-1n", "base", "established")
     assert found.other_rows is not None
     assert found.other_rows[0].name == "proc_inode_cache"
@@ -157,15 +157,15 @@ def test_what_an_observer_left_is_named_and_not_explained_away() -> None:
     assert found.shares[1] < 0.9
 
 
-@each_spare_kernel
-def test_the_other_way_round_is_the_same_with_the_other_sign(kernel: str) -> None:
+@each_idle_kernel
+def test_the_reverse_comparison_has_the_opposite_sign(kernel: str) -> None:
     there, back = growth(kernel, "base", "established"), growth(kernel, "established", "base")
     assert back.bytes == -there.bytes
     assert (back.low_bytes, back.high_bytes) == (-there.high_bytes, -there.low_bytes)
     assert back.shares == there.shares
 
 
-def test_nothing_is_said_of_two_kernels() -> None:
+def test_growth_between_two_kernels_is_unknown() -> None:
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger("6.12-4n", "established"), ("A", "B"))
     assert found.unlike == ("kernel",)
     assert found.growth is None
@@ -174,7 +174,7 @@ def test_nothing_is_said_of_two_kernels() -> None:
 
 
 @pytest.mark.parametrize(("path", "word"), [("proc/meminfo", "meminfo"), ("proc/net/sockstat", "sockstat")])
-def test_nothing_is_said_without_the_counters(path: str, word: str, tmp_path: Path) -> None:
+def test_growth_is_unknown_without_the_counters(path: str, word: str, tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / path).unlink()
     for pair in ((ledger("6.1-4n", "base"), ledger_of(root)), (ledger_of(root), ledger("6.1-4n", "base"))):
@@ -184,7 +184,7 @@ def test_nothing_is_said_without_the_counters(path: str, word: str, tmp_path: Pa
         assert word in found.no_growth_because
 
 
-def test_without_slabinfo_the_rest_is_not_known_and_the_sockets_still_are(tmp_path: Path) -> None:
+def test_without_slabinfo_only_the_part_of_the_sockets_is_known(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/slabinfo").unlink()
     found = compare_ledgers(ledger("6.1-4n", "base"), ledger_of(root), ("A", "B")).growth
@@ -195,7 +195,7 @@ def test_without_slabinfo_the_rest_is_not_known_and_the_sockets_still_are(tmp_pa
     assert socks.high_count == 16_000
 
 
-def test_where_a_part_of_a_socket_is_not_known_it_is_named(tmp_path: Path) -> None:
+def test_an_object_of_unknown_size_is_missing(tmp_path: Path) -> None:
     roots = []
     for phase in ("base", "established"):
         root = copy_recording("6.1-4n", phase, tmp_path)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recorded import RECORDINGS, snapshot_of, tree
-from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
+from samples import IntactRecording, assert_same_snapshot, is_one_line, phase_trees, record, recording_at
 
 from tcptop.accounting import account
 from tcptop.commands.import_samples import copy_samples
@@ -66,15 +66,13 @@ def test_export_and_import_keep_every_sample(kernel: str, tmp_path: Path) -> Non
     with recording_at(file) as recording:
         export(recording, range(SAMPLES), str(folder))
     with recording_at(folder) as recording:
-        assert [first_difference(recording.snapshot(index), live[index]) for index in range(SAMPLES)] == [
-            None
-        ] * SAMPLES
+        for index in range(SAMPLES):
+            assert_same_snapshot(recording.snapshot(index), live[index])
         assert recording.taken_at_unix_s(3) == live[3].taken_at_unix_s
     import_into(folder, tmp_path / "back")
     with recording_at(tmp_path / "back") as recording:
-        assert [first_difference(recording.snapshot(index), live[index]) for index in range(SAMPLES)] == [
-            None
-        ] * SAMPLES
+        for index in range(SAMPLES):
+            assert_same_snapshot(recording.snapshot(index), live[index])
         export(recording, range(SAMPLES), str(tmp_path / "again"))
     assert are_same_trees(folder, tmp_path / "again")
 

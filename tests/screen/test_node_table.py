@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import text_of
-from tcptop.widgets.node_table import BAR_WIDTH, FILLED, REST, node_bar, node_lines
+from tcptop.widgets.node_table import BAR_WIDTH, EMPTY, FILLED, node_bar, node_lines
 
 WIDTHS = range(34, 121)
 
@@ -29,7 +29,7 @@ def lines(ledger: Ledger, columns: int = 120) -> list[str]:
 def cells(ledger: Ledger, columns: int = 120) -> list[list[str]]:
     """The figures of each line, without the bars; groups of digits stay together."""
     return [
-        re.findall(r"\d{1,3}(?: \d{3})+|[^\s█░]+", re.sub(rf"[{FILLED}{REST}]", " ", line))
+        re.findall(r"\d{1,3}(?: \d{3})+|[^\s█░]+", re.sub(rf"[{FILLED}{EMPTY}]", " ", line))
         for line in lines(ledger, columns)[1:]
     ]
 
@@ -37,7 +37,7 @@ def cells(ledger: Ledger, columns: int = 120) -> list[list[str]]:
 def bars(ledger: Ledger, columns: int = 120) -> list[list[int]]:
     """How full the bars of each line are, of ten."""
     return [
-        [each.count(FILLED) for each in re.findall(rf"[{FILLED}{REST}]{{{BAR_WIDTH}}}", line)]
+        [each.count(FILLED) for each in re.findall(rf"[{FILLED}{EMPTY}]{{{BAR_WIDTH}}}", line)]
         for line in lines(ledger, columns)[1:]
     ]
 
@@ -119,5 +119,5 @@ def test_figures_stand_below_their_titles(tmp_path: Path) -> None:
 def test_a_bar_of_nothing() -> None:
     assert node_bar(None, [None, 3.0]) == ""
     assert node_bar(0.0, [0.0, 0.0]) == ""
-    assert node_bar(0.0, [0.0, 3.0]) == REST * BAR_WIDTH
+    assert node_bar(0.0, [0.0, 3.0]) == EMPTY * BAR_WIDTH
     assert node_bar(3.0, [0.0, 3.0]) == FILLED * BAR_WIDTH
