@@ -40,7 +40,7 @@ DRIFTING_LINES = 12
 """Lines of a file that change at every read; of a long file, one in 20 if that is more."""
 
 
-def import_any(*names: str) -> Any:
+def import_any(*names: str) -> Any:  # noqa: ANN401 (of whatever checkout this runs in)
     """The first of these modules or `module:attribute`s that this checkout has: names differ between versions."""
     for name in names:
         module, _, attribute = name.partition(":")
@@ -66,29 +66,34 @@ class Machine:
         self.identity = self._hosts[0].identity._replace(live=True, page_size_bytes=4096)
 
     def monotonic(self) -> float:
+        """The time of the clock, which goes on a little."""
         self.clock_ns += self._random.randrange(20_000, 90_000)
         return self.clock_ns / 1e9
 
     async def read(self, paths: Sequence[str]) -> list[Any]:
+        """The files of the present tree."""
         files = await self._hosts[0 if self._drifts else self.turn % len(self._hosts)].read(paths)
         took = [self._random.randrange(2, 9) for _ in files]
         if self._drifts:
             files = [file._replace(data=self._drifted(file.path, file.data)) for file in files]
         return [file._replace(took_us=took_us) for file, took_us in zip(files, took, strict=True)]
 
-    async def list_folder(self, path: str) -> Any:
+    async def list_folder(self, path: str) -> Any:  # noqa: ANN401 (as above)
+        """The names in a folder of the present tree."""
         host = self._hosts[0 if self._drifts else self.turn % len(self._hosts)]
         list_folder = host.list_folder if hasattr(host, "list_folder") else host.folder
         return (await list_folder(path))._replace(took_us=self._random.randrange(9, 30))
 
     folder = list_folder  # its name in 0.1.0
 
-    async def run(self, call: Callable[[], Any]) -> Any:
+    async def run(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 (as above)
+        """Calls it."""
         return call()
 
     ask = run  # its name in 0.1.0
 
     def close(self) -> None:
+        """Closes the trees."""
         for host in self._hosts:
             host.close()
 
@@ -186,6 +191,7 @@ def measure_in(checkout: Path, trees: Sequence[str], drifts: bool) -> dict[str, 
 
 
 def main() -> None:
+    """Prints the figures of each machine."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trees", nargs="+")
     parser.add_argument("--beside", metavar="CHECKOUT", type=Path)

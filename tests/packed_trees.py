@@ -54,7 +54,7 @@ def open_tar(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
         with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
             yield archive
         return
-    options = {zstd.CompressionParameter.checksum_flag: 1}
+    options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
     with zstd.open(path, "wb", options=options) as file, tarfile.open(fileobj=file, mode="w") as archive:
         yield archive
 

@@ -15,7 +15,7 @@ from tcptop.text.quantities import parse_size_bytes
 
 def test_a_ring_by_size(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    max_bytes = 300_000
+    max_bytes = 150_000
     live = record(file, phase_trees("6.1-4n")[1:3], 700, Bounds(size_bytes=max_bytes))
     assert file.stat().st_size <= max_bytes
     with recording_at(file) as recording:
