@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import re
 import statistics
@@ -181,10 +182,13 @@ def measure(trees: Sequence[str], drifts: bool) -> dict[str, float]:
 
 def measure_in(checkout: Path, trees: Sequence[str], drifts: bool) -> dict[str, float]:
     """The figures with the code of a checkout, in a process of its own."""
-    code = f"import sys; sys.path.insert(0, {str(checkout)!r})\n" + Path(__file__).read_text(encoding="utf-8")
     arguments = ["--figures", *(["--drifts"] if drifts else []), *trees]
     ran = subprocess.run(
-        [str(checkout / ".venv/bin/python"), "-c", code, *arguments], stdout=subprocess.PIPE, text=True, check=True
+        [str(checkout / ".venv/bin/python"), __file__, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(checkout)},
     )
     figures: dict[str, float] = json.loads(ran.stdout)
     return figures

@@ -62,6 +62,7 @@ def test_a_report_needs_no_screen(arguments: list[str]) -> None:
     modules = imported(f"from tcptop.cli import main\nmain({arguments!r})")
     assert "tcptop.cli" in modules
     assert not packages(modules) & set(SCREEN)
+    assert not modules & {"tcptop.hosts.zstd", "tcptop.recording.document", "sqlite3"}
 
 
 @pytest.mark.parametrize("arguments", [["-V"], ["-h"], ["--nonsense"]], ids=" ".join)

@@ -15,8 +15,9 @@ from tcptop.recording.checksum import DamagedError, add_checksum, check
 BLOCK_SAMPLES = 60
 """A key frame every 60 samples: a damaged record costs one block at most."""
 
-MAX_UNPACKED_BYTES = 16 << 20
-"""Limit for one document or content, far above any real one: a hostile file cannot unpack to more."""
+MAX_DOCUMENT_BYTES = 8 << 20
+MAX_CONTENT_BYTES = 16 << 20
+"""Limits far above any real document (100 KB) or content (BTF, 6 MB): a hostile file cannot unpack to more."""
 
 WINDOW_LOG = 22
 """A window of 4 MiB: more than a document of a large machine, so that the one before is always within it."""
@@ -50,8 +51,8 @@ class BlockWriter:
         self._compressor = None
 
     def pack(self, document: bytes, number: int) -> bytes:
-        """The record of a document; raises ValueError for more than MAX_UNPACKED_BYTES."""
-        _check_size(document)
+        """The record of a document; raises ValueError for more than MAX_DOCUMENT_BYTES."""
+        _check_size(document, MAX_DOCUMENT_BYTES)
         if self._compressor is None or self._place == BLOCK_SAMPLES:
             self._compressor = zstd.ZstdCompressor(options=OPTIONS)
             self._place = 0
@@ -89,7 +90,7 @@ class BlockReader:
                 place, part = self._read_part(earlier)
                 if place != earlier - first:
                     raise DamagedError("it is in another block")
-                document = _unpack_part(decompressor, part)
+                document = _unpack_part(decompressor, part, MAX_DOCUMENT_BYTES)
             except DamagedError as error:
                 if earlier == number:
                     raise
@@ -114,36 +115,36 @@ class BlockReader:
 
 
 def pack_content(data: bytes) -> bytes:
-    """Packs a large file by itself, with a checksum; raises ValueError for more than MAX_UNPACKED_BYTES."""
-    _check_size(data)
+    """Packs a large file by itself, with a checksum; raises ValueError for more than MAX_CONTENT_BYTES."""
+    _check_size(data, MAX_CONTENT_BYTES)
     return add_checksum(zstd.compress(data, options=OPTIONS), 0)
 
 
 def unpack_content(data: bytes) -> bytes:
     """Checks and unpacks what `pack_content` returned; raises DamagedError for anything else."""
     decompressor = _make_decompressor()
-    content = _unpack_part(decompressor, check(data, 0), ends=True)
+    content = _unpack_part(decompressor, check(data, 0), MAX_CONTENT_BYTES, ends=True)
     if decompressor.unused_data:
         raise DamagedError("more bytes follow its end")
     return content
 
 
-def _check_size(data: bytes) -> None:
-    if len(data) > MAX_UNPACKED_BYTES:
-        raise ValueError(f"more than {MAX_UNPACKED_BYTES >> 20} MiB")
+def _check_size(data: bytes, max_bytes: int) -> None:
+    if len(data) > max_bytes:
+        raise ValueError(f"more than {max_bytes >> 20} MiB")
 
 
 def _make_decompressor() -> zstd.ZstdDecompressor:
     return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
 
 
-def _unpack_part(decompressor: zstd.ZstdDecompressor, part: bytes, ends: bool = False) -> bytes:
+def _unpack_part(decompressor: zstd.ZstdDecompressor, part: bytes, max_bytes: int, ends: bool = False) -> bytes:
     try:
-        data = decompressor.decompress(part, MAX_UNPACKED_BYTES + 1)
+        data = decompressor.decompress(part, max_bytes + 1)
     except zstd.ZstdError:
         raise DamagedError("it cannot be unpacked") from None
-    if len(data) > MAX_UNPACKED_BYTES:
-        raise DamagedError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
+    if len(data) > max_bytes:
+        raise DamagedError(f"it unpacks to more than {max_bytes >> 20} MiB")
     if decompressor.eof != ends:
         raise DamagedError("its end is not where it should be")
     return data

@@ -183,14 +183,9 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
 
 def _find_read(name: str, reading: AnyReading, reads: Sequence[SourceRead]) -> SourceRead | None:
     """The read that a reading was parsed from, the last of several; None if it was not recorded."""
-    for read in reversed(reads):
-        if (
-            read.reading.value is reading.value
-            and read.reading.taken_at_s == reading.taken_at_s
-            and read.source == name
-        ):
-            return read
-    return None
+    key = (name, reading.taken_at_s, id(reading.value))
+    same = (each for each in reversed(reads) if (each.source, each.reading.taken_at_s, id(each.reading.value)) == key)
+    return next(same, None)
 
 
 class _ParsedRead(NamedTuple):

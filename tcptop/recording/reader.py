@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from tcptop.errors import TcptopError
-from tcptop.recording.blocks import MAX_UNPACKED_BYTES, BlockReader, unpack_content
+from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, BlockReader, unpack_content
 from tcptop.recording.checksum import DamagedError
 from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample, lost_sample
 from tcptop.recording.recording import RecordedSample, TimelineCounts
@@ -96,14 +96,14 @@ class FileRecording:
         content = self._contents.get(digest)
         if content is None:
             key = bytes.fromhex(digest)
-            content = unpack_content(read_blob(self._connection, "content", "digest", key, MAX_UNPACKED_BYTES))
+            content = unpack_content(read_blob(self._connection, "content", "digest", key, MAX_CONTENT_BYTES))
             if sha256(content).digest() != key:
                 raise DamagedError("a large file that it refers to does not match its digest")
             self._contents = {digest: content}
         return content
 
     def _read_record(self, number: int) -> bytes:
-        return read_blob(self._connection, "record", "number", number, MAX_UNPACKED_BYTES)
+        return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
     def _parsed(self, index: int) -> ParsedSample:
         sample = self._samples.get(index)

@@ -19,7 +19,8 @@ from tcptop.errors import TcptopError
 from tcptop.hosts.zstd import zstd
 from tcptop.recording.blocks import (
     BLOCK_SAMPLES,
-    MAX_UNPACKED_BYTES,
+    MAX_CONTENT_BYTES,
+    MAX_DOCUMENT_BYTES,
     OPTIONS,
     BlockReader,
     BlockWriter,
@@ -213,15 +214,15 @@ def test_a_decompression_bomb_is_not_unpacked(damaged_copy: Path) -> None:
         connection.execute("UPDATE record SET data = 'text' WHERE number = 6")
     connection.close()
     with recording_at(damaged_copy) as recording:
-        assert "16 MiB" in (recording.damage(60) or "")
-        assert "16 MiB" in (recording.damage(61) or "")
+        assert "8 MiB" in (recording.damage(60) or "")
+        assert "8 MiB" in (recording.damage(61) or "")
         assert "not a record" in (recording.damage(5) or "")
         assert "not a record" in (recording.damage(6) or "")
 
 
 def test_the_most_hostile_block_is_refused_in_bounded_time_and_memory() -> None:
     """Sixty documents of the largest size that is unpacked, in a few kilobytes, with the largest window."""
-    largest = b"{}\n" + bytes(MAX_UNPACKED_BYTES - 3)
+    largest = b"{}\n" + bytes(MAX_DOCUMENT_BYTES - 3)
     writer = BlockWriter()
     records = [writer.pack(largest, number) for number in range(BLOCK_SAMPLES)]
     assert sum(map(len, records)) < 1 << 20
@@ -249,9 +250,10 @@ def test_a_content_that_is_cut_off_or_too_long(end: bytes) -> None:
 
 
 def test_pack_refuses_more_than_unpack_accepts() -> None:
-    for pack in (pack_content, lambda data: BlockWriter().pack(data, 0)):
-        with pytest.raises(ValueError, match="16 MiB"):
-            pack(bytes(MAX_UNPACKED_BYTES + 1))
+    with pytest.raises(ValueError, match="16 MiB"):
+        pack_content(bytes(MAX_CONTENT_BYTES + 1))
+    with pytest.raises(ValueError, match="8 MiB"):
+        BlockWriter().pack(bytes(MAX_DOCUMENT_BYTES + 1), 0)
 
 
 @settings(deadline=None)
