@@ -15,7 +15,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-SENTENCE_END = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z`\"(])|\n\s*\n")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(])|\n\s*\n")
 LEAST_WORDS = 4
 MACHINE_COMMENT = re.compile(r"#\s*(noqa|type: ignore|shellcheck|!)")
 
