@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
-from tcptop.recording.recording import RecordedSample
 from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
@@ -53,6 +52,14 @@ GetFile = Callable[[Json], bytes]
 
 ShareFile = Callable[[str, bytes], "str | None"]
 """Stores the content of a path and returns its SHA-256 digest; None for a file that belongs into the document."""
+
+
+class RecordedSample(NamedTuple):
+    """A sample with the bytes that it was parsed from."""
+
+    snapshot: Snapshot
+    reads: tuple[SourceRead, ...]
+    """For each source, the read behind its reading and the read behind the reading before, where recorded."""
 
 
 class ParsedSample(NamedTuple):

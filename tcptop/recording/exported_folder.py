@@ -20,13 +20,12 @@ from tcptop.recording.document import (
     DocumentParser,
     Json,
     ParsedSample,
+    RecordedSample,
     load_json,
-    lost_sample,
     make_document,
     valid_number,
 )
-from tcptop.recording.recording import UNKNOWN_COUNTS, RecordedSample, Recording, TimelineCounts, largest_counts
-from tcptop.snapshot import Snapshot
+from tcptop.recording.recording import UNKNOWN_COUNTS, Recording, TimelineCounts
 from tcptop.text.printable import printable
 
 SCHEMA = 1
@@ -172,15 +171,14 @@ def _write_json(path: Path, document: Json) -> None:
     _write_new(path, (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii"))
 
 
-class ExportedFolder:
+class ExportedFolder(Recording):
     """The samples of a folder that `tcptop export` wrote; a sample is read on request."""
 
     def __init__(self, path: str) -> None:
         """Opens the folder; raises TcptopError if it holds no export, OSError if it cannot be opened."""
-        self.path = path
+        super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
-        self._last: tuple[int, ParsedSample] | None = None
         try:
             self._names = self._read_names()
             self._times = [self._read_time(name) for name in self._names]
@@ -208,30 +206,9 @@ class ExportedFolder:
             return UNKNOWN_COUNTS  # `damage` reports it when the sample is shown
         return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
-    def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest value of each count over a range of samples."""
-        return largest_counts(self.timeline_counts(index) for index in indices)
-
-    def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as it was live."""
-        return self._cached_sample(index).sample.snapshot
-
-    def sample(self, index: int) -> RecordedSample:
-        """The snapshot with the files that were read."""
-        return self._cached_sample(index).sample
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        return self._cached_sample(index).damage
-
     def close(self) -> None:
         """Closes the folder."""
         self._tree.close()
-
-    def _cached_sample(self, index: int) -> ParsedSample:
-        if self._last is None or self._last[0] != index:
-            self._last = index, self._read_sample(self._names[index])
-        return self._last[1]
 
     def _read_names(self) -> list[str]:
         listing = self._read_json(LIST_NAME)
@@ -254,12 +231,9 @@ class ExportedFolder:
         except (OSError, ValueError):
             return None
 
-    def _read_sample(self, name: str) -> ParsedSample:
-        try:
-            document = self._read_json(f"{name}/{SAMPLE_NAME}")
-        except (OSError, ValueError) as error:
-            return lost_sample(f"this sample is damaged: {SAMPLE_NAME}: {printable(str(error))}")
-        return self._parser.parse(document, _SampleFiles(self._tree, name).get_file)
+    def _read(self, index: int) -> ParsedSample:
+        name = self._names[index]
+        return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
 
     def _read_json(self, path: str) -> Json:
         return load_json(_read_bytes(self._tree, path))

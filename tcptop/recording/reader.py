@@ -12,15 +12,13 @@ from typing import Any
 from tcptop.errors import TcptopError
 from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, BlockReader, unpack_content
 from tcptop.recording.checksum import DamagedError
-from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample, lost_sample
-from tcptop.recording.recording import RecordedSample, TimelineCounts
+from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample
+from tcptop.recording.recording import Recording, TimelineCounts
 from tcptop.recording.store import open_file, read_blob, sqlite_errors_in_one_line
-from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
 """Two months at one sample a second. Each takes 32 bytes in the arrays of numbers, times and counts."""
-MAX_CACHED_SAMPLES = 4
 
 NO_COUNT = -1
 """Stands for an unknown count in the arrays."""
@@ -30,12 +28,12 @@ MAX_UNIX_S = 1e11
 Row = tuple[Any, ...]
 
 
-class FileRecording:
+class FileRecording(Recording):
     """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
         """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if it holds no sample."""
-        self.path = path
+        super().__init__(path)
         self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
@@ -44,7 +42,6 @@ class FileRecording:
         self._counts = (self._allocated, self._time_wait)
         self._contents: dict[str, bytes] = {}
         self._list_is_damaged = False
-        self._samples: dict[int, ParsedSample] = {}
         self._blocks = BlockReader(self._read_record)
         self._parser = DocumentParser()
         try:
@@ -75,18 +72,6 @@ class FileRecording:
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
         return TimelineCounts(*(None if count == NO_COUNT else count for count in most))
 
-    def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as it was live."""
-        return self._parsed(index).sample.snapshot
-
-    def sample(self, index: int) -> RecordedSample:
-        """The snapshot with the bytes that were read."""
-        return self._parsed(index).sample
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        return self._parsed(index).damage
-
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
@@ -105,26 +90,13 @@ class FileRecording:
     def _read_record(self, number: int) -> bytes:
         return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
-    def _parsed(self, index: int) -> ParsedSample:
-        sample = self._samples.get(index)
-        if sample is None:
-            try:
-                sample = self._parse(index)
-            except ValueError as error:
-                reason = f"this sample is damaged: {printable(str(error))}"
-                sample = lost_sample(reason, self.taken_at_unix_s(index))
-            while len(self._samples) >= MAX_CACHED_SAMPLES:
-                del self._samples[next(iter(self._samples))]
-            self._samples[index] = sample
-        return sample
-
-    def _parse(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> ParsedSample:
         """The sample; raises ValueError if its record or the times in it are damaged."""
         document = DecodedDocument(self._blocks.unpack(self._numbers[index]), self._read_content)
-        sample = self._parser.parse(document.json, document.get_file)
-        if self.taken_at_unix_s(index) not in (None, sample.sample.snapshot.taken_at_unix_s):
+        parsed = self._parser.parse(document.json, document.get_file)
+        if self.taken_at_unix_s(index) not in (None, parsed.sample.snapshot.taken_at_unix_s):
             raise DamagedError("its time differs from that in the list of samples")
-        return sample
+        return parsed
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""

@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.blocks import BlockWriter, pack_content
-from tcptop.recording.document import encode_sample, reads_behind
-from tcptop.recording.recording import RecordedSample
+from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
 from tcptop.recording.store import create_file, open_file, sqlite_error_text
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot

@@ -18,10 +18,10 @@ from tcptop.commands.import_samples import copy_samples
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.hosts.recording_host import HostAnswer
+from tcptop.recording.document import RecordedSample
 from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.recording import RecordedSample
 from tcptop.report.as_json import as_json
 from tcptop.sampling.sampler import SourceRead
 
