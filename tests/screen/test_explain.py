@@ -362,18 +362,20 @@ async def test_the_title_says_what_part_is_in_sight() -> None:
         assert not re.search(r" (?!1–)\d+–", str(app.screen.query_one(ExplainPane).border_title))
 
 
-@pytest.mark.parametrize("key", ["escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"])
-async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
+async def test_another_key_closes_and_does_nothing_else() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
         app = await wait_for_app(pilot)
         before = app._choices, pane_lines(app, CachesPane)
-        await press_keys(pilot, "i", key)
-        assert open_page_name(app) is None
-        assert len(app.screen_stack) == 1
-        assert (app._choices, pane_lines(app, CachesPane)) == before
-        assert not list(app._notifications)
-        assert app.is_running
-        assert app.focused is app.query_one(CachesPane)
+        for key in ("escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"):
+            await press_keys(pilot, "i")
+            assert open_page_name(app) is not None, key
+            await press_keys(pilot, key)
+            assert open_page_name(app) is None, key
+            assert len(app.screen_stack) == 1, key
+            assert (app._choices, pane_lines(app, CachesPane)) == before, key
+            assert not list(app._notifications), key
+            assert app.is_running, key
+            assert app.focused is app.query_one(CachesPane), key
 
 
 @pytest.mark.parametrize("keys", ["i x x", "i i", "i q q", "enter enter enter", "i right x left", "i escape escape"])
