@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -26,7 +24,6 @@ from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_s
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
-from tcptop.terminal.hangup import end_on_hangup, end_on_signals
 from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -138,14 +135,6 @@ class TcptopApp(App[int]):
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
-        if not self.is_headless and sys.__stdin__ is not None:
-            loop = asyncio.get_running_loop()
-
-            def leave() -> None:
-                loop.call_soon_threadsafe(self.exit, 0)
-
-            end_on_signals(leave)
-            end_on_hangup(sys.__stdin__.fileno(), leave)
         self.begin()
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""The screen in ASCII: the same figures at the same places, on every view, and when it is needed."""
+"""Tests of the screen in ASCII: figures at the same places in every view, and when ASCII is needed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from rich.cells import cell_len
 from tcptop.hosts.host import Host
 from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.settings import Settings
-from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii, to_ascii
+from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
+from tcptop.widgets.cell_width import to_ascii
 
 VIEWS = {
     "start": [],
@@ -31,18 +32,15 @@ VIEWS = {
 }
 """The keys that lead from each view to the next."""
 
-OF_THE_BOXES = set("─│╭╮╰╯")
-"""What CSS draws; it has borders of its own for ASCII."""
+
+def test_each_ascii_glyph_is_as_wide_as_the_original() -> None:
+    for glyph, ascii_glyph in ASCII_GLYPHS.items():
+        assert ascii_glyph.isascii(), glyph
+        assert ascii_glyph.isprintable(), glyph
+        assert len(glyph) == len(ascii_glyph) == cell_len(glyph), glyph
 
 
-def test_each_glyph_is_as_wide_as_its_twin() -> None:
-    for glyph, twin in ASCII_GLYPHS.items():
-        assert twin.isascii(), glyph
-        assert twin.isprintable(), glyph
-        assert len(glyph) == len(twin) == cell_len(glyph), glyph
-
-
-def test_the_large_digits_are_as_wide_as_their_twins() -> None:
+def test_large_ascii_digits_are_as_wide_as_the_others() -> None:
     assert BIG_GLYPHS.keys() == ASCII_BIG_GLYPHS.keys()
     for character, glyph in ASCII_BIG_GLYPHS.items():
         assert list(map(len, glyph)) == list(map(len, BIG_GLYPHS[character]))
@@ -59,12 +57,12 @@ def test_any_text_keeps_its_width(text: str) -> None:
         assert cell_len(plain) == cell_len(text)
 
 
-def test_wide_characters_leave_two_marks() -> None:
+def test_wide_character_becomes_two_question_marks() -> None:
     assert to_ascii("主机 ≤ 3") == "???? < 3"
 
 
 async def view_texts(host: Host, ascii_only: bool, size: tuple[int, int]) -> dict[str, str]:
-    """The screen of each view."""
+    """The text of the screen in each view."""
     app = RecordingApp(host, settings=Settings(ascii=ascii_only))
     texts: dict[str, str] = {}
     async with app.run_test(size=size) as pilot:
@@ -85,10 +83,10 @@ async def test_every_view_is_the_same_in_ascii(size: tuple[int, int]) -> None:
         plain = plain_texts[name]
         assert plain.isascii(), name
         assert not rich.isascii(), name
-        assert plain.count("?") == rich.count("?"), f"every character of {name} has a twin"
-        for line, twin in zip(rich.splitlines(), plain.splitlines(), strict=True):
-            kept = [at for at, character in enumerate(line) if character.isalnum() and character.isascii()]
-            assert [line[at] for at in kept] == [twin.ljust(len(line))[at] for at in kept], (name, twin)
+        assert plain.count("?") == rich.count("?"), f"{name}: every character that the screen draws has an ASCII glyph"
+        for line, plain_line in zip(rich.splitlines(), plain.splitlines(), strict=True):
+            positions = [at for at, character in enumerate(line) if character.isalnum() and character.isascii()]
+            assert [line[at] for at in positions] == [plain_line.ljust(len(line))[at] for at in positions], plain_line
 
 
 async def test_a_refused_host_in_ascii() -> None:
@@ -104,8 +102,8 @@ async def test_graphs_and_marks_in_ascii() -> None:
 
     async def drive(pilot: AppPilot) -> None:
         await wait_for_app(pilot)
-        for look in sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"]):
-            await feed(pilot, look)
+        for sample in sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"]):
+            await feed(pilot, sample)
 
     async with app.run_test(size=(120, 40)) as pilot:
         await drive(pilot)
@@ -131,5 +129,5 @@ async def test_graphs_and_marks_in_ascii() -> None:
         ({"TERM": "xterm", "LC_ALL": "C.UTF-8"}, "utf-8", False),
     ],
 )
-def test_when_it_is_needed(environment: dict[str, str], encoding: str | None, needed: bool) -> None:
+def test_when_ascii_is_needed(environment: dict[str, str], encoding: str | None, needed: bool) -> None:
     assert needs_ascii(environment, encoding) is needed
