@@ -128,7 +128,6 @@ OTHER_SCREEN_MODULES = {
     "tcptop.sampling.threaded_host",
     "tcptop.sampling.worker",
     "tcptop.sources.machine_load",
-    "tcptop.text.ascii",
 }
 BELOW_THE_SCREEN = [
     name for name in MODULES if not name.startswith(SCREEN_FOLDERS) and name not in OTHER_SCREEN_MODULES
