@@ -1,4 +1,4 @@
-"""Columns of the slab cache table: heading, help, value and sort key, for the grid, the help and the report."""
+"""Columns of the slab cache table: heading, help, value and sort key, for the screen, the help and the report."""
 
 from __future__ import annotations
 
