@@ -235,7 +235,8 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
     lines = [layout.line(layout.titles, head)]
     for row, cells in zip(rows, texts, strict=True):
         roles: list[Role] = ["dim" if cell in ("0", "") else "text" for cell in cells]
-        roles[0], roles[-1] = ("strong", "strong") if row.is_zone else ("text", "dim")
+        roles[0] = "strong" if row.is_zone else "text"
+        roles[-1] = "text" if row.texts else "strong" if row.is_zone else "dim"
         lines.append(layout.line(cells, roles))
     return lines
 
