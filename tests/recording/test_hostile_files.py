@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
 
@@ -214,7 +214,6 @@ def test_pack_refuses_more_than_unpack_accepts() -> None:
         pack(bytes(MAX_UNPACKED_BYTES + 1), 0)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 1 << 40))
 def test_unpack_needs_the_number_of_pack(data: bytes, number: int) -> None:
     assert unpack(pack(data, number), number) == data
@@ -222,7 +221,6 @@ def test_unpack_needs_the_number_of_pack(data: bytes, number: int) -> None:
         unpack(pack(data, number), number + 1)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_hostile_record_with_a_correct_checksum(
     recorded_file: IntactRecording, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -251,7 +249,6 @@ def test_a_hostile_record_with_a_correct_checksum(
             json.loads(as_json(account(recording.snapshot(index))))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_parse_as_a_record_or_raise_value_error(data: bytes) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import RECORDINGS, text
 
@@ -19,13 +19,11 @@ PIECES = (b"a", b" ", b"  ", b"0", b"7", b"12", b"999", b"00", b":", b"-", b"184
 lines = st.lists(st.lists(st.sampled_from(PIECES)).map(b"".join)).map(b"\n".join)
 
 
-@settings(deadline=None)
 @given(lines, lines)
 def test_text_like_a_kernel_file_round_trips(old: bytes, new: bytes) -> None:
     assert apply_delta(old, make_delta(old, new), MAX_BYTES) == new
 
 
-@settings(deadline=None)
 @given(st.binary(), st.binary())
 def test_any_bytes_round_trip(old: bytes, new: bytes) -> None:
     assert apply_delta(old, make_delta(old, new), MAX_BYTES) == new
@@ -55,7 +53,6 @@ def test_a_changed_number_takes_a_byte_or_two(old: bytes, new: bytes) -> None:
     assert len(difference) <= 1 + 1 + 2 + 2 * 2
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_any_delta_applies_or_raises_value_error(old: bytes, difference: bytes) -> None:
     with suppress(ValueError):
