@@ -63,6 +63,7 @@ def test_a_report_imports_no_screen(arguments: list[str]) -> None:
     modules = imported_modules(f"from tcptop.cli import main\nmain({arguments!r})")
     assert "tcptop.cli" in modules
     assert not packages(modules) & SCREEN_PACKAGES
+    assert not modules & {"tcptop.hosts.zstd", "tcptop.recording.document", "sqlite3"}
 
 
 @pytest.mark.parametrize("arguments", [["-V"], ["-h"], ["--nonsense"]], ids=" ".join)
