@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from drive import grouped
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.text.table import Heading, fit_columns
@@ -18,7 +18,6 @@ COLUMNS = 5
 tables = st.lists(st.lists(FIGURE, min_size=COLUMNS, max_size=COLUMNS), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
 @given(tables, st.integers(20, 90), st.permutations(range(COLUMNS)))
 def test_adjacent_figures_stay_separate(cells: list[list[str]], columns: int, importances: list[int]) -> None:
     headings = [Heading("N", importance=importance) for importance in importances]
