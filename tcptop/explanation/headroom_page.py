@@ -56,9 +56,8 @@ def headroom_sentence(ledger: Ledger) -> str:
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
     """The current use of a limit; for tcp_mem an upper bound if the counter's error exceeds its value."""
-    sockets = ledger.sockets
-    if limit.unit == "bytes" and sockets.buffers_within_error:
-        return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
+    if limit.unit == "bytes":
+        return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)
 
 

@@ -75,19 +75,13 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
 def buffers_row(ledger: Ledger) -> TableRow:
     """The row of socket buffers: the memory charged to sockets, with the counter's error."""
     sockets = ledger.sockets
-    if sockets.buffer_bytes is None:
-        return TableRow(("socket buffers", units.UNKNOWN), "not known")
-    error = sockets.buffer_error_bytes
+    note = "not known"
     if sockets.buffers_within_error:
-        return TableRow(
-            ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}"),
-            "charged in whole pages; within the error of the counter",
-        )
-    error_text = f", ± {units.size(error)}" if error else ""
-    return TableRow(
-        ("socket buffers", units.size(sockets.buffer_bytes)),
-        f"charged in whole pages{error_text}; the slabs of queued segments are in it",
-    )
+        note = "charged in whole pages; within the error of the counter"
+    elif sockets.buffer_bytes is not None:
+        error = f", ± {units.size(sockets.buffer_error_bytes)}" if sockets.buffer_error_bytes else ""
+        note = f"charged in whole pages{error}; the slabs of queued segments are in it"
+    return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
 
 
 def _range(memory: SlabMemory) -> str:

@@ -47,15 +47,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
     """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
-    if side is None:
-        return ""
-    if side.slab_bytes is None:
-        return units.UNKNOWN
-    if not side.complete:
-        return f"≥ {units.exact_bytes(side.slab_bytes)}"
-    if own_port:
-        return f"≤ {units.exact_bytes(side.high_slab_bytes)}"
-    return f"{'≈ ' if side.is_range else ''}{units.exact_bytes(side.slab_bytes)}"
+    return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
 
 def count_text(state: StateCost) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import inf
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, SocketCost, ZoneMemory
+from tcptop.ledger import AccountingMode, Amount, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -63,8 +64,8 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        sign = "" if cost.by_family["mix"].accepted.complete else "≥ "
-        yield f"  now, on average    {sign + units.exact_bytes(cost.now_bytes):>10} B in slabs"
+        now = Amount(cost.now_bytes, cost.now_bytes if cost.by_family["mix"].accepted.complete else inf)
+        yield f"  now, on average    {units.bounded(now, units.exact_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
@@ -89,28 +90,12 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
 
 def _figure(title: str, figure: CostBySide) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
+        slabs = units.bounded(side.slab_bounds(own_port=name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
+        objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
-        slabs = at_most + units.exact_bytes(side.high_slab_bytes) if at_most else side_sum(side, slabs=True)
-        yield (
-            f"  next {title:<4} {name:<9} {slabs:>10} B in slabs"
-            f" {at_most + side_sum(side, slabs=False):>10} B in objects{'' if at_most else _high(side)}"
-        )
-
-
-def _high(side: SocketCost) -> str:
-    """The upper end of the sum of slab bytes, if parts are estimated."""
-    high = side.high_slab_bytes
-    if high is None or side.slab_bytes is None or round(high) <= round(side.slab_bytes):
-        return ""
-    return f", up to {units.exact_bytes(high)} in slabs"
-
-
-def side_sum(side: SocketCost, slabs: bool) -> str:
-    """The slab or object bytes of one side; after `≥` if parts are missing."""
-    value = side.slab_bytes if slabs else side.object_bytes
-    if value is None:
-        return units.UNKNOWN
-    return units.exact_bytes(value) if side.complete else f"≥ {units.exact_bytes(value)}"
+        is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
+        high = f", up to {units.exact_bytes(side.high_slab_bytes)} in slabs" if is_range else ""
+        yield (f"  next {title:<4} {name:<9} {slabs:>10} B in slabs {at_most + objects:>10} B in objects{high}")
 
 
 def _sockets(ledger: Ledger) -> Iterator[str]:
@@ -120,9 +105,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
-    charged = units.size(sockets.buffer_bytes)
-    if sockets.buffers_within_error:
-        charged = f"≤ {units.size((sockets.buffer_bytes or 0) + (error or 0))}"
+    charged = units.bounded(sockets.buffer_bounds, units.size)
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
