@@ -27,7 +27,7 @@ class CachesPane(CursorGrid):
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
-        if choices.mark is not None:
+        if self._view.mark is not None:
             title += " ─ since the mark"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
@@ -57,7 +57,7 @@ class CachesPane(CursorGrid):
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
             name_part=choices.name_filter,
-            at_mark=choices.mark.caches if choices.mark is not None else None,
+            at_mark=self._view.mark.caches if self._view.mark is not None else None,
         )
         rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
         columns = visible_columns(ledger, choices)
@@ -68,11 +68,11 @@ class CachesPane(CursorGrid):
     def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
         """Why there is no cache."""
         reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
-        if self._choices.name_filter:
+        if self._view.choices.name_filter:
             which, elsewhere = (
-                ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
+                ("no cache", "") if self._view.choices.all_caches else ("none of TCP's caches", "r looks in all, ")
             )
-            reason = f"{which} has {self._choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
+            reason = f"{which} has {self._view.choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
         return paragraph(reason, columns, "text", WARNING)
 
     def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
@@ -83,7 +83,7 @@ class CachesPane(CursorGrid):
         sources = [ledger.sources[name] for name in names]
         reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
         lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
-        if self._choices.all_caches and table_node(ledger, self._choices) is not None:
+        if self._view.choices.all_caches and table_node(ledger, self._view.choices) is not None:
             lines += paragraph(
                 "by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim"
             )
