@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, update_wrapper
 from pathlib import Path
 
 import pytest
@@ -43,8 +43,19 @@ CPUS = {kernel: {"6.1-1n": 4, "6.18-1n": 2}.get(kernel, 8) for kernel in RECORDI
 
 ALL = [(kernel, phase) for kernel, phases in RECORDINGS.items() for phase in phases]
 
-each_recording = pytest.mark.parametrize(("kernel", "phase"), ALL, ids=[f"{kernel}/{phase}" for kernel, phase in ALL])
 each_kernel = pytest.mark.parametrize("kernel", RECORDINGS)
+
+
+def each_recording(test: Callable[[str, str], None]) -> Callable[[str], None]:
+    """Runs a test on every recording, one test per kernel: a test per recording costs pytest more than the test."""
+
+    def run_phases(kernel: str) -> None:
+        for phase in RECORDINGS[kernel]:
+            test(kernel, phase)
+
+    update_wrapper(run_phases, test)
+    del run_phases.__wrapped__  # type: ignore[attr-defined] # pytest would ask for the parameters of the test itself
+    return each_kernel(run_phases)
 
 
 def tree(kernel: str, phase: str) -> Path:

@@ -1,4 +1,4 @@
-"""An archive as a host: the answers of the tree that it was made of, whatever else is in it."""
+"""ArchiveHost gives the answers of the tree that was packed, and refuses hostile and damaged archives in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from recorded import ALL, snapshot, take_snapshot, tree, write_tree
 
 from tcptop.accounting import account
 from tcptop.hosts import archive as archive_module
-from tcptop.hosts import decompress as unpacked_stream
+from tcptop.hosts import decompress
 from tcptop.hosts.archive import ArchiveHost
 from tcptop.hosts.folder import MAX_FILE_BYTES, FolderHost
 from tcptop.hosts.host import FileRead, Host
@@ -37,17 +37,17 @@ def read(host: Host, path: str) -> FileRead:
     return answer
 
 
-def refused(path: Path) -> str:
-    """The line that an archive is refused with."""
-    with pytest.raises(OSError) as caught:  # noqa: PT011 (what it says is looked at)
+def refusal_of(path: Path) -> str:
+    """The one-line error for an archive that cannot be opened."""
+    with pytest.raises(OSError) as caught:  # noqa: PT011 (the text is checked below)
         open_packed(path)
     assert caught.value.strerror
     assert "\n" not in caught.value.strerror
     return caught.value.strerror
 
 
-def opened_or_line(path: Path) -> Host | str:
-    """The host, or the line that the archive is refused with."""
+def open_or_refusal(path: Path) -> Host | str:
+    """The host, or the one-line error."""
     try:
         return open_packed(path)
     except OSError as error:
@@ -59,7 +59,7 @@ def opened_or_line(path: Path) -> Host | str:
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 @pytest.mark.parametrize("top", [".", "web17", "/", "./web17"])
-def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, tmp_path: Path) -> None:
+def test_every_reading_equals_that_of_the_unpacked_tree(mode: str, top: str, tmp_path: Path) -> None:
     found = take_snapshot(open_packed(archive_of(tree("6.1-4n", "established"), tmp_path / "tree.tar", mode, top)))
     expected = snapshot("6.1-4n", "established")
     for name in FIGURES:
@@ -68,14 +68,14 @@ def test_every_reading_is_that_of_the_tree_that_was_packed(mode: str, top: str, 
 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[1] == "established"])
-def test_every_figure_is_that_of_the_tree_that_was_packed(kernel: str, phase: str, tmp_path: Path) -> None:
+def test_every_figure_equals_that_of_the_unpacked_tree(kernel: str, phase: str, tmp_path: Path) -> None:
     found = account(take_snapshot(open_packed(archive_of(tree(kernel, phase), tmp_path / "tree.tgz"))))
     expected = account(snapshot(kernel, phase))
     for name in ("sockets", "caches", "costs", "tcp_memory", "nodes", "states", "limits", "slab_memory"):
         assert getattr(found, name) == getattr(expected, name), name
 
 
-def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
+def test_a_file_that_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
     members = [
         ("proc/slabinfo", b"kept\n"),
         ("proc/kallsyms", b"x" * 5000),
@@ -88,7 +88,7 @@ def test_what_no_source_asks_for_is_not_kept(tmp_path: Path) -> None:
         assert isinstance(read(host, name).error, FileNotFoundError)
 
 
-def test_the_last_of_two_members_of_one_name_counts_as_tar_has_it(tmp_path: Path) -> None:
+def test_the_last_of_two_members_with_one_name_is_kept(tmp_path: Path) -> None:
     members = [("proc/slabinfo", b"old, and longer\n"), ("./proc/meminfo", b"m\n"), ("./proc//slabinfo", b"new\n")]
     host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     assert read(host, "proc/slabinfo").data == b"new\n"
@@ -109,7 +109,7 @@ def test_a_hard_link_is_the_file_that_it_names(tmp_path: Path) -> None:
         assert error.errno == errno.EXDEV
 
 
-def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
+def test_long_names_of_gnu_and_pax_archives_are_read(tmp_path: Path) -> None:
     top = "x" * 180
     for format_ in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         path = tmp_path / f"{format_}.tar"
@@ -121,10 +121,10 @@ def test_long_names_of_both_kinds_are_read(tmp_path: Path) -> None:
         )
 
 
-# Links, and what is no file.
+# Links and special files.
 
 
-def test_links_lead_to_files_of_the_archive_and_never_out_of_it(tmp_path: Path) -> None:
+def test_links_are_followed_inside_the_archive_only(tmp_path: Path) -> None:
     links = {
         "proc/net": "self/net",
         "proc/self": "17",
@@ -170,8 +170,8 @@ ASKED = (*PLACES, "proc/self/net/snmp", "proc/../../x", "sys/kernel/slab/a/order
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(links=st.dictionaries(st.sampled_from(PLACES), st.sampled_from([None, *TARGETS]), min_size=1))
-def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tmp_path: Path) -> None:
-    """Files (None) and links, in a folder and packed: the same bytes, or an error of the same kind."""
+def test_links_resolve_as_in_a_folder(links: dict[str, str | None], tmp_path: Path) -> None:
+    """Files (None) and links give the same bytes or kind of error in an archive as in a folder."""
     root = tmp_path / "root"
     shutil.rmtree(root, ignore_errors=True)
     (root / "proc").mkdir(parents=True)
@@ -197,7 +197,7 @@ def test_links_lead_where_they_lead_in_a_folder(links: dict[str, str | None], tm
 
 
 @pytest.mark.parametrize("kind", [tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"Z"])
-def test_devices_and_pipes_are_no_files(kind: bytes, tmp_path: Path) -> None:
+def test_devices_and_pipes_cannot_be_read(kind: bytes, tmp_path: Path) -> None:
     members: list[tuple[str, bytes | dict[str, object]]] = [("proc/slabinfo", b"s\n"), ("proc/meminfo", {"type": kind})]
     host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     error = read(host, "proc/meminfo").error
@@ -205,7 +205,7 @@ def test_devices_and_pipes_are_no_files(kind: bytes, tmp_path: Path) -> None:
     assert error.errno == errno.EINVAL
 
 
-def test_members_that_lead_out_are_passed_over(tmp_path: Path) -> None:
+def test_members_outside_the_tree_are_ignored(tmp_path: Path) -> None:
     members = [
         ("../proc/slabinfo", b"outside\n"),
         ("proc/../proc/slabinfo", b"outside\n"),
@@ -231,31 +231,33 @@ def test_control_characters_and_markup_in_names_do_not_reach_the_screen(tmp_path
     assert "\u202e" not in name + group
 
 
-# Refused, in one line.
+# Archives that are refused, in one line.
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     for name, data in {"text": b"hello\n", "zeros": bytes(10), "noise": os.urandom(5000), "empty": b""}.items():
         (tmp_path / name).write_bytes(data)
-        assert "archive" in refused(tmp_path / name)
-    assert refused(tmp_path / "none") == "No such file or directory"
+        assert "archive" in refusal_of(tmp_path / name)
+    assert refusal_of(tmp_path / "none") == "No such file or directory"
     os.mkfifo(tmp_path / "pipe")
-    assert "neither" in refused(tmp_path / "pipe")
+    assert "neither" in refusal_of(tmp_path / "pipe")
 
 
 def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
-    assert "/proc" in refused(archive_with(tmp_path / "etc.tar", [("etc/passwd", b"x")]))
-    assert "/proc" in refused(archive_with(tmp_path / "nothing.tar", []))
+    assert "/proc" in refusal_of(archive_with(tmp_path / "etc.tar", [("etc/passwd", b"x")]))
+    assert "/proc" in refusal_of(archive_with(tmp_path / "nothing.tar", []))
 
 
 def test_an_archive_of_two_trees_is_refused_and_both_are_named(tmp_path: Path) -> None:
-    line = refused(archive_with(tmp_path / "two.tar", [("a/proc/slabinfo", b"1"), ("b/proc/slabinfo", b"2")]))
+    line = refusal_of(archive_with(tmp_path / "two.tar", [("a/proc/slabinfo", b"1"), ("b/proc/slabinfo", b"2")]))
     assert "a and b" in line
 
 
 @pytest.mark.parametrize("packer", ["gz", "bz2", "xz"])
-def test_a_bomb_is_stopped_in_little_memory(packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(unpacked_stream, "ALWAYS_ALLOWED_BYTES", 64 << 20)
+def test_a_decompression_bomb_is_refused_in_bounded_memory(
+    packer: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(decompress, "ALWAYS_ALLOWED_BYTES", 64 << 20)
     path = tmp_path / "bomb"
     header = tarfile.TarInfo("var/log/big")
     header.size = 128 << 20
@@ -264,32 +266,32 @@ def test_a_bomb_is_stopped_in_little_memory(packer: str, monkeypatch: pytest.Mon
     assert path.stat().st_size < header.size // 100
     tracemalloc.start()
     try:
-        assert "unpacks to more than 64 MiB" in refused(path)
+        assert "unpacks to more than 64 MiB" in refusal_of(path)
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()
 
 
 class _Zeros(io.RawIOBase):
-    """As many zeros as are wanted."""
+    """An endless stream of zeros."""
 
     def read(self, size: int = -1) -> bytes:
         return bytes(size)
 
 
-def test_an_xz_file_that_wants_a_huge_dictionary_is_refused(tmp_path: Path) -> None:
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": unpacked_stream.MAX_DICTIONARY_BYTES}]
+def test_an_xz_file_that_needs_a_huge_dictionary_is_refused(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": decompress.MAX_DICTIONARY_BYTES}]
     plain = archive_with(tmp_path / "tree.tar", [("proc/slabinfo", b"s\n")]).read_bytes()
     (tmp_path / "tree.tar.xz").write_bytes(lzma.compress(plain, filters=filters))
-    assert "emory" in refused(tmp_path / "tree.tar.xz")
+    assert "emory" in refusal_of(tmp_path / "tree.tar.xz")
 
 
-def test_zstd_is_unpacked_where_python_can_and_else_named(tmp_path: Path) -> None:
+def test_zstd_is_decompressed_if_python_can_and_else_named(tmp_path: Path) -> None:
     (tmp_path / "tree.tar.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    assert ("zstd -d" if sys.version_info < (3, 14) else "damaged") in refused(tmp_path / "tree.tar.zst")
+    assert ("zstd -d" if sys.version_info < (3, 14) else "damaged") in refusal_of(tmp_path / "tree.tar.zst")
 
 
-def test_a_file_larger_than_any_of_the_kernels_is_refused_and_the_others_stand(tmp_path: Path) -> None:
+def test_an_oversized_file_is_refused_and_the_others_are_kept(tmp_path: Path) -> None:
     members = [("proc/slabinfo", bytes(MAX_FILE_BYTES + 1)), ("proc/meminfo", b"m\n")]
     host = ArchiveHost(str(archive_with(tmp_path / "tree.tar", members)), WANTED)
     error = read(host, "proc/slabinfo").error
@@ -303,17 +305,17 @@ def test_more_files_than_any_kernel_has_are_refused(monkeypatch: pytest.MonkeyPa
     path = archive_with(tmp_path / "tree.tar", members)
     open_packed(path).close()
     monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 50)
-    assert "more than any kernel" in refused(path)
+    assert "more than any kernel" in refusal_of(path)
     monkeypatch.setattr(archive_module, "MAX_KEPT_ENTRIES", 1000)
     monkeypatch.setattr(archive_module, "MAX_KEPT_BYTES", 50)
-    assert "more than any kernel" in refused(path)
+    assert "more than any kernel" in refusal_of(path)
 
 
 def test_a_name_of_megabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tree.tar"
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
         archive.addfile(tarfile.TarInfo("proc/" + "x" * (2 << 20)))
-    assert "megabyte" in refused(path)
+    assert "megabyte" in refusal_of(path)
 
 
 # Cut and damaged.
@@ -327,16 +329,14 @@ def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
-def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
-    mode: str, small_tree: Path, tmp_path: Path
-) -> None:
+def test_an_archive_cut_at_any_byte_is_refused_or_reports_the_cut(mode: str, small_tree: Path, tmp_path: Path) -> None:
     whole = archive_of(small_tree, tmp_path / "whole", mode).read_bytes()
     step = 37 if mode == "w" else 1
     refusals = 0
-    # The last block of zeros, and what tar fills up with behind it, may be gone.
+    # A cut in the end mark, or in the padding after it, loses nothing.
     for end in range(0, len(whole) if mode != "w" else 4096, step):
         (tmp_path / "cut").write_bytes(whole[:end])
-        host = opened_or_line(tmp_path / "cut")
+        host = open_or_refusal(tmp_path / "cut")
         if isinstance(host, str):
             assert host
             refusals += 1
@@ -353,7 +353,7 @@ def test_an_archive_cut_at_any_byte_is_refused_or_says_what_may_be_missing(
     assert refusals
 
 
-def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
+def test_a_file_that_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> None:
     path = archive_of(tree("6.1-4n", "established") / "proc", tmp_path / "tree.tar", "w", "proc")
     path.write_bytes(path.read_bytes()[:-30_000])
     states = {name: getattr(take_snapshot(open_packed(path)), name).state for name in FIGURES}
@@ -363,13 +363,15 @@ def test_what_a_cut_archive_lacks_is_unknown_and_not_missing(tmp_path: Path) -> 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_damage_raises_anything_but_a_line(data: st.DataObject, small_tree: Path, tmp_path: Path) -> None:
+def test_a_damaged_archive_is_read_or_refused_in_one_line(
+    data: st.DataObject, small_tree: Path, tmp_path: Path
+) -> None:
     mode = data.draw(st.sampled_from(["w", "w:gz", "w:bz2", "w:xz"]))
     whole = bytearray(archive_of(small_tree, tmp_path / "whole", mode).read_bytes()[:8192])
     for _ in range(data.draw(st.integers(1, 4))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "damaged").write_bytes(whole)
-    host = opened_or_line(tmp_path / "damaged")
+    host = open_or_refusal(tmp_path / "damaged")
     if isinstance(host, str):
         assert host
         assert "\n" not in host
@@ -381,4 +383,4 @@ def test_a_wrong_checksum_is_refused(small_tree: Path, tmp_path: Path) -> None:
     packed = bytearray(archive_of(small_tree, tmp_path / "tree.tgz").read_bytes())
     packed[-6] ^= 1
     (tmp_path / "tree.tgz").write_bytes(packed)
-    assert "damaged" in refused(tmp_path / "tree.tgz")
+    assert "damaged" in refusal_of(tmp_path / "tree.tgz")

@@ -1,4 +1,4 @@
-"""A folder as a host: nothing outside it is read, and nothing in it holds the reader up."""
+"""FolderHost reads nothing outside its root, and nothing in the root blocks it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(root: Path, path: str) -> FileRead:
         host.close()
 
 
-def listed(root: Path, path: str) -> FolderRead:
+def list_folder(root: Path, path: str) -> FolderRead:
     host = FolderHost(str(root))
     try:
         return run_sync(host.list_folder(path))
@@ -37,7 +37,7 @@ def error_of(answer: FileRead | FolderRead) -> int | None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A saved tree, with something beside it that is none of its business."""
+    """A saved tree, next to files that must not be read."""
     (tmp_path / "secret").write_text("outside\n")
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside/slabinfo").write_text("outside\n")
@@ -48,7 +48,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_files_are_answered_in_the_order_of_their_paths_each_with_bytes_or_an_error(root: Path) -> None:
+def test_answers_are_in_the_order_of_the_paths_with_bytes_or_an_error(root: Path) -> None:
     host = FolderHost(str(root))
     (root / "proc/empty").write_bytes(b"")
     answers = run_sync(host.read(["proc/none", "proc/slabinfo", "proc/empty", "proc/slabinfo"]))
@@ -60,7 +60,7 @@ def test_files_are_answered_in_the_order_of_their_paths_each_with_bytes_or_an_er
     host.close()
 
 
-def test_a_file_larger_than_one_read_is_whole(root: Path) -> None:
+def test_a_file_larger_than_one_read_is_complete(root: Path) -> None:
     data = bytes(range(256)) * 4096
     (root / "proc/slabinfo").write_bytes(data)
     assert read(root, "proc/slabinfo").data == data
@@ -69,21 +69,21 @@ def test_a_file_larger_than_one_read_is_whole(root: Path) -> None:
 @pytest.mark.parametrize(
     "target", ["../../secret", "{tmp}/secret", "/etc/passwd", "../../outside/slabinfo", "self/../../../secret"]
 )
-def test_a_link_that_leads_out_is_refused(root: Path, tmp_path: Path, target: str) -> None:
+def test_a_link_outside_the_root_is_refused(root: Path, tmp_path: Path, target: str) -> None:
     (root / "proc/version").symlink_to(target.format(tmp=tmp_path))
     answer = read(root, "proc/version")
     assert answer.data is None
     assert error_of(answer) in (errno.EXDEV, errno.ENOENT)
 
 
-def test_a_folder_that_is_a_link_out_is_refused_with_all_in_it(root: Path, tmp_path: Path) -> None:
+def test_nothing_below_a_folder_that_is_a_link_outside_is_read(root: Path, tmp_path: Path) -> None:
     (root / "proc/net").rmdir()
     (root / "proc/net").symlink_to(tmp_path / "outside")
     assert error_of(read(root, "proc/net/slabinfo")) == errno.EXDEV
-    assert error_of(listed(root, "proc/net")) == errno.EXDEV
+    assert error_of(list_folder(root, "proc/net")) == errno.EXDEV
 
 
-def test_a_chain_of_links_is_judged_by_its_end(root: Path) -> None:
+def test_a_chain_of_links_is_refused_only_if_its_end_is_outside(root: Path) -> None:
     (root / "proc/one").symlink_to("two")
     (root / "proc/two").symlink_to("../../secret")
     (root / "proc/three").symlink_to("../proc/four")
@@ -92,7 +92,7 @@ def test_a_chain_of_links_is_judged_by_its_end(root: Path) -> None:
     assert read(root, "proc/three").data == b"inside\n"
 
 
-def test_a_folder_beside_whose_name_only_begins_as_the_roots_is_outside(root: Path) -> None:
+def test_a_sibling_folder_whose_name_begins_like_the_roots_is_outside(root: Path) -> None:
     beside = root.parent / "root-and-more"
     beside.mkdir()
     (beside / "file").write_text("outside\n")
@@ -100,7 +100,7 @@ def test_a_folder_beside_whose_name_only_begins_as_the_roots_is_outside(root: Pa
     assert error_of(read(root, "proc/version")) == errno.EXDEV
 
 
-def test_links_inside_are_followed_as_the_kernel_has_them(root: Path) -> None:
+def test_links_inside_the_root_are_followed(root: Path) -> None:
     (root / "proc/self").mkdir()
     (root / "proc/self/net").mkdir()
     (root / "proc/self/net/sockstat").write_text("TCP: inuse 1\n")
@@ -109,28 +109,28 @@ def test_links_inside_are_followed_as_the_kernel_has_them(root: Path) -> None:
     assert read(root, "proc/net/sockstat").data == b"TCP: inuse 1\n"
 
 
-def test_links_in_a_circle_are_an_error(root: Path) -> None:
+def test_a_cycle_of_links_is_an_error(root: Path) -> None:
     (root / "proc/a").symlink_to("b")
     (root / "proc/b").symlink_to("a")
     assert error_of(read(root, "proc/a")) == errno.ELOOP
 
 
-def test_links_that_multiply_are_an_error(root: Path) -> None:
-    """Each leads through the next twice: followed to the end, they would be a million steps."""
+def test_links_that_expand_exponentially_end_quickly(root: Path) -> None:
+    """Each link leads twice through the one before: following all of them would take a million steps."""
     (root / "proc/link0").symlink_to(".")
     for number in range(1, 21):
         (root / f"proc/link{number}").symlink_to(f"link{number - 1}/link{number - 1}")
     assert read(root, "proc/link20/slabinfo").data in (None, b"inside\n")
 
 
-def test_a_root_that_is_itself_a_link_is_the_folder_behind_it(root: Path) -> None:
+def test_a_root_that_is_a_link_is_followed(root: Path) -> None:
     link = root.parent / "link"
     link.symlink_to(root)
     assert read(link, "proc/slabinfo").data == b"inside\n"
 
 
-def test_a_named_pipe_that_nobody_writes_to_is_refused_at_once(root: Path) -> None:
-    """Opening it would wait for a writer for ever; this test would then not end."""
+def test_a_named_pipe_without_a_writer_is_refused_at_once(root: Path) -> None:
+    """A plain open() would block for ever, and so would this test."""
     (root / "proc/slabinfo").unlink()
     os.mkfifo(root / "proc/slabinfo")
     assert error_of(read(root, "proc/slabinfo")) == errno.EINVAL
@@ -147,13 +147,13 @@ def test_a_device_that_never_ends_is_refused(root: Path) -> None:
     assert error_of(answer) in (errno.EINVAL, errno.EACCES)
 
 
-def test_a_folder_in_the_place_of_a_file_is_an_error(root: Path) -> None:
+def test_reading_a_folder_as_a_file_is_an_error(root: Path) -> None:
     answer = read(root, "proc/net")
     assert answer.data is None
     assert error_of(answer) in (errno.EISDIR, errno.EINVAL)
 
 
-def test_a_huge_file_is_refused_and_one_of_the_most_bytes_is_not(root: Path) -> None:
+def test_a_file_of_the_size_limit_is_read_and_a_larger_one_refused(root: Path) -> None:
     with (root / "proc/slabinfo").open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
     assert error_of(read(root, "proc/slabinfo")) == errno.EFBIG
@@ -162,13 +162,13 @@ def test_a_huge_file_is_refused_and_one_of_the_most_bytes_is_not(root: Path) -> 
     assert len(read(root, "proc/slabinfo").data or b"") == MAX_FILE_BYTES
 
 
-def test_a_name_that_no_system_call_takes_is_an_error(root: Path) -> None:
+def test_a_name_that_no_system_call_accepts_is_an_error(root: Path) -> None:
     for path in ("proc/sl\0ab", "\0", "proc/" + "x" * 5000):
         assert read(root, path).data is None
-        assert listed(root, path).entries is None
+        assert list_folder(root, path).entries is None
 
 
-def test_a_kept_file_is_read_again_from_its_beginning(root: Path) -> None:
+def test_a_file_with_an_open_descriptor_is_read_from_its_beginning(root: Path) -> None:
     host = FolderHost(str(root))
     for content in (b"one\n", b"two, and longer\n", b"", b"3\n"):
         (root / "proc/slabinfo").write_bytes(content)
@@ -176,7 +176,7 @@ def test_a_kept_file_is_read_again_from_its_beginning(root: Path) -> None:
     host.close()
 
 
-def test_a_file_that_was_not_there_is_found_when_it_comes(root: Path) -> None:
+def test_a_file_created_after_the_first_read_is_found(root: Path) -> None:
     host = FolderHost(str(root))
     assert error_of(run_sync(host.read(["proc/late"]))[0]) == errno.ENOENT
     (root / "proc/late").write_text("here\n")
@@ -185,13 +185,13 @@ def test_a_file_that_was_not_there_is_found_when_it_comes(root: Path) -> None:
 
 
 def open_below(root: Path) -> list[str]:
-    """What this process holds open of a tree, the root itself among it."""
+    """The paths in a tree, and the root, that this process has open."""
     links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]  # noqa: PTH208
     targets = [os.readlink(link) for link in links if os.path.lexists(link)]  # noqa: PTH115
     return sorted(target for target in targets if Path(target).is_relative_to(root))
 
 
-def test_reading_often_keeps_one_descriptor_for_a_file_and_closing_gives_it_back(root: Path) -> None:
+def test_repeated_reads_keep_one_descriptor_per_file_until_close(root: Path) -> None:
     (root / "proc/version").symlink_to("../../secret")
     host = FolderHost(str(root))
     for _ in range(50):
@@ -204,13 +204,13 @@ def test_reading_often_keeps_one_descriptor_for_a_file_and_closing_gives_it_back
     assert open_below(root) == []
 
 
-def test_a_folder_lists_names_with_the_targets_of_links_and_follows_none(root: Path) -> None:
+def test_a_listing_has_the_targets_of_links_and_follows_none(root: Path) -> None:
     slab = root / "sys/kernel/slab"
     (slab / "TCP").mkdir()
     (slab / ":A-0000128").mkdir()
     (slab / "tcp_bind_bucket").symlink_to(":A-0000128")
     (slab / "away").symlink_to("/etc/passwd")
-    assert listed(root, "sys/kernel/slab").entries == {
+    assert list_folder(root, "sys/kernel/slab").entries == {
         "TCP": None,
         ":A-0000128": None,
         "tcp_bind_bucket": ":A-0000128",
@@ -218,27 +218,27 @@ def test_a_folder_lists_names_with_the_targets_of_links_and_follows_none(root: P
     }
 
 
-def test_a_folder_that_is_not_there_is_an_error(root: Path) -> None:
-    assert error_of(listed(root, "sys/none")) == errno.ENOENT
-    assert error_of(listed(root, "proc/slabinfo")) == errno.ENOTDIR
+def test_listing_a_missing_folder_or_a_file_is_an_error(root: Path) -> None:
+    assert error_of(list_folder(root, "sys/none")) == errno.ENOENT
+    assert error_of(list_folder(root, "proc/slabinfo")) == errno.ENOTDIR
 
 
-def test_a_folder_of_endless_names_is_refused(root: Path) -> None:
+def test_a_folder_with_too_many_names_is_refused(root: Path) -> None:
     for number in range(MAX_FOLDER_NAMES + 1):
         (root / f"sys/kernel/slab/{number}").symlink_to("x")
-    answer = listed(root, "sys/kernel/slab")
+    answer = list_folder(root, "sys/kernel/slab")
     assert answer.entries is None
     assert error_of(answer) == errno.E2BIG
 
 
 def test_names_that_are_not_utf_8_are_listed(root: Path) -> None:
     os.mkdir(os.fsencode(root / "sys/kernel/slab") + b"/\xff\xfe")  # noqa: PTH102
-    entries = listed(root, "sys/kernel/slab").entries
+    entries = list_folder(root, "sys/kernel/slab").entries
     assert entries is not None
     assert len(entries) == 1
 
 
-def test_a_saved_tree_knows_that_it_is_not_live_and_claims_no_page_size(root: Path) -> None:
+def test_a_saved_tree_is_not_live_and_has_no_page_size(root: Path) -> None:
     identity = FolderHost(str(root)).identity
     assert (identity.live, identity.page_size_bytes, identity.net_namespace) == (False, None, None)
     assert identity.place == str(root)
@@ -251,7 +251,7 @@ def test_this_machines_own_root_is_live() -> None:
     assert identity.page_size_bytes == os.sysconf("SC_PAGE_SIZE")
 
 
-def test_a_root_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+def test_a_missing_root_raises_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FolderHost(str(tmp_path / "none"))
     (tmp_path / "file").write_text("")

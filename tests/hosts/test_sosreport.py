@@ -1,4 +1,4 @@
-"""A sosreport as a host: what it holds is found, wherever sos keeps it, and what it does not hold is not made up."""
+"""SosreportHost finds what a report contains, in files or outputs; the rest is missing, and never guessed."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ KERNELS = ("5.10-4n", "6.1-4n", "6.1-4n-ipv6", "6.12-arm64-16k-4n", "7.3-4n")
 
 @pytest.fixture(params=["folder", "tar.xz"])
 def form(request: pytest.FixtureRequest) -> str:
-    """How the report is handed over."""
+    """The form of the report: a folder or an archive."""
     form: str = request.param
     return form
 
 
 def report(kernel: str, folder: Path, form: str = "folder") -> Path:
     """A sosreport of a recording, as a folder or an archive of it."""
-    found = sosreport_of(kernel, "established", folder)
-    return found if form == "folder" else archive_of(found, folder / "report.tar.xz", "w:xz", SOSREPORT)
+    root = sosreport_of(kernel, "established", folder)
+    return root if form == "folder" else archive_of(root, folder / "report.tar.xz", "w:xz", SOSREPORT)
 
 
 def figures(root: Path) -> Ledger:
@@ -36,14 +36,14 @@ def figures(root: Path) -> Ledger:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, form: str, tmp_path: Path) -> None:
-    """The counts and sizes are slabinfo's, the merging is from what ls printed of /sys/kernel/slab."""
+def test_the_cost_of_a_connection_equals_that_of_the_machine(kernel: str, form: str, tmp_path: Path) -> None:
+    """Counts and sizes are slabinfo's; merged caches are found in the output of ls for /sys/kernel/slab."""
     found, expected = figures(report(kernel, tmp_path, form)), ledger(kernel, "established")
     for mode in ("full", "time_wait"):
         for family in ("ipv4", "ipv6", "mix"):
             side, whole = (each.costs[mode].by_family[family].accepted for each in (found, expected))
             sizes, sizes_of_whole = ({part.object: part.slab_bytes for part in each.parts} for each in (side, whole))
-            # /sys/kernel/security/lsm is not in it, so that what security modules hang on a socket is not known.
+            # The report lacks /sys/kernel/security/lsm, so the LSM socket blob is unknown.
             assert sizes == {name: size for name, size in sizes_of_whole.items() if name in sizes}
             assert set(sizes_of_whole) - set(sizes) <= {"LSM socket blob"} | set(side.missing)
     assert found.sockets == expected.sockets
@@ -64,7 +64,7 @@ def test_the_cost_of_a_connection_is_that_of_the_machine_itself(kernel: str, for
     ]
 
 
-def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> None:
+def test_values_are_taken_from_outputs_where_files_are_missing(form: str, tmp_path: Path) -> None:
     found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     sysctls, limits, topology = found.sysctls.value, found.socket_limits.value, found.topology.value
     assert sysctls is not None
@@ -79,7 +79,7 @@ def test_what_only_outputs_hold_is_found_there(form: str, tmp_path: Path) -> Non
     assert not found.live
 
 
-def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_path: Path) -> None:
+def test_nodes_are_taken_from_lscpu_without_their_folders(tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     subprocess.run(["rm", "-r", str(root / "sys")], check=True)
     topology = take_snapshot(open_packed(root)).topology.value
@@ -94,14 +94,14 @@ def test_nodes_are_known_from_lscpu_where_the_folders_of_nodes_are_not_kept(tmp_
 
 @pytest.mark.parametrize("options", ["-lt", "-la", "-alZ", "-l --time-style=long-iso", "-l --time-style=full-iso"])
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_links_are_read_from_what_ls_prints_in_every_form_that_sos_asks_for(kernel: str, options: str) -> None:
+def test_links_are_parsed_from_ls_with_every_option_that_sos_uses(kernel: str, options: str) -> None:
     slab = tree(kernel, "base") / "sys/kernel/slab"
     assert entries_in_ls(listing(slab, *options.split())) == {
         path.name: str(path.readlink()) if path.is_symlink() else None for path in slab.iterdir()
     }
 
 
-def test_what_the_report_does_not_hold_is_missing_and_says_so(form: str, tmp_path: Path) -> None:
+def test_a_reading_that_the_report_lacks_is_missing_with_a_reason(form: str, tmp_path: Path) -> None:
     found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
     for name in ("slab_counts", "slab_sizes", "security_modules"):
         reading = getattr(found, name)
@@ -110,7 +110,7 @@ def test_what_the_report_does_not_hold_is_missing_and_says_so(form: str, tmp_pat
 
 
 @pytest.mark.parametrize("path", ["proc/slabinfo", "proc/net/sockstat", "proc/zoneinfo"])
-def test_a_file_that_is_not_in_it_leaves_its_figures_open(path: str, tmp_path: Path) -> None:
+def test_figures_of_a_file_that_the_report_lacks_are_unknown(path: str, tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     (root / path).unlink()
     found = figures(root)
@@ -125,7 +125,7 @@ def test_a_file_that_is_not_in_it_leaves_its_figures_open(path: str, tmp_path: P
         assert {zone.low_pages for node in found.nodes for zone in node.zones} <= {None}
 
 
-def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
+def test_the_output_of_a_failed_command_is_ignored(tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     (root / "sos_commands/kernel/uname_-a").write_text("sh: 1: uname: not found\n")
     (root / "sos_commands/kernel/sysctl_-a").write_text("")
@@ -133,12 +133,12 @@ def test_an_output_that_failed_tells_nothing(tmp_path: Path) -> None:
     (root / "sos_commands/date/date").write_text("Sun Nov 22 14:04:31 CET 2026\n")
     (root / "proc/version").unlink()
     found = take_snapshot(open_packed(root))
-    assert found.taken_at_unix_s is None, "a name of a time zone is no offset"
+    assert found.taken_at_unix_s is None, "the name of a time zone is ambiguous"
     sysctls = found.sysctls.value
     assert sysctls is None or (sysctls.host_name, sysctls.kernel_release, sysctls.tcp_mem) == (None, None, None)
 
 
-def test_files_of_the_kernel_go_before_outputs(tmp_path: Path) -> None:
+def test_kernel_files_take_precedence_over_outputs(tmp_path: Path) -> None:
     root = sosreport_of("6.1-4n", "established", tmp_path, sysctl_files=True)
     (root / "sos_commands/kernel/sysctl_-a").write_text("net.ipv4.tcp_mem = 1 2 3\n")
     sysctls = take_snapshot(open_packed(root)).sysctls.value
@@ -148,7 +148,7 @@ def test_files_of_the_kernel_go_before_outputs(tmp_path: Path) -> None:
     assert sysctls.tcp_mem == expected.tcp_mem
 
 
-def test_values_are_those_of_their_own_lines() -> None:
+def test_values_are_taken_from_exactly_matching_lines() -> None:
     sysctl = "net.ipv4.tcp_mem = 88\t117\t176\nnet.ipv4.tcp_mem_other = 1\nxnet.ipv4.tcp_mem = 2\n"
     assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_mem") == "88\t117\t176"
     assert sysctl_value(sysctl, "proc/sys/net/ipv4/tcp_me") is None
@@ -157,7 +157,7 @@ def test_values_are_those_of_their_own_lines() -> None:
     assert [cpus_in_lscpu(lscpu, node.format(number)) for number in (1, 11, 2, 3)] == ["2,3", "7", "", None]
 
 
-def test_the_reports_of_the_command_take_one(form: str, tmp_path: Path) -> None:
+def test_the_json_report_reads_one(form: str, tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path, form)
     ran = subprocess.run(
         [sys.executable, "-m", "tcptop", "--json", "--root", str(root)], capture_output=True, text=True, check=True

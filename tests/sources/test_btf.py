@@ -1,4 +1,4 @@
-"""/sys/kernel/btf/vmlinux: the sizes of the running kernel's structs, readable by anyone."""
+"""/sys/kernel/btf/vmlinux: the layouts of the running kernel's structs, in built files and in this machine's."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ def test_a_struct_with_its_members_in_either_byte_order(order: str) -> None:
     ]
 
 
-def test_a_struct_that_the_kernel_lacks_is_not_there() -> None:
+def test_a_struct_that_the_kernel_lacks_is_absent() -> None:
     assert set(parsed(blob(), "tcp_sock", "sk_buff").structs) == {"tcp_sock"}
 
 
-def test_a_name_that_only_ends_like_a_wanted_one_is_another() -> None:
+def test_a_name_that_only_ends_in_a_wanted_one_is_not_taken_for_it() -> None:
     assert parsed(blob(struct_name=b"mptcp_tcp_sock"), "tcp_sock").structs == {}
 
 
-def test_a_file_cut_at_every_byte_is_refused_with_a_reason() -> None:
+def test_a_file_cut_at_any_byte_is_refused_with_a_reason() -> None:
     data = blob()
     for end in range(len(data)):
         value, damage = parse(data[:end], ["tcp_sock"])
@@ -75,21 +75,21 @@ def test_a_file_cut_at_every_byte_is_refused_with_a_reason() -> None:
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data, ["tcp_sock"])
     parse(blob()[:24] + data, ["tcp_sock"])
 
 
 @given(st.integers(0, len(blob()) - 1), st.integers(0, 255))
 @settings(deadline=None)
-def test_no_changed_byte_makes_it_raise(at: int, byte: int) -> None:
+def test_a_changed_byte_never_raises(at: int, byte: int) -> None:
     data = bytearray(blob())
     data[at] = byte
     parse(bytes(data), ["tcp_sock"])
 
 
 class Types:
-    """A BTF file, type by type; each gives its number."""
+    """Builds a BTF file type by type; adding a type returns its ID."""
 
     def __init__(self) -> None:
         self.names = b"\0"
@@ -123,7 +123,7 @@ def field(bits: int, first_bit: int) -> int:
 
 
 def nested() -> bytes:
-    """Structs, unions and arrays in each other, as tcp_sock has them."""
+    """Nested structs, unions and arrays, as in tcp_sock."""
     types = Types()
     number = types.add(INT, "int", 4, 32)
     pair = types.group(STRUCT, "pair", 8, ("x", number, 0), ("y", number, 32))
@@ -154,7 +154,7 @@ def nested() -> bytes:
     return types.file()
 
 
-def test_members_of_embedded_structs_have_dotted_names_and_offsets_from_the_whole() -> None:
+def test_members_of_embedded_structs_have_dotted_names_and_outer_offsets() -> None:
     layout = parsed(nested(), "tcp_sock").structs["tcp_sock"]
     assert [(each.name, each.offset_bytes, each.size_bytes, each.bits) for each in layout.members] == [
         ("inet_conn.sure.x", 0, 4, None),
@@ -176,7 +176,7 @@ def test_members_of_embedded_structs_have_dotted_names_and_offsets_from_the_whol
     assert (tail_padding_bytes(layout), holes(layout)) == (22, ())
 
 
-def test_structs_that_hold_themselves_or_others_without_end_are_refused() -> None:
+def test_a_cycle_of_structs_is_refused() -> None:
     types = Types()
     types.group(STRUCT, "tcp_sock", 8, ("again", 1, 0))
     assert parse(types.file(), ["tcp_sock"])[0] is None
@@ -190,7 +190,7 @@ def test_structs_that_hold_themselves_or_others_without_end_are_refused() -> Non
     assert damage is not None
 
 
-def test_a_qualifier_that_leads_to_itself_is_refused() -> None:
+def test_a_cycle_of_qualifiers_is_refused() -> None:
     types = Types()
     loop = types.add(CONST, "", 1)
     types.group(STRUCT, "tcp_sock", 8, ("a", loop, 0))
@@ -205,7 +205,7 @@ def this_kernels() -> Btf:
     return parsed(data, *BTF_STRUCTS)
 
 
-def test_this_kernels_own_structs_have_the_sizes_that_its_protocols_file_tells() -> None:
+def test_this_kernels_structs_have_the_sizes_in_its_protocols_file() -> None:
     structs = this_kernels().structs
     lines = [line.split() for line in Path("/proc/net/protocols").read_text().splitlines()]
     sizes = {fields[0]: int(fields[1]) for fields in lines if fields[0] in ("TCP", "TCPv6")}
@@ -214,7 +214,7 @@ def test_this_kernels_own_structs_have_the_sizes_that_its_protocols_file_tells()
     assert sizes.get("TCPv6", structs["tcp6_sock"].size_bytes) == structs["tcp6_sock"].size_bytes
 
 
-def test_this_kernels_own_structs_add_up_and_keep_their_order() -> None:
+def test_members_of_this_kernels_structs_fit_and_are_in_order() -> None:
     for name, layout in this_kernels().structs.items():
         assert all(first.offset_bytes <= second.offset_bytes for first, second in pairwise(layout.members)), name
         assert all(each.offset_bytes + each.size_bytes <= layout.size_bytes for each in layout.members), name
@@ -225,22 +225,22 @@ def test_this_kernels_own_structs_add_up_and_keep_their_order() -> None:
         assert plain + wasted <= layout.size_bytes, name
 
 
-def test_this_kernels_socket_lock_is_one_member_deep_in_its_tcp_sock() -> None:
+def test_the_socket_lock_in_this_kernels_tcp_sock_is_one_member() -> None:
     names = {each.name for each in this_kernels().structs["tcp_sock"].members}
     assert "inet_conn.icsk_inet.sk.sk_lock" in names
 
 
-def test_every_module_that_hangs_something_on_a_socket_has_a_struct() -> None:
+def test_every_module_with_a_socket_blob_has_a_struct() -> None:
     assert LSM_SOCKET_BLOB_STRUCTS.keys() == LSM_SOCKET_BLOB_BYTES.keys()
     assert set(BTF_STRUCTS) >= set(LSM_SOCKET_BLOB_STRUCTS.values())
 
 
-def said(value: object, state: Any = "ok") -> Reading[Any]:  # noqa: ANN401 (the states are strings)
+def reading_of(value: object, state: Any = "ok") -> Reading[Any]:  # noqa: ANN401 (the states are strings)
     return Reading(state, value, None, None, 1, None, None, None)
 
 
-ROWS = said(Slabinfo(rows=()))
-REFUSED = said(None, "refused")
+ROWS = reading_of(Slabinfo(rows=()))
+REFUSED = reading_of(None, "refused")
 
 
 @pytest.mark.parametrize(
@@ -249,16 +249,14 @@ REFUSED = said(None, "refused")
         ({}, False),
         ({"slabinfo": NOT_READ}, True),
         ({"slabinfo": REFUSED}, True),
-        ({"slabinfo": said(None, "late")}, False),
+        ({"slabinfo": reading_of(None, "late")}, False),
         ({"slabinfo": ROWS}, False),
-        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("lockdown", "bpf")))}, False),
-        ({"slabinfo": ROWS, "security_modules": said(None, "missing")}, False),
-        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("capability", "selinux")))}, True),
-        ({"slabinfo": ROWS, "security_modules": said(SecurityModules(("apparmor",)))}, True),
+        ({"slabinfo": ROWS, "security_modules": reading_of(SecurityModules(("lockdown", "bpf")))}, False),
+        ({"slabinfo": ROWS, "security_modules": reading_of(None, "missing")}, False),
+        ({"slabinfo": ROWS, "security_modules": reading_of(SecurityModules(("capability", "selinux")))}, True),
+        ({"slabinfo": ROWS, "security_modules": reading_of(SecurityModules(("apparmor",)))}, True),
     ],
 )
-def test_it_is_needed_without_slabinfo_or_for_what_hangs_on_a_socket(
-    others: Mapping[str, Reading[Any]], needed: bool
-) -> None:
+def test_it_is_needed_without_slabinfo_or_for_a_socket_blob(others: Mapping[str, Reading[Any]], needed: bool) -> None:
     reason = BtfSource(BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS).not_needed_reason(others)
     assert (reason is None) is needed

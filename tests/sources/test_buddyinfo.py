@@ -1,4 +1,4 @@
-"""/proc/buddyinfo: every zone and number of every recording; any number of orders; torn, cut and odd lines."""
+"""/proc/buddyinfo: every zone and number of every recording; any number of orders; cut and malformed lines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DMA32_AREA = FreeArea(0, "DMA32", (2, 2, 2, 2, 1, 1, 2, 2, 2, 2, 338))
 
 
 def lines_of(file: str) -> list[FreeArea]:
-    """The same file by the tests' own few lines."""
+    """The same file, parsed by this test's own code."""
     found = []
     for line in file.splitlines():
         match = re.fullmatch(r"Node (\d+), zone +(\w+) ((?: *\d+)+) ", line)
@@ -29,14 +29,14 @@ def lines_of(file: str) -> list[FreeArea]:
 
 
 @each_recording
-def test_every_zone_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str, phase: str) -> None:
+def test_every_zone_of_a_recording_equals_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).buddyinfo
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
     assert list(reading.value.areas) == lines_of(text(kernel, phase, "proc/buddyinfo"))
 
 
-def test_zones_read_off_by_eye() -> None:
+def test_zones_read_by_hand() -> None:
     value = snapshot("6.1-4n", "established").buddyinfo.value
     assert value is not None
     assert [(area.node, area.zone) for area in value.areas] == [
@@ -51,28 +51,28 @@ def test_zones_read_off_by_eye() -> None:
 
 
 @pytest.mark.parametrize(("kernel", "orders"), [("6.1-4n", 11), ("6.12-arm64-16k-4n", 12)])
-def test_there_are_as_many_orders_as_the_kernel_prints(kernel: str, orders: int) -> None:
+def test_the_number_of_orders_is_the_one_printed(kernel: str, orders: int) -> None:
     value = snapshot(kernel, "base").buddyinfo.value
     assert value is not None
     assert {len(area.blocks) for area in value.areas} == {orders}
 
 
 @pytest.mark.parametrize("orders", [1, 9, 14, 30])
-def test_any_number_of_orders_is_taken(orders: int) -> None:
+def test_any_number_of_orders_is_accepted(orders: int) -> None:
     value, damage = parse("Node 7, zone   Normal " + "".join(f"{k:6d} " for k in range(orders)) + "\n")
     assert damage is None
     assert value is not None
     assert value.areas == (FreeArea(7, "Normal", tuple(range(orders))),)
 
 
-def test_a_line_without_its_trailing_blank_is_as_good() -> None:
+def test_a_line_without_its_trailing_blank_is_complete() -> None:
     value, damage = parse(NORMAL.rstrip() + "\n")
     assert damage is None
     assert value is not None
     assert value.areas == (NORMAL_AREA,)
 
 
-def test_a_line_cut_on_the_right_is_left_out_and_said() -> None:
+def test_a_line_cut_on_the_right_is_skipped_and_reported() -> None:
     value, damage = parse(NORMAL + "Node 1, zone   Normal   1137    789   1850    76\n" + DMA32)
     assert value is not None
     assert value.areas == (NORMAL_AREA, DMA32_AREA)
@@ -91,7 +91,7 @@ def test_a_line_cut_on_the_right_is_left_out_and_said() -> None:
         "Node 0, zone   Normal  1  2  3  many  5  6  7  8  9  10  11 \n",
     ],
 )
-def test_a_line_of_another_form_costs_only_itself(odd: str) -> None:
+def test_only_a_malformed_line_is_skipped(odd: str) -> None:
     value, damage = parse(NORMAL + odd + DMA32)
     assert value is not None
     assert value.areas == (NORMAL_AREA, DMA32_AREA)
@@ -99,21 +99,21 @@ def test_a_line_of_another_form_costs_only_itself(odd: str) -> None:
     assert damage.state == "strange"
 
 
-def test_a_file_of_another_kind_gives_a_reason_and_nothing_else() -> None:
+def test_another_kind_of_file_gives_a_reason_and_no_value() -> None:
     value, damage = parse("cpu  1 2 3\n")
     assert value is None
     assert damage is not None
     assert damage.state == "strange"
 
 
-def test_a_zone_name_comes_out_printable() -> None:
+def test_a_zone_name_is_made_printable() -> None:
     value, _ = parse(NORMAL.replace("Normal", "No\x1b[2Jal"))
     assert value is not None
     assert value.areas[0].zone == "No\\x1b[2Jal"
 
 
 @pytest.mark.parametrize("kernel", ["6.1-4n", "6.12-arm64-16k-4n"])
-def test_a_file_cut_at_every_byte_gives_no_zone_that_the_whole_file_lacks(kernel: str) -> None:
+def test_a_file_cut_at_any_byte_gives_only_zones_of_the_whole_file(kernel: str) -> None:
     whole = text(kernel, "established", "proc/buddyinfo")
     areas = lines_of(whole)
     for end, beginning in cuts(whole):
@@ -127,13 +127,13 @@ def test_a_file_cut_at_every_byte_gives_no_zone_that_the_whole_file_lacks(kernel
 
 @given(st.binary(max_size=400))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.lists(st.sampled_from([*NORMAL.split(), "-1", "Node", "zone", "\n", "0x1", "٣", "99999999999999999999999"])))
 @settings(deadline=None)
-def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[str]) -> None:
+def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     if value is not None:
         assert all(count >= 0 for area in value.areas for count in area.blocks)
@@ -154,8 +154,8 @@ def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[
     )
 )
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(zones: list[tuple[int, str, list[int]]]) -> None:
-    """By the format of mm/vmstat.c, frag_show_print."""
+def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, str, list[int]]]) -> None:
+    """In the format of mm/vmstat.c, frag_show_print."""
     printed = "".join(
         f"Node {node}, zone {name:>8} " + "".join(f"{blocks:6} " for blocks in counts) + "\n"
         for node, name, counts in zones

@@ -1,4 +1,4 @@
-"""What holds for every source alike: a file that cannot be read has a reason, and costs nothing else."""
+"""Rules for all sources: an unreadable file has a reason, and affects no other source."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ FILES = {
 SOURCES = sorted(READING_NAMES)
 IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
 BY_NEED = {"btf"}
-"""Read only where slabinfo cannot be, or where a security module hangs something on a socket."""
+"""Read only if slabinfo cannot be, or if a security module keeps data for each socket."""
 NEVER_RECORDED = {"memory_cgroups"}
 NOT_IN_6_18 = {"snmp", "socket_limits"}
 
@@ -60,18 +60,18 @@ def readings(seen: Snapshot) -> dict[str, Reading[Any]]:
 
 
 def recorded_readings(kernel: str, seen: Snapshot) -> dict[str, Reading[Any]]:
-    """Those whose files the recording has."""
+    """The readings whose files are in the recording."""
     lacking = NEVER_RECORDED | (NOT_IN_6_18 if kernel == "6.18-1n" else set())
     return {name: each for name, each in readings(seen).items() if name not in lacking}
 
 
-def test_every_recording_is_listed_and_every_one_listed_is_there() -> None:
+def test_the_list_of_recordings_equals_the_folders() -> None:
     there = {(path.parent.name, path.name) for path in FOLDER.glob("*/*") if path.is_dir()}
     assert there == set(ALL)
     assert len(there) == sum(map(len, RECORDINGS.values()))
 
 
-def test_no_file_of_a_recording_is_executable_linked_or_leads_out_of_it() -> None:
+def test_no_recording_has_a_hard_link_or_a_link_outside() -> None:
     for path in FOLDER.rglob("*"):
         if path.is_symlink():
             assert path.resolve().is_relative_to(FOLDER), path
@@ -87,7 +87,7 @@ def contents(root: Path) -> dict[str, bytes | str]:
 
 
 @pytest.mark.parametrize(("kernel", "phase"), [("6.1-4n", "established"), ("6.18-1n", "base"), ("5.10-4n", "timewait")])
-def test_trimming_keeps_all_that_is_read_and_drops_the_rest(kernel: str, phase: str, tmp_path: Path) -> None:
+def test_trimming_keeps_exactly_the_files_that_are_read(kernel: str, phase: str, tmp_path: Path) -> None:
     root = copy_recording(kernel, phase, tmp_path)
     expected = contents(root)
     write_tree(root, {"proc/kallsyms": "x", "sys/kernel/slab/TCP/ctor": "x", "sys/kernel/slab/other/slabs": "1\n"})
@@ -95,7 +95,7 @@ def test_trimming_keeps_all_that_is_read_and_drops_the_rest(kernel: str, phase: 
     assert contents(tmp_path / "trimmed") == expected
 
 
-def test_every_set_is_described() -> None:
+def test_every_kernels_recordings_are_described() -> None:
     readme = (FOLDER / "README.md").read_text()
     for kernel in RECORDINGS:
         assert f"| `{kernel}` |" in readme
@@ -114,7 +114,7 @@ def test_all_sources_of_all_recordings_are_read_in_full() -> None:
 @pytest.mark.parametrize(
     ("damage", "state"), [("absent", "missing"), ("empty", "empty"), ("zeroes", "empty"), ("a folder", "failed")]
 )
-def test_a_file_that_cannot_be_read_has_a_reason_and_costs_nothing_else(
+def test_an_unreadable_file_has_a_reason_and_affects_no_other_source(
     name: str, damage: str, state: str, tmp_path: Path
 ) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
@@ -136,7 +136,7 @@ def test_a_file_that_cannot_be_read_has_a_reason_and_costs_nothing_else(
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"security_modules"}))
-def test_a_file_that_only_root_may_read_says_which_and_how_to_open_it(name: str) -> None:
+def test_a_refused_file_has_a_reason_that_names_it_and_root(name: str) -> None:
     source = next(source for source in kernel_sources() if source.name == name)
     reading = run_sync(source.read(MemoryHost({FILES[name]: PermissionError(13, "Permission denied")})))
     assert (reading.state, reading.value) == ("refused", None)
@@ -146,7 +146,7 @@ def test_a_file_that_only_root_may_read_says_which_and_how_to_open_it(name: str)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_error_of_the_kernel_is_passed_on_in_printable_words(name: str) -> None:
+def test_the_text_of_a_kernel_error_is_made_printable(name: str) -> None:
     source = next(source for source in kernel_sources() if source.name == name)
     reading = run_sync(source.read(MemoryHost({FILES[name]: OSError(5, "Input/output error \x1b[1m")})))
     assert (reading.state, reading.value) == ("failed", None)
@@ -155,7 +155,7 @@ def test_an_error_of_the_kernel_is_passed_on_in_printable_words(name: str) -> No
     assert reading.reason.isprintable()
 
 
-def test_a_tree_with_nothing_in_it_has_a_reason_for_every_source_and_both_reports(tmp_path: Path) -> None:
+def test_an_empty_tree_has_a_reason_for_every_source_and_both_reports(tmp_path: Path) -> None:
     seen = snapshot_of(write_tree(tmp_path, {}))
     for name, reading in readings(seen).items():
         assert (reading.state, reading.value) == ("missing", None), name
@@ -180,7 +180,7 @@ def test_every_damaged_file_of_a_tree_is_named_in_both_reports(tmp_path: Path) -
 
 
 def unnamed_paths(host: Host) -> dict[str, set[str]]:
-    """The paths that sources ask the host for although no pattern of theirs matches, by source."""
+    """The paths that each source asks the host for and that none of its patterns matches."""
     unnamed: dict[str, set[str]] = {}
     for source in kernel_sources():
         recording, wanted = RecordingHost(host), WantedPaths(source.paths)
@@ -194,10 +194,10 @@ def unnamed_paths(host: Host) -> dict[str, set[str]]:
     return unnamed
 
 
-def test_a_source_asks_for_no_path_that_its_patterns_do_not_match() -> None:
-    """Else a recording of a tree has it, and an archive of the same tree does not."""
+def test_a_source_asks_only_for_paths_that_its_patterns_match() -> None:
+    """An archive keeps only matching paths, so it would differ from the tree that it was made of."""
     roots = [FolderHost(str(tree(kernel, phase))) for kernel, phase in ALL]
-    # Where nothing exists, every source asks for whatever it falls back on.
+    # Where no file exists, every source also asks for its fallbacks.
     hosts: list[Host] = [*roots, MemoryHost()]
     try:
         for host in hosts:
@@ -208,19 +208,19 @@ def test_a_source_asks_for_no_path_that_its_patterns_do_not_match() -> None:
 
 
 class SlowHost(FolderHost):
-    """A host whose kernel takes its time over every file."""
+    """A host on which every read takes 20 ms."""
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """As the folder, but every read took 20 ms."""
+        """As FolderHost, with `took_us` of 20 ms."""
         return [file._replace(took_us=20_000) for file in await super().read(paths)]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """As the folder, but it took 20 ms."""
+        """As FolderHost, with `took_us` of 20 ms."""
         return (await super().list_folder(path))._replace(took_us=20_000)
 
 
-def test_a_report_from_a_slow_host_still_holds_every_source() -> None:
-    """One look must not leave a source out because those before it used up the time of a second."""
+def test_a_report_from_a_slow_host_has_every_source() -> None:
+    """A single sample reads every source, even if the first ones use up the budget of a second."""
     seen = take_snapshot(SlowHost(str(tree("6.1-4n", "established"))))
     states = {name: reading.state for name, reading in recorded_readings("6.1-4n", seen).items()}
     assert states == dict.fromkeys(states, "ok")
@@ -252,7 +252,7 @@ PIECES = st.sampled_from(
 
 @given(st.fixed_dictionaries({path: st.lists(PIECES, max_size=8).map(b"".join) for path in FILES.values()}))
 @settings(deadline=None)
-def test_whatever_the_files_hold_there_is_a_ledger_and_both_reports(files: dict[str, bytes]) -> None:
+def test_arbitrary_files_give_a_ledger_and_both_reports(files: dict[str, bytes]) -> None:
     ledger = account(take_snapshot(MemoryHost(dict(files))))
     report = as_text(ledger)
     assert report.isascii()

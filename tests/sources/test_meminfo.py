@@ -1,4 +1,4 @@
-"""/proc/meminfo: three amounts, in bytes; those that are not there are unknown."""
+"""/proc/meminfo: three amounts in bytes; missing ones are unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tcptop.sources.meminfo import parse
 
 
 @each_recording
-def test_the_amounts_of_a_recording_come_out_as_they_stand_in_the_file(kernel: str, phase: str) -> None:
+def test_the_amounts_of_a_recording_equal_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).meminfo
     assert (reading.state, reading.reason) == ("ok", None)
     file = text(kernel, phase, "proc/meminfo")
@@ -25,27 +25,27 @@ def test_the_amounts_of_a_recording_come_out_as_they_stand_in_the_file(kernel: s
     assert reading.value == Meminfo(*amounts)
 
 
-def test_amounts_read_off_by_eye() -> None:
+def test_amounts_read_by_hand() -> None:
     assert snapshot("6.1-4n", "established").meminfo.value == Meminfo(6077648 << 10, 5672612 << 10, 88520 << 10)
 
 
-def test_what_a_kernel_does_not_say_is_unknown_and_not_zero() -> None:
+def test_a_missing_amount_is_unknown_and_not_zero() -> None:
     assert parse("MemTotal:       16 kB\n") == (Meminfo(16384, None, None), None)
 
 
-def test_amounts_of_another_form_are_unknown() -> None:
+def test_malformed_amounts_are_unknown() -> None:
     value, _ = parse("MemTotal: 16 kB\nMemAvailable: -5 kB\nSlab: 7 MB\n")
     assert value == Meminfo(16384, None, None)
 
 
-def test_a_file_of_another_kind_gives_a_reason() -> None:
+def test_another_kind_of_file_gives_a_reason() -> None:
     value, damage = parse("hello\n")
     assert value is None
     assert damage is not None
     assert damage.state == "strange"
 
 
-def test_a_file_cut_at_every_byte_gives_no_amount_that_the_whole_file_lacks() -> None:
+def test_a_file_cut_at_any_byte_gives_only_amounts_of_the_whole_file() -> None:
     whole = text("6.18-1n", "established", "proc/meminfo")
     expected = parse(whole)[0]
     for end, beginning in cuts(whole):
@@ -59,7 +59,7 @@ def test_a_file_cut_at_every_byte_gives_no_amount_that_the_whole_file_lacks() ->
 
 @given(st.text(max_size=300))
 @settings(deadline=None)
-def test_no_text_makes_it_raise_or_gives_a_negative_amount(file: str) -> None:
+def test_arbitrary_text_never_raises_or_gives_a_negative_amount(file: str) -> None:
     for whole in (file, f"MemTotal:{file} kB\n"):
         value, _ = parse(whole)
         for name in Meminfo._fields:
@@ -71,8 +71,8 @@ AMOUNT = st.integers(0, 2**50)
 
 @given(AMOUNT, AMOUNT, AMOUNT)
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(total: int, available: int, slab: int) -> None:
-    """By the format of fs/proc/meminfo.c, show_val_kb."""
+def test_the_kernels_format_is_parsed_back(total: int, available: int, slab: int) -> None:
+    """In the format of fs/proc/meminfo.c, show_val_kb."""
     printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"
     printed += f"Slab:           {slab:8} kB\nHugePages_Total:       0\n"
     assert parse(printed) == (Meminfo(total << 10, available << 10, slab << 10), None)

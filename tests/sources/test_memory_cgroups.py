@@ -1,4 +1,4 @@
-"""Whether memory cgroups charge kernel memory, by cgroup v1, by cgroup2, and by what the kernel was started with."""
+"""Whether memory cgroups charge kernel memory, by cgroup v1, cgroup2 and kernel parameters."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ALL_CONTROLLERS = b"cpuset cpu io memory hugetlb pids rdma\n"
 
 
 class CountedHost(MemoryHost):
-    """A host that tells what it was asked for."""
+    """A host that records the paths it was asked for."""
 
     def __init__(self, files: Mapping[str, bytes | OSError]) -> None:
         super().__init__(files)
@@ -62,14 +62,14 @@ ROOT = {CONTROLLERS: ALL_CONTROLLERS, SUBTREE_CONTROL: b"cpuset cpu pids\n"}
         ({CGROUPS: v1(0, 40, 1), **ROOT}, False),
         (ROOT, False),
         ({**ROOT, SUBTREE_CONTROL: b""}, False),
-        # The controller of I/O depends on that of memory.
+        # The io controller depends on the memory controller.
         ({**ROOT, SUBTREE_CONTROL: b"io\n"}, True),
-        # Both hierarchies: memory is v1's, and the I/O controller of cgroup2 brings none.
+        # Both hierarchies: memory is in v1, so the io controller of cgroup2 implies nothing.
         ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 1, 1)}, False),
         ({CONTROLLERS: b"io\n", SUBTREE_CONTROL: b"io\n", CGROUPS: v1(4, 3, 1)}, True),
-        # A container's view: its own cgroup, which is not the root.
+        # In a container: its own cgroup, which is not the root.
         ({**ROOT, TYPE: b"domain\n", MEMORY_MAX: b"max\n"}, True),
-        # A kernel without any memory controller.
+        # A kernel without a memory controller.
         ({CONTROLLERS: b"cpu pids\n", SUBTREE_CONTROL: b"\n", CGROUPS: HEAD}, False),
         ({CGROUPS: v1(4, 15, 1), COMMAND_LINE: b"quiet cgroup.memory=nosocket,nokmem ro\n"}, False),
         ({**ROOT, SUBTREE_CONTROL: b"memory\n", COMMAND_LINE: b"cgroup_disable=io,memory\n"}, False),
@@ -86,36 +86,36 @@ def test_whether_kernel_memory_is_charged(files: dict[str, bytes | OSError], cha
     [
         {},
         {CGROUPS: HEAD},
-        # cgroup2 is not mounted where it is looked for.
+        # cgroup2 is not mounted at /sys/fs/cgroup.
         {CGROUPS: v1(0, 40, 1)},
-        # A container without a memory limit of its own: other cgroups may have one.
+        # A container without its own memory limit: other cgroups may have one.
         {**ROOT, TYPE: b"domain\n"},
         {**ROOT, TYPE: b"domain\n", CGROUPS: v1(0, 40, 1)},
         {SUBTREE_CONTROL: b"", CONTROLLERS: b"", MEMORY_MAX: b"", CGROUPS: b""},
         {**ROOT, TYPE: PermissionError(13, "Permission denied")},
     ],
 )
-def test_where_nothing_tells_it_is_missing_and_said(files: dict[str, bytes | OSError]) -> None:
+def test_if_no_file_decides_the_reading_is_missing_with_a_reason(files: dict[str, bytes | OSError]) -> None:
     reading = cgroups(files)
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason is not None
     assert "/proc/cgroups" in reading.reason
 
 
-def test_a_refused_file_says_so() -> None:
+def test_a_refused_file_gives_a_refused_reading() -> None:
     reading = cgroups({CGROUPS: PermissionError(13, "Permission denied")})
     assert (reading.state, reading.value) == ("refused", None)
 
 
 @pytest.mark.parametrize("line", [b"memory\n", b"memory 4 15\n", b"memory 4 -1 1\n", b"memory 4 15 1 1\n"])
-def test_a_line_of_another_form_is_unknown_and_said(line: bytes) -> None:
+def test_a_malformed_line_is_unknown_and_reported(line: bytes) -> None:
     reading = cgroups({CGROUPS: HEAD + line})
     assert (reading.state, reading.value) == ("strange", None)
     assert reading.reason is not None
 
 
-def test_proc_cgroups_is_left_alone_where_cgroup2_tells() -> None:
-    """Newer kernels log it when somebody reads that on a machine without cgroup v1."""
+def test_proc_cgroups_is_not_read_where_cgroup2_decides() -> None:
+    """Newer kernels without cgroup v1 log a warning when it is read."""
     for files, asked in ((ROOT, False), ({CGROUPS: v1(4, 15, 1)}, True)):
         host = CountedHost(files)
         run_sync(MemoryCgroupsSource().read(host))
@@ -123,7 +123,7 @@ def test_proc_cgroups_is_left_alone_where_cgroup2_tells() -> None:
 
 
 def test_this_machine_agrees_with_its_own_cgroups() -> None:
-    """As far as cgroup v1 shows it: there, each folder below the root is a memory cgroup."""
+    """Checked where cgroup v1 is mounted: each folder below its root is a memory cgroup."""
     folder = Path("/sys/fs/cgroup/memory")
     if not (folder / "memory.usage_in_bytes").exists():
         pytest.skip("no memory controller of cgroup v1 is mounted here")
@@ -148,7 +148,7 @@ def test_this_machine_agrees_with_its_own_cgroups() -> None:
     )
 )
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(files: dict[str, bytes]) -> None:
+def test_arbitrary_bytes_never_raise(files: dict[str, bytes]) -> None:
     reading = cgroups({**files, CGROUPS: HEAD + b"memory\t" + files.get(CGROUPS, b"")})
     assert reading.value is not None or reading.reason is not None
     cgroups(dict(files))

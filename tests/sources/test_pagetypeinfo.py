@@ -26,7 +26,7 @@ BLOCKS_VALUE = Pageblocks(
 
 
 def tables_of(file: str) -> tuple[list[TypedFreeArea], list[Pageblocks]]:
-    """The same file by the tests' own few lines; it must be whole."""
+    """The same complete file, parsed by this test's own code."""
     areas: list[TypedFreeArea] = []
     blocks: list[Pageblocks] = []
     types: list[str] = []
@@ -51,7 +51,7 @@ def parsed(file: str) -> Pagetypeinfo:
 
 
 @each_recording
-def test_both_tables_of_a_recording_come_out_as_they_stand_in_the_file(kernel: str, phase: str) -> None:
+def test_both_tables_of_a_recording_equal_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).pagetypeinfo
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
@@ -63,14 +63,14 @@ def test_both_tables_of_a_recording_come_out_as_they_stand_in_the_file(kernel: s
 
 
 @pytest.mark.parametrize(("kernel", "order"), [("6.1-4n", 9), ("6.12-arm64-16k-4n", 11)])
-def test_the_order_of_a_pageblock_is_the_one_printed(kernel: str, order: int) -> None:
+def test_the_pageblock_order_is_the_one_printed(kernel: str, order: int) -> None:
     value = snapshot(kernel, "base").pagetypeinfo.value
     assert value is not None
     assert value.pageblock_order == order
 
 
-def test_types_are_those_that_the_file_names_in_its_own_order() -> None:
-    """3.10 has Reserve, and Reclaimable before Movable."""
+def test_types_are_those_of_the_file_in_its_order() -> None:
+    """Linux 3.10 has the type Reserve, and Reclaimable precedes Movable."""
     titles = "Free pages count per migrate type at order       0      1 \n"
     row = "Node    0, zone      DMA, type {:>12} {:6} {:6} \n"
     names = ("Unmovable", "Reclaimable", "Movable", "Reserve", "CMA", "Mirror")
@@ -87,7 +87,7 @@ def test_types_are_those_that_the_file_names_in_its_own_order() -> None:
     assert value.pageblocks == (Pageblocks(0, "DMA", {name: k + 1 for k, name in enumerate(names)}),)
 
 
-def test_a_capped_count_is_a_lower_bound_and_named_by_its_order() -> None:
+def test_a_capped_count_is_a_lower_bound_listed_by_order() -> None:
     value = parsed(HEAD + TITLES + UNMOVABLE + CAPPED)
     assert value.areas == (
         UNMOVABLE_AREA,
@@ -104,20 +104,20 @@ def test_each_node_has_tables_of_its_own(kernel: str) -> None:
     assert {each.node for each in value.pageblocks} == nodes
 
 
-def test_a_type_may_be_absent_from_the_free_table_and_counted_in_the_other() -> None:
+def test_a_type_may_be_in_the_pageblock_table_alone() -> None:
     value = parsed(HEAD + TITLES + UNMOVABLE + BLOCKS + BLOCKS_ROW)
     assert value.areas == (UNMOVABLE_AREA,)
     assert value.pageblocks == (BLOCKS_VALUE,)
 
 
-def test_the_table_of_mixed_blocks_is_not_taken_for_that_of_blocks() -> None:
+def test_the_table_of_mixed_blocks_is_ignored() -> None:
     mixed = "\nNumber of mixed blocks     Unmovable      Movable  Reclaimable   HighAtomic      Isolate \n"
     value = parsed(HEAD + TITLES + UNMOVABLE + BLOCKS + BLOCKS_ROW + mixed + BLOCKS_ROW.replace("198", " 77"))
     assert value.pageblocks == (BLOCKS_VALUE,)
 
 
 @pytest.mark.parametrize("kept", [3, 4, 5])
-def test_a_table_that_a_terminal_cut_on_the_right_keeps_its_whole_columns(kept: int) -> None:
+def test_a_table_cut_on_the_right_keeps_its_complete_columns(kept: int) -> None:
     titles, row = TITLES.rstrip(), UNMOVABLE.rstrip()
     wide = titles.replace("      5", "     10")  # cut within a number of two digits
     width = len(wide) - 1 - 7 * (5 - kept)
@@ -129,8 +129,8 @@ def test_a_table_that_a_terminal_cut_on_the_right_keeps_its_whole_columns(kept: 
     assert damage.state == "cut"
 
 
-def test_tables_that_a_terminal_cut_at_any_column_give_no_type_and_no_number_that_is_not_there() -> None:
-    """The names and numbers of pageblocks are as wide as each other, so a cut can leave half of both."""
+def test_tables_cut_at_any_column_give_only_types_and_numbers_of_the_whole() -> None:
+    """Names and numbers of pageblocks have the same column width, so a cut can leave half of both."""
     types = "\nNumber of blocks type     Unmovable      Movable  Reclaimable   HighAtomic      Isolate \n"
     rows = (
         "Node 0, zone    DMA32          198         4149      7654321            0            0 \n"
@@ -163,7 +163,7 @@ def test_tables_that_a_terminal_cut_at_any_column_give_no_type_and_no_number_tha
         "Node    0, zone   Normal, type      Movable <100000 >100000  41019 >100000    648      0 \n",
     ],
 )
-def test_a_row_of_another_form_costs_only_itself(odd: str) -> None:
+def test_only_a_malformed_row_is_skipped(odd: str) -> None:
     value, damage = parse(HEAD + TITLES + odd + UNMOVABLE + BLOCKS + BLOCKS_ROW)
     assert value is not None
     assert value.areas == (UNMOVABLE_AREA,)
@@ -172,26 +172,26 @@ def test_a_row_of_another_form_costs_only_itself(odd: str) -> None:
     assert damage.state in ("strange", "cut")
 
 
-def test_a_row_of_blocks_with_too_few_numbers_is_left_out() -> None:
+def test_a_row_of_pageblocks_with_too_few_numbers_is_skipped() -> None:
     value, damage = parse(HEAD + TITLES + UNMOVABLE + BLOCKS + "Node 0, zone      DMA   1   7 \n" + BLOCKS_ROW)
     assert value is not None
     assert value.pageblocks == (BLOCKS_VALUE,)
     assert damage is not None
 
 
-def test_a_file_of_another_kind_gives_a_reason_and_nothing_else() -> None:
+def test_another_kind_of_file_gives_a_reason_and_no_value() -> None:
     value, damage = parse("Tcp: 1 2 3\n")
     assert value is None
     assert damage is not None
     assert damage.state == "strange"
 
 
-def test_names_come_out_printable() -> None:
+def test_names_are_made_printable() -> None:
     value = parsed(HEAD + TITLES + UNMOVABLE.replace("Unmovable", "Un\x1b[1mable"))
     assert value.areas[0].migrate_type == "Un\\x1b[1mable"
 
 
-def test_a_file_cut_at_every_byte_gives_nothing_that_the_whole_file_lacks() -> None:
+def test_a_file_cut_at_any_byte_gives_only_rows_of_the_whole_file() -> None:
     whole = text("7.3-4n", "established", "proc/pagetypeinfo")
     areas, blocks = tables_of(whole)
     whole = whole[: whole.index("Page block order", 10) + 600]  # one node and the beginning of the next
@@ -208,7 +208,7 @@ def test_a_file_cut_at_every_byte_gives_nothing_that_the_whole_file_lacks() -> N
 
 
 @pytest.mark.parametrize("release", ["3.10.0-1160.el7", "4.19.0-27-amd64", "5.3.18"])
-def test_it_is_off_by_itself_where_the_walk_has_no_cap(release: str) -> None:
+def test_it_is_off_by_default_where_the_walk_has_no_cap(release: str) -> None:
     reason = PagetypeinfoSource().off_reason(release)
     assert reason is not None
     assert release in reason
@@ -225,7 +225,7 @@ def test_it_is_off_on_a_kernel_of_unknown_release() -> None:
 
 @given(st.binary(max_size=400))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
 
@@ -234,7 +234,7 @@ WORDS = [*(TITLES + CAPPED + BLOCKS + BLOCKS_ROW).split(), "\n", TITLES, BLOCKS,
 
 @given(st.lists(st.sampled_from(WORDS), max_size=60))
 @settings(deadline=None)
-def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[str]) -> None:
+def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     if value is not None:
         assert all(count >= 0 for area in value.areas for count in area.blocks)
@@ -247,8 +247,8 @@ TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate")
 
 @given(st.data())
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(data: st.DataObject) -> None:
-    """By the formats of mm/vmstat.c, pagetypeinfo_showfree_print and pagetypeinfo_showblockcount_print."""
+def test_the_kernels_format_is_parsed_back(data: st.DataObject) -> None:
+    """In the formats of mm/vmstat.c, pagetypeinfo_showfree_print and pagetypeinfo_showblockcount_print."""
     orders = data.draw(st.integers(1, 14))
     types = TYPES[: data.draw(st.integers(1, len(TYPES)))]
     nodes = data.draw(st.lists(st.integers(0, 1023), min_size=1, max_size=3, unique=True))

@@ -18,7 +18,7 @@ UDP = "UDP       1344     11       0   NI       0   yes  kernel      y  y  y  n 
 
 
 @each_recording
-def test_every_protocol_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str, phase: str) -> None:
+def test_every_protocol_of_a_recording_equals_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).protocols
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
@@ -35,7 +35,7 @@ def test_every_protocol_of_a_recording_comes_out_as_it_stands_in_the_file(kernel
 @pytest.mark.parametrize(
     ("kernel", "tcp", "tcp6"), [("5.10-4n", 2216, 2376), ("6.1-4n", 2280, 2440), ("6.18-1n", 2304, 2432)]
 )
-def test_sizes_read_off_by_eye(kernel: str, tcp: int, tcp6: int) -> None:
+def test_sizes_read_by_hand(kernel: str, tcp: int, tcp6: int) -> None:
     value = snapshot(kernel, "base").protocols.value
     assert value is not None
     assert (value.by_name["TCP"].object_size_bytes, value.by_name["TCPv6"].object_size_bytes) == (tcp, tcp6)
@@ -48,7 +48,7 @@ def test_a_protocol_that_does_not_count_its_sockets_has_none() -> None:
     assert value.by_name == {"UDP": Protocol("UDP", 1344, None)}
 
 
-def test_a_name_may_hold_a_blank() -> None:
+def test_a_name_may_contain_a_blank() -> None:
     value, damage = parse(HEAD + TCP.replace("TCP   ", "UDP Li"))
     assert damage is None
     assert value is not None
@@ -56,7 +56,7 @@ def test_a_name_may_hold_a_blank() -> None:
 
 
 @pytest.mark.parametrize("odd", ["TCPX\n", "TCPX 2304\n", "TCPX 2304 -5 253\n", "TCPX ² 5\n"])
-def test_a_line_of_another_form_costs_only_itself(odd: str) -> None:
+def test_only_a_malformed_line_is_skipped(odd: str) -> None:
     value, damage = parse(HEAD + TCP + odd + UDP)
     assert value is not None
     assert value.by_name == {"TCP": Protocol("TCP", 2304, 5), "UDP": Protocol("UDP", 1344, 11)}
@@ -64,20 +64,20 @@ def test_a_line_of_another_form_costs_only_itself(odd: str) -> None:
     assert damage.state == "strange"
 
 
-def test_a_file_of_another_kind_gives_a_reason_and_nothing_else() -> None:
+def test_another_kind_of_file_gives_a_reason_and_no_value() -> None:
     value, damage = parse("hello 1 2\n")
     assert value is None
     assert damage is not None
     assert damage.state == "strange"
 
 
-def test_a_name_comes_out_printable() -> None:
+def test_a_name_is_made_printable() -> None:
     value, _ = parse(HEAD + TCP.replace("TCP   ", "T\x1b[1m "))
     assert value is not None
     assert list(value.by_name) == ["T\\x1b[1m"]
 
 
-def test_a_file_cut_at_every_byte_gives_no_protocol_that_the_whole_file_lacks() -> None:
+def test_a_file_cut_at_any_byte_gives_only_protocols_of_the_whole_file() -> None:
     whole = "".join(text("6.1-4n", "established", "proc/net/protocols").splitlines(keepends=True)[:8])
     value, _ = parse(whole)
     assert value is not None
@@ -94,7 +94,7 @@ def test_a_file_cut_at_every_byte_gives_no_protocol_that_the_whole_file_lacks() 
 
 @given(st.text(max_size=300))
 @settings(deadline=None)
-def test_nothing_after_a_good_header_makes_it_raise_or_gives_a_negative_figure(rest: str) -> None:
+def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(rest: str) -> None:
     for file in (rest, HEAD + TCP + rest, HEAD + rest + "\n"):
         value, _ = parse(file)
         for each in value.by_name.values() if value is not None else ():
@@ -111,8 +111,8 @@ def test_nothing_after_a_good_header_makes_it_raise_or_gives_a_negative_figure(r
     st.integers(16, 21),
 )
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(protocols: dict[str, tuple[int, int, int]], flags: int) -> None:
-    """By the format of net/core/sock.c, proto_seq_printf."""
+def test_the_kernels_format_is_parsed_back(protocols: dict[str, tuple[int, int, int]], flags: int) -> None:
+    """In the format of net/core/sock.c, proto_seq_printf."""
     printed = HEAD + "".join(
         f"{name:<9} {size:4} {sockets:6}  {memory:6}   {'no':<3} {320:6}   {'yes':<3}  {'kernel':<10}"
         + " y " * flags

@@ -32,7 +32,7 @@ def sizes(files: Mapping[str, bytes | OSError]) -> Reading[SlabSizes]:
 
 
 @each_recording
-def test_the_links_of_a_recording_are_those_of_its_folder(kernel: str, phase: str) -> None:
+def test_the_links_of_a_recording_equal_its_folder(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).slab_links
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
@@ -58,7 +58,7 @@ def test_the_links_of_a_recording_are_those_of_its_folder(kernel: str, phase: st
         ("6.1-4n-nomerge", "tcp_bind_bucket", "tcp_bind_bucket", "tcp_bind_bucket"),
     ],
 )
-def test_groups_read_off_by_eye(kernel: str, cache: str, group: str, row: str) -> None:
+def test_groups_read_by_hand(kernel: str, cache: str, group: str, row: str) -> None:
     value = snapshot(kernel, "base").slab_links.value
     assert value is not None
     assert value.group_of[cache] == group
@@ -67,7 +67,7 @@ def test_groups_read_off_by_eye(kernel: str, cache: str, group: str, row: str) -
 
 
 @each_recording
-def test_sizes_and_counts_of_a_recording_are_those_of_its_files(kernel: str, phase: str) -> None:
+def test_sizes_and_counts_of_a_recording_equal_its_files(kernel: str, phase: str) -> None:
     seen = snapshot(kernel, phase)
     assert (seen.slab_sizes.state, seen.slab_counts.state) == ("ok", "ok")
     assert seen.slab_sizes.value is not None
@@ -98,7 +98,7 @@ def test_sizes_and_counts_of_a_recording_are_those_of_its_files(kernel: str, pha
         assert sum(count.slabs_by_node.values()) in (count.slabs, 0)
 
 
-def test_counts_read_off_by_eye() -> None:
+def test_counts_read_by_hand() -> None:
     value = snapshot("6.1-4n", "established").slab_counts.value
     assert value is not None
     assert value.caches["TCP"] == SlabCount(
@@ -123,33 +123,33 @@ def test_a_memoryless_node_is_in_no_count() -> None:
         ("39 C0=26 C1=13 N1=39\n", 39, {1: 39}),
     ],
 )
-def test_a_count_with_its_nodes(file: str, total: int, nodes: dict[int, int]) -> None:
+def test_a_total_with_counts_by_node(file: str, total: int, nodes: dict[int, int]) -> None:
     bad: list[str] = []
     assert parse_total_by_node(file, bad) == (total, nodes)
     assert bad == []
 
 
 @pytest.mark.parametrize("file", ["-1\n", "many\n", "5 N0=-5\n", "5 Nx=5\n", "39(6) C0=26(4)\n", "٣\n", "1_0\n"])
-def test_a_count_of_another_form_is_unknown_and_named(file: str) -> None:
+def test_a_malformed_count_is_unknown_and_reported(file: str) -> None:
     bad: list[str] = []
     assert parse_total_by_node(file, bad) == (None, {})
     assert bad == [file]
 
 
-def test_an_absent_or_empty_count_is_unknown_and_not_zero() -> None:
+def test_a_missing_or_empty_count_is_unknown_and_not_zero() -> None:
     bad: list[str] = []
     for file in (None, "", "\n", "  \n"):
         assert parse_total_by_node(file, bad) == (None, {})
     assert bad == []
 
 
-def test_a_cache_that_this_kernel_lacks_is_not_there_at_all() -> None:
+def test_a_cache_that_this_kernel_lacks_is_absent() -> None:
     reading = counts({"TCP/slabs": b"10 N0=10\n", "TCP/total_objects": b"130 N0=130\n"})
     assert reading.state == "ok"
     assert reading.value == SlabCounts({"TCP": SlabCount(10, 130, {0: 10}, {0: 130})})
 
 
-def test_one_bad_file_costs_only_itself() -> None:
+def test_only_the_values_of_a_bad_file_are_unknown() -> None:
     reading = counts(
         {
             "TCP/slabs": b"10 N0=10\n",
@@ -166,7 +166,7 @@ def test_one_bad_file_costs_only_itself() -> None:
     )
 
 
-def test_files_for_root_only_are_refused_with_what_to_do() -> None:
+def test_refused_files_have_a_reason_that_names_root() -> None:
     denied = PermissionError(13, "Permission denied")
     names = ("slabs", "total_objects", "object_size", "slab_size", "objs_per_slab", "order")
     for reading in (
@@ -178,19 +178,19 @@ def test_files_for_root_only_are_refused_with_what_to_do() -> None:
         assert "root" in reading.reason
 
 
-def test_no_folder_is_missing_and_said() -> None:
+def test_without_the_folder_the_readings_are_missing_with_a_reason() -> None:
     for reading in (counts({}), sizes({}), run_sync(SlabLinksSource().read(MemoryHost()))):
         assert (reading.state, reading.value) == ("missing", None)
         assert reading.reason is not None
         assert SLAB in reading.reason
 
 
-def test_sizes_that_cannot_be_read_are_unknown_one_by_one() -> None:
+def test_only_sizes_that_cannot_be_read_are_unknown() -> None:
     reading = sizes({"TCP/object_size": b"2304\n", "TCP/slab_size": b"", "TCP/order": b"3\n"})
     assert reading.value == SlabSizes({"TCP": SlabSize(2304, None, None, 3)})
 
 
-def test_links_of_every_kind_are_taken_by_the_last_part_of_their_target() -> None:
+def test_a_link_is_known_by_the_last_name_of_its_target() -> None:
     value = links(
         {
             ":0000064": None,
@@ -208,7 +208,7 @@ def test_links_of_every_kind_are_taken_by_the_last_part_of_their_target() -> Non
 
 @given(st.dictionaries(st.text(max_size=12), st.none() | st.text(max_size=12), max_size=8))
 @settings(deadline=None)
-def test_no_names_and_targets_make_it_raise_and_all_come_out_printable(entries: dict[str, str | None]) -> None:
+def test_arbitrary_links_never_raise_and_are_made_printable(entries: dict[str, str | None]) -> None:
     value = links(entries).value
     assert value is not None
     for group, names in value.names_of.items():
@@ -218,7 +218,7 @@ def test_no_names_and_targets_make_it_raise_and_all_come_out_printable(entries: 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise_or_give_a_negative_count(slabs: bytes, objects: bytes) -> None:
+def test_arbitrary_bytes_never_raise_or_give_a_negative_count(slabs: bytes, objects: bytes) -> None:
     reading = counts({"TCP/slabs": slabs, "TCP/total_objects": objects})
     for count in reading.value.caches.values() if reading.value is not None else ():
         assert min([count.slabs or 0, count.objects or 0, *count.slabs_by_node.values()]) >= 0
@@ -227,8 +227,8 @@ def test_no_bytes_make_it_raise_or_give_a_negative_count(slabs: bytes, objects: 
 
 @given(st.dictionaries(st.integers(0, 1023), st.integers(1, 2**40), max_size=8))
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(nodes: dict[int, int]) -> None:
-    """By the format of mm/slub.c, show_slab_objects."""
+def test_the_kernels_format_is_parsed_back(nodes: dict[int, int]) -> None:
+    """In the format of mm/slub.c, show_slab_objects."""
     printed = str(sum(nodes.values())) + "".join(f" N{node}={count}" for node, count in sorted(nodes.items())) + "\n"
     bad: list[str] = []
     assert parse_total_by_node(printed, bad) == (sum(nodes.values()), nodes)

@@ -1,4 +1,4 @@
-"""/proc/slabinfo: every row and number of every recording, and what is damaged, old or odd."""
+"""/proc/slabinfo: every row and number of every recording; cut, old and malformed files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ TITLES = (
 TCP = "TCP                   79    130   2368   13    8 : tunables    0    0    0 : slabdata     10     10      0\n"
 TW = "tw_sock_TCP           64    144    256   16    1 : tunables    0    0    0 : slabdata      9      9      0\n"
 LAST = "kmem_cache            19     19    192   21    1 : tunables    0    0    0 : slabdata      1      1      0\n"
-"""Rows go from the newest cache to the oldest; this is the oldest, so a file without it has lost its end."""
+"""The row of the oldest cache, which is the last: a file without it is cut off."""
 LAST_ROW = SlabRow("kmem_cache", 19, 19, 192, 21, 1, 1, 0)
 TCP_ROW = SlabRow("TCP", 79, 130, 2368, 13, 8, 10, 0)
 TW_ROW = SlabRow("tw_sock_TCP", 64, 144, 256, 16, 1, 9, 0)
 
 
 @each_recording
-def test_every_row_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str, phase: str) -> None:
+def test_every_row_of_a_recording_equals_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).slabinfo
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
@@ -63,7 +63,7 @@ def test_every_row_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str
         ("6.18-1n", "established", SlabRow("TCP", 8073, 8073, 2368, 13, 8, 621, 0)),
     ],
 )
-def test_rows_read_off_by_eye(kernel: str, phase: str, expected: SlabRow) -> None:
+def test_rows_read_by_hand(kernel: str, phase: str, expected: SlabRow) -> None:
     value = snapshot(kernel, phase).slabinfo.value
     assert value is not None
     assert expected in value.rows
@@ -96,7 +96,7 @@ def test_tunables_of_the_slab_allocator_are_kept() -> None:
     assert value.rows == (SlabRow("TCP", 5, 15, 1536, 5, 2, 3, 24), LAST_ROW)
 
 
-def test_two_rows_of_one_name_are_both_given() -> None:
+def test_two_rows_with_one_name_are_both_returned() -> None:
     other = TCP.replace("   79    130", "   11     26")
     value, damage = parse(HEADER + TITLES + TCP + other + LAST)
     assert damage is None
@@ -125,7 +125,7 @@ def test_two_rows_of_one_name_are_both_given() -> None:
         "name 123 456",
     ],
 )
-def test_a_name_may_hold_anything_that_prints(name: str) -> None:
+def test_a_name_may_contain_any_printable_text(name: str) -> None:
     value, damage = parse(HEADER + TITLES + TCP.replace("TCP   ", f"{name:<6}") + LAST)
     assert damage is None
     assert value is not None
@@ -143,14 +143,14 @@ def test_a_name_may_hold_anything_that_prints(name: str) -> None:
         ("c1\x9b", "c1\\x9b"),
     ],
 )
-def test_control_and_format_characters_in_a_name_become_visible(name: str, shown: str) -> None:
+def test_control_and_format_characters_in_a_name_are_escaped(name: str, shown: str) -> None:
     value, _ = parse(HEADER + TITLES + TCP.replace("TCP", name, 1))
     assert value is not None
     assert [row.name for row in value.rows] == [shown]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "1.1 (SMP)", "1.1 (statistics)", "3.0", "2.10"])
-def test_another_version_is_refused_and_named(version: str) -> None:
+def test_an_unknown_version_is_refused_and_named(version: str) -> None:
     value, damage = parse(f"slabinfo - version: {version}\nkmem_cache   80  80  244  5  5  1 :  252  126\n")
     assert value is None
     assert damage is not None
@@ -178,7 +178,7 @@ def test_another_file_under_this_name_is_refused(file: str) -> None:
         "kmem_cache 29 42\n",
     ],
 )
-def test_a_row_of_another_form_costs_only_itself(odd: str) -> None:
+def test_only_a_malformed_row_is_skipped(odd: str) -> None:
     value, damage = parse(HEADER + TITLES + TCP + odd + TW + LAST)
     assert value is not None
     assert value.rows == (TCP_ROW, TW_ROW, LAST_ROW)
@@ -187,7 +187,7 @@ def test_a_row_of_another_form_costs_only_itself(odd: str) -> None:
     assert "1 line" in damage.what
 
 
-def test_a_torn_last_line_is_left_out_and_said() -> None:
+def test_an_unfinished_last_line_is_skipped_and_reported() -> None:
     value, damage = parse(HEADER + TITLES + TCP + TW[:40])
     assert value is not None
     assert value.rows == (TCP_ROW,)
@@ -195,7 +195,7 @@ def test_a_torn_last_line_is_left_out_and_said() -> None:
     assert damage.state == "cut"
 
 
-def test_a_file_that_ends_between_two_rows_is_cut_too() -> None:
+def test_a_file_that_ends_between_two_rows_is_cut() -> None:
     value, damage = parse(HEADER + TITLES + TCP + TW)
     assert value is not None
     assert value.rows == (TCP_ROW, TW_ROW)
@@ -203,24 +203,22 @@ def test_a_file_that_ends_between_two_rows_is_cut_too() -> None:
     assert damage.state == "cut"
 
 
-def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+def test_an_empty_file_gives_an_empty_reading(tmp_path: Path) -> None:
     reading = snapshot_of(write_tree(tmp_path, {"proc/slabinfo": b""})).slabinfo
     assert (reading.state, reading.value) == ("empty", None)
     assert reading.reason is not None
     assert "/proc/slabinfo" in reading.reason
 
 
-def some_of(whole: str) -> str:
-    """The heads, the rows of TCP's caches and a few others: what is left is cut at every byte in a second."""
+def shorten(whole: str) -> str:
+    """The header lines and some rows, few enough to test a cut at every byte in a second."""
     lines = whole.splitlines(keepends=True)
     kept = [line for line in lines[12:-1] if "TCP" in line or line.startswith(("pid ", "dentry "))]
     return "".join([*lines[:12], *kept, lines[-1]])
 
 
-@pytest.mark.parametrize(("cut_lines", "step"), [(some_of, 1), (str, 61)], ids=["some rows", "the whole file"])
-def test_a_file_cut_at_any_byte_gives_no_row_that_the_whole_file_lacks(
-    cut_lines: Callable[[str], str], step: int
-) -> None:
+@pytest.mark.parametrize(("cut_lines", "step"), [(shorten, 1), (str, 61)], ids=["some rows", "the whole file"])
+def test_a_file_cut_at_any_byte_gives_only_rows_of_the_whole_file(cut_lines: Callable[[str], str], step: int) -> None:
     whole = cut_lines(text("6.1-4n", "established", "proc/slabinfo"))
     rows = rows_of(whole)
     assert len(rows) == whole.count("\n") - 2 > 10
@@ -241,7 +239,7 @@ def rows_of(whole: str) -> tuple[SlabRow, ...]:
     return value.rows
 
 
-def test_the_active_objects_never_pass_the_objects() -> None:
+def test_active_objects_never_exceed_the_objects() -> None:
     value, _ = parse(HEADER + TITLES + TCP.replace("   79 ", "  131 "))
     assert value is not None
     assert value.rows[0].active_objects <= value.rows[0].objects == 130
@@ -257,13 +255,13 @@ def test_an_unreadable_slabinfo_leaves_the_other_sources_alone(tmp_path: Path) -
 
 @given(st.binary(max_size=600))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     SlabinfoSource().parse(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.text(max_size=300), st.booleans())
 @settings(deadline=None)
-def test_nothing_after_a_good_header_makes_it_raise_or_gives_a_negative_figure(rest: str, ended: bool) -> None:
+def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(rest: str, ended: bool) -> None:
     value, _ = parse(HEADER + TITLES + TCP + rest + ("\n" if ended else ""))
     if value is not None:
         for row in value.rows:
@@ -281,8 +279,8 @@ SMALL = st.integers(0, 2**31 - 1)
 
 @given(st.lists(st.tuples(NAMES, COUNTS, COUNTS, SMALL, SMALL, SMALL, SMALL, COUNTS, COUNTS), max_size=5))
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(rows: list[tuple[str, int, int, int, int, int, int, int, int]]) -> None:
-    """By the format of mm/slab_common.c, cache_show."""
+def test_the_kernels_format_is_parsed_back(rows: list[tuple[str, int, int, int, int, int, int, int, int]]) -> None:
+    """In the format of mm/slab_common.c, cache_show."""
     expected = [
         SlabRow(name, min(active, objects), objects, size, per_slab, pages, slabs, limit)
         for name, active, objects, size, per_slab, pages, limit, active_slabs, slabs in rows
@@ -298,7 +296,7 @@ def test_what_the_kernel_prints_comes_back(rows: list[tuple[str, int, int, int, 
     assert list(value.rows) == [*expected, LAST_ROW]
 
 
-def test_a_name_is_no_longer_than_a_name_may_be() -> None:
+def test_a_long_name_is_cut() -> None:
     value, _ = parse(HEADER + TITLES + TCP.replace("TCP", "x" * 500, 1))
     assert value is not None
     assert len(value.rows[0].name) <= 80

@@ -1,4 +1,4 @@
-"""The sysctls and the list of security modules: a few small files, none of which is needed for the rest."""
+"""The sysctls, the build ID and the security modules, each from a few small files that may be missing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def modules(files: Mapping[str, bytes | OSError]) -> Reading[SecurityModules]:
 
 
 @each_recording
-def test_the_sysctls_of_a_recording_are_those_of_its_files(kernel: str, phase: str) -> None:
+def test_the_sysctls_of_a_recording_equal_its_files(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).sysctls
     assert (reading.state, reading.reason) == ("ok", None)
     root = tree(kernel, phase)
@@ -52,7 +52,7 @@ def test_the_sysctls_of_a_recording_are_those_of_its_files(kernel: str, phase: s
     )
 
 
-def test_sysctls_read_off_by_eye() -> None:
+def test_sysctls_read_by_hand() -> None:
     reading = snapshot("6.18-1n", "established").sysctls
     assert reading.value == Sysctls("reference", "6.18.44", (287901, 383868, 575802), False, 256)
     old = snapshot("5.10-4n", "established").sysctls.value
@@ -60,7 +60,7 @@ def test_sysctls_read_off_by_eye() -> None:
     assert (old.kernel_release, old.memory_per_cpu_reserve_pages) == ("5.10.0-32-amd64", None)
 
 
-def test_the_release_comes_from_the_version_where_only_that_was_saved() -> None:
+def test_the_release_is_taken_from_proc_version_if_only_that_was_saved() -> None:
     reading = sysctls({VERSION: b"Linux version 5.10.0-32-amd64 (debian-kernel@lists.debian.org) (gcc-10) #1 SMP\n"})
     assert reading.value == Sysctls(None, "5.10.0-32-amd64", None, False, None)
 
@@ -74,19 +74,19 @@ def test_the_release_comes_from_the_version_where_only_that_was_saved() -> None:
         (b"x=slub_debug slub_debugger\n", False),
     ],
 )
-def test_a_kernel_started_with_slab_debugging_is_known_by_its_command_line(command_line: bytes, debug: bool) -> None:
+def test_slab_debugging_is_detected_by_the_kernel_command_line(command_line: bytes, debug: bool) -> None:
     value = sysctls({RELEASE: b"6.1.0\n", "proc/cmdline": command_line}).value
     assert value is not None
     assert value.slab_debug is debug
 
 
-def test_absent_and_empty_files_are_unknown() -> None:
+def test_missing_and_empty_files_are_unknown() -> None:
     reading = sysctls({RELEASE: b"6.1.0\n", TCP_MEM: b"", RESERVE: PermissionError(13, "Permission denied")})
     assert reading.value == Sysctls(None, "6.1.0", None, False, None)
 
 
 @pytest.mark.parametrize("tcp_mem", [b"1 2\n", b"1 2 3 4\n", b"1 2 -3\n", b"a b c\n"])
-def test_thresholds_of_another_form_are_unknown_and_said(tcp_mem: bytes) -> None:
+def test_a_malformed_tcp_mem_is_unknown_and_reported(tcp_mem: bytes) -> None:
     reading = sysctls({RELEASE: b"6.1.0\n", TCP_MEM: tcp_mem})
     assert reading.state == "strange"
     assert reading.reason is not None
@@ -94,13 +94,13 @@ def test_thresholds_of_another_form_are_unknown_and_said(tcp_mem: bytes) -> None
     assert reading.value == Sysctls(None, "6.1.0", None, False, None)
 
 
-def test_thresholds_of_another_form_do_not_cost_the_reserve() -> None:
+def test_a_malformed_tcp_mem_does_not_affect_mem_pcpu_rsv() -> None:
     reading = sysctls({TCP_MEM: b"nonsense\n", RESERVE: b"256\n"})
     assert reading.value is not None
     assert reading.value.memory_per_cpu_reserve_pages == 256
 
 
-def test_nothing_at_all_is_missing_and_said() -> None:
+def test_without_any_file_the_reading_is_missing_with_a_reason() -> None:
     reading = sysctls({})
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason is not None
@@ -131,11 +131,11 @@ def test_notes_cut_at_any_byte_give_the_whole_build_id_or_none() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 65])
-def test_a_build_id_of_no_or_any_length_is_none(content: bytes) -> None:
+def test_a_build_id_of_impossible_length_is_none(content: bytes) -> None:
     assert parse_build_id(note(3, b"GNU\0", content)) is None
 
 
-def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
+def test_the_build_id_of_this_kernel_is_in_its_notes() -> None:
     try:
         notes = Path("/", NOTES).read_bytes()
     except OSError as error:
@@ -149,7 +149,7 @@ def test_this_kernels_build_id_is_that_which_readelf_would_show() -> None:
 
 @given(st.binary(max_size=120))
 @settings(deadline=None)
-def test_no_bytes_make_the_build_id_raise(data: bytes) -> None:
+def test_arbitrary_notes_never_raise(data: bytes) -> None:
     for notes in (data, note(1, b"x\0", b"") + data, struct.pack("<III", 4, 20, 3) + data):
         found = parse_build_id(notes)
         assert found is None or bytes.fromhex(found) in notes
@@ -157,7 +157,7 @@ def test_no_bytes_make_the_build_id_raise(data: bytes) -> None:
 
 @given(st.tuples(*[st.none() | st.binary(max_size=30)] * 4), st.binary(max_size=30))
 @settings(deadline=None)
-def test_no_bytes_make_the_sysctls_raise_or_print_badly(files: tuple[bytes | None, ...], version: bytes) -> None:
+def test_arbitrary_sysctls_never_raise_and_are_made_printable(files: tuple[bytes | None, ...], version: bytes) -> None:
     given_files: dict[str, bytes | OSError] = {
         path: data for path, data in zip((NAME, RELEASE, TCP_MEM, RESERVE), files, strict=True) if data is not None
     }
@@ -171,13 +171,13 @@ def test_no_bytes_make_the_sysctls_raise_or_print_badly(files: tuple[bytes | Non
 
 
 @each_recording
-def test_the_security_modules_of_a_recording_are_those_of_its_file(kernel: str, phase: str) -> None:
+def test_the_security_modules_of_a_recording_equal_its_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).security_modules
     assert reading.state == "ok"
     assert reading.value == SecurityModules(tuple(text(kernel, phase, LSM).split(",")))
 
 
-def test_security_modules_read_off_by_eye() -> None:
+def test_security_modules_read_by_hand() -> None:
     assert snapshot("6.18-1n", "base").security_modules.value == SecurityModules(
         ("lockdown", "capability", "landlock", "bpf")
     )
@@ -195,13 +195,13 @@ def test_a_list_that_cannot_be_read_is_unknown_and_not_empty() -> None:
         assert reading.reason is not None
 
 
-def test_names_of_security_modules_come_out_printable() -> None:
+def test_names_of_security_modules_are_made_printable() -> None:
     assert modules({LSM: b"apparmor,\x1b[1mx\x1b[0m\n"}).value == SecurityModules(("apparmor", "\\x1b[1mx\\x1b[0m"))
 
 
 @given(st.binary(max_size=60))
 @settings(deadline=None)
-def test_no_bytes_make_the_security_modules_raise(data: bytes) -> None:
+def test_arbitrary_lsm_lists_never_raise(data: bytes) -> None:
     value = modules({LSM: data}).value
     if value is not None:
         assert all(name.isprintable() for name in value.names)
@@ -211,7 +211,7 @@ def filesystems(*names: str) -> bytes:
     return "".join(f"nodev\t{name}\n" for name in ("sysfs", "proc", *names)).encode() + b"\text4\n"
 
 
-def traces(files: Mapping[str, bytes | OSError], *modules: str) -> Reading[SecurityModules]:
+def find_modules(files: Mapping[str, bytes | OSError], *modules: str) -> Reading[SecurityModules]:
     folders = {"sys/module": dict.fromkeys(modules)} if modules else {}
     return run_sync(SecurityModulesSource().read(MemoryHost(files, folders)))
 
@@ -227,10 +227,10 @@ def traces(files: Mapping[str, bytes | OSError], *modules: str) -> Reading[Secur
     ],
 )
 @pytest.mark.parametrize("lsm", [None, b"", PermissionError(13, "Permission denied")], ids=["no", "empty", "refused"])
-def test_without_a_list_modules_are_known_by_what_they_leave_elsewhere(
+def test_without_the_lsm_list_modules_are_found_by_other_files(
     files: dict[str, bytes | OSError], names: tuple[str, ...], lsm: bytes | OSError | None
 ) -> None:
-    reading = traces(files if lsm is None else {**files, LSM: lsm}, "kernel", "tcp_cubic")
+    reading = find_modules(files if lsm is None else {**files, LSM: lsm}, "kernel", "tcp_cubic")
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value == SecurityModules(names)
 
@@ -247,21 +247,21 @@ def test_without_a_list_modules_are_known_by_what_they_leave_elsewhere(
         ({FILESYSTEMS: filesystems(), APPARMOR: b"?\n"}, ("kernel", "apparmor")),
     ],
 )
-def test_where_a_trace_cannot_be_read_the_list_is_missing(
+def test_if_another_file_cannot_be_read_the_modules_are_missing(
     files: dict[str, bytes | OSError], modules: tuple[str, ...]
 ) -> None:
-    reading = traces(files, *modules)
+    reading = find_modules(files, *modules)
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason is not None
     assert f"/{LSM}" in reading.reason
 
 
-def test_a_list_outweighs_the_traces() -> None:
-    reading = traces({LSM: b"capability,bpf", FILESYSTEMS: filesystems("selinuxfs")}, "kernel")
+def test_the_lsm_list_takes_precedence_over_other_files() -> None:
+    reading = find_modules({LSM: b"capability,bpf", FILESYSTEMS: filesystems("selinuxfs")}, "kernel")
     assert reading.value == SecurityModules(("capability", "bpf"))
 
 
-def test_this_machine_tells_its_modules_one_way_or_the_other() -> None:
+def test_the_security_modules_of_this_machine_are_known() -> None:
     host = FolderHost("/")
     try:
         reading = run_sync(SecurityModulesSource().read(host))
@@ -277,7 +277,7 @@ def test_this_machine_tells_its_modules_one_way_or_the_other() -> None:
 
 @given(st.dictionaries(st.sampled_from([LSM, FILESYSTEMS, APPARMOR]), st.binary(max_size=40)))
 @settings(deadline=None)
-def test_no_bytes_make_the_traces_raise(files: dict[str, bytes]) -> None:
-    value = traces(dict(files), "kernel").value
+def test_arbitrary_bytes_in_the_other_files_never_raise(files: dict[str, bytes]) -> None:
+    value = find_modules(dict(files), "kernel").value
     if value is not None:
         assert all(name.isprintable() for name in value.names)

@@ -1,4 +1,4 @@
-"""What else bounds the number of sockets: six tiny files below /proc/sys, some of them of one network namespace."""
+"""Limits on open files, orphans, TIME_WAIT, ports and conntrack: files below /proc/sys, some of one namespace."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def limits(files: Mapping[str, bytes | OSError], net_namespace: str | None = Non
 
 
 @pytest.mark.parametrize(("kernel", "phase"), [each for each in ALL if each[0] != "6.18-1n"], ids="/".join)
-def test_the_limits_of_a_recording_are_those_of_its_files(kernel: str, phase: str) -> None:
+def test_the_limits_of_a_recording_equal_its_files(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).socket_limits
     assert (reading.state, reading.reason) == ("ok", None)
     files, _, most = map(int, text(kernel, phase, FILE_NR).split())
     first, last = map(int, text(kernel, phase, PORT_RANGE).split())
     orphans, minis = (int(text(kernel, phase, path)) for path in (MAX_ORPHANS, MAX_TIME_WAIT))
-    # The recorded kernels had not loaded conntrack.
+    # conntrack was not loaded in the recorded kernels.
     assert reading.value == SocketLimits(files, most, orphans, minis, (first, last), None, None)
 
 
-def test_limits_read_off_by_eye() -> None:
+def test_limits_read_by_hand() -> None:
     assert limits(FILES).value == WHOLE
     assert snapshot("6.1-4n", "established").socket_limits.value == SocketLimits(
         15872, 4_000_000, 262144, 262144, (32768, 60999), None, None
@@ -65,7 +65,7 @@ def test_limits_read_off_by_eye() -> None:
 
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("error", [None, PermissionError(13, "Permission denied")], ids=["absent", "refused"])
-def test_a_file_that_is_not_there_costs_only_its_own_figures(path: str, error: OSError | None) -> None:
+def test_only_the_values_of_a_missing_file_are_unknown(path: str, error: OSError | None) -> None:
     left: dict[str, bytes | OSError] = {name: data for name, data in FILES.items() if name != path}
     if error is not None:
         left[path] = error
@@ -76,7 +76,7 @@ def test_a_file_that_is_not_there_costs_only_its_own_figures(path: str, error: O
 
 @pytest.mark.parametrize("path", FILES)
 @pytest.mark.parametrize("data", [b"-1\n", b"1 2 3 4\n", b"\x1b[1m\n"])
-def test_a_file_of_another_form_is_named_and_costs_only_its_own_figures(path: str, data: bytes) -> None:
+def test_a_malformed_file_is_reported_and_only_its_values_are_unknown(path: str, data: bytes) -> None:
     reading = limits({**FILES, path: data})
     assert reading.state == "strange"
     assert reading.reason is not None
@@ -86,19 +86,19 @@ def test_a_file_of_another_form_is_named_and_costs_only_its_own_figures(path: st
 
 
 @pytest.mark.parametrize("ports", [b"60999 32768\n", b"1 65536\n"])
-def test_what_is_no_range_of_ports_is_unknown(ports: bytes) -> None:
+def test_a_malformed_port_range_is_unknown(ports: bytes) -> None:
     value = limits({**FILES, PORT_RANGE: ports}).value
     assert value is not None
     assert value.local_ports is None
 
 
-def test_another_network_namespace_has_limits_of_its_own_that_are_not_read() -> None:
+def test_limits_of_the_readers_namespace_are_not_read_for_another() -> None:
     reading = limits(FILES, net_namespace="/host/proc/1/net")
     assert reading.state == "ok"
     assert reading.value == SocketLimits(740, 9223372036854775807, 131072, None, None, None, None)
 
 
-def test_nothing_at_all_is_missing_and_said() -> None:
+def test_without_any_file_the_reading_is_missing_with_a_reason() -> None:
     for files in ({}, dict.fromkeys(FILES, b"")):
         reading = limits(files)
         assert reading.value is None
@@ -108,7 +108,7 @@ def test_nothing_at_all_is_missing_and_said() -> None:
 
 @given(st.fixed_dictionaries({path: st.binary(max_size=40) for path in FILES}))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise_or_give_a_negative_figure(files: dict[str, bytes]) -> None:
+def test_arbitrary_bytes_never_raise_or_give_a_negative_number(files: dict[str, bytes]) -> None:
     reading = limits(dict(files))
     if reading.value is None:
         assert reading.reason is not None

@@ -1,4 +1,4 @@
-"""/proc/net/sockstat and sockstat6: the TCP lines of every recording; fields by name, absent ones unknown."""
+"""/proc/net/sockstat and sockstat6: the TCP lines of every recording; fields by name; missing ones are unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def line_of(file: str, label: str) -> dict[str, int]:
 
 
 @each_recording
-def test_the_lines_of_a_recording_come_out_as_they_stand_in_the_files(kernel: str, phase: str) -> None:
+def test_the_lines_of_a_recording_equal_the_files(kernel: str, phase: str) -> None:
     seen = snapshot(kernel, phase)
     assert (seen.sockstat.state, seen.sockstat6.state) == ("ok", "ok")
     four = line_of(text(kernel, phase, "proc/net/sockstat"), "TCP:")
@@ -38,15 +38,15 @@ def test_the_lines_of_a_recording_come_out_as_they_stand_in_the_files(kernel: st
         ("6.18-1n", "established", Sockstat(1, 0, 0, 8002, 253)),
     ],
 )
-def test_lines_read_off_by_eye(kernel: str, phase: str, expected: Sockstat) -> None:
+def test_lines_read_by_hand(kernel: str, phase: str, expected: Sockstat) -> None:
     assert snapshot(kernel, phase).sockstat.value == expected
 
 
-def test_the_sockets_of_ipv6_are_in_a_file_of_their_own() -> None:
+def test_ipv6_sockets_are_counted_in_sockstat6() -> None:
     assert snapshot("6.1-4n-ipv6", "established").sockstat6.value == Sockstat6(16001)
 
 
-def test_fields_are_taken_by_name_and_absent_ones_are_unknown() -> None:
+def test_fields_are_found_by_name_and_missing_ones_are_unknown() -> None:
     assert parse("TCP: mem 5 inuse 7\n") == (Sockstat(7, None, None, None, 5), None)
     assert parse("TCP: inuse 7 orphan 1 tw 2 alloc 9 mem 5 new 77\n") == (Sockstat(7, 1, 2, 9, 5), None)
     assert parse("TCP:\n") == (Sockstat(None, None, None, None, None), None)
@@ -62,7 +62,7 @@ def test_fields_are_taken_by_name_and_absent_ones_are_unknown() -> None:
         ("TCP: inuse 7 orphan 0 tw 0 alloc 1e3 mem 5", Sockstat(7, 0, 0, None, 5)),
     ],
 )
-def test_a_field_of_another_form_is_unknown_and_said_and_costs_only_itself(line: str, expected: Sockstat) -> None:
+def test_a_malformed_field_alone_is_unknown_and_reported(line: str, expected: Sockstat) -> None:
     value, damage = parse(f"sockets: used 3\n{line}\nUDP: inuse 2 mem 4\n")
     assert value == expected
     assert damage is not None
@@ -77,14 +77,14 @@ def test_a_file_without_the_line_gives_a_reason() -> None:
     assert damage.state == "strange"
 
 
-def test_the_line_of_ipv6_is_not_taken_for_that_of_ipv4() -> None:
+def test_the_tcp6_line_is_not_taken_for_the_tcp_line() -> None:
     assert parse("TCP6: inuse 4\n")[0] is None
     assert parse6("TCP: inuse 4\n")[0] is None
     assert parse6("TCP6: inuse 4\n") == (Sockstat6(4), None)
 
 
 @pytest.mark.parametrize("kernel", ["6.1-4n", "6.18-1n"])
-def test_a_file_cut_at_every_byte_gives_the_whole_line_or_none(kernel: str) -> None:
+def test_a_file_cut_at_any_byte_gives_the_whole_line_or_none(kernel: str) -> None:
     whole = text(kernel, "established", "proc/net/sockstat")
     expected = parse(whole)[0]
     line_end = whole.index("\n", whole.index("TCP:")) + 1
@@ -96,7 +96,7 @@ def test_a_file_cut_at_every_byte_gives_the_whole_line_or_none(kernel: str) -> N
             assert damage.state == "cut", end
 
 
-def test_the_file_of_ipv6_cut_at_every_byte_gives_the_whole_line_or_none() -> None:
+def test_sockstat6_cut_at_any_byte_gives_the_whole_line_or_none() -> None:
     whole = "TCP6: inuse 16001\nUDP6: inuse 0\n"
     for end, beginning in cuts(whole):
         assert parse6(beginning)[0] == (Sockstat6(16001) if end >= 18 else None), end
@@ -104,14 +104,14 @@ def test_the_file_of_ipv6_cut_at_every_byte_gives_the_whole_line_or_none() -> No
 
 @given(st.binary(max_size=300))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
     parse6(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.lists(st.sampled_from([*WHOLE.split(), "TCP6:", "\n", "-1", "0x2", "٣", "9" * 30]), max_size=30))
 @settings(deadline=None)
-def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[str]) -> None:
+def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     file = " ".join(words) + "\n"
     for value in (parse(file)[0], parse6(file)[0]):
         if value is not None:
@@ -124,8 +124,8 @@ COUNT = st.integers(0, 2**63 - 1)
 
 @given(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(inuse: int, orphan: int, tw: int, alloc: int, mem: int, six: int) -> None:
-    """By the formats of net/ipv4/proc.c, sockstat_seq_show, and net/ipv6/proc.c, sockstat6_seq_show."""
+def test_the_kernels_format_is_parsed_back(inuse: int, orphan: int, tw: int, alloc: int, mem: int, six: int) -> None:
+    """In the formats of net/ipv4/proc.c, sockstat_seq_show, and net/ipv6/proc.c, sockstat6_seq_show."""
     printed = f"sockets: used {inuse}\nTCP: inuse {inuse} orphan {orphan} tw {tw} alloc {alloc} mem {mem}\n"
     assert parse(printed + "UDP: inuse 2 mem 4\n") == (Sockstat(inuse, orphan, tw, alloc, mem), None)
     assert parse6(f"TCP6: inuse {six}\nUDP6: inuse 1\n") == (Sockstat6(six), None)

@@ -1,4 +1,4 @@
-"""/sys/devices/system/node and cpu: nodes by their numbers, their CPUs and their memory."""
+"""/sys/devices/system/node and cpu: node numbers, CPUs and memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(host: MemoryHost) -> Reading[Topology]:
 
 
 @each_recording
-def test_the_nodes_of_a_recording_come_out_as_they_stand_in_its_folders(kernel: str, phase: str) -> None:
+def test_the_nodes_of_a_recording_equal_its_folders(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).topology
     assert (reading.state, reading.reason) == ("ok", None)
     expected = []
@@ -65,12 +65,12 @@ def test_a_node_without_memory_has_none_and_keeps_its_cpus() -> None:
         ("1023", 1),
     ],
 )
-def test_lists_of_cpus(cpu_list: str, cpus: int) -> None:
+def test_cpu_lists_are_counted(cpu_list: str, cpus: int) -> None:
     assert count_cpus(cpu_list) == cpus
 
 
 @pytest.mark.parametrize("cpu_list", ["3-0", "0-", "-3", "a", "0-3;5", "1.5", "0x3", "٣", "0--3"])
-def test_a_list_of_another_form_is_refused(cpu_list: str) -> None:
+def test_a_malformed_cpu_list_is_refused(cpu_list: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         count_cpus(cpu_list)
 
@@ -86,8 +86,8 @@ def test_a_blank_line_is_a_node_without_cpus() -> None:
     assert [(node.node, node.cpus) for node in reading.value.nodes] == [(0, 2), (1, 0)]
 
 
-def test_an_empty_file_tells_nothing_of_cpus() -> None:
-    """As in trees saved by somebody who might not read it: not the blank line of a node without CPUs."""
+def test_with_empty_cpu_lists_the_cpus_are_unknown() -> None:
+    """As in trees saved by a user who could not read it; a blank line is a node without CPUs."""
     reading = read(
         MemoryHost(
             {f"{NODES}/node0/cpulist": b"", f"{NODES}/node0/meminfo": b"", ONLINE: b""}, {NODES: {"node0": None}}
@@ -98,7 +98,7 @@ def test_an_empty_file_tells_nothing_of_cpus() -> None:
     assert [(node.node, node.cpus, node.memory_bytes) for node in reading.value.nodes] == [(0, None, None)]
 
 
-def test_nodes_keep_their_numbers_where_these_have_gaps() -> None:
+def test_node_numbers_may_have_gaps() -> None:
     folders: dict[str, str | None] = {f"node{number}": None for number in (40, 8, 0, 31)}
     folders |= {"has_cpu": None, "possible": None, "node": None, "nodeX": None, "node-1": None, "node٣": None}
     reading = read(MemoryHost({}, {NODES: folders}))
@@ -107,14 +107,14 @@ def test_nodes_keep_their_numbers_where_these_have_gaps() -> None:
     assert {(node.cpus, node.memory_bytes) for node in reading.value.nodes} == {(None, None)}
 
 
-def test_the_memory_of_a_node_is_read_past_an_empty_first_line_and_a_wrapped_negative() -> None:
+def test_node_memory_is_parsed_after_an_empty_line_and_a_wrapped_negative() -> None:
     meminfo = b"\nNode 1 MemTotal:      8388608 kB\nNode 1 MemUsed:      18446744073709443592 kB\n"
     reading = read(MemoryHost({f"{NODES}/node1/meminfo": meminfo}, {NODES: {"node1": None}}))
     assert reading.value is not None
     assert reading.value.nodes == (NodeFacts(1, None, None, 8388608 << 10),)
 
 
-def test_a_list_of_another_form_is_named_and_costs_only_itself() -> None:
+def test_only_a_malformed_cpu_list_is_unknown_and_it_is_reported() -> None:
     reading = read(
         MemoryHost(
             {f"{NODES}/node0/cpulist": b"0-\x1b[1m\n", f"{NODES}/node1/cpulist": b"2-3\n", ONLINE: b"0-3\n"},
@@ -130,18 +130,18 @@ def test_a_list_of_another_form_is_named_and_costs_only_itself() -> None:
     assert all((node.cpu_list or "").isprintable() for node in reading.value.nodes)
 
 
-def test_a_kernel_without_numa_still_tells_its_cpus() -> None:
+def test_a_kernel_without_numa_has_its_online_cpus() -> None:
     reading = read(MemoryHost({ONLINE: b"0-1\n"}))
     assert reading.value == Topology((), 2)
 
 
-def test_nothing_at_all_is_missing_and_said() -> None:
+def test_without_any_file_the_reading_is_missing_with_a_reason() -> None:
     reading = read(MemoryHost())
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason is not None
 
 
-def test_a_torn_meminfo_of_a_node_gives_no_other_amount(tmp_path: Path) -> None:
+def test_a_cut_node_meminfo_gives_the_whole_amount_or_none(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     meminfo = root / NODES / "node2/meminfo"
     whole = meminfo.read_bytes()
@@ -162,7 +162,7 @@ def snapshot_of_topology(root: Path) -> Topology:
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=80))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise_or_give_a_negative_figure(online: bytes, cpu_list: bytes, meminfo: bytes) -> None:
+def test_arbitrary_bytes_never_raise_or_give_a_negative_number(online: bytes, cpu_list: bytes, meminfo: bytes) -> None:
     reading = read(
         MemoryHost(
             {ONLINE: online, f"{NODES}/node0/cpulist": cpu_list, f"{NODES}/node0/meminfo": meminfo},
@@ -176,8 +176,8 @@ def test_no_bytes_make_it_raise_or_give_a_negative_figure(online: bytes, cpu_lis
 
 @given(st.sets(st.integers(0, 4095), max_size=60))
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(cpus: set[int]) -> None:
-    """By the format of lib/vsprintf.c, bitmap_list_string."""
+def test_the_kernels_format_is_parsed_back(cpus: set[int]) -> None:
+    """In the format of lib/vsprintf.c, bitmap_list_string."""
     parts: list[str] = []
     for cpu in sorted(cpus):
         if cpu - 1 in cpus:

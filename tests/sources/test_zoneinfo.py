@@ -37,7 +37,7 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
 
 
 def zones_of(file: str) -> list[Zone]:
-    """The same file by the tests' own few lines: split at the zones, then one search for each key."""
+    """The same file, parsed by this test's own code: split at the zones, then one search for each key."""
     found = []
     for block in re.split(r"^(?=Node)", file, flags=re.MULTILINE)[1:]:
         head = re.match(r"Node (\d+), zone +(\w+)\n", block)
@@ -63,14 +63,14 @@ def zones_of(file: str) -> list[Zone]:
 
 
 @each_recording
-def test_every_zone_of_a_recording_comes_out_as_it_stands_in_the_file(kernel: str, phase: str) -> None:
+def test_every_zone_of_a_recording_equals_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).zoneinfo
     assert (reading.state, reading.reason) == ("ok", None)
     assert reading.value is not None
     assert list(reading.value.zones) == zones_of(text(kernel, phase, "proc/zoneinfo"))
 
 
-def test_a_zone_read_off_by_eye() -> None:
+def test_a_zone_read_by_hand() -> None:
     value = snapshot("6.1-4n", "established").zoneinfo.value
     assert value is not None
     assert [each for each in value.zones if (each.node, each.name) == (3, "Normal")] == [
@@ -158,7 +158,7 @@ Node 0, zone   Device
 """
 
 
-def test_the_layout_of_3_10_with_protection_behind_the_counters() -> None:
+def test_the_3_10_layout_with_protection_after_the_counters() -> None:
     value, damage = parse(OLD)
     assert damage is None
     assert value is not None
@@ -168,7 +168,7 @@ def test_the_layout_of_3_10_with_protection_behind_the_counters() -> None:
     )
 
 
-def test_the_layout_of_6_18_where_the_page_sets_have_a_high_of_their_own() -> None:
+def test_the_6_18_layout_where_page_sets_have_their_own_high() -> None:
     value, damage = parse(NEW)
     assert damage is None
     assert value is not None
@@ -178,13 +178,13 @@ def test_the_layout_of_6_18_where_the_page_sets_have_a_high_of_their_own() -> No
     )
 
 
-def test_what_a_zone_does_not_say_is_unknown_and_not_zero() -> None:
+def test_a_missing_key_of_a_zone_is_unknown_and_not_zero() -> None:
     value, _ = parse("Node 4, zone   Normal\n  pages free     12\n        present  100\n")
     assert value is not None
     assert value.zones == (zone(4, "Normal", 12, None, None, None, 100, None),)
 
 
-def test_a_line_of_another_form_costs_only_itself() -> None:
+def test_only_a_malformed_line_is_skipped() -> None:
     value, damage = parse(NEW.replace("low      11", "low      -11"))
     assert value is not None
     assert (value.zones[0].low_pages, value.zones[0].high_pages, value.zones[0].min_pages) == (None, 14, 8)
@@ -192,28 +192,28 @@ def test_a_line_of_another_form_costs_only_itself() -> None:
     assert damage.state == "strange"
 
 
-def test_the_lines_of_a_zone_that_cannot_be_named_are_given_to_no_other() -> None:
+def test_lines_after_a_malformed_zone_header_belong_to_no_zone() -> None:
     value, damage = parse(OLD.replace("Node 0, zone   Normal", "Node ?, zone   Normal"))
     assert value is not None
     assert value.zones == (zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),)
     assert damage is not None
 
 
-def test_a_file_of_another_kind_gives_a_reason_and_nothing_else() -> None:
+def test_another_kind_of_file_gives_a_reason_and_no_value() -> None:
     value, damage = parse("hello\n")
     assert value is None
     assert damage is not None
     assert damage.state == "strange"
 
 
-def test_a_zone_name_comes_out_printable() -> None:
+def test_a_zone_name_is_made_printable() -> None:
     value, _ = parse("Node 0, zone   \x1b]0;x\x07\n  pages free     12\n")
     assert value is not None
     assert value.zones[0].name == "\\x1b]0;x\\x07"
 
 
 @pytest.mark.parametrize("step", [1, 67], ids=["two zones", "the whole file"])
-def test_a_file_cut_at_any_byte_gives_no_number_that_the_whole_file_lacks(step: int) -> None:
+def test_a_file_cut_at_any_byte_gives_only_numbers_of_the_whole_file(step: int) -> None:
     whole = text("6.12-4n", "established", "proc/zoneinfo") if step > 1 else NEW
     zones = zones_of(whole)
     for end, beginning in cuts(whole, step):
@@ -227,7 +227,7 @@ def test_a_file_cut_at_any_byte_gives_no_number_that_the_whole_file_lacks(step: 
         for found, whole_zone in zip(value.zones, zones, strict=False):
             for name in Zone._fields:
                 expected = getattr(whole_zone, name)
-                if name == "cpus":  # they are counted, so a zone that was cut has fewer
+                if name == "cpus":  # counted from lines, so a cut zone has fewer
                     assert (found.cpus or 0) <= (expected or 0), end
                 else:
                     assert getattr(found, name) in (expected, None, ()), (end, name)
@@ -235,7 +235,7 @@ def test_a_file_cut_at_any_byte_gives_no_number_that_the_whole_file_lacks(step: 
 
 @given(st.binary(max_size=400))
 @settings(deadline=None)
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
 
@@ -243,7 +243,7 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
     st.lists(st.sampled_from([*NEW.split(), "\n", "\n", "Node 1, zone Normal\n", "-1", "protection: ("]), max_size=60)
 )
 @settings(deadline=None)
-def test_no_order_of_words_makes_it_raise_or_gives_a_negative_count(words: list[str]) -> None:
+def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     for found in value.zones if value is not None else ():
         numbers = [getattr(found, name) for name in Zone._fields]
@@ -256,8 +256,8 @@ PAGES = st.integers(0, 2**63 - 1)
 
 @given(st.lists(st.tuples(st.integers(0, 1023), st.tuples(*[PAGES] * 7), st.lists(PAGES, min_size=1)), min_size=1))
 @settings(deadline=None)
-def test_what_the_kernel_prints_comes_back(zones: list[tuple[int, tuple[int, ...], list[int]]]) -> None:
-    """By the format of mm/vmstat.c, zoneinfo_show_print."""
+def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...], list[int]]]) -> None:
+    """In the format of mm/vmstat.c, zoneinfo_show_print."""
     printed = ""
     for node, (free, boost, least, low, high, present, managed), protection in zones:
         printed += (
