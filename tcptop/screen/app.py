@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.containers import Horizontal
@@ -21,7 +20,6 @@ from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
 from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.terminal.driver import CellDriver
-from tcptop.terminal.hangup import end_on_hangup, end_on_signals
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.view import View
 from tcptop.view.choices import Choices
@@ -81,6 +79,7 @@ class TcptopApp(App[int]):
         """Takes the feed, the settings, and the mistakes found in the settings file."""
         super().__init__(driver_class=CellDriver)
         self.feed = feed
+        feed.app = self
         for binding in feed.bindings:
             if binding not in SHARED_BINDINGS:
                 self.bind(binding.key, binding.action, description=binding.description)
@@ -103,6 +102,11 @@ class TcptopApp(App[int]):
         """The user's choices."""
         return self.view.choices
 
+    @property
+    def _node_numbers(self) -> list[int]:
+        """The numbers of the nodes."""
+        return [node.node for node in self._ledger.nodes] if self._ledger else []
+
     def compose(self) -> ComposeResult:
         """The panes from top to bottom."""
         yield HeadLine(id="head")
@@ -117,22 +121,14 @@ class TcptopApp(App[int]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Sets the theme, reports mistakes in the settings, installs signal handlers, starts the feed."""
+        """Sets the theme, reports mistakes in the settings, starts the feed."""
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self._settings.theme or "dark"].name
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
-        if not self.is_headless and sys.__stdin__ is not None:
-            loop = asyncio.get_running_loop()
-
-            def leave() -> None:
-                loop.call_soon_threadsafe(self.exit, 0)
-
-            end_on_signals(leave)
-            end_on_hangup(sys.__stdin__.fileno(), leave)
-        self.feed.begin(self)
+        self.feed.begin()
 
     def on_unmount(self) -> None:
         """Ends the feed."""
@@ -148,13 +144,14 @@ class TcptopApp(App[int]):
             self.call_after_refresh(self._driver.show)
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
+        self.set_class(view.player is not None, "-replay")
         if not self._node_chosen and ledger.nodes:
-            # The first node with memory; on a machine with one node, that one.
+            # That of the settings; without it, the first node with memory.
             self._node_chosen = True
-            known = [node.node for node in ledger.nodes]
-            first = next((node.node for node in ledger.nodes if node.zones), known[0])
-            wanted = self._settings.node
-            self.view = replace(view, choices=replace(self.choices, node=wanted if wanted in known else first))
+            node = self._settings.node
+            if node not in self._node_numbers:
+                node = next((each for each in ledger.nodes if each.zones), ledger.nodes[0]).node
+            self.view = replace(view, choices=replace(self.choices, node=node))
         self._draw()
 
     def show_progress(self, view: View) -> None:
@@ -164,10 +161,6 @@ class TcptopApp(App[int]):
         for screen in self.screen_stack[:1] if self._ledger is not None else ():
             for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
                 pane.show(self._ledger, view)
-
-    def set_replay_layout(self, on: bool) -> None:
-        """Shows or hides the timeline."""
-        self.set_class(on, "-replay")
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether the pane has lines on the screen; False while the app ends and has no screen any more."""
@@ -206,29 +199,21 @@ class TcptopApp(App[int]):
         value = other if getattr(self.choices, name) == one else one
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
-    def action_node(self, node: int) -> None:
-        """Shows a node by its number, or a message if there is no such node."""
-        numbers = [each.node for each in self._ledger.nodes] if self._ledger else []
-        if node in numbers:
+    def action_node(self, node: int | None) -> None:
+        """Shows a node by its number, all nodes for None, or a message if there is no such node."""
+        if node is None or node in self._node_numbers:
             self.choose(replace(self.choices, node=node))
         else:
-            listed = ", ".join(map(str, numbers[:16])) + (", …" if len(numbers) > 16 else "")
+            listed = ", ".join(map(str, self._node_numbers[:16])) + (", …" if len(self._node_numbers) > 16 else "")
             self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
 
     def action_step_node(self, step: int) -> None:
         """Shows the previous or next node by number, with wrap-around."""
-        numbers = [node.node for node in self._ledger.nodes] if self._ledger else []
-        if not numbers:
-            return
-        if self.choices.node in numbers:
-            number = numbers[(numbers.index(self.choices.node) + step) % len(numbers)]
-        else:
-            number = numbers[0 if step > 0 else -1]
-        self.choose(replace(self.choices, node=number))
-
-    def action_all_nodes(self) -> None:
-        """Shows all nodes."""
-        self.choose(replace(self.choices, node=None))
+        nodes = self._node_numbers
+        if self.choices.node in nodes:
+            self.action_node(nodes[(nodes.index(self.choices.node) + step) % len(nodes)])
+        elif nodes:
+            self.action_node(nodes[0 if step > 0 else -1])
 
     def action_ask_node(self) -> None:
         """Asks for a node number: the digit keys reach only ten nodes."""
@@ -292,17 +277,13 @@ class TcptopApp(App[int]):
 
         self.push_screen(HelpScreen(bound_keys(self.feed.bindings), self._ledger, self.view))
 
-    def action_explain(self) -> None:
-        """Opens the explanation at its first page."""
-        self._explain(lambda _: None)
-
-    def action_explain_page(self, name: str) -> None:
+    def action_explain(self, name: str = "states") -> None:
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
     def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
-        self._explain(lambda ledger: find_page(ledger, message.key))
+        self.action_explain(message.key)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""
@@ -344,8 +325,4 @@ class TcptopApp(App[int]):
         yield SystemCommand("write these settings to the settings file", "", self.save_settings)
         actions = {binding.description: binding.action for binding in reversed(self.feed.bindings)}
         for keys, meaning in bound_keys(self.feed.bindings):
-            yield SystemCommand(f"{meaning} ({keys})", "", lambda action=actions[meaning]: self.run_later(action))
-
-    def run_later(self, action: str) -> None:
-        """Runs the action of a key after the palette has closed."""
-        self.call_later(self.run_action, action)
+            yield SystemCommand(f"{meaning} ({keys})", "", partial(self.call_later, self.run_action, actions[meaning]))

@@ -41,15 +41,16 @@ class Feed:
     bindings: ClassVar[list[Binding]]
     """All keys of an app with this feed, in the order of the help. `feed('NAME', …)` calls the method NAME."""
     app: TcptopApp
+    """Set by the app."""
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
         self._tasks: set[asyncio.Task[None]] = set()
         self._trends = NO_TRENDS
 
-    def begin(self, app: TcptopApp) -> None:
+    def begin(self) -> None:
         """Starts to deliver samples."""
-        self.app = app
+        raise NotImplementedError
 
     def end(self) -> None:
         """Stops all tasks."""

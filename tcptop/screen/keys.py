@@ -20,7 +20,7 @@ SHARED_BINDINGS: list[Binding] = [
     *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
     Binding("left_square_bracket", "step_node(-1)", "previous node"),
     Binding("right_square_bracket", "step_node(1)", "next node"),
-    Binding("equals_sign", "all_nodes", "all nodes"),
+    Binding("equals_sign", "node(None)", "all nodes"),
     Binding("g", "ask_node", "a node by its number"),
     *SORT_BINDINGS,
     Binding("y", "switch('block_unit', 'blocks', 'bytes')", "free blocks or bytes"),

@@ -23,7 +23,6 @@ from tcptop.view import View
 from tcptop.widgets.buddy_pane import BuddyPane
 
 if TYPE_CHECKING:
-    from tcptop.screen.app import TcptopApp
     from tcptop.screen.live_recording import LiveRecording
     from tcptop.screen.replay_feed import ReplayFeed
 
@@ -45,13 +44,12 @@ class LiveFeed(Feed):
         self._recording: LiveRecording | None = None
         self._recorded_path: str | None = None
         self._past: ReplayFeed | None = None
-        self._opening = False
+        self._opening: asyncio.Task[None] | None = None
 
-    def begin(self, app: TcptopApp) -> None:
+    def begin(self) -> None:
         """Starts sampling; one worker thread will write and read the recording."""
-        super().begin(app)
         sources = [*kernel_sources(), MachineLoadSource()]
-        interval_s = app.choices.interval_s
+        interval_s = self.app.choices.interval_s
         self._sampler = Sampler(ThreadedHost(self._host), sources, interval_s, lab_measurement=self.lab_measurement)
         self._live = LiveSampler(self._sampler)
         self.start(self._follow(), "follow the host")
@@ -100,10 +98,8 @@ class LiveFeed(Feed):
     def interval(self, step: int) -> None:
         """Sets the next longer or shorter interval."""
         now_s = self.app.choices.interval_s
-        if step > 0:
-            self._set_interval(next((each_s for each_s in INTERVALS_S if each_s > now_s), now_s))
-        else:
-            self._set_interval(next((each_s for each_s in reversed(INTERVALS_S) if each_s < now_s), now_s))
+        others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
+        self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
 
     def read_pagetypeinfo(self) -> None:
         """Reads pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
@@ -143,7 +139,6 @@ class LiveFeed(Feed):
     def back_to_live(self) -> None:
         """Returns to the live sample, and resumes if paused."""
         self._end_past()
-        self.app.set_replay_layout(False)
         if self.app.choices.paused:
             self.pause()
         self._draw_again()
@@ -209,9 +204,8 @@ class LiveFeed(Feed):
         """Opens the recording at a sample; a negative number counts from the last one. Beyond the last one is live."""
         if self._recorded_path is None:
             self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
-        elif not self._opening:
-            self._opening = True
-            self.start(self._open(self._recorded_path, start, jump), "look back")
+        elif self._opening is None or self._opening.done():
+            self._opening = self.start(self._open(self._recorded_path, start, jump), "look back")
 
     async def _open(self, path: str, start: int, jump: bool) -> None:
         from tcptop.errors import TcptopError
@@ -224,8 +218,6 @@ class LiveFeed(Feed):
         except TcptopError as error:
             self.app.notify(str(error), timeout=5, severity="warning", markup=False)
             return
-        finally:
-            self._opening = False
         samples = len(selection.samples)
         if start >= samples:
             self._disk.submit(selection.recording.close)
@@ -234,6 +226,7 @@ class LiveFeed(Feed):
         self._end_past()
         index = start if start >= 0 else max(0, samples + start)
         self._past = ReplayFeed(selection, index, self.lab_measurement, self._disk)
-        self._past.begin(self.app)
+        self._past.app = self.app
+        self._past.begin()
         if jump:
             self._past.jump()

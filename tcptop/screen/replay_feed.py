@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
@@ -19,9 +19,6 @@ from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
-
-if TYPE_CHECKING:
-    from tcptop.screen.app import TcptopApp
 
 TICK_S = 0.05
 """Period at which the player checks whether the next sample is due."""
@@ -89,14 +86,12 @@ class ReplayFeed(Feed):
         self._shown_index = start
         self._timeline = NO_TIMELINE
 
-    def begin(self, app: TcptopApp) -> None:
+    def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
-        super().begin(app)
-        app.set_replay_layout(True)
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
-        if not self._looking_back and not app.is_headless:  # in a test, the interpreter runs other programs too
+        if not self._looking_back and not self.app.is_headless:  # in a test, the interpreter runs other programs too
             from tcptop.screen.idle_gc import run_idle_gc
 
             self.start(run_idle_gc(self.idle_s), "collect garbage")

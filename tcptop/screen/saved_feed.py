@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tcptop.hosts.host import Host
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
-
-if TYPE_CHECKING:
-    from tcptop.screen.app import TcptopApp
 
 NO_INTERVAL = "saved: there is one sample, and no interval"
 MESSAGES = {
@@ -36,15 +31,18 @@ class SavedFeed(Feed):
         self._host = host
         self._with_layouts = False
 
-    def begin(self, app: TcptopApp) -> None:
+    def begin(self) -> None:
         """Samples the tree."""
-        super().begin(app)
-        self._sample()
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self.lab_measurement)
+        if self._with_layouts:
+            sampler.ask_for("btf")
+        read_due(sampler)
+        self.app.post_message(Sampled(sampler.snapshot()))
 
     def act(self, name: str, *_: object) -> None:
         """Samples again on `sample`; says of the other keys that they do nothing."""
         if name == "sample":
-            self._sample()
+            self.begin()
         elif name in MESSAGES:
             self.app.notify(MESSAGES[name], timeout=3, markup=False)
 
@@ -52,11 +50,4 @@ class SavedFeed(Feed):
         """Reads the struct layouts (BTF), at the first request."""
         if not self._with_layouts:
             self._with_layouts = True
-            self._sample()
-
-    def _sample(self) -> None:
-        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self.lab_measurement)
-        if self._with_layouts:
-            sampler.ask_for("btf")
-        read_due(sampler)
-        self.app.post_message(Sampled(sampler.snapshot()))
+            self.begin()

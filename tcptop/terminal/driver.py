@@ -20,6 +20,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
+from tcptop.terminal.hangup import end_on_hangup, end_on_signals
 from tcptop.terminal.input import TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
@@ -33,6 +34,8 @@ FIRST_FRAME_S = 0.5
 """For a first frame that is worth sending, before what there is is sent."""
 PATIENCE_S = 0.3
 """For a terminal that takes nothing while the program leaves it."""
+BACKGROUND_S = 0.5
+"""From SIGCONT in the background until the program stops again. A signal that ends it has time to be handled."""
 
 
 class CellDriver(LinuxDriver):
@@ -55,7 +58,15 @@ class CellDriver(LinuxDriver):
         self._synchronized = False
         self._last_words: list[str] | None = None
         """What gives the terminal back, while it is being said."""
+        self._stop_wanted = False
+        """Whether SIGTSTP came after the last SIGCONT."""
         self._suspended = False
+        self._background_check: asyncio.TimerHandle | None = None
+        self._leaving = False
+        """Whether a signal or a hang-up ends the program: from then on it does not stop."""
+        # Before the terminal is taken, or an early signal would leave it taken.
+        end_on_signals(self._leave)
+        end_on_hangup(self.fileno, self._leave)
 
     def write(self, data: str) -> None:
         """Takes a frame into the wanted cells, and sends anything else as it is."""
@@ -91,14 +102,22 @@ class CellDriver(LinuxDriver):
             self.flush()
 
     def start_application_mode(self) -> None:
-        """Takes the terminal, and draws on it what was wanted before it was given back."""
+        """Takes the terminal, and draws on it what was wanted before it was given back; not in the background."""
         assert self._file is not None
+        if in_background(self.fileno):
+            self._suspended = True
+            self._stop_soon()
+            return
         self._output = TerminalOutput(self._file.fileno(), self.flush)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is None:
-            # Textual found that it is in the background, and was stopped: the next SIGCONT tries again.
+            # The terminal has hung up, or is the shell's after all: the next SIGCONT tries again.
             self.close()
             return
+        # The kernel must not stop the program in the midst of anything, its end for one: in the background it stops by
+        # itself, and leaves the terminal alone.
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         # Textual's own way out, to which nothing was written.
         self._writer_thread.stop()
         self._writer_thread = None
@@ -115,9 +134,8 @@ class CellDriver(LinuxDriver):
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
-        """Gives the terminal back as it was, and waits a moment for it to take that."""
-        if self._output is None:
-            # Given back already; asked from the background, the kernel would stop the program.
+        """Gives the terminal back as it was, and waits a moment for it to take that; not in the background."""
+        if self._output is None or in_background(self.fileno):
             return
         until_s = time.monotonic() + PATIENCE_S
         if self._first_frame is not None:
@@ -140,7 +158,7 @@ class CellDriver(LinuxDriver):
         if self._input is not None:
             self._input.close()
             self._input = None
-        if self._output is not None:
+        if self._output is not None and not in_background(self.fileno):
             super().disable_input()
 
     def close(self) -> None:
@@ -155,11 +173,18 @@ class CellDriver(LinuxDriver):
             self._resize(message.size)
         super().process_message(message)
 
+    def _leave(self) -> None:
+        self._leaving = True
+        self._in_loop(self._app.exit, 0)
+
     def _sigtstp_application(self, *_: object) -> None:
         # Not here: a signal comes in the midst of anything, a frame for one.
+        self._stop_wanted = True
         self._in_loop(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
+        # As in the kernel, SIGCONT discards a stop that is still to come.
+        self._stop_wanted = False
         self._in_loop(self._resume if self._suspended else self._take_again)
 
     def _suspend(self) -> None:
@@ -168,11 +193,18 @@ class CellDriver(LinuxDriver):
         By the signal itself, not by SIGSTOP as Textual: where no shell could ever continue the program (below
         `ssh -t host tcptop`), the kernel ignores it, and the screen comes back.
         """
-        if self._auto_restart and not self._suspended:
+        if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
             self._must_signal_resume = self._suspended = True
+        if self._stop_wanted:
+            self._stop(os.getpid())
+        else:
+            self._resume()
+
+    def _stop(self, process: int) -> None:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTSTP)
+        if not self._leaving:
+            os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
         # Not at once: a signal that ends the program may have come with the one that continues it.
         self._in_loop(self._resume)
@@ -182,11 +214,36 @@ class CellDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _take_again(self) -> None:
-        """After a stop that nobody announced: the shell has had the terminal since."""
-        if self._auto_restart and self._output is not None:
+        """Takes the terminal again after a stop without notice (SIGSTOP): the shell has had it since."""
+        if not self._auto_restart or self._output is None:
+            return
+        if in_background(self.fileno):
+            self._drawing = False
+            self._stop_soon()
+        else:
             self.suspend_application_mode()
             self._suspended = True
             self._resume()
+
+    def _stop_soon(self) -> None:
+        """Stops again in the background, as the kernel stops a program that asks for the terminal there.
+
+        Not at once. SIGTERM and SIGCONT of one `kill` may be handled in either order: any thread can take them, and a
+        handler can interrupt the other. A program that has stopped again cannot end.
+        """
+        if self._background_check is not None:
+            self._background_check.cancel()
+        self._background_check = self._loop.call_later(BACKGROUND_S, self._check_background)
+
+    def _check_background(self) -> None:
+        if self._drawing:
+            return
+        if in_background(self.fileno):
+            # The whole process group, with a `sh -c` for one, as the kernel does.
+            self._stop(0)
+        else:
+            # `fg` sends no SIGCONT to a job that runs.
+            self._sigcont_application()
 
     def _window_changed(self) -> None:
         if not self._in_band_window_resize:
@@ -215,3 +272,14 @@ class CellDriver(LinuxDriver):
     def _encoded(self, data: str) -> bytes:
         # One character for one, or the columns would move.
         return data.encode(self._encoding, errors="replace")
+
+
+def in_background(descriptor: int) -> bool:
+    """Whether another process group has the terminal; False where it is not the controlling terminal.
+
+    The kernel stops a background process that changes the terminal's modes (tty_check_change() in tty_jobctrl.c).
+    """
+    try:
+        return os.tcgetpgrp(descriptor) != os.getpgrp()
+    except OSError:
+        return False

@@ -45,6 +45,6 @@ def end(leave: Callable[[], object]) -> None:
         time.sleep(GRACE_S)
         os._exit(1)
 
-    threading.Thread(target=make, name="tcptop end", daemon=True).start()
     with suppress(RuntimeError):  # the event loop has ended already
         leave()
+    threading.Thread(target=make, name="tcptop end", daemon=True).start()

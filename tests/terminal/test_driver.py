@@ -47,6 +47,20 @@ def given_back(session: Session) -> None:
     assert sent.count("\x1b[>25u") == sent.count("\x1b[<u")
 
 
+def first_job(session: Session) -> int:
+    """The process ID of the first job of a shell."""
+    shell = session.process.pid
+    return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
+
+
+def state(pid: int) -> str:
+    """The letter of a process's state: T stopped, Z ended, also where the shell has waited for it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
 def noting(opened: Open, folder: Path) -> tuple[Session, Path]:
     """A program that adds a byte to a file for each frame."""
     drawn = folder / "drawn"
@@ -170,6 +184,15 @@ def test_the_terminal_is_as_it_was_after_any_end(opened: Open, end: str | signal
     given_back(session)
 
 
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_as_it_was_after_a_signal_at_the_start(opened: Open, end: signal.Signals) -> None:
+    session = opened(SHORT)
+    session.until(lambda: session.screen.alternate, "it takes the terminal")
+    session.process.send_signal(end)
+    assert session.until_ended() == 0
+    given_back(session)
+
+
 def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
     session = ready(opened(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken")))
     session.type("?")
@@ -283,6 +306,22 @@ def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
     session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back")
 
 
+def test_started_in_the_background_it_stops_until_fg(opened: Open) -> None:
+    session = opened(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(SHORT) + " & echo start''ed\n")
+    session.until_shown("started")
+    job = first_job(session)
+    session.until(lambda: state(job) == "T", "it stops")
+    assert session.attributes() == shell
+    session.type("fg\n")
+    ready(session).type("q")
+    session.until(lambda: not session.screen.alternate, "it ends")
+    session.until_shown("$")
+    assert session.attributes() == shell
+
+
 def test_kill_ends_what_was_suspended(opened: Open) -> None:
     """A shell continues a job that it kills; it must not take the terminal for that."""
     session = opened(["/bin/sh", "-i"])
@@ -292,10 +331,44 @@ def test_kill_ends_what_was_suspended(opened: Open) -> None:
     ready(session)
     session.type("\x1a")
     session.until_shown("Stopped")
-    shell_pid = session.process.pid
-    job = Path("/proc", Path(f"/proc/{shell_pid}/task/{shell_pid}/children").read_text().split()[0], "stat")
+    job = first_job(session)
     # Both at once, as `kill` of a stopped job in bash.
     session.type("kill -TERM %1; kill -CONT %1\n")
-    session.until(lambda: not job.exists() or ") Z " in job.read_text(), "it ends")
+    session.until(lambda: state(job) == "Z", "it ends")
+    session.until_quiet()
+    assert session.attributes() == shell
+
+
+def test_kill_ends_what_stopped_again_in_the_background(opened: Open) -> None:
+    session = opened(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(SHORT) + "\n")
+    ready(session)
+    session.type("\x1a")
+    session.until_shown("Stopped")
+    job = first_job(session)
+    session.type("bg; echo continue''d\n")
+    session.until_shown("continued")
+    session.until(lambda: state(job) == "T", "it stops again")
+    session.type("kill -TERM %1; kill -CONT %1\n")
+    session.until(lambda: state(job) == "Z", "it ends")
+    session.until_quiet()
+    assert session.attributes() == shell
+
+
+def test_kill_ends_what_was_stopped_without_notice(opened: Open) -> None:
+    """The shell has the terminal: the program must neither change its modes nor be stopped for trying."""
+    session = opened(["/bin/sh", "-i"])
+    session.until_shown("$")
+    session.type(" ".join(SHORT) + "\n")
+    ready(session)
+    job = first_job(session)
+    os.kill(job, signal.SIGSTOP)
+    session.until_shown("Stopped")
+    shell = session.attributes()
+    os.kill(job, signal.SIGTERM)
+    os.kill(job, signal.SIGCONT)
+    session.until(lambda: state(job) == "Z", "it ends")
     session.until_quiet()
     assert session.attributes() == shell
