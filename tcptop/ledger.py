@@ -4,8 +4,6 @@ None means unknown, never 0. An object's share of a slab is a fraction of a byte
 accounting, so that every total equals the sum of the parts shown beside it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """The table of slab caches: sizes and counts of each, and the slabinfo row that counts each object of the catalogue."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache

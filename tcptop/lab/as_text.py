@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
+from tcptop.lab.terminal_table import fit_to_width, fits
 from tcptop.report.as_text import align_columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
 from tcptop.text.printable import printable
 
 SUMMARY = (
@@ -43,26 +45,24 @@ def result_as_text(result: LabResult, columns: int | None = None, saved_as: str 
         saved_as: the file that the result was written to; None if there is none.
 
     """
-    notes = [line for note in _notes(result, saved_as) for line in wrap_note(note, columns)]
+    notes = [line for note in _notes(result, saved_as) for line in wrap_text(note, columns, "  ")]
     sections = [_head(result, columns), _summary(result, columns), _detail(result, columns), notes]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(result: LabResult, columns: int | None) -> Iterator[str]:
     family = "IPv6" if result.ipv6 else "IPv4"
-    yield from wrap_note(
-        f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}", columns
-    )
-    yield from wrap_note(
+    for text in (
+        f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}",
         f"{family}, {units.grouped(result.connections)} connections over loopback in each run,"
         f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s",
-        columns,
-    )
+    ):
+        yield from wrap_text(text, columns, "  ")
 
 
 def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
-    yield from wrap_note("Bytes per endpoint in slabs (both ends: per connection)", columns)
+    yield from wrap_text("Bytes per endpoint in slabs (both ends: per connection)", columns, "  ")
     lines = [list(SUMMARY)]
     for key, state in result.results.items():
         lines.append(
@@ -125,7 +125,7 @@ def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[st
             yield cells[0]
         yield text
         if cells[-1]:
-            yield from wrap_note(f"of {cells[-1]}", columns, indent="    ")
+            yield from wrap_text(f"    of {cells[-1]}", columns, "      ")
 
 
 def _part(part: LabPart) -> Sequence[str]:

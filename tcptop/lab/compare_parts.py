@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tcptop.lab.result_file import STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
 from tcptop.lab.terminal_table import fit_to_width
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.printable import printable_name
 
 COLUMN_TITLES = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
@@ -34,7 +35,7 @@ def compare_parts_as_json(first: Json, second: Json) -> Json:
 def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
     """The rows that differ, by state, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:

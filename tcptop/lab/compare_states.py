@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from tcptop.lab.as_text import format_percent
 from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
+from tcptop.lab.terminal_table import fit_to_width, fits
 from tcptop.report.as_text import align_columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
 from tcptop.text.printable import printable_name
 
 MILLION = 1_000_000
@@ -44,22 +46,22 @@ def compare_as_json(first: Json, second: Json) -> Json:
 def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
     """The comparison as tables, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     names = [_kernel_name(first), _kernel_name(second)]
-    yield from wrap_note(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns)
+    yield from wrap_text(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns, "  ")
     for letter, result in zip("AB", (first, second), strict=True):
         family = printable_name(str(result.get("family", "ipv4")))
-        yield from wrap_note(
-            f"{letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
+        yield from wrap_text(
+            f"  {letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
             f" {units.count(_integer(result.get('connections')))} connections",
             columns,
-            indent="  ",
+            "    ",
         )
     yield ""
-    yield from wrap_note("Bytes per endpoint (both ends: per connection), and for a million of them", columns)
+    yield from wrap_text("Bytes per endpoint (both ends: per connection), and for a million of them", columns, "  ")
     lines = [list(COLUMN_TITLES)]
     for key, place in STATE_PATHS.items():
         pair = (measured_bytes(first, place), measured_bytes(second, place))

@@ -1,10 +1,9 @@
-"""Tables and notes that fit the width of a terminal; in a pipe nothing is cut or wrapped."""
+"""Tables that fit the width of a terminal; in a pipe nothing is cut."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from tcptop.report.as_text import align_columns
@@ -61,20 +60,6 @@ def fit_to_width(
 def cut_text(text: str, most: int) -> str:
     """The text, cut to at most this length; a cut text ends in two dots."""
     return text if len(text) <= most else f"{text[: most - 2]}.."
-
-
-def wrap_note(text: str, columns: int | None, indent: str = "") -> Iterator[str]:
-    """The note, wrapped to the width of the terminal; a continued line is indented further."""
-    if columns is None or len(indent) + len(text) <= columns:
-        yield f"{indent}{text}"
-    else:
-        yield from textwrap.wrap(
-            text,
-            max(columns, 2 * MIN_CELL_COLUMNS),
-            initial_indent=indent,
-            subsequent_indent=f"{indent}  ",
-            break_on_hyphens=False,
-        )
 
 
 def _select_columns(lines: CellRows, indices: Sequence[int]) -> list[list[str]]:

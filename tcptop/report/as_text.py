@@ -10,6 +10,7 @@ from tcptop.explanation.states_page import states_table
 from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, SocketCost, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, text_of
 
 MODE_TITLES: dict[AccountingMode, str] = {
@@ -18,23 +19,6 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
-
-REPORT_TO_ASCII = str.maketrans(
-    {
-        "–": "-",
-        "≤": "<=",
-        "≥": ">=",
-        "×": "x",
-        "÷": "/",
-        "±": "+-",
-        "≈": "~",
-        "Δ": "d",
-        "…": "...",
-        "“": '"',
-        "”": '"',
-        "→": "->",
-    }
-)
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
@@ -52,7 +36,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _sources(ledger),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(ledger: Ledger) -> Iterator[str]:

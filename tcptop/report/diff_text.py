@@ -16,10 +16,12 @@ from tcptop.comparison.difference import (
     NodeChange,
     StateChange,
 )
-from tcptop.report.as_text import REPORT_TO_ASCII, align_columns
-from tcptop.report.growth_text import growth_lines, wrap_note
+from tcptop.report.as_text import align_columns
+from tcptop.report.growth_text import COLUMNS, growth_lines
 from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
 
 MAX_ROWS = 15
 """The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
@@ -58,14 +60,14 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _not_read(difference),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
-    yield from wrap_note(f"tcptop diff: what changed from A to B{unlike}")
+    yield from wrap_text(f"tcptop diff: what changed from A to B{unlike}", COLUMNS)
     for letter, subject in (("A", difference.before), ("B", difference.after)):
-        yield from wrap_note(f"{letter}  {_facts(subject)}", "  ")
+        yield from wrap_text(f"{letter}  {_facts(subject)}", COLUMNS, "  ")
 
 
 def _facts(subject: ComparedInput) -> str:
@@ -249,4 +251,4 @@ def _not_read(difference: LedgerDifference) -> Iterator[str]:
     if letters:
         yield "Not read, or not in full"
         for reason, sides in letters.items():
-            yield from wrap_note(f"  {', '.join(sides):<4}  {reason}", "        ")
+            yield from wrap_text(f"  {', '.join(sides):<4}  {reason}", COLUMNS, "        ")

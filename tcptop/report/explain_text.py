@@ -8,13 +8,11 @@ from shutil import get_terminal_size
 
 from tcptop.explanation import PAGES, Page, find_page
 from tcptop.ledger import Ledger
-from tcptop.report.as_text import REPORT_TO_ASCII
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, paragraph, text_of
 
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
-
-TREE_TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
 
 
 def overview_text(ledger: Ledger) -> str:
@@ -54,5 +52,4 @@ def _text(lines: Sequence[str]) -> str:
     if encoding == "utf8":
         return text
     # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
-    text = text.replace("≤ ", "<=").replace("≥ ", ">=")
-    return text.translate(REPORT_TO_ASCII).translate(TREE_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(text.replace("≤ ", "<=").replace("≥ ", ">="))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
 from tcptop.comparison.difference import GrowthPart, LedgerDifference, SlabGrowth
 from tcptop.report.as_text import align_columns
 from tcptop.text import units
+from tcptop.text.line import wrap_text
 
 COLUMNS = 80
 MAX_OTHER_ROWS = 5
@@ -21,7 +21,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     growth = difference.growth
     yield TITLE
     if growth is None:
-        yield from wrap_note(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
+        yield from wrap_text(f"  {units.UNKNOWN}   {difference.no_growth_because}", COLUMNS, "      ")
         return
     if not growth.bytes and not difference.caches.changed:
         yield "  slab memory did not change"
@@ -30,17 +30,17 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     least = "at least " if growth.missing else ""
     shares = growth.shares
     explained = f"; sockets explain {least}{_percents(*shares)} of it" if shares is not None else ""
-    yield from wrap_note(f"  slab memory {grew}{explained}", "  ")
+    yield from wrap_text(f"  slab memory {grew}{explained}", COLUMNS, "  ")
     yield from align_columns(list(_parts(growth)), [True])
     if growth.missing:
-        yield from wrap_note(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
+        yield from wrap_text(f"  of unknown size or number: {', '.join(growth.missing)}", COLUMNS, "    ")
     rest = list(_rest(growth))
     if not rest:
         yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
     else:
         yield "  not explained by sockets:"
         yield from align_columns(rest, [True])
-        yield from wrap_note(LEGEND, "    ")
+        yield from wrap_text(LEGEND, COLUMNS, "    ")
 
 
 LEGEND = (
@@ -89,8 +89,3 @@ def _sizes(low: float, high: float) -> str:
 def _percents(low: float, high: float) -> str:
     one, two = (f"{share * 100:.0f}" for share in (low, high))
     return f"{one} %" if one == two else f"{one} to {two} %"
-
-
-def wrap_note(text: str, indent: str = "") -> Iterator[str]:
-    """A note wrapped to COLUMNS."""
-    yield from textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)

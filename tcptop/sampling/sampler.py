@@ -1,7 +1,5 @@
 """Sampler: reads each source at its own pace and assembles their latest readings into a Snapshot."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

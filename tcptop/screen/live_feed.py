@@ -42,6 +42,7 @@ class LiveFeed(Feed):
         self._latest: Ledger | None = None
         self._disk = Worker("tcptop recorder")
         self._recording: LiveRecording | None = None
+        self._first_sample_began = False
         self._recorded_path: str | None = None
         self._past: ReplayFeed | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -155,7 +156,10 @@ class LiveFeed(Feed):
     async def _follow(self) -> None:
         async for snapshot in self._live.snapshots():
             if self._recording is not None:
-                self._recording.add(snapshot)
+                # A sample that began before the recording lacks most of its reads.
+                self._first_sample_began = self._first_sample_began or not self._live.sample_requested
+                if self._first_sample_began:
+                    self._recording.add(snapshot)
             self.app.post_message(Sampled(snapshot))
 
     def _answer_interval(self, answer: str) -> None:
@@ -186,6 +190,7 @@ class LiveFeed(Feed):
             self._disk.submit(recorder.close)
             return
         self._recording = LiveRecording(recorder, self._sampler, self._disk, self._recording_failed)
+        self._first_sample_began = False
         self._recorded_path = path
         self._draw_again()
         self._live.sample_now()

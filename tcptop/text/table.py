@@ -1,7 +1,5 @@
 """Tables of the explanation pages: columns of figures, and a last column of text that wraps."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -81,10 +79,10 @@ def table_lines(
     return lines
 
 
-def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "text") -> list[Line]:
-    """A title with a text that wraps to the right of it."""
-    texts = wrap_text(text, max(20, columns - width - 2))
-    return [((f" {title if not index else '':<{width}} ", "dim"), (part, role)) for index, part in enumerate(texts)]
+def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
+    """A title of that width and role, with a text that wraps to the right of it."""
+    texts = wrap_text(text, max(10, columns - width - 2))
+    return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]
 
 
 def _width(widths: Sequence[int], visible: Sequence[int]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
 
 from textual.app import ComposeResult
 from textual.events import Key
@@ -12,6 +11,7 @@ from textual.screen import ModalScreen
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line
+from tcptop.text.table import fact_lines
 from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
@@ -75,17 +75,9 @@ class HelpPane(ScrollPane):
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
-                lines += entry_lines(key, text, columns)
+                lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
             lines.append(())
         return lines
-
-
-def entry_lines(key: str, text: str, columns: int) -> list[Line]:
-    """A key and its meaning, wrapped."""
-    texts = wrap(text, max(10, columns - KEY_WIDTH - 2)) or [""]
-    return [
-        ((f" {key if not index else '':<{KEY_WIDTH}} ", "accent"), (part, "text")) for index, part in enumerate(texts)
-    ]
 
 
 class HelpScreen(ModalScreen[None]):

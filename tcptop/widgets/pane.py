@@ -14,11 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import to_ascii
 from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import crop_line, line_width
+from tcptop.widgets.cell_width import crop_line, line_width, to_ascii
 
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""

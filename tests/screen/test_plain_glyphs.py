@@ -23,8 +23,9 @@ from rich.cells import cell_len
 
 from tcptop.hosts.host import Host
 from tcptop.screen.settings import Settings
-from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii, to_ascii
+from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
+from tcptop.widgets.cell_width import to_ascii
 
 VIEWS = {
     "start": [],
