@@ -141,7 +141,7 @@ class TcptopApp(App[int]):
     def show(self, ledger: Ledger, view: View) -> None:
         """Draws a ledger; the first one also selects a node."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
-            self.call_after_refresh(self._driver.show)
+            self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
         self.set_class(view.player is not None, "-replay")

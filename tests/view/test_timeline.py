@@ -12,7 +12,7 @@ from recorded import text, tree
 from samples import record, recording_at
 
 from tcptop.accounting import account
-from tcptop.recording.export import export
+from tcptop.recording.exported_folder import export
 from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.view.timeline import BUCKETS, bucket_column, bucket_of, bucket_samples, coarse_to_fine, column_maxima
 
