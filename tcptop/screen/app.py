@@ -25,7 +25,6 @@ from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.headroom_line import HeadroomLine
@@ -281,9 +280,9 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
+    def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
-        self.action_explain(message.key)
+        self.action_explain(message.name)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""
