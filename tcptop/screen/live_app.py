@@ -13,7 +13,6 @@ from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
-from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.screen.app import Stopped, TcptopApp
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.screen.settings import NO_SETTINGS, Settings
@@ -67,7 +66,7 @@ class LiveApp(TcptopApp):
             return
         sources = [*kernel_sources(), MachineLoadSource()]
         self._live = LiveSampler(
-            Sampler(ThreadedHost(self._host), sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
+            Sampler(self._host, sources, self._choices.interval_s, lab_measurement=self._lab_measurement)
         )
         self._sampling_task = asyncio.create_task(self._run_sampling(self._live), name="follow the host")
 
