@@ -6,13 +6,15 @@ import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from recorded import CPUS, tree, write_tree
 
 from tcptop.hosts.host import Host
 from tcptop.hosts.opening import open_host
+from tcptop.hosts.zstd import zstd
 from tcptop.sampling.sampler import wanted_paths
 
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
@@ -40,9 +42,21 @@ def open_packed(path: Path) -> Host:
 
 def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> Path:
     """Packs a tree into a tar archive, every file below the folder `top`."""
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+    with open_tar(path, mode) as archive:
         archive.add(folder, arcname=top)
     return path
+
+
+@contextmanager
+def open_tar(path: Path, mode: str) -> Iterator[tarfile.TarFile]:
+    """A tar archive to write, in a mode of tarfile, or `w:zst` as zstd(1) compresses: with a checksum."""
+    if mode != "w:zst":
+        with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+            yield archive
+        return
+    options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
+    with zstd.open(path, "wb", options=options) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        yield archive
 
 
 def archive_with(path: Path, members: Iterable[tuple[str, bytes | dict[str, object]]], mode: str = "w") -> Path:

@@ -98,6 +98,13 @@ def recording_at(path: Path) -> Iterator[Recording]:
         recording.close()
 
 
+def assert_same_snapshot(replayed: Snapshot, live: Snapshot) -> None:
+    """Asserts that two snapshots are equal; else the message names the first source, or other field, that differs."""
+    for name, one, other in zip(Snapshot._fields, replayed, live, strict=True):
+        assert one == other, name
+    assert replayed == live
+
+
 def is_one_line(text: str) -> bool:
     """Whether a text is one non-empty line of printable characters."""
     return bool(text) and printable(text) == text

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.commands.common import Parser
 from tcptop.commands.time_options import add_time_options, join_offsets, time_range
-from tcptop.recording.export import export
+from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recording import raise_if_damaged
 from tcptop.recording.time_spec import select_samples

@@ -26,7 +26,7 @@ class ArchiveHost:
     """Host that keeps in memory those files of an archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
-        """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd (from Python 3.14 on).
+        """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
 
         `wanted_paths` are patterns of the paths to keep, as in `Source.paths`.
 

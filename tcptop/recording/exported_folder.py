@@ -1,43 +1,184 @@
-"""An exported folder as a recording. Its contents are not trusted, and nothing outside of it is read."""
+"""Exported folders: each sample in the layout of `--root`, with times, states and errors in its `sample.json`.
+
+A file that cannot be at its own path, such as a second read of the path with other bytes, is in `also/`. A folder that
+is read is not trusted, and nothing outside of it is read.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
-import math
 import os
-from typing import Any, get_args
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.confined_tree import ConfinedTree
-from tcptop.hosts.host import FileRead, FolderRead, Identity
-from tcptop.hosts.recording_host import HostAnswer
-from tcptop.hosts.run_sync import run_sync
-from tcptop.recording.bundle import MAX_ANSWERS, MAX_FILE_BYTES, Bundle
-from tcptop.recording.export import LIST_NAME, SAMPLE_NAME, SCHEMA, SCHEMA_KEY
-from tcptop.recording.record_writer import UNRECORDED_READING
-from tcptop.recording.recording import UNKNOWN_COUNTS, RecordedSample, TimelineCounts, largest_counts
-from tcptop.recording.replay import failed_reading
-from tcptop.recording.replay_host import ReplayHost
-from tcptop.sampling.sampler import AnyReading, SourceRead, kernel_sources
-from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot, Sockstat
+from tcptop.hosts.host import FolderRead
+from tcptop.recording.document import (
+    DocumentParser,
+    Json,
+    ParsedSample,
+    RecordedSample,
+    load_json,
+    make_document,
+    valid_number,
+)
+from tcptop.recording.recording import UNKNOWN_COUNTS, Recording, TimelineCounts
 from tcptop.text.printable import printable
 
+SCHEMA = 1
+SCHEMA_KEY = "tcptop_export"
+LIST_NAME = "recording.json"
+SAMPLE_NAME = "sample.json"
+OTHER_FILES_FOLDER = "also"
+ROOTS = ("proc", "sys")
+
 MAX_SAMPLES = 100_000
-STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
-RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
+MAX_FILE_BYTES = 16 << 20
+"""The limit of a host for one file (tcptop/hosts/folder.py)."""
+MAX_SAMPLE_BYTES = 64 << 20
+"""Limit for all files of a sample: a hostile sample can name one file many times."""
 
-Json = dict[str, Any]
+
+def export(recording: Recording, indices: Sequence[int], folder: str) -> list[str]:
+    """Writes samples into a new folder, and nothing outside of it; returns one line for each damaged sample.
+
+    Raises:
+        TcptopError: if the folder exists or cannot be written.
+
+    """
+    where = Path(folder)
+    try:
+        where.mkdir()
+        names: list[str] = []
+        damages: list[str] = []
+        for number, index in enumerate(indices, 1):
+            name = f"{number:06}"
+            (where / name).mkdir()
+            _SampleFolder(where / name).write(recording.sample(index))
+            names.append(name)
+            damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
+        _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
+        return damages
+    except FileExistsError:
+        raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
+    except OSError as error:
+        raise TcptopError(f"{printable(folder)}: {error.strerror}") from None
+    except ValueError as error:
+        raise TcptopError(f"{printable(folder)}: {error}") from None
 
 
-class ExportedFolder:
+def is_below_root(path: str) -> bool:
+    """Whether a relative path names something below proc or sys, without `.`, `..` or empty parts."""
+    parts = path.split("/")
+    return (
+        len(parts) > 1
+        and parts[0] in ROOTS
+        and "\0" not in path
+        and all(part not in ("", ".", "..") for part in parts)
+        and len(path) < 1000
+    )
+
+
+class _SampleFolder:
+    """Writes the files of one sample into a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written_paths: dict[tuple[str, bytes], str] = {}
+        self._other_files = 0
+
+    def write(self, sample: RecordedSample) -> None:
+        for root in ROOTS:
+            (self._folder / root).mkdir()
+        # Links first: files of a merged slab cache are written through the alias link, as they were read.
+        for read in sample.reads:
+            for answer in (*read.answers, *read.sockstat_answers):
+                if isinstance(answer, FolderRead):
+                    self._make_links(answer)
+        document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})
+        for read in sample.reads:
+            for answer in read.answers:
+                if isinstance(answer, FolderRead):
+                    self._make_folders(answer)
+        _write_json(self._folder / SAMPLE_NAME, document)
+
+    def _place_file(self, path: str, data: bytes) -> str:
+        """Writes a file unless the same bytes are written for that path; returns its path below the sample's folder."""
+        written = self._written_paths.get((path, data))
+        if written is not None:
+            return written
+        target = path
+        if not is_below_root(path) or not self._write_in_tree(path, data):
+            self._other_files += 1
+            target = f"{OTHER_FILES_FOLDER}/{self._other_files:04}"
+            (self._folder / OTHER_FILES_FOLDER).mkdir(exist_ok=True)
+            _write_new(self._folder / target, data)
+        self._written_paths[path, data] = target
+        return target
+
+    def _write_in_tree(self, path: str, data: bytes) -> bool:
+        """Writes a file at its own path; False if that is not possible or other bytes are there."""
+        target = self._folder / path
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write_new(target, data)
+        except FileExistsError:
+            # Two names of one merged cache lead to the same file.
+            return target.is_file() and target.read_bytes() == data
+        except (NotADirectoryError, IsADirectoryError):
+            return False
+        except OSError as error:
+            if error.errno in UNUSABLE_PATH_ERRNOS:
+                return False
+            raise
+        return True
+
+    def _make_links(self, folder: FolderRead) -> None:
+        for name, target in (folder.entries or {}).items():
+            # Only links to a name in the same folder, as in /sys/kernel/slab: they cannot lead outside.
+            if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
+                parent = self._folder / folder.path
+                parent.mkdir(parents=True, exist_ok=True)
+                (parent / target).mkdir(exist_ok=True)
+                with suppress(FileExistsError):
+                    (parent / name).symlink_to(target)
+
+    def _make_folders(self, folder: FolderRead) -> None:
+        """Creates empty folders for listed names that are not there; a listing does not tell files from folders."""
+        for name, target in (folder.entries or {}).items():
+            if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):
+                with suppress(FileExistsError, NotADirectoryError):
+                    (self._folder / folder.path / name).mkdir(parents=True)
+
+
+UNUSABLE_PATH_ERRNOS = (errno.ELOOP, errno.ENAMETOOLONG)
+
+
+def _is_name(text: str) -> bool:
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text and len(text.encode()) < 200
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+
+
+def _write_json(path: Path, document: Json) -> None:
+    _write_new(path, (json.dumps(document, ensure_ascii=True, indent=1) + "\n").encode("ascii"))
+
+
+class ExportedFolder(Recording):
     """The samples of a folder that `tcptop export` wrote; a sample is read on request."""
 
     def __init__(self, path: str) -> None:
         """Opens the folder; raises TcptopError if it holds no export, OSError if it cannot be opened."""
-        self.path = path
+        super().__init__(path)
         self._tree = ConfinedTree(path)
-        self._sources = {source.name: source for source in kernel_sources()}
-        self._last: tuple[int, RecordedSample, str | None] | None = None
+        self._parser = DocumentParser()
         try:
             self._names = self._read_names()
             self._times = [self._read_time(name) for name in self._names]
@@ -60,36 +201,14 @@ class ExportedFolder:
         name = self._names[index]
         try:
             document = self._read_json(f"{name}/{SAMPLE_NAME}")
-            stored = document.get("sources", {}).get("sockstat")
-            value = self._read_reading(name, "sockstat", stored, _parse_identity(document), []).value
-        except (OSError, ValueError, AttributeError, RecursionError):
+            value = self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
+        except (OSError, ValueError):
             return UNKNOWN_COUNTS  # `damage` reports it when the sample is shown
         return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
-
-    def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest value of each count over a range of samples."""
-        return largest_counts(self.timeline_counts(index) for index in indices)
-
-    def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as it was live."""
-        return self._cached_sample(index)[0].snapshot
-
-    def sample(self, index: int) -> RecordedSample:
-        """The snapshot with the files that were read."""
-        return self._cached_sample(index)[0]
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        return self._cached_sample(index)[1]
 
     def close(self) -> None:
         """Closes the folder."""
         self._tree.close()
-
-    def _cached_sample(self, index: int) -> tuple[RecordedSample, str | None]:
-        if self._last is None or self._last[0] != index:
-            self._last = index, *self._read_sample(self._names[index])
-        return self._last[1], self._last[2]
 
     def _read_names(self) -> list[str]:
         listing = self._read_json(LIST_NAME)
@@ -108,145 +227,41 @@ class ExportedFolder:
     def _read_time(self, name: str) -> float | None:
         """The time of a sample; None if its `sample.json` has none or cannot be read."""
         try:
-            return _valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
+            return valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
         except (OSError, ValueError):
             return None
 
-    def _read_sample(self, name: str) -> tuple[RecordedSample, str | None]:
-        damages: list[str] = []
-        readings: dict[str, AnyReading] = {}
-        reads: list[SourceRead] = []
-        document: Json = {}
-        try:
-            document = self._read_json(f"{name}/{SAMPLE_NAME}")
-        except (OSError, ValueError) as error:
-            damages.append(f"{SAMPLE_NAME}: {printable(str(error))}")
-        identity = _parse_identity(document)
-        sources = document.get("sources")
-        for source in RECORDED_NAMES:
-            try:
-                stored = sources.get(source) if isinstance(sources, dict) else None
-                if not isinstance(stored, dict):
-                    raise ValueError(f"{SAMPLE_NAME} has no entry for it")
-                readings[source] = self._read_reading(name, source, stored, identity, reads)
-            except (OSError, ValueError, RecursionError) as error:
-                reason = f"{source}: damaged in the export: {printable(str(error))}"
-                readings[source] = failed_reading(reason)
-                damages.append(reason)
-        monotonic_s = _valid_number(document.get("monotonic_s"))
-        all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
-        snapshot = Snapshot(
-            taken_at_unix_s=_valid_number(document.get("taken_at_unix_s")),
-            monotonic_s=0.0 if monotonic_s is None else monotonic_s,
-            live=identity.live,
-            place=identity.place,
-            net_namespace=identity.net_namespace,
-            page_size_bytes=identity.page_size_bytes,
-            **all_readings,
-        )
-        return RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None
-
-    def _read_reading(
-        self,
-        sample: str,
-        source: str,
-        stored: Json,
-        identity: Identity,
-        reads: list[SourceRead],
-        nested: bool = False,
-    ) -> AnyReading:
-        """Parses the stored answers of a source, and those of the reading before; adds both reads to `reads`."""
-        files = self._read_answers(sample, stored.get("answers"))
-        sockstat_files = self._read_answers(sample, stored.get("sockstat_answers"))
-        reading: AnyReading = NOT_READ
-        if files:
-            reading = run_sync(self._sources[source].read(ReplayHost(files, identity)))
-        sockstat: Sockstat | None = None
-        if sockstat_files:
-            sockstat = run_sync(self._sources["sockstat"].read(ReplayHost(sockstat_files, identity))).value
-        own_before: list[SourceRead] = []
-        stored_before = stored.get("before")
-        before: AnyReading | None = None
-        if isinstance(stored_before, dict) and not nested:
-            before = self._read_reading(sample, source, stored_before, identity, own_before, nested=True)
-        reading = reading._replace(
-            taken_at_s=_valid_number(stored.get("taken_at_s")),
-            read_us=_valid_count(stored.get("read_us")),
-            every_s=_valid_number(stored.get("every_s")),
-            before=before,
-            sockstat=sockstat,
-        )
-        if files:
-            reads += [SourceRead(source, reading, files, sockstat_files), *own_before]
-        state, reason = stored.get("state"), stored.get("reason")
-        if state is not None:
-            if not isinstance(state, str) or state not in STATES:
-                raise ValueError("unknown state")
-            text = _valid_text(reason)
-            reading = reading._replace(state=STATES[state], reason=None if text is None else printable(text))
-        return reading
-
-    def _read_answers(self, sample: str, stored: object) -> Bundle:
-        if not isinstance(stored, list) or len(stored) > MAX_ANSWERS:
-            raise ValueError("its files are not a list")
-        return tuple(self._read_answer(sample, answer) for answer in stored)
-
-    def _read_answer(self, sample: str, stored: object) -> HostAnswer:
-        path = stored.get("path") if isinstance(stored, dict) else None
-        if not isinstance(stored, dict) or not isinstance(path, str):
-            raise ValueError("one of its files has no path")
-        for key, read_type in (("error", FileRead), ("folder_error", FolderRead)):
-            error = stored.get(key)
-            if isinstance(error, list) and len(error) == 2:
-                return read_type(path, None, OSError(_valid_count(error[0]) or 0, _valid_text(error[1]) or ""), 0)
-        entries = stored.get("entries")
-        if isinstance(entries, dict):
-            return FolderRead(path, {name: _valid_text(target) for name, target in entries.items()}, None, 0)
-        file = stored.get("file")
-        if not isinstance(file, str):
-            raise ValueError(f"/{printable(path)} has no file")
-        return FileRead(path, self._read_bytes(f"{sample}/{file}"), None, 0)
+    def _read(self, index: int) -> ParsedSample:
+        name = self._names[index]
+        return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
 
     def _read_json(self, path: str) -> Json:
-        try:
-            document = json.loads(self._read_bytes(path))
-        except RecursionError:
-            raise ValueError(f"{path} is nested too deeply") from None
-        if not isinstance(document, dict):
-            raise ValueError(f"{path} is not a JSON object")
-        return document
+        return load_json(_read_bytes(self._tree, path))
 
-    def _read_bytes(self, path: str) -> bytes:
-        descriptor = self._tree.open_file(path)
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-        if len(data) > MAX_FILE_BYTES:
-            raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
+
+class _SampleFiles:
+    """The files of one exported sample."""
+
+    def __init__(self, tree: ConfinedTree, folder: str) -> None:
+        self._tree = tree
+        self._folder = folder
+        self._left_bytes = MAX_SAMPLE_BYTES
+
+    def get_file(self, stored: Json) -> bytes:
+        """The file that a stored answer refers to; raises OSError or ValueError if there is none."""
+        file = stored.get("file")
+        if not isinstance(file, str):
+            raise ValueError("one of its answers has no file")
+        data = _read_bytes(self._tree, f"{self._folder}/{file}")
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise ValueError(f"its files have more than {MAX_SAMPLE_BYTES >> 20} MiB")
         return data
 
 
-def _valid_number(value: object) -> float | None:
-    """A finite number below 1e15; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    return float(value) if math.isfinite(value) and abs(value) < 1e15 else None
-
-
-def _parse_identity(document: Json) -> Identity:
-    return Identity(
-        live=document.get("live") is True,
-        page_size_bytes=_valid_count(document.get("page_size_bytes")),
-        place=_valid_text(document.get("place")),
-        net_namespace=_valid_text(document.get("net_namespace")),
-        proc_folder=None,
-    )
-
-
-def _valid_count(value: object) -> int | None:
-    """A non-negative integer below 2^62; None for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
-
-
-def _valid_text(value: object) -> str | None:
-    """A string of less than 4096 characters; None for anything else."""
-    return value if isinstance(value, str) and len(value) < 4096 else None
+def _read_bytes(tree: ConfinedTree, path: str) -> bytes:
+    with os.fdopen(tree.open_file(path), "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
+    return data

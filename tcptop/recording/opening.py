@@ -6,12 +6,11 @@ import os
 import stat
 
 from tcptop.errors import TcptopError
-from tcptop.recording.export import LIST_NAME
-from tcptop.recording.exported_folder import ExportedFolder
-from tcptop.recording.file_format import HEADER_BYTES, is_sqlite
-from tcptop.recording.file_recording import FileRecording
+from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
+from tcptop.recording.reader import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
+from tcptop.recording.store import HEADER_BYTES, is_sqlite
 from tcptop.text.printable import printable
 
 ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"

@@ -11,15 +11,16 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.recording.checksum import pack
-from tcptop.recording.file_format import create_file, open_file, sqlite_error_text
-from tcptop.recording.record_writer import RecordWriter
+from tcptop.recording.blocks import BlockWriter, pack_content
+from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
+from tcptop.recording.store import create_file, open_file, sqlite_error_text
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
+from tcptop.sources.btf import BtfSource
 from tcptop.text.printable import printable
 
-SHARED_FILE_BYTES = 1 << 20
-"""Files of this size and above (BTF) are stored once, in the table `content`, and not with every whole copy."""
+SHARED_PATHS = BtfSource.paths
+"""Large files that do not change: stored once, in the table `content`, and not in every document."""
 
 MIN_RING_BYTES = 1 << 20
 """Minimum of --max-size: a smaller ring could not hold a minute of samples."""
@@ -58,12 +59,12 @@ class Recorder:
         self.path = path
         self.samples = 0
         self._bounds = bounds
-        self._scrubbed = scrub
+        self._scrub = scrub
+        self._reads: list[SourceRead] = []
         self._connection = self._open()
         self._lock_descriptor = self._lock_file()
-        self._writer = RecordWriter(self._add_content)
-        self._new_contents: dict[bytes, bytes] = {}
-        self._used_digests: set[bytes] = set()
+        self._writer = BlockWriter()
+        self._contents: dict[bytes, bytes] = {}
         try:
             last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
             self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
@@ -75,7 +76,7 @@ class Recorder:
 
     def add_read(self, read: SourceRead) -> None:
         """Adds a read of a source, for the next samples; writes nothing yet."""
-        self._writer.add_read(self._scrubbed(read) if self._scrubbed else read)
+        self._reads.append(self._scrub(read) if self._scrub else read)
 
     def write(self, snapshot: Snapshot) -> None:
         """Appends a sample and commits it.
@@ -103,14 +104,23 @@ class Recorder:
             os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's own locks
             self._lock_descriptor = -1
 
-    def _add_content(self, data: bytes) -> bytes | None:
-        """The digest under which a large file is stored with the next sample; None if the file is small."""
-        if len(data) < SHARED_FILE_BYTES:
-            return None
-        digest = sha256(data).digest()
-        self._used_digests.add(digest)
-        self._new_contents[digest] = data
-        return digest
+    def _encode(self, snapshot: Snapshot) -> bytes:
+        """The document of a snapshot; `_contents` has its large files afterwards."""
+        sample = RecordedSample(snapshot, reads_behind(snapshot, self._reads))
+        self._reads = list(sample.reads)
+        digests = {id(data): digest for digest, data in self._contents.items()}
+        contents: dict[bytes, bytes] = {}
+
+        def share_file(path: str, data: bytes) -> str | None:
+            if path not in SHARED_PATHS:
+                return None
+            digest = digests.get(id(data)) or sha256(data).digest()
+            contents[digest] = data
+            return digest.hex()
+
+        document = encode_sample(sample, share_file)
+        self._contents = contents
+        return document
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -141,15 +151,14 @@ class Recorder:
     def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample; False if it fits only after its own block is dropped."""
         number = self._next_number
-        self._new_contents.clear()
-        self._used_digests.clear()
-        begins = self._writer.begins_block(number)
-        record = pack(self._writer.record(snapshot, number), number)
+        document = self._encode(snapshot)
+        begins = self._writer.begins_block()
+        record = self._writer.pack(document, number)
         if begins:
             self._block = number
         with _transaction(self._connection):
             contents = [
-                (digest, pack(data, 0)) for digest, data in self._new_contents.items() if self._is_new_content(digest)
+                (digest, pack_content(data)) for digest, data in self._contents.items() if self._is_new_content(digest)
             ]
             needed_bytes = len(record) + sum(len(data) for _, data in contents)
             if not self._make_room(needed_bytes, snapshot.taken_at_unix_s, begins):
@@ -172,7 +181,7 @@ class Recorder:
         )
         execute("INSERT INTO record VALUES (?, ?)", (number, record))
         self._connection.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", contents)
-        uses = [(self._block, digest) for digest in self._used_digests]
+        uses = [(self._block, digest) for digest in self._contents]
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
     def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
@@ -199,8 +208,8 @@ class Recorder:
             execute("DELETE FROM content_use WHERE block < ?", (end,))
             execute(
                 "DELETE FROM content WHERE digest NOT IN (SELECT digest FROM content_use) "
-                f"AND digest NOT IN ({', '.join('?' * len(self._used_digests))})",
-                tuple(self._used_digests),
+                f"AND digest NOT IN ({', '.join('?' * len(self._contents))})",
+                tuple(self._contents),
             )
 
     def _is_too_large(self, needed_bytes: int) -> bool:

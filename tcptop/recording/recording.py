@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.sampling.sampler import SourceRead
+from tcptop.recording.document import ParsedSample, RecordedSample, lost_sample
 from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
+
+MAX_CACHED_SAMPLES = 4
 
 
 class TimelineCounts(NamedTuple):
@@ -20,24 +23,7 @@ class TimelineCounts(NamedTuple):
     """TIME_WAIT sockets of one network namespace."""
 
 
-class RecordedSample(NamedTuple):
-    """A sample with the bytes that it was parsed from."""
-
-    snapshot: Snapshot
-    reads: tuple[SourceRead, ...]
-    """For each source, the read behind its reading and the read behind the reading before, where recorded."""
-
-
 UNKNOWN_COUNTS = TimelineCounts(None, None)
-
-
-def largest_counts(counts: Iterable[TimelineCounts]) -> TimelineCounts:
-    """The largest value of each count; None where no sample has one."""
-    known = list(counts)
-    return TimelineCounts(
-        max((each.allocated for each in known if each.allocated is not None), default=None),
-        max((each.time_wait for each in known if each.time_wait is not None), default=None),
-    )
 
 
 def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
@@ -47,42 +33,64 @@ def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
         raise TcptopError(f"{printable(path)}: {samples}: {damages[0]}")
 
 
-class Recording(Protocol):
+class Recording(ABC):
     """Samples in the order in which they were taken, numbered from 0. No method raises for damaged or hostile data."""
 
-    @property
-    def path(self) -> str:
-        """The path that was opened."""
-        ...
+    def __init__(self, path: str) -> None:
+        """`path` is the path that was opened."""
+        self.path = path
+        self._samples: dict[int, ParsedSample] = {}
 
+    @abstractmethod
     def __len__(self) -> int:
         """The number of samples; at least 1."""
-        ...
 
+    @abstractmethod
     def taken_at_unix_s(self, index: int) -> float | None:
         """The time of a sample; None if unknown, as for a saved tree without a time."""
-        ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes files and connections; a second call does nothing."""
+
+    @abstractmethod
+    def _read(self, index: int) -> ParsedSample:
+        """Reads and parses a sample; raises OSError or ValueError if all of it is damaged."""
 
     def timeline_counts(self, index: int) -> TimelineCounts:
-        """The counts of one sample, for the time line; a file of samples lists them, so that none is parsed."""
-        ...
+        """The counts of one sample, for the time line."""
+        value = self.snapshot(index).sockstat.value
+        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
     def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest value of each count over a range of samples; None where no sample has one."""
-        ...
+        counts = [self.timeline_counts(index) for index in indices]
+        return TimelineCounts(
+            max((each.allocated for each in counts if each.allocated is not None), default=None),
+            max((each.time_wait for each in counts if each.time_wait is not None), default=None),
+        )
 
     def snapshot(self, index: int) -> Snapshot:
         """The snapshot as it was live, without the machine's load; a damaged source is a reading in state `failed`."""
-        ...
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        ...
+        return self._cached(index).sample.snapshot
 
     def sample(self, index: int) -> RecordedSample:
         """The snapshot with the bytes that were read; damaged reads are left out."""
-        ...
+        return self._cached(index).sample
 
-    def close(self) -> None:
-        """Closes files and connections; a second call does nothing."""
-        ...
+    def damage(self, index: int) -> str | None:
+        """The damage to a sample, in one line; None if it is intact."""
+        return self._cached(index).damage
+
+    def _cached(self, index: int) -> ParsedSample:
+        sample = self._samples.get(index)
+        if sample is None:
+            try:
+                sample = self._read(index)
+            except (OSError, ValueError) as error:
+                reason = f"this sample is damaged: {printable(str(error))}"
+                sample = lost_sample(reason, self.taken_at_unix_s(index))
+            while len(self._samples) >= MAX_CACHED_SAMPLES:
+                del self._samples[next(iter(self._samples))]
+            self._samples[index] = sample
+        return sample

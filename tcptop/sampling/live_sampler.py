@@ -50,6 +50,11 @@ class LiveSampler:
         self._now = True
         self._poked.set()
 
+    @property
+    def sample_requested(self) -> bool:
+        """Whether the sample requested by `sample_now` has not begun yet."""
+        return self._now
+
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yields a Snapshot every interval, without end."""
         loop = asyncio.get_running_loop()

@@ -148,7 +148,7 @@ class TcptopApp(App[int]):
     def show(self, ledger: Ledger, choices: Choices) -> None:
         """Draws a ledger with the user's choices; the first ledger also selects a node."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
-            self.call_after_refresh(self._driver.show)
+            self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self._choices = ledger, choices
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:

@@ -32,6 +32,7 @@ class RecordingApp(LiveApp, ViewingApp):
     BINDINGS = RECORDING_BINDINGS
 
     _recording: LiveRecording | None = None
+    _first_sample_began = False
     _recorded_path: str | None = None
     _latest: Ledger | None = None
     _opening = False
@@ -52,9 +53,11 @@ class RecordingApp(LiveApp, ViewingApp):
             wait([self._recording.stop()], timeout=END_S)
 
     def receive_sample(self, snapshot: Snapshot) -> None:
-        """Records the new sample."""
-        if self._recording is not None:
-            self._recording.add(snapshot)
+        """Records the new sample, unless it began before the recording: most of its reads were not recorded."""
+        if self._recording is not None and self._live is not None:
+            self._first_sample_began = self._first_sample_began or not self._live.sample_requested
+            if self._first_sample_began:
+                self._recording.add(snapshot)
         super().receive_sample(snapshot)
 
     def show_latest(self, ledger: Ledger) -> None:
@@ -141,6 +144,7 @@ class RecordingApp(LiveApp, ViewingApp):
             self._disk.submit(recorder.close)
             return
         self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
+        self._first_sample_began = False
         self._recorded_path = path
         self._choose(replace(self._choices, recording_path=printable(path)))
         self._live.sample_now()

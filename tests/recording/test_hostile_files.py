@@ -6,21 +6,31 @@ import json
 import random
 import shutil
 import sqlite3
-import zlib
+import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
 
 from tcptop.accounting import account
 from tcptop.errors import TcptopError
-from tcptop.recording.bundle import SharedFile, load_shared_files
-from tcptop.recording.checksum import MAX_UNPACKED_BYTES, DamagedError, pack, unpack
-from tcptop.recording.file_format import EXPECTED_TABLES
+from tcptop.hosts.zstd import zstd
+from tcptop.recording.blocks import (
+    BLOCK_SAMPLES,
+    MAX_CONTENT_BYTES,
+    MAX_DOCUMENT_BYTES,
+    OPTIONS,
+    BlockReader,
+    BlockWriter,
+    pack_content,
+    unpack_content,
+)
+from tcptop.recording.checksum import CHECKSUM_BYTES, DamagedError, add_checksum, check
+from tcptop.recording.document import MAX_SHARED_BYTES, DecodedDocument, DocumentParser
 from tcptop.recording.opening import open_recording
-from tcptop.recording.sample_record import BLOCK_SAMPLES, parse_record
+from tcptop.recording.store import EXPECTED_TABLES
 from tcptop.report.as_json import as_json
 from tcptop.snapshot import Snapshot
 
@@ -168,7 +178,8 @@ def test_a_recording_has_the_expected_tables(damaged_copy: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "words"),
     [
-        ("PRAGMA user_version = 2", "schema is 2"),
+        ("PRAGMA user_version = 3", "schema is 3.*later"),
+        ("PRAGMA user_version = 1", "made by tcptop 0.1.0, which this version does not read$"),
         ("PRAGMA user_version = 0", "schema is 0"),
         ("PRAGMA application_id = 7", "another program"),
         ("PRAGMA journal_mode = WAL", "damaged"),
@@ -195,54 +206,94 @@ def test_a_journal_with_a_super_journal_is_refused(damaged_copy: Path) -> None:
 
 
 def test_a_decompression_bomb_is_not_unpacked(damaged_copy: Path) -> None:
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
-    body = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(64)) + compressor.flush()
-    check = zlib.crc32(body, zlib.crc32((3).to_bytes(8, "little", signed=True))).to_bytes(4, "little")
+    compressor = zstd.ZstdCompressor(options=OPTIONS)
+    bomb = b"".join(compressor.compress(bytes(1 << 20)) for _ in range(64)) + compressor.flush()
     with sqlite3.connect(damaged_copy) as connection:
-        connection.execute("UPDATE record SET data = ? WHERE number = 3", (check + body,))
+        connection.execute("UPDATE record SET data = ? WHERE number = 60", (add_checksum(b"\0" + bomb, 60),))
         connection.execute("UPDATE record SET data = zeroblob(100000000) WHERE number = 5")
         connection.execute("UPDATE record SET data = 'text' WHERE number = 6")
     connection.close()
     with recording_at(damaged_copy) as recording:
-        assert "16 MiB" in (recording.damage(3) or "")
+        assert "8 MiB" in (recording.damage(60) or "")
+        assert "8 MiB" in (recording.damage(61) or "")
         assert "not a record" in (recording.damage(5) or "")
         assert "not a record" in (recording.damage(6) or "")
 
 
+def test_the_most_hostile_block_is_refused_in_bounded_time_and_memory() -> None:
+    """Sixty documents of the largest size that is unpacked, in a few kilobytes, with the largest window."""
+    largest = b"{}\n" + bytes(MAX_DOCUMENT_BYTES - 3)
+    writer = BlockWriter()
+    records = [writer.pack(largest, number) for number in range(BLOCK_SAMPLES)]
+    assert sum(map(len, records)) < 1 << 20
+    tracemalloc.start()
+    try:
+        reader = BlockReader(lambda number: records[number])
+        assert reader.unpack(BLOCK_SAMPLES - 1) == largest
+        assert reader.unpack(BLOCK_SAMPLES - 2) == largest
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_window_that_is_too_large_is_refused() -> None:
+    stream = b"\x28\xb5\x2f\xfd" + bytes([0, 25 - 10 << 3]) + (3 << 3 | 1).to_bytes(3, "little") + b"{}\n"
+    with pytest.raises(DamagedError, match="cannot be unpacked"):
+        unpack_content(add_checksum(stream, 0))
+
+
+@pytest.mark.parametrize("end", [b"", b"x"])
+def test_a_content_that_is_cut_off_or_too_long(end: bytes) -> None:
+    data = check(pack_content(b"data" * 1000), 0)
+    with pytest.raises(DamagedError):
+        unpack_content(add_checksum(data + end if end else data[:-3], 0))
+
+
 def test_pack_refuses_more_than_unpack_accepts() -> None:
     with pytest.raises(ValueError, match="16 MiB"):
-        pack(bytes(MAX_UNPACKED_BYTES + 1), 0)
+        pack_content(bytes(MAX_CONTENT_BYTES + 1))
+    with pytest.raises(ValueError, match="8 MiB"):
+        BlockWriter().pack(bytes(MAX_DOCUMENT_BYTES + 1), 0)
 
 
-@settings(deadline=None)
-@given(st.binary(max_size=300), st.integers(0, 1 << 40))
-def test_unpack_needs_the_number_of_pack(data: bytes, number: int) -> None:
-    assert unpack(pack(data, number), number) == data
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.integers(0, 1 << 40))
+def test_documents_are_unpacked_in_any_order(documents: list[bytes], first: int) -> None:
+    writer = BlockWriter()
+    records = {number: writer.pack(document, number) for number, document in enumerate(documents, first)}
+    reader = BlockReader(lambda number: records[number])
+    for number in (*records, *reversed(records), first):
+        assert reader.unpack(number) == documents[number - first]
     with pytest.raises(DamagedError, match="checksum"):
-        unpack(pack(data, number), number + 1)
+        BlockReader(lambda _: records[first]).unpack(first + 1)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_hostile_record_with_a_correct_checksum(
     recorded_file: IntactRecording, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     """A checksum does not protect against hostile records: their author computes it too."""
     file = recorded_file.path
-    connection = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
     number = data.draw(st.sampled_from([0, 1, 8, 9, 60, 61]))
-    [(stored,)] = connection.execute("SELECT data FROM record WHERE number = ?", (number,))
-    connection.close()
-    record_bytes = bytearray(unpack(stored, number))
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, min(len(record_bytes) - 1, 400)))
-        record_bytes[at] = data.draw(st.integers(0, 255))
     hostile = tmp_path_factory.getbasetemp() / "hostile"
     shutil.copy(file, hostile)
     connection = sqlite3.connect(hostile)
     with connection:
         connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("UPDATE record SET data = ? WHERE number = ?", (pack(bytes(record_bytes), number), number))
+        rows = connection.execute(f"SELECT number, data FROM record WHERE number >= {number // 60 * 60}")
+        records: dict[int, bytes] = dict(rows.fetchall())
+        if data.draw(st.booleans()):
+            record = bytearray(records[number][CHECKSUM_BYTES:])
+            change_bytes(record, data)
+            changed = {number: add_checksum(bytes(record), number)}
+        else:  # the document, packed as it should be, as are those after it in the block
+            reader, writer = BlockReader(lambda number: records[number]), BlockWriter()
+            changed = {}
+            for each in range(number // 60 * 60, min(number + 9, SAMPLES)):
+                document = bytearray(reader.unpack(each))
+                if each == number:
+                    change_bytes(document, data)
+                changed[each] = writer.pack(bytes(document), each)
+        connection.executemany("UPDATE record SET data = ? WHERE number = ?", [(d, n) for n, d in changed.items()])
     connection.close()
     with recording_at(hostile) as recording:
         for index in (number, number + 1, number + 8):
@@ -251,17 +302,100 @@ def test_a_hostile_record_with_a_correct_checksum(
             json.loads(as_json(account(recording.snapshot(index))))
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=300))
-def test_any_bytes_parse_as_a_record_or_raise_value_error(data: bytes) -> None:
+def change_bytes(record: bytearray, data: st.DataObject) -> None:
+    """Changes one to four bytes, of the first 400 or anywhere."""
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, min(len(record) - 1, 400)) | st.integers(0, len(record) - 1))
+        record[at] = data.draw(st.integers(0, 255))
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "taken_at_unix_s": json_values,
+            "monotonic_s": json_values,
+            "place": json_values,
+            "page_size_bytes": json_values,
+            "sources": json_values
+            | st.dictionaries(
+                st.sampled_from(["slabinfo", "sockstat", "machine_load", "a later source", "\x1b[2J"]),
+                json_values
+                | st.fixed_dictionaries(
+                    {
+                        "answers": json_values
+                        | st.lists(
+                            json_values
+                            | st.fixed_dictionaries(
+                                {"path": json_values | st.just("proc/slabinfo")},
+                                optional={
+                                    "bytes": json_values,
+                                    "sha256": json_values,
+                                    "entries": json_values,
+                                    "error": json_values,
+                                },
+                            ),
+                            max_size=3,
+                        )
+                    },
+                    optional={"state": json_values, "before": json_values, "sockstat_answers": st.just([])},
+                ),
+            ),
+        },
+    ),
+    st.binary(max_size=30),
+)
+def test_any_json_is_a_sample_or_damage(document: dict[str, object], files: bytes) -> None:
+    def no_content(_: str) -> bytes:
+        raise DamagedError("it is not in the file")
+
+    decoded = DecodedDocument(json.dumps(document).encode() + b"\n" + files, no_content)
+    sample = DocumentParser().parse(decoded.json, decoded.get_file)
+    assert sample.damage is None or is_one_line(sample.damage)
+    json.loads(as_json(account(sample.sample.snapshot)))
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda data: data + b"\n"))
+def test_any_bytes_are_a_document_or_raise_value_error(data: bytes) -> None:
     try:
-        record = parse_record(data)
+        document = DecodedDocument(data, lambda _: b"")
     except ValueError:
         return
-    assert len(record.readings) <= 64
+    assert isinstance(document.json, dict)
 
 
-def test_a_record_cannot_multiply_a_large_file() -> None:
-    names = tuple(SharedFile(f"proc/{number}", b"digest") for number in range(20_000))
-    with pytest.raises(ValueError, match="more large files"):
-        load_shared_files(names, lambda _: bytes(1 << 20))
+@pytest.mark.parametrize(
+    "head", [b"[" * 100_000, b'{"sources":' * 100_000, b"[]", b"1", b'{"x":"' + b"x" * (5 << 20) + b'"}']
+)
+def test_a_hostile_head_is_no_document(head: bytes) -> None:
+    with pytest.raises(ValueError, match=r"JSON|document|Expecting"):
+        DecodedDocument(head + b"\n", lambda _: b"")
+
+
+def test_a_document_cannot_multiply_a_large_file() -> None:
+    answers = [{"path": f"proc/{number}", "sha256": "00"} for number in range(20_000)]
+    document = json.dumps({"sources": {"btf": {"answers": answers, "sockstat_answers": []}}}).encode()
+    decoded = DecodedDocument(document + b"\n", lambda _: bytes(1 << 20))
+    assert "more large files" in (DocumentParser().parse(decoded.json, decoded.get_file).damage or "")
+    assert MAX_SHARED_BYTES == 32 << 20
+
+
+def test_a_source_of_a_later_version_is_passed_over() -> None:
+    """Also its files, which lie between those of known sources."""
+    read = {"answers": [{"path": "proc/net/new", "bytes": 4}], "sockstat_answers": []}
+    sockstat = b"TCP: inuse 5 orphan 0 tw 2 alloc 7 mem 3\n"
+    known = {"answers": [{"path": "proc/net/sockstat", "bytes": len(sockstat)}], "sockstat_answers": []}
+    document = json.dumps({"sources": {"later": read, "sockstat": known}}).encode()
+    decoded = DecodedDocument(document + b"\nnew\n" + sockstat, lambda _: b"")
+    sample = DocumentParser().parse(decoded.json, decoded.get_file)
+    assert sample.damage is None
+    assert sample.sample.snapshot.sockstat.value is not None
+    assert sample.sample.snapshot.sockstat.value.allocated == 7
+    assert sample.sample.snapshot.slabinfo.state == "waiting"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from recorded import MemoryHost
-from samples import TreeSequenceHost, phase_trees, recording_at
+from samples import TreeSequenceHost, assert_same_snapshot, phase_trees, recording_at
 
 from tcptop.hosts.host import Identity
+from tcptop.recording.blocks import BLOCK_SAMPLES
 from tcptop.recording.recorder import Bounds, Recorder
-from tcptop.recording.sample_record import BLOCK_SAMPLES
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
 
@@ -46,7 +46,7 @@ def assert_replayed(file: Path, live: list[Snapshot]) -> None:
     with recording_at(file) as recording:
         for index in reversed(range(len(live))):
             assert recording.damage(index) is None
-            assert recording.snapshot(index) == live[index]
+            assert_same_snapshot(recording.snapshot(index), live[index])
 
 
 def test_late_and_failed_sources(host: TreeSequenceHost, clock: Clock, tmp_path: Path) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
+import textual.app
+import textual.pilot
+import textual.screen
 from rich.console import Console
 from textual.app import App
 from textual.geometry import Size
@@ -37,6 +43,27 @@ from tcptop.widgets.pane import Pane
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 
 AppPilot = Pilot[int]
+
+IDLE_S = 0.005
+"""For how long the event loop must have nothing to do until a key or a pause is over."""
+
+
+async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:  # noqa: ARG001 (Textual's parameters)
+    """Waits until the event loop and the process have nothing to do.
+
+    Textual's own function looks at the CPU time of the process only, which also stands still while other processes have
+    the CPU; and its 20 ms at least add up to minutes.
+    """
+    loop: Any = asyncio.get_running_loop()
+    start_s, idle = time.monotonic(), False
+    while not idle and time.monotonic() - start_s < max_sleep:
+        cpu_s = time.process_time()
+        await asyncio.sleep(IDLE_S)
+        idle = not loop._ready and time.process_time() - cpu_s < IDLE_S / 5
+
+
+textual.pilot.wait_for_idle = textual.app.wait_for_idle = wait_for_idle  # type: ignore[attr-defined]
+textual.screen.UPDATE_PERIOD = IDLE_S / 2  # type: ignore[misc] # a change is drawn within IDLE_S
 
 
 def tree(kernel: str, phase: str = "established") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from drive import grouped
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.text.units import UNKNOWN
@@ -23,7 +23,6 @@ def layout_of(importances: list[int]) -> list[GridColumn]:
     return [GridColumn(title="N", importance=importance) for importance in importances]
 
 
-@settings(deadline=None)
 @given(tables, st.integers(20, 90), st.permutations(range(COLUMNS)))
 def test_adjacent_figures_stay_separate(cells: list[list[str]], columns: int, importances: list[int]) -> None:
     rows = [GridRow(tuple(texts)) for texts in cells]

@@ -67,21 +67,22 @@ def cache_names(app: RecordingApp) -> list[str]:
 # Nodes
 
 
-@pytest.mark.parametrize("node", range(4))
-async def test_digit_shows_the_caches_of_a_node(node: int) -> None:
+async def test_digit_shows_the_caches_of_a_node() -> None:
     folder = tree("6.1-4n")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        await pilot.press(str(node))
-        rows = caches(app)
-        assert f"node {node} of 4" in pane_title(app, CachesPane)
-        for cache in OWN_ROWS:
-            objects, slabs = (count_on_nodes(folder, cache, each).get(node, 0) for each in ("total_objects", "slabs"))
-            total = sum(count_on_nodes(folder, cache).values())
-            assert rows[cache]["OBJS"] == grouped(objects)
-            assert rows[cache]["SLABS"] == grouped(slabs)
-            assert rows[cache]["OF ALL"] == (f"{objects * 100 // total}%" if total else "–")
-            assert rows[cache]["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2])
+        for node in range(4):
+            await pilot.press(str(node))
+            assert f"node {node} of 4" in pane_title(app, CachesPane)
+            for cache in OWN_ROWS:
+                by_node = count_on_nodes(folder, cache)
+                objects, total = by_node.get(node, 0), sum(by_node.values())
+                slabs = count_on_nodes(folder, cache, "slabs").get(node, 0)
+                row = caches(app)[cache]
+                assert row["OBJS"] == grouped(objects), (node, cache)
+                assert row["SLABS"] == grouped(slabs), (node, cache)
+                assert row["OF ALL"] == (f"{objects * 100 // total}%" if total else "–"), (node, cache)
+                assert row["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2]), (node, cache)
 
 
 async def test_all_nodes_show_the_figures_of_slabinfo() -> None:
@@ -205,25 +206,27 @@ async def test_socket_counts_are_those_of_sockstat() -> None:
         assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
 
 
-@pytest.mark.parametrize("mode", ["full", "time_wait"])
 @pytest.mark.parametrize("refused", [[], ["proc/slabinfo"], ["sys/kernel/security/lsm"], None], ids=str)
 @pytest.mark.parametrize("phase", ["base", "established"])
-async def test_large_figure_is_the_sum_of_its_parts(phase: str, refused: list[str] | None, mode: str) -> None:
+async def test_large_figure_is_the_sum_of_its_parts(phase: str, refused: list[str] | None) -> None:
     """Up to the rounding of each part to a whole byte."""
     host = ScriptedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
     async with RecordingApp(host).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        if mode == "time_wait":
-            await pilot.press("m")
-        lines = pane_lines(app, FigurePane)
-        digits = read_big(lines[:3])
-        parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
-        if digits is None:
-            assert not parts
-        else:
-            assert parts
-            assert abs(sum(parts) - digits) <= len(parts) / 2 + 0.5, lines
+        assert_sum_of_parts(pane_lines(app, FigurePane))
+        await pilot.press("m")
+        assert_sum_of_parts(pane_lines(app, FigurePane))
+
+
+def assert_sum_of_parts(lines: list[str]) -> None:
+    digits = read_big(lines[:3])
+    parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
+    if digits is None:
+        assert not parts
+    else:
+        assert parts
+        assert abs(sum(parts) - digits) <= len(parts) / 2 + 0.5, lines
 
 
 def read_big(lines: list[str]) -> int | None:
@@ -252,34 +255,34 @@ def read_big(lines: list[str]) -> int | None:
 
 
 @pytest.mark.parametrize("size", [(240, 70), (80, 24)])
-@pytest.mark.parametrize("node", range(4))
 @pytest.mark.parametrize("kernel", ["6.1-4n", "7.3-4n"])
-async def test_buddy_counts_are_those_of_the_files(kernel: str, node: int, size: tuple[int, int]) -> None:
+async def test_buddy_counts_are_those_of_the_files(kernel: str, size: tuple[int, int]) -> None:
     folder = tree(kernel)
     async with tree_app(folder).run_test(size=size) as pilot:
         await wait_for_app(pilot)
-        await pilot.press(str(node))
-        lines = await all_lines(pilot, BuddyPane)
-        zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
-        assert zones
-        zone = ""
-        labels: list[str] = []
-        for line in lines:
-            words = line.split()
-            if words[0] in zones:
-                zone = words[0]
-                labels.append(zone)
-                assert words[1 : 1 + len(zones[zone])] == zones[zone]
-            elif (node, zone, words[0]) in typed_rows(folder):
-                blocks = typed_rows(folder)[node, zone, words[0]]
-                labels.append(f"{zone} {words[0]}")
-                assert words[1 : 1 + len(blocks)] == blocks
-        with_blocks = {
-            f"{zone} {kind}"
-            for (of, zone, kind), blocks in typed_rows(folder).items()
-            if of == node and zone in zones and (any(map(int, blocks)) or kind == "Unmovable")
-        }
-        assert sorted(labels) == sorted(zones.keys() | with_blocks)
+        for node in range(4):
+            await pilot.press(str(node))
+            lines = await all_lines(pilot, BuddyPane)
+            zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
+            assert zones
+            zone = ""
+            labels: list[str] = []
+            for line in lines:
+                words = line.split()
+                if words[0] in zones:
+                    zone = words[0]
+                    labels.append(zone)
+                    assert words[1 : 1 + len(zones[zone])] == zones[zone]
+                elif (node, zone, words[0]) in typed_rows(folder):
+                    blocks = typed_rows(folder)[node, zone, words[0]]
+                    labels.append(f"{zone} {words[0]}")
+                    assert words[1 : 1 + len(blocks)] == blocks
+            with_blocks = {
+                f"{zone} {kind}"
+                for (of, zone, kind), blocks in typed_rows(folder).items()
+                if of == node and zone in zones and (any(map(int, blocks)) or kind == "Unmovable")
+            }
+            assert sorted(labels) == sorted(zones.keys() | with_blocks)
 
 
 async def test_all_nodes_list_every_zone() -> None:
@@ -357,16 +360,17 @@ async def test_names_sort_ascending_first() -> None:
         assert len(cache_names(app)) > 10
 
 
-@pytest.mark.parametrize("key", SORT_KEYS)
-async def test_upper_and_lower_case_sort_the_same(key: str) -> None:
-    results = []
-    for each in (key, key.upper()):
-        async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
-            app = await wait_for_app(pilot)
-            await pilot.press("equals_sign", "n" if key != "n" else "c", each)
-            results.append((app._choices, pane_lines(app, CachesPane)))
-    assert results[0] == results[1]
-    assert results[0][0].sort == SORT_KEYS[key]
+async def test_upper_and_lower_case_sort_the_same() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        for key in SORT_KEYS:
+            results = []
+            for each in (key, key.upper()):
+                await pilot.press("n" if key != "n" else "c", each)
+                results.append((app._choices, pane_lines(app, CachesPane)))
+            assert results[0] == results[1], key
+            assert results[0][0].sort == SORT_KEYS[key]
 
 
 async def test_space_keeps_sort_order_node_and_cursor() -> None:
@@ -470,13 +474,15 @@ def snapshot_rows() -> list[str]:
     return [row.cache.name for row in sort_rows(select_rows(ledger.caches, 0), "tcp")]
 
 
-@pytest.mark.parametrize("opened_by", ["question_mark", "h", "H", "f1"])
-async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
+async def test_help_lists_every_binding_and_closes() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         before = app._choices
-        await pilot.press(opened_by)
-        assert isinstance(app.screen, HelpScreen)
+        for key in ("question_mark", "h", "H", "f1"):
+            if isinstance(app.screen, HelpScreen):
+                await pilot.press("escape")
+            await pilot.press(key)
+            assert isinstance(app.screen, HelpScreen), key
         pane = app.screen.query_one(HelpPane)
         lines: list[str] = []
         for _ in range(30):
@@ -493,17 +499,17 @@ async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
         assert app._choices == before
 
 
-@pytest.mark.parametrize("key", ["escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"])
-async def test_any_other_key_closes_the_help(key: str) -> None:
+async def test_any_other_key_closes_the_help() -> None:
     """As the title of the help says."""
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
-        await pilot.press("h")
-        assert isinstance(app.screen, HelpScreen)
-        await pilot.press(key)
-        await pilot.pause()
-        assert not isinstance(app.screen, HelpScreen)
-        assert app.is_running
+        for key in ("escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"):
+            await pilot.press("h")
+            assert isinstance(app.screen, HelpScreen), key
+            await pilot.press(key)
+            await pilot.pause()
+            assert not isinstance(app.screen, HelpScreen), key
+            assert app.is_running, key
 
 
 async def test_keys_of_a_live_host_do_nothing_on_a_saved_tree() -> None:

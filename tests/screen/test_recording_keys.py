@@ -76,6 +76,11 @@ async def begin_recording(pilot: AppPilot, app: RecordingApp) -> None:
     await pilot.press("w", *"rec", "enter")
     await wait_until(pilot, lambda: "recording" in head(app), "the recording has begun")
 
+    def has_sample() -> bool:
+        return app._recording is not None and app._recording._recorder.samples > 0
+
+    await wait_until(pilot, has_sample, "the first sample is in the file")
+
 
 async def test_w_records_what_is_shown_until_it_is_pressed_again(
     host: ScriptedHost, file: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,7 +117,7 @@ async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
         await pilot.press("T")
         await wait_until(pilot, lambda: "recorded · " in head(app), "an earlier sample is shown")
         before = allocated(app)
-        assert POSITION_MARK in pane_lines(app, TimelinePane)[0]
+        await wait_until(pilot, lambda: POSITION_MARK in pane_lines(app, TimelinePane)[0], "the timeline is drawn")
         assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  Z live")
         await pilot.press("j", *"+0.01", "enter")
         await wait_until(pilot, lambda: " · 1 of " in head(app), "the first sample is shown")
@@ -124,7 +129,7 @@ async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
         await pilot.press("Z")
         assert "live 0.1 s · recording" in head(app)
         await wait_until(pilot, lambda: allocated(app) == 799, "the live sample is shown")
-        assert not app.query_one(TimelinePane).display
+        await wait_until(pilot, lambda: not app.query_one(TimelinePane).display, "the timeline is hidden")
 
 
 async def test_step_after_the_newest_sample_returns_to_live(host: ScriptedHost) -> None:

@@ -239,7 +239,7 @@ async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
 KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign", "m", "k", "j", "escape", "enter")
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(KEYS), min_size=8, max_size=20))
 def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
     async def drive() -> None:

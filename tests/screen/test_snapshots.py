@@ -29,6 +29,7 @@ from made_machine import MACHINES, make_machine
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tcptop.hosts.run_sync import run_sync
@@ -85,7 +86,12 @@ def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) ->
             snap_compare: Callable[..., bool] = request.getfixturevalue("snap_compare")
             same = snap_compare(app, terminal_size=size, run_before=drive)
         else:
-            take_svg_screenshot(app=app, terminal_size=size, run_before=drive)
+
+            async def drive_and_exit(pilot: Pilot[Any]) -> None:
+                await drive(pilot)
+                pilot.app.exit()
+
+            app.run(headless=True, size=size, auto_pilot=drive_and_exit)
         assert texts[0] == snapshot(extension_class=TextSnapshot)
         assert same, "the text is the same, the colours or styles are not: see snapshot_report.html"
 

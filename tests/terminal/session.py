@@ -23,7 +23,7 @@ GUARD_S = 60.0
 
 Attributes = list[object]
 
-SHORT = [sys.executable, "-m", "tcptop", "--root", str(RECORDING)]
+TCPTOP = [sys.executable, "-m", "tcptop", "--root", str(RECORDING)]
 
 
 def program(code: str) -> list[str]:
@@ -40,7 +40,7 @@ def program(code: str) -> list[str]:
     return [sys.executable, "-c", "\n".join(lines)]
 
 
-LONG = program("from textual.drivers.linux_driver import LinuxDriver\napp.driver_class = LinuxDriver")
+TEXTUAL_DRIVER = program("from textual.drivers.linux_driver import LinuxDriver\napp.driver_class = LinuxDriver")
 """The same program with Textual's own driver."""
 
 
@@ -50,7 +50,7 @@ class Session:
     def __init__(self, command: list[str], synchronized: bool = False) -> None:
         columns, rows = 120, 40
         self.screen = Emulator(columns, rows)
-        self.seen = b""
+        self.output = b""
         self._synchronized = synchronized
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.master, self.slave = os.openpty()
@@ -84,7 +84,7 @@ class Session:
         if not select.select([self.master], [], [], 0.1)[0]:
             return False
         data = os.read(self.master, 65536)
-        self.seen += data
+        self.output += data
         if self._synchronized and b"\x1b[?2026$p" in data:
             self.type("\x1b[?2026;2$y")
         self.screen.feed(self._decoder.decode(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from emulator import Emulator
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from wcwidth import wcwidth
@@ -87,7 +87,6 @@ def frames(draw: st.DrawFn, columns: int, rows: int) -> str:
     return frame(sorted(draw(st.lists(places, min_size=1, max_size=6)), key=lambda line: line[1]), columns)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_the_changes_show_the_same_as_textuals_output(data: st.DataObject) -> None:
     columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from session import SHORT, Session
+from session import TCPTOP, Session
 
 from tcptop.screen.settings import read_settings, settings_path
 
@@ -16,7 +16,7 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name, value in request.param.items():
         monkeypatch.setenv(name, value)
-    session = Session(["env", *(f"{name}={value}" for name, value in request.param.items()), *SHORT])
+    session = Session(["env", *(f"{name}={value}" for name, value in request.param.items()), *TCPTOP])
     yield session
     session.end()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.view.player import MAX_WAIT_S, SPEEDS, Player
@@ -39,7 +39,6 @@ def second_by_second(samples: int) -> Player:
     return Player([1000.0 + second for second in range(samples)])
 
 
-@settings(deadline=None)
 @given(times, actions)
 def test_player_stays_in_the_recording(times_s: list[float], sequence: list[tuple[str, float]]) -> None:
     player = Player(times_s)

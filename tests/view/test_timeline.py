@@ -6,13 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import text, tree
 from samples import record, recording_at
 
 from tcptop.accounting import account
-from tcptop.recording.export import export
+from tcptop.recording.exported_folder import export
 from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.view.timeline import BUCKETS, bucket_column, bucket_of, bucket_samples, coarse_to_fine, column_maxima
 
@@ -20,7 +20,6 @@ times = st.lists(st.integers(0, 10**9).map(lambda time_ms: time_ms / 1000), min_
 """Times of samples in seconds, in ascending order, to the millisecond."""
 
 
-@settings(deadline=None)
 @given(times)
 def test_each_sample_is_in_the_bucket_of_its_time(times_s: list[float]) -> None:
     buckets = bucket_samples(times_s)
@@ -45,7 +44,6 @@ def test_a_few_samples_fill_all_buckets() -> None:
     assert all(bucket_samples([float(second) for second in range(7)]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), min_size=BUCKETS, max_size=BUCKETS), st.integers(1, 300))
 def test_columns_keep_the_largest_value(values: list[float | None], columns: int) -> None:
     maxima = column_maxima(tuple(values), columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import counters, ledger
 
@@ -85,7 +85,6 @@ def test_sample_without_a_time_is_ignored() -> None:
     assert trends_of(ledger("6.1-4n", "base"), ledger("6.1-4n", "established")) == NO_TRENDS
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 100_000), max_size=40))
 def test_trends_keep_at_most_15_minutes(times: list[float]) -> None:
     trends = NO_TRENDS

@@ -15,11 +15,13 @@ from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from tcptop.errors import TcptopError
+from tcptop.recording.checksum import DamagedError
 from tcptop.text.printable import printable
 
 APPLICATION_ID = 0x54435054
 """`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: tcptop 0.1.0. A change of what a document or a record means needs a new one."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
@@ -40,7 +42,7 @@ TABLES = (
 
 - sample: a small row for each sample, so that a recording of a whole day opens at once. `begins_block` is 1 for the
   first sample of a block, else NULL.
-- record: the sample itself, packed (see checksum.py).
+- record: the sample itself (see blocks.py and document.py).
 - content: large files (BTF), packed, by SHA-256 digest.
 - content_use: the digests that each block needs; a block is identified by the number of its first sample.
 """
@@ -106,6 +108,8 @@ def check_header(path: str) -> None:
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
     if application != APPLICATION_ID:
         raise TcptopError(f"{where}: an SQLite file of another program, not a recording")
+    if schema == 1:
+        raise TcptopError(f"{where}: made by tcptop 0.1.0, which this version does not read")
     if schema != SCHEMA_VERSION:
         newer = schema > SCHEMA_VERSION
         advice = "use the tcptop that wrote it, or a later one" if newer else "no tcptop writes such a file"
@@ -144,6 +148,20 @@ def sqlite_error_text(error: Exception) -> str:
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable(text)
+
+
+def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:
+    """The column `data` of one row; raises DamagedError if it is missing, no blob, or larger than `max_bytes`."""
+    query = f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
+    try:
+        row = connection.execute(query, (max_bytes, value)).fetchone()
+    except SQLITE_ERRORS as error:
+        raise DamagedError(sqlite_error_text(error)) from None
+    if row is None:
+        raise DamagedError("it is not in the file")
+    if not isinstance(row[0], bytes):
+        raise DamagedError("it is not a record")
+    return row[0]
 
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:

@@ -10,22 +10,15 @@ from hashlib import sha256
 from typing import Any
 
 from tcptop.errors import TcptopError
-from tcptop.recording.bounded_cache import BoundedCache
-from tcptop.recording.checksum import MAX_UNPACKED_BYTES, DamagedError, unpack
-from tcptop.recording.file_format import SQLITE_ERRORS, open_file, sqlite_error_text, sqlite_errors_in_one_line
-from tcptop.recording.recording import RecordedSample, TimelineCounts
-from tcptop.recording.replay import Replay, ReplayedSample
-from tcptop.recording.sample_record import SampleRecord, parse_record
-from tcptop.snapshot import Snapshot
+from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, BlockReader, unpack_content
+from tcptop.recording.checksum import DamagedError
+from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample
+from tcptop.recording.recording import Recording, TimelineCounts
+from tcptop.recording.store import open_file, read_blob, sqlite_errors_in_one_line
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
 """Two months at one sample a second. Each takes 32 bytes in the arrays of numbers, times and counts."""
-MAX_CACHED_BYTES = 8 << 20
-"""Limit of the cache of unpacked records."""
-RECORD_OVERHEAD_BYTES = 1 << 12
-"""Assumed overhead of a cached record, added to its size."""
-MAX_CACHED_SAMPLES = 4
 
 NO_COUNT = -1
 """Stands for an unknown count in the arrays."""
@@ -35,23 +28,22 @@ MAX_UNIX_S = 1e11
 Row = tuple[Any, ...]
 
 
-class FileRecording:
+class FileRecording(Recording):
     """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
         """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if it holds no sample."""
-        self.path = path
+        super().__init__(path)
         self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
         self._allocated = array("q")
         self._time_wait = array("q")
         self._counts = (self._allocated, self._time_wait)
-        self._records: BoundedCache[int, SampleRecord] = BoundedCache(MAX_CACHED_BYTES)
-        self._contents: dict[bytes, bytes] = {}
+        self._contents: dict[str, bytes] = {}
         self._list_is_damaged = False
-        self._samples: dict[int, ReplayedSample] = {}
-        self._replay = Replay(self._read_record, self._read_content)
+        self._blocks = BlockReader(self._read_record)
+        self._parser = DocumentParser()
         try:
             with sqlite_errors_in_one_line(printable(path)):
                 self._list_samples()
@@ -80,64 +72,31 @@ class FileRecording:
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
         return TimelineCounts(*(None if count == NO_COUNT else count for count in most))
 
-    def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as it was live."""
-        return self._replayed(index).sample.snapshot
-
-    def sample(self, index: int) -> RecordedSample:
-        """The snapshot with the bytes that were read."""
-        return self._replayed(index).sample
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        return self._replayed(index).damage
-
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
 
-    def _read_content(self, digest: bytes) -> bytes:
-        """The bytes of a large file; raises ValueError if they are missing or damaged."""
+    def _read_content(self, digest: str) -> bytes:
+        """The content with a digest; raises ValueError if it is missing or damaged."""
         content = self._contents.get(digest)
         if content is None:
-            content = unpack(self._read_blob("content", "digest", digest), 0)
-            if sha256(content).digest() != digest:
+            key = bytes.fromhex(digest)
+            content = unpack_content(read_blob(self._connection, "content", "digest", key, MAX_CONTENT_BYTES))
+            if sha256(content).digest() != key:
                 raise DamagedError("a large file that it refers to does not match its digest")
             self._contents = {digest: content}
         return content
 
-    def _replayed(self, index: int) -> ReplayedSample:
-        number = self._numbers[index]
-        sample = self._samples.get(number)
-        if sample is None:
-            sample = self._replay.replay(number, self.taken_at_unix_s(index))
-            while len(self._samples) >= MAX_CACHED_SAMPLES:
-                del self._samples[next(iter(self._samples))]
-            self._samples[number] = sample
-        return sample
+    def _read_record(self, number: int) -> bytes:
+        return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
-    def _read_record(self, number: int) -> SampleRecord:
-        """The record with this number; raises ValueError if it is damaged or missing."""
-        record = self._records.get(number)
-        if record is None:
-            data = unpack(self._read_blob("record", "number", number), number)
-            record = parse_record(data)
-            self._records.put(number, record, RECORD_OVERHEAD_BYTES + len(data))
-        return record
-
-    def _read_blob(self, table: str, key: str, value: int | bytes) -> bytes:
-        query = (
-            f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
-        )
-        try:
-            row = self._connection.execute(query, (MAX_UNPACKED_BYTES, value)).fetchone()
-        except SQLITE_ERRORS as error:
-            raise DamagedError(sqlite_error_text(error)) from None
-        if row is None:
-            raise DamagedError("it is not in the file")
-        if not isinstance(row[0], bytes):
-            raise DamagedError("it is not a record")
-        return row[0]
+    def _read(self, index: int) -> ParsedSample:
+        """The sample; raises ValueError if its record or the times in it are damaged."""
+        document = DecodedDocument(self._blocks.unpack(self._numbers[index]), self._read_content)
+        parsed = self._parser.parse(document.json, document.get_file)
+        if self.taken_at_unix_s(index) not in (None, parsed.sample.snapshot.taken_at_unix_s):
+            raise DamagedError("its time differs from that in the list of samples")
+        return parsed
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""

@@ -1,0 +1,403 @@
+"""A sample as a document, and back: the form of recordings and of exported folders.
+
+The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host. It
+refers to the bytes of the files: in an exported folder by their paths (`file`); in a recording, where they follow the
+JSON one after another, by their lengths (`bytes`), or by the digest of a content (`sha256`). A Snapshot is made by
+parsing these bytes again, so that a later tcptop can get more out of an old recording.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, TypeVar, get_args
+
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.recording_host import HostAnswer
+from tcptop.hosts.run_sync import run_sync
+from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources
+from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
+from tcptop.text.printable import printable
+
+UNRECORDED_READING = "machine_load"
+"""The one reading that is not recorded: psutil reads it, not a source through a host."""
+RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
+
+STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
+
+MAX_JSON_BYTES = 4 << 20
+"""Limit for the JSON of one sample, which has some 60 KB: Python's objects take up to 30 times as much."""
+MAX_SOURCES = 64
+MAX_ANSWERS = 20_000
+"""Limit for one read of a source."""
+MAX_TEXT = 4096
+MAX_SHARED_BYTES = 32 << 20
+"""Limit for all contents of a sample: a hostile document of a few bytes can refer to many."""
+REMEMBERED_READS = 2
+"""Parsed reads of a source that are used again: a sample shares most of them with the one before, or after."""
+
+Json = dict[str, Any]
+AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
+
+PutFile = Callable[[str, bytes], Json]
+"""Stores the bytes of a path; returns the keys by which the document refers to them."""
+
+GetFile = Callable[[Json], bytes]
+"""Returns the bytes that these keys refer to; raises OSError or ValueError if there are none."""
+
+
+ShareFile = Callable[[str, bytes], "str | None"]
+"""Stores the content of a path and returns its SHA-256 digest; None for a file that belongs into the document."""
+
+
+class RecordedSample(NamedTuple):
+    """A sample with the bytes that it was parsed from."""
+
+    snapshot: Snapshot
+    reads: tuple[SourceRead, ...]
+    """For each source, the read behind its reading and the read behind the reading before, where recorded."""
+
+
+class ParsedSample(NamedTuple):
+    """A sample, and its damage in one line, or None."""
+
+    sample: RecordedSample
+    damage: str | None
+
+
+def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
+    """Those of the reads that a snapshot is made from: for each source, its reading and the reading before."""
+    by_source: dict[str, list[SourceRead]] = {}
+    for read in reads:
+        by_source.setdefault(read.source, []).append(read)
+    found: list[SourceRead] = []
+    for name, own in by_source.items():
+        reading: AnyReading = getattr(snapshot, name)
+        for each in (reading, reading.before):
+            read_behind = None if each is None else _find_read(name, each, own)
+            if read_behind is not None:
+                found.append(read_behind)
+    return tuple(found)
+
+
+def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
+    """The document of a sample; `put_file` is called for its files in the order in which they are in the document."""
+    snapshot = sample.snapshot
+    by_source: dict[str, list[SourceRead]] = {name: [] for name in RECORDED_NAMES}
+    for read in sample.reads:
+        by_source[read.source].append(read)
+    return {
+        "taken_at": _iso_utc(snapshot.taken_at_unix_s),
+        "taken_at_unix_s": snapshot.taken_at_unix_s,
+        "monotonic_s": snapshot.monotonic_s,
+        "live": snapshot.live,
+        "place": snapshot.place,
+        "net_namespace": snapshot.net_namespace,
+        "page_size_bytes": snapshot.page_size_bytes,
+        "sources": {
+            name: _reading_document(name, getattr(snapshot, name), by_source[name], put_file) for name in RECORDED_NAMES
+        },
+    }
+
+
+def encode_sample(sample: RecordedSample, share_file: ShareFile) -> bytes:
+    """The document as bytes: the JSON in one line, then the files."""
+    files: list[bytes] = []
+
+    def put_file(path: str, data: bytes) -> Json:
+        digest = share_file(path, data)
+        if digest is not None:
+            return {"sha256": digest}
+        files.append(data)
+        return {"bytes": len(data)}
+
+    document = make_document(sample, put_file)
+    return b"".join((json.dumps(document, separators=(",", ":")).encode("ascii"), b"\n", *files))
+
+
+class DecodedDocument:
+    """A document of bytes: its JSON, and the files in their order."""
+
+    def __init__(self, data: bytes, read_content: Callable[[str], bytes]) -> None:
+        """Splits what `encode_sample` returned; raises ValueError for anything else."""
+        end = data.find(b"\n", 0, MAX_JSON_BYTES)
+        if end < 0:
+            raise ValueError("it has no document")
+        self.json = load_json(data[:end])
+        self._data = data
+        self._at = end + 1
+        self._read_content = read_content
+        self._left_shared_bytes = MAX_SHARED_BYTES
+
+    def get_file(self, stored: Json) -> bytes:
+        """The next file; raises ValueError if there is none."""
+        digest, length_bytes = stored.get("sha256"), _valid_count(stored.get("bytes"))
+        if isinstance(digest, str):
+            content = self._read_content(digest)
+            self._left_shared_bytes -= len(content)
+            if self._left_shared_bytes < 0:
+                raise ValueError("more large files than a sample has")
+            return content
+        if length_bytes is None or self._at + length_bytes > len(self._data):
+            raise ValueError("one of its files is cut off")
+        at, self._at = self._at, self._at + length_bytes
+        return self._data[at : self._at]
+
+
+def load_json(text: bytes) -> Json:
+    """A JSON object; raises ValueError for anything else."""
+    if len(text) > MAX_JSON_BYTES:
+        raise ValueError(f"its JSON has more than {MAX_JSON_BYTES >> 20} MiB")
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("its JSON is nested too deeply") from None
+    if not isinstance(document, dict):
+        raise ValueError("its JSON is not an object")
+    return document
+
+
+def _reading_document(name: str, reading: AnyReading, reads: Sequence[SourceRead], put_file: PutFile) -> Json:
+    read = _find_read(name, reading, reads)
+    if read is None and reading.value is not None:
+        reading = NOT_READ  # it was read before the recording began
+    # The state is left out where parsing the files gives it; it is another one where a read is late or failed.
+    is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
+    return {
+        "state": reading.state if is_overridden else None,
+        "reason": reading.reason if is_overridden else None,
+        "taken_at_s": reading.taken_at_s,
+        "read_us": reading.read_us,
+        "every_s": reading.every_s,
+        "answers": [_answer_document(answer, put_file) for answer in read.answers] if read else [],
+        "sockstat_answers": [_answer_document(answer, put_file) for answer in read.sockstat_answers] if read else [],
+        "before": None if reading.before is None else _reading_document(name, reading.before, reads, put_file),
+    }
+
+
+def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
+    if answer.error is not None:
+        kind = "folder_error" if isinstance(answer, FolderRead) else "error"
+        return {"path": answer.path, kind: [answer.error.errno, answer.error.strerror or str(answer.error)]}
+    if isinstance(answer, FolderRead):
+        return {"path": answer.path, "entries": dict(answer.entries or {})}
+    return {"path": answer.path, **put_file(answer.path, answer.data or b"")}
+
+
+def _find_read(name: str, reading: AnyReading, reads: Sequence[SourceRead]) -> SourceRead | None:
+    """The read that a reading was parsed from, the last of several; None if it was not recorded."""
+    key = (name, reading.taken_at_s, id(reading.value))
+    same = (each for each in reversed(reads) if (each.source, each.reading.taken_at_s, id(each.reading.value)) == key)
+    return next(same, None)
+
+
+class _ParsedRead(NamedTuple):
+    """The stored answers of a read, and what they were parsed to."""
+
+    identity: Identity
+    stored: list[Json]
+    files: list[bytes]
+    answers: tuple[HostAnswer, ...]
+    reading: AnyReading
+
+
+class DocumentParser:
+    """Makes samples of documents; the last reads are remembered, so that a step to the next sample parses little."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
+        self._parsed: dict[str, deque[_ParsedRead]] = {name: deque(maxlen=REMEMBERED_READS) for name in self._sources}
+
+    def parse(self, document: Json, get_file: GetFile) -> ParsedSample:
+        """The sample of a document; a source that is damaged has a reading in state `failed`. Never raises."""
+        readings: dict[str, AnyReading] = {}
+        reads: list[SourceRead] = []
+        damages: list[str] = []
+        identity = _parse_identity(document)
+        sources = document.get("sources")
+        if not isinstance(sources, dict) or len(sources) > MAX_SOURCES:
+            return lost_sample("this sample is damaged: it has no list of sources")
+        for name, stored in sources.items():
+            try:
+                readings[name] = self._parse_reading(name, stored, identity, get_file, reads)
+            except (OSError, ValueError, RecursionError) as error:
+                reason = f"{printable(name)}: damaged in the recording: {printable(str(error))}"
+                readings[name] = failed_reading(reason)
+                damages.append(reason)
+        snapshot = _make_snapshot(
+            valid_number(document.get("taken_at_unix_s")), valid_number(document.get("monotonic_s")), identity, readings
+        )
+        return ParsedSample(RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None)
+
+    def parse_sockstat(self, document: Json, get_file: GetFile) -> AnyReading:
+        """The sockstat reading alone; raises OSError or ValueError if it is damaged."""
+        sources = document.get("sources")
+        stored = sources.get("sockstat") if isinstance(sources, dict) else None
+        return self._parse_reading("sockstat", stored, _parse_identity(document), get_file, [])
+
+    def _parse_reading(
+        self, name: str, stored: object, identity: Identity, get_file: GetFile, reads: list[SourceRead], depth: int = 0
+    ) -> AnyReading:
+        """Parses the answers of a source, and those of the reading before; adds both reads to `reads`."""
+        if not isinstance(stored, dict):
+            raise ValueError("its entry is not an object")
+        answers, reading = self._parse_read(name, stored.get("answers"), identity, get_file)
+        sockstat_answers, sockstat = self._parse_read("sockstat", stored.get("sockstat_answers"), identity, get_file)
+        own_before: list[SourceRead] = []
+        before: AnyReading | None = None
+        if stored.get("before") is not None and depth == 0:
+            before = self._parse_reading(name, stored["before"], identity, get_file, own_before, depth + 1)
+        reading = reading._replace(
+            taken_at_s=valid_number(stored.get("taken_at_s")),
+            read_us=_valid_count(stored.get("read_us")),
+            every_s=valid_number(stored.get("every_s")),
+            before=before,
+            sockstat=sockstat.value,
+        )
+        if answers:
+            reads += [SourceRead(name, reading, answers, sockstat_answers), *own_before]
+        if stored.get("state") is not None:
+            state, reason = _valid_text(stored["state"]), _valid_text(stored.get("reason"))
+            if state not in STATES:
+                raise ValueError("its state is unknown")
+            reading = reading._replace(state=STATES[state], reason=None if reason is None else printable(reason))
+        return reading
+
+    def _parse_read(
+        self, name: str, stored: object, identity: Identity, get_file: GetFile
+    ) -> tuple[tuple[HostAnswer, ...], AnyReading]:
+        """The answers of one read, and the reading that the source makes of them."""
+        if not isinstance(stored, list) or len(stored) > MAX_ANSWERS:
+            raise ValueError("its answers are not a list")
+        if not stored:
+            return (), NOT_READ
+        files = [get_file(answer) for answer in stored if _is_file(answer)]
+        remembered = self._parsed.get(name, ())
+        for parsed in remembered:
+            if parsed.stored == stored and parsed.files == files and parsed.identity == identity:
+                return parsed.answers, parsed.reading
+        contents = iter(files)
+        answers = tuple(_parse_answer(answer, contents) for answer in stored)
+        if name not in self._sources:
+            return answers, NOT_READ  # a source of a later version
+        reading: AnyReading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
+        self._parsed[name].append(_ParsedRead(identity, stored, files, answers, reading))
+        return answers, reading
+
+
+def _is_file(stored: object) -> bool:
+    """Whether a stored answer is a file that was read: neither an error nor the names in a folder."""
+    return isinstance(stored, dict) and stored.keys().isdisjoint(("error", "folder_error", "entries"))
+
+
+def _parse_answer(stored: object, files: Iterator[bytes]) -> HostAnswer:
+    path = stored.get("path") if isinstance(stored, dict) else None
+    if not isinstance(stored, dict) or not isinstance(path, str):
+        raise ValueError("one of its answers has no path")
+    if _is_file(stored):
+        return FileRead(path, next(files), None, 0)
+    for key, read_type in (("error", FileRead), ("folder_error", FolderRead)):
+        error = stored.get(key)
+        if isinstance(error, list) and len(error) == 2:
+            return read_type(path, None, OSError(_valid_count(error[0]) or 0, _valid_text(error[1]) or ""), 0)
+    entries = stored.get("entries")
+    if not isinstance(entries, dict):
+        raise ValueError(f"/{printable(path)} has no names")
+    return FolderRead(path, {name: _valid_text(target) for name, target in entries.items()}, None, 0)
+
+
+class ReplayHost:
+    """A host that answers from one recorded read; a path that was not read then does not exist (ENOENT)."""
+
+    def __init__(self, answers: Iterable[HostAnswer], identity: Identity) -> None:
+        self.identity = identity
+        self._answers = {(type(answer), answer.path): answer for answer in answers}
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """The recorded file of each path."""
+        return [self._answer(FileRead, path) for path in paths]
+
+    async def list_folder(self, path: str) -> FolderRead:
+        """The recorded listing of a folder."""
+        return self._answer(FolderRead, path)
+
+    async def run(self, call: Callable[[], Answer]) -> Answer:
+        """Calls `call` directly: it computes on bytes already read."""
+        return call()
+
+    def close(self) -> None:
+        """Does nothing: no file is open."""
+
+    def _answer(self, kind: type[AnyAnswer], path: str) -> AnyAnswer:
+        answer = self._answers.get((kind, path))
+        if isinstance(answer, kind):
+            return answer
+        return kind(path, None, FileNotFoundError(errno.ENOENT, "not in the recording"), 0)
+
+
+def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> ParsedSample:
+    """A sample that cannot be read at all: every reading failed for this reason."""
+    readings = {name: failed_reading(reason) for name in READING_NAMES}
+    identity = Identity(live=True, page_size_bytes=None, place=None, net_namespace=None, proc_folder=None)
+    return ParsedSample(RecordedSample(_make_snapshot(taken_at_unix_s, None, identity, readings), ()), reason)
+
+
+def failed_reading(reason: str) -> AnyReading:
+    """A reading in state `failed`, with the reason."""
+    return NOT_READ._replace(state="failed", reason=reason)
+
+
+def _make_snapshot(
+    taken_at_unix_s: float | None, monotonic_s: float | None, identity: Identity, readings: dict[str, AnyReading]
+) -> Snapshot:
+    all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
+    return Snapshot(
+        taken_at_unix_s=taken_at_unix_s,
+        monotonic_s=monotonic_s or 0.0,
+        live=identity.live,
+        place=identity.place,
+        net_namespace=identity.net_namespace,
+        page_size_bytes=identity.page_size_bytes,
+        **all_readings,
+    )
+
+
+def _parse_identity(document: Json) -> Identity:
+    return Identity(
+        live=document.get("live") is True,
+        page_size_bytes=_valid_count(document.get("page_size_bytes")),
+        place=_valid_text(document.get("place")),
+        net_namespace=_valid_text(document.get("net_namespace")),
+        proc_folder=None,
+    )
+
+
+def valid_number(value: object) -> float | None:
+    """A finite number below 1e15; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < 1e15 and math.isfinite(value) else None
+
+
+def _valid_count(value: object) -> int | None:
+    """A non-negative integer below 2^62; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 62 else None
+
+
+def _valid_text(value: object) -> str | None:
+    """A string of less than 4096 characters; None for anything else."""
+    return value if isinstance(value, str) and len(value) < MAX_TEXT else None
+
+
+def _iso_utc(unix_s: float | None) -> str | None:
+    """The time in ISO 8601, for people; `taken_at_unix_s` is the exact one. None if there is no such date."""
+    if unix_s is None:
+        return None
+    try:
+        return datetime.fromtimestamp(unix_s, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
