@@ -5,10 +5,9 @@ from __future__ import annotations
 from tcptop.ledger import Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
-from tcptop.text.table import TableRow, table_lines
+from tcptop.text.table import TableRow, make_headings, table_lines
 
-TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
-LEFT = (True, True, False, False, False, True)
+HEADINGS = make_headings("<LIMIT", "<FOR", "USED", "AT", "HEADROOM", "<OF", "", least=("USED", "FOR", "OF"))
 
 
 def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -31,7 +30,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
     return [
         *paragraph(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
         EMPTY_LINE,
-        *table_lines(TITLES, LEFT, rows, columns, movable=(2, 1, 5)),
+        *table_lines(HEADINGS, rows, columns),
     ]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tcptop.ledger import Ledger, SocketCost, StateCost
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
-from tcptop.text.table import TableRow, table_lines
+from tcptop.text.table import TableRow, make_headings, table_lines
 
-TITLES = ("STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "OF", "HOLDS")
+HEADINGS = make_headings("<STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
@@ -39,13 +39,10 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     missing = dict.fromkeys(
         name for state in ledger.states for side in (state.accepted, state.outgoing) if side for name in side.missing
     )
-    lines = table_lines(TITLES, LEFT, rows, columns, movable=(4,))
+    lines = table_lines(HEADINGS, rows, columns)
     if missing:
         lines += [EMPTY_LINE, *paragraph(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
-
-
-LEFT = (True, False, False, False, True)
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:

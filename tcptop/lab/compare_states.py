@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from tcptop.lab.as_text import format_percent
 from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width, fits
-from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import wrap_text
 from tcptop.text.printable import printable_name
+from tcptop.text.table import make_headings, plain_table
 
 MILLION = 1_000_000
 
-COLUMN_TITLES = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE")
-FIRST_MILLION_COLUMN = COLUMN_TITLES.index("A AT 1 M")
+HEADINGS = make_headings(
+    "<STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE", least=("DIFFERENCE",)
+)
+FIRST_MILLION_COLUMN = 5
 
 
 def measured_bytes(result: Json, place: tuple[str, ...]) -> float | None:
@@ -62,19 +63,9 @@ def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
         )
     yield ""
     yield from wrap_text("Bytes per endpoint (both ends: per connection), and for a million of them", columns, "  ")
-    lines = [list(COLUMN_TITLES)]
-    for key, place in STATE_PATHS.items():
-        pair = (measured_bytes(first, place), measured_bytes(second, place))
-        if pair != (None, None):
-            lines.append([RUN_TITLES[key], *_cells(*pair)])
-    if fits(lines, columns):
-        yield from align_columns(lines, [True])
-    else:
-        yield from fit_to_width([cells[:FIRST_MILLION_COLUMN] for cells in lines], [True], columns, ("DIFFERENCE",))
-        yield ""
-        yield from fit_to_width(
-            [[cells[0], *cells[FIRST_MILLION_COLUMN:]] for cells in lines], [True], columns, ("DIFFERENCE",)
-        )
+    pairs = {key: (measured_bytes(first, place), measured_bytes(second, place)) for key, place in STATE_PATHS.items()}
+    rows = [[RUN_TITLES[key], *_cells(*pair)] for key, pair in pairs.items() if pair != (None, None)]
+    yield from plain_table(HEADINGS, rows, columns, split_at=FIRST_MILLION_COLUMN)
 
 
 def _cells(first: float | None, second: float | None) -> list[str]:

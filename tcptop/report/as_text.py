@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import slab_memory_table
@@ -12,6 +12,7 @@ from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, text_of
+from tcptop.text.table import Heading, make_headings, plain_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
@@ -168,16 +169,12 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:
-    shown = [
-        each
-        for each in columns.COLUMNS
-        if "machine" in each.scopes and each.id != "changed" and (ledger.live or each.id != "per_second")
-    ]
+    shown = columns.select_columns("machine", ledger.live)
     lines = columns.sort_rows(columns.select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
-    texts = [[each.title for each in shown], *([each.text(line) for each in shown] for line in lines)]
-    return ["TCP caches", *align_columns(texts, [each.left for each in shown])]
+    texts = [[each.text(line) for each in shown] for line in lines]
+    return ["TCP caches", *plain_table([Heading(each.heading.title, each.heading.left) for each in shown], texts)]
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
@@ -189,11 +186,9 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     lists = [blocks for zone in node.zones for blocks in (zone.free_area or (), *(zone.migrate_types or {}).values())]
     orders = max(map(len, lists), default=0)
     page_bytes = ledger.host.page_size_bytes
-    head = ["ZONE", "TYPE", *(units.page_order_size(order, page_bytes) for order in range(orders)), "FREE"]
-    lines = [head]
-    for zone in node.zones:
-        lines += _zone(zone, orders, page_bytes)
-    yield from align_columns(lines, [True, True])
+    sizes = [units.page_order_size(order, page_bytes) for order in range(orders)]
+    headings = make_headings("<ZONE", "<TYPE", *sizes, "FREE")
+    yield from plain_table(headings, [row for zone in node.zones for row in _zone(zone, orders, page_bytes)])
     for zone in node.zones:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
@@ -227,14 +222,3 @@ def _sources(ledger: Ledger) -> Iterator[str]:
         yield "Not read, or not in full"
         for source in bad:
             yield f"  {source.name:<17} {source.state:<8} {source.reason}"
-
-
-def align_columns(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
-    """Rows of cells as lines of columns, each as wide as its widest cell; right-aligned except where `left` is true."""
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for cells in lines:
-        texts: Iterable[str] = (
-            cell.ljust(width) if index < len(left) and left[index] else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        yield f"  {'  '.join(texts)}".rstrip()

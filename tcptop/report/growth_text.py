@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcptop.comparison.difference import GrowthPart, LedgerDifference, SlabGrowth
-from tcptop.report.as_text import align_columns
 from tcptop.text import units
 from tcptop.text.line import wrap_text
+from tcptop.text.table import make_headings, plain_table
 
 COLUMNS = 80
 MAX_OTHER_ROWS = 5
 MAX_NAME_CHARACTERS = 30
 
 TITLE = "Slab growth, and how much of it the sockets explain"
+PART_HEADINGS = make_headings("<WHAT", "COUNT", "BYTES")
+REST_HEADINGS = make_headings("<", "")
 
 
 def growth_lines(difference: LedgerDifference) -> Iterator[str]:
@@ -31,7 +33,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     shares = growth.shares
     explained = f"; sockets explain {least}{_percents(*shares)} of it" if shares is not None else ""
     yield from wrap_text(f"  slab memory {grew}{explained}", COLUMNS, "  ")
-    yield from align_columns(list(_parts(growth)), [True])
+    yield from plain_table(PART_HEADINGS, list(_parts(growth)))
     if growth.missing:
         yield from wrap_text(f"  of unknown size or number: {', '.join(growth.missing)}", COLUMNS, "    ")
     rest = list(_rest(growth))
@@ -39,7 +41,7 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
         yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
     else:
         yield "  not explained by sockets:"
-        yield from align_columns(rest, [True])
+        yield from plain_table(REST_HEADINGS, rest)
         yield from wrap_text(LEGEND, COLUMNS, "    ")
 
 
@@ -50,7 +52,6 @@ LEGEND = (
 
 
 def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
-    yield ["WHAT", "COUNT", "BYTES"]
     for part in growth.sockets:
         yield [
             f"{part.name}{f' ({part.note})' if part.note else ''}",

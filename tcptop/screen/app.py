@@ -28,7 +28,6 @@ from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.headroom_line import HeadroomLine
@@ -284,9 +283,9 @@ class TcptopApp(App[int]):
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
+    def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
-        self._explain(lambda ledger: find_page(ledger, message.key))
+        self._explain(lambda ledger: find_page(ledger, message.name))
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""

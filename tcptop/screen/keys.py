@@ -9,7 +9,11 @@ from textual.binding import Binding, BindingType
 from tcptop.text.cache_columns import SORT_KEYS, find_column
 
 SORT_BINDINGS: list[BindingType] = [
-    Binding(f"{key},{key.upper()}", f"sort('{column_id}')", f"sort by {find_column(column_id).title}; again reverses")
+    Binding(
+        f"{key},{key.upper()}",
+        f"sort('{column_id}')",
+        f"sort by {find_column(column_id).heading.title}; again reverses",
+    )
     for key, column_id in SORT_KEYS.items()
 ]
 

@@ -44,15 +44,6 @@ def crop_line(line: Line, columns: int) -> Line:
     return tuple(pieces)
 
 
-def fit_text(text: str, columns: int, left: bool = True) -> str:
-    """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
-    size = cell_width(text)
-    if size > columns:
-        return f"{set_cell_size(text, columns - 1)}…" if columns > 1 else set_cell_size(text, columns)
-    padding = " " * (columns - size)
-    return text + padding if left else padding + text
-
-
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
     """A line with text at both ends. If both do not fit, the left one is cut."""
     right = crop_line(tuple(right), columns)

@@ -12,9 +12,10 @@ from textual.message import Message
 from tcptop.ledger import ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, paragraph
+from tcptop.text.table import fit_text
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
-from tcptop.widgets.cell_width import fit_text, line_width
+from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_legend

@@ -69,7 +69,7 @@ class HelpPane(ScrollPane):
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Keys, figures and columns."""
-        columns_help = [(each.title, each.help) for each in COLUMNS]
+        columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
