@@ -129,7 +129,7 @@ def test_a_report_compiles_no_annotation() -> None:
 SCREEN_FOLDERS = ("tcptop.screen", "tcptop.widgets", "tcptop.terminal")
 OTHER_SCREEN_MODULES = {
     "tcptop.sampling.live_sampler",
-    "tcptop.sampling.threaded_host",
+    "tcptop.sampling.reader_thread",
     "tcptop.sampling.worker",
     "tcptop.sources.machine_load",
 }
@@ -179,7 +179,7 @@ def test_a_replay_imports_no_live_screen() -> None:
     assert not modules & {
         "tcptop.screen.live_feed",
         "tcptop.sampling.live_sampler",
-        "tcptop.sampling.threaded_host",
+        "tcptop.sampling.reader_thread",
         "psutil",
     }
 

@@ -11,7 +11,6 @@ from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources
-from tcptop.sampling.threaded_host import ThreadedHost
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
 from tcptop.screen.keys import LIVE_BINDINGS
@@ -51,7 +50,7 @@ class LiveFeed(Feed):
         """Starts sampling; one worker thread will write and read the recording."""
         sources = [*kernel_sources(), MachineLoadSource()]
         interval_s = self.app.choices.interval_s
-        self._sampler = Sampler(ThreadedHost(self._host), sources, interval_s, lab_measurement=self.lab_measurement)
+        self._sampler = Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement)
         self._live = LiveSampler(self._sampler)
         self.start(self._follow(), "follow the host")
 
