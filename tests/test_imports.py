@@ -18,6 +18,9 @@ TREE = PROJECT / "tests/recordings/6.1-4n/established"
 SCREEN_PACKAGES = {"textual", "rich", "asyncio", "psutil"}
 """Packages that only the screen needs; they make up most of its start time."""
 
+LIVE = "import tcptop.screen.app, tcptop.screen.live_feed"
+REPLAY = "import tcptop.screen.app, tcptop.screen.replay_feed"
+
 MODULES = sorted(
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
     for path in (PROJECT / "tcptop").rglob("*.py")
@@ -126,7 +129,7 @@ def test_a_report_compiles_no_annotation() -> None:
 SCREEN_FOLDERS = ("tcptop.screen", "tcptop.widgets", "tcptop.terminal")
 OTHER_SCREEN_MODULES = {
     "tcptop.sampling.live_sampler",
-    "tcptop.sampling.threaded_host",
+    "tcptop.sampling.reader_thread",
     "tcptop.sampling.worker",
     "tcptop.sources.machine_load",
 }
@@ -162,21 +165,21 @@ def test_figures_import_neither_sources_nor_hosts(package: str) -> None:
 
 def test_the_screen_imports_the_screen_packages() -> None:
     """Shows that the tests above can fail."""
-    assert packages(imported_modules("import tcptop.screen.recording_app")) >= SCREEN_PACKAGES
+    assert packages(imported_modules(LIVE)) >= SCREEN_PACKAGES
 
 
 def test_a_live_screen_imports_no_replay() -> None:
     """The replay is imported when the user records or looks back."""
-    modules = imported_modules("import tcptop.screen.recording_app")
-    assert not modules & {"tcptop.screen.replay_app", "tcptop.screen.playback", "tcptop.recording.opening", "sqlite3"}
+    modules = imported_modules(LIVE)
+    assert not modules & {"tcptop.screen.replay_feed", "tcptop.recording.opening", "sqlite3"}
 
 
 def test_a_replay_imports_no_live_screen() -> None:
-    modules = imported_modules("import tcptop.screen.replay_app")
+    modules = imported_modules(REPLAY)
     assert not modules & {
-        "tcptop.screen.live_app",
+        "tcptop.screen.live_feed",
         "tcptop.sampling.live_sampler",
-        "tcptop.sampling.threaded_host",
+        "tcptop.sampling.reader_thread",
         "psutil",
     }
 

@@ -76,7 +76,7 @@ BodyLine = BlockRow | WideLine
 class BuddyPane(ScrollPane):
     """The free_area of the chosen node, or of all nodes after a table of them. Enter opens the page on headroom."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('headroom')", "explain", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)

@@ -51,7 +51,7 @@ class CachesPane(ScrollPane):
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
-        if choices.mark is not None:
+        if self._view.mark is not None:
             title += " ─ since the mark"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
@@ -67,7 +67,7 @@ class CachesPane(ScrollPane):
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
             name_part=choices.name_filter,
-            at_mark=choices.mark.caches if choices.mark is not None else None,
+            at_mark=self._view.mark.caches if self._view.mark is not None else None,
         )
         rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
         names: Counter[str] = Counter()

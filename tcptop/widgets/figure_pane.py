@@ -99,7 +99,7 @@ class FigurePane(Pane, can_focus=True):
     def _labels(self) -> list[str]:
         if self._ledger is None:
             return []
-        return [part.label for part in _large_figure(self._ledger.costs[self._choices.mode])[2]]
+        return [part.label for part in _large_figure(self._ledger.costs[self._view.choices.mode])[2]]
 
     def _selected_label(self) -> str | None:
         labels = self._labels()

@@ -12,6 +12,7 @@ from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line
 from tcptop.text.table import fact_lines
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
@@ -84,9 +85,9 @@ class HelpScreen(ModalScreen[None]):
 
     CSS = "HelpScreen { align: center middle; }"
 
-    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, choices: Choices) -> None:
+    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, view: View) -> None:
         super().__init__()
-        self._keys, self._ledger, self._choices = keys, ledger, choices
+        self._keys, self._ledger, self._view = keys, ledger, view
 
     def compose(self) -> ComposeResult:
         """The help pane."""
@@ -95,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Shows the text and focuses the pane."""
         pane = self.query_one(HelpPane)
-        pane.show(self._ledger, self._choices)
+        pane.show(self._ledger, self._view)
         pane.focus()
 
     def on_key(self, event: Key) -> None:

@@ -67,9 +67,9 @@ class KeyLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The keys that fit."""
-        if choices.looking_back:
+        if self._view.looking_back:
             return [key_line(columns, LOOKING_BACK_KEYS)]
-        return [key_line(columns, KEYS if choices.player is None else REPLAY_KEYS)]
+        return [key_line(columns, KEYS if self._view.player is None else REPLAY_KEYS)]
 
 
 def key_line(columns: int, hints: Sequence[KeyHint] = KEYS) -> Line:

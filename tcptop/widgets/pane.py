@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import crop_line, line_width, to_ascii
 
@@ -57,19 +58,19 @@ class Pane(Widget):
         self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
-        self._choices = Choices()
+        self._view = View()
 
-    def show(self, ledger: Ledger, choices: Choices) -> None:
-        """Draws a ledger according to the user's choices."""
-        self._ledger, self._choices = ledger, choices
+    def show(self, ledger: Ledger, view: View) -> None:
+        """Draws a ledger according to the view."""
+        self._ledger, self._view = ledger, view
         self.redraw()
 
     def redraw(self) -> None:
         """Draws the last ledger again, for the present size."""
         if self._ledger is None or not self.size.width:
             return
-        self.set_titles(*self.edge_titles(self._ledger, self._choices))
-        self.set_lines(self.lines(self._ledger, self._choices, self.size.width, self.size.height))
+        self.set_titles(*self.edge_titles(self._ledger, self._view.choices))
+        self.set_lines(self.lines(self._ledger, self._view.choices, self.size.width, self.size.height))
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The titles in the upper and in the lower edge of the box."""

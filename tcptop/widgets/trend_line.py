@@ -33,7 +33,7 @@ class TrendLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs, side by side."""
-        trends = choices.trends
+        trends = self._view.trends
         if not choices.extras or not trends.sockets:
             return [EMPTY_LINE]
         graphs = (

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,17 @@ from textual.notifications import Notify
 from textual.pilot import Pilot
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
 from tcptop.sampling.sampler import Sampler, kernel_sources
-from tcptop.screen.live_app import Sampled
-from tcptop.screen.playback import select_and_start
-from tcptop.screen.recording_app import RecordingApp
-from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.feed import Sampled
+from tcptop.screen.live_feed import LiveFeed
+from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+from tcptop.screen.saved_feed import SavedFeed
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
 from tcptop.text.line import text_of
@@ -83,9 +85,17 @@ def open_host(folder: Path) -> FolderHost:
     return OPEN_HOSTS[-1]
 
 
-def tree_app(folder: Path, sort: str | None = None) -> RecordingApp:
+def tree_app(folder: Path, sort: str | None = None) -> TcptopApp:
     """The app on a saved tree."""
-    return RecordingApp(open_host(folder), sort=sort)
+    return host_app(open_host(folder), settings=Settings(sort=sort))
+
+
+def host_app(
+    host: Host, interval_s: float | None = None, settings: Settings = NO_SETTINGS, mistakes: Sequence[str] = ()
+) -> TcptopApp:
+    """The app on a host, live or saved."""
+    settings = replace(settings, interval=interval_s or settings.interval)
+    return TcptopApp(LiveFeed(host) if host.identity.live else SavedFeed(host), settings, mistakes)
 
 
 def copy_tree(folder: Path, into: Path) -> Path:
@@ -139,22 +149,21 @@ def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float
         recorder.close()
 
 
-def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> ReplayApp:
+def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> TcptopApp:
     """The app on a recording."""
     selection, start = select_and_start(open_recording(str(path)), choice)
-    return ReplayApp(selection, start, settings=settings)
+    return TcptopApp(ReplayFeed(selection, start), settings)
 
 
-async def wait_for_replay(pilot: AppPilot) -> ReplayApp:
+async def wait_for_replay(pilot: AppPilot) -> TcptopApp:
     """The app on a recording, once it has drawn the requested sample and filled its timeline."""
     app = pilot.app
-    assert isinstance(app, ReplayApp)
+    assert isinstance(app, TcptopApp)
 
     def done() -> bool:
-        playback = app._playback
-        if playback is None or app._choices.player is None or not playback._tasks[1].done():
-            return False
-        return app._choices.player.index == playback.player.index
+        feed = app.feed
+        assert isinstance(feed, ReplayFeed)
+        return feed.filling.done() and app.view.player is not None and app.view.player.index == feed.player.index
 
     await wait_until(pilot, done, "the sample is drawn")
     await pilot.pause()
@@ -332,10 +341,10 @@ class Notices(list[str]):
             self.append(message.notification.message)
 
 
-async def wait_for_app(pilot: AppPilot) -> RecordingApp:
+async def wait_for_app(pilot: AppPilot) -> TcptopApp:
     """The app on a saved tree, once its first sample is drawn."""
     app = pilot.app
-    assert isinstance(app, RecordingApp)
+    assert isinstance(app, TcptopApp)
     await pilot.pause()
     await pilot.pause()
     return app

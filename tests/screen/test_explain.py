@@ -14,6 +14,7 @@ from drive import (
     drawn_lines,
     feed,
     grouped,
+    host_app,
     pane_lines,
     parse_cache_table,
     root_only,
@@ -28,7 +29,7 @@ from drive import (
 from textual.geometry import Size
 
 from tcptop.explanation import PAGES
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
@@ -37,18 +38,18 @@ LARGE = (120, 40)
 TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
 
 
-def open_page_name(app: RecordingApp) -> str | None:
+def open_page_name(app: TcptopApp) -> str | None:
     """The title of the open explanation page; None if none is open."""
     if not isinstance(app.screen, ExplainScreen):
         return None
     return str(app.screen.query_one(ExplainPane).border_title).partition(" ─ ")[0]
 
 
-def page_lines(app: RecordingApp) -> list[str]:
+def page_lines(app: TcptopApp) -> list[str]:
     return drawn_lines(app.screen.query_one(ExplainPane))
 
 
-def cache_names(app: RecordingApp) -> list[str]:
+def cache_names(app: TcptopApp) -> list[str]:
     return list(parse_cache_table(pane_lines(app, CachesPane)))
 
 
@@ -99,7 +100,7 @@ async def test_the_cursor_follows_its_row_to_another_node_and_through_new_figure
         assert open_page_name(app) == name
 
 
-def marked_rows(app: RecordingApp) -> list[str]:
+def marked_rows(app: TcptopApp) -> list[str]:
     lines = app.query_one(CachesPane)._lines
     return [line[0][0].split()[0] for line in lines if any(role == "cursor" for _, role in line)]
 
@@ -191,7 +192,7 @@ PART_OF = {
 }
 
 
-def selected_part(app: RecordingApp) -> str:
+def selected_part(app: TcptopApp) -> str:
     """The marked part of the legend."""
     lines = app.query_one(FigurePane)._lines
     [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
@@ -362,14 +363,14 @@ async def test_any_other_key_only_closes_the_page() -> None:
     notices = Notices()
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices, pane_lines(app, CachesPane)
+        before = app.view, pane_lines(app, CachesPane)
         for key in ("escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"):
             await press_keys(pilot, "i")
             assert open_page_name(app) is not None, key
             await press_keys(pilot, key)
             assert open_page_name(app) is None, key
             assert len(app.screen_stack) == 1, key
-            assert (app._choices, pane_lines(app, CachesPane)) == before, key
+            assert (app.view, pane_lines(app, CachesPane)) == before, key
             assert not notices, key
             assert app.is_running, key
             assert app.focused is app.query_one(CachesPane), key
@@ -440,19 +441,19 @@ async def test_page_is_laid_out_for_a_new_terminal_size() -> None:
 
 async def test_space_and_z_work_on_a_page() -> None:
     host = ScriptedHost(tree("6.1-4n"), live=True)
-    async with RecordingApp(host, 60.0).run_test(size=LARGE) as pilot:
+    async with host_app(host, 60.0).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, RecordingApp)
+        assert isinstance(app, TcptopApp)
         await wait_until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first sample")
         await press_keys(pilot, "i")
         reads = host.asked.count("proc/slabinfo")
         await press_keys(pilot, "space")
         await wait_until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a sample is taken")
         await press_keys(pilot, "z")
-        assert app._choices.paused
+        assert app.choices.paused
         assert open_page_name(app) == PAGES[0].title
         await press_keys(pilot, "z")
-        assert not app._choices.paused
+        assert not app.choices.paused
     host.close()
 
 
@@ -467,9 +468,9 @@ async def test_opening_pages_reads_btf_once_more_at_most() -> None:
     """The sampler reads BTF once for object sizes and once for the first page; further pages do not read it."""
     host = ScriptedHost(tree("6.1-4n"), live=True)
     host.refused = root_only
-    async with RecordingApp(host, 0.1).run_test(size=LARGE) as pilot:
+    async with host_app(host, 0.1).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, RecordingApp)
+        assert isinstance(app, TcptopApp)
         await wait_until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
         read: list[int] = []
 

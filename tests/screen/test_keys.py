@@ -16,6 +16,7 @@ from drive import (
     drawn_lines,
     feed,
     grouped,
+    host_app,
     pane_lines,
     pane_title,
     parse_cache_table,
@@ -35,8 +36,8 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.widgets import Input
 
-from tcptop.screen.keys import bound_keys
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.keys import LIVE_BINDINGS, bound_keys
 from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.widgets.big_number import BIG_GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -56,11 +57,11 @@ OWN_ROWS = ("TCP", "sock_inode_cache", "dentry", "request_sock_TCP", "tw_sock_TC
 """Caches that are not merged in the recorded trees."""
 
 
-def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
     return parse_cache_table(pane_lines(app, CachesPane))
 
 
-def cache_names(app: RecordingApp) -> list[str]:
+def cache_names(app: TcptopApp) -> list[str]:
     return list(caches(app))
 
 
@@ -110,7 +111,7 @@ async def test_brackets_cycle_through_nodes_and_equals_shows_all() -> None:
         objects = [count_on_nodes(tree("6.1-4n"), "dentry").get(node, 0) for node in range(4)]
         for key in ["right_square_bracket"] * 4 + ["left_square_bracket"] * 5:
             await pilot.press(key)
-            node = app._choices.node
+            node = app.choices.node
             seen.append(node)
             assert node is not None
             assert caches(app)["dentry"]["OBJS"] == grouped(objects[node])
@@ -122,9 +123,9 @@ async def test_brackets_cycle_through_nodes_and_equals_shows_all() -> None:
         assert caches(app)["dentry"]["OBJS"] == grouped(slabinfo_rows(tree("6.1-4n"))["dentry"][1])
         assert pane_lines(app, HeadLine)[0].endswith("all nodes")
         await pilot.press("right_square_bracket")
-        assert app._choices.node == 0
+        assert app.choices.node == 0
         await pilot.press("equals_sign", "left_square_bracket")
-        assert app._choices.node == 3
+        assert app.choices.node == 3
 
 
 async def test_missing_node_is_reported_and_changes_nothing() -> None:
@@ -132,9 +133,9 @@ async def test_missing_node_is_reported_and_changes_nothing() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("2")
-        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
+        before = app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
         await pilot.press("7")
-        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
+        assert (app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
         await wait_until(pilot, lambda: bool(notices), "a message")
         [notice] = notices
         assert "7" in notice
@@ -147,10 +148,10 @@ async def test_g_asks_for_a_node() -> None:
         app = await wait_for_app(pilot)
         await pilot.press("g", "6", "enter")
         await pilot.pause()
-        assert app._choices.node == 6
+        assert app.choices.node == 6
         assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-8n"), "TCP")[6])
         await pilot.press("g", "4", "escape")
-        assert app._choices.node == 6
+        assert app.choices.node == 6
         for answer in ("9 9", "x", "minus", "²"):
             await pilot.press("g")
             if answer == "²":
@@ -159,7 +160,7 @@ async def test_g_asks_for_a_node() -> None:
                 await pilot.press(*answer.split())
             await pilot.press("enter")
             await pilot.pause()
-            assert app._choices.node == 6
+            assert app.choices.node == 6
         await wait_until(pilot, lambda: len(notices) >= 4, "a message for each wrong answer")
         assert len(set(notices)) == len(notices) == 4
 
@@ -167,11 +168,11 @@ async def test_g_asks_for_a_node() -> None:
 async def test_letters_typed_in_a_prompt_are_not_keys() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices
+        before = app.view
         await pilot.press("g", "q", "m", "1")
         assert app.screen.query_one(Input).value == "qm1"
         await pilot.press("escape")
-        assert app._choices == before
+        assert app.view == before
         assert app.is_running
 
 
@@ -212,7 +213,7 @@ async def test_large_figure_is_the_sum_of_its_parts(phase: str, refused: list[st
     """Up to the rounding of each part to a whole byte."""
     host = ScriptedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
-    async with RecordingApp(host).run_test(size=LARGE) as pilot:
+    async with host_app(host).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         assert_sum_of_parts(pane_lines(app, FigurePane))
         await pilot.press("m")
@@ -347,7 +348,7 @@ async def test_sort_key_sorts_and_again_reverses(key: str) -> None:
         assert figures == sorted(figures)
         assert "▴" in pane_lines(app, CachesPane)[0]
         await pilot.press(key.upper())
-        assert not app._choices.reverse
+        assert not app.choices.reverse
 
 
 async def test_names_sort_ascending_first() -> None:
@@ -368,20 +369,20 @@ async def test_upper_and_lower_case_sort_the_same() -> None:
             results = []
             for each in (key, key.upper()):
                 await pilot.press("n" if key != "n" else "c", each)
-                results.append((app._choices, pane_lines(app, CachesPane)))
+                results.append((app.view, pane_lines(app, CachesPane)))
             assert results[0] == results[1], key
-            assert results[0][0].sort == SORT_KEYS[key]
+            assert results[0][0].choices.sort == SORT_KEYS[key]
 
 
 async def test_space_keeps_sort_order_node_and_cursor() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("2", "c", "c", "m", "down", "down")
-        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)
+        before = app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)
         await pilot.press("space")
         await pilot.pause()
         await pilot.pause()
-        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)) == before
+        assert (app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)) == before
 
 
 async def test_space_samples_again(tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def snapshot_rows() -> list[str]:
 async def test_help_lists_every_binding_and_closes() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices
+        before = app.view
         for key in ("question_mark", "h", "H", "f1"):
             if isinstance(app.screen, HelpScreen):
                 await pilot.press("escape")
@@ -489,14 +490,14 @@ async def test_help_lists_every_binding_and_closes() -> None:
             lines += [line for line in drawn_lines(pane) if line not in lines]
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
-        for binding in RecordingApp.BINDINGS:
+        for binding in LIVE_BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.description in text
-        for keys, meaning in bound_keys(RecordingApp.BINDINGS):
+        for keys, meaning in bound_keys(LIVE_BINDINGS):
             assert f"{keys} {meaning}" in text
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
-        assert app._choices == before
+        assert app.view == before
 
 
 async def test_any_other_key_closes_the_help() -> None:
@@ -515,10 +516,10 @@ async def test_any_other_key_closes_the_help() -> None:
 async def test_keys_of_a_live_host_do_nothing_on_a_saved_tree() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices, screen_text(app)
+        before = app.view, screen_text(app)
         await pilot.press("z", "plus", "minus", "f", "ctrl+l")
         await pilot.pause()
-        assert (app._choices, screen_text(app)) == before
+        assert (app.view, screen_text(app)) == before
 
 
 # Widths
@@ -529,7 +530,7 @@ ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
 
 
-def too_wide(app: RecordingApp) -> list[str]:
+def too_wide(app: TcptopApp) -> list[str]:
     """The lines that are wider than their pane."""
     found = []
     for kind in PANES:
@@ -571,7 +572,7 @@ async def test_reason_of_a_refused_file_fits() -> None:
     """The reason names a command, which must not be cut."""
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    async with RecordingApp(host).run_test(size=(80, 24)) as pilot:
+    async with host_app(host).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         for size in sizes((80, 120), (24, 40)):
             await resize(pilot, size)

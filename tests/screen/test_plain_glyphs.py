@@ -5,13 +5,23 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from drive import AppPilot, ScriptedHost, feed, open_host, root_only, sample_phases, screen_text, tree, wait_for_app
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    feed,
+    host_app,
+    open_host,
+    root_only,
+    sample_phases,
+    screen_text,
+    tree,
+    wait_for_app,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tcptop.hosts.host import Host
-from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.settings import Settings
 from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
@@ -63,7 +73,7 @@ def test_wide_character_becomes_two_question_marks() -> None:
 
 async def view_texts(host: Host, ascii_only: bool, size: tuple[int, int]) -> dict[str, str]:
     """The text of the screen in each view."""
-    app = RecordingApp(host, settings=Settings(ascii=ascii_only))
+    app = host_app(host, settings=Settings(ascii=ascii_only))
     texts: dict[str, str] = {}
     async with app.run_test(size=size) as pilot:
         await wait_for_app(pilot)
@@ -98,7 +108,7 @@ async def test_a_refused_host_in_ascii() -> None:
 
 
 async def test_graphs_and_marks_in_ascii() -> None:
-    app = RecordingApp(open_host(tree("6.1-4n", "base")), settings=Settings(ascii=True))
+    app = host_app(open_host(tree("6.1-4n", "base")), settings=Settings(ascii=True))
 
     async def drive(pilot: AppPilot) -> None:
         await wait_for_app(pilot)

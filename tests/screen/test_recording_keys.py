@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from drive import AppPilot, ScriptedHost, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
+from drive import AppPilot, ScriptedHost, host_app, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
 
 from tcptop.recording.opening import open_recording
 from tcptop.sampling import live_sampler
 from tcptop.screen import live_recording
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.live_feed import LiveFeed
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
@@ -45,8 +46,8 @@ def host() -> Iterator[ScriptedHost]:
 
 
 @asynccontextmanager
-async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
-    app = RecordingApp(host, 0.1)
+async def running(host: ScriptedHost) -> AsyncIterator[tuple[TcptopApp, AppPilot]]:
+    app = host_app(host, 0.1)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(
             pilot,
@@ -56,28 +57,29 @@ async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPi
         yield app, pilot
 
 
-def head(app: RecordingApp) -> str:
+def head(app: TcptopApp) -> str:
     return pane_lines(app, HeadLine)[0]
 
 
-def allocated(app: RecordingApp) -> int:
+def allocated(app: TcptopApp) -> int:
     line = next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
     found = re.match(r"allocated +(\d+)", line)
     assert found is not None, line
     return int(found[1])
 
 
-async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: RecordingApp, count: int) -> None:
+async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: TcptopApp, count: int) -> None:
     host.texts[SOCKSTAT] = sockstat(count)
     await wait_until(pilot, lambda: allocated(app) == count, f"{count} sockets")
 
 
-async def begin_recording(pilot: AppPilot, app: RecordingApp) -> None:
+async def begin_recording(pilot: AppPilot, app: TcptopApp) -> None:
     await pilot.press("w", *"rec", "enter")
     await wait_until(pilot, lambda: "recording" in head(app), "the recording has begun")
 
     def has_sample() -> bool:
-        return app._recording is not None and app._recording._recorder.samples > 0
+        assert isinstance(app.feed, LiveFeed)
+        return app.feed._recording is not None and app.feed._recording._recorder.samples > 0
 
     await wait_until(pilot, has_sample, "the first sample is in the file")
 
@@ -196,7 +198,8 @@ async def test_hung_disk_delays_no_key(host: ScriptedHost, monkeypatch: pytest.M
     free = threading.Event()
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)
-        app._disk.submit(lambda: free.wait(60))
+        assert isinstance(app.feed, LiveFeed)
+        app.feed._disk.submit(lambda: free.wait(60))
         await pilot.press("T")  # also reads from the disk
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)

@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from textual.binding import Binding
 
 from tcptop.recording.time_spec import TimeRange
-from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
@@ -56,11 +57,11 @@ def samples(story_file: tuple[Path, list[Snapshot]]) -> list[Snapshot]:
     return story_file[1]
 
 
-def head(app: ReplayApp) -> str:
+def head(app: TcptopApp) -> str:
     return pane_lines(app, HeadLine)[0]
 
 
-def sample_number(app: ReplayApp) -> int:
+def sample_number(app: TcptopApp) -> int:
     """The number of the sample in the head line; the first is 1."""
     found = re.search(r" · (\d+) of (\d+) · ", head(app))
     assert found is not None, head(app)
@@ -73,7 +74,7 @@ def allocated(phase: str) -> str:
     return grouped(int(words[words.index("alloc") + 1]))
 
 
-async def press_keys(pilot: AppPilot, *keys: str) -> ReplayApp:
+async def press_keys(pilot: AppPilot, *keys: str) -> TcptopApp:
     await pilot.press(*keys)
     return await wait_for_replay(pilot)
 
@@ -231,7 +232,7 @@ async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
         for entry in ("t the next sample", "T the sample before", "j jump to a time", "SPACE z play", "+ play faster"):
             assert entry in text
         assert "set the interval" not in text
-        for binding in ReplayApp.BINDINGS:
+        for binding in REPLAY_BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.description in text
 
@@ -246,7 +247,7 @@ def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
         async with replay_app(file).run_test(size=(80, 24)) as pilot:
             await pilot.press(*keys)
             app = pilot.app
-            assert isinstance(app, ReplayApp)
+            assert isinstance(app, TcptopApp)
             await wait_until(pilot, lambda: app._ledger is not None, "a sample is drawn")
             assert 1 <= sample_number(app) <= len(PHASES)
 

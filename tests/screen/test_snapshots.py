@@ -16,6 +16,7 @@ from drive import (
     ScriptedHost,
     copy_tree,
     feed,
+    host_app,
     open_host,
     replay_app,
     root_only,
@@ -35,7 +36,7 @@ from textual.widgets import Input
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.screen.settings import Settings
 from tcptop.snapshot import Snapshot
 
@@ -303,7 +304,7 @@ def test_all_caches(check_screen: CheckScreen, keys: str, size: tuple[int, int])
 
 @pytest.mark.parametrize("columns", [("cache", "bytes"), ("objects", "active", "use")], ids=" ".join)
 def test_columns_of_the_settings(check_screen: CheckScreen, columns: tuple[str, ...]) -> None:
-    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(columns=columns))
+    app = host_app(open_host(tree("6.1-4n")), settings=Settings(columns=columns))
     check_screen(app, SMALL, key_names("="), svg=False)
 
 
@@ -377,19 +378,17 @@ def test_no_color(check_screen: CheckScreen, monkeypatch: pytest.MonkeyPatch, si
 
 @at_usual_sizes
 def test_light(check_screen: CheckScreen, size: tuple[int, int]) -> None:
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(theme="light")), size)
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(theme="light")), size)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, *TINY], ids=size_name)
 def test_ascii(check_screen: CheckScreen, size: tuple[int, int]) -> None:
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
 
 
 @pytest.mark.parametrize("keys", ["=", "?", "i"])
 def test_views_in_ascii(check_screen: CheckScreen, keys: str) -> None:
-    check_screen(
-        RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, key_names(keys), svg=False
-    )
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("keys", ["", "="])
@@ -404,7 +403,7 @@ def test_a_message_covers_no_figure(check_screen: CheckScreen, size: tuple[int, 
 
 def test_lines_of_the_settings_that_are_bad(check_screen: CheckScreen) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
+    check_screen(host_app(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live
@@ -529,7 +528,7 @@ def test_the_question_for_a_time(check_screen: CheckScreen, story_file: Path) ->
 def test_as_a_plain_user(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    check_screen(RecordingApp(host), size, key_names(keys), svg=size == SMALL)
+    check_screen(host_app(host), size, key_names(keys), svg=size == SMALL)
 
 
 @at_usual_sizes
@@ -537,14 +536,14 @@ def test_as_a_plain_user(check_screen: CheckScreen, keys: str, size: tuple[int, 
 def test_one_file_refused(check_screen: CheckScreen, files: list[str], size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path in files
-    check_screen(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(host_app(host), size, svg=size == SMALL)
 
 
 @at_usual_sizes
 def test_sysfs_refused(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path.startswith("sys/kernel/slab/")
-    check_screen(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(host_app(host), size, svg=size == SMALL)
 
 
 def without(folder: Path, paths: Sequence[str]) -> Path:
@@ -645,7 +644,7 @@ def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
             await pilot.pause()
             texts.append(screen_text(pilot.app))
 
-    app: RecordingApp = tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree")))
+    app: TcptopApp = tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree")))
     picture: Any = take_svg_screenshot(app=app, terminal_size=LARGE, run_before=drive)
     for text in [*texts, picture]:
         assert not set(text) & set("\x1b\x07\x9b\u202e")

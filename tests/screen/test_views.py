@@ -11,6 +11,7 @@ from drive import (
     ScriptedHost,
     copy_tree,
     feed,
+    host_app,
     open_host,
     pane_lines,
     pane_title,
@@ -26,7 +27,7 @@ from drive import (
 )
 from textual._doc import take_svg_screenshot
 
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
@@ -42,7 +43,7 @@ ALL = (200, 500)
 """A terminal so tall that no pane scrolls."""
 
 
-def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
     return parse_cache_table(pane_lines(app, CachesPane))
 
 
@@ -334,7 +335,7 @@ async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
-    async with RecordingApp(host).run_test(size=(120, 40)) as pilot:
+    async with host_app(host).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, SocketsPane) if line.startswith("TIME_WAIT")]
         assert line.split(maxsplit=2)[2] == scope
@@ -345,7 +346,7 @@ async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
 
 async def test_screen_starts_with_the_settings() -> None:
     settings = Settings(sort="n", theme="light", node=2, columns=("objects", "bytes"), extras=False)
-    app = RecordingApp(open_host(tree("6.1-4n")), sort=settings.sort, settings=settings)
+    app = host_app(open_host(tree("6.1-4n")), settings=settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for_app(pilot)
         assert app.theme == LIGHT_THEME.name
@@ -356,7 +357,7 @@ async def test_screen_starts_with_the_settings() -> None:
 
 
 async def test_node_of_the_settings_that_does_not_exist() -> None:
-    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(node=9))
+    app = host_app(open_host(tree("6.1-4n")), settings=Settings(node=9))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for_app(pilot)
         assert "node 0 of 4" in pane_title(app, CachesPane)
@@ -364,7 +365,7 @@ async def test_node_of_the_settings_that_does_not_exist() -> None:
 
 async def test_bad_settings_lines_are_shown_as_messages() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong)
+    app = host_app(open_host(tree("6.1-4n")), mistakes=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await wait_until(pilot, lambda: all(line in screen_text(app) for line in wrong), "both lines are shown as text")
@@ -383,7 +384,7 @@ async def write_by_palette(pilot: AppPilot) -> None:
 async def test_settings_are_written_only_on_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     initial = Settings(interval=3.0, columns=("objects",), mouse=True)
-    app = RecordingApp(open_host(tree("6.1-4n")), every_s=3.0, settings=initial)
+    app = host_app(open_host(tree("6.1-4n")), settings=initial)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await pilot.press("c", "2", "x", "m")

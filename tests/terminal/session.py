@@ -30,9 +30,10 @@ def program(code: str) -> list[str]:
     """The command of tcptop on a recording; `code` may change `app` before it runs."""
     lines = [
         "import sys",
-        "from tcptop.screen.recording_app import RecordingApp",
+        "from tcptop.screen.app import TcptopApp",
+        "from tcptop.screen.saved_feed import SavedFeed",
         "from tcptop.hosts.folder import FolderHost",
-        f"app = RecordingApp(FolderHost({str(RECORDING)!r}))",
+        f"app = TcptopApp(SavedFeed(FolderHost({str(RECORDING)!r})))",
         code,
         "app.run(mouse=False)",
         "sys.exit(app.return_code or 0)",

@@ -1,21 +1,24 @@
-"""Playback of a recording: reads samples off the event loop, plays them, fills the timeline."""
+"""Replay feed: plays the samples of a recording, which it reads off the event loop, and fills the timeline."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
+from tcptop.screen.feed import Feed
+from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.timeline_fill import fill_timeline, work_for
-from tcptop.snapshot import Snapshot
+from tcptop.snapshot import LabMeasurement
 from tcptop.text.printable import printable
+from tcptop.view import View
 from tcptop.view.player import Player
-from tcptop.view.timeline import NO_TIMELINE, Timeline
+from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
 """Period at which the player checks whether the next sample is due."""
@@ -24,6 +27,7 @@ REST_S = 0.012
 """The timeline is filled in steps of PIECE_S with rests of REST_S between them."""
 IDLE_S = 0.3
 """Time without a request for a sample after which filling the timeline continues."""
+DAMAGE_SHOWN_S = 5.0
 
 
 class SampleSelection(NamedTuple):
@@ -34,15 +38,6 @@ class SampleSelection(NamedTuple):
     times_s: list[float]
     """Ascending; sample numbers if the samples have no times."""
     timed: bool
-
-
-class Frame(NamedTuple):
-    """A sample of a recording with the player state at the time of its read."""
-
-    snapshot: Snapshot
-    player: Player
-    damaged: str | None
-    """Description of its damage in one line; None if intact."""
 
 
 def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
@@ -66,88 +61,103 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSel
     return SampleSelection(recording, samples, times_s, timed), start
 
 
-class Playback:
-    """Moves a player through the selected samples, and reports each sample and timeline by a callback."""
+class ReplayFeed(Feed):
+    """Moves a player through the selected samples. Uses the recording only in its worker thread."""
+
+    bindings = REPLAY_BINDINGS
 
     def __init__(
         self,
         selection: SampleSelection,
-        thread: Worker,
-        start: int,
-        show: Callable[[Frame], None],
-        changed: Callable[[], None],
-        failed: Callable[[Exception], None],
+        start: int = 0,
+        lab_measurement: LabMeasurement | None = None,
+        thread: Worker | None = None,
     ) -> None:
-        """Uses the recording only in `thread`.
-
-        Calls `show` with each sample, `changed` after a change of the player or timeline alone, `failed` with an error.
-        """
+        """Takes an open recording and the index to start at; a live screen that looks back passes its `thread`."""
+        super().__init__(lab_measurement)
         self._selection = selection
-        self._thread = thread
-        self._show, self._changed, self._failed = show, changed, failed
+        self._looking_back = thread is not None
+        self._thread = thread or Worker("tcptop replay")
         self._requested = asyncio.Event()
         self._requested_at_s = 0.0
-        self._tasks: list[asyncio.Task[None]] = []
         self._playing: asyncio.Task[None] | None = None
+        self._ended = False
         self.player = Player(selection.times_s).seek(start)
         self._shown_index = start
-        self.timeline: Timeline = NO_TIMELINE
+        self._timeline = NO_TIMELINE
 
-    @property
-    def shown_player(self) -> Player:
-        """The player at the sample on the screen, not at one whose read is still running."""
-        return self.player.seek(self._shown_index)
+    def begin(self) -> None:
+        """Shows the player's sample, and starts to fill the timeline."""
+        self._requested.set()
+        self.start(self._read_requested(), "read samples")
+        self.filling = self.start(self._fill(), "fill the time line")
+        if not self._looking_back and not self.app.is_headless:  # in a test, the interpreter runs other programs too
+            from tcptop.screen.idle_gc import run_idle_gc
 
-    @property
+            self.start(run_idle_gc(self.idle_s), "collect garbage")
+
+    def end(self) -> None:
+        """Stops all tasks and closes the recording."""
+        super().end()
+        self._ended = True
+        self._thread.submit(self._selection.recording.close)
+
+    def view(self) -> View:
+        """The view with the player at the sample on the screen, not at one whose read is still running."""
+        player = self.player.seek(self._shown_index)
+        return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
+
     def idle_s(self) -> float:
         """Seconds since the last request for a sample."""
         return time.monotonic() - self._requested_at_s
 
-    def begin(self) -> None:
-        """Shows the player's sample, and starts to fill the timeline."""
-        self._tasks = [
-            asyncio.create_task(self._report_errors(self._read_requested()), name="read samples"),
-            asyncio.create_task(self._report_errors(self._fill()), name="fill the time line"),
-        ]
-        self._requested.set()
+    def step(self, step: int) -> None:
+        """Shows the sample `step` further on, or back if negative."""
+        self._go(self.player.step_by(step))
 
-    def end(self) -> None:
-        """Stops all tasks and closes the recording."""
-        for task in [*self._tasks, *([self._playing] if self._playing else [])]:
-            task.cancel()
-        self._thread.submit(self._selection.recording.close)
+    def first(self) -> None:
+        """Shows the first sample."""
+        self.step(-len(self._selection.samples))
 
-    def go(self, player: Player) -> None:
+    def last(self) -> None:
+        """Shows the last sample."""
+        self.step(len(self._selection.samples))
+
+    def play(self) -> None:
+        """Plays or pauses."""
+        self._go(self.player.toggle_playing())
+
+    def speed(self, step: int) -> None:
+        """Sets the next higher or lower speed."""
+        self._go(self.player.change_speed(step))
+
+    def jump(self) -> None:
+        """Asks for a time and shows the nearest sample."""
+        self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
+
+    def _answer_jump(self, answer: str) -> None:
+        recording, _, times_s, timed = self._selection
+        try:
+            if not timed:
+                raise ValueError("its samples have no times")
+            moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
+            self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
+        except (ValueError, TcptopError) as error:
+            self.app.notify(str(error), timeout=5, markup=False)
+
+    def _go(self, player: Player) -> None:
         """Sets the player: another sample, or another speed."""
+        if self._ended:
+            return
         self._requested_at_s = time.monotonic()
         moved = player.index != self.player.index
         self.player = player
         if player.playing and (self._playing is None or self._playing.done()):
-            self._playing = asyncio.create_task(self._report_errors(self._play()), name="play")
+            self._playing = self.start(self._play(), "play")
         if moved:
             self._requested.set()
         else:
-            self._changed()
-
-    def jump(self, text: str) -> None:
-        """Shows the sample nearest to a typed time.
-
-        Raises:
-            ValueError: if the text is no time, with one line for a person.
-            TcptopError: if the recording has no sample near that time.
-
-        """
-        times_s = self._selection.times_s
-        if not self._selection.timed:
-            raise ValueError("its samples have no times")
-        moment_s = parse_time_near(text, times_s[self.player.index], times_s[0], times_s[-1])
-        self.go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
-
-    async def _report_errors(self, work: Coroutine[None, None, None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._failed(error)
+            self.app.show_progress(self.view())
 
     async def _read_requested(self) -> None:
         recording, samples = self._selection.recording, self._selection.samples
@@ -155,11 +165,14 @@ class Playback:
             await self._requested.wait()
             self._requested.clear()
             number = samples[self.player.index]
-            snapshot, damaged = await self._thread.run(
+            snapshot, damage = await self._thread.run(
                 lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
             )
             self._shown_index = samples.index(number)
-            self._show(Frame(snapshot, self.shown_player, damaged))
+            self.receive(snapshot._replace(lab_measurement=self.lab_measurement))
+            if damage is not None:
+                self.app.clear_notifications()  # one line, even if many samples follow
+                self.app.notify(damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     async def _play(self) -> None:
         before_s = time.monotonic()
@@ -171,17 +184,14 @@ class Playback:
             if player.index != self.player.index:
                 self._requested.set()
             elif player.playing != self.player.playing:
-                self._changed()
+                self.app.show_progress(self.view())
             self.player = player
 
     async def _fill(self) -> None:
         pieces = fill_timeline(self._selection.recording, self._selection.samples, self._selection.times_s)
-        while True:
-            found = await self._thread.run(lambda: work_for(pieces, PIECE_S))
-            if found is None:
-                return
-            self.timeline = found
-            self._changed()
+        while (timeline := await self._thread.run(lambda: work_for(pieces, PIECE_S))) is not None:
+            self._timeline = timeline
+            self.app.show_progress(self.view())
             await asyncio.sleep(REST_S)
-            while (idle_s := self.idle_s) < IDLE_S:
+            while (idle_s := self.idle_s()) < IDLE_S:
                 await asyncio.sleep(IDLE_S - idle_s)
