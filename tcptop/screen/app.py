@@ -143,7 +143,6 @@ class TcptopApp(App[int]):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
-        self.set_class(view.player is not None, "-replay")
         if not self._node_chosen and ledger.nodes:
             # That of the settings; without it, the first node with memory.
             self._node_chosen = True

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tcptop.screen.app import TcptopApp
 
 
+REPLAY_CLASS = "-replay"
+"""CSS class of an app that shows a sample of a recording, with the timeline."""
 NOTHING_RECORDED = "nothing is recorded here; w records into a file"
 READ_UNASKED = "/proc/pagetypeinfo needs no asking for here"
 

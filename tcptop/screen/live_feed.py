@@ -12,7 +12,7 @@ from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.sampling.worker import Worker
-from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
 from tcptop.sources.machine_load import MachineLoadSource
@@ -139,6 +139,7 @@ class LiveFeed(Feed):
     def back_to_live(self) -> None:
         """Returns to the live sample, and resumes if paused."""
         self._end_past()
+        self.app.remove_class(REPLAY_CLASS)
         if self.app.choices.paused:
             self.pause()
         self._draw_again()
@@ -172,8 +173,7 @@ class LiveFeed(Feed):
         self._live.set_interval(interval_s)
 
     def _answer_record(self, answer: str) -> None:
-        path = os.path.expanduser(answer)  # noqa: PTH111 (it may be anything)
-        self.start(self._begin_recording(path), "begin the recording")
+        self.start(self._begin_recording(os.path.expanduser(answer)), "begin the recording")  # noqa: PTH111
 
     async def _begin_recording(self, path: str) -> None:
         from tcptop.errors import TcptopError

@@ -11,7 +11,7 @@ from tcptop.errors import TcptopError
 from tcptop.recording.recording import Recording
 from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
-from tcptop.screen.feed import Feed
+from tcptop.screen.feed import REPLAY_CLASS, Feed
 from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.timeline_fill import fill_timeline, work_for
 from tcptop.snapshot import LabMeasurement
@@ -88,6 +88,7 @@ class ReplayFeed(Feed):
 
     def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
+        self.app.add_class(REPLAY_CLASS)  # before the first sample, so that it is drawn once
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
