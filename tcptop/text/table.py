@@ -168,12 +168,14 @@ def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visib
 
 def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
     """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
-    if width_of(text) > columns:
+    width = len(text) if text.isascii() else width_of(text)
+    if width > columns:
         text = text[: max(0, columns - 1)]
         while width_of(text) > columns - 1 >= 0:
             text = text[:-1]
         text += "…"[:columns]
-    padding = " " * (columns - width_of(text))
+        width = width_of(text)
+    padding = " " * (columns - width)
     return text + padding if left else padding + text
 
 

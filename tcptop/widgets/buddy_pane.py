@@ -80,6 +80,7 @@ class BuddyPane(ScrollPane):
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
+        self._body: list[BodyLine] = []
         self._block_lines: list[Line] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
@@ -103,7 +104,8 @@ class BuddyPane(ScrollPane):
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """Sources that could not be read, and the titles: block sizes by order, that of a TCP slab marked."""
-        rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
+        self._body = body_lines(ledger, choices)
+        rows = [line for line in self._body if isinstance(line, BlockRow)]
         self._block_lines = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
         titles = [] if self._shows_several_nodes(ledger, choices) else self._block_lines[:1]
         return [*source_notes(ledger, columns), *titles]
@@ -114,7 +116,7 @@ class BuddyPane(ScrollPane):
         if self._shows_several_nodes(ledger, choices):
             lines += [*node_lines(ledger, columns), EMPTY_LINE, *self._block_lines[:1]]
         rows = iter(self._block_lines[1:])
-        for line in body_lines(ledger, choices):
+        for line in self._body:
             lines += line.lines(columns) if isinstance(line, WideLine) else [next(rows)]
         return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -12,7 +13,7 @@ from textual.message import Message
 from tcptop.ledger import Ledger
 from tcptop.text import cache_columns as cache_columns
 from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
-from tcptop.text.line import WARNING, Line, paragraph, text_of
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout, fit_columns
 from tcptop.text.units import UNKNOWN
 from tcptop.view.choices import Choices, node_title, table_node
@@ -21,6 +22,15 @@ from tcptop.widgets.scroll_pane import ScrollPane
 
 SORTED_IMPORTANCE = 98
 """The importance of the sorted column, higher than that of any other; the cache's name is never dropped."""
+
+
+@dataclass(slots=True)
+class _DrawnRow:
+    """A row, the texts of its cells, and its line, which is empty until the columns are laid out."""
+
+    row: CacheRow
+    texts: list[str]
+    line: Line = EMPTY_LINE
 
 
 class CachesPane(ScrollPane):
@@ -40,11 +50,13 @@ class CachesPane(ScrollPane):
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
-        self._rows: list[Line] = []
         self._keys: list[tuple[str, int]] = []
         """The name of each row, and the number of rows of the same name above it."""
         self._cursor_key: tuple[str, int] | None = None
         self._layout: Layout | None = None
+        self._drawn: dict[tuple[str, int], _DrawnRow] = {}
+        """The rows with `_columns`, by key; most of them do not change from one sample to the next."""
+        self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The node, the name filter, the mark, slabinfo's age if stale, and the sorted column if not visible."""
@@ -78,26 +90,41 @@ class CachesPane(ScrollPane):
         self._kept_line = self._cursor_index if rows and self._cursor_key is not None else None
         if not rows:
             return []
-        shown = [(column, [_cell_text(column, row) for row in rows]) for column in visible_columns(ledger, choices)]
+        self._draw_rows(rows, visible_columns(ledger, choices))
+        texts_of_rows = (drawn.texts for drawn in self._drawn.values())
+        shown = list(zip(self._columns, zip(*texts_of_rows, strict=True), strict=True))
         # A column without any known figure is left out.
         shown = [(column, texts) for column, texts in shown if any(text != UNKNOWN for text in texts)]
         headings = [_heading(column, choices) for column, _ in shown]
         cells = list(zip(*(texts for _, texts in shown), strict=True))
         layout = fit_columns(headings, cells, columns, narrow_gap=" ", width_of=cell_width).cut_first(columns)
-        self._layout = layout = _steady(layout, self._layout, columns)
-        self._rows = [
-            ((layout.text(texts), "dim" if _is_idle(row) else "text"),) for row, texts in zip(rows, cells, strict=True)
-        ]
+        layout = _steady(layout, self._layout, columns)
+        is_new = layout != self._layout
+        for drawn, texts in zip(self._drawn.values(), cells, strict=True):
+            if is_new or not drawn.line:
+                drawn.line = ((layout.text(texts), "dim" if _is_idle(drawn.row) else "text"),)
+        self._layout = layout
         return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The rows, with the cursor on one of them while the table has the focus; or why there is none."""
         if not self._keys:
             return _empty_lines(ledger, choices, columns)
+        lines = [drawn.line for drawn in self._drawn.values()]
         if self.has_focus:
             index = self._cursor_index
-            self._rows[index] = ((text_of(self._rows[index]).ljust(columns), "cursor"),)
-        return self._rows
+            lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
+        return lines
+
+    def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
+        """Formats the cells of the rows that changed; a row without a change keeps its texts and its line."""
+        before = self._drawn if columns == self._columns else {}
+        self._columns, self._drawn = columns, {}
+        for key, row in zip(self._keys, rows, strict=True):
+            drawn = before.get(key)
+            if drawn is None or drawn.row != row:
+                drawn = _DrawnRow(row, [_cell_text(column, row) for column in columns])
+            self._drawn[key] = drawn
 
     @property
     def _cursor_index(self) -> int:
