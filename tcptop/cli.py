@@ -1,4 +1,4 @@
-"""The command line: arguments in, exit code out. The one place that prints an error."""
+"""Command line: parses the arguments, runs the command, and exits. Only this module prints errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SUBCOMMANDS = {
     "explain": "explain",
     "diff": "diff",
 }
-"""Subcommand to module of `tcptop.commands`; its `run(arguments)` gives the exit code."""
+"""Module of `tcptop.commands` by subcommand; `run(arguments)` of that module returns the exit code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         print(f"tcptop: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
-        # The pipe's reader has ended; the interpreter's own flush at exit must not complain either.
+        # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
@@ -71,10 +71,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
-    """The options of the screen and of reports.
+    """Parses the options of the screen and of reports.
 
     Raises:
-        TcptopError: where they are wrong, or do not go together.
+        TcptopError: if an option is wrong, or options cannot be combined.
 
     """
     parser = Parser(
@@ -127,7 +127,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_sort_key(text: str) -> str:
-    """One of slabtop's letters in either case, as an argparse type."""
+    """Parses one of slabtop's sort letters, in either case; an argparse type."""
     from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
@@ -146,7 +146,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """The first pair of options that exclude each other, in one line; None if there is none."""
+    """The error for the first options that cannot be combined, in one line; None if all can."""
     is_replay = options.replay is not None
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),

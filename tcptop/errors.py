@@ -1,7 +1,7 @@
-"""The error that a person can act on. `cli.main` alone prints it."""
+"""The error that is shown to the user. Only `cli.main` prints it."""
 
 from __future__ import annotations
 
 
 class TcptopError(Exception):
-    """One line for a person: what is wrong, where, and what to do about it."""
+    """An error as one line for the user: what is wrong, where, and what to do about it."""

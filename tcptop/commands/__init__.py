@@ -1,1 +1,1 @@
-"""Commands: one module for each way of running tcptop, from its options to its output. Only `cli` imports them."""
+"""Commands: a module for the screen, one for reports, and one for each subcommand. Imported by `cli` only."""

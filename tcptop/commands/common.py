@@ -1,6 +1,7 @@
 """Helpers shared by all commands: parser, options, opening a host, one sample's ledger, output.
 
-Imports nothing that a way of running does not need: the screen costs 15 times a report.
+Functions import their modules when called, so that each command loads only the modules that it needs: the screen's
+take much longer to import than a report's.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
-    """Adapts a parser that raises ValueError: argparse shows the text of ArgumentTypeError only."""
+    """Makes an argparse type of a parser that raises ValueError: argparse shows the text of ArgumentTypeError only."""
 
     def parse_argument(text: str) -> float:
         try:
@@ -41,7 +42,7 @@ def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
 
 
 def parse_positive(text: str) -> int:
-    """A whole number above 0, as an argparse type."""
+    """Parses a whole number above 0, of up to nine digits; an argparse type."""
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
         raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
     return int(text)
@@ -58,17 +59,17 @@ def add_root_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_lab_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --lab, a file with a result of `tcptop lab -w`."""
+    """Adds --lab, the file of a result that `tcptop lab -w` wrote."""
     parser.add_argument(
         "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
     )
 
 
 def open_host(root: str) -> Host:
-    """The host below a root.
+    """Opens the host whose files are below a root.
 
     Raises:
-        TcptopError: where the root holds no saved tree.
+        TcptopError: if the root cannot be opened, or contains no saved tree.
 
     """
     from tcptop.hosts import opening
@@ -81,14 +82,14 @@ def open_host(root: str) -> Host:
 
 
 def make_sampler(host: Host, period_s: float, lab_file: str | None) -> Sampler:
-    """A sampler of all kernel sources, with the lab result of a file."""
+    """A sampler of all kernel sources, with the lab result in `lab_file` if that is not None."""
     from tcptop.sampling.sampler import Sampler, kernel_sources
 
     return Sampler(host, kernel_sources(), period_s, lab_measurement=load_lab_result(lab_file))
 
 
 def read_ledger(sampler: Sampler) -> Ledger:
-    """Reads the sources that are due, and accounts for them."""
+    """Reads the due sources, and returns the ledger computed from the latest readings."""
     from tcptop.accounting import account
     from tcptop.sampling.sampler import read_due
 
@@ -97,10 +98,10 @@ def read_ledger(sampler: Sampler) -> Ledger:
 
 
 def load_lab_result(path: str | None) -> LabMeasurement | None:
-    """The lab result in a file; None without a path.
+    """Loads the lab result in a file; returns None if `path` is None.
 
     Raises:
-        TcptopError: where the file is not a lab result.
+        TcptopError: if the file cannot be read, or is not a lab result.
 
     """
     if path is None:
@@ -111,21 +112,21 @@ def load_lab_result(path: str | None) -> LabMeasurement | None:
 
 
 def terminal_columns() -> int | None:
-    """Columns of the terminal on standard output; None if that is not a terminal."""
+    """Columns of the terminal on standard output; None if standard output is not a terminal."""
     from shutil import get_terminal_size
 
     return get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def write_stdout(text: str) -> None:
-    """Writes to standard output and flushes it.
+    """Writes a text to standard output and flushes it.
 
     Raises:
-        TcptopError: where standard output is closed, or the disk is full.
-        BrokenPipeError: where the reader of a pipe has ended.
+        TcptopError: if standard output is closed, or the disk is full.
+        BrokenPipeError: if standard output is a pipe whose reader has ended.
 
     """
-    if sys.stdout is None:  # as Python leaves it where the descriptor is closed
+    if sys.stdout is None:  # Python's value if the descriptor was closed at start
         raise TcptopError("standard output is closed; nothing to write to")
     try:
         sys.stdout.write(text)
@@ -133,6 +134,6 @@ def write_stdout(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        # The interpreter's own flush at exit must not complain about the same text again.
+        # Without this, the interpreter's flush at exit would print a second error for the same text.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise TcptopError(f"write error: {error.strerror}") from None

@@ -19,7 +19,7 @@ FIRST_OF_JSON = b"{"
 
 
 def is_lab_result(name: str) -> bool:
-    """Whether the name is a file that begins like JSON."""
+    """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except (OSError, ValueError):
@@ -33,17 +33,19 @@ def is_lab_result(name: str) -> bool:
 
 
 def read_lab_result(name: str, command: str) -> Json:
-    """The lab result in a file of `tcptop lab -w`; raises TcptopError, which names the command."""
+    """Loads the result that `tcptop lab -w` wrote to a file; raises TcptopError, whose text begins with the command."""
     from tcptop.lab.result_file import load_result_json
 
     return load_result_json(name, command)
 
 
 def read_named_ledger(name: str, command: str) -> Ledger:
-    """The ledger of `live`, of a saved tree, or of a sample of a recording: `PATH@TIME`, else the last one.
+    """The ledger of this machine (`live`), of a saved tree, or of one sample of a recording.
+
+    `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
     Raises:
-        TcptopError: where it cannot be opened, with the command in its line.
+        TcptopError: if the source named cannot be opened; the text begins with the command.
     """
     if name == LIVE:
         return _read_this_machine()
@@ -64,7 +66,7 @@ def read_named_ledger(name: str, command: str) -> Ledger:
 
 
 def split_time(name: str) -> tuple[str, str | None]:
-    """Splits `PATH@TIME`; a file whose whole name is that text takes precedence."""
+    """Splits `PATH@TIME` at the last @; the time is None if there is none, or if a file of the whole name exists."""
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)
 

@@ -33,7 +33,7 @@ COMMAND = "diff"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Prints the difference; gives the exit code."""
+    """Prints the difference; returns the exit code."""
     parser = Parser(
         prog="tcptop diff",
         description=DESCRIPTION,

@@ -1,4 +1,4 @@
-"""`tcptop explain`: a kernel object, cache or page, with the sizes of this kernel."""
+"""`tcptop explain`: prints the page of a cache, a struct or a topic, with the sizes on this kernel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DESCRIPTION = "What the kernel objects behind a TCP connection are, with their s
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Prints the explanation; gives the exit code."""
+    """Prints the explanation; returns the exit code."""
     parser = Parser(prog="tcptop explain", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument(
         "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"

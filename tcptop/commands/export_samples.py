@@ -1,4 +1,4 @@
-"""`tcptop export`: samples of a recording as folders."""
+"""`tcptop export`: writes samples of a recording as folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Exports the selected samples; gives the exit code."""
+    """Exports the selected samples; returns the exit code."""
     parser = Parser(prog="tcptop export", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("-r", "--replay", metavar="FILE", required=True, help="the recording")
     parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet")

@@ -1,4 +1,4 @@
-"""`tcptop import`: a recording made of an export, of a saved tree, or of a part of another recording."""
+"""`tcptop import`: makes a recording from an export, from a saved tree, or from part of another recording."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Imports the selected samples into a new file; gives the exit code."""
+    """Imports the selected samples into a new file; returns the exit code."""
     parser = Parser(prog="tcptop import", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
             damages = copy_samples(recording, indices, recorder)
         except BaseException:
             with suppress(OSError):
-                os.unlink(options.write)  # noqa: PTH108 (this program made it, and it is incomplete)
+                os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
             raise
         finally:
             recorder.close()
@@ -49,10 +49,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> list[str]:
-    """Adds samples of a recording to a file; gives a line for each damaged one.
+    """Copies samples of a recording to a recorder; returns a line for each damaged sample.
 
     Raises:
-        TcptopError: where they cannot be written.
+        TcptopError: if a sample cannot be written.
 
     """
     damages: list[str] = []

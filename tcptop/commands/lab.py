@@ -63,7 +63,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_states(text: str) -> tuple[str, ...]:
-    """A comma-separated list of states, as an argparse type; returned in the order of `STATES`."""
+    """Parses a comma-separated list of states, an argparse type; returns the states in the order of `STATES`."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
     if unknown:
@@ -127,7 +127,7 @@ def _json_line(content: Json) -> str:
 
 
 def _check_writable(path: str) -> None:
-    """Checks before the measurement, without creating the file, that the result can be written there."""
+    """Checks, before the measurement and without creating the file, that the result can be written to `path`."""
     target = Path(path)
     if target.is_dir():
         raise TcptopError(f"-w {path}: is a folder")
@@ -136,7 +136,7 @@ def _check_writable(path: str) -> None:
 
 
 def _try_write(path: str, text: str) -> TcptopError | None:
-    """Writes a file; returns the error instead of raising it, so that the result is printed before."""
+    """Writes a file; returns the error instead of raising it, so that the caller can print the result first."""
     try:
         Path(path).write_text(text, encoding="ascii")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`tcptop record`: samples a host into a recording until a signal."""
+"""`tcptop record`: records samples of a host in a file until a signal, or for a given time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Records until a signal or the end of --for; gives the exit code."""
+    """Records until a signal or the end of the time in --for; returns the exit code."""
     options = _parse_options(arguments)
     host = open_host(options.root)
     on_sample: Callable[[Snapshot], None] | None = None
@@ -78,7 +78,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def ring_bytes(text: str) -> int:
-    """The size of a ring in bytes; raises ValueError if it could not hold one minute."""
+    """Parses the size of a ring, in bytes; raises ValueError if it is below `MIN_RING_BYTES`."""
     found = parse_size_bytes(text)
     if found < MIN_RING_BYTES:
         raise ValueError(f"at least {MIN_RING_BYTES >> 20}M, not {text!r}")
@@ -92,10 +92,10 @@ def record_until_signal(
     length_s: float | None,
     on_sample: Callable[[Snapshot], None] | None = None,
 ) -> None:
-    """Writes a sample every `period_s` until `length_s` has passed or a signal comes; of a saved tree, one.
+    """Writes a sample every `period_s` until `length_s` has passed or a signal arrives; one sample of a saved tree.
 
     Raises:
-        TcptopError: where a sample cannot be written.
+        TcptopError: if a sample cannot be written.
 
     """
     ended = _event_of_signals()
@@ -117,7 +117,7 @@ def record_until_signal(
 def _event_of_signals() -> threading.Event:
     ended = threading.Event()
 
-    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (as signal calls it)
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (parameters of a signal handler)
         ended.set()
 
     for number in ENDS:
@@ -126,6 +126,6 @@ def _event_of_signals() -> threading.Event:
 
 
 def _print_message(options: argparse.Namespace, text: str) -> None:
-    """Prints a line where a person reads it: not into a service's journal, nor between the lines of JSON."""
+    """Prints a line if standard output is a terminal: not to a service's journal, and not between lines of JSON."""
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
         print(printable(text), flush=True)

@@ -1,4 +1,4 @@
-"""`tcptop -o`, `tcptop --json`: reports of a host or of a recording, without a screen, an event loop or a thread."""
+"""`tcptop -o`, `tcptop --json`: print reports of a host or of a recording; need no event loop and no thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
-    """The function that makes a report of a ledger: one line of JSON, or a text."""
+    """The function that formats a ledger as a report: one line of JSON, or a text."""
     if json:
         from tcptop.report.as_json import as_json
 
@@ -53,7 +53,7 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
 
 
 def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:
-    """Prints each selected sample, or with -o the last; raises TcptopError at the end where samples were damaged."""
+    """Prints each selected sample, or with -o the last one; then raises TcptopError if a printed one was damaged."""
     from tcptop.accounting import account
     from tcptop.recording.opening import open_recording
     from tcptop.recording.recording import raise_if_damaged

@@ -1,4 +1,4 @@
-"""`tcptop` and `tcptop -r FILE`: the screen, on a host or on a recording."""
+"""`tcptop` and `tcptop -r FILE`: run the screen on a host or on a recording."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs the screen until it is quit; gives the exit code."""
+    """Runs the screen until it is quit; returns the exit code."""
     require_terminal()
-    # Imported modules stay; collecting garbage among them again and again takes a tenth of the start.
+    # Imported modules are never freed; garbage collections while they load would take a tenth of the start.
     gc.disable()
     from dataclasses import replace
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # What this terminal lacks is not the user's choice, so it never reaches the settings file.
+    # Not part of `settings`: a lack of this terminal is not the user's choice, so it must not be saved.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     from tcptop.screen.app import TcptopApp

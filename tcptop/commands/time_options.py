@@ -13,7 +13,7 @@ TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 def join_offsets(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command line with `--at -5m` as `--at=-5m`: argparse takes `-5m` for an option."""
+    """Replaces `--at -5m` by `--at=-5m` in the arguments, since argparse would take `-5m` for an option."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1] in TIME_OPTIONS and argument.startswith("-") and argument[1:2].isdigit():
@@ -31,7 +31,7 @@ def add_time_options(parser: argparse.ArgumentParser) -> None:
 
 
 def time_range(options: argparse.Namespace) -> TimeRange:
-    """The values of the options, not yet parsed."""
+    """The values of --at, --from and --to, not yet parsed."""
     from tcptop.recording.time_spec import TimeRange
 
     return TimeRange(options.at, options.first, options.last)

@@ -1,4 +1,4 @@
-"""A lab result as JSON. As in `tcptop --json`, keys are stable, and what was not measured is null."""
+"""Formats a lab result as JSON. As in `tcptop --json`, keys are stable, and values that were not measured are null."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _part(part: LabPart) -> Json:
 
 
 def _few_ports(state: StateResult | None) -> Json | None:
-    """The run of many clients over few local ports: bind buckets per port and per connection; null if not measured."""
+    """The run of many clients over few local ports: bind buckets per port and per connection; None if not measured."""
     if state is None:
         return None
     buckets = state.buckets_per_connection
@@ -82,7 +82,7 @@ def _few_ports(state: StateResult | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Objects that a process walking /proc/PID/fd caused, in the run with the most; not in any other figure."""
+    """Objects caused by a process that walks /proc/PID/fd, in the run with most of them; in no other figure."""
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:
         return {"row": "proc_inode_cache", "objects": 0, "bytes": 0, "r2": 0}

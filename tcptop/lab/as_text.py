@@ -1,4 +1,4 @@
-"""A lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
+"""Formats a lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def result_as_text(result: LabResult, columns: int | None = None, saved_as: str 
 
     Args:
         result: the result of the lab.
-        columns: width of the terminal; None for any width.
-        saved_as: the file that the result was written to; None if there is none.
+        columns: width of the terminal; None for no limit.
+        saved_as: the file that the result was written to; None if it was not written.
 
     """
     notes = [line for note in _notes(result, saved_as) for line in wrap_text(note, columns, "  ")]
@@ -87,12 +87,12 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """The predicted bytes; with `>=` if a part is missing."""
+    """The predicted bytes, after `>=` if the prediction lacks a part of unknown size."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """The relative difference; with `<=` if a part is missing, which would make it smaller."""
+    """Measured less predicted bytes in percent, after `<=` if the prediction lacks a part of unknown size."""
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
     return f"{at_most}{format_percent(state.difference)}"
 
@@ -113,7 +113,7 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     if columns is None or max(map(len, whole)) <= columns:
         yield from whole
         return
-    # On a narrow terminal each state has a line of its own, and the caches of a row follow below it.
+    # On a narrow terminal the title of a state, and the caches of a row, are printed on lines of their own.
     titles, *texts = plain_table(DETAIL[1:-1], [cells[1:-1] for cells in rows], columns)
     yield titles
     for cells, text in zip(rows, texts, strict=True):
@@ -201,7 +201,7 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 DISTURBED = 0.02
-"""A run whose disturbance is still above this share after repeats gets a note."""
+"""Largest disturbance of a run without a note in the report, after any repeats."""
 
 ENOUGH_CONNECTIONS = 4_000
-"""With fewer, a step has so few slabs that one slab more or less shows in the figures."""
+"""Least number of connections without a note; with fewer, one slab more or less in a step changes the figures."""

@@ -1,4 +1,4 @@
-"""Compares two lab results row by row within each state: which rows hold an endpoint's bytes, and which changed."""
+"""Compares two lab results row by row within each state: objects and bytes of an endpoint in each slabinfo row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tcptop.text.table import make_headings, plain_table
 
 HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
-"""A smaller change counts as none: bytes are printed to a tenth."""
+"""Least change that is listed; a smaller one is not visible, since bytes are printed with one decimal."""
 
 
 def compare_parts_as_json(first: Json, second: Json) -> Json:
-    """The comparison as JSON: for each state that both measured, its rows, the largest change first."""
+    """The rows of each state that both results measured, the largest change first, as JSON."""
     return {
         key.rstrip("/"): [
             {
@@ -33,7 +33,7 @@ def compare_parts_as_json(first: Json, second: Json) -> Json:
 
 
 def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
-    """The rows that differ, by state, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
+    """The rows that differ, by state, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
     return report_to_ascii(f"{text}\n")
 
@@ -70,7 +70,7 @@ Sides = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _rows(first: Json, second: Json, place: tuple[str, ...]) -> list[tuple[str, Sides]]:
-    """The rows of one state in either result, the largest change first; 0 objects and bytes where one lacks the row."""
+    """Rows of one state, the largest change first; 0 objects and bytes if a result does not have the row."""
     one, two = (_parts(find_state(result, place) or {}) for result in (first, second))
     rows: list[tuple[str, Sides]] = [
         (row, (one.get(row, (0.0, 0.0)), two.get(row, (0.0, 0.0)))) for row in {**one, **two}

@@ -22,7 +22,7 @@ FIRST_MILLION_COLUMN = 5
 
 
 def measured_bytes(result: Json, place: tuple[str, ...]) -> float | None:
-    """Measured bytes of one state; None if it was not measured."""
+    """Measured bytes of one state; None if the state was not measured."""
     return parse_number((find_state(result, place) or {}).get("bytes"))
 
 
@@ -45,7 +45,7 @@ def compare_as_json(first: Json, second: Json) -> Json:
 
 
 def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
-    """The comparison as tables, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
+    """The comparison as tables, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
     return report_to_ascii(f"{text}\n")
 
@@ -83,7 +83,7 @@ def _cells(first: float | None, second: float | None) -> list[str]:
 
 
 def _format_mebibytes(amount: float) -> str:
-    """Always in MiB, so that figures compare at a glance."""
+    """Formats bytes in MiB, never in another unit, so that the figures of a column can be compared."""
     return f"{units.grouped(round(amount / 2**20))} MiB"
 
 

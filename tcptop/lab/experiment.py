@@ -1,9 +1,9 @@
-"""A whole lab: the control run, the runs of each state, and repeats of those that other programs disturbed.
+"""Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens and drops connections, so its growth does not belong to endpoints; fit.py subtracts it from every
-other run. `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other programs. The
-thresholds below follow from two promises to the user: figures within 1 % on a quiet machine, and an end after 20 to
-30 s.
+The control run opens and drops connections, so growth in it does not belong to endpoints; fit.py subtracts that growth
+from every other run. `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other
+programs. The thresholds below follow from two promises to the user: figures within 1 % on a quiet machine, and a
+duration of 20 to 30 s.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
 REPEAT_ABOVE = 0.01
-"""A run whose disturbance is above this share is repeated: the accuracy promised for a quiet machine."""
+"""Largest disturbance of a run that is not repeated: the accuracy promised for a quiet machine."""
 
 REPEAT_UNTIL_S = 25.0
-"""A run is not repeated if the repeat would end later than this after the start of the lab."""
+"""Latest expected end of a repeat, counted from the start of the lab."""
 
 REPEAT_LATE_ABOVE = 0.05
 REPEAT_LATE_UNTIL_S = 27.5
-"""A run whose disturbance is above this share may be repeated until this later time."""
+"""A repeat may end as late as `REPEAT_LATE_UNTIL_S` if the disturbance of the run is above `REPEAT_LATE_ABOVE`."""
 
 MAX_REPEATS = 3
-"""The most repeats of one run."""
+"""Largest number of repeats of one run."""
 
 TARGET_S = 19.0
-"""Duration without repeats that the default number of connections is reduced for on a slow machine."""
+"""Target duration without repeats; on a slow machine the default number of connections is reduced to meet it."""
 
 MIN_CONNECTIONS_SHARE = 0.5
-"""The default number is reduced to no less than this share of it."""
+"""Least share of the default number of connections that is left after the reduction."""
 
 TIME_LIMIT_S = 300.0
-"""A lab that takes longer than this ends with an error."""
+"""Longest duration of a lab; a longer lab ends with an error."""
 
 STATE_OF_RUN: Mapping[str, State] = {
     "established": State.ESTABLISHED,
@@ -51,7 +51,7 @@ STATE_OF_RUN: Mapping[str, State] = {
     "time_wait": State.TIME_WAIT,
 }
 PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2/", "time_wait/outgoing"})
-"""The runs whose endpoints own their local port, and so its bind buckets."""
+"""Keys of the runs whose endpoints own their local port, and so the bind buckets of the port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +61,22 @@ class LabPlan:
     states: tuple[str, ...]
     connections: int
     may_take_fewer: bool
-    """Whether a slow machine may make fewer: the user gave no number."""
+    """Whether the lab may reduce the number of connections on a slow machine; True if the user gave no number."""
     ipv6: bool
 
 
 Progress = Callable[[str, float], None]
-"""Shows the title of the run being made and the share of the lab that is done, 0 to 1."""
+"""Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
 FULL_SOCKET_RUNS = ("established/", "close_wait/")
-"""Beginnings of the keys of runs with full sockets, which have ten times the vectors of a mini-socket."""
+"""Prefixes of the keys of runs with full sockets; a full socket has ten times as many vectors as a mini-socket."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
     """Runs the lab: control run, one run for each state and side, repeats of disturbed runs.
 
     Raises:
-        TcptopError: if the kernel refuses a part of it, or the lab takes longer than `TIME_LIMIT_S`.
+        TcptopError: if the kernel refuses an operation, or the lab takes longer than `TIME_LIMIT_S`.
 
     """
     started_s, began_unix_s = time.monotonic(), time.time()
@@ -120,9 +120,9 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
     """Connections of each run, reduced so that a lab on a slow machine ends about `TARGET_S` after its start.
 
     Args:
-        connections: those of the control run.
+        connections: connections of the control run.
         control_s: seconds from the start of the lab to the end of the control run.
-        runs: how many runs are still to be made.
+        runs: number of runs that remain.
 
     """
     share = max(MIN_CONNECTIONS_SHARE, min(1.0, (TARGET_S - control_s) / (control_s * runs))) if runs else 1.0
@@ -130,10 +130,10 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
 
 
 class OverallProgress:
-    """Progress of the whole lab, from that of each run.
+    """Computes the progress of the whole lab from the progress of each run.
 
-    The number of repeats is not known in advance. So each run takes an equal share of what is left for the runs known
-    by now and one more, and the whole never reaches 1.
+    The number of repeats is not known in advance. So the rest of the progress is divided equally among the runs that
+    are known to remain and one more, and the progress never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -143,7 +143,7 @@ class OverallProgress:
         self._to = 0.0
 
     def begin_run(self, title: str, left: int) -> None:
-        """Begins a run; `left` counts the runs still to be made, this one included."""
+        """Begins a run; `left` is the number of runs that remain, including this run."""
         self._title = title
         self._from = self._to
         self._to += (1.0 - self._to) / (left + 1)
@@ -161,9 +161,9 @@ def repeat_disturbed_runs(
     overall: OverallProgress,
     started_s: float,
 ) -> None:
-    """Repeats the runs that `repeat_reason` has a reason for, the most disturbed first, while there is time.
+    """Repeats each run for which `repeat_reason` returns a reason, the most disturbed first, while there is time.
 
-    `results` is updated in place: with the less disturbed of both takes, see `choose_less_disturbed`.
+    Replaces the run's entry in `results` by the return value of `choose_less_disturbed`.
     """
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in MAX_REPEATS * sorted(runs, key=lambda run: -results[run.key].disturbance):
@@ -176,12 +176,12 @@ def repeat_disturbed_runs(
 
 
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
-    """The results with every vector count replaced by the catalogue's, times one ratio for all runs.
+    """The results, with each vector count replaced by the predicted count times a ratio that is the same for all runs.
 
-    The ratio is that of measured to predicted bytes of vectors, summed over the runs with full sockets (over all runs
-    if there are none). A mini-socket has some 8 bytes of vectors, in kmalloc rows that every program uses, so its own
-    run cannot resolve them; a full socket has ten times as many. One ratio serves all, since memory cgroups charge the
-    slabs of all caches or of none.
+    The ratio is measured bytes of vectors divided by predicted bytes of vectors, each summed over the runs with full
+    sockets (over all runs if no run has full sockets). A mini-socket has some 8 bytes of vectors, in kmalloc rows that
+    every program uses: too few to be measured in its own run. A full socket has ten times as many. One ratio is right
+    for all runs, since memory cgroups charge the slabs of all caches or of none.
     """
     known = {key: result.vectors for key, result in results.items() if result.vectors is not None}
     whole = [part for key, part in known.items() if results[key].sockets and key.startswith(FULL_SOCKET_RUNS)]
@@ -206,7 +206,7 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
 
 
 def repeat_reason(result: StateResult) -> str | None:
-    """Reason to repeat a run; None if there is none."""
+    """The reason to repeat a run; None if the run need not be repeated."""
     if not all(part.objects for part in result.parts):
         return "a part did not follow"
     if result.unexplained:
@@ -219,7 +219,7 @@ def repeat_reason(result: StateResult) -> str | None:
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
-    """The less disturbed of two takes of a run, without the uncatalogued rows that the other take did not find."""
+    """The less disturbed of two results of one run, without uncatalogued rows that the other result does not have."""
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}
     parts = tuple(part for part in quiet.parts if part.catalogue_objects is not None or part.row in other_rows)
@@ -229,7 +229,7 @@ def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResul
 def make_state_result(
     run: Run, readings: RunReadings, control: Mapping[str, FittedLine], predictor: Predictor
 ) -> StateResult:
-    """The result of a run: the fit of its readings beside the prediction of the catalogue."""
+    """The result of a run: the fit of its readings, and the prediction of the catalogue."""
     predicted = predict_run(run, predictor)
     shapes, related = predictor.row_shapes(), predictor.related_rows()
     run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys())
@@ -263,7 +263,7 @@ def predict_run(run: Run, predictor: Predictor) -> Prediction:
 
 
 def make_vectors_part(vectors: FittedRow | None, predicted: Prediction) -> LabPart | None:
-    """The vectors of all rows, measured and predicted; None if neither has any."""
+    """The vectors of all rows, measured and predicted; None if there are neither measured nor predicted vectors."""
     known = predicted.all_vectors
     if vectors is None and known is None:
         return None
@@ -280,7 +280,7 @@ def make_vectors_part(vectors: FittedRow | None, predicted: Prediction) -> LabPa
 
 
 def make_parts(run_fit: Fit, predicted: Prediction, predictor: Predictor) -> tuple[LabPart, ...]:
-    """The rows that the fit accepted, then with 0 objects the predicted rows that it did not."""
+    """Parts for the rows that the fit accepted, then parts with 0 objects for the other predicted rows."""
     parts = [make_part(row, predicted, predictor) for row in run_fit.rows]
     accepted = {part.row for part in parts}
     absent = [FittedRow(row, 0.0, 0.0, 0.0) for row in predicted.rows if row not in accepted]
@@ -288,7 +288,7 @@ def make_parts(run_fit: Fit, predicted: Prediction, predictor: Predictor) -> tup
 
 
 def make_part(row: FittedRow, predicted: Prediction | None, predictor: Predictor) -> LabPart:
-    """A fitted row beside the prediction for it."""
+    """The part that combines a fitted row with the prediction for the same row."""
     known = predicted.rows.get(row.row) if predicted else None
     return LabPart(
         row=row.row,

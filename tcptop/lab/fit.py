@@ -1,22 +1,23 @@
-"""Objects per endpoint, by least squares over the readings of one run. Pure: readings in, figures out.
+"""Fits the objects per endpoint by least squares to the readings of one run. Does no input or output.
 
-The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects, those of the whole machine.
-The fit is over the ramp only: five readings, at x = 0 and after each of four steps. The slope b is the row's objects
-per endpoint; a is everything else in the row. From b, the slope of the same row in the control run is subtracted.
+The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects on the whole machine. The
+fit uses only the ramp: five readings, at x = 0 and after each of four steps. The slope b is the row's objects per
+endpoint; a is everything else in the row. The slope of the same row in the control run is subtracted from b.
 
 Other programs' objects are removed before the fit:
 
 - objects of other inodes, counted in the same reading (`subtract_other_inodes`);
-- a drift, linear in time, from the opening to the closing reading, when there is no endpoint (`remove_drift`);
+- a drift: the change from the opening to the closing reading, both without endpoints (`remove_drift`);
 - in a known row, one outlying reading or step (`fit_ramp_without_outlier`).
 
-A known row is one in which the catalogue predicts objects of the endpoints, or a kmalloc row, which may hold vectors.
+A known row is a row in which the catalogue predicts objects of the endpoints, or a kmalloc row: vectors may be there.
 
-A row is accepted as the endpoints' if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is not negligible
-(`MIN_BYTES`), and its growth is gone when the endpoints are (`MIN_RELEASED_SHARE`).
+A row is accepted as holding objects of the endpoints if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is
+not negligible (`MIN_BYTES`), and its growth is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
 
-For every other row `most_per_endpoint` is an upper bound on what the endpoints hold in it. `Fit.all_rows_bytes` adds
-these bounds to the accepted rows, so an object of the endpoints cannot hide in a row that another program disturbed.
+For every other row `most_per_endpoint` is an upper bound on the endpoints' objects in that row. `Fit.all_rows_bytes`
+adds these bounds to the accepted rows, so no object of the endpoints can hide in a row that another program
+disturbed.
 """
 
 from __future__ import annotations
@@ -30,53 +31,55 @@ from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
 MIN_R2 = 0.9
-"""Least r² of a known row; its growth is expected, so moderate noise does not reject it."""
+"""Least r² of an accepted known row; growth is expected there, so moderate noise does not reject the row."""
 
 MIN_R2_UNKNOWN = 0.985
-"""Least r² of any other row; stricter, since a row that grows by itself is nearly straight over a few seconds too."""
+"""Least r² of any other accepted row; stricter, since unrelated growth is nearly straight over a few seconds too."""
 
 MIN_RELEASED_SHARE = 0.5
-"""Least share of a row's growth over the ramp that is gone in the closing reading. The endpoints' objects go with them,
-other growth stays; half lies far from both."""
+"""Least share of an accepted row's growth over the ramp that is gone in the closing reading. The share is near 1 for
+objects of the endpoints and near 0 for other growth; half is far from both."""
 
 MIN_BYTES = 0.5
-"""Least bytes per endpoint; a smaller slope is noise, since free objects on per-CPU slabs count as active."""
+"""Least bytes per endpoint of an accepted row; less is noise, since free objects on per-CPU slabs count as active."""
 
 MIN_CONTROL_R2 = 0.9
-"""Least r² of a row in the control run for its slope to be subtracted; with less the row only jitters."""
+"""Least r² of a row in the control run for its slope to be subtracted; a row with a smaller r² only jitters."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
-"""A known row with less than the first r² is fitted without one reading or step, if it then has the second r². Four of
-five readings nearly always have a larger r²; they are this straight only if the fifth was the whole disturbance."""
+"""A known row with an r² below `STRAIGHT_R2` is fitted without one reading or step, if the r² without it is at least
+`STRAIGHT_WITHOUT_OUTLIER_R2`. Four of five readings nearly always have a larger r² than all five, but one as large as
+this only if the fifth reading was the whole disturbance."""
 
 MAX_DRIFT_SHARE = 0.15
-"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger difference is rather a burst
-of another program; spread over all readings, it would tilt the line."""
+"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger drift is more likely
+a burst of another program; if it were removed as a drift, linear in time, it would tilt the line."""
 
 SLACK_CPUS = 2
-"""CPUs on which a run frees objects: that of the child process, and that of the worker that frees the namespace."""
+"""CPUs on which a run frees objects: the CPU of the child process, and of the worker that frees the namespace."""
 
 OBSERVER_ROW = "proc_inode_cache"
-"""Grows when an observer, a process such as lsof or ss -p, walks /proc/PID/fd during the run."""
+"""The row that grows if an observer, a process such as lsof or ss -p, walks /proc/PID/fd during the run."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Rows of file systems' inodes, /proc's included; each inode has one LSM inode blob (fs/inode.c, inode_init_always)."""
+"""Pattern of the rows of file systems' inodes, including /proc's. Each inode has one LSM inode blob (fs/inode.c,
+inode_init_always)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowShape:
-    """The slab size of a row, and how many objects fit into one slab."""
+    """The slab size of a row, and the number of objects in one slab."""
 
     objects_per_slab: int
     slab_bytes: int
 
     @property
     def slack_objects(self) -> int:
-        """Free objects that may lie on per-CPU slabs and count as active; a larger difference between readings is real.
+        """Most free objects on per-CPU slabs, which count as active; a larger change between readings is real.
 
-        For each CPU: its current slab, and partial slabs with room for twice cpu_partial objects, since the kernel
-        takes these to be half full (mm/slub.c, set_cpu_partial).
+        For each of `SLACK_CPUS`: the current slab, and partial slabs for twice cpu_partial objects in all, since the
+        kernel assumes that partial slabs are half full (mm/slub.c, set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -101,20 +104,20 @@ class Series:
     """The readings of one run."""
 
     opening: Point
-    """Before the namespace was made."""
+    """The reading before the namespace was made."""
     ramp: tuple[Point, ...]
-    """With 0, 1, 2, … steps of endpoints."""
+    """The readings after 0, 1, 2, … steps of endpoints."""
     closing: Point
-    """After the namespace was gone."""
+    """The reading after the namespace was freed."""
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """All readings, in the order of time."""
+        """All readings, the earliest first."""
         return (self.opening, *self.ramp, self.closing)
 
     @property
     def endpoints(self) -> list[float]:
-        """Endpoints at each reading of the ramp."""
+        """Number of endpoints at each reading of the ramp."""
         return [float(point.endpoints) for point in self.ramp]
 
 
@@ -140,7 +143,7 @@ class RelatedRows:
     dentry: str | None
     inode_blob: str | None
     kmalloc: Mapping[int, str]
-    """Rows of kmalloc caches by the allocation size that they serve, in bytes."""
+    """Rows of kmalloc caches, by the largest allocation that fits, in bytes."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
         """The row of the smallest kmalloc cache that an allocation fits into; None if none is large enough."""
@@ -148,7 +151,7 @@ class RelatedRows:
         return self.kmalloc[min(fitting)] if fitting else None
 
     def vector_row(self, shape: RowShape) -> str | None:
-        """The row of the obj_cgroup vectors of such slabs: each slab has one vector, with an entry for each object."""
+        """The row of the obj_cgroup vectors of slabs of this shape; each slab has a vector with an entry per object."""
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
@@ -169,18 +172,18 @@ class Fit:
     rows: tuple[FittedRow, ...]
     """The accepted rows, the largest first."""
     vectors: FittedRow | None
-    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are none, or before
-    vectors.py has separated them from the kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are none, or until
+    vectors.py separates them from the kmalloc rows."""
     observer: FittedRow
-    """Inodes of /proc, with dentries and LSM blobs, that a process walking /proc/PID/fd caused; not in `rows`."""
+    """Inodes of /proc, with dentries and LSM blobs, caused by a process that walks /proc/PID/fd; not in `rows`."""
     control_bytes: float
-    """Growth that the control run shows without endpoints; not in `rows`."""
+    """Growth per connection in the control run, which has no endpoints; not in `rows`."""
     all_rows_bytes: float
-    """Upper bound on what endpoints hold in all rows: the accepted rows, and `most_per_endpoint` of every other one."""
+    """Upper bound on what endpoints hold in all rows: the accepted rows, and `most_per_endpoint` of every other row."""
     other_programs_bytes: float
     """Growth of all rows less `all_rows_bytes`, observer and control; below 0 if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the catalogued rows, the sum of their `slope_uncertainty`: other programs use them too."""
+    """Error bound on the catalogued rows, which other programs use too: sum of `slope_uncertainty`, in bytes."""
 
     @property
     def bytes(self) -> float:
@@ -210,9 +213,9 @@ def fit_run(
 
     Args:
         series: the readings of the run.
-        control: each row's line in the control run, over the connections that were opened and dropped.
+        control: the line of each row in the control run; its x is the number of connections opened and dropped.
         shapes: the slab size of each row.
-        related: the rows whose counts follow those of others.
+        related: the rows whose counts follow the counts of other rows.
         catalogued: the rows in which the catalogue predicts objects of such an endpoint.
 
     """
@@ -259,13 +262,13 @@ def fit_run(
 
 
 def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, FittedLine]:
-    """Each row's line in the control run, with other programs' objects removed as in any run."""
+    """The line of each row in the control run, without other programs' inodes and drifts."""
     columns = subtract_other_inodes(raw_columns(series, shapes), shapes, related, series.endpoints)
     return {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
 
 
 def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
-    """The counts of every row whose slab size is known, as they were read."""
+    """The unmodified counts of every row whose slab size is known."""
     return {
         row: [float(point.active.get(row, 0)) for point in series.points]
         for row in series.ramp[-1].active
@@ -276,7 +279,7 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without drift; in a known row, a drift above `MAX_DRIFT_SHARE` stays."""
+    """The columns without drift; in a known row, a drift above `MAX_DRIFT_SHARE` is not removed."""
     times = [point.at_s - series.opening.at_s for point in series.points]
     return {
         row: remove_drift(column, times, shapes[row], MAX_DRIFT_SHARE if row in known else None)
@@ -285,11 +288,12 @@ def remove_drifts(
 
 
 def most_per_endpoint(series: Series, column: Column) -> float:
-    """Upper bound on the objects that each endpoint holds in a row, whatever other programs do there; at least 0.
+    """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
-    The endpoints' objects come in every step of the ramp and are gone in the closing reading. Other programs' growth
-    makes steps larger, so a small step is an upper bound. It is the second smallest, since in one step another program
-    may have freed objects. The objects freed at the end are an upper bound too; the lower one counts.
+    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Growth by other programs
+    makes a step larger, so the growth in a small step is an upper bound. The second smallest step is used, since
+    another program may have freed objects during the smallest. The objects freed between the last reading of the ramp
+    and the closing reading are an upper bound too. The smaller of the two bounds is returned.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -302,8 +306,8 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    One is between the slope and `most_per_endpoint`. The other is between the closing and the opening reading, divided
-    by the endpoints, if it exceeds `slack_objects`: these objects may have come or gone during the ramp.
+    The first is between the slope and `most_per_endpoint`. The second is between the closing and the opening reading,
+    divided by the endpoints; it counts only above `slack_objects`: such objects may have come or gone during the ramp.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -318,8 +322,8 @@ def fit_ramp(series: Series, column: Column) -> FittedLine:
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
     """The line through the ramp, without the one reading or step in which another program allocated or freed.
 
-    A reading off the line is left out: those objects were gone by the next one. A step off the line is replaced by the
-    mean of the others: those objects stayed. See `STRAIGHT_R2`.
+    If another program's objects were there at one reading only, that reading is left out. If they came in one step and
+    remained, that step is replaced by the mean of the other steps. See `STRAIGHT_R2`.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
@@ -334,7 +338,7 @@ def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
 
 
 def level_step(endpoints: Column, counts: Column, at: int) -> Column:
-    """The counts with the step to reading `at` replaced by the mean step of the others, per endpoint."""
+    """The counts, with the step before reading `at` replaced by the mean step per endpoint of the other steps."""
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
     spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
@@ -342,12 +346,12 @@ def level_step(endpoints: Column, counts: Column, at: int) -> Column:
 
 
 def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
-    """A slope in objects per endpoint, with its bytes."""
+    """A row with the given slope in objects per endpoint, and with the bytes of these objects."""
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 
 def control_slope(line: FittedLine | None) -> float:
-    """Growth of a row per connection of the control run; 0 if it only jitters, or if the row is missing there."""
+    """Growth of a row per connection of the control run; 0 if the row only jitters, or is missing in that run."""
     return line.slope if line is not None and line.r2 >= MIN_CONTROL_R2 else 0.0
 
 
@@ -358,16 +362,16 @@ def released_share(column: Column) -> float:
 
 
 def remove_drift(column: Column, times: Sequence[float], shape: RowShape, max_share: float | None) -> Column:
-    """The column less its drift: the closing reading less the opening one, taken as linear in time.
+    """The column without its drift: the closing reading less the opening reading, taken as linear in time.
 
-    There is no endpoint at either reading, so the difference is other programs'. It stays in the column if it is within
-    the row's slack, or above a share of the growth over the ramp.
+    No endpoint exists at either reading, so the drift belongs to other programs. The column is returned unchanged if
+    the drift is within the row's slack, or above `max_share` of the growth over the ramp.
 
     Args:
         column: the counts of the row.
-        times: of each reading, in seconds after the opening one.
+        times: time of each reading, in seconds after the opening reading.
         shape: the slab size of the row.
-        max_share: that share; None removes any drift.
+        max_share: largest drift that is removed, relative to the growth over the ramp; None for no limit.
 
     """
     drift = column[-1] - column[0]
@@ -381,14 +385,14 @@ def remove_drift(column: Column, times: Sequence[float], shape: RowShape, max_sh
 def subtract_other_inodes(
     columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows, endpoints: Sequence[float]
 ) -> dict[str, Column]:
-    """The columns less the objects that belong to inodes of file systems, by the inodes counted in the same reading.
+    """The columns without the objects that belong to inodes of file systems, computed from the inodes in each reading.
 
     A process that walks /proc/PID/fd (lsof, ss -p) makes the kernel keep an inode of /proc, its dentry and its LSM blob
-    for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too; their dentries
-    are cached and freed independently of them, so none are subtracted for these.
+    for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too. The kernel
+    caches and frees the dentries of such inodes independently, so no dentries are subtracted for them.
 
-    The vectors of the slabs of /proc's inodes and their dentries are subtracted only where that makes their kmalloc row
-    straighter: whether slabs have vectors depends on memory cgroups.
+    The vectors of slabs of /proc's inodes and dentries are subtracted from a kmalloc row only if the line of the row is
+    then straighter, since slabs have vectors only if memory cgroups are charged.
     """
     corrected = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
     proc_inodes = growth(columns.get(OBSERVER_ROW))
@@ -408,12 +412,12 @@ def subtract_other_inodes(
 
 
 def growth(column: Column | None) -> Column:
-    """Growth of a row since its first reading, at each reading; empty if there is no such row."""
+    """Growth of a row since its first reading, at each reading; empty without a column."""
     return [count - column[0] for count in column] if column else []
 
 
 def subtract(column: Column, other: Column) -> Column:
-    """One column less another, reading by reading."""
+    """The difference of two columns at each reading."""
     return [count - taken for count, taken in zip(column, other, strict=True)]
 
 

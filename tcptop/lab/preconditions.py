@@ -17,14 +17,14 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""With fewer, one slab more or less in a step makes the figures too coarse."""
+"""Least number of connections; with fewer, one slab more or less in a step makes the figures too coarse."""
 
 MAX_CONNECTIONS = 24_000
-"""Each client needs its own local port; a namespace starts with 28 000 (ip_local_port_range)."""
+"""Most connections: each client needs its own local port, of which a new namespace has 28 000 (ip_local_port_range)."""
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
-"""Slabs of both ends and the child's own memory; twice the measured amount."""
+"""Memory for one connection: slabs of both ends and memory of the child process; twice the measured amount."""
 
 
 def check_root() -> None:
@@ -37,11 +37,12 @@ def choose_connections(requested: int | None, host: Host) -> int:
     """Connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: what the user asked for; None for the default, or what the limits allow if that is less.
+        requested: the number that the user asked for; None for the default, or fewer if the limits demand it.
         host: this machine.
 
     Raises:
-        TcptopError: if the limits allow fewer than requested or than `MIN_CONNECTIONS`, or fewer were requested.
+        TcptopError: if the number requested or the number allowed is below `MIN_CONNECTIONS`, or the limits allow fewer
+            than requested.
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
@@ -59,15 +60,15 @@ def choose_connections(requested: int | None, host: Host) -> int:
 
 
 def descriptors_for(connections: int) -> int:
-    """File descriptors of the child process with this many connections, those of its start included."""
+    """File descriptors of the child process with this many connections, including the descriptors open at its start."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Raises the hard limit on descriptors to what the connections need; the child process inherits it.
+    """Raises the hard limit on file descriptors to the number that the connections need; the child process inherits it.
 
-    A login often gives root only 1 024 or 4 096, which is too few connections for exact figures. In a container the
-    kernel may refuse; then the limit stays.
+    The limit of root's login is often only 1 024 or 4 096, too few descriptors for exact figures. In a container the
+    kernel may refuse to raise the limit; then it is left unchanged.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
@@ -76,7 +77,7 @@ def raise_descriptor_limit(connections: int) -> None:
 
 
 def find_connection_limit(host: Host) -> tuple[int, str]:
-    """The most connections that all limits allow, and the text of the tightest limit."""
+    """Largest number of connections that all limits allow, and a text that describes the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:

@@ -1,6 +1,6 @@
-"""Predicts from the catalogue what an endpoint holds in each slabinfo row, to compare a measurement with.
+"""Predicts from the catalogue the objects and bytes of an endpoint in each slabinfo row.
 
-The figures are those that a report shows for this machine.
+A report shows the same figures for this machine. The lab compares measurements with them.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class Prediction:
     """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
-    """By slabinfo row, without vectors."""
+    """Predicted objects and bytes by slabinfo row, without vectors."""
     missing: tuple[str, ...]
-    """Names of the parts whose size is unknown here."""
+    """Names of the parts whose size is unknown on this machine."""
     vectors: Mapping[str, PredictedRow]
     """Memory cgroups' obj_cgroup vectors, by kmalloc row."""
 
@@ -84,7 +84,7 @@ class Prediction:
 
     @property
     def all_vectors(self) -> PredictedRow | None:
-        """The vectors of all rows as one; None if there are none."""
+        """The vectors of all kmalloc rows, added up; None if there are no vectors."""
         if not self.vectors:
             return None
         together = PredictedRow()
@@ -94,7 +94,7 @@ class Prediction:
 
     @property
     def bytes(self) -> float:
-        """Sum over the rows and the vectors."""
+        """Sum of the bytes of all rows and vectors."""
         return sum(row.bytes for row in (*self.rows.values(), *self.vectors.values()))
 
     @property
@@ -104,7 +104,7 @@ class Prediction:
 
 
 class Predictor:
-    """Predicts endpoints of one address family from a snapshot of this machine."""
+    """Predicts the slab memory of endpoints of one address family from a snapshot of this machine."""
 
     def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
         self.snapshot = snapshot
@@ -124,7 +124,7 @@ class Predictor:
         return sysctls.build_id if sysctls else None
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
-        """Predicts one endpoint in a state; in CLOSE_WAIT with the sk_buff of the unread FIN."""
+        """Predicts one endpoint in a state; in CLOSE_WAIT this includes the sk_buff of the unread FIN."""
         costs = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
         return self._predict(costs, fin)
@@ -134,7 +134,7 @@ class Predictor:
 
         Args:
             state: the state of both ends.
-            ports_per_connection: below 1 where connections share a local port, and so its bind buckets.
+            ports_per_connection: below 1 if connections share a local port, and so the bind buckets of that port.
 
         """
         accepted, outgoing = (
@@ -170,7 +170,7 @@ class Predictor:
         }
 
     def related_rows(self) -> RelatedRows:
-        """The rows whose counts follow those of other rows; see fit.py."""
+        """The rows whose counts follow the counts of other rows; see fit.py."""
         kmalloc: dict[int, str] = {}
         for name in self.row_shapes():
             size = kmalloc_size_bytes(name)
@@ -179,7 +179,7 @@ class Predictor:
         return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched_rows(self) -> WatchedRows:
-        """The rows of `WATCHED_OBJECTS`, for the readings of a run."""
+        """The rows that a run watches: of `WATCHED_OBJECTS`, of files, and of an observer's inodes."""
         settling = (self._row(each) for each in (*WATCHED_OBJECTS, FILE))
         releasing = (self._row(each) for each in WATCHED_OBJECTS if each.tcp_only)
         mini_sockets = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
@@ -190,7 +190,7 @@ class Predictor:
         )
 
     def cache_names(self, row: str) -> list[str]:
-        """Names of all caches that are counted in a row: its own and those merged into it."""
+        """Names of all caches counted in a row: the cache of the same name, and caches merged with it."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
 
@@ -213,7 +213,7 @@ class Predictor:
 
 
 def read_predictor(host: Host, ipv6: bool) -> Predictor:
-    """Reads all sources of a host once, without a saved lab result, and returns a predictor from them."""
+    """Reads all sources of a host once, and returns a predictor that uses no saved lab result."""
     sampler = Sampler(host, kernel_sources())
     read_due(sampler)
     return Predictor(sampler.snapshot(), ipv6)

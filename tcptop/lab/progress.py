@@ -1,4 +1,4 @@
-"""A progress bar on standard error; nothing is drawn if that is not a terminal."""
+"""A progress bar on standard error; draws nothing if standard error is not a terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProgressBar:
 
 
 def progress_line(title: str, share: float, terminal_columns: int) -> str:
-    """The text of the bar, one column narrower than the terminal, so that it does not wrap; the bar shrinks first."""
+    """The bar and the title in one line, narrower than the terminal so that it does not wrap; the bar shrinks first."""
     spare = terminal_columns - 1 - len(f"lab []  99 %  {title}")
     width = max(MIN_BAR_COLUMNS, min(MAX_BAR_COLUMNS, spare))
     filled = int(width * share)

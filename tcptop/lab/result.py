@@ -17,7 +17,7 @@ class LabPart:
 
     row: str
     names: tuple[str, ...]
-    """The caches in which the catalogue predicts these objects; without a prediction, all that share the row."""
+    """The caches in which the catalogue predicts these objects; without a prediction, all caches that share the row."""
     objects: float
     bytes: float
     r2: float
@@ -37,10 +37,10 @@ class StateResult:
     """Memory cgroups' obj_cgroup vectors; counted in `bytes` only if the catalogue predicts them too."""
     catalogue_bytes: float
     catalogue_missing: tuple[str, ...]
-    """Parts whose size is unknown here; with any, `catalogue_bytes` is a lower bound."""
+    """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that a process walking /proc/PID/fd caused; not in any other figure."""
+    """Inodes of /proc caused by a process that walks /proc/PID/fd; in no other figure."""
     control_bytes: float
     """Growth of the control run, subtracted from the other figures."""
     all_rows_bytes: float
@@ -48,7 +48,7 @@ class StateResult:
     other_programs_bytes: float
     """Growth of all rows beyond `all_rows_bytes`; below 0 if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the catalogued rows, since other programs use them too."""
+    """Error bound on the bytes of catalogued rows, which other programs use too."""
     local_ports: int
     """Local ports that connections shared; 0 in all runs but the one with few ports."""
     other_sockets: int
@@ -72,7 +72,7 @@ class StateResult:
 
     @property
     def difference(self) -> float | None:
-        """Measured less predicted bytes, as a share of the predicted; None without a prediction."""
+        """Measured less predicted bytes, as a share of the predicted bytes; None without a prediction."""
         return self.bytes / self.catalogue_bytes - 1.0 if self.catalogue_bytes else None
 
     @property
@@ -87,15 +87,15 @@ class StateResult:
 
     @property
     def disturbance(self) -> float:
-        """Share of the endpoint's bytes that may be wrong or missing; the run is repeated if it is too large.
+        """Share of the endpoint's bytes that may be wrong or missing; a run with a large share is repeated.
 
-        The largest of three, the first two relative to the measured bytes of the predicted parts and the vectors:
+        The largest of three shares, where the known bytes are the measured bytes of predicted parts and of vectors:
 
-        - the difference between these bytes and `all_rows_bytes`;
-        - the error bound `uncertain_bytes`;
-        - the sockets of other programs that came or went, relative to the run's own: slab rows cannot distinguish them.
+        - the difference between `all_rows_bytes` and the known bytes, relative to the known bytes;
+        - the error bound `uncertain_bytes`, relative to the known bytes;
+        - the sockets of other programs that came or went, relative to the run's sockets: slab rows count both alike.
 
-        It is 1 if a predicted part did not grow with the endpoints at all.
+        The disturbance is 1 if a predicted part did not grow with the endpoints at all.
         """
         if not all(part.objects for part in self.parts):
             return 1.0
@@ -117,4 +117,4 @@ class LabResult:
     connections: int
     took_s: float
     results: Mapping[str, StateResult]
-    """By the key of the run, as in `established/accepted`."""
+    """Result of each run, by the key of the run, for example `established/accepted`."""

@@ -30,10 +30,10 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
 """Path of each run's result in the JSON, by the key of the run."""
 
 MAX_FILE_BYTES = 4 << 20
-"""A hundred times what a lab writes."""
+"""Largest file that is read: a hundred times the size of a lab's result."""
 
 MAX_NUMBER = 1e12
-"""Far above any byte or object count per endpoint."""
+"""Largest number accepted, far above any byte or object count per endpoint."""
 MAX_PARTS = 10_000
 MAX_DIGITS = 18
 BUILD_ID = re.compile("[0-9a-f]{8,128}")
@@ -41,7 +41,7 @@ ADVICE = "give a file that tcptop lab -w wrote"
 
 
 class DamagedResultError(ValueError):
-    """Says what is wrong with a result; the caller adds the file's name."""
+    """An error that states what is wrong with a result; the caller adds the file's name."""
 
 
 def load_measurement(path: str) -> LabMeasurement:
@@ -59,7 +59,7 @@ def load_measurement(path: str) -> LabMeasurement:
 
 
 def load_result_json(path: str, option: str) -> Json:
-    """Reads the JSON object of a saved result; its numbers are finite, its parts are not checked yet.
+    """Reads the JSON object of a saved result. Its numbers are finite; other values are not checked yet.
 
     Args:
         path: the file.
@@ -98,7 +98,7 @@ def load_result_json(path: str, option: str) -> Json:
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
-    """The JSON object of one state; None if the result has none."""
+    """The JSON object of the state at a path in the result; None if there is no object."""
     found: Any = result
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,8 +1,8 @@
-"""The runs of the lab: each opens endpoints of one TCP state and one side in steps, and reads all slab rows after each.
+"""The runs of the lab: each opens endpoints of one TCP state and side in steps, and reads all slab rows after a step.
 
-A run in order: the opening reading, before its namespace exists; `WARM_UP` connections; the first reading of the ramp;
-`STEPS` times a step of connections and a reading; the closing reading, after the namespace is gone. The ramp is what
-fit.py fits: rows against endpoints, at 0, 1, 2, … `STEPS` steps.
+Order of a run: the opening reading, before its namespace exists; `WARM_UP` connections; the first reading of the ramp;
+`STEPS` times a step of connections and a reading; the closing reading, after the namespace is gone. The ramp
+is the readings after 0, 1, 2, … `STEPS` steps, to which fit.py fits a line for each row.
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from tcptop.lab.socket_program import LISTENERS
 
 STEPS = 4
 WARM_UP = 1000
-"""Connections before the first reading of the ramp, so that its first step is like the others: they use up the free
-objects on per-CPU slabs, which slabinfo counts as active, and leave freed objects behind as each step does."""
+"""Connections before the first reading of the ramp, which make the first step like the others: they use up the free
+objects on per-CPU slabs, which slabinfo counts as active, and leave freed objects behind, as every step does."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Connections that share one local port in the run with few ports: one to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree when the watched rows changed by at most this share of a step, or `TOLERANCE_OBJECTS` if more."""
+"""Two readings agree if the watched rows changed by at most `TOLERANCE_SHARE` of the connections of a step, or by
+`TOLERANCE_OBJECTS` if that is more."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""The one command of a step that is not sent to the child: wait until the closed ends are mini-sockets."""
+"""The only command that is not sent to the child: the parent waits until the closed ends are mini-sockets."""
 
 IDLE_MINI_SOCKETS = 300
-"""Free objects on per-CPU slabs that may count as active in the rows of mini-sockets, by which these are counted."""
+"""Most free objects on per-CPU slabs that count as active in the rows of mini-sockets; a change up to it is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The steps that fill a namespace with endpoints of one state and side, and nothing else."""
+    """The commands that fill a namespace with endpoints of one state and side, and with no other sockets."""
 
     state: str
     side: str
     title: str
     commands: tuple[str, ...]
-    """Commands of one step (socket_program.py, `command_handlers`), or `WAIT_FOR_MINI_SOCKETS`."""
+    """The commands of one step: those in `command_handlers` of socket_program.py, and `WAIT_FOR_MINI_SOCKETS`."""
     full_sockets: int
     """Full sockets that each connection leaves."""
     mini_sockets: int
@@ -52,17 +53,17 @@ class Run:
 
     @property
     def key(self) -> str:
-        """State and side, as in `established/accepted`."""
+        """State and side, for example `established/accepted`."""
         return f"{self.state}/{self.side}"
 
     @property
     def closes_sockets(self) -> bool:
-        """Whether a step closes sockets, whose inodes are freed a grace period later."""
+        """Whether a step closes sockets; the kernel frees their inodes an RCU grace period later."""
         return len(self.commands) > 1
 
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""Opens connections and drops both ends, so that no endpoint stays: its growth does not belong to endpoints."""
+"""The run that opens connections and drops both ends, so that growth of its rows does not belong to endpoints."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
@@ -106,9 +107,9 @@ class WatchedRows:
     """The slab rows whose counts show that the kernel has finished allocating and freeing."""
 
     settling: frozenset[str]
-    """Must not change between two readings in a row."""
+    """Rows that must not change between two consecutive readings."""
     releasing: frozenset[str]
-    """TCP's own; must be back at the opening reading once the namespace is gone."""
+    """Rows that only TCP uses; they must be back at the counts of the opening reading after the namespace is freed."""
     mini_sockets: frozenset[str]
     """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
@@ -120,19 +121,18 @@ class RunReadings:
     series: Series
     connections: int
     local_ports: int
-    """Shared local ports that came after the first reading of the ramp; 0 in all runs but the one
-    with few ports."""
+    """Local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Sockets of other programs that came or went during the ramp; slab rows cannot distinguish them from the run's."""
+    """Sockets of other programs that came or went during the ramp; slab rows do not distinguish them."""
 
 
 def make_point(endpoints: int, reading: SlabReading) -> Point:
-    """A reading with its number of endpoints."""
+    """A point of a series: a reading, and the number of endpoints at that time."""
     return Point(endpoints, reading.at_s, reading.active)
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
-    """The largest count less the smallest; 0 if at most the slack."""
+    """The largest count less the smallest; 0 if the difference is at most `slack`."""
     apart = max(counts, default=0) - min(counts, default=0)
     return apart if apart > slack else 0
 
@@ -173,7 +173,7 @@ class Runner:
         """Makes one run and returns its readings.
 
         Raises:
-            TcptopError: if the kernel refuses a part of it, or the lab's deadline has passed.
+            TcptopError: if the kernel refuses an operation, or the lab's deadline has passed.
 
         """
         opening = self._meter.read_settled(self._watched.settling, self._tolerance)
@@ -195,7 +195,7 @@ class Runner:
         )
 
     def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
-        """Adds connections to those opened before, waits until their endpoints are in the state, and reads."""
+        """Adds `count` connections to `before` existing ones, waits until all endpoints are in the state, and reads."""
         if time.monotonic() > self._deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
@@ -210,7 +210,7 @@ class Runner:
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """Spread of the machine's sockets less the run's own over the ramp; see `RunReadings.other_sockets`."""
+        """Largest less smallest number of other programs' sockets in the ramp; see `RunReadings.other_sockets`."""
         full_sockets = [
             reading.sockets - run.full_sockets * number * self._step
             for number, reading in enumerate(readings)
@@ -224,7 +224,7 @@ class Runner:
         return spread_beyond(full_sockets, 0) + spread_beyond(mini_sockets, IDLE_MINI_SOCKETS)
 
     def _check_unchanged(self, process: SocketProcess, run: Run) -> SocketCounts:
-        """Verifies that every socket is still in its state after the last reading; returns the counts."""
+        """Verifies, after the last reading, that every socket is still in its state; returns the counts of sockets."""
         total = WARM_UP + STEPS * self._step
         process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
         return process.send_command("count")

@@ -1,4 +1,4 @@
-"""Readings of all slab rows of the machine, taken when their counts have stopped changing."""
+"""Reads all slab rows of the machine after their counts have stopped changing."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tcptop.sources.sockstat import SockstatSource
 
 PAUSE_S = 0.04
 PAUSE_PER_READ = 20
-"""Pause between two readings: `PAUSE_S`, or this many times what the last one took, since reading holds slab_mutex and
-list locks."""
+"""Pause between two readings: `PAUSE_S`, or the duration of the last reading times `PAUSE_PER_READ` if that is longer,
+since the kernel holds slab_mutex and list locks during a read."""
 
 GRACE_PERIOD_S = 0.12
 """Delay between a close() and the first reading. Inodes are freed only after an RCU grace period; readings before its
-end may agree although objects are still to be freed."""
+end may agree although more objects will be freed."""
 
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5
@@ -28,7 +28,7 @@ RELEASE_TIMEOUT_S = 2.5
 
 @dataclass(frozen=True, slots=True)
 class SlabReading:
-    """Active objects of every row at one time. On SLUB they include free objects on per-CPU slabs."""
+    """Active objects of every row at one time. With SLUB the counts include free objects on per-CPU slabs."""
 
     at_s: float
     active: Mapping[str, int]

@@ -19,7 +19,7 @@ from tcptop.errors import TcptopError
 PROGRAM = Path(__file__).with_name("socket_program.py")
 
 ANSWER_TIMEOUT_S = 35.0
-"""Longer than `COMMAND_TIMEOUT_S`, the alarm that bounds a command in the child itself."""
+"""Longest wait for an answer; longer than `COMMAND_TIMEOUT_S`, after which an alarm ends the child."""
 
 STATE_TIMEOUT_S = 3.0
 """Time allowed for all sockets to reach their state; loopback needs milliseconds."""
@@ -28,8 +28,8 @@ POLL_S = 0.01
 
 STRAY_SHARE = 0.002
 STRAY_WAIT_S = 0.4
-"""Share of the sockets that may stay in another state: where two FINs cross, both ends go to TIME_WAIT. Accepted after
-`STRAY_WAIT_S`."""
+"""`STRAY_SHARE` of the sockets may be in another state after `STRAY_WAIT_S`: where two FINs cross, both ends enter
+TIME_WAIT."""
 
 STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
@@ -53,7 +53,7 @@ class SocketCounts:
 
 
 class SocketProcess:
-    """A running socket_program.py."""
+    """A child process that runs socket_program.py."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -63,7 +63,7 @@ class SocketProcess:
         """Sends one command, waits for its answer, and returns the counts in it.
 
         Raises:
-            TcptopError: if the kernel refuses a part of the command, or the process does not answer.
+            TcptopError: if the kernel refuses an operation of the command, or the process does not answer.
 
         """
         assert self._process.stdin is not None
@@ -138,8 +138,8 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
     """Starts the child process; kills it when the block ends.
 
     Args:
-        ipv6: whether the sockets are IPv6 ones.
-        connections: the most connections that will be open.
+        ipv6: True for IPv6 sockets, False for IPv4.
+        connections: largest number of connections that will be open.
 
     Raises:
         TcptopError: if a step of the child's setup fails.

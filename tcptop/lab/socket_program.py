@@ -1,11 +1,11 @@
 """Program of the child process that holds the lab's sockets, in a network namespace of its own.
 
 The parent (socket_process.py) starts it by its path, in Python's isolated mode, so it imports the standard library
-only. Both ends of every connection live in it. It reads one-line commands from standard input and answers each with
-one line of JSON.
+only. The process holds both ends of every connection. It reads one-line commands from standard input and answers each
+with one line of JSON.
 
-When it ends, its sockets and its namespace end with it. It ends at the end of its input, when its parent ends
-(PR_SET_PDEATHSIG), and when the alarm that bounds each command expires.
+The process ends at the end of its input, when its parent ends (PR_SET_PDEATHSIG), and when a command takes longer than
+`COMMAND_TIMEOUT_S` (by an alarm). Its sockets and its namespace end with it.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ class Endpoints:
     def open_elsewhere(self, count: int) -> None:
         """Opens connections to the next listener.
 
-        Where the clients of the step before are gone and their servers stay, the kernel may choose the same local
-        ports again; another destination port keeps the connections distinct.
+        If the previous step dropped its clients and kept their servers, the kernel may choose the same local ports
+        again; another destination port keeps the connections distinct.
         """
         self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
@@ -96,7 +96,7 @@ class Endpoints:
         self.few_ports_connections += count
 
     def count_sockets(self) -> dict[str, int]:
-        """Counts of the namespace (sockstat): full sockets without listeners, mini-sockets; and shared local ports."""
+        """Counts full sockets without listeners, and mini-sockets (both from sockstat), and shared local ports."""
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
             for line in read_lines(path):
@@ -110,18 +110,18 @@ class Endpoints:
 
 
 def close_sockets(sockets: list[socket.socket]) -> None:
-    """Closes sockets as a program does: each sends a FIN."""
+    """Closes sockets in the usual way: the kernel sends a FIN for each."""
     for each in sockets:
         each.close()
     sockets.clear()
 
 
 def half_close_sockets(sockets: list[socket.socket]) -> None:
-    """Sends a FIN on each socket, keeps the descriptor, and waits until the FIN is acknowledged (delayed ACKs too).
+    """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged (delayed ACKs too).
 
     A close() before the acknowledgement could leave a full socket in FIN_WAIT2 for a minute: net/ipv4/tcp_input.c,
-    tcp_rcv_state_process(), where the acknowledgement finds the socket locked. A peer that is dropped before it
-    acknowledged would answer with a reset.
+    tcp_rcv_state_process(), if the acknowledgement arrives while the socket is locked. If a peer were dropped
+    before it acknowledges the FIN, the kernel would answer with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
@@ -149,7 +149,7 @@ def drop_sockets(sockets: list[socket.socket]) -> None:
 
 
 def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
-    """Handlers by command; each takes the number of connections."""
+    """Handlers of the commands, by name; each takes the number of connections."""
     return {
         "count": lambda _: None,
         "open": endpoints.open,
@@ -190,7 +190,7 @@ def enter_namespace() -> None:
 
 
 def bring_loopback_up() -> None:
-    """Does what `ip link set lo up` does; the kernel adds ::1 itself."""
+    """Brings the loopback device up, as `ip link set lo up` does; the kernel then adds ::1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         reply = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack("16sh14x", b"lo", 0))
         [flags] = struct.unpack_from("16xh", reply)
@@ -198,7 +198,7 @@ def bring_loopback_up() -> None:
 
 
 def set_namespace_limits(max_connections: int) -> None:
-    """Raises this namespace's limits on ports and mini-sockets; keeps the defaults where /proc/sys is read-only."""
+    """Raises this namespace's limits on ports and mini-sockets; keeps the defaults if /proc/sys is read-only."""
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
@@ -222,7 +222,7 @@ def reserve_descriptors(descriptors: int) -> None:
 
 
 def stay_on_one_cpu() -> None:
-    """Binds this process to one CPU, so that idle objects lie on the slabs of one CPU only.
+    """Binds this process to one CPU, so that free objects are on the per-CPU slabs of one CPU only.
 
     Loopback delivers in softirq on the sender's CPU, so the peer's objects are allocated there too.
     """
@@ -243,7 +243,7 @@ def write_answer(**values: str | int) -> None:
 
 
 def run_setup_step(step: str, call: Callable[[], None]) -> None:
-    """Runs one step of the setup; if it fails, tells the parent which one and why, and ends this process."""
+    """Runs one step of the setup; if it fails, reports the step and the reason to the parent, and ends this process."""
     try:
         call()
     except (OSError, ValueError) as error:
@@ -253,7 +253,7 @@ def run_setup_step(step: str, call: Callable[[], None]) -> None:
 
 
 def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
-    """Executes commands until the input ends; an alarm kills the process if one takes too long."""
+    """Executes commands until the input ends; an alarm kills the process if one exceeds `COMMAND_TIMEOUT_S`."""
     handlers = command_handlers(endpoints)
     for line in lines:
         name, _, count = line.strip().partition(" ")

@@ -1,7 +1,7 @@
-"""Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Pure.
+"""Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Does no input or output.
 
-Every slab of accounted objects has one vector, allocated by kmalloc. So the number of vectors per endpoint follows from
-the slabs per endpoint of all other rows, up to the slabs that are not full.
+Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is
+therefore estimated from the slabs per endpoint of all fitted rows, apart from an error due to slabs that are not full.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import replace
 from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
 MAX_VECTORS_RATIO = 1.25
-"""Most vectors accepted, relative to one for each full slab: slabs fill unevenly, so there are more of them."""
+"""Most vectors accepted, relative to the estimate for full slabs: not all slabs are full, so there are more slabs."""
 
 MIN_REST_BYTES = 4.0
-"""Least bytes per endpoint that must be left of a kmalloc row without its vectors; less is noise."""
+"""Least bytes per endpoint of a kmalloc row after its vectors are moved out; a row with less is noise."""
 
 VECTORS = "obj_cgroup vectors"
 
@@ -23,12 +23,12 @@ VECTORS = "obj_cgroup vectors"
 def separate_vectors(
     run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows, catalogued: Mapping[str, float]
 ) -> Fit:
-    """The fit with the vectors moved out of the kmalloc rows, as many as the slabs of the fitted rows account for.
+    """The fit with the vectors moved out of the kmalloc rows, at most `MAX_VECTORS_RATIO` times `expected_vectors`.
 
     Args:
         run_fit: a fit whose kmalloc rows include their vectors.
         shapes: the slab size of each row.
-        related: names the kmalloc rows.
+        related: the names of the kmalloc rows.
         catalogued: the objects per endpoint that the catalogue predicts in each row, which are not vectors.
 
     """
@@ -47,7 +47,7 @@ def separate_vectors(
 
 
 def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:
-    """Vectors per endpoint in each kmalloc row, if every slab has one and is full."""
+    """Vectors per endpoint in each kmalloc row, if every slab is full and has one vector."""
     expected: dict[str, float] = {}
     for row in run_fit.rows:
         shape = shapes[row.row]
@@ -58,7 +58,7 @@ def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: Rela
 
 
 def sum_vectors(vectors: list[FittedRow]) -> FittedRow | None:
-    """The vectors of all rows as one; its r2 is the smallest among them."""
+    """Combines the vectors of all rows into one row, with the smallest r2 of any; None if there are no vectors."""
     if not vectors:
         return None
     return FittedRow(

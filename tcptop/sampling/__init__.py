@@ -1,1 +1,1 @@
-"""Sampling: which source is read when, on an event loop or without one. It knows no figure and no screen."""
+"""Sampling: decides when each source is read, with or without an event loop. Depends on no figure and no screen."""

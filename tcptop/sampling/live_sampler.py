@@ -1,4 +1,4 @@
-"""Live sampling: a Snapshot every interval, on an event loop. A source that hangs delays no other."""
+"""Live sampling: a Snapshot every interval, on an event loop. A source that hangs delays no other source."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""Wait for slow sources before a sample is delivered without them."""
+"""Longest wait for slow sources; then a sample is delivered without their new values."""
 
 MIN_PATIENCE_S = 0.01
-"""The same for sources that are due only after others have used up that time."""
+"""Shortest wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
 
 
 class LiveSampler:
-    """Runs a Sampler: reads all due sources in a thread, and delivers the sample without the late ones."""
+    """Runs a Sampler: reads all due sources in a thread; delivers each sample without waiting for late sources."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
         self._pending: dict[str, tuple[AnySource, float]] = {}
-        """The sources whose reads have not returned, by name, and when these were submitted."""
+        """Sources whose reads have not returned, by name, each with the time when its read was submitted."""
         self._poked = asyncio.Event()
         self._paused = False
         self._now = False
 
     @property
     def sampler(self) -> Sampler:
-        """The sampler that it runs."""
+        """The Sampler that this object runs."""
         return self._sampler
 
     def set_interval(self, interval_s: float) -> None:
@@ -41,18 +41,18 @@ class LiveSampler:
         self._poked.set()
 
     def pause(self, paused: bool) -> None:
-        """Stops sampling, or resumes."""
+        """Pauses sampling, or resumes it."""
         self._paused = paused
         self._poked.set()
 
     def sample_now(self) -> None:
-        """Takes one sample of every source now, resting or not, paused or not."""
+        """Requests a sample of every source now, even of sources that rest, and even while sampling is paused."""
         self._now = True
         self._poked.set()
 
     @property
     def sample_requested(self) -> bool:
-        """Whether the sample requested by `sample_now` has not begun yet."""
+        """True from a call of `sample_now` until its sample begins."""
         return self._now
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
@@ -72,7 +72,7 @@ class LiveSampler:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + PATIENCE_S
         self._store_results()
-        # Two rounds: the values of the first sources decide whether others may be read.
+        # The second round reads the sources that become due because of values read in the first.
         for _ in range(2):
             due = [source for source in self._sampler.due() if source.name not in self._pending]
             self._pending.update((source.name, (source, loop.time())) for source in due)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""A source rests at least this many times as long as its read took: at most 0.5 % of one CPU for each source."""
+"""Least rest of a source after a read, relative to the CPU time of the read: at most 0.5 % of one CPU per source."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time for the reads of all sources: 0.5 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
-"""The part of it that cheap sources may use while the budget recovers from an expensive read."""
+"""Part of `BUDGET_US_PER_S` that cheap reads may use even while the budget recovers from an expensive read."""
 
 START_BUDGET_US = 10_000
 CHEAP_US = 500
-"""The longest cheap read."""
+"""Largest CPU time of a read that counts as cheap."""
 
 TICK_TOLERANCE = 0.1
-"""Fraction of the interval by which a source may be read early: a missed tick costs a whole interval."""
+"""Fraction of the interval by which a source may be read early; a source that misses a tick waits a whole interval."""
 
 
 class _Record:
@@ -30,7 +30,7 @@ class _Record:
 
 
 class Paces:
-    """The pace of each source, by name. All times are seconds on one monotonic clock of the caller's."""
+    """The pace of each source, by name. All times are in seconds on the caller's monotonic clock."""
 
     def __init__(self) -> None:
         self.records: dict[str, _Record] = {}
@@ -50,15 +50,15 @@ class Paces:
             if now_s < record.rested_s or now_s + early_s < record.next_s:
                 continue
             is_cheap = record.took_us <= CHEAP_US
-            # The first read is always allowed, so that a report is complete.
+            # The first read of a source is always allowed, so that a report is complete.
             if not record.was_read or left_us > 0 or (is_cheap and cheap_left_us > 0):
                 chosen.append(name)
                 left_us -= record.took_us
                 cheap_left_us -= record.took_us if is_cheap else 0
         return chosen
 
-    def read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
-        """Records a read and its CPU time."""
+    def record_read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
+        """Records a finished read, sets the time of the next one, and charges the CPU time to the budget."""
         if self.refilled_s is None:
             self.refilled_s = started_s
         record = self._record(name)
@@ -75,7 +75,7 @@ class Paces:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:
-        """The effective period of a source: the one it wants, or the longer one that its cost demands."""
+        """The effective period of a source: `wanted_s`, or a longer one if its last read was expensive."""
         return max(wanted_s, self._record(name).took_us * REST_FACTOR / 1e6)
 
     def make_due(self, name: str) -> None:

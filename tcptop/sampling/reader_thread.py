@@ -1,4 +1,6 @@
-"""A thread that makes calls in order, all of them in one switch to it and one back; a call that hangs delays no other.
+"""A thread that makes queued calls in order; a call that hangs delays the others by about `STUCK_S`.
+
+The event loop is woken once all queued calls have returned, not after each call.
 
 asyncio.to_thread cannot be used: asyncio waits for its threads at exit, and a hung read cannot be cancelled.
 """
@@ -18,13 +20,14 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 STUCK_S = 0.2
-"""A thread busy with one call for longer is abandoned, and another one takes the calls that wait."""
+"""Longest duration of one call; after it the thread is abandoned, and a new thread makes the calls that wait."""
 
 
 class ReaderThread(Generic[Argument, Answer]):
     """Makes one call for each argument, in a daemon thread.
 
-    One thread makes all calls: several would compete for the interpreter, and their times would not be the kernel's.
+    One thread makes all calls: several threads would compete for the interpreter, and the time of a call would include
+    more than the kernel's work.
     """
 
     def __init__(self, call: Callable[[Argument], Answer]) -> None:
@@ -45,17 +48,17 @@ class ReaderThread(Generic[Argument, Answer]):
         self._replace_if_stuck()
 
     async def wait(self, timeout_s: float) -> None:
-        """Waits until no call waits and none is being made, or an abandoned one returns, or the time is over."""
+        """Waits until all queued calls have returned, an abandoned call returns, or `timeout_s` has passed."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._returned.wait(), timeout_s)
         self._returned.clear()
 
     def take_results(self) -> list[tuple[Argument, Answer | BaseException]]:
-        """The argument of each call that has returned since, with its answer or the exception that it raised."""
+        """Removes and returns the finished calls: each argument, with the call's answer or exception."""
         return [self._results.popleft() for _ in range(len(self._results))]
 
     def _replace_if_stuck(self) -> None:
-        """Starts a thread if there is none, or another one if it is stuck; checks again while calls wait."""
+        """If calls wait: starts a thread unless one runs that is not stuck, and schedules the next check."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -86,5 +89,5 @@ class ReaderThread(Generic[Argument, Answer]):
             if is_current:
                 self._busy_since_s = None
             if self._loop is not None and (self._arguments.empty() or not is_current):
-                with suppress(RuntimeError):  # the event loop has ended; the results are not needed any more
+                with suppress(RuntimeError):  # the event loop has ended; its results are not needed
                     self._loop.call_soon_threadsafe(self._returned.set)

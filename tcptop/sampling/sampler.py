@@ -1,4 +1,4 @@
-"""Sampler: reads each source at its own pace and assembles their latest readings into a Snapshot."""
+"""Sampler: reads each source at its own pace and assembles the latest readings into a Snapshot."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from tcptop.sources.zoneinfo import ZoneinfoSource
 from tcptop.text.printable import printable
 
 BESIDE_S = 0.05
-"""Two readings no further apart than this count as taken together."""
+"""Largest age of a sockstat reading that is paired with the reading of another source."""
 
 Answers = tuple[HostAnswer, ...]
 AnySource = Source[Any]
@@ -37,7 +37,7 @@ AnyReading = Reading[Any]
 
 
 def kernel_sources() -> list[AnySource]:
-    """All sources of a report. The sysctls come first: the kernel release decides what else may be read."""
+    """All sources of a report. The sysctls come first: the kernel release decides which other sources may be read."""
     return [
         SysctlsSource(),
         TopologySource(),
@@ -61,7 +61,7 @@ def kernel_sources() -> list[AnySource]:
 
 
 def wanted_paths() -> tuple[str, ...]:
-    """Patterns of all paths that those sources may ask a host for, as in `Source.paths`."""
+    """Patterns of all paths that `kernel_sources` may ask a host for, in the form of `Source.paths`."""
     return tuple(path for source in kernel_sources() for path in source.paths)
 
 
@@ -72,26 +72,26 @@ class SourceRead(NamedTuple):
     reading: AnyReading
     answers: Answers
     sockstat_answers: Answers
-    """The answers behind `reading.sockstat`; empty if that is None."""
+    """The answers from which `reading.sockstat` was parsed; empty if `reading.sockstat` is None."""
 
 
 class Fetched(NamedTuple):
-    """One read of a source that is not stored yet."""
+    """A finished read of a source, not yet stored in the Sampler."""
 
     source: AnySource
     started_s: float
     reading: AnyReading
     answers: Answers | None
-    """None if they were not asked for."""
+    """The answers of the host; None if `on_read` was not set when the read began."""
     sockstat_answers: Answers | None
     sockstat_us: int
-    """CPU time of an additional read of sockstat."""
+    """CPU time of an additional read of sockstat; 0 if there was none."""
 
 
 class Sampler:
-    """The latest reading of each source of one host, and the time when each may be read again.
+    """Keeps the latest reading of each source of one host, and the time when each source may be read again.
 
-    It neither waits nor sleeps: its caller does (`LiveSampler`, or the loop of a command).
+    A Sampler neither waits nor sleeps; its caller does (`LiveSampler`, or the loop of a command).
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Sampler:
         lab_measurement: LabMeasurement | None = None,
         on_read: Callable[[SourceRead], None] | None = None,
     ) -> None:
-        """Passes every read to `on_read`, which must return quickly."""
+        """`store` passes every read to `on_read`, which must return quickly."""
         self.host = host
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
@@ -119,7 +119,7 @@ class Sampler:
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
-        """Passes every read to `on_read` from now on; None ends that. Makes all sources due: none is missed."""
+        """Passes every later read to `on_read`; unless it is None, makes all sources due: all are read again."""
         self._on_read = on_read
         if on_read is not None:
             self.make_all_due()
@@ -131,7 +131,7 @@ class Sampler:
             self._paces.make_due(name)
 
     def want(self, name: str, wanted: bool) -> None:
-        """Sets whether the figures of a source are on the screen; while they are not, it is not read."""
+        """Sets whether the screen shows figures of a source; a source without figures on the screen is not read."""
         if wanted:
             self._unwanted.discard(name)
         else:
@@ -143,7 +143,7 @@ class Sampler:
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
     def make_all_due(self) -> None:
-        """Makes every source due, whether it rests or not: the user asked for a sample now."""
+        """Makes every source due now, even one that rests."""
         for name in self._sources:
             self._paces.make_due(name)
 
@@ -171,7 +171,7 @@ class Sampler:
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
-        self._paces.read(source.name, fetched.started_s, ended_s, took_us, wanted_s)
+        self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s)
         self._paces.charge(fetched.sockstat_us)
         reading = reading._replace(
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
@@ -181,14 +181,14 @@ class Sampler:
         if self._on_read is None:
             return
         if fetched.answers is None:
-            self._paces.make_due(source.name)  # its read began before anyone asked for the answers
+            self._paces.make_due(source.name)  # this read began before `on_read` was set and kept no answers
         else:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """The sockstat value to divide by: the latest one, or a new one if that is too old.
+        """Returns the sockstat value to divide by, its answers, and the CPU time of a new read in us.
 
-        With its answers, and the CPU time of a new read in us.
+        Reads sockstat again if the latest reading is older than `BESIDE_S`, or lacks the answers that `on_read` needs.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -203,19 +203,19 @@ class Sampler:
         return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Marks a source as late: its read has not returned. Its previous value stays."""
+        """Marks a source as late, because its read has not returned; keeps the previous value."""
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
-        # A damaged reading stays marked as damaged: only the next one is late.
+        # The value kept is the previous one; if it was damaged, its state must still say so.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
-        """Marks a source whose read raised, which no source should do. The others continue."""
+        """Marks a source as failed, because its read raised an exception (a defect of tcptop); others continue."""
         reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
         self._readings[source.name] = NOT_READ._replace(state="failed", reason=reason, taken_at_s=self._monotonic())
         now_s = self._monotonic()
-        self._paces.read(source.name, now_s, now_s, 0, source.pace.retry_s)
+        self._paces.record_read(source.name, now_s, now_s, 0, source.pace.retry_s)
 
     def snapshot(self) -> Snapshot:
         """The latest reading of each source."""
@@ -267,7 +267,7 @@ class Sampler:
 def read_due(sampler: Sampler) -> None:
     """Reads the due sources, without an event loop.
 
-    Two rounds: the values of the first sources decide whether others may be read.
+    The second round reads the sources that become due because of values read in the first.
     """
     for _ in range(2):
         for source in sampler.due():

@@ -1,4 +1,4 @@
-"""A daemon thread that runs calls in order, so that a hung disk blocks neither a key nor the exit."""
+"""A daemon thread that runs calls in order, so that a hung disk blocks neither the keys nor the exit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 class Worker:
-    """One thread, started by the first call."""
+    """Runs calls in one thread, which the first call starts."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -26,7 +26,7 @@ class Worker:
         return self._calls.qsize()
 
     def submit(self, call: Callable[[], Answer]) -> Future[Answer]:
-        """Queues a call; its future gets the result or the exception."""
+        """Queues a call; returns a future, which gets the result or the exception of the call."""
         future: Future[Answer] = Future()
         self._calls.put((call, future))
         if self._thread is None:
@@ -47,4 +47,4 @@ class Worker:
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
-            del call, future  # else they would keep their objects alive until the next call
+            del call, future  # otherwise their objects would stay alive until the next call

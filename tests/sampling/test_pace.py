@@ -23,7 +23,7 @@ def simulate_reads(paces: Paces, costs_us: Mapping[str, int], interval_s: float,
         now_s = clock_s = 1000 + tick * interval_s
         for name in paces.due(list(costs_us), now_s, interval_s):
             ended_s = clock_s + costs_us[name] / 1e6
-            paces.read(name, clock_s, ended_s, costs_us[name], interval_s)
+            paces.record_read(name, clock_s, ended_s, costs_us[name], interval_s)
             reads.append((clock_s, name))
             clock_s = ended_s
     return reads
@@ -39,12 +39,12 @@ def test_uneven_ticks_skip_no_read() -> None:
     for tick in range(100):
         now_s = tick + (0.05 if tick % 2 else 0.0)
         assert paces.due(["sockstat"], now_s, 1.0) == ["sockstat"], tick
-        paces.read("sockstat", now_s, now_s, 20, 1.0)
+        paces.record_read("sockstat", now_s, now_s, 20, 1.0)
 
 
 def test_a_source_is_not_read_before_its_period_has_passed() -> None:
     paces = Paces()
-    paces.read("zoneinfo", 10.0, 10.0, 100, 5.0)
+    paces.record_read("zoneinfo", 10.0, 10.0, 100, 5.0)
     assert paces.due(["zoneinfo"], 14.0, 1.0) == []
     assert paces.due(["zoneinfo"], 15.0, 1.0) == ["zoneinfo"]
 
@@ -64,7 +64,7 @@ def test_a_source_rests_200_times_as_long_as_its_read(cost_us: int, interval_s: 
 def test_the_effective_period_follows_from_the_cost() -> None:
     paces = Paces()
     assert paces.period_s("slabinfo", 1.0) == 1.0
-    paces.read("slabinfo", 0.0, 0.02, 20_000, 1.0)
+    paces.record_read("slabinfo", 0.0, 0.02, 20_000, 1.0)
     assert paces.period_s("slabinfo", 1.0) == 4.0
     assert paces.period_s("slabinfo", 30.0) == 30.0
 
@@ -110,7 +110,7 @@ def test_no_source_starves() -> None:
 def test_cheap_sources_come_first() -> None:
     paces = Paces()
     for name, cost_us in (("slabinfo", 4_000), ("sockstat", 20), ("zoneinfo", 900), ("meminfo", 30)):
-        paces.read(name, 0.0, 0.0, cost_us, 1.0)
+        paces.record_read(name, 0.0, 0.0, cost_us, 1.0)
     assert paces.due(["slabinfo", "sockstat", "zoneinfo", "meminfo"], 100.0, 1.0) == [
         "sockstat",
         "meminfo",
@@ -126,16 +126,16 @@ def test_an_expensive_source_does_not_delay_cheap_ones() -> None:
 
 def test_a_source_that_became_cheap_is_read_more_often_again() -> None:
     paces = Paces()
-    paces.read("slabinfo", 0.0, 0.1, 100_000, 1.0)
+    paces.record_read("slabinfo", 0.0, 0.1, 100_000, 1.0)
     assert paces.due(["slabinfo"], 19.0, 1.0) == []
     assert paces.due(["slabinfo"], 30.0, 1.0) == ["slabinfo"]
-    paces.read("slabinfo", 30.0, 30.0, 300, 1.0)
+    paces.record_read("slabinfo", 30.0, 30.0, 300, 1.0)
     assert paces.due(["slabinfo"], 31.0, 1.0) == ["slabinfo"]
 
 
 def test_make_due_makes_a_resting_source_due_at_once() -> None:
     paces = Paces()
-    paces.read("slabinfo", 0.0, 0.005, 5_000, 60.0)
+    paces.record_read("slabinfo", 0.0, 0.005, 5_000, 60.0)
     assert paces.due(["slabinfo"], 0.5, 1.0) == []
     paces.make_due("slabinfo")
     assert paces.due(["slabinfo"], 0.5, 1.0) == ["slabinfo"]
