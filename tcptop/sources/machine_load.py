@@ -1,4 +1,4 @@
-"""Available memory and CPU use of the machine, from psutil. Only the screen uses psutil, because its import is slow."""
+"""Available memory and CPU use of the machine, from psutil, which only the screen uses because it is slow to import."""
 
 from __future__ import annotations
 

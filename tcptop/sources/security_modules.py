@@ -45,7 +45,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
-    """The active modules that keep data for each socket (None if unknown), and the microseconds of the reads."""
+    """The active modules that keep data for each socket (None if unknown), and the read time in microseconds."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}
