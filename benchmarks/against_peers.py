@@ -3,7 +3,8 @@
 The programs run one after the other in a pseudo-terminal of the same size, with an interval of one second, under the
 same churn of connections. Programs that are not installed are left out. It prints a table and ratios. Compare only
 ratios within one run: every figure depends on the machine and its load. With `--sockets N` it runs tcptop alone, with
-and without N additional sockets in the kernel.
+and without N additional sockets in the kernel. With `--beside CHECKOUT` it runs this checkout and another one with a
+`.venv` of its own in turn.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import pty
 import select
 import shutil
 import signal
+import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +40,10 @@ SILENCE_S = 0.3
 MAX_FIRST_SCREEN_S = 10.0
 EMPTY_APP = "from textual.app import App; App().run(mouse=False)"
 TCPTOP = (sys.executable, "-m", "tcptop")
+
+ROUNDS = 5
+COMPARED = {"CPU %": "cpu_percent", "bytes/s": "bytes_per_s", "MiB": "resident_mib", "first screen s": "first_screen_s"}
+SAVED_TREE = Path(__file__).resolve().parents[1] / "tests/recordings/6.1-4n/established"
 
 PLAIN = "tcptop, x pressed"
 """With `x` pressed: no marks and no graphs."""
@@ -76,6 +83,7 @@ class Session:
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "xterm-256color"
+            os.chdir("/")  # python -m looks for tcptop in the working directory first
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
             os.execvp(command[0], list(command))
         self.process = psutil.Process(self.pid)
@@ -180,6 +188,43 @@ def ratios(own: Cost, other: Cost) -> str:
     )
 
 
+def median_run_cpu_s(commands: Mapping[str, Sequence[str]], times: int = 21) -> dict[str, float]:
+    """The median CPU time of a run of each program, in seconds; they run in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    with open(os.devnull, "wb") as null:  # noqa: PTH123
+        for _ in range(times):
+            for name, command in commands.items():
+                child = subprocess.Popen(command, stdout=null, cwd="/")
+                _, _, usage = os.wait4(child.pid, 0)
+                taken[name].append(usage.ru_utime + usage.ru_stime)
+    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+def compare_checkouts(seconds: float, checkout: Path) -> None:
+    """Runs this checkout and another one in turn, and prints medians, ranges and the ratio of the medians."""
+    other = (str(checkout.absolute() / ".venv/bin/python"), "-m", "tcptop")
+    costs: dict[str, list[Cost]] = {"this": [], "other": []}
+    for number in range(ROUNDS):
+        pair = [("this", TCPTOP), ("other", other)]
+        for name, command in pair if number % 2 == 0 else reversed(pair):
+            costs[name].append(measure_cost(command, seconds))
+    print(f"{'':<22}{'this':>24}{'other':>24}   ratio")
+    for label, field in COMPARED.items():
+        medians: list[float] = []
+        line = f"{label:<22}"
+        for each in costs.values():
+            values = [float(getattr(cost, field)) for cost in each]
+            medians.append(statistics.median(values))
+            line += f"{f'{medians[-1]:.2f} ({min(values):.2f} to {max(values):.2f})':>24}"
+        print(f"{line}{medians[0] / medians[1]:>8.2f}")
+    json_report = ("--json", "--root", str(SAVED_TREE))
+    pass_s, this_s, other_s = median_run_cpu_s(
+        {"pass": ONCE["python -c pass"], "this": (*TCPTOP, *json_report), "other": (*other, *json_report)}
+    ).values()
+    print(f"--json of a saved tree: {1000 * this_s:.1f} and {1000 * other_s:.1f} ms of CPU, python -c pass", end=" ")
+    print(f"{1000 * pass_s:.1f} ms: {this_s / pass_s:.2f} and {other_s / pass_s:.2f} times as much")
+
+
 def compare_socket_counts(seconds: float, sockets: int) -> None:
     """Prints the CPU use of tcptop with `sockets` more sockets, and the mean of two runs without them."""
     before = measure_cost(TCPTOP, seconds)
@@ -201,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compares the cost of tcptop with that of its peers.")
     parser.add_argument("seconds", nargs="?", type=float, default=20.0)
     parser.add_argument("--sockets", type=int, default=0)
+    parser.add_argument("--beside", metavar="CHECKOUT", type=Path)
     options = parser.parse_args()
     print(f"{COLUMNS}x{ROWS}, every second, {options.seconds:.0f} s each")
     if options.sockets:
@@ -214,7 +260,10 @@ def main() -> None:
         settings.write_text("update_ms = 1000\n", encoding="ascii")
         churns = stack.enter_context(churn())
         print(f"{PER_SECOND if churns else 'no'} connections a second of churn")
-        compare_with_peers(options.seconds)
+        if options.beside is not None:
+            compare_checkouts(options.seconds, options.beside)
+        else:
+            compare_with_peers(options.seconds)
 
 
 if __name__ == "__main__":

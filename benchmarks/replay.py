@@ -18,9 +18,9 @@ from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.app import TcptopApp
 from tcptop.screen.idle_gc import run_idle_gc
-from tcptop.screen.playback import select_and_start
-from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.replay_feed import ReplayFeed, select_and_start
 
 SAMPLES = 86_400
 HOUR = 3600
@@ -48,14 +48,12 @@ def record_day(file: str, trees: list[str]) -> None:
     recorder.close()
 
 
-async def draw_sample_ms(app: ReplayApp, index: int) -> float:
+async def draw_sample_ms(app: TcptopApp, feed: ReplayFeed, index: int) -> float:
     """Goes to a sample; returns the milliseconds until it is drawn."""
-    playback = app._playback
-    assert playback is not None
     ended = asyncio.Event()
     started_s = time.perf_counter()
-    playback.go(playback.player.at(index))
-    while app._choices.player is None or app._choices.player.index != index:
+    feed.step(index - feed.player.index)
+    while app.view.player is None or app.view.player.index != index:
         await asyncio.sleep(0)
     app.call_after_refresh(ended.set)
     await ended.wait()
@@ -67,10 +65,11 @@ async def print_times(file: str) -> None:
     started_s = time.perf_counter()
     recording, _ = select_and_start(open_recording(file), WHOLE_RECORDING)
     print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(recording.samples)} samples")
-    app = ReplayApp(recording)
+    feed = ReplayFeed(recording)
+    app = TcptopApp(feed)
     generator = random.Random(1)
     async with app.run_test(size=(120, 40)) as pilot:
-        while app._playback is None or not app._playback._tasks[1].done():
+        while not feed.filling.done():
             await pilot.pause(0.1)
         print(f"time line filled {(time.perf_counter() - started_s):.1f} s after the start")
         gc_task = asyncio.create_task(run_idle_gc(lambda: 0.0))  # as the replay command does
@@ -81,7 +80,7 @@ async def print_times(file: str) -> None:
         ):
             took_ms = []
             for index in indices:
-                took_ms.append(await draw_sample_ms(app, index))
+                took_ms.append(await draw_sample_ms(app, feed, index))
                 await pilot.pause(0.02)
             took_ms.sort()
             median_ms, percentile_95_ms, worst_ms = took_ms[MOVES // 2], took_ms[MOVES * 95 // 100 - 1], took_ms[-1]

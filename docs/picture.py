@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.saved_feed import SavedFeed
 
 
 async def render_svg(tree: str, keys: list[str]) -> str:
     """The screen of a saved tree after the keys, as SVG."""
-    app = RecordingApp(FolderHost(tree))
+    app = TcptopApp(SavedFeed(FolderHost(tree)))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press(*keys)

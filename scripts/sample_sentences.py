@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints sentences drawn at random from the docstrings and comments of tcptop, for a review of the prose.
+"""Prints a random sample of sentences from docstrings and comments, for a review of the prose.
 
 usage: sample_sentences.py [--count 200] [--seed 1] [PATH ...]    (PATH: folders or files, default tcptop)
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(])|\n\s*\n")
-LEAST_WORDS = 4
+MIN_WORDS = 4
 MACHINE_COMMENT = re.compile(r"#\s*(noqa|type: ignore|shellcheck|!)")
 
 
@@ -45,21 +45,21 @@ def split(line: int, text: str) -> Iterator[tuple[int, str]]:
     """The sentences of a text, each on one line."""
     for sentence in SENTENCE_END.split(text):
         flat = " ".join(sentence.split())
-        if len(flat.split()) >= LEAST_WORDS:
+        if len(flat.split()) >= MIN_WORDS:
             yield line, flat
 
 
 def main() -> None:
-    """Prints `number  file:line  sentence`."""
+    """Prints each sentence of the sample as `number  file:line  sentence`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", nargs="*", type=Path, default=[Path("tcptop")])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     files = sorted({file for path in options.paths for file in ([path] if path.is_file() else path.rglob("*.py"))})
-    found = [(file, line, text) for file in files for line, text in sentences(file)]
-    drawn = random.Random(options.seed).sample(found, min(options.count, len(found)))
-    for number, (file, line, text) in enumerate(drawn, 1):
+    candidates = [(file, line, text) for file in files for line, text in sentences(file)]
+    sample = random.Random(options.seed).sample(candidates, min(options.count, len(candidates)))
+    for number, (file, line, text) in enumerate(sample, 1):
         print(f"{number:3}  {file}:{line}  {text}")
 
 

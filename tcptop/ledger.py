@@ -4,9 +4,8 @@ None means unknown, never 0. An object's share of a slab is a fraction of a byte
 accounting, so that every total equals the sum of the parts shown beside it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.snapshot import StructLayout
@@ -15,6 +14,23 @@ AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
+
+
+class Amount(NamedTuple):
+    """An amount known within bounds. It is exact if they are equal, at most `high` if `low` is 0."""
+
+    low: float
+    high: float
+    """Infinite if parts of the amount are missing, so that it is at least `low`."""
+
+    def times(self, other: "Amount") -> "Amount":
+        """The product; the bounds may have either sign."""
+        ends = [one * two for one in self for two in other]
+        return Amount(min(ends), max(ends))
+
+    def minus(self, other: "Amount") -> "Amount":
+        """The difference."""
+        return Amount(self.low - other.high, self.high - other.low)
 
 
 class NodeCount(NamedTuple):
@@ -128,10 +144,19 @@ class SocketCost(NamedTuple):
             self.slab_bytes + sum((part.high_slab_bytes or 0.0) - (part.slab_bytes or 0.0) for part in self.parts), 2
         )
 
+    def slab_bounds(self, own_port: bool = False) -> Amount | None:
+        """Bounds on the slab bytes, None if unknown; 0 is the lower one for a local port that others may share."""
+        if self.slab_bytes is None or self.high_slab_bytes is None:
+            return None
+        if self.missing:
+            return Amount(self.slab_bytes, inf)
+        return Amount(0 if own_port else self.slab_bytes, self.high_slab_bytes)
+
     @property
-    def is_range(self) -> bool:
-        """Whether `high_slab_bytes` is at least a byte above `slab_bytes`."""
-        return self.slab_bytes is not None and round(self.high_slab_bytes or 0.0) > round(self.slab_bytes)
+    def object_bounds(self) -> Amount | None:
+        """Bounds on `object_bytes`; None if unknown."""
+        amount = self.object_bytes
+        return None if amount is None else Amount(amount, inf if self.missing else amount)
 
     @property
     def computed(self) -> bool:
@@ -191,6 +216,15 @@ class SocketCounts(NamedTuple):
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
         return self.buffer_bytes <= self.buffer_error_bytes
+
+    @property
+    def buffer_bounds(self) -> Amount | None:
+        """`buffer_bytes`, or an upper bound if it is smaller than its error; None if unknown."""
+        if self.buffer_bytes is None:
+            return None
+        if self.buffers_within_error:
+            return Amount(0, self.buffer_bytes + (self.buffer_error_bytes or 0))
+        return Amount(self.buffer_bytes, self.buffer_bytes)
 
     @property
     def inuse_of_both(self) -> int | None:

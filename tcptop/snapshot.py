@@ -3,8 +3,6 @@
 Counts are those that the kernel printed. None means unknown, never 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
@@ -359,7 +357,7 @@ class Reading(_Reading, Generic[Value]):
     __slots__ = ()
     if TYPE_CHECKING:
         value: Value | None
-        before: Reading[Value] | None
+        before: "Reading[Value] | None"
 
 
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)

@@ -34,7 +34,7 @@ reset_environment()
 
 import pytest  # noqa: E402 (the environment comes first)
 import pytest_textual_snapshot  # noqa: E402
-from hypothesis import settings  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode  # noqa: E402
 from syrupy.location import PyTestLocation  # noqa: E402
 
@@ -69,8 +69,11 @@ class TextSnapshot(SingleFileSnapshotExtension):
         return snapshot_folder(test_location)
 
 
-settings.register_profile("quick", deadline=None, max_examples=30)
-settings.register_profile("thorough", deadline=None, max_examples=300)  # chosen by .ci/run
+# Neither a deadline nor a check of how fast examples are made: both measure the machine.
+for profile, max_examples in {"quick": 30, "thorough": 300}.items():  # .ci/run chooses the second
+    settings.register_profile(
+        profile, deadline=None, max_examples=max_examples, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("quick")
 
 # The plugin's fixture reads this name when a test uses it.

@@ -15,7 +15,7 @@ class Emulator(pyte.Screen):
     """pyte's screen, corrected where pyte differs from xterm and VTE.
 
     When one half of a wide character is overwritten, pyte leaves the other half, which terminals blank. It adds a
-    character that combines with a wide one to its right half. It has no alternate screen.
+    character that combines with a wide one to its right half. pyte has no alternate screen.
     """
 
     def __init__(self, columns: int, rows: int) -> None:

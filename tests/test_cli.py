@@ -1,4 +1,4 @@
-"""The command line, as a shell sees it: exit codes, both output streams, pipes, terminals and signals."""
+"""The command line as a process: exit codes, both output streams, pipes, terminals and signals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tcptop import __version__
 PROJECT = Path(__file__).resolve().parents[1]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
 GUARD_S = 60
-"""Ends a test that failed; nothing here is measured."""
+"""Timeout that ends a failed test; no time is asserted."""
 
 Ran = subprocess.CompletedProcess[str]
 
@@ -49,7 +49,7 @@ def tcptop(*arguments: str, env: Mapping[str, str] | None = None, stdout: int | 
 
 
 def assert_refused(ran: Ran, *words: str) -> None:
-    """One line on standard error that holds the words, nothing on the other, and 1."""
+    """Asserts exit code 1, one line on standard error with the words, and nothing on standard output."""
     assert ran.returncode == 1
     assert ran.stdout == ""
     assert ran.stderr.startswith("tcptop: ")
@@ -111,11 +111,11 @@ def test_wrong_options(arguments: list[str], words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["1", "10"], ["-C", "5"], ["-C"], ["-p", "181"], ["5"]], ids=" ".join)
-def test_who_wants_the_other_tcptop_is_told_its_name(arguments: list[str]) -> None:
+def test_arguments_of_the_tcptop_of_bcc_are_refused_with_its_name(arguments: list[str]) -> None:
     assert_refused(tcptop(*arguments), "tcptop-bpfcc")
 
 
-def test_hostile_arguments_are_one_line_too() -> None:
+def test_control_characters_in_arguments_are_not_printed() -> None:
     assert_refused(tcptop("--x\x1b[2J\nnext"))
     assert "\x1b" not in tcptop("--x\x1b[2J\nnext").stderr
     ran = tcptop("-o", "--root", "/nonexistent\x1b[2J\nnext")
@@ -220,33 +220,33 @@ JSON_KEYS = {
     },
     "source": {"state", "reason", "age_s", "read_us", "every_s"},
 }
-"""What the design promises to be there, known or not. More may come."""
+"""Keys that are always present, whether the value is known or null. There may be more."""
 
 
 @pytest.mark.parametrize("root", [TREE, "nothing", "/"])
-def test_no_key_of_the_json_is_ever_missing(root: str, tmp_path: Path) -> None:
+def test_json_has_every_key_whatever_can_be_read(root: str, tmp_path: Path) -> None:
     if root == "nothing":
         (tmp_path / "proc").mkdir()
         root = str(tmp_path)
     report = json.loads(tcptop("--json", "--root", root).stdout)
-    of: list[tuple[str, dict[str, Any]]] = [
+    objects: list[tuple[str, dict[str, Any]]] = [
         ("", report),
         *((key, report[key]) for key in ("host", "sockets", "tcp_memory")),
     ]
-    of += [("cache", cache) for cache in report["caches"]]
+    objects += [("cache", cache) for cache in report["caches"]]
     costs = report["bytes_per_connection"]
     assert costs.keys() >= {"full", "time_wait"}
-    of += [("cost", cost) for cost in costs.values()]
+    objects += [("cost", cost) for cost in costs.values()]
     for cost in costs.values():
         for family in ("ipv4", "ipv6", "mix"):
             assert cost[family].keys() >= {"accepted", "outgoing"}
-            of += [("side", side) for side in cost[family].values()]
-            of += [("part", part) for side in cost[family].values() for part in side["parts"]]
-    of += [("node", node) for node in report["nodes"]]
-    of += [("zone", zone) for node in report["nodes"] for zone in node["zones"]]
-    of += [("source", source) for source in report["sources"].values()]
-    for kind, each in of:
-        assert each.keys() >= JSON_KEYS[kind], kind
+            objects += [("side", side) for side in cost[family].values()]
+            objects += [("part", part) for side in cost[family].values() for part in side["parts"]]
+    objects += [("node", node) for node in report["nodes"]]
+    objects += [("zone", zone) for node in report["nodes"] for zone in node["zones"]]
+    objects += [("source", source) for source in report["sources"].values()]
+    for kind, found in objects:
+        assert found.keys() >= JSON_KEYS[kind], kind
 
 
 @pytest.mark.parametrize("form", ["--json", "-o"])
@@ -274,7 +274,7 @@ def test_a_count_without_a_delay() -> None:
 # Other roots
 
 
-def test_a_root_that_is_not_there() -> None:
+def test_a_root_that_does_not_exist() -> None:
     assert_refused(tcptop("-o", "--root", "/nonexistent/tree"), "/nonexistent/tree")
     assert_refused(tcptop("--root", "/nonexistent/tree", "--json"), "/nonexistent/tree")
 
@@ -287,8 +287,7 @@ def test_a_root_without_proc(tmp_path: Path) -> None:
 def test_a_root_that_is_an_archive(mode: str, tmp_path: Path) -> None:
     archive = str(archive_of(Path(TREE), tmp_path / "tree", mode))
     report, expected = (json.loads(tcptop("--json", "--root", root).stdout) for root in (archive, TREE))
-    for each in (report, expected):
-        del each["sources"]
+    del report["sources"], expected["sources"]
     assert report == expected
     assert archive in tcptop("-o", "--root", archive).stdout.splitlines()[0]
 
@@ -298,18 +297,18 @@ def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     assert_refused(tcptop("--json", "--root", str(tmp_path / "file")), str(tmp_path / "file"))
 
 
-def test_an_empty_proc_is_a_report_of_nothing(tmp_path: Path) -> None:
+def test_an_empty_proc_gives_a_report_that_names_what_is_missing(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     ran = tcptop("-o", "--root", str(tmp_path))
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "/proc/slabinfo" in ran.stdout
 
 
-# Where the output goes
+# Standard output
 
 
 @pytest.mark.parametrize("form", ["--json", "-o"])
-def test_a_pipe_that_closes_is_quiet(form: str) -> None:
+def test_a_closed_pipe_prints_no_error(form: str) -> None:
     command = f"{sys.executable} -m tcptop {form} -n 50 -d 0.1 --root {TREE} | head -1"
     ran = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
@@ -329,7 +328,7 @@ def test_a_full_disk(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["--json", "-o"])
-def test_standard_output_that_is_closed(form: str) -> None:
+def test_a_closed_standard_output(form: str) -> None:
     command = f"exec {sys.executable} -m tcptop {form} --root {TREE} >&-"
     ran = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=GUARD_S, check=False, cwd=PROJECT
@@ -344,7 +343,7 @@ def test_without_a_terminal(arguments: list[str]) -> None:
     assert_refused(tcptop(*arguments), "-o", "--json")
 
 
-def test_interrupted_between_two_reports() -> None:
+def test_sigint_between_two_reports_ends_with_0() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tcptop", "--json", "-d", "50", "-n", "2", "--root", TREE],
         stdout=subprocess.PIPE,
@@ -377,13 +376,14 @@ os.setuid(65534)
 assert os.geteuid() == 65534
 main(sys.argv[1:])
 """
-"""The interpreter may lie where only root can go, so rights are given up once everything is imported.
+"""Runs tcptop as the user nobody.
 
-What the runs before opened belongs to hosts of their own.
+The interpreter may be in a folder that only root can enter, so everything is imported before root is given up. The runs
+as root leave no file open for the last run: each run opens a host of its own.
 """
 
 
-def as_plain_user(*arguments: str) -> Ran:
+def run_as_plain_user(*arguments: str) -> Ran:
     return subprocess.run(
         [sys.executable, "-c", PLAIN_USER, *arguments],
         capture_output=True,
@@ -415,7 +415,7 @@ def test_json_as_root() -> None:
 @needs_root
 @needs_slabinfo
 def test_json_as_a_plain_user() -> None:
-    ran = as_plain_user("--json")
+    ran = run_as_plain_user("--json")
     assert (ran.returncode, ran.stderr) == (0, "")
     report = json.loads(ran.stdout)
     root = json.loads(tcptop("--json").stdout)
@@ -423,8 +423,8 @@ def test_json_as_a_plain_user() -> None:
         source = report["sources"][name]
         assert source["state"] == "refused"
         assert path in source["reason"]
-        assert "tcptop" in source["reason"], "it names what would open it"
-    # Sizes are in /proc/net/protocols, merging in the links of /sys/kernel/slab, and the free lists in buddyinfo.
+        assert "tcptop" in source["reason"], "the reason names the way to read it"
+    # Any user may read sizes (/proc/net/protocols), merging (the links of /sys/kernel/slab) and free lists (buddyinfo).
     caches = {cache["name"]: cache for cache in report["caches"]}
     of_root = {cache["name"]: cache for cache in root["caches"]}
     for name in ("TCP", "TCPv6"):
@@ -442,8 +442,8 @@ def test_json_as_a_plain_user() -> None:
     assert report["sockets"]["allocated"] is not None
     accepted = report["bytes_per_connection"]["full"]["ipv4"]["accepted"]
     assert accepted["complete"] is (accepted["missing"] == [])
-    # What hangs on sockets is told by traces that anyone may read.
-    assert not any("security modules" in each for each in accepted["missing"])
+    # Any user may read the files that show which security modules are active.
+    assert not any("security modules" in reason for reason in accepted["missing"])
     assert accepted["object_bytes"] > 1000
     assert report["bytes_per_connection"]["full"]["now_bytes"] is None
     assert report["tcp_memory"]["bytes"] is None
@@ -452,7 +452,7 @@ def test_json_as_a_plain_user() -> None:
 @needs_root
 @needs_slabinfo
 def test_text_as_a_plain_user() -> None:
-    ran = as_plain_user("-o")
+    ran = run_as_plain_user("-o")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.isascii()
     for word in ("/proc/slabinfo", "/proc/pagetypeinfo", "computed", "Node 0"):
@@ -463,7 +463,7 @@ def test_text_as_a_plain_user() -> None:
 def test_a_tree_that_a_plain_user_may_not_enter(tmp_path: Path) -> None:
     shutil.copytree(TREE, tmp_path / "tree", symlinks=True)
     (tmp_path / "tree").chmod(0o700)
-    assert_refused(as_plain_user("--json", "--root", str(tmp_path / "tree")), "Permission denied")
+    assert_refused(run_as_plain_user("--json", "--root", str(tmp_path / "tree")), "Permission denied")
 
 
 # Installed
@@ -488,28 +488,28 @@ def test_the_console_scripts_are_declared() -> None:
 # A terminal
 
 
-def readable(descriptor: int, seconds: float) -> bool:
-    """Whether something comes within so long; select() would not take a descriptor above 1023."""
+def is_readable(descriptor: int, timeout_s: float) -> bool:
+    """Waits for input; False at the timeout. select() would refuse descriptors above 1023."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll.poll(timeout_s * 1000))
 
 
 class Terminal:
-    """A pseudo-terminal with tcptop in it, and everything that it wrote there."""
+    """A pseudo-terminal in which tcptop runs, and all output of tcptop."""
 
     def __init__(self, arguments: Sequence[str], columns: int, rows: int) -> None:
-        self.ours, self.theirs = pty.openpty()
-        termios.tcsetwinsize(self.theirs, (rows, columns))
-        self.before = termios.tcgetattr(self.theirs)
+        self.master, self.slave = pty.openpty()
+        termios.tcsetwinsize(self.slave, (rows, columns))
+        self.before = termios.tcgetattr(self.slave)
         self.written = b""
         self.screen = Emulator(columns, rows)
-        self._decoded = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tcptop", *arguments],
-            stdin=self.theirs,
-            stdout=self.theirs,
-            stderr=self.theirs,
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
             cwd=PROJECT,
             env=os.environ | {"TERM": "xterm-256color"},
             start_new_session=True,
@@ -517,35 +517,35 @@ class Terminal:
         )
 
     def type(self, keys: str) -> None:
-        os.write(self.ours, keys.encode())
+        os.write(self.master, keys.encode())
 
-    def read(self, seconds: float) -> None:
-        """Takes what comes within so long."""
-        if readable(self.ours, seconds):
-            read = os.read(self.ours, 1 << 16)
-            self.written += read
-            self.screen.feed(self._decoded.decode(read))
+    def read(self, timeout_s: float) -> None:
+        """Reads output, if there is some before the timeout."""
+        if is_readable(self.master, timeout_s):
+            output = os.read(self.master, 1 << 16)
+            self.written += output
+            self.screen.feed(self._decoder.decode(output))
 
     def wait_for(self, text: str) -> None:
-        """Waits until a person would see it; what is written is no more than what differs."""
-        end_s = time.monotonic() + GUARD_S
+        """Waits until the emulator shows a text; the output itself holds only changed cells."""
+        deadline_s = time.monotonic() + GUARD_S
         while text not in self.screen.text():
             assert self.process.poll() is None, f"it ended: {self.written[-2000:]!r}"
-            assert time.monotonic() < end_s, f"no {text!r} on\n{self.screen.text()}"
+            assert time.monotonic() < deadline_s, f"no {text!r} on\n{self.screen.text()}"
             self.read(0.2)
 
-    def ended(self) -> int:
-        """The exit code, once it has ended."""
-        end_s = time.monotonic() + GUARD_S
+    def wait_for_end(self) -> int:
+        """Reads until tcptop has ended; returns its exit code."""
+        deadline_s = time.monotonic() + GUARD_S
         while self.process.poll() is None:
-            assert time.monotonic() < end_s, "it does not end"
+            assert time.monotonic() < deadline_s, "it does not end"
             self.read(0.1)
-        while readable(self.ours, 0):
+        while is_readable(self.master, 0):
             self.read(0)
         return self.process.returncode
 
     def assert_restored(self) -> None:
-        """The alternate screen is left, the cursor shown, the mouse let go, and the line discipline as it was."""
+        """Asserts that the alternate screen, cursor, bracketed paste and line discipline are as before the start."""
         for on, off in (
             (b"\x1b[?1049h", b"\x1b[?1049l"),
             (b"\x1b[?25l", b"\x1b[?25h"),
@@ -553,7 +553,7 @@ class Terminal:
         ):
             assert on in self.written
             assert self.written.rfind(off) > self.written.rfind(on), off
-        assert termios.tcgetattr(self.theirs) == self.before
+        assert termios.tcgetattr(self.slave) == self.before
         after = self.written[self.written.rfind(b"\x1b[?1049l") :]
         assert b"Traceback" not in self.written
         assert b"Error" not in after
@@ -562,28 +562,28 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self.ours)
-        os.close(self.theirs)
+        os.close(self.master)
+        os.close(self.slave)
 
 
 @contextmanager
 def terminal(*arguments: str, columns: int = 100, rows: int = 30) -> Iterator[Terminal]:
-    made = Terminal(arguments, columns, rows)
+    opened = Terminal(arguments, columns, rows)
     try:
-        yield made
+        yield opened
     finally:
-        made.close()
+        opened.close()
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["--root", TREE], ["-d", "0.1", "-s", "c"]], ids=["live", "saved", "options"]
 )
-def test_the_screen_comes_and_goes(arguments: list[str]) -> None:
+def test_the_screen_starts_and_q_ends_it(arguments: list[str]) -> None:
     with terminal(*arguments) as screen:
         screen.wait_for("Bytes per connection")
         screen.wait_for("Buddy free_area")
         screen.type("q")
-        assert screen.ended() == 0
+        assert screen.wait_for_end() == 0
         screen.assert_restored()
 
 
@@ -591,7 +591,7 @@ def test_ctrl_c_ends_with_0() -> None:
     with terminal("--root", TREE) as screen:
         screen.wait_for("Buddy free_area")
         screen.type("\x03")
-        assert screen.ended() == 0
+        assert screen.wait_for_end() == 0
         screen.assert_restored()
 
 
@@ -601,24 +601,24 @@ def test_a_signal_restores_the_terminal(number: signal.Signals, root: str) -> No
     with terminal("--root", root) as screen:
         screen.wait_for("Buddy free_area")
         screen.process.send_signal(number)
-        assert screen.ended() == 0
+        assert screen.wait_for_end() == 0
         screen.assert_restored()
 
 
-def test_the_mouse_is_the_terminals() -> None:
+def test_mouse_reporting_is_off_by_default() -> None:
     with terminal("--root", TREE) as screen:
         screen.wait_for("Buddy free_area")
         screen.type("q")
-        screen.ended()
+        screen.wait_for_end()
         assert b"\x1b[?1000h" not in screen.written
         assert b"\x1b[?1003h" not in screen.written
 
 
-def test_the_mouse_is_taken_when_asked_for() -> None:
+def test_the_mouse_option_turns_mouse_reporting_on() -> None:
     with terminal("--mouse", "--root", TREE) as screen:
         screen.wait_for("Buddy free_area")
         screen.type("q")
-        assert screen.ended() == 0
+        assert screen.wait_for_end() == 0
         assert b"\x1b[?1000h" in screen.written
         screen.assert_restored()
 
@@ -635,35 +635,35 @@ def test_keys_reach_the_screen() -> None:
         screen.type("?")
         screen.wait_for("Buddy free_area")
         screen.type("q")
-        assert screen.ended() == 0
+        assert screen.wait_for_end() == 0
         screen.assert_restored()
 
 
-def test_a_root_that_is_wrong_leaves_the_terminal_alone(tmp_path: Path) -> None:
+def test_a_wrong_root_is_one_line_without_escape_sequences(tmp_path: Path) -> None:
     with terminal("--root", str(tmp_path)) as screen:
-        assert screen.ended() == 1
+        assert screen.wait_for_end() == 1
         assert b"\x1b" not in screen.written
         assert screen.written.count(b"\n") == 1
-        assert termios.tcgetattr(screen.theirs) == screen.before
+        assert termios.tcgetattr(screen.slave) == screen.before
 
 
 @pytest.mark.parametrize("stream", [">/dev/null", "2>/dev/null", "</dev/null"])
-def test_a_stream_that_is_no_terminal(stream: str) -> None:
-    ours, theirs = pty.openpty()
+def test_a_standard_stream_that_is_no_terminal_is_refused(stream: str) -> None:
+    master, slave = pty.openpty()
     try:
         process = subprocess.Popen(
             ["sh", "-c", f"exec {sys.executable} -m tcptop {stream}"],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
             cwd=PROJECT,
         )
         assert process.wait(GUARD_S) == 1
-        text = os.read(ours, 1 << 16).decode() if readable(ours, 0) else ""
+        text = os.read(master, 1 << 16).decode() if is_readable(master, 0) else ""
         if not stream.startswith("2"):
             assert text.startswith("tcptop: ")
             assert text.count("\n") == 1
         assert "\x1b" not in text
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(master)
+        os.close(slave)

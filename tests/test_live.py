@@ -1,6 +1,6 @@
-"""The ledger against this machine's own kernel: real connections over loopback, held against what its slabs grew by.
+"""The ledger on this machine's kernel: costs of real loopback connections, compared with the growth of its slabs.
 
-The connections live in a network namespace of their own, in a child process that ends by itself.
+The connections are in a network namespace of their own, in a child process that ends by itself.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from typing import IO, Any
 import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("live kernel")]
-"""In one process with the others that open many sockets, so never at the same time."""
+"""In the same process as the other tests that open many sockets, so that they run one after the other."""
 
 PROJECT = Path(__file__).resolve().parents[1]
 PAIRS = 2_000
 SOCKETS = 2 * PAIRS
 ATTEMPTS = 6
-OTHERS = 20
-"""Sockets that other programs may open or close while one attempt lasts."""
+MAX_OTHER_SOCKETS = 20
+"""Sockets that other programs may open or close during an attempt."""
 
 
-def why_not() -> str | None:
-    """What keeps this machine from running these tests."""
+def skip_reason() -> str | None:
+    """The reason why this machine cannot run these tests; None if it can."""
     if os.geteuid() != 0:
-        return "only root may read /proc/slabinfo and make a network namespace"
+        return "only root can read /proc/slabinfo and create a network namespace"
     if shutil.which("unshare") is None:
-        return "needs unshare, of the package util-linux"
+        return "needs unshare of the package util-linux"
     if subprocess.run(["unshare", "-n", "true"], capture_output=True, check=False).returncode:
-        return "a network namespace may not be made here"
+        return "a network namespace cannot be created here"
     try:
         rows = slab_rows()
     except OSError as error:
@@ -58,13 +58,13 @@ pairs = []
 listener = socket.socket()
 listener.bind(("127.0.0.1", 0))
 listener.listen(64)
-def says(text):
+def answer(text):
     print(text, flush=True)
-def in_time_wait():
+def count_time_wait():
     with open("/proc/self/net/sockstat") as stat:
         fields = next(line for line in stat if line.startswith("TCP:")).split()
     return int(fields[fields.index("tw") + 1])
-says("ready")
+answer("ready")
 for line in sys.stdin:
     if line == "open\\n":
         for _ in range(PAIRS):
@@ -75,12 +75,12 @@ for line in sys.stdin:
             client.close()
             server.close()
         pairs.clear()
-    says(f"done {in_time_wait()}")
+    answer(f"done {count_time_wait()}")
 """
 
 
 class Connections:
-    """The child that opens and closes connections."""
+    """A child process that opens and closes connections."""
 
     def __init__(self) -> None:
         self._child = subprocess.Popen(
@@ -95,9 +95,9 @@ class Connections:
         self._from: IO[str] = self._child.stdout
         assert self._from.readline() == "ready\n"
 
-    def told(self, what: str) -> int:
-        """Has it open or close all of them; gives how many are in TIME_WAIT in its namespace."""
-        self._to.write(f"{what}\n")
+    def request(self, command: str) -> int:
+        """Opens or closes all connections ("open", "close"); returns the TIME_WAIT count of their namespace."""
+        self._to.write(f"{command}\n")
         self._to.flush()
         answer = self._from.readline().split()
         assert answer[0] == "done"
@@ -121,12 +121,12 @@ class Row:
 
     @property
     def share_bytes(self) -> float:
-        """An object's share of a full slab."""
+        """Bytes of a full slab divided by its objects."""
         return os.sysconf("SC_PAGE_SIZE") * self.pages_per_slab / self.objects_per_slab
 
 
 def slab_rows() -> dict[str, Row]:
-    """The kernel's own figures, read without tcptop."""
+    """The rows of /proc/slabinfo by name, read without tcptop."""
     found: dict[str, Row] = {}
     for line in Path("/proc/slabinfo").read_text().splitlines():
         match = re.match(r"(\S+) +(\d+) +\d+ +\d+ +(\d+) +(\d+) : tunables", line)
@@ -135,8 +135,8 @@ def slab_rows() -> dict[str, Row]:
     return found
 
 
-def allocated() -> int:
-    """All sockets of TCP on the machine, read without tcptop."""
+def allocated_sockets() -> int:
+    """The number of TCP sockets on the machine, read without tcptop."""
     found = re.search(r"^TCP: .*\balloc (\d+)", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
     assert found
     return int(found[1])
@@ -151,14 +151,14 @@ def report() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Look:
-    """tcptop's answer, and the kernel's own figures beside it."""
+class Sample:
+    """A report of tcptop, and the kernel's own figures at the same time."""
 
     report: Mapping[str, Any]
     rows: Mapping[str, Row]
     allocated: int
-    moved: int
-    """How far the count of sockets moved while tcptop looked."""
+    allocated_change: int
+    """Change of the socket count while tcptop took its sample."""
 
     @property
     def sockets(self) -> Mapping[str, Any]:
@@ -169,161 +169,164 @@ class Look:
         return next(cache for cache in self.report["caches"] if cache["name"] == name)
 
 
-def look() -> Look:
-    before = allocated()
-    said, rows, after = report(), slab_rows(), allocated()
-    return Look(said, rows, after, abs(after - before))
+def take_sample() -> Sample:
+    before = allocated_sockets()
+    document, rows, after = report(), slab_rows(), allocated_sockets()
+    return Sample(document, rows, after, abs(after - before))
 
 
 @dataclass(frozen=True)
 class Attempt:
-    before: Look
-    held: Look
-    closed: Look
-    in_time_wait: int
+    before: Sample
+    opened: Sample
+    closed: Sample
+    time_wait: int
+    """TIME_WAIT sockets in the namespace of the connections, after they were closed."""
 
-    def grown(self, row: str, by: str = "held") -> int:
-        later: Look = getattr(self, by)
+    def growth(self, row: str, until: str = "opened") -> int:
+        """Growth of the active objects of a row since `before`; 0 if the row did not exist then."""
+        later: Sample = getattr(self, until)
         return later.rows[row].active - self.before.rows[row].active if row in self.before.rows else 0
 
     def slack(self, row: str) -> int:
-        """Objects that may be idle and still count as active: SLUB's slabs, or sheaves, of each CPU."""
+        """Upper bound on idle objects that count as active: those in SLUB's slabs or sheaves of each CPU."""
         return 8 * (os.cpu_count() or 1) * self.before.rows[row].objects_per_slab
 
     def socket_growth(self) -> dict[str, int]:
-        """How many more objects of each row of the catalogue's parts the sockets hold.
+        """Growth in objects of each row that holds parts of a socket.
 
-        Whoever walks /proc/PID/fd makes an inode of procfs for each socket, with a dentry and an LSM blob of its own;
-        any other file that was looked at meanwhile does the same. Those are taken out.
+        A process that walks /proc/PID/fd (lsof) leaves an inode of procfs, a dentry and an LSM blob for each socket; an
+        access to any other file leaves the same. These dentries and blobs are subtracted.
         """
-        rows = {self.held.cache(part["cache"])["row"] for part in self.parts()}
-        grown = {row: self.grown(row) for row in rows if row in self.before.rows}
+        rows = {self.opened.cache(part["cache"])["row"] for part in self.parts()}
+        growth = {row: self.growth(row) for row in rows if row in self.before.rows}
         inodes = sum(
-            self.grown(row)
-            for row in self.before.rows.keys() & self.held.rows.keys()
+            self.growth(row)
+            for row in self.before.rows.keys() & self.opened.rows.keys()
             if "inode" in row and row not in ("sock_inode_cache", "lsm_inode_cache")
         )
-        for row in {"dentry", "lsm_inode_cache"} & grown.keys():
-            grown[row] -= max(0, inodes)
-        return grown
+        for row in {"dentry", "lsm_inode_cache"} & growth.keys():
+            growth[row] -= max(0, inodes)
+        return growth
 
     def parts(self) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = self.held.report["bytes_per_connection"]["full"]["ipv4"]["outgoing"]["parts"]
+        found: list[Mapping[str, Any]] = self.opened.report["bytes_per_connection"]["full"]["ipv4"]["outgoing"]["parts"]
         return [part for part in found if not part["estimated"]]
 
     def other_sockets(self) -> int:
-        """How many sockets other programs opened or closed meanwhile, as far as the kernel tells."""
+        """Estimated number of sockets that other programs opened or closed during the attempt."""
         allocated = self.before.allocated
-        counted = abs(self.held.allocated - allocated - SOCKETS) + abs(self.closed.allocated - allocated)
-        waiting = abs(self.grown("tw_sock_TCP", "closed") - self.in_time_wait)
-        moved = self.before.moved + self.held.moved + self.closed.moved
-        return counted + moved + max(0, waiting - self.slack("tw_sock_TCP"))
+        counted = abs(self.opened.allocated - allocated - SOCKETS) + abs(self.closed.allocated - allocated)
+        waiting = abs(self.growth("tw_sock_TCP", "closed") - self.time_wait)
+        changes = sum(sample.allocated_change for sample in (self.before, self.opened, self.closed))
+        return counted + changes + max(0, waiting - self.slack("tw_sock_TCP"))
 
     def other_files(self) -> int:
-        """The same of files and names."""
-        grown = self.socket_growth()
-        return abs(grown["filp"] - SOCKETS) + abs(grown["dentry"] - SOCKETS)
+        """The same for files and dentries."""
+        growth = self.socket_growth()
+        return abs(growth["filp"] - SOCKETS) + abs(growth["dentry"] - SOCKETS)
 
 
-def attempt() -> Attempt:
+def make_attempt() -> Attempt:
     connections = Connections()
     try:
-        before = look()
-        connections.told("open")
-        held = look()
-        in_time_wait = connections.told("close")
-        return Attempt(before, held, look(), in_time_wait)
+        before = take_sample()
+        connections.request("open")
+        opened = take_sample()
+        time_wait = connections.request("close")
+        return Attempt(before, opened, take_sample(), time_wait)
     finally:
         connections.end()
 
 
 @pytest.fixture(scope="module")
-def measured(kernel_lock: None) -> Attempt:  # noqa: ARG001 (held, not looked at)
-    """The quietest of a few attempts: other programs open sockets and files meanwhile, and no figure tells whose."""
-    reason = why_not()
+def attempt(kernel_lock: None) -> Attempt:  # noqa: ARG001 (only held)
+    """The attempt with the least noise: no kernel figure separates the sockets and files of other programs."""
+    reason = skip_reason()
     if reason is not None:
         pytest.skip(reason)
     attempts: list[Attempt] = []
     for number in range(ATTEMPTS):
-        time.sleep(number)  # whoever disturbs may be done by then
-        attempts.append(attempt())
-        if attempts[-1].other_sockets() <= OTHERS and attempts[-1].other_files() < SOCKETS // 100:
+        time.sleep(number)  # another program may have finished by then
+        attempts.append(make_attempt())
+        if attempts[-1].other_sockets() <= MAX_OTHER_SOCKETS and attempts[-1].other_files() < SOCKETS // 100:
             return attempts[-1]
-    quiet = [each for each in attempts if each.other_sockets() <= OTHERS]
+    quiet = [one for one in attempts if one.other_sockets() <= MAX_OTHER_SOCKETS]
     if not quiet:
-        pytest.skip(f"other programs open or close more than {OTHERS} connections all the time")
+        pytest.skip(f"other programs keep opening or closing more than {MAX_OTHER_SOCKETS} sockets")
     return min(quiet, key=Attempt.other_files)
 
 
-def test_sockets_are_counted(measured: Attempt) -> None:
-    """4 000 more, and the few that other programs open or close meanwhile."""
-    before, held, closed = (each.sockets["allocated"] for each in (measured.before, measured.held, measured.closed))
-    assert abs(held - before - SOCKETS) <= OTHERS
-    assert abs(closed - before) <= OTHERS
+def test_sockets_are_counted(attempt: Attempt) -> None:
+    """4 000 more while open, give or take the few of other programs."""
+    samples = (attempt.before, attempt.opened, attempt.closed)
+    before, opened, closed = (sample.sockets["allocated"] for sample in samples)
+    assert abs(opened - before - SOCKETS) <= MAX_OTHER_SOCKETS
+    assert abs(closed - before) <= MAX_OTHER_SOCKETS
 
 
-def test_the_tcp_cache_grew_by_the_sockets(measured: Attempt) -> None:
-    """Active objects, but for the idle ones on the slabs of each CPU."""
-    before, held = (each.cache("TCP")["active_objects"] for each in (measured.before, measured.held))
-    assert abs(held - before - SOCKETS) <= measured.slack("TCP")
-    cache = measured.held.cache("TCP")
+def test_the_tcp_cache_grew_by_the_sockets(attempt: Attempt) -> None:
+    """In active objects, which include idle ones in the slabs of each CPU."""
+    before, opened = (sample.cache("TCP")["active_objects"] for sample in (attempt.before, attempt.opened))
+    assert abs(opened - before - SOCKETS) <= attempt.slack("TCP")
+    cache = attempt.opened.cache("TCP")
     assert cache["objects"] >= SOCKETS
-    assert cache["bytes"] >= SOCKETS * measured.held.rows["TCP"].share_bytes
+    assert cache["bytes"] >= SOCKETS * attempt.opened.rows["TCP"].share_bytes
     assert sum(node["objects"] for node in cache["nodes"].values()) >= SOCKETS
 
 
-def test_the_average_is_known_and_near_the_next(measured: Attempt) -> None:
-    """Idle slabs and the sockets of the rest of the machine make it a little more; 12 % is what they may."""
-    full = measured.held.report["bytes_per_connection"]["full"]
+def test_the_average_cost_now_is_near_the_cost_of_the_next_connection(attempt: Attempt) -> None:
+    """Free objects and the other sockets of the machine may raise the average by 12 %."""
+    full = attempt.opened.report["bytes_per_connection"]["full"]
     accepted = full["mix"]["accepted"]["slab_bytes"]
     assert full["now_bytes"] is not None
     assert 0.97 * accepted <= full["now_bytes"] <= 1.12 * accepted
-    assert measured.before.sockets["allocated"] >= 100 * (os.cpu_count() or 1) or (
-        measured.before.report["bytes_per_connection"]["full"]["now_bytes"] is None
+    assert attempt.before.sockets["allocated"] >= 100 * (os.cpu_count() or 1) or (
+        attempt.before.report["bytes_per_connection"]["full"]["now_bytes"] is None
     )
 
 
-def test_the_bytes_of_a_connection_are_what_the_slabs_grew_by(measured: Attempt) -> None:
-    """Within 2 %: the mean of both ends, against live objects × their shares of a slab, row by row."""
-    ipv4 = measured.held.report["bytes_per_connection"]["full"]["ipv4"]
-    said = sum(
+def test_the_bytes_of_a_connection_are_what_the_slabs_grew_by(attempt: Attempt) -> None:
+    """Within 2 %: the mean of both ends, compared with the growth in objects × slab share of each row."""
+    ipv4 = attempt.opened.report["bytes_per_connection"]["full"]["ipv4"]
+    computed = sum(
         part["slab_bytes"] for side in ("accepted", "outgoing") for part in ipv4[side]["parts"] if not part["estimated"]
     )
-    grown = measured.socket_growth()
-    assert {"TCP", "sock_inode_cache", "filp", "dentry"} <= grown.keys()
-    found = sum(count * measured.held.rows[row].share_bytes for row, count in grown.items())
-    assert said / 2 == pytest.approx(found / SOCKETS, rel=0.02), grown
+    growth = attempt.socket_growth()
+    assert {"TCP", "sock_inode_cache", "filp", "dentry"} <= growth.keys()
+    grown_bytes = sum(count * attempt.opened.rows[row].share_bytes for row, count in growth.items())
+    assert computed / 2 == pytest.approx(grown_bytes / SOCKETS, rel=0.02), growth
 
 
-def test_every_row_grew_by_what_the_parts_say(measured: Attempt) -> None:
-    """Each row by itself: as many objects as parts are counted in it, but for idle ones and other programs' files."""
-    ipv4 = measured.held.report["bytes_per_connection"]["full"]["ipv4"]
-    said: dict[str, float] = {}
+def test_every_row_grew_by_the_objects_of_its_parts(attempt: Attempt) -> None:
+    """Each row by itself, give or take idle objects and the files of other programs."""
+    ipv4 = attempt.opened.report["bytes_per_connection"]["full"]["ipv4"]
+    expected: dict[str, float] = {}
     for side in ("accepted", "outgoing"):
         for part in ipv4[side]["parts"]:
-            row = measured.held.cache(part["cache"])["row"] if not part["estimated"] else None
+            row = attempt.opened.cache(part["cache"])["row"] if not part["estimated"] else None
             if row is not None:
-                said[row] = said.get(row, 0.0) + part["count"] * PAIRS
-    grown = measured.socket_growth()
-    for row, count in said.items():
-        assert abs(grown[row] - count) <= measured.slack(row) + 0.05 * SOCKETS, row
+                expected[row] = expected.get(row, 0.0) + part["count"] * PAIRS
+    growth = attempt.socket_growth()
+    for row, count in expected.items():
+        assert abs(growth[row] - count) <= attempt.slack(row) + 0.05 * SOCKETS, row
 
 
-def test_time_wait_is_counted_where_it_can_be(measured: Attempt) -> None:
-    """The other namespace's are not in `tw` here; of the machine the rows tell, as an upper bound."""
-    assert measured.in_time_wait == PAIRS
-    before, closed = measured.before.sockets, measured.closed.sockets
-    assert closed["time_wait"] <= before["time_wait"] + OTHERS, "those of other namespaces are not counted here"
-    grown = closed["time_wait_machine_max"] - before["time_wait_machine_max"]
-    assert abs(grown - PAIRS) <= measured.slack("tw_sock_TCP")
+def test_time_wait_of_another_namespace_is_only_in_the_machines_upper_bound(attempt: Attempt) -> None:
+    """`tw` of sockstat counts one namespace; the rows of slabinfo give an upper bound for the whole machine."""
+    assert attempt.time_wait == PAIRS
+    before, closed = attempt.before.sockets, attempt.closed.sockets
+    assert closed["time_wait"] <= before["time_wait"] + MAX_OTHER_SOCKETS, "it counts another namespace"
+    growth = closed["time_wait_machine_max"] - before["time_wait_machine_max"]
+    assert abs(growth - PAIRS) <= attempt.slack("tw_sock_TCP")
 
 
-def test_a_mini_socket_costs_what_its_row_grew_by(measured: Attempt) -> None:
-    cost = measured.closed.report["bytes_per_connection"]["time_wait"]
-    share = measured.closed.rows["tw_sock_TCP"].share_bytes
+def test_a_mini_socket_costs_its_share_of_a_slab(attempt: Attempt) -> None:
+    cost = attempt.closed.report["bytes_per_connection"]["time_wait"]
+    share = attempt.closed.rows["tw_sock_TCP"].share_bytes
     accepted = cost["ipv4"]["accepted"]
     vectors = sum(part["slab_bytes"] for part in accepted["parts"] if part["object"] == "obj_cgroup vectors")
-    # A vector is 8 bytes an object, and never more than doubled by the kmalloc cache that it lies in.
+    # A vector has 8 bytes for each object; its kmalloc cache rounds it up to twice that at most.
     assert 0 <= vectors <= 16
     assert accepted["slab_bytes"] - vectors == pytest.approx(share, rel=0.001)
     assert cost["now_bytes"] is not None

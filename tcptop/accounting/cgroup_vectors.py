@@ -30,7 +30,8 @@ def cgroup_vector_costs(
     charged = has_vectors(snapshot)
     if charged is False:
         return [], True
-    costs: dict[str, ObjectCost] = {}
+    rows: dict[str, CacheLine] = {}
+    vectors: dict[str, float] = {}
     all_known = True
     for part in parts:
         line = table.get(part.cache)
@@ -40,16 +41,9 @@ def cgroup_vector_costs(
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
             all_known = False
             continue
-        vectors = part.count / line.objects_per_slab
-        cost = costs.get(row.name) or _no_vectors(row)
-        high = (cost.high_slab_bytes or 0.0) + vectors * row.slab_share_bytes
-        costs[row.name] = cost._replace(
-            count=cost.count + vectors,
-            object_bytes=cost.object_bytes + vectors * row.object_bytes,
-            slab_bytes=high,
-            high_slab_bytes=high,
-        )
-    return [_round_cost(cost, certain=bool(charged)) for cost in costs.values()], all_known
+        rows[row.name] = row
+        vectors[row.name] = vectors.get(row.name, 0.0) + part.count / line.objects_per_slab
+    return [_vector_cost(row, vectors[name], bool(charged)) for name, row in rows.items()], all_known
 
 
 def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
@@ -78,17 +72,17 @@ def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
     return kernel_object is not None and (kernel_object.accounted if by_group is None else by_group)
 
 
-def _no_vectors(row: CacheLine) -> ObjectCost:
+def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
+    """The cost of vectors in a kmalloc cache; if it is not certain that there are vectors, its lower bound is 0."""
+    high = round(vectors * (row.slab_share_bytes or 0.0), 2)
     return ObjectCost(
-        CGROUP_VECTORS.struct, CGROUP_VECTORS.label, row.name, 0.0, 0.0, 0.0, 0.0, estimated=True, computed=row.computed
-    )
-
-
-def _round_cost(cost: ObjectCost, certain: bool) -> ObjectCost:
-    """The cost rounded for display; if it is not certain that there are vectors, its lower bound is 0."""
-    return cost._replace(
-        count=round(cost.count, 4),
-        object_bytes=round(cost.object_bytes, 2) if certain else 0.0,
-        slab_bytes=round(cost.slab_bytes or 0.0, 2) if certain else 0.0,
-        high_slab_bytes=round(cost.high_slab_bytes or 0.0, 2),
+        object=CGROUP_VECTORS.struct,
+        label=CGROUP_VECTORS.label,
+        cache=row.name,
+        count=round(vectors, 4),
+        object_bytes=round(vectors * (row.object_bytes or 0), 2) if certain else 0.0,
+        slab_bytes=high if certain else 0.0,
+        high_slab_bytes=high,
+        estimated=True,
+        computed=row.computed,
     )

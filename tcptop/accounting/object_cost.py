@@ -26,11 +26,20 @@ SOCKET_ALLOC_WITH_WQ_BYTES = 768
 
 def object_costs(
     snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
-) -> Iterator[ObjectCost | str]:
-    """The cost of `count` objects of a kind; nothing if the kernel has no such object.
+) -> tuple[ObjectCost | str, ...]:
+    """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    Yields a text that names the object instead, if its size is unknown.
+    A text that names the object stands for a cost if its size is unknown.
     """
+    key = (kernel_object.struct, count)
+    if key not in table.object_costs:
+        table.object_costs[key] = tuple(_object_costs(snapshot, table, kernel_object, count))
+    return table.object_costs[key]
+
+
+def _object_costs(
+    snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, count: float
+) -> Iterator[ObjectCost | str]:
     if kernel_object is SOCKET_WQ:
         yield from _socket_wq(snapshot, table, count)
     elif kernel_object is LSM_SOCKET_BLOB:

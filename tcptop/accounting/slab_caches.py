@@ -1,7 +1,5 @@
 """The table of slab caches: sizes and counts of each, and the slabinfo row that counts each object of the catalogue."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -11,7 +9,7 @@ from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, SocketCost
+from tcptop.ledger import CacheLine, NodeCount, ObjectCost, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
@@ -72,6 +70,8 @@ class CacheTable:
         self.lines = tuple(lines)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """Cache of `socket_cost`, by the structs and shares that a cost was added up from."""
+        self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
+        """Cache of `object_costs`, by struct and count."""
         self._kmalloc_names = self._kmalloc_names_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
@@ -127,11 +127,12 @@ class CacheTable:
     def _kmalloc_names_by_size(self) -> dict[int, str]:
         """The name of each kmalloc cache by its size, the smallest first; the plain cache rather than a copy."""
         sizes: dict[int, str] = {}
-        for name in sorted(self._names(), key=lambda name: "-rnd-" in name):
+        copies: dict[int, str] = {}
+        for name in self._names():
             size = kmalloc_size_bytes(name)
             if size is not None:
-                sizes.setdefault(size, name)
-        return dict(sorted(sizes.items()))
+                (copies if "-rnd-" in name else sizes).setdefault(size, name)
+        return dict(sorted({**copies, **sizes}.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
         """A kmalloc cache with the sizes that SLUB's rules give, for use without slabinfo."""
@@ -377,6 +378,7 @@ class CacheTable:
         )
 
 
+@lru_cache(1024)
 def kmalloc_size_bytes(name: str) -> int | None:
     """The size of a kmalloc cache's objects, by its name; None for any other cache."""
     match = KMALLOC.match(name)

@@ -1,7 +1,5 @@
 """Bytes of one socket in a TCP state: the costs of all objects that it holds, added up."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Bytes of a socket in each TCP state, and the number of sockets in it, from counters that are cheap to read."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 

@@ -110,6 +110,13 @@ def load_lab_result(path: str | None) -> LabMeasurement | None:
     return load_measurement(path)
 
 
+def terminal_columns() -> int | None:
+    """Columns of the terminal on standard output; None if that is not a terminal."""
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+
+
 def write_stdout(text: str) -> None:
     """Writes to standard output and flushes it.
 

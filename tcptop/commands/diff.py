@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from tcptop.commands.common import Parser, write_stdout
+from tcptop.commands.common import Parser, terminal_columns, write_stdout
 from tcptop.commands.comparison_input import LIVE, is_lab_result, read_lab_result, read_named_ledger
 from tcptop.errors import TcptopError
 
@@ -77,7 +77,6 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
 def _labs_text(names: tuple[str, str], as_json: bool) -> str:
     from tcptop.lab.compare_parts import compare_parts_as_json, compare_parts_as_text
     from tcptop.lab.compare_states import compare_as_json, compare_as_text
-    from tcptop.lab.terminal_table import terminal_columns
 
     first, second = (read_lab_result(name, COMMAND) for name in names)
     if as_json:

@@ -11,10 +11,14 @@ from tcptop.commands.common import (
     make_sampler,
     open_host,
     read_ledger,
+    terminal_columns,
     write_stdout,
 )
 from tcptop.errors import TcptopError
 from tcptop.report.explain_text import overview_text, page_text
+
+COLUMNS_IN_A_PIPE = 100
+MAX_COLUMNS = 120
 
 DESCRIPTION = "What the kernel objects behind a TCP connection are, with their sizes on this kernel."
 
@@ -31,7 +35,8 @@ def run(arguments: Sequence[str]) -> int:
     sampler = make_sampler(open_host(options.root), 1.0, options.lab)
     sampler.ask_for("btf")
     ledger = read_ledger(sampler)
-    text = overview_text(ledger) if options.what is None else page_text(ledger, options.what)
+    columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
+    text = overview_text(ledger, columns) if options.what is None else page_text(ledger, options.what, columns)
     if text is None:
         raise TcptopError(
             f"explain: there is no cache, struct or page called {options.what!r}; tcptop explain lists them"

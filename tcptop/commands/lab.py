@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tcptop.commands.common import Parser, parse_positive, write_stdout
+from tcptop.commands.common import Parser, parse_positive, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import result_as_text
@@ -17,7 +17,6 @@ from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json
 from tcptop.lab.runs import STATES
-from tcptop.lab.terminal_table import terminal_columns
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."

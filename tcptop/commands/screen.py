@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import load_lab_result, open_host
@@ -13,8 +12,7 @@ from tcptop.commands.time_options import time_range
 from tcptop.terminal.requirements import require_terminal
 
 if TYPE_CHECKING:
-    from tcptop.screen.app import TcptopApp
-    from tcptop.screen.settings import Settings
+    from tcptop.screen.feed import Feed
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,28 +35,33 @@ def run(options: argparse.Namespace) -> int:
     )
     # What this terminal lacks is not the user's choice, so it never reaches the settings file.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
-    make_app = _make_live_app if options.replay is None else _make_replay_app
-    app = make_app(options, settings, mistakes)
-    from tcptop.screen import app as screen
+    feed = _live_feed(options) if options.replay is None else _replay_feed(options)
+    from tcptop.screen.app import TcptopApp
+    from tcptop.widgets.pane import ASCII_CLASS
 
+    app = TcptopApp(feed, settings, mistakes)
+    app.set_class(ascii_alone, ASCII_CLASS)
     gc.freeze()
     gc.enable()
-    return screen.run(app, settings, ascii_alone)
+    app.run(mouse=bool(settings.mouse))
+    return app.return_code or 0
 
 
-def _make_live_app(options: argparse.Namespace, settings: Settings, mistakes: Sequence[str]) -> TcptopApp:
+def _live_feed(options: argparse.Namespace) -> Feed:
     host, lab_result = open_host(options.root), load_lab_result(options.lab)
-    from tcptop.screen.recording_app import RecordingApp
+    if host.identity.live:
+        from tcptop.screen.live_feed import LiveFeed
 
-    return RecordingApp(host, settings.interval or 1.0, settings.sort, lab_result, settings, mistakes)
+        return LiveFeed(host, lab_result)
+    from tcptop.screen.saved_feed import SavedFeed
+
+    return SavedFeed(host, lab_result)
 
 
-def _make_replay_app(options: argparse.Namespace, settings: Settings, mistakes: Sequence[str]) -> TcptopApp:
+def _replay_feed(options: argparse.Namespace) -> Feed:
     from tcptop.recording.opening import open_recording
-    from tcptop.screen.playback import select_and_start
+    from tcptop.screen.replay_feed import ReplayFeed, select_and_start
 
     lab_result = load_lab_result(options.lab)
-    selected, start = select_and_start(open_recording(options.replay), time_range(options))
-    from tcptop.screen.replay_app import ReplayApp
-
-    return ReplayApp(selected, start, settings.sort, lab_result, settings, mistakes)
+    selection, start = select_and_start(open_recording(options.replay), time_range(options))
+    return ReplayFeed(selection, start, lab_result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from tcptop.comparison.difference import (
     Bound,
     Change,
@@ -14,7 +16,7 @@ from tcptop.comparison.difference import (
 )
 from tcptop.comparison.memory_changes import cache_rows, free_block_rows, node_rows
 from tcptop.comparison.slab_growth import slab_growth
-from tcptop.ledger import AccountingMode, Ledger, SocketCost
+from tcptop.ledger import AccountingMode, Amount, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
@@ -88,22 +90,9 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("inuse6", "in use, IPv6", "count", one.inuse6, two.inuse6, note="here"),
         Change("orphans", "orphans", "count", one.orphans, two.orphans, note="machine"),
         Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
-        Change(
-            "time_wait_machine_max",
-            "TIME_WAIT",
-            "count",
-            *time_wait_max,
-            *_bounds("at most", *time_wait_max),
-            note="machine",
-        ),
+        Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "machine"),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
     )
-
-
-def _bounds(bound: Bound, *figures: float | None) -> tuple[Bound, Bound]:
-    """The bound of two figures; `exact` where a figure is unknown."""
-    one, two = ("exact" if figure is None else bound for figure in figures)
-    return one, two
 
 
 def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
@@ -127,30 +116,22 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
     """The change of a socket's slab bytes; with `at_most`, of their upper bounds, as outgoing sockets are shown."""
-    figures = [_side_bytes(side, at_most) for side in (before, after)]
-    bounds = [_bound(side, at_most) for side in (before, after)]
-    return Change(key, name, "bytes", figures[0], figures[1], bounds[0], bounds[1])
+    one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
+    return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
 
 
-def _side_bytes(side: SocketCost | None, at_most: bool) -> float | None:
-    if side is None:
-        return None
-    return side.high_slab_bytes if at_most and side.complete else side.slab_bytes
-
-
-def _bound(side: SocketCost | None, at_most: bool) -> Bound:
-    if side is None or side.slab_bytes is None:
-        return "exact"
-    if not side.complete:
-        return "at least"
-    return "at most" if at_most else "exact"
+def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
+    """The bound that is shown, and its kind."""
+    if bounds is None:
+        return None, "exact"
+    if bounds.high == inf:
+        return bounds.low, "at least"
+    return (bounds.low, "exact") if bounds.low else (bounds.high, "at most")
 
 
 def _tcp_memory(before: Ledger, after: Ledger) -> Change:
     one, two = before.tcp_memory, after.tcp_memory
-    bounds: list[Bound] = [
-        "at least" if memory.missing and memory.bytes is not None else "exact" for memory in (one, two)
-    ]
+    bounds: list[Bound] = ["at least" if memory.missing else "exact" for memory in (one, two)]
     return Change("tcp_memory_bytes", "kernel memory in TCP", "bytes", one.bytes, two.bytes, bounds[0], bounds[1])
 
 
@@ -159,9 +140,7 @@ def _states(before: Ledger, after: Ledger) -> ChangedRows[StateChange]:
     changes = []
     for one in before.states:
         two = after_by_name[one.state]
-        bounds: list[Bound] = [
-            "at most" if state.count_is_upper_bound and state.count is not None else "exact" for state in (one, two)
-        ]
+        bounds: list[Bound] = ["at most" if state.count_is_upper_bound else "exact" for state in (one, two)]
         changes.append(
             StateChange(
                 state=one.state,

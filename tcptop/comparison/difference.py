@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+from tcptop.ledger import Amount
 from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most"]
@@ -23,6 +24,7 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
+    """Whether a known `before` is exact or a bound."""
     after_bound: Bound = "exact"
     note: str = ""
     """The scope of the figure, as `machine` or `here`."""
@@ -144,13 +146,11 @@ def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change
 
 @dataclass(frozen=True, slots=True)
 class GrowthPart:
-    """Slab memory that one kind of object of the sockets added: their number and bytes, as ranges."""
+    """Slab memory that one kind of object of the sockets added."""
 
     name: str
-    low_count: int
-    high_count: int
-    low_bytes: float
-    high_bytes: float
+    count: Amount
+    bytes: Amount
     note: str = ""
 
 
@@ -184,30 +184,25 @@ class SlabGrowth:
     """Growth of slab memory that is in no slabinfo row; None without slabinfo."""
 
     @property
-    def low_bytes(self) -> float:
-        """Lower bound on the growth that the sockets explain."""
-        return round(sum(part.low_bytes for part in self.sockets), 2)
+    def socket_bytes(self) -> Amount:
+        """Bounds on the growth that the sockets explain."""
+        lows, highs = [part.bytes.low for part in self.sockets], [part.bytes.high for part in self.sockets]
+        return Amount(round(sum(lows), 2), round(sum(highs), 2))
 
     @property
-    def high_bytes(self) -> float:
-        """Upper bound on the growth that the sockets explain."""
-        return round(sum(part.high_bytes for part in self.sockets), 2)
-
-    @property
-    def shares(self) -> tuple[float, float] | None:
-        """Lower and upper bound on the share that the sockets explain; None if their sign is not that of the growth."""
-        if not self.bytes or self.low_bytes * self.bytes <= 0 or self.high_bytes * self.bytes <= 0:
+    def shares(self) -> Amount | None:
+        """Bounds on the share that the sockets explain; None if their sign is not that of the growth."""
+        if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
-        low, high = sorted((self.low_bytes / self.bytes, self.high_bytes / self.bytes))
-        return low, high
+        return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
 
     @property
-    def others_bytes(self) -> tuple[float, float] | None:
+    def others_bytes(self) -> Amount | None:
         """Bounds on the other growth of the sockets' rows: objects of other users, and free ones cached per CPU."""
         if self.socket_rows_bytes is None or self.idle_bytes is None:
             return None
         left = self.socket_rows_bytes - self.idle_bytes
-        return round(left - self.high_bytes, 2), round(left - self.low_bytes, 2)
+        return Amount(round(left - self.socket_bytes.high, 2), round(left - self.socket_bytes.low, 2))
 
 
 @dataclass(frozen=True, slots=True)

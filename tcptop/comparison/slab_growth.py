@@ -9,27 +9,10 @@ from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import SOCKET_ALLOC, State
-from tcptop.ledger import CacheLine, Ledger, SocketCost, StateCost
+from tcptop.ledger import Amount, CacheLine, Ledger, SocketCost, StateCost
 from tcptop.rates import increase
 
-
-class Range(NamedTuple):
-    """An amount known within bounds."""
-
-    low: float
-    high: float
-
-    def times(self, other: Range) -> Range:
-        """The product; the bounds may have either sign."""
-        ends = [one * two for one in (self.low, self.high) for two in (other.low, other.high)]
-        return Range(min(ends), max(ends))
-
-    def minus(self, other: Range) -> Range:
-        """The difference."""
-        return Range(self.low - other.high, self.high - other.low)
-
-
-ZERO = Range(0.0, 0.0)
+ZERO = Amount(0.0, 0.0)
 
 
 def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
@@ -50,10 +33,8 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     parts = [
         GrowthPart(
             name=counted.name,
-            low_count=round(counts[counted].low),
-            high_count=round(counts[counted].high),
-            low_bytes=round(growth_bytes.low, 2),
-            high_bytes=round(growth_bytes.high, 2),
+            count=Amount(*map(round, counts[counted])),
+            bytes=Amount(round(growth_bytes.low, 2), round(growth_bytes.high, 2)),
             note=counted.note,
         )
         for counted in COUNTED_OBJECTS
@@ -87,7 +68,7 @@ COUNTED_MINI_SOCKETS = CountedObject("mini-sockets", "TIME_WAIT")
 COUNTED_OBJECTS = (COUNTED_SOCKS, COUNTED_FILES, COUNTED_PORTS, COUNTED_REQUESTS, COUNTED_MINI_SOCKETS)
 
 
-def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Range], tuple[str, ...]] | None:
+def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount], tuple[str, ...]] | None:
     """The increase of each object's count, and the names of those without a count; None without sockstat."""
     socks = increase(before.sockets.allocated, after.sockets.allocated)
     if socks is None:
@@ -106,18 +87,18 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Range], 
     else:
         mini_increase = mini_sockets[1].minus(mini_sockets[0])
     counts = {
-        COUNTED_SOCKS: Range(socks, socks),
+        COUNTED_SOCKS: Amount(socks, socks),
         COUNTED_FILES: with_file[1].minus(with_file[0]),
-        COUNTED_PORTS: Range(
+        COUNTED_PORTS: Amount(
             min(0.0, socks) + min(0.0, mini_increase.low), max(0.0, socks) + max(0.0, mini_increase.high)
         ),
-        COUNTED_REQUESTS: Range(request_increase or 0.0, request_increase or 0.0),
+        COUNTED_REQUESTS: Amount(request_increase or 0.0, request_increase or 0.0),
         COUNTED_MINI_SOCKETS: mini_increase,
     }
     return counts, tuple(missing)
 
 
-def _socks_with_file(ledger: Ledger, requests: int | None) -> Range:
+def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
     """Bounds on the socks with a file: not orphans, and not in an accept queue.
 
     Each request sock may belong to a sock in an accept queue, which has no file yet; that gives the lower bound. The
@@ -128,16 +109,16 @@ def _socks_with_file(ledger: Ledger, requests: int | None) -> Range:
     inodes = ledger.cache(SOCKET_ALLOC.caches[0])
     high = owned if inodes is None or inodes.max_in_use is None else min(owned, inodes.max_in_use)
     without_file = owned if requests is None or orphans is None else requests
-    return Range(min(high, max(0, owned - without_file)), high)
+    return Amount(min(high, max(0, owned - without_file)), high)
 
 
-def _mini_sockets(ledger: Ledger) -> Range | None:
+def _mini_sockets(ledger: Ledger) -> Amount | None:
     """From those of one network namespace to all active objects, some of which are free ones cached per CPU."""
     here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
-    return None if here is None or active is None else Range(here, max(here, active))
+    return None if here is None or active is None else Amount(here, max(here, active))
 
 
-def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Range] | str:
+def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Amount] | str:
     """Slab bytes of one counted object, or the reason that they are unknown.
 
     Takes the ledger with more sockets and the one with more mini-sockets.
@@ -150,18 +131,18 @@ def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObjec
     mini_socket = _state(most_mini_sockets, State.TIME_WAIT).accepted
     return {
         COUNTED_SOCKS: alone,
-        COUNTED_FILES: Range(with_file.low - alone.low, with_file.high - alone.high),
-        COUNTED_PORTS: Range(with_port.low - alone.low, with_port.high - alone.high),
+        COUNTED_FILES: Amount(with_file.low - alone.low, with_file.high - alone.high),
+        COUNTED_PORTS: Amount(with_port.low - alone.low, with_port.high - alone.high),
         COUNTED_REQUESTS: _bounds(request) or ZERO,
         COUNTED_MINI_SOCKETS: _bounds(mini_socket) or ZERO,
     }
 
 
-def _bounds(cost: SocketCost | None) -> Range | None:
+def _bounds(cost: SocketCost | None) -> Amount | None:
     """Bounds on a socket's slab bytes; None if unknown."""
     if cost is None or cost.slab_bytes is None:
         return None
-    return Range(cost.slab_bytes, cost.high_slab_bytes or cost.slab_bytes)
+    return Amount(cost.slab_bytes, cost.high_slab_bytes or cost.slab_bytes)
 
 
 def _whole_socket(ledger: Ledger) -> SocketCost:

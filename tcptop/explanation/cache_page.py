@@ -142,7 +142,7 @@ def size_texts(
         if struct_bytes and object_bytes > struct_bytes:
             padding = f": {units.count(object_bytes - struct_bytes)} B of alignment and free pointer"
         yield f"{units.count(object_bytes)} B from one object to the next{padding}"
-    elif struct_bytes is None and (size.object_bytes is not None or size.high_slab_bytes):
+    elif struct_bytes is None and (size.object_bytes is not None or (size.slab and size.slab.high)):
         yield size.text
     if line is not None and line.slab_share_bytes is not None and object_bytes is not None and line.pages_per_slab:
         waste_bytes = line.slab_share_bytes - object_bytes

@@ -8,7 +8,7 @@ from tcptop.explanation.live_size import live_size
 from tcptop.kernel.call_paths import Call, CallPathPage
 from tcptop.kernel.objects import KernelObject
 from tcptop.ledger import Ledger
-from tcptop.text.line import EMPTY_LINE, Line, Role, wrap_text
+from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph, wrap_text
 
 ARROW = " → "
 BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
@@ -16,10 +16,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
     """The page of a subject: all its call trees."""
-    lines: list[Line] = [
-        *[((f" {text}", "dim"),) for text in wrap_text(INTRODUCTION, max(20, columns - 1))],
-        EMPTY_LINE,
-    ]
+    lines = [*paragraph(f" {INTRODUCTION}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
     return lines

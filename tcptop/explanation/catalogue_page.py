@@ -7,10 +7,9 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.line import Line
-from tcptop.text.table import TableRow, table_lines
+from tcptop.text.table import TableRow, make_headings, table_lines
 
-TITLES = ("OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
-LEFT = (True, False, False)
+HEADINGS = make_headings("<OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -32,7 +31,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
                 role="dim" if size.basis == "absent" else "text",
             )
         )
-    return table_lines(TITLES, LEFT, rows, columns)
+    return table_lines(HEADINGS, rows, columns)
 
 
 def occurrence(item: KernelObject) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from tcptop.ledger import Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
-from tcptop.text.table import TableRow, table_lines
+from tcptop.text.table import TableRow, make_headings, table_lines
 
-TITLES = ("LIMIT", "FOR", "USED", "AT", "HEADROOM", "OF", "")
-LEFT = (True, True, False, False, False, True)
+HEADINGS = make_headings("<LIMIT", "<FOR", "USED", "AT", "HEADROOM", "<OF", "", least=("USED", "FOR", "OF"))
 
 
 def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
@@ -31,7 +30,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
     return [
         *paragraph(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
         EMPTY_LINE,
-        *table_lines(TITLES, LEFT, rows, columns, movable=(2, 1, 5)),
+        *table_lines(HEADINGS, rows, columns),
     ]
 
 
@@ -57,9 +56,8 @@ def headroom_sentence(ledger: Ledger) -> str:
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
     """The current use of a limit; for tcp_mem an upper bound if the counter's error exceeds its value."""
-    sockets = ledger.sockets
-    if limit.unit == "bytes" and sockets.buffers_within_error:
-        return f"≤ {units.size((sockets.buffer_bytes or 0) + (sockets.buffer_error_bytes or 0))}"
+    if limit.unit == "bytes":
+        return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)
 
 

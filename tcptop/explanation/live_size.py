@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.objects import CGROUP_VECTORS, KernelObject
-from tcptop.ledger import CacheLine, Ledger, ObjectCost
+from tcptop.ledger import Amount, CacheLine, Ledger, ObjectCost
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
 
@@ -16,7 +16,7 @@ Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 class LiveSize(NamedTuple):
     """The size of one object, None if unknown.
 
-    An object that may not exist at all has `slab_bytes` 0, and its largest size as `high_slab_bytes`.
+    The share of a slab of an object that may not exist at all has the lower bound 0.
     """
 
     basis: Basis
@@ -25,8 +25,8 @@ class LiveSize(NamedTuple):
     row: str | None
     """The slabinfo row that counts that cache."""
     object_bytes: float | None
-    slab_bytes: float | None
-    high_slab_bytes: float | None
+    slab: Amount | None
+    """Bytes of a slab that the object takes."""
 
     @property
     def text(self) -> str:
@@ -34,28 +34,19 @@ class LiveSize(NamedTuple):
         if self.basis == "absent":
             return "not on this kernel"
         if self.object_bytes is None:
-            if not self.high_slab_bytes:
+            if self.slab is None or not self.slab.high:
                 return "size not known"
-            least = f"{units.exact_bytes(self.slab_bytes)} to" if self.slab_bytes else "none, or up to"
-            return f"{least} {units.exact_bytes(self.high_slab_bytes)} B of slab"
+            least = f"{units.exact_bytes(self.slab.low)} to" if self.slab.low else "none, or up to"
+            return f"{least} {units.exact_bytes(self.slab.high)} B of slab"
         size = f"{units.exact_bytes(self.object_bytes)} B"
-        if self.slab_bytes is None:
+        if self.slab is None:
             return f"{size} struct" if self.basis == "struct" else size
-        slab = units.exact_bytes(self.slab_bytes)
-        if self.high_slab_bytes is not None and round(self.high_slab_bytes) != round(self.slab_bytes):
-            slab = f"{slab} to {units.exact_bytes(self.high_slab_bytes)}"
-        return f"{size}, {slab} B of slab"
+        return f"{size}, {units.span(self.slab, units.exact_bytes)} B of slab"
 
     @property
     def slab_text(self) -> str:
         """The share of a slab: `≤` the upper end of a range that begins at 0, `≈` the lower end of any other range."""
-        if self.high_slab_bytes is None or round(self.high_slab_bytes) == round(self.slab_bytes or 0):
-            return units.exact_bytes(self.slab_bytes)
-        return (
-            f"≈ {units.exact_bytes(self.slab_bytes)}"
-            if self.slab_bytes
-            else f"≤ {units.exact_bytes(self.high_slab_bytes)}"
-        )
+        return units.bounded(self.slab, units.exact_bytes)
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
@@ -69,12 +60,12 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
         return _size_of_parts(ledger, parts)
     layout = struct_of(ledger, kernel_object)
     if layout is not None:
-        return LiveSize("struct", None, None, layout.size_bytes, None, None)
+        return LiveSize("struct", None, None, layout.size_bytes, None)
     names_known = ledger.sources["slab_links"].state == "ok"
     is_missing = any(kernel_object.struct in each for each in ledger.costs["full"].by_family["mix"].outgoing.missing)
     has_figures = kernel_object.always_held and bool(ledger.costs["full"].by_family["mix"].outgoing.parts)
     is_absent = not is_missing and (names_known if kernel_object.caches else has_figures)
-    return LiveSize("absent" if is_absent else "unknown", None, None, None, None, None)
+    return LiveSize("absent" if is_absent else "unknown", None, None, None, None)
 
 
 def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | None:
@@ -86,18 +77,24 @@ def _size_of_cache(line: CacheLine) -> LiveSize:
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     basis: Basis = "computed" if line.computed else "read" if line.object_bytes is not None else "struct"
     if size is None:
-        return LiveSize("unknown", line.name, line.row, None, None, None)
-    return LiveSize(basis, line.name, line.row, size, line.slab_share_bytes, line.slab_share_bytes)
+        return LiveSize("unknown", line.name, line.row, None, None)
+    return LiveSize(basis, line.name, line.row, size, _amount(line.slab_share_bytes, line.slab_share_bytes))
+
+
+def _amount(low: float | None, high: float | None) -> Amount | None:
+    return None if low is None or high is None else Amount(low, high)
 
 
 def _size_of_parts(ledger: Ledger, parts: Sequence[ObjectCost]) -> LiveSize:
     """The size of an object that may come from kmalloc caches of several sizes, as obj_cgroup vectors do."""
-    sizes = sorted((_size_of_part(ledger, part) for part in parts), key=lambda size: size.high_slab_bytes or 0.0)
+    sizes = [_size_of_part(ledger, part) for part in parts]
+    sizes.sort(key=lambda size: size.slab.high if size.slab else 0.0)
     least, most = sizes[0], sizes[-1]
     if least.cache == most.cache:
         return least
     caches = f"{least.cache} to {most.cache}"
-    return least._replace(cache=caches, row=caches, object_bytes=None, high_slab_bytes=most.high_slab_bytes)
+    slab = _amount(least.slab and least.slab.low, most.slab and most.slab.high)
+    return least._replace(cache=caches, row=caches, object_bytes=None, slab=slab)
 
 
 def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
@@ -106,16 +103,11 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     if part.object == CGROUP_VECTORS.struct and line is not None:
         # The part counts a fraction of a vector, rounded; the cache has the exact size.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
-        return LiveSize(basis, part.cache, part.cache, size, share, line.slab_share_bytes)
+        return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0
-    return LiveSize(
-        basis,
-        part.cache,
-        part.cache,
-        part.object_bytes / count or None,
-        None if part.slab_bytes is None else part.slab_bytes / count,
-        None if part.high_slab_bytes is None else part.high_slab_bytes / count,
-    )
+    slab = _amount(part.slab_bytes, part.high_slab_bytes)
+    slab = slab and Amount(slab.low / count, slab.high / count)
+    return LiveSize(basis, part.cache, part.cache, part.object_bytes / count or None, slab)
 
 
 def _find_parts(ledger: Ledger, kernel_object: KernelObject) -> list[ObjectCost]:

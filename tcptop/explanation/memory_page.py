@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from tcptop.ledger import Ledger, MemoryPart, SlabMemory
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
-from tcptop.text.table import TableRow, table_lines
-
-LEFT = (True, False, False)
+from tcptop.text.table import TableRow, make_headings, table_lines
 
 SCOPE = (
     "All of this page counts the whole machine: every network namespace, every container. Only `in use`, TIME_WAIT and"
@@ -22,7 +20,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
     lines = slab_memory_table(ledger, columns)
     lines += [
         EMPTY_LINE,
-        *table_lines(("BESIDE THE SLABS", "SIZE", ""), LEFT[:2], [buffers_row(ledger)], columns),
+        *table_lines(make_headings("<BESIDE THE SLABS", "SIZE", ""), [buffers_row(ledger)], columns),
         EMPTY_LINE,
     ]
     parts = [
@@ -31,7 +29,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
         if part.high_bytes and part.row is not None
     ]
     if parts:
-        lines += [*table_lines(("OF WHICH TCP'S", "SIZE", ""), LEFT[:2], parts, columns), EMPTY_LINE]
+        lines += [*table_lines(make_headings("<OF WHICH TCP'S", "SIZE", ""), parts, columns), EMPTY_LINE]
     if ledger.tcp_memory.missing:
         lines += paragraph(f" not known: {', '.join(ledger.tcp_memory.missing)}", columns - 1, "warning")
     return [*lines, *paragraph(f" {SCOPE}", columns - 1, "dim")]
@@ -47,7 +45,8 @@ def basis_text(part: MemoryPart) -> str:
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
     """The table of slab memory by owner: TCP's caches, TCP's share of others, everything else, unexplained."""
-    return table_lines(("SLAB MEMORY", "SIZE", "OF ALL", ""), LEFT, list(slab_memory_rows(ledger.slab_memory)), columns)
+    headings = make_headings("<SLAB MEMORY", "SIZE", "OF ALL", "")
+    return table_lines(headings, list(slab_memory_rows(ledger.slab_memory)), columns)
 
 
 def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
@@ -76,19 +75,13 @@ def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
 def buffers_row(ledger: Ledger) -> TableRow:
     """The row of socket buffers: the memory charged to sockets, with the counter's error."""
     sockets = ledger.sockets
-    if sockets.buffer_bytes is None:
-        return TableRow(("socket buffers", units.UNKNOWN), "not known")
-    error = sockets.buffer_error_bytes
+    note = "not known"
     if sockets.buffers_within_error:
-        return TableRow(
-            ("socket buffers", f"≤ {units.size(sockets.buffer_bytes + (error or 0))}"),
-            "charged in whole pages; within the error of the counter",
-        )
-    error_text = f", ± {units.size(error)}" if error else ""
-    return TableRow(
-        ("socket buffers", units.size(sockets.buffer_bytes)),
-        f"charged in whole pages{error_text}; the slabs of queued segments are in it",
-    )
+        note = "charged in whole pages; within the error of the counter"
+    elif sockets.buffer_bytes is not None:
+        error = f", ± {units.size(sockets.buffer_error_bytes)}" if sockets.buffer_error_bytes else ""
+        note = f"charged in whole pages{error}; the slabs of queued segments are in it"
+    return TableRow(("socket buffers", units.bounded(sockets.buffer_bounds, units.size)), note)
 
 
 def _range(memory: SlabMemory) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tcptop.ledger import Ledger, SocketCost, StateCost
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
-from tcptop.text.table import TableRow, table_lines
+from tcptop.text.table import TableRow, make_headings, table_lines
 
-TITLES = ("STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "OF", "HOLDS")
+HEADINGS = make_headings("<STATE", "ACCEPTED", "OWN PORT", "SOCKETS", "<OF", "HOLDS", least=("OF",))
 
 INTRODUCTION = (
     "Bytes of slab that one socket takes in each state: a server's, and one that owns its local port (≤, since ports"
@@ -39,26 +39,15 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
     missing = dict.fromkeys(
         name for state in ledger.states for side in (state.accepted, state.outgoing) if side for name in side.missing
     )
-    lines = table_lines(TITLES, LEFT, rows, columns, movable=(4,))
+    lines = table_lines(HEADINGS, rows, columns)
     if missing:
         lines += [EMPTY_LINE, *paragraph(f" ≥: not known: {', '.join(missing)}", columns - 1, "warning")]
     return lines
 
 
-LEFT = (True, False, False, False, True)
-
-
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
     """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
-    if side is None:
-        return ""
-    if side.slab_bytes is None:
-        return units.UNKNOWN
-    if not side.complete:
-        return f"≥ {units.exact_bytes(side.slab_bytes)}"
-    if own_port:
-        return f"≤ {units.exact_bytes(side.high_slab_bytes)}"
-    return f"{'≈ ' if side.is_range else ''}{units.exact_bytes(side.slab_bytes)}"
+    return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
 
 def count_text(state: StateCost) -> str:

@@ -10,6 +10,10 @@ import os
 import stat
 
 MAX_LINKS = 20
+SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY
+LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR)
+"""Errors of opening a link with O_NOFOLLOW; the second is that of O_DIRECTORY."""
 LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
@@ -26,21 +30,12 @@ class ConfinedTree:
         Raises:
             OSError: if it does not exist, may not be read, is not a regular file, or a link points outside the root.
         """
-        folder, name = self._walk(path)
-        try:
-            # O_NONBLOCK: opening a named pipe in a hostile tree must not block.
-            flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW
-            return require_regular(os.open(name, flags, dir_fd=folder))
-        finally:
-            os.close(folder)
+        # O_NONBLOCK: opening a named pipe in a hostile tree must not block.
+        return require_regular(self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
 
     def open_folder(self, path: str) -> int:
         """A descriptor for listing a folder; raises OSError as `open_file` does."""
-        folder, name = self._walk(path)
-        try:
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=folder)
-        finally:
-            os.close(folder)
+        return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def close(self) -> None:
         """Closes the root; may be called again."""
@@ -48,10 +43,9 @@ class ConfinedTree:
             os.close(self._root)
             self._root = -1
 
-    def _walk(self, path: str) -> tuple[int, str]:
-        """A descriptor of the folder that a path resolves into, and the name there; the name is not a link."""
+    def _open(self, path: str, flags: int) -> int:
         names = _names(path)
-        folders = [os.dup(self._root)]
+        folders = [self._root]
         links = 0
         try:
             while names:
@@ -61,21 +55,25 @@ class ConfinedTree:
                         raise OSError(errno.EXDEV, LEADS_OUT)
                     os.close(folders.pop())
                     continue
-                target = _link_target(name, folders[-1])
-                if target is not None:
+                try:
+                    opened = os.open(name, (FOLDER_FLAGS if names else flags) | SAFE_FLAGS, dir_fd=folders[-1])
+                except OSError as error:
+                    target = _link_target(name, folders[-1]) if error.errno in LINK_ERRORS else None
+                    if target is None:
+                        raise
                     links += 1
                     if links > MAX_LINKS:
-                        raise OSError(errno.ELOOP, "too many links")
+                        raise OSError(errno.ELOOP, "too many links") from None
                     if target.startswith("/"):
-                        raise OSError(errno.EXDEV, LEADS_OUT)
+                        raise OSError(errno.EXDEV, LEADS_OUT) from None
                     names = _names(target) + names
-                elif names:
-                    folders.append(os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folders[-1]))
-                else:
-                    return folders.pop(), name
-            return folders.pop(), "."
+                    continue
+                if not names:
+                    return opened
+                folders.append(opened)
+            return os.open(".", flags | SAFE_FLAGS, dir_fd=folders[-1])
         finally:
-            for folder in folders:
+            for folder in folders[1:]:
                 os.close(folder)
 
 

@@ -1,7 +1,5 @@
 """The interface of hosts, which read files and list folders, and the answers that they return."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 

@@ -6,8 +6,6 @@ free it. Sizes are never here; they are read from the host. Whether a kernel has
 `call_paths`.
 """
 
-from __future__ import annotations
-
 from enum import Enum
 from typing import Literal, NamedTuple
 

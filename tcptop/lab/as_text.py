@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.lab.result import NOTABLE_BYTES, LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
-from tcptop.report.as_text import align_columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
 from tcptop.text.printable import printable
+from tcptop.text.table import make_headings, plain_table
 
-SUMMARY = (
-    "STATE",
+SUMMARY = make_headings(
+    "<STATE",
     "SOCKETS",
     "MEASURED",
     "CATALOGUE",
@@ -22,16 +23,23 @@ SUMMARY = (
     "ALL ROWS",
     "UNEXPLAINED",
     "OTHERS",
+    least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
-FIRST_CHECK = SUMMARY.index("VECTORS")
+FIRST_CHECK = 5
 """First column of the second table into which a narrow terminal splits the summary."""
 
-SUMMARY_LEAST = ("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED")
-"""Columns that a narrow terminal drops from the summary, the least important first."""
-
-DETAIL = ("STATE", "ROW", "OBJECTS", "BYTES", "R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "CACHES")
-DETAIL_LEAST = ("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS")
-"""As `SUMMARY_LEAST`, for the table of rows."""
+DETAIL = make_headings(
+    "<STATE",
+    "<ROW",
+    "OBJECTS",
+    "BYTES",
+    "R2",
+    "CAT OBJ",
+    "CAT BYTES",
+    "DIFFERENCE",
+    "<CACHES",
+    least=("R2", "CAT OBJ", "CAT BYTES", "DIFFERENCE", "OBJECTS"),
+)
 
 
 def result_as_text(result: LabResult, columns: int | None = None, saved_as: str | None = None) -> str:
@@ -43,47 +51,39 @@ def result_as_text(result: LabResult, columns: int | None = None, saved_as: str 
         saved_as: the file that the result was written to; None if there is none.
 
     """
-    notes = [line for note in _notes(result, saved_as) for line in wrap_note(note, columns)]
+    notes = [line for note in _notes(result, saved_as) for line in wrap_text(note, columns, "  ")]
     sections = [_head(result, columns), _summary(result, columns), _detail(result, columns), notes]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(result: LabResult, columns: int | None) -> Iterator[str]:
     family = "IPv6" if result.ipv6 else "IPv4"
-    yield from wrap_note(
-        f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}", columns
-    )
-    yield from wrap_note(
+    for text in (
+        f"tcptop lab: what a TCP socket costs, measured - Linux {printable(result.kernel or '-')}",
         f"{family}, {units.grouped(result.connections)} connections over loopback in each run,"
         f" {units.size(result.page_size_bytes)} pages, {result.took_s:.1f} s",
-        columns,
-    )
+    ):
+        yield from wrap_text(text, columns, "  ")
 
 
 def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
-    yield from wrap_note("Bytes per endpoint in slabs (both ends: per connection)", columns)
-    lines = [list(SUMMARY)]
-    for key, state in result.results.items():
-        lines.append(
-            [
-                RUN_TITLES[key],
-                units.grouped(state.sockets),
-                f"{state.bytes:.1f}",
-                catalogue_amount(state),
-                catalogue_difference(state),
-                f"{state.vectors.bytes:.1f}" if state.vectors else "-",
-                f"{state.all_rows_bytes:.1f}",
-                f"{state.unexplained_bytes:.1f}" if state.unexplained else "0",
-                f"{state.other_programs_bytes:+.1f}",
-            ]
-        )
-    if fits(lines, columns):
-        yield from align_columns(lines, [True])
-    else:
-        yield from fit_to_width([cells[:FIRST_CHECK] for cells in lines], [True], columns, SUMMARY_LEAST)
-        yield ""
-        yield from fit_to_width([[cells[0], *cells[FIRST_CHECK:]] for cells in lines], [True], columns, SUMMARY_LEAST)
+    yield from wrap_text("Bytes per endpoint in slabs (both ends: per connection)", columns, "  ")
+    rows = [
+        [
+            RUN_TITLES[key],
+            units.grouped(state.sockets),
+            f"{state.bytes:.1f}",
+            catalogue_amount(state),
+            catalogue_difference(state),
+            f"{state.vectors.bytes:.1f}" if state.vectors else "-",
+            f"{state.all_rows_bytes:.1f}",
+            f"{state.unexplained_bytes:.1f}" if state.unexplained else "0",
+            f"{state.other_programs_bytes:+.1f}",
+        ]
+        for key, state in result.results.items()
+    ]
+    yield from plain_table(SUMMARY, rows, columns, split_at=FIRST_CHECK)
 
 
 def catalogue_amount(state: StateResult) -> str:
@@ -104,28 +104,24 @@ def format_percent(amount: float | None) -> str:
 
 def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     yield "Cache by cache"
-    lines = [list(DETAIL)]
-    for key, state in result.results.items():
-        title = RUN_TITLES[key]
-        for part in (*state.parts, *((state.vectors,) if state.vectors else ())):
-            lines.append([title, *_part(part)])
-            title = ""
-    if fits(lines, columns):
-        yield from align_columns(lines, [True, True, False, False, False, False, False, False, True])
-    else:
-        yield from _stacked(lines, columns)
-
-
-def _stacked(lines: Sequence[Sequence[str]], columns: int | None) -> Iterator[str]:
-    """The table for a narrow terminal: each state on a line of its own, and the caches of a row below the row."""
-    texts = fit_to_width([cells[1:-1] for cells in lines], [True], columns, DETAIL_LEAST)
-    yield next(texts)
-    for cells, text in zip(lines[1:], texts, strict=True):
+    rows = [
+        ["" if index else RUN_TITLES[key], *_part(part)]
+        for key, state in result.results.items()
+        for index, part in enumerate((*state.parts, *filter(None, [state.vectors])))
+    ]
+    whole = list(plain_table(DETAIL, rows))
+    if columns is None or max(map(len, whole)) <= columns:
+        yield from whole
+        return
+    # On a narrow terminal each state has a line of its own, and the caches of a row follow below it.
+    titles, *texts = plain_table(DETAIL[1:-1], [cells[1:-1] for cells in rows], columns)
+    yield titles
+    for cells, text in zip(rows, texts, strict=True):
         if cells[0]:
             yield cells[0]
         yield text
         if cells[-1]:
-            yield from wrap_note(f"of {cells[-1]}", columns, indent="    ")
+            yield from wrap_text(f"    of {cells[-1]}", columns, "      ")
 
 
 def _part(part: LabPart) -> Sequence[str]:

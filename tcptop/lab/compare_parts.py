@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from tcptop.lab.result_file import STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.printable import printable_name
+from tcptop.text.table import make_headings, plain_table
 
-COLUMN_TITLES = ("ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
+HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
 """A smaller change counts as none: bytes are printed to a tenth."""
 
@@ -34,34 +35,31 @@ def compare_parts_as_json(first: Json, second: Json) -> Json:
 def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
     """The rows that differ, by state, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     yield "Where it is: slabinfo rows, for each endpoint; what differs, the most first"
-    lines = [list(COLUMN_TITLES)]
-    headings: dict[int, str] = {}
+    rows: list[list[str]] = []
+    states: dict[int, str] = {}
     same = 0
     for key, place in STATE_PATHS.items():
         if find_state(first, place) is None or find_state(second, place) is None:
             continue
-        headings[len(lines)] = RUN_TITLES[key]
+        states[len(rows)] = RUN_TITLES[key]
         for row, sides in _rows(first, second, place):
             if abs(_change(sides)) < SAME_BELOW_BYTES:
                 same += 1
                 continue
             (objects_a, bytes_a), (objects_b, bytes_b) = sides
-            amounts = (
-                _format_number(objects_a, 2),
-                _format_number(objects_b, 2),
-                _format_number(bytes_a, 1),
-                _format_number(bytes_b, 1),
-            )
-            lines.append([row, *amounts, f"{_change(sides):+.1f}"])
-    if len(lines) > 1:
-        for number, line in enumerate(fit_to_width(lines, [True], columns, ())):
-            if number in headings:
-                yield f"  {headings[number]}"
+            amounts = (f"{objects_a:.2f}", f"{objects_b:.2f}", f"{bytes_a:.1f}", f"{bytes_b:.1f}")
+            rows.append([row, *amounts, f"{_change(sides):+.1f}"])
+    if rows:
+        titles, *lines = plain_table(HEADINGS, rows, columns)
+        yield titles
+        for index, line in enumerate(lines):
+            if index in states:
+                yield f"  {states[index]}"
             yield line
     if same:
         yield f"  the same in both: {same} {'row' if same == 1 else 'rows'}"
@@ -97,7 +95,3 @@ def _parts(state: Json) -> dict[str, tuple[float, float]]:
 
 def _change(sides: Sides) -> float:
     return round(sides[1][1] - sides[0][1], 2)
-
-
-def _format_number(amount: float, digits: int) -> str:
-    return f"{amount:.{digits}f}"

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from tcptop.lab.as_text import format_percent
 from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
 from tcptop.lab.runs import RUN_TITLES
-from tcptop.lab.terminal_table import fit_to_width, fits, wrap_note
-from tcptop.report.as_text import align_columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
 from tcptop.text.printable import printable_name
+from tcptop.text.table import make_headings, plain_table
 
 MILLION = 1_000_000
 
-COLUMN_TITLES = ("STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE")
-FIRST_MILLION_COLUMN = COLUMN_TITLES.index("A AT 1 M")
+HEADINGS = make_headings(
+    "<STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE", least=("DIFFERENCE",)
+)
+FIRST_MILLION_COLUMN = 5
 
 
 def measured_bytes(result: Json, place: tuple[str, ...]) -> float | None:
@@ -44,35 +47,25 @@ def compare_as_json(first: Json, second: Json) -> Json:
 def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
     """The comparison as tables, at most `columns` wide (None: any width); ASCII, with a newline at the end."""
     text = "\n".join(_lines(first, second, columns))
-    return f"{text}\n".encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     names = [_kernel_name(first), _kernel_name(second)]
-    yield from wrap_note(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns)
+    yield from wrap_text(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns, "  ")
     for letter, result in zip("AB", (first, second), strict=True):
         family = printable_name(str(result.get("family", "ipv4")))
-        yield from wrap_note(
-            f"{letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
+        yield from wrap_text(
+            f"  {letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
             f" {units.count(_integer(result.get('connections')))} connections",
             columns,
-            indent="  ",
+            "    ",
         )
     yield ""
-    yield from wrap_note("Bytes per endpoint (both ends: per connection), and for a million of them", columns)
-    lines = [list(COLUMN_TITLES)]
-    for key, place in STATE_PATHS.items():
-        pair = (measured_bytes(first, place), measured_bytes(second, place))
-        if pair != (None, None):
-            lines.append([RUN_TITLES[key], *_cells(*pair)])
-    if fits(lines, columns):
-        yield from align_columns(lines, [True])
-    else:
-        yield from fit_to_width([cells[:FIRST_MILLION_COLUMN] for cells in lines], [True], columns, ("DIFFERENCE",))
-        yield ""
-        yield from fit_to_width(
-            [[cells[0], *cells[FIRST_MILLION_COLUMN:]] for cells in lines], [True], columns, ("DIFFERENCE",)
-        )
+    yield from wrap_text("Bytes per endpoint (both ends: per connection), and for a million of them", columns, "  ")
+    pairs = {key: (measured_bytes(first, place), measured_bytes(second, place)) for key, place in STATE_PATHS.items()}
+    rows = [[RUN_TITLES[key], *_cells(*pair)] for key, pair in pairs.items() if pair != (None, None)]
+    yield from plain_table(HEADINGS, rows, columns, split_at=FIRST_MILLION_COLUMN)
 
 
 def _cells(first: float | None, second: float | None) -> list[str]:

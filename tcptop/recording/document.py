@@ -73,7 +73,8 @@ def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[Sourc
     """Those of the reads that a snapshot is made from: for each source, its reading and the reading before."""
     by_source: dict[str, list[SourceRead]] = {}
     for read in reads:
-        by_source.setdefault(read.source, []).append(read)
+        if read.source != UNRECORDED_READING:
+            by_source.setdefault(read.source, []).append(read)
     found: list[SourceRead] = []
     for name, own in by_source.items():
         reading: AnyReading = getattr(snapshot, name)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from math import inf
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, SocketCost, ZoneMemory
+from tcptop.ledger import AccountingMode, Amount, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, text_of
+from tcptop.text.table import Heading, make_headings, plain_table
 
 MODE_TITLES: dict[AccountingMode, str] = {
     "full": "Bytes per connection (full: one socket with its inode, dentry and file)",
@@ -18,23 +21,6 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
-
-REPORT_TO_ASCII = str.maketrans(
-    {
-        "–": "-",
-        "≤": "<=",
-        "≥": ">=",
-        "×": "x",
-        "÷": "/",
-        "±": "+-",
-        "≈": "~",
-        "Δ": "d",
-        "…": "...",
-        "“": '"',
-        "”": '"',
-        "→": "->",
-    }
-)
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
@@ -52,7 +38,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _sources(ledger),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(ledger: Ledger) -> Iterator[str]:
@@ -78,8 +64,8 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        sign = "" if cost.by_family["mix"].accepted.complete else "≥ "
-        yield f"  now, on average    {sign + units.exact_bytes(cost.now_bytes):>10} B in slabs"
+        now = Amount(cost.now_bytes, cost.now_bytes if cost.by_family["mix"].accepted.complete else inf)
+        yield f"  now, on average    {units.bounded(now, units.exact_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
@@ -104,28 +90,12 @@ def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
 
 def _figure(title: str, figure: CostBySide) -> Iterator[str]:
     for name, side in (("accepted", figure.accepted), ("outgoing", figure.outgoing)):
+        slabs = units.bounded(side.slab_bounds(own_port=name == "outgoing"), units.exact_bytes).removeprefix("≈ ")
+        objects = units.bounded(side.object_bounds, units.exact_bytes)
         at_most = "≤ " if name == "outgoing" and side.complete else ""
-        slabs = at_most + units.exact_bytes(side.high_slab_bytes) if at_most else side_sum(side, slabs=True)
-        yield (
-            f"  next {title:<4} {name:<9} {slabs:>10} B in slabs"
-            f" {at_most + side_sum(side, slabs=False):>10} B in objects{'' if at_most else _high(side)}"
-        )
-
-
-def _high(side: SocketCost) -> str:
-    """The upper end of the sum of slab bytes, if parts are estimated."""
-    high = side.high_slab_bytes
-    if high is None or side.slab_bytes is None or round(high) <= round(side.slab_bytes):
-        return ""
-    return f", up to {units.exact_bytes(high)} in slabs"
-
-
-def side_sum(side: SocketCost, slabs: bool) -> str:
-    """The slab or object bytes of one side; after `≥` if parts are missing."""
-    value = side.slab_bytes if slabs else side.object_bytes
-    if value is None:
-        return units.UNKNOWN
-    return units.exact_bytes(value) if side.complete else f"≥ {units.exact_bytes(value)}"
+        is_range = not at_most and round(side.high_slab_bytes or 0) > round(side.slab_bytes or 0)
+        high = f", up to {units.exact_bytes(side.high_slab_bytes)} in slabs" if is_range else ""
+        yield (f"  next {title:<4} {name:<9} {slabs:>10} B in slabs {at_most + objects:>10} B in objects{high}")
 
 
 def _sockets(ledger: Ledger) -> Iterator[str]:
@@ -135,9 +105,7 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     most = sockets.time_wait_machine_max
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
-    charged = units.size(sockets.buffer_bytes)
-    if sockets.buffers_within_error:
-        charged = f"≤ {units.size((sockets.buffer_bytes or 0) + (error or 0))}"
+    charged = units.bounded(sockets.buffer_bounds, units.size)
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
@@ -184,16 +152,12 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:
-    shown = [
-        each
-        for each in columns.COLUMNS
-        if "machine" in each.scopes and each.id != "changed" and (ledger.live or each.id != "per_second")
-    ]
+    shown = columns.select_columns("machine", ledger.live)
     lines = columns.sort_rows(columns.select_rows(ledger.caches, None), columns.SORT_KEYS[sort_key])
     if not lines:
         return ["TCP caches", f"  {units.UNKNOWN}   {ledger.sources['slabinfo'].reason or 'none'}"]
-    texts = [[each.title for each in shown], *([each.text(line) for each in shown] for line in lines)]
-    return ["TCP caches", *align_columns(texts, [each.left for each in shown])]
+    texts = [[each.text(line) for each in shown] for line in lines]
+    return ["TCP caches", *plain_table([Heading(each.heading.title, each.heading.left) for each in shown], texts)]
 
 
 def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
@@ -205,11 +169,9 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
     lists = [blocks for zone in node.zones for blocks in (zone.free_area or (), *(zone.migrate_types or {}).values())]
     orders = max(map(len, lists), default=0)
     page_bytes = ledger.host.page_size_bytes
-    head = ["ZONE", "TYPE", *(units.page_order_size(order, page_bytes) for order in range(orders)), "FREE"]
-    lines = [head]
-    for zone in node.zones:
-        lines += _zone(zone, orders, page_bytes)
-    yield from align_columns(lines, [True, True])
+    sizes = [units.page_order_size(order, page_bytes) for order in range(orders)]
+    headings = make_headings("<ZONE", "<TYPE", *sizes, "FREE")
+    yield from plain_table(headings, [row for zone in node.zones for row in _zone(zone, orders, page_bytes)])
     for zone in node.zones:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
@@ -243,14 +205,3 @@ def _sources(ledger: Ledger) -> Iterator[str]:
         yield "Not read, or not in full"
         for source in bad:
             yield f"  {source.name:<17} {source.state:<8} {source.reason}"
-
-
-def align_columns(lines: Sequence[Sequence[str]], left: Sequence[bool]) -> Iterator[str]:
-    """Rows of cells as lines of columns, each as wide as its widest cell; right-aligned except where `left` is true."""
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for cells in lines:
-        texts: Iterable[str] = (
-            cell.ljust(width) if index < len(left) and left[index] else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        yield f"  {'  '.join(texts)}".rstrip()

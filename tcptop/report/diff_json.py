@@ -69,7 +69,9 @@ def _subject(subject: ComparedInput) -> Json:
 
 def _bounded(change: Change) -> Json:
     """Both sides and the change, and whether each side is `exact`, `at least` or `at most` its value."""
-    return {**_sides(change), "before_is": change.before_bound, "after_is": change.after_bound}
+    before_is = "exact" if change.before is None else change.before_bound
+    after_is = "exact" if change.after is None else change.after_bound
+    return {**_sides(change), "before_is": before_is, "after_is": after_is}
 
 
 def _sides(change: Change) -> Json:
@@ -82,8 +84,8 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
     shares, others = growth.shares, growth.others_bytes
     return {
         "bytes": growth.bytes,
-        "sockets_low_bytes": growth.low_bytes,
-        "sockets_high_bytes": growth.high_bytes,
+        "sockets_low_bytes": growth.socket_bytes.low,
+        "sockets_high_bytes": growth.socket_bytes.high,
         "sockets_low_share": None if shares is None else round(shares[0], 5),
         "sockets_high_share": None if shares is None else round(shares[1], 5),
         "complete": not growth.missing,
@@ -91,10 +93,10 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
         "parts": [
             {
                 "part": part.name,
-                "low_count": part.low_count,
-                "high_count": part.high_count,
-                "low_bytes": part.low_bytes,
-                "high_bytes": part.high_bytes,
+                "low_count": part.count.low,
+                "high_count": part.count.high,
+                "low_bytes": part.bytes.low,
+                "high_bytes": part.bytes.high,
             }
             for part in growth.sockets
         ],

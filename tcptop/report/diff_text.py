@@ -16,10 +16,12 @@ from tcptop.comparison.difference import (
     NodeChange,
     StateChange,
 )
-from tcptop.report.as_text import REPORT_TO_ASCII, align_columns
-from tcptop.report.growth_text import growth_lines, wrap_note
+from tcptop.report.growth_text import COLUMNS, growth_lines
 from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
+from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
 """The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
@@ -36,13 +38,13 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _figures("Bytes per connection, in slabs", difference.connection),
         _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),
-        _changed_rows("Slab caches", difference.caches, CACHE_TITLES, _cache_cells, lambda row: row.bytes, "caches"),
+        _changed_rows("Slab caches", difference.caches, CACHE_HEADINGS, _cache_cells, lambda row: row.bytes, "caches"),
         _state_counts(difference.states),
         _state_costs(difference.states),
         _changed_rows(
             "Free memory of the nodes, and headroom for more sockets",
             difference.nodes,
-            NODE_TITLES,
+            NODE_HEADINGS,
             _node_cells,
             None,
             "nodes",
@@ -50,7 +52,7 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _changed_rows(
             "Free blocks by node, zone, migrate type and order",
             difference.free_blocks,
-            BLOCK_TITLES,
+            BLOCK_HEADINGS,
             lambda row: _block_cells(row, difference.after.page_size_bytes or difference.before.page_size_bytes),
             lambda row: row.bytes,
             "lists",
@@ -58,14 +60,14 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _not_read(difference),
     ]
     text = "\n\n".join("\n".join(section) for section in map(list, sections) if section)
-    return f"{text}\n".translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(f"{text}\n")
 
 
 def _head(difference: LedgerDifference) -> Iterator[str]:
     unlike = f"; not the same: {', '.join(difference.unlike)}" if difference.unlike else ""
-    yield from wrap_note(f"tcptop diff: what changed from A to B{unlike}")
+    yield from wrap_text(f"tcptop diff: what changed from A to B{unlike}", COLUMNS)
     for letter, subject in (("A", difference.before), ("B", difference.after)):
-        yield from wrap_note(f"{letter}  {_facts(subject)}", "  ")
+        yield from wrap_text(f"{letter}  {_facts(subject)}", COLUMNS, "  ")
 
 
 def _facts(subject: ComparedInput) -> str:
@@ -84,12 +86,14 @@ def _facts(subject: ComparedInput) -> str:
     return f"{subject.label}: {', '.join(facts)}"
 
 
+FIGURE_HEADINGS = make_headings("<FIGURE", "A", "B", "CHANGE", "<OF")
+
+
 def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
     changes = [change for change in figures if _is_listed(change)]
     if not changes:
         return
-    lines = [["FIGURE", "A", "B", "CHANGE", "OF"]]
-    lines += [
+    rows = [
         [
             change.name,
             _side_text(change, after=False),
@@ -99,17 +103,14 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
         ]
         for change in changes
     ]
+    count = len(FIGURE_HEADINGS) if any(row[-1] for row in rows) else len(FIGURE_HEADINGS) - 1
     yield title
-    yield from align_columns([_without_notes(lines, cells) for cells in lines], [True, False, False, False, True])
+    yield from plain_table(FIGURE_HEADINGS[:count], [row[:count] for row in rows])
 
 
 def _is_listed(change: Change) -> bool:
     """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
     return change.changed and (change.increase is None or round(change.increase) != 0)
-
-
-def _without_notes(lines: Sequence[Sequence[str]], cells: Sequence[str]) -> Sequence[str]:
-    return cells if any(each[-1] for each in lines[1:]) else cells[:-1]
 
 
 MAX_EXACT_BYTES = 10_000
@@ -125,12 +126,12 @@ def _side_text(change: Change, after: bool) -> str:
     return f"{BOUND_SIGNS[bound]} {text}".strip()
 
 
-CACHE_TITLES = ("CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHANGE")
+CACHE_HEADINGS = make_headings("<CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE", "B SIZE", "CHANGE")
 
 
 def _cache_cells(row: CacheChange) -> list[str]:
     return [
-        _short_name(row.name),
+        cut_text(row.name, MAX_NAME_CHARACTERS),
         short_signed_count(row.objects.increase),
         short_signed_count(row.active_objects.increase),
         short_signed_count(row.slabs.increase),
@@ -140,7 +141,7 @@ def _cache_cells(row: CacheChange) -> list[str]:
     ]
 
 
-STATE_TITLES = ("STATE", "A", "B", "CHANGE", "OF")
+STATE_HEADINGS = make_headings("<STATE", "A", "B", "CHANGE", "<OF")
 
 
 def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
@@ -157,10 +158,10 @@ def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
     ]
     if lines:
         yield "TCP states, sockets in each"
-        yield from align_columns([STATE_TITLES, *lines], [True, False, False, False, True])
+        yield from plain_table(STATE_HEADINGS, lines)
 
 
-STATE_COST_TITLES = ("STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
+STATE_COST_HEADINGS = make_headings("<STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
 
 
 def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
@@ -172,7 +173,7 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
             lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
-        yield from align_columns([STATE_COST_TITLES, *lines], [True])
+        yield from plain_table(STATE_COST_HEADINGS, lines)
 
 
 def _cost_cells(cost: Change | None) -> tuple[str, str, str]:
@@ -181,7 +182,7 @@ def _cost_cells(cost: Change | None) -> tuple[str, str, str]:
     return _side_text(cost, after=False), _side_text(cost, after=True), signed_change(cost)
 
 
-NODE_TITLES = ("NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
+NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
 
 
 def _node_cells(row: NodeChange) -> list[str]:
@@ -196,14 +197,14 @@ def _node_cells(row: NodeChange) -> list[str]:
     ]
 
 
-BLOCK_TITLES = ("NODE", "ZONE", "TYPE", "BLOCKS OF", "A", "B", "CHANGE", "BYTES")
+BLOCK_HEADINGS = make_headings("NODE", "<ZONE", "<TYPE", "BLOCKS OF", "A", "B", "CHANGE", "BYTES")
 
 
 def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
     return [
         str(row.node),
         row.zone,
-        _short_name(row.migrate_type or "all"),
+        cut_text(row.migrate_type or "all", MAX_NAME_CHARACTERS),
         units.page_order_size(row.order, page_bytes),
         _side_text(row.blocks, after=False),
         _side_text(row.blocks, after=True),
@@ -212,13 +213,10 @@ def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
     ]
 
 
-LEFT: dict[Sequence[str], Sequence[bool]] = {BLOCK_TITLES: (False, True, True)}
-
-
 def _changed_rows(
     title: str,
     rows: ChangedRows[ChangedRow],
-    titles: Sequence[str],
+    headings: Sequence[Heading],
     cells: Callable[[ChangedRow], list[str]],
     amount: Callable[[ChangedRow], Change] | None,
     what: str,
@@ -227,17 +225,13 @@ def _changed_rows(
         return
     yield title
     listed, others = rows.changed[:MAX_ROWS], rows.changed[MAX_ROWS:]
-    yield from align_columns([titles, *(cells(row) for row in listed)], LEFT.get(titles, (True,)))
+    yield from plain_table(headings, [cells(row) for row in listed])
     if others:
         known = [more for row in others if amount is not None and (more := amount(row).increase) is not None]
         sum_of_others = f", {units.signed_size(sum(known))} together" if len(known) == len(others) else ""
         yield f"  and {len(others)} more{sum_of_others}; --json has them all"
     if rows.unchanged:
         yield f"  unchanged: {units.grouped(rows.unchanged)} {what if rows.unchanged != 1 else what[:-1]}"
-
-
-def _short_name(text: str) -> str:
-    return text if len(text) <= MAX_NAME_CHARACTERS else f"{text[: MAX_NAME_CHARACTERS - 2]}.."
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
@@ -249,4 +243,4 @@ def _not_read(difference: LedgerDifference) -> Iterator[str]:
     if letters:
         yield "Not read, or not in full"
         for reason, sides in letters.items():
-            yield from wrap_note(f"  {', '.join(sides):<4}  {reason}", "        ")
+            yield from wrap_text(f"  {', '.join(sides):<4}  {reason}", COLUMNS, "        ")

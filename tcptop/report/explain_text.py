@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from shutil import get_terminal_size
 
 from tcptop.explanation import PAGES, Page, find_page
 from tcptop.ledger import Ledger
-from tcptop.report.as_text import REPORT_TO_ASCII
+from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import Line, paragraph, text_of
 
-COLUMNS_IN_A_PIPE = 100
-MAX_COLUMNS = 120
 
-TREE_TO_ASCII = str.maketrans({"├": "|", "└": "`", "│": "|", "─": "-", "█": "#", "▸": ">"})
-
-
-def overview_text(ledger: Ledger) -> str:
+def overview_text(ledger: Ledger, columns: int) -> str:
     """The call tree of socket(2), the catalogue, and the names of all pages."""
-    columns = _columns()
     by_name = {page.name: page for page in PAGES}
     lines: list[str] = []
     for name in ("socket", "catalogue"):
@@ -29,22 +22,16 @@ def overview_text(ledger: Ledger) -> str:
     return _text([*lines, *map(text_of, paragraph(usage, columns, "text"))])
 
 
-def page_text(ledger: Ledger, name: str) -> str | None:
+def page_text(ledger: Ledger, name: str, columns: int) -> str | None:
     """The page with this name; None if there is none."""
     page = find_page(ledger, name)
-    return None if page is None else _text(_page_lines(ledger, page, _columns()))
+    return None if page is None else _text(_page_lines(ledger, page, columns))
 
 
 def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
     kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
     lines: Sequence[Line] = page.lines(ledger, columns)
     return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in lines)]
-
-
-def _columns() -> int:
-    if sys.stdout is None or not sys.stdout.isatty():
-        return COLUMNS_IN_A_PIPE
-    return min(MAX_COLUMNS, get_terminal_size().columns)
 
 
 def _text(lines: Sequence[str]) -> str:
@@ -54,5 +41,4 @@ def _text(lines: Sequence[str]) -> str:
     if encoding == "utf8":
         return text
     # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
-    text = text.replace("≤ ", "<=").replace("≥ ", ">=")
-    return text.translate(REPORT_TO_ASCII).translate(TREE_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+    return report_to_ascii(text.replace("≤ ", "<=").replace("≥ ", ">="))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 
-from tcptop.comparison.difference import GrowthPart, LedgerDifference, SlabGrowth
-from tcptop.report.as_text import align_columns
+from tcptop.comparison.difference import LedgerDifference, SlabGrowth
 from tcptop.text import units
+from tcptop.text.line import wrap_text
+from tcptop.text.table import make_headings, plain_table
 
 COLUMNS = 80
 MAX_OTHER_ROWS = 5
 MAX_NAME_CHARACTERS = 30
 
 TITLE = "Slab growth, and how much of it the sockets explain"
+PART_HEADINGS = make_headings("<WHAT", "COUNT", "BYTES")
+REST_HEADINGS = make_headings("<", "")
 
 
 def growth_lines(difference: LedgerDifference) -> Iterator[str]:
@@ -21,26 +23,27 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
     growth = difference.growth
     yield TITLE
     if growth is None:
-        yield from wrap_note(f"  {units.UNKNOWN}   {difference.no_growth_because}", "      ")
+        yield from wrap_text(f"  {units.UNKNOWN}   {difference.no_growth_because}", COLUMNS, "      ")
         return
     if not growth.bytes and not difference.caches.changed:
         yield "  slab memory did not change"
         return
     grew = f"grew by {units.size(growth.bytes)}" if growth.bytes >= 0 else f"shrank by {units.size(-growth.bytes)}"
     least = "at least " if growth.missing else ""
-    shares = growth.shares
-    explained = f"; sockets explain {least}{_percents(*shares)} of it" if shares is not None else ""
-    yield from wrap_note(f"  slab memory {grew}{explained}", "  ")
-    yield from align_columns(list(_parts(growth)), [True])
+    explained = ""
+    if growth.shares is not None:
+        explained = f"; sockets explain {least}{units.span(growth.shares, lambda share: f'{share * 100:.0f}')} % of it"
+    yield from wrap_text(f"  slab memory {grew}{explained}", COLUMNS, "  ")
+    yield from plain_table(PART_HEADINGS, list(_parts(growth)))
     if growth.missing:
-        yield from wrap_note(f"  of unknown size or number: {', '.join(growth.missing)}", "    ")
+        yield from wrap_text(f"  of unknown size or number: {', '.join(growth.missing)}", COLUMNS, "    ")
     rest = list(_rest(growth))
     if not rest:
         yield "  what else it is, is not known: that takes a whole /proc/slabinfo of both"
     else:
         yield "  not explained by sockets:"
-        yield from align_columns(rest, [True])
-        yield from wrap_note(LEGEND, "    ")
+        yield from plain_table(REST_HEADINGS, rest)
+        yield from wrap_text(LEGEND, COLUMNS, "    ")
 
 
 LEGEND = (
@@ -50,21 +53,20 @@ LEGEND = (
 
 
 def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
-    yield ["WHAT", "COUNT", "BYTES"]
     for part in growth.sockets:
         yield [
             f"{part.name}{f' ({part.note})' if part.note else ''}",
-            _counts(part),
-            _sizes(part.low_bytes, part.high_bytes),
+            units.span(part.count, units.signed_count),
+            units.span(part.bytes, units.signed_size),
         ]
-    yield ["all of the sockets", "", _sizes(growth.low_bytes, growth.high_bytes)]
+    yield ["all of the sockets", "", units.span(growth.socket_bytes, units.signed_size)]
 
 
 def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
     if growth.idle_bytes is not None:
         yield ["idle", units.signed_size(growth.idle_bytes)]
     if growth.others_bytes is not None:
-        yield ["others", _sizes(*growth.others_bytes)]
+        yield ["others", units.span(growth.others_bytes, units.signed_size)]
     rows = growth.other_rows or ()
     for row in rows[:MAX_OTHER_ROWS]:
         yield [row.name[:MAX_NAME_CHARACTERS], units.signed_size(row.bytes)]
@@ -74,23 +76,3 @@ def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
         yield [more, units.signed_size(sum(row.bytes for row in rest))]
     if growth.no_row_bytes:
         yield ["in no cache's row", units.signed_size(growth.no_row_bytes)]
-
-
-def _counts(part: GrowthPart) -> str:
-    low, high = units.signed_count(part.low_count), units.signed_count(part.high_count)
-    return low if low == high else f"{low} to {high}"
-
-
-def _sizes(low: float, high: float) -> str:
-    one, two = units.signed_size(low), units.signed_size(high)
-    return one if one == two else f"{one} to {two}"
-
-
-def _percents(low: float, high: float) -> str:
-    one, two = (f"{share * 100:.0f}" for share in (low, high))
-    return f"{one} %" if one == two else f"{one} to {two} %"
-
-
-def wrap_note(text: str, indent: str = "") -> Iterator[str]:
-    """A note wrapped to COLUMNS."""
-    yield from textwrap.wrap(text, COLUMNS, subsequent_indent=indent, break_on_hyphens=False)

@@ -6,19 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from tcptop.sampling.sampler import AnySource, Sampler
+from tcptop.hosts.run_sync import run_sync
+from tcptop.sampling.reader_thread import ReaderThread
+from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
 """Wait for slow sources before a sample is delivered without them."""
 
+MIN_PATIENCE_S = 0.01
+"""The same for sources that are due only after others have used up that time."""
+
 
 class LiveSampler:
-    """Runs a Sampler: reads due sources concurrently, and delivers the sample without the late ones."""
+    """Runs a Sampler: reads all due sources in a thread, and delivers the sample without the late ones."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
-        self._pending: dict[str, tuple[AnySource, asyncio.Task[None], float]] = {}
+        self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
+        self._pending: dict[str, tuple[AnySource, float]] = {}
+        """The sources whose reads have not returned, by name, and when these were submitted."""
         self._poked = asyncio.Event()
         self._paused = False
         self._now = False
@@ -43,6 +50,11 @@ class LiveSampler:
         self._now = True
         self._poked.set()
 
+    @property
+    def sample_requested(self) -> bool:
+        """Whether the sample requested by `sample_now` has not begun yet."""
+        return self._now
+
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yields a Snapshot every interval, without end."""
         loop = asyncio.get_running_loop()
@@ -59,26 +71,26 @@ class LiveSampler:
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + PATIENCE_S
+        self._store_results()
         # Two rounds: the values of the first sources decide whether others may be read.
         for _ in range(2):
-            for source in self._sampler.due():
-                if source.name not in self._pending:
-                    task = asyncio.create_task(self._sampler.read(source), name=f"read {source.name}")
-                    self._pending[source.name] = (source, task, loop.time())
-            tasks = [task for _, task, _ in self._pending.values()]
-            if tasks:
-                await asyncio.wait(tasks, timeout=max(0.01, deadline_s - loop.time()))
-            self._settle(loop.time())
+            due = [source for source in self._sampler.due() if source.name not in self._pending]
+            self._pending.update((source.name, (source, loop.time())) for source in due)
+            self._reader.submit(due)
+            end_s = max(deadline_s, loop.time() + MIN_PATIENCE_S)
+            while any(source.name in self._pending for source in due) and loop.time() < end_s:
+                await self._reader.wait(end_s - loop.time())
+                self._store_results()
+            for source, submitted_s in self._pending.values():
+                self._sampler.mark_late(source, loop.time() - submitted_s)
 
-    def _settle(self, now_s: float) -> None:
-        for name, (source, task, started_s) in list(self._pending.items()):
-            if task.done():
-                del self._pending[name]
-                error = task.exception()
-                if error is not None:
-                    self._sampler.mark_failed(source, error)
+    def _store_results(self) -> None:
+        for source, result in self._reader.take_results():
+            del self._pending[source.name]
+            if isinstance(result, BaseException):
+                self._sampler.mark_failed(source, result)
             else:
-                self._sampler.mark_late(source, now_s - started_s)
+                self._sampler.store(result)
 
     async def _wait_until(self, at_s: float, now_s: float) -> None:
         timeout = None if self._paused and not self._now else max(0.0, at_s - now_s)

@@ -1,7 +1,5 @@
 """Sampler: reads each source at its own pace and assembles their latest readings into a Snapshot."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -33,8 +31,7 @@ from tcptop.text.printable import printable
 BESIDE_S = 0.05
 """Two readings no further apart than this count as taken together."""
 
-NO_ANSWERS: tuple[HostAnswer, ...] = ()
-
+Answers = tuple[HostAnswer, ...]
 AnySource = Source[Any]
 AnyReading = Reading[Any]
 
@@ -73,9 +70,22 @@ class SourceRead(NamedTuple):
 
     source: str
     reading: AnyReading
-    answers: tuple[HostAnswer, ...]
-    sockstat_answers: tuple[HostAnswer, ...]
+    answers: Answers
+    sockstat_answers: Answers
     """The answers behind `reading.sockstat`; empty if that is None."""
+
+
+class Fetched(NamedTuple):
+    """One read of a source that is not stored yet."""
+
+    source: AnySource
+    started_s: float
+    reading: AnyReading
+    answers: Answers | None
+    """None if they were not asked for."""
+    sockstat_answers: Answers | None
+    sockstat_us: int
+    """CPU time of an additional read of sockstat."""
 
 
 class Sampler:
@@ -106,7 +116,7 @@ class Sampler:
         self._unwanted: set[str] = set()
         self._lab_measurement = lab_measurement
         self._on_read = on_read
-        self._sockstat_answers: tuple[HostAnswer, ...] = ()
+        self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
         """Passes every read to `on_read` from now on; None ends that. Makes all sources due: none is missed."""
@@ -139,45 +149,58 @@ class Sampler:
 
     async def read(self, source: AnySource) -> None:
         """Reads one source and stores its reading."""
+        self.store(await self.fetch(source))
+
+    async def fetch(self, source: AnySource) -> Fetched:
+        """Reads one source. Changes nothing that `store` changes, so that it may run in another thread."""
         started_s = self._monotonic()
         host = self.host if self._on_read is None else RecordingHost(self.host)
         reading: AnyReading = await source.read(host)
-        ended_s = self._monotonic()
-        took_us = reading.read_us or 0
+        reading = reading._replace(taken_at_s=self._monotonic())
+        answers = tuple(host.answers) if isinstance(host, RecordingHost) else None
+        if source.name == "sockstat":
+            self._sockstat = (reading, answers)
+        if not source.pairs_with_sockstat or reading.value is None:
+            return Fetched(source, started_s, reading, answers, None, 0)
+        beside, beside_answers, took_us = await self._sockstat_beside()
+        return Fetched(source, started_s, reading._replace(sockstat=beside), answers, beside_answers, took_us)
+
+    def store(self, fetched: Fetched) -> None:
+        """Stores a reading and charges its cost."""
+        source, reading = fetched.source, fetched.reading
+        took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
-        self._paces.read(source.name, started_s, ended_s, took_us, wanted_s)
-        answers = tuple(host.answers) if isinstance(host, RecordingHost) else ()
-        beside, beside_answers = None, NO_ANSWERS
-        if source.pairs_with_sockstat and reading.value is not None:
-            beside, beside_answers = await self._sockstat_beside()
-        whole = reading._replace(
-            taken_at_s=ended_s,
+        self._paces.read(source.name, fetched.started_s, ended_s, took_us, wanted_s)
+        self._paces.charge(fetched.sockstat_us)
+        reading = reading._replace(
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,
             before=self._before(source),
-            sockstat=beside,
         )
-        self._readings[source.name] = whole
-        if source.name == "sockstat":
-            self._sockstat_answers = answers
-        if self._on_read is not None and isinstance(host, RecordingHost):
-            self._on_read(SourceRead(source.name, whole, answers, beside_answers))
+        self._readings[source.name] = reading
+        if self._on_read is None:
+            return
+        if fetched.answers is None:
+            self._paces.make_due(source.name)  # its read began before anyone asked for the answers
+        else:
+            self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
-    async def _sockstat_beside(self) -> tuple[Sockstat | None, tuple[HostAnswer, ...]]:
-        """The sockstat value to divide by, with its answers: the latest one, or a new one if that is too old."""
+    async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
+        """The sockstat value to divide by: the latest one, or a new one if that is too old.
+
+        With its answers, and the CPU time of a new read in us.
+        """
         source = self._sources.get("sockstat")
         if source is None:
-            return None, NO_ANSWERS
-        reading, answers = self._readings.get("sockstat", NOT_READ), self._sockstat_answers
+            return None, None, 0
+        reading, answers = self._sockstat
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
-        if old or (self._on_read is not None and not answers):
-            # Not stored as a reading: a rate over so short a time would be noise.
-            host = RecordingHost(self.host)
-            reading = await source.read(host)
-            answers = tuple(host.answers)
-            self._paces.charge(reading.read_us or 0)
-        value: Sockstat | None = reading.value
-        return value, answers
+        if not old and (self._on_read is None or answers):
+            return reading.value, answers, 0
+        # Not stored as a reading: a rate over so short a time would be noise.
+        host = RecordingHost(self.host)
+        reading = await source.read(host)
+        return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
         """Marks a source as late: its read has not returned. Its previous value stays."""

@@ -1,37 +1,30 @@
-"""Base app: layout, shared key bindings, handing a Ledger to the panes.
-
-`live_app.py` shows a host, `replay_app.py` a recording.
-"""
+"""The app: layout, keys, and handing the ledgers of its feed to the panes."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from textual.app import App, ComposeResult, SystemCommand
-from textual.binding import Binding
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.screen import Screen
 
 from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
+from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
 from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
-from tcptop.snapshot import LabMeasurement
 from tcptop.terminal.driver import CellDriver
-from tcptop.terminal.hangup import end_on_hangup, end_on_signals
-from tcptop.text.cache_columns import SORT_KEYS
+from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
-from tcptop.widgets.cursor_grid import CursorGrid
 from tcptop.widgets.figure_pane import FigurePane
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.headroom_line import HeadroomLine
@@ -41,20 +34,9 @@ from tcptop.widgets.sockets_pane import SocketsPane
 from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
 
-REPLAY_CLASS = "-replay"
-"""CSS class of an app that shows a sample of a recording."""
-
-
-class Stopped(Message):
-    """Posted when sampling or reading a recording raised an error."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
 
 class TcptopApp(App[int]):
-    """The app without a source of samples; subclasses implement `begin`."""
+    """Shows the samples of a feed. The feed adds keys to those of the app, and calls `show` with each sample."""
 
     CSS = """
     Screen { layout: vertical; background: $background; overflow: hidden; }
@@ -90,32 +72,39 @@ class TcptopApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (10, "-low"), (18, "-short"), (32, "-tall")]  # noqa: RUF012
     TITLE = "tcptop"
     COMMAND_PALETTE_BINDING = "colon"
-    BINDINGS = SHARED_BINDINGS
+    BINDINGS = [*SHARED_BINDINGS]  # noqa: RUF012
 
-    def __init__(
-        self,
-        every_s: float = 1.0,
-        sort: str | None = None,
-        lab_measurement: LabMeasurement | None = None,
-        settings: Settings = NO_SETTINGS,
-        mistakes: Sequence[str] = (),
-    ) -> None:
-        """Takes the options, the settings, and the mistakes found in the settings file."""
+    def __init__(self, feed: Feed, settings: Settings = NO_SETTINGS, mistakes: Sequence[str] = ()) -> None:
+        """Takes the feed, the settings, and the mistakes found in the settings file."""
         super().__init__(driver_class=CellDriver)
+        self.feed = feed
+        feed.app = self
+        for binding in feed.bindings:
+            if binding not in SHARED_BINDINGS:
+                self.bind(binding.key, binding.action, description=binding.description)
         self._settings, self._mistakes = settings, tuple(mistakes)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
-        self._lab_measurement = lab_measurement
         self.animation_level = "none"
         self._ledger: Ledger | None = None
-        self._choices = Choices(interval_s=every_s)
-        if sort is not None:
-            self._choices = replace(self._choices, sort=SORT_KEYS[sort])
-        self._choices = replace(
-            self._choices,
-            extras=settings.extras is not False,
-            columns=settings.columns,
+        self.view = View(
+            Choices(
+                interval_s=settings.interval or 1.0,
+                sort=SORT_KEYS[settings.sort or DEFAULT_SORT_KEY],
+                extras=settings.extras is not False,
+                columns=settings.columns,
+            )
         )
         self._node_chosen = False
+
+    @property
+    def choices(self) -> Choices:
+        """The user's choices."""
+        return self.view.choices
+
+    @property
+    def _node_numbers(self) -> list[int]:
+        """The numbers of the nodes."""
+        return [node.node for node in self._ledger.nodes] if self._ledger else []
 
     def compose(self) -> ComposeResult:
         """The panes from top to bottom."""
@@ -131,141 +120,140 @@ class TcptopApp(App[int]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Sets the theme, reports mistakes in the settings, installs signal handlers, starts sampling."""
+        """Sets the theme, reports mistakes in the settings, starts the feed."""
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[self._settings.theme or "dark"].name
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
-        if not self.is_headless and sys.__stdin__ is not None:
-            loop = asyncio.get_running_loop()
+        self.feed.begin()
 
-            def leave() -> None:
-                loop.call_soon_threadsafe(self.exit, 0)
+    def on_unmount(self) -> None:
+        """Ends the feed."""
+        self.feed.end()
 
-            end_on_signals(leave)
-            end_on_hangup(sys.__stdin__.fileno(), leave)
-        self.begin()
+    def on_sampled(self, message: Sampled) -> None:
+        """Passes a sample to the feed, which draws it."""
+        self.feed.receive(message.snapshot)
 
-    def begin(self) -> None:
-        """Starts to deliver samples; runs on the event loop."""
-        raise NotImplementedError
-
-    def on_stopped(self, message: Stopped) -> None:
-        """Raises the error: Textual restores the terminal and prints it."""
-        raise message.error
-
-    def show(self, ledger: Ledger, choices: Choices) -> None:
-        """Draws a ledger with the user's choices; the first ledger also selects a node."""
+    def show(self, ledger: Ledger, view: View) -> None:
+        """Draws a ledger; the first one also selects a node."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
-            self.call_after_refresh(self._driver.show)
-        self._ledger, self._choices = ledger, choices
+            self.call_after_refresh(self._driver.start_drawing)
+        self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # The first node with memory; on a machine with one node, that one.
+            # That of the settings; without it, the first node with memory.
             self._node_chosen = True
-            with_zones = [node.node for node in ledger.nodes if node.zones]
-            first = with_zones[0] if with_zones else ledger.nodes[0].node
-            wanted = self._settings.node
-            known = [node.node for node in ledger.nodes]
-            self._choices = replace(self._choices, node=wanted if wanted in known else first)
+            node = self._settings.node
+            if node not in self._node_numbers:
+                node = next((each for each in ledger.nodes if each.zones), ledger.nodes[0]).node
+            self.view = replace(view, choices=replace(self.choices, node=node))
         self._draw()
 
-    def _choose(self, choices: Choices) -> None:
-        self._choices = choices
+    def show_progress(self, view: View) -> None:
+        """Draws the position and the timeline of a recording; the sample is unchanged."""
+        self.view = view
+        # While the app ends there may be no screen, or one without panes.
+        for screen in self.screen_stack[:1] if self._ledger is not None else ():
+            for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
+                pane.show(self._ledger, view)
+
+    def is_visible(self, pane: type[Pane]) -> bool:
+        """Whether the pane has lines on the screen; False while the app ends and has no screen any more."""
+        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.query(pane))
+
+    def choose(self, choices: Choices) -> None:
+        """Draws the ledger with other choices."""
+        self.view = replace(self.view, choices=choices)
         self._draw()
+
+    def ask(self, question: str, answered: Callable[[str], None]) -> None:
+        """Asks a question in the last line; an empty answer, or ESC, is none."""
+        from tcptop.widgets.prompt import Prompt
+
+        self.push_screen(Prompt(question), lambda answer: answered(answer) if answer else None)
 
     def _draw(self) -> None:
         if self._ledger is None:
             return
-        mark = self._choices.mark
-        if mark is not None:
-            self._choices = replace(self._choices, since=growth_since_mark(mark, self._ledger))
+        if self.view.mark is not None:
+            self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger))
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
-                pane.show(self._ledger, self._choices)
+                pane.show(self._ledger, self.view)
+
+    def action_feed(self, name: str, *arguments: object) -> None:
+        """Passes a key of the feed to it."""
+        self.feed.act(name, *arguments)
 
     def action_leave(self) -> None:
         """Quits with exit code 0."""
         self.exit(0)
 
-    def action_switch_accounting(self) -> None:
-        """Switches between full and TIME_WAIT accounting (key `m`)."""
-        mode = "time_wait" if self._choices.mode == "full" else "full"
-        self._choose(replace(self._choices, mode=mode))  # type: ignore[arg-type]
+    def action_switch(self, name: str, one: object, other: object) -> None:
+        """Switches a choice between two values."""
+        value = other if getattr(self.choices, name) == one else one
+        self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
-    def action_node(self, node: int) -> None:
-        """Shows a node by its number, or a message if there is no such node."""
-        numbers = [each.node for each in self._ledger.nodes] if self._ledger else []
-        if node in numbers:
-            self._choose(replace(self._choices, node=node))
+    def action_node(self, node: int | None) -> None:
+        """Shows a node by its number, all nodes for None, or a message if there is no such node."""
+        if node is None or node in self._node_numbers:
+            self.choose(replace(self.choices, node=node))
         else:
-            listed = ", ".join(map(str, numbers[:16])) + (", …" if len(numbers) > 16 else "")
+            listed = ", ".join(map(str, self._node_numbers[:16])) + (", …" if len(self._node_numbers) > 16 else "")
             self.notify(f"no node {node}; there are: {listed}", timeout=3, markup=False)
 
     def action_step_node(self, step: int) -> None:
         """Shows the previous or next node by number, with wrap-around."""
-        numbers = [node.node for node in self._ledger.nodes] if self._ledger else []
-        if not numbers:
-            return
-        if self._choices.node in numbers:
-            number = numbers[(numbers.index(self._choices.node) + step) % len(numbers)]
-        else:
-            number = numbers[0 if step > 0 else -1]
-        self._choose(replace(self._choices, node=number))
-
-    def action_all_nodes(self) -> None:
-        """Shows all nodes."""
-        self._choose(replace(self._choices, node=None))
+        nodes = self._node_numbers
+        if self.choices.node in nodes:
+            self.action_node(nodes[(nodes.index(self.choices.node) + step) % len(nodes)])
+        elif nodes:
+            self.action_node(nodes[0 if step > 0 else -1])
 
     def action_ask_node(self) -> None:
         """Asks for a node number: the digit keys reach only ten nodes."""
-        self._ask("node:", self._answer_node)
+        self.ask("node:", self._answer_node)
+
+    def _answer_node(self, answer: str) -> None:
+        if answer.isascii() and answer.isdigit():
+            self.action_node(int(answer))
+        else:
+            self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
 
     def action_sort(self, column_id: str) -> None:
         """Sorts by a column; the same column again reverses the order."""
-        reverse = self._choices.sort == column_id and not self._choices.reverse
-        self._choose(replace(self._choices, sort=column_id, reverse=reverse))
+        reverse = self.choices.sort == column_id and not self.choices.reverse
+        self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
-    def action_ask_wanted(self) -> None:
+    def action_ask_filter(self) -> None:
         """Asks for a part of a name; the table follows each typed character."""
         from tcptop.widgets.prompt import Prompt
 
-        before = self._choices.name_filter
-        self.push_screen(Prompt("only caches with:", before, self._want), lambda answer: self._want(answer or ""))
+        prompt = Prompt("only caches with:", self.choices.name_filter, self.action_filter)
+        self.push_screen(prompt, lambda answer: self.action_filter(answer or ""))
 
-    def _want(self, text: str) -> None:
-        self._choose(replace(self._choices, name_filter=text))
-
-    def action_end_wanted(self) -> None:
-        """Removes the name filter."""
-        self._want("")
-
-    def action_switch_caches(self) -> None:
-        """Switches between TCP's caches and all caches."""
-        self._choose(replace(self._choices, all_caches=not self._choices.all_caches))
+    def action_filter(self, text: str) -> None:
+        """Shows only caches with a text in a name; all if it is empty."""
+        self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_extras(self) -> None:
         """Switches change marks and graphs on or off."""
         self._notify_if_saved()
-        self._choose(replace(self._choices, extras=not self._choices.extras))
+        self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
         """Sets a mark at the current figures, or removes it."""
         self._notify_if_saved()
-        mark = self._ledger if self._choices.mark is None else None
-        self._choose(replace(self._choices, mark=mark, since=None))
+        self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
+        self._draw()
 
     def _notify_if_saved(self) -> None:
         """Shows a message on a saved tree: its one sample never changes."""
         if self._ledger is not None and not self._ledger.live:
             self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)
-
-    def action_switch_unit(self) -> None:
-        """Switches the buddy lists between blocks and bytes."""
-        unit = "bytes" if self._choices.block_unit == "blocks" else "blocks"
-        self._choose(replace(self._choices, block_unit=unit))  # type: ignore[arg-type]
 
     def action_send_all(self) -> None:
         """Redraws the whole screen, for a terminal that lost its contents."""
@@ -285,19 +273,15 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.help_screen import HelpScreen
 
-        self.push_screen(HelpScreen(bound_keys(self.BINDINGS), self._ledger, self._choices))
+        self.push_screen(HelpScreen(bound_keys(self.feed.bindings), self._ledger, self.view))
 
-    def action_explain(self) -> None:
-        """Opens the explanation at its first page."""
-        self._explain(lambda _: None)
-
-    def action_explain_page(self, name: str) -> None:
+    def action_explain(self, name: str = "states") -> None:
         """Opens the explanation at a named page."""
         self._explain(lambda ledger: find_page(ledger, name))
 
-    def on_cursor_grid_row_selected(self, message: CursorGrid.RowSelected) -> None:
+    def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
         """Opens the explanation of the cache in a row."""
-        self._explain(lambda ledger: find_page(ledger, message.key))
+        self.action_explain(message.name)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
         """Opens the explanation of a part of the figure; for idle slab, the memory page."""
@@ -308,22 +292,19 @@ class TcptopApp(App[int]):
             return
         from tcptop.widgets.explain_screen import ExplainScreen
 
-        self.ask_for_layouts()
-        self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self._choices))
-
-    def ask_for_layouts(self) -> None:
-        """Requests the struct layouts (BTF), which only the explanation needs; does nothing on a recording."""
+        self.feed.ask_for_layouts()
+        self.push_screen(ExplainScreen(found(self._ledger), self._ledger, self.view))
 
     def save_settings(self) -> None:
         """Writes the current choices to the settings file."""
-        sort = next(key for key, column_id in SORT_KEYS.items() if column_id == self._choices.sort)
+        sort = next(key for key, column_id in SORT_KEYS.items() if column_id == self.choices.sort)
         settings = replace(
             self._settings,
-            interval=self._choices.interval_s,
+            interval=self.choices.interval_s,
             sort=sort,
-            node=self._choices.node,
+            node=self.choices.node,
             theme="light" if self.theme == LIGHT_THEME.name else "dark",
-            extras=self._choices.extras,
+            extras=self.choices.extras,
         )
         try:
             write_settings(settings_path(), settings)
@@ -340,30 +321,6 @@ class TcptopApp(App[int]):
         """The commands of the palette: all key bindings, and two commands without a key."""
         yield SystemCommand("dark or light", "", self.switch_theme)
         yield SystemCommand("write these settings to the settings file", "", self.save_settings)
-        for keys, meaning in bound_keys(self.BINDINGS):
-            binding = next(each for each in self.BINDINGS if isinstance(each, Binding) and each.description == meaning)
-            yield SystemCommand(f"{meaning} ({keys})", "", lambda action=binding.action: self.run_later(action))
-
-    def run_later(self, action: str) -> None:
-        """Runs the action of a key after the palette has closed."""
-        self.call_later(self.run_action, action)
-
-    def _ask(self, question: str, answered: object) -> None:
-        from tcptop.widgets.prompt import Prompt
-
-        self.push_screen(Prompt(question), answered)  # type: ignore[call-overload]
-
-    def _answer_node(self, answer: str | None) -> None:
-        if not answer:
-            return
-        if answer.isascii() and answer.isdigit():
-            self.action_node(int(answer))
-        else:
-            self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
-
-
-def run(app: TcptopApp, settings: Settings, ascii_alone: bool = False) -> int:
-    """Runs an app until it quits and returns its exit code; `ascii_alone` restricts it to ASCII."""
-    app.set_class(ascii_alone, ASCII_CLASS)
-    app.run(mouse=bool(settings.mouse))
-    return app.return_code or 0
+        actions = {binding.description: binding.action for binding in reversed(self.feed.bindings)}
+        for keys, meaning in bound_keys(self.feed.bindings):
+            yield SystemCommand(f"{meaning} ({keys})", "", partial(self.call_later, self.run_action, actions[meaning]))

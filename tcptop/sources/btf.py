@@ -3,12 +3,10 @@
 Readable by any user. Only the structs named by the catalogue are returned.
 """
 
-from __future__ import annotations
-
 import struct
 import sys
 from array import array
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -78,7 +76,7 @@ class BtfSource(Source[Btf]):
 class _Types(NamedTuple):
     """The type section as 32-bit words, the string section, and the index of each type's first word by type ID."""
 
-    words: array[int]
+    words: Sequence[int]
     names: bytes
     starts: list[int]
 
@@ -119,7 +117,7 @@ def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayou
             yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
 
 
-def _sections(data: bytes) -> tuple[array[int], bytes]:
+def _sections(data: bytes) -> tuple[Sequence[int], bytes]:
     """The type section as 32-bit words, and the string section; raises ValueError or struct.error if damaged."""
     order = "<" if data[:2] == MAGIC.to_bytes(2, "little") else ">"
     magic, version, _, length, type_at, type_length, name_at, name_length = struct.unpack_from(order + HEADER, data)
@@ -135,7 +133,7 @@ def _sections(data: bytes) -> tuple[array[int], bytes]:
     return words, names
 
 
-def _index_types(words: array[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
+def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
     """The index of each type's first word, by type ID; and the IDs of the types whose name offset is wanted."""
     starts = [0]  # type ID 0 is void, which has no record
     named: list[int] = []

@@ -1,7 +1,5 @@
 """Base classes of the sources, and the helpers that their parsers share: damage, error lines, decimal counts."""
 
-from __future__ import annotations
-
 import errno
 import os
 from abc import ABC, abstractmethod

@@ -1,7 +1,7 @@
-"""The end of a program whose terminal has gone.
+"""Exit after a hang-up of the terminal, SIGHUP or SIGTERM.
 
-A dropped connection sends SIGHUP only to the session that owns the terminal; below `su -c`, for one, nobody is told.
-Textual would go on reading the end of a file, at the cost of a quarter of a CPU, and wait for ever to write.
+A dropped connection sends SIGHUP only to the session that owns the terminal: below `su -c`, for example, the process
+never receives it. Textual would then read end-of-file in a loop, at a quarter of a CPU, and wait for ever to write.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-GRACE_S = 2.0
+EXIT_WAIT_S = 2.0
+"""Time for the program to exit by itself before it is forced to."""
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Watches a terminal from a daemon thread, and ends the program when it hangs up.
 
-    The thread sleeps in poll(2) without an event asked for, which returns for a hang-up only.
+    The thread sleeps in poll(2) with no requested event, which returns only for a hang-up or an error.
     """
     poller = select.poll()
     poller.register(descriptor, 0)
@@ -33,18 +34,18 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
 
 
 def end_on_signals(leave: Callable[[], object]) -> None:
-    """Ends the program on SIGTERM and SIGHUP, also while its event loop waits for a terminal that takes no more."""
+    """Ends the program on SIGTERM and SIGHUP, even while its event loop waits for a blocked terminal."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: end(leave))
 
 
 def end(leave: Callable[[], object]) -> None:
-    """Asks the program to leave, and makes it if it has not left after a while."""
+    """Calls `leave`, and exits with code 1 if the program has not ended EXIT_WAIT_S later."""
 
-    def make() -> None:
-        time.sleep(GRACE_S)
+    def force_exit() -> None:
+        time.sleep(EXIT_WAIT_S)
         os._exit(1)
 
-    threading.Thread(target=make, name="tcptop end", daemon=True).start()
     with suppress(RuntimeError):  # the event loop has ended already
         leave()
+    threading.Thread(target=force_exit, name="tcptop end", daemon=True).start()

@@ -1,11 +1,9 @@
-"""ASCII replacements for the glyphs on the screen, each of the same width, so that columns stay aligned."""
+"""ASCII replacements for the glyphs that tcptop prints: of the same width for the screen, more telling in a report."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-
-from rich.cells import cell_len
 
 ASCII_GLYPHS = {
     "─": "-",
@@ -57,15 +55,17 @@ ASCII_GLYPHS = {
     "╻": ".",
     "╹": "'",
 }
+"""Each glyph of the screen, and its replacement of the same width, so that columns stay aligned."""
+LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
+"""Replacements in reports, whose columns are aligned before they are replaced."""
+
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
+REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
 
 
-def to_ascii(text: str) -> str:
-    """The text in ASCII, of the same width. A character without a replacement becomes one `?` for each cell."""
-    if text.isascii():
-        return text
-    plain = text.translate(SCREEN_TO_ASCII)
-    return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
+def report_to_ascii(text: str) -> str:
+    """A report in ASCII. A character without a replacement becomes an escape."""
+    return text.translate(REPORT_TO_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:

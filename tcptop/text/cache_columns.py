@@ -1,4 +1,4 @@
-"""Columns of the slab cache table: heading, help, value and sort key, for the grid, the help and the report."""
+"""Columns of the slab cache table: heading, help, value and sort key, for the screen, the help and the report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from tcptop.ledger import CacheLine, NodeCount
 from tcptop.rates import increase
 from tcptop.text import units
+from tcptop.text.table import Heading
 
 Scope = Literal["machine", "node"]
 
@@ -49,23 +50,25 @@ class CacheRow(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column: its heading, its text and value for a row, its sort key, and how soon it goes on a narrow screen."""
+    """One column: its heading, its text and value for a row, its sort key, and where it is shown."""
 
     id: str
-    title: str
+    heading: Heading
     help: str
     format: Callable[[CacheRow], str]
     value: Callable[[CacheRow], float | str | None]
     """The number or text that rows are sorted by; None if unknown."""
     sort_key: str | None = None
     """The key that sorts by this column, as in slabtop(1)."""
-    min_width: int = 0
-    left: bool = False
-    importance: int = 0
-    """On a narrow terminal the least important columns are left out first."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
     """Formats the change since the mark; None for a column that always shows the current value."""
+    is_name: bool = False
+    """Whether it is the cache's name, which the screen always shows, and marks if the cache is merged with others."""
+    is_rate: bool = False
+    """Whether it compares two readings, so that a saved tree has no value."""
+    is_extra: bool = False
+    """Whether only the screen shows it, and only with its extras (`x`)."""
 
     def text(self, row: CacheRow) -> str:
         """The text of the cell: the value, or its change since the mark."""
@@ -90,7 +93,7 @@ class Column(NamedTuple):
     @property
     def descending(self) -> bool:
         """The default direction: names ascend and figures descend, as in slabtop."""
-        return not self.left
+        return not self.heading.left
 
 
 def _name(row: CacheRow) -> str:
@@ -120,159 +123,130 @@ def _changed(row: CacheRow) -> str:
 COLUMNS: tuple[Column, ...] = (
     Column(
         "changed",
-        "±",
+        Heading("±", left=True, importance=35, min_width=1),
         "▴ grew, ▾ shrank since the reading before",
         _changed,
         lambda row: row.counts.objects_per_s if row.counts else None,
-        min_width=1,
-        left=True,
-        importance=35,
+        is_rate=True,
+        is_extra=True,
     ),
     Column(
         "cache",
-        "CACHE",
+        Heading("CACHE", left=True, min_width=17),
         "the slab cache, by its row in /proc/slabinfo",
         _name,
         _name,
         "n",
-        17,
-        left=True,
-        importance=99,
+        is_name=True,
     ),
     Column(
         "object",
-        "OBJECT",
+        Heading("OBJECT", left=True, importance=4, min_width=16, max_width=34, elastic=True),
         "what of TCP's lives in it; “+ 3 more”: caches of others that the kernel merged into the same row",
         _objects_of,
         _objects_of,
-        min_width=16,
-        left=True,
-        importance=4,
     ),
     Column(
         "objects",
-        "OBJS",
+        Heading("OBJS", importance=90, min_width=7),
         "objects, in use or not",
         lambda row: units.count(row.counts.objects if row.counts else None),
         lambda row: row.counts.objects if row.counts else None,
         "o",
-        7,
-        importance=90,
         change=units.signed_count,
     ),
     Column(
         "active",
-        "ACTIVE",
+        Heading("ACTIVE", importance=80, min_width=7),
         "objects in use; SLUB counts free ones on per-CPU slabs as in use",
         lambda row: units.count(row.cache.active_objects),
         lambda row: row.cache.active_objects,
         "a",
-        7,
-        importance=80,
         scopes=("machine",),
         change=units.signed_count,
     ),
     Column(
         "use",
-        "USE",
+        Heading("USE", importance=40, min_width=4),
         "active ÷ objects",
         lambda row: units.percent(row.cache.use),
         lambda row: row.cache.use,
         "u",
-        4,
-        importance=40,
         scopes=("machine",),
     ),
     Column(
         "share",
-        "OF ALL",
+        Heading("OF ALL", importance=80, min_width=6),
         "this node's share of the machine's objects",
         lambda row: units.percent(row.share_on_node),
         lambda row: row.share_on_node,
-        min_width=6,
-        importance=80,
         scopes=("node",),
     ),
     Column(
         "object_bytes",
-        "OBJ SIZE",
+        Heading("OBJ SIZE", importance=60, min_width=8),
         "the step from one object to the next, with padding",
         _object_bytes,
         lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
         "s",
-        8,
-        importance=60,
     ),
     Column(
         "slabs",
-        "SLABS",
+        Heading("SLABS", importance=50, min_width=6),
         "slabs, full or not",
         lambda row: units.count(row.counts.slabs if row.counts else None),
         lambda row: row.counts.slabs if row.counts else None,
         "l",
-        6,
-        importance=50,
         change=units.signed_count,
     ),
     Column(
         "objects_per_slab",
-        "O/S",
+        Heading("O/S", importance=20, min_width=3),
         "objects in one slab",
         lambda row: units.count(row.cache.objects_per_slab),
         lambda row: row.cache.objects_per_slab,
         "b",
-        3,
-        importance=20,
     ),
     Column(
         "pages_per_slab",
-        "P/S",
+        Heading("P/S", importance=10, min_width=3),
         "pages in one slab, of the preferred order",
         lambda row: units.count(row.cache.pages_per_slab),
         lambda row: row.cache.pages_per_slab,
         "p",
-        3,
-        importance=10,
     ),
     Column(
         "order",
-        "ORDER",
+        Heading("ORDER", importance=30, min_width=5),
         "the order of the block that a slab takes from the buddy allocator",
         lambda row: units.count(row.cache.order),
         lambda row: row.cache.order,
-        min_width=5,
-        importance=30,
     ),
     Column(
         "bytes",
-        "CACHE SIZE",
+        Heading("CACHE SIZE", importance=95, min_width=10),
         "what the slabs hold, order fallback repaired",
         lambda row: units.short_size(row.counts.bytes if row.counts else None),
         lambda row: row.counts.bytes if row.counts else None,
         "c",
-        10,
-        importance=95,
         change=units.signed_size,
     ),
     Column(
         "tcp",
-        "TCP'S",
+        Heading("TCP'S", importance=85, min_width=6),
         "what of the cache is TCP's: its own caches whole, of others its share; on a node by where objects are",
         lambda row: units.short_size(row.tcp_bytes),
         lambda row: row.tcp_bytes,
         "e",
-        6,
-        importance=85,
         change=units.signed_size,
     ),
     Column(
         "per_second",
-        "Δ/s",
+        Heading("Δ/s", importance=25, min_width=5),
         "how fast the active objects change (on a node: all objects)",
         lambda row: units.signed_rate(row.counts.objects_per_s if row.counts else None),
         lambda row: row.counts.objects_per_s if row.counts else None,
-        min_width=5,
-        importance=25,
+        is_rate=True,
     ),
 )
 
@@ -286,6 +260,18 @@ DEFAULT_SORT_KEY = "e"
 def find_column(column_id: str) -> Column:
     """The column with this id."""
     return next(each for each in COLUMNS if each.id == column_id)
+
+
+def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
+    """The columns of the table for the machine or a node: those whose id is chosen (None: all), and the name."""
+    return [
+        column
+        for column in COLUMNS
+        if scope in column.scopes
+        and (live or not column.is_rate)
+        and (extras or not column.is_extra)
+        and (chosen is None or column.is_name or column.id in chosen)
+    ]
 
 
 def select_rows(

@@ -47,7 +47,15 @@ def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) 
     ]
 
 
-def wrap_text(text: str, columns: int) -> list[str]:
-    """A text wrapped to the columns. A figure stays with its sign and unit. An empty text gives one empty line."""
-    lines = wrap(NO_BREAK_GAPS.sub(NO_BREAK_SPACE, text), columns, break_on_hyphens=False)
+def wrap_text(text: str, columns: int | None, indent: str = "") -> list[str]:
+    """A text wrapped to the columns; None for one line of any length. An empty text gives one empty line.
+
+    A figure stays with its sign and unit. Each line but the first begins with the indent.
+    """
+    if columns is None:
+        return [text]
+    if len(text) <= columns and text.isprintable():
+        return [text.rstrip()]
+    unbroken = NO_BREAK_GAPS.sub(NO_BREAK_SPACE, text)
+    lines = wrap(unbroken, columns, subsequent_indent=indent, break_on_hyphens=False)
     return [line.replace(NO_BREAK_SPACE, " ") for line in lines] or [""]

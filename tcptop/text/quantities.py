@@ -9,7 +9,7 @@ from collections.abc import Mapping
 SIZE_UNITS_BYTES: Mapping[str, int] = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 DURATION_UNITS_S: Mapping[str, int] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-QUANTITY = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]?)")
+QUANTITY = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)([A-Za-z]?)"
 MAX_DURATION_S = 100 * 366 * 86_400
 
 MIN_INTERVAL_S = 0.1
@@ -54,7 +54,7 @@ def parse_interval_s(text: str) -> float:
 
 
 def _parse_quantity(text: str, units: Mapping[str, int]) -> float | None:
-    match = QUANTITY.fullmatch(text)
+    match = re.fullmatch(QUANTITY, text)
     if match is None or match[2] not in units:
         return None
     amount = float(match[1]) * units[match[2]]

@@ -1,18 +1,52 @@
-"""Tables of the explanation pages: columns of figures, and a last column of text that wraps."""
+"""Tables for panes, pages and reports: which columns fit a width, and each row's cells aligned below the headings."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tcptop.text.line import Line, Piece, Role, wrap_text
 from tcptop.text.units import UNKNOWN
 
 GAP = "  "
+"""Two spaces: one separates the digit groups of a number."""
+INDENT = "  "
+"""Before each line of a report's table."""
+MARGIN = " "
+"""Before each line of a page's table."""
 MIN_TEXT_CHARACTERS = 24
 """The narrowest last column, in characters; with less room, a longer text goes below the figures."""
+MIN_CUT_CHARACTERS = 8
+"""The first column is not cut below this width."""
 EMPTY_CELLS = ("", UNKNOWN)
 """Cells that are left out of a note."""
+LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
+"""The end of a number, and a text that a reader could take for its next three digits."""
+
+
+class Heading(NamedTuple):
+    """The title, alignment and width of a column."""
+
+    title: str
+    left: bool = False
+    importance: int | None = None
+    """If not all columns fit, the least important are dropped first; None if the column stays."""
+    min_width: int = 0
+    max_width: int | None = None
+    """A longer cell is cut; None if no cell is."""
+    elastic: bool = False
+    """Whether the column is narrowed to its minimum width before others are dropped."""
+
+
+def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
+    """The headings of columns from their titles; a column whose title begins with `<` is aligned left.
+
+    `least` has the titles of the columns that may be dropped, the first to go first.
+    """
+    return [
+        Heading(title, left=text != title, importance=least.index(title) if title in least else None)
+        for text, title in ((text, text.removeprefix("<")) for text in titles)
+    ]
 
 
 class TableRow(NamedTuple):
@@ -24,56 +58,203 @@ class TableRow(NamedTuple):
     role: Role = "text"
 
 
-def table_lines(
-    titles: Sequence[str],
-    left_aligned: Sequence[bool],
-    rows: Sequence[TableRow],
-    columns: int,
-    movable: Sequence[int] = (),
-) -> list[Line]:
-    """The lines of a table.
+class Layout(NamedTuple):
+    """The columns of a table that fit a width."""
 
-    If the cells are too wide, the cells of the `movable` columns move into the notes, one column after the other, and
-    unknown ones are dropped. If that is not enough, each row's name goes above its figures.
+    headings: Sequence[Heading]
+    visible: Sequence[int]
+    """Indices of the columns that fit."""
+    widths: Sequence[int]
+    """The width of every column, visible or not."""
+    gap: str
+    width_of: Callable[[str], int]
+
+    @property
+    def width(self) -> int:
+        """The width of a line."""
+        return sum(self.widths[index] for index in self.visible) + len(self.gap) * (len(self.visible) - 1)
+
+    def narrow(self, column: int, by: int) -> "Layout":
+        """The layout with a column narrowed by so many characters."""
+        widths = [*self.widths]
+        widths[column] -= by
+        return self._replace(widths=widths)
+
+    def cut_first(self, columns: int) -> "Layout":
+        """The layout with its first column narrowed so that a line fits, but not below MIN_CUT_CHARACTERS."""
+        first = self.visible[0]
+        return self.narrow(first, max(0, min(self.width - columns, self.widths[first] - MIN_CUT_CHARACTERS)))
+
+    def cells(self, texts: Sequence[str]) -> list[str]:
+        """The visible ones of a row's texts, each cut or padded to the width of its column."""
+        return [
+            fit_text(texts[index], self.widths[index], self.headings[index].left, self.width_of)
+            for index in self.visible
+        ]
+
+    def text(self, texts: Sequence[str]) -> str:
+        """The line of a row."""
+        return self.gap.join(self.cells(texts))
+
+    def line(self, texts: Sequence[str], roles: Sequence[Role]) -> Line:
+        """The line of a row with a role for each of its texts."""
+        gaps = ["", *[self.gap] * len(self.visible)]
+        return tuple(
+            (gap + cell, roles[index]) for gap, cell, index in zip(gaps, self.cells(texts), self.visible, strict=False)
+        )
+
+    @property
+    def titles(self) -> list[str]:
+        """The texts of the line above the rows."""
+        return [heading.title for heading in self.headings]
+
+
+def fit_columns(
+    headings: Sequence[Heading],
+    rows: Sequence[Sequence[str]],
+    columns: int | None,
+    gap: str = GAP,
+    narrow_gap: str = "",
+    width_of: Callable[[str], int] = len,
+) -> Layout:
+    """The columns of a table that fit a width; the layout is wider if those that stay do not.
+
+    If not all fit, first the gap narrows, then an elastic column, then the least important column is dropped.
 
     Args:
-        titles: the headings; one more than a row has cells, for the text.
-        left_aligned: for each column of cells, whether it is aligned to the left.
-        rows: the rows.
-        columns: the width in characters.
-        movable: indices of the columns that may move into the notes, the first to move first.
+        headings: one for each column.
+        rows: the texts of the cells.
+        columns: the width in characters; None for any width.
+        gap: the space between two columns.
+        narrow_gap: the space between two columns if not all fit; empty for `gap`.
+        width_of: the width of a text.
 
     """
-    visible = list(range(len(left_aligned)))
-    widths = [max(map(len, cells)) for cells in zip(titles[:-1], *(row.cells for row in rows), strict=True)]
-    moved: list[int] = []
-    for index in movable:
-        if _width(widths, visible) > columns:
-            visible.remove(index)
-            moved.append(index)
-    is_stacked = _width(widths, visible) > columns
+    titles = [heading.title for heading in headings]
+    widths = [
+        max(heading.min_width, *map(width_of, texts)) for heading, *texts in zip(headings, titles, *rows, strict=True)
+    ]
+    widths = [min(width, heading.max_width or width) for width, heading in zip(widths, headings, strict=True)]
+    visible = list(range(len(headings)))
+    while True:
+        layout = Layout(headings, visible, widths, gap, width_of)
+        if columns is None or layout.width <= columns:
+            return layout
+        if narrow_gap:
+            layout = layout._replace(widths=separate_numbers(rows, widths, visible), gap=narrow_gap)
+        over = layout.width - columns
+        if over <= 0:
+            return layout
+        for index in visible:
+            if headings[index].elastic and layout.widths[index] - over >= headings[index].min_width:
+                return layout.narrow(index, over)
+        droppable = [index for index in visible if headings[index].importance is not None]
+        if not droppable or len(visible) == 1:
+            return layout
+        visible.remove(min(droppable, key=lambda index: headings[index].importance or 0))
+
+
+def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
+    """The widths, one larger where two numbers with one space between them would read as one: `2 304` and `101`."""
+    wider = [*widths]
+    for left, right in pairwise(visible):
+        if any(
+            len(row[right]) == widths[right] and LAST_DIGIT.search(row[left]) and DIGIT_GROUP.match(row[right])
+            for row in rows
+        ):
+            wider[right] += 1
+    return wider
+
+
+def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
+    """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
+    width = len(text) if text.isascii() else width_of(text)
+    if width > columns:
+        text = text[: max(0, columns - 1)]
+        while width_of(text) > columns - 1 >= 0:
+            text = text[:-1]
+        text += "…"[:columns]
+        width = width_of(text)
+    padding = " " * (columns - width)
+    return text + padding if left else padding + text
+
+
+def cut_text(text: str, characters: int) -> str:
+    """The text, cut to at most this length; a cut text ends in two dots."""
+    return text if len(text) <= characters else f"{text[: characters - 2]}.."
+
+
+def plain_table(
+    headings: Sequence[Heading], rows: Sequence[Sequence[str]], columns: int | None = None, split_at: int = 0
+) -> Iterator[str]:
+    """The lines of a table in a report: the titles, if there are any, and the rows.
+
+    If the table is too wide, columns are dropped, and then the cells of the first column are cut.
+
+    Args:
+        headings: one for each column.
+        rows: the texts of the cells.
+        columns: the width of the terminal; None for any width.
+        split_at: if the whole table is too wide, it becomes two; the index of the column after the first column of
+            the second one. 0 for one table.
+
+    """
+    layout = fit_columns(headings, rows, None)
+    if columns is not None and layout.width > columns - len(INDENT):
+        if split_at:
+            yield from plain_table(headings[:split_at], [cells[:split_at] for cells in rows], columns)
+            yield ""
+            rest = [headings[0], *headings[split_at:]]
+            yield from plain_table(rest, [[cells[0], *cells[split_at:]] for cells in rows], columns)
+            return
+        layout = fit_columns(headings, rows, columns - len(INDENT))
+        layout = layout.cut_first(columns - len(INDENT))
+        rows = [[cut_text(cells[0], layout.widths[0]), *cells[1:]] for cells in rows]
+    for cells in ([layout.titles] if any(layout.titles) else []) + [*rows]:
+        yield f"{INDENT}{layout.text(cells)}".rstrip()
+
+
+def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:
+    """The lines of a table on a page, whose last column is a text that wraps.
+
+    If the cells are too wide, the least important columns move into the notes, one after the other, and unknown cells
+    are dropped. If that is not enough, each row's name goes above its figures.
+
+    Args:
+        headings: one for each cell of a row, and one for the text.
+        rows: the rows.
+        columns: the width in characters.
+
+    """
+    *cell_headings, text_heading = headings
+    layout = fit_columns(cell_headings, [row.cells for row in rows], columns - len(MARGIN + GAP))
+    moved = sorted(
+        set(range(len(cell_headings))).difference(layout.visible), key=lambda index: headings[index].importance or 0
+    )
+    is_stacked = layout.width > columns - len(MARGIN + GAP)
     if is_stacked:
-        visible = visible[1:]
-    cells_columns = _width(widths, visible)
+        layout = layout._replace(visible=layout.visible[1:])
+    cells_columns = len(MARGIN + GAP) + layout.width
     text_columns = columns - cells_columns
     is_wide = not is_stacked and text_columns >= min(
         MIN_TEXT_CHARACTERS, max((len(row.text) for row in rows), default=0)
     )
-    beside_title = titles[-1] if is_wide else ""
-    lines: list[Line] = [((f" {titles[0]}", "head"),)] if is_stacked else []
-    lines.append(((_cells(titles, widths, left_aligned, visible) + beside_title, "head"),))
+    lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
+    lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
         # A text that does not fit beside the figures goes below them, as a note does.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
-            lines += [((f" {name}", row.role),) for name in wrap_text(row.cells[0], columns - 1)]
-        first: list[Piece] = [(_cells(row.cells, widths, left_aligned, visible), row.role)]
+            lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]
+        first: list[Piece] = [(MARGIN + layout.text(row.cells) + GAP, row.role)]
         if beside:
             first.append((beside[0], "dim"))
         lines.append(tuple(first))
         lines += [((" " * cells_columns, "text"), (text, "dim")) for text in beside[1:]]
         cells = ", ".join(
-            f"{titles[index].lower()} {row.cells[index]}" for index in moved if row.cells[index] not in EMPTY_CELLS
+            f"{headings[index].title.lower()} {row.cells[index]}"
+            for index in moved
+            if row.cells[index] not in EMPTY_CELLS
         )
         below = [cells, "" if beside else row.text, row.note]
         for text in filter(None, below):
@@ -81,18 +262,7 @@ def table_lines(
     return lines
 
 
-def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "text") -> list[Line]:
-    """A title with a text that wraps to the right of it."""
-    texts = wrap_text(text, max(20, columns - width - 2))
-    return [((f" {title if not index else '':<{width}} ", "dim"), (part, role)) for index, part in enumerate(texts)]
-
-
-def _width(widths: Sequence[int], visible: Sequence[int]) -> int:
-    return 1 + sum(widths[index] + len(GAP) for index in visible)
-
-
-def _cells(texts: Sequence[str], widths: Sequence[int], left_aligned: Sequence[bool], visible: Sequence[int]) -> str:
-    return " " + "".join(
-        (texts[index].ljust(widths[index]) if left_aligned[index] else texts[index].rjust(widths[index])) + GAP
-        for index in visible
-    )
+def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
+    """A title of that width and role, with a text that wraps to the right of it."""
+    texts = wrap_text(text, max(10, columns - width - 2))
+    return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
+
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
@@ -59,6 +62,27 @@ def size_range(low: float | None, high: float | None) -> str:
     if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
         start = start.rpartition(" ")[0]
     return f"{start} to {end}"
+
+
+def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
+    """An amount between two bounds: `≥ 3 829` if the upper one is infinite, `≤ 3 829` if the lower one is 0.
+
+    Else the lower one, after `≈` if they differ by a unit.
+    """
+    if bounds is None:
+        return UNKNOWN
+    low, high = bounds
+    if high == inf:
+        return f"≥{gap}{format_amount(low)}"
+    if round(high) <= round(low):
+        return format_amount(low)
+    return f"≈{gap}{format_amount(low)}" if low else f"≤{gap}{format_amount(high)}"
+
+
+def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> str:
+    """Both bounds, `12 to 14`, or one text if they have the same."""
+    low, high = map(format_amount, bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def short_size(amount: float | None) -> str:

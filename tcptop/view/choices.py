@@ -1,22 +1,19 @@
-"""View state set by key presses: accounting (`m`), node, sort order, name filter, mark and other choices."""
+"""Choices of the user: accounting (`m`), node, sort order, name filter, units and interval."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, NodeMemory
+from tcptop.ledger import AccountingMode, Ledger, NodeMemory
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
-from tcptop.view.player import Player
-from tcptop.view.timeline import NO_TIMELINE, Timeline
-from tcptop.view.trends import NO_TRENDS, Trends
 
 BlockUnit = Literal["blocks", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The view state; the app passes it to each pane together with the ledger."""
+    """Values that only key presses and the settings change."""
 
     node: int | None = None
     """Keys 0 to 9, `[`, `]`, `=` and `g`: the shown node; None for all nodes."""
@@ -40,18 +37,9 @@ class Choices:
     """Settings file: the ids of the columns of the cache table; None for all that fit."""
     extras: bool = True
     """Key `x`: marks on changed caches, and the trend line."""
-    mark: Ledger | None = None
-    """Key `k`: the sample whose counts are subtracted; None without a mark."""
-    since: GrowthSinceMark | None = None
-    """Growth since the mark; None without a mark."""
-    trends: Trends = NO_TRENDS
-    recording_path: str | None = None
-    """Key `w`: the file to which the live screen records; None if it does not."""
-    player: Player | None = None
-    """Playback position, if the sample comes from a recording."""
-    looking_back: bool = False
-    """Keys `t`, `T` and `j` of a live screen: the sample is an earlier one, from its own recording."""
-    timeline: Timeline = NO_TIMELINE
+
+
+DEFAULT_CHOICES = Choices()
 
 
 def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,9 +12,10 @@ from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, WARNING, Line, Piece, Role, paragraph
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph
+from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
-from tcptop.widgets.cell_width import fit_text
+from tcptop.widgets.cell_width import cell_width
 from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
@@ -25,6 +27,8 @@ MIN_DIGITS = 3
 """A count of more digits is shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
 """Minimum width of an order's column, while all columns fit."""
+FITS = ((0, COMFORTABLE_WIDTH), (0, 0), (1, 0))
+"""Columns that may be dropped and the minimum width of an order's column, from the best to the last."""
 UNMOVABLE = "Unmovable"
 """The migrate type of TCP's slabs; it has a row even if it has no free block."""
 BAR_WIDTH = 24
@@ -43,6 +47,11 @@ class BlockRow:
     is_zone: bool = False
     texts: tuple[str, ...] = ()
     """The cells by order, for a row that has no counts."""
+
+    @property
+    def free_text(self) -> str:
+        """The free bytes; empty for a row that has no counts."""
+        return "" if self.texts else units.compact_size(self.free_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +76,12 @@ BodyLine = BlockRow | WideLine
 class BuddyPane(ScrollPane):
     """The free_area of the chosen node, or of all nodes after a table of them. Enter opens the page on headroom."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain_page('headroom')", "explain", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
-        self._table: FreeAreaTable | None = None
+        self._body: list[BodyLine] = []
+        self._block_lines: list[Line] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The node, the unit, the headroom in sockets, and the age of the migrate types if they are stale."""
@@ -94,21 +104,20 @@ class BuddyPane(ScrollPane):
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """Sources that could not be read, and the titles: block sizes by order, that of a TCP slab marked."""
-        rows = [line for line in body_lines(ledger, choices) if isinstance(line, BlockRow)]
-        self._table = FreeAreaTable.fit(rows, ledger, choices.block_unit, columns) if rows else None
-        head = [self._table.head()] if self._table and not self._shows_several_nodes(ledger, choices) else []
-        return [*source_notes(ledger, columns), *head]
+        self._body = body_lines(ledger, choices)
+        rows = [line for line in self._body if isinstance(line, BlockRow)]
+        self._block_lines = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
+        titles = [] if self._shows_several_nodes(ledger, choices) else self._block_lines[:1]
+        return [*source_notes(ledger, columns), *titles]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The table of nodes if several are shown, the counts, and each zone's watermarks."""
         lines: list[Line] = []
         if self._shows_several_nodes(ledger, choices):
-            lines += [*node_lines(ledger, columns), EMPTY_LINE, *([self._table.head()] if self._table else [])]
-        for line in body_lines(ledger, choices):
-            if isinstance(line, WideLine):
-                lines += line.lines(columns)
-            elif self._table is not None:
-                lines.append(self._table.line(line))
+            lines += [*node_lines(ledger, columns), EMPTY_LINE, *self._block_lines[:1]]
+        rows = iter(self._block_lines[1:])
+        for line in self._body:
+            lines += line.lines(columns) if isinstance(line, WideLine) else [next(rows)]
         return lines
 
     def _shows_several_nodes(self, ledger: Ledger, choices: Choices) -> bool:
@@ -201,95 +210,47 @@ def _no_zone_reason(node: NodeMemory) -> str:
     return f"no memory, {cpus}; its sockets are on other nodes" if node.memory_bytes == 0 else "no zone is known"
 
 
-@dataclass(frozen=True, slots=True)
-class FreeAreaTable:
-    """The layout of the counts for the pane's width."""
+def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
+    """The titles, with that of a TCP slab's order marked, and a line for each row, with the most digits that fit.
 
-    label_width: int
-    orders: tuple[int, ...]
-    titles: tuple[str, ...]
-    widths: tuple[int, ...]
-    digits: int
-    format_blocks: Callable[[int, int, int], str]
-    """Formats a count of blocks, given its order and the maximum number of digits."""
-    slab_order: int | None
-    with_free: bool
-    """Whether the column of free bytes fits."""
-
-    @classmethod
-    def fit(cls, rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> FreeAreaTable:
-        """The layout with the most digits that fit.
-
-        If the fewest digits do not fit, it shows the orders from that of a TCP slab upwards, then lower ones that fit.
-        """
-        page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
-        orders = tuple(range(max((len(row.blocks or ()) for row in rows), default=0)))
-        titles = tuple(
-            ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes) for order in orders
-        )
-        label_width = max([MIN_LABEL_WIDTH, *(len(row.label) for row in rows)])
-
-        def format_blocks(count: int, order: int, digits: int) -> str:
-            if unit == "bytes" and page_bytes is not None:
-                return units.compact_size(count * (page_bytes << order))
-            return units.short_count(count, digits)
-
-        widths: tuple[int, ...] = ()
-        for with_free, min_width in ((True, COMFORTABLE_WIDTH), (True, 0), (False, 0)):
-            for digits in range(MAX_DIGITS, MIN_DIGITS - 1, -1):
-                widths = tuple(
-                    max(
-                        min_width,
-                        len(titles[order]),
-                        *(len(_cell_text(row, order, digits, format_blocks)) for row in rows),
-                    )
-                    for order in orders
-                )
-                total = label_width + sum(widths) + len(widths) + (FREE_WIDTH + 1 if with_free else 0)
-                if total <= columns:
-                    return cls(label_width, orders, titles, widths, digits, format_blocks, slab_order, with_free)
-        orders = _fitting_orders(widths, slab_order or 0, columns - label_width)
-        return cls(label_width, orders, titles, widths, MIN_DIGITS, format_blocks, slab_order, with_free=False)
-
-    def head(self) -> Line:
-        """The titles: block sizes by order."""
-        pieces: list[Piece] = [(fit_text("ZONE  TYPE", self.label_width), "head")]
-        for order in self.orders:
-            role: Role = "accent" if order == self.slab_order else "head"
-            pieces.append((f" {fit_text(self.titles[order], self.widths[order], left=False)}", role))
-        if self.with_free:
-            pieces.append((f" {'FREE':>{FREE_WIDTH}}", "head"))
-        return tuple(pieces)
-
-    def line(self, row: BlockRow) -> Line:
-        """A row of counts. Zeros are dim, so that free blocks stand out."""
-        pieces: list[Piece] = [(fit_text(row.label, self.label_width), "strong" if row.is_zone else "text")]
-        for order in self.orders:
-            cell = _cell_text(row, order, self.digits, self.format_blocks)
-            pieces.append(
-                (f" {fit_text(cell, self.widths[order], left=False)}", "dim" if cell in ("0", "") else "text")
-            )
-        if self.with_free and not row.texts:
-            pieces.append((f" {units.compact_size(row.free_bytes):>{FREE_WIDTH}}", "strong" if row.is_zone else "dim"))
-        return tuple(pieces)
-
-
-def _fitting_orders(widths: Sequence[int], slab_order: int, columns: int) -> tuple[int, ...]:
-    """The orders that fit in the columns: from `slab_order` upwards first, then the next lower ones."""
-    chosen: list[int] = []
-    for order in [*range(slab_order, len(widths)), *range(min(slab_order, len(widths)) - 1, -1, -1)]:
-        columns -= widths[order] + 1
-        if columns < 0:
+    If the fewest digits do not fit, the orders from that of a TCP slab upwards are shown, then lower ones that fit.
+    Zeros are dim, so that free blocks stand out.
+    """
+    page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
+    orders = range(max((len(row.blocks or ()) for row in rows), default=0))
+    block_page_bytes = page_bytes if unit == "bytes" else None
+    for (most_dropped, min_width), digits in product(FITS, range(MAX_DIGITS, MIN_DIGITS - 1, -1)):
+        headings = [Heading("ZONE  TYPE", left=True, min_width=MIN_LABEL_WIDTH)]
+        for order in orders:
+            title = ("▸" if order == slab_order else "") + units.page_order_size(order, page_bytes)
+            importance = order if order < (slab_order or 0) else 2 * len(orders) - order
+            headings.append(Heading(title, importance=importance, min_width=min_width))
+        headings.append(Heading("FREE", importance=-1, min_width=FREE_WIDTH))
+        texts = [
+            (row.label, *(_cell_text(row, order, digits, block_page_bytes) for order in orders), row.free_text)
+            for row in rows
+        ]
+        layout = fit_columns(headings, texts, columns, gap=" ", width_of=cell_width)
+        if len(headings) - len(layout.visible) <= most_dropped:
             break
-        chosen.append(order)
-    return tuple(sorted(chosen))
+    head: list[Role] = ["head", *("accent" if order == slab_order else "head" for order in orders), "head"]
+    lines = [layout.line(layout.titles, head)]
+    for row, cells in zip(rows, texts, strict=True):
+        roles: list[Role] = ["dim" if cell in ("0", "") else "text" for cell in cells]
+        roles[0] = "strong" if row.is_zone else "text"
+        roles[-1] = "text" if row.texts else "strong" if row.is_zone else "dim"
+        lines.append(layout.line(cells, roles))
+    return lines
 
 
-def _cell_text(row: BlockRow, order: int, digits: int, format_blocks: Callable[[int, int, int], str]) -> str:
+def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -> str:
+    """The free blocks of an order in that many digits, or their bytes if the size of a page is given."""
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:
         return units.UNKNOWN
     if order >= len(row.blocks):
         return ""
-    return ("≥" if order in row.capped else "") + format_blocks(row.blocks[order], order, digits)
+    count, bound = row.blocks[order], "≥" if order in row.capped else ""
+    text = units.short_count(count, digits) if page_bytes is None else units.compact_size(count * (page_bytes << order))
+    return bound + text

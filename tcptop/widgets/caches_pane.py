@@ -2,115 +2,201 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-from rich.cells import cell_len
+from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from tcptop.ledger import Ledger
 from tcptop.text import cache_columns as cache_columns
-from tcptop.text.cache_columns import COLUMNS, CacheRow, Column
-from tcptop.text.line import WARNING, Line, paragraph
+from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
+from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
+from tcptop.text.table import Heading, Layout, fit_columns
+from tcptop.text.units import UNKNOWN
 from tcptop.view.choices import Choices, node_title, table_node
-from tcptop.widgets.cursor_grid import CursorGrid
-from tcptop.widgets.grid import GridColumn, GridRow
+from tcptop.widgets.cell_width import cell_width
+from tcptop.widgets.scroll_pane import ScrollPane
 
-MAX_OBJECT_WIDTH = 34
 SORTED_IMPORTANCE = 98
-"""The importance of the sorted column; only the cache's name has a higher one."""
+"""The importance of the sorted column, higher than that of any other; the cache's name is never dropped."""
 
 
-class CachesPane(CursorGrid):
-    """One row for each row of slabinfo; `⊃` marks a cache merged with others."""
+@dataclass(slots=True)
+class _DrawnRow:
+    """A row, the texts of its cells, and its line, which is empty until the columns are laid out."""
+
+    row: CacheRow
+    texts: list[str]
+    line: Line = EMPTY_LINE
+
+
+class CachesPane(ScrollPane):
+    """One row for each row of slabinfo; `⊃` marks a cache merged with others.
+
+    The arrow keys move a cursor, which stays visible, and on its row when the order changes.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
+
+    class RowSelected(Message):
+        """Sent when Enter is pressed on a row."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
+        super().__init__(id=id, classes=classes)
+        self._keys: list[tuple[str, int]] = []
+        """The name of each row, and the number of rows of the same name above it."""
+        self._cursor_key: tuple[str, int] | None = None
+        self._layout: Layout | None = None
+        self._drawn: dict[tuple[str, int], _DrawnRow] = {}
+        """The rows with `_columns`, by key; most of them do not change from one sample to the next."""
+        self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The node, the name filter, the mark, slabinfo's age if stale, and the sorted column if not visible."""
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
-        if choices.mark is not None:
+        if self._view.mark is not None:
             title += " ─ since the mark"
         stale = ledger.sources["slabinfo"].staleness(choices.interval_s)
         if stale and ledger.caches and ledger.sources["slabinfo"].state != "refused":
             title += f" ─ slabinfo {stale}"
         if choices.sort not in {column.id for column in visible_columns(ledger, choices)}:
-            title += f" ─ by {cache_columns.find_column(choices.sort).title}"
+            title += f" ─ by {cache_columns.find_column(choices.sort).heading.title}"
         return title
 
-    def grid_columns(self, ledger: Ledger, choices: Choices) -> list[GridColumn]:
-        """The visible columns, the sorted one marked."""
-        return [
-            GridColumn(
-                title=column.title,
-                min_width=column.min_width,
-                left=column.left,
-                importance=column.importance if column.id != choices.sort else SORTED_IMPORTANCE,
-                sorted="" if column.id != choices.sort else ("▾" if column.descending != choices.reverse else "▴"),
-                elastic=column.id == "object",
-            )
-            for column in visible_columns(ledger, choices)
-        ]
-
-    def grid_rows(self, ledger: Ledger, choices: Choices) -> list[GridRow]:
-        """The caches that pass the filter, in the chosen order."""
+    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+        """The notes and the titles; lays out the rows."""
         rows = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
             only_catalogue=not choices.all_caches,
             name_part=choices.name_filter,
-            at_mark=choices.mark.caches if choices.mark is not None else None,
+            at_mark=self._view.mark.caches if self._view.mark is not None else None,
         )
         rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
-        columns = visible_columns(ledger, choices)
-        return [
-            GridRow(tuple(_cell_text(column, row) for column in columns), _is_idle(row), row.cache.name) for row in rows
-        ]
+        names: Counter[str] = Counter()
+        self._keys = []
+        for row in rows:
+            self._keys.append((row.cache.name, names[row.cache.name]))
+            names[row.cache.name] += 1
+        self._kept_line = self._cursor_index if rows and self._cursor_key is not None else None
+        if not rows:
+            return []
+        self._draw_rows(rows, visible_columns(ledger, choices))
+        texts_of_rows = (drawn.texts for drawn in self._drawn.values())
+        shown = list(zip(self._columns, zip(*texts_of_rows, strict=True), strict=True))
+        # A column without any known figure is left out.
+        shown = [(column, texts) for column, texts in shown if any(text != UNKNOWN for text in texts)]
+        headings = [_heading(column, choices) for column, _ in shown]
+        cells = list(zip(*(texts for _, texts in shown), strict=True))
+        layout = fit_columns(headings, cells, columns, narrow_gap=" ", width_of=cell_width).cut_first(columns)
+        layout = _steady(layout, self._layout, columns)
+        is_new = layout != self._layout
+        for drawn, texts in zip(self._drawn.values(), cells, strict=True):
+            if is_new or not drawn.line:
+                drawn.line = ((layout.text(texts), "dim" if _is_idle(drawn.row) else "text"),)
+        self._layout = layout
+        return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)]
 
-    def empty_lines(self, ledger: Ledger, columns: int) -> Sequence[Line]:
-        """Why there is no cache."""
-        reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
-        if self._choices.name_filter:
-            which, elsewhere = (
-                ("no cache", "") if self._choices.all_caches else ("none of TCP's caches", "r looks in all, ")
-            )
-            reason = f"{which} has {self._choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
-        return paragraph(reason, columns, "text", WARNING)
-
-    def notes(self, ledger: Ledger, columns: int) -> Sequence[Line]:
-        """Why a source of the table could not be read, and how to read it."""
-        # Only root may read slabinfo and the attributes below /sys/kernel/slab; one line for both is enough.
-        refused = ledger.sources["slabinfo"].state == "refused"
-        names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
-        sources = [ledger.sources[name] for name in names]
-        reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
-        lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
-        if self._choices.all_caches and table_node(ledger, self._choices) is not None:
-            lines += paragraph(
-                "by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim"
-            )
+    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+        """The rows, with the cursor on one of them while the table has the focus; or why there is none."""
+        if not self._keys:
+            return _empty_lines(ledger, choices, columns)
+        lines = [drawn.line for drawn in self._drawn.values()]
+        if self.has_focus:
+            index = self._cursor_index
+            lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
         return lines
+
+    def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
+        """Formats the cells of the rows that changed; a row without a change keeps its texts and its line."""
+        before = self._drawn if columns == self._columns else {}
+        self._columns, self._drawn = columns, {}
+        for key, row in zip(self._keys, rows, strict=True):
+            drawn = before.get(key)
+            if drawn is None or drawn.row != row:
+                drawn = _DrawnRow(row, [_cell_text(column, row) for column in columns])
+            self._drawn[key] = drawn
+
+    @property
+    def _cursor_index(self) -> int:
+        """The index of the cursor's row; 0 if the row is gone."""
+        return self._keys.index(self._cursor_key) if self._cursor_key in self._keys else 0
+
+    def action_scroll_by(self, lines: int) -> None:
+        """Moves the cursor up or down."""
+        if self._keys:
+            self._cursor_key = self._keys[max(0, min(len(self._keys) - 1, self._cursor_index + lines))]
+        self.redraw()
+
+    def action_choose(self) -> None:
+        """Sends `RowSelected` for the cursor's row."""
+        if self._keys:
+            self.post_message(self.RowSelected(self._keys[self._cursor_index][0]))
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Shows or hides the mark on the cursor's row."""
+        super().watch_has_focus(has_focus)
+        self.redraw()
+
+
+def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+    """Why there is no cache."""
+    reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
+    if choices.name_filter:
+        which, elsewhere = ("no cache", "") if choices.all_caches else ("none of TCP's caches", "r looks in all, ")
+        reason = f"{which} has {choices.name_filter!r} in its name: {elsewhere}/ changes it, ESC ends it"
+    return paragraph(reason, columns, "text", WARNING)
+
+
+def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
+    """Why a source of the table could not be read, and how to read it."""
+    # Only root may read slabinfo and the attributes below /sys/kernel/slab; one line for both is enough.
+    refused = ledger.sources["slabinfo"].state == "refused"
+    names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
+    sources = [ledger.sources[name] for name in names]
+    reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
+    lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
+    if choices.all_caches and table_node(ledger, choices) is not None:
+        lines += paragraph("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
+    return lines
 
 
 def visible_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the machine or of a node, without those that are switched off; a saved tree has no rates."""
-    scope = "machine" if table_node(ledger, choices) is None else "node"
-    return [
-        column
-        for column in COLUMNS
-        if scope in column.scopes
-        and (ledger.live or column.id not in ("per_second", "changed"))
-        and (choices.extras or column.id != "changed")
-        and (choices.columns is None or column.id in (*choices.columns, "cache"))
-    ]
+    """The columns of the machine or of a node that the user did not switch off."""
+    scope: Scope = "machine" if table_node(ledger, choices) is None else "node"
+    return select_columns(scope, ledger.live, choices.extras, choices.columns)
+
+
+def _heading(column: Column, choices: Choices) -> Heading:
+    """The heading of a column, that of the sorted one with a mark."""
+    heading = column.heading
+    if column.id != choices.sort:
+        return heading
+    mark = "▾" if column.descending != choices.reverse else "▴"
+    return heading._replace(title=heading.title + mark, importance=heading.importance and SORTED_IMPORTANCE)
 
 
 def _cell_text(column: Column, row: CacheRow) -> str:
     text = column.text(row)
-    if column.id == "cache" and row.cache.aliases:
-        return f"{text} ⊃"
-    if column.id == "object" and cell_len(text) > MAX_OBJECT_WIDTH:
-        return f"{text[: MAX_OBJECT_WIDTH - 1]}…"
-    return text
+    return f"{text} ⊃" if column.is_name and row.cache.aliases else text
 
 
 def _is_idle(row: CacheRow) -> bool:
     return row.counts is not None and row.counts.objects == 0
+
+
+def _steady(layout: Layout, previous: Layout | None, columns: int) -> Layout:
+    """The layout with the previous widths if they still fit, so that a figure with one digit less moves no column."""
+    if previous is None or layout._replace(widths=()) != previous._replace(widths=()):
+        return layout
+    widest = layout._replace(widths=list(map(max, layout.widths, previous.widths)))
+    return widest if widest.width <= columns else layout

@@ -1,4 +1,4 @@
-"""Width of text in terminal columns, where a character may take two; texts and lines cut or padded to a width."""
+"""Width of text in terminal columns, where a character may take two; texts and lines made to fit a width."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
+from tcptop.text.ascii import SCREEN_TO_ASCII
 from tcptop.text.line import Line, Piece
 
 
@@ -13,6 +14,14 @@ def cell_width(text: str) -> int:
     """The columns that a text takes on a terminal."""
     # Most texts are ASCII, for which the length is the width.
     return len(text) if text.isascii() else cell_len(text)
+
+
+def to_ascii(text: str) -> str:
+    """The text in ASCII, of the same width. A character without a replacement becomes one `?` for each cell."""
+    if text.isascii():
+        return text
+    plain = text.translate(SCREEN_TO_ASCII)
+    return "".join(each if each.isascii() else "?" * cell_len(each) for each in plain)
 
 
 def line_width(line: Line) -> int:
@@ -33,15 +42,6 @@ def crop_line(line: Line, columns: int) -> Line:
         pieces.append((text, role))
         free_columns -= size
     return tuple(pieces)
-
-
-def fit_text(text: str, columns: int, left: bool = True) -> str:
-    """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
-    size = cell_width(text)
-    if size > columns:
-        return f"{set_cell_size(text, columns - 1)}…" if columns > 1 else set_cell_size(text, columns)
-    padding = " " * (columns - size)
-    return text + padding if left else padding + text
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from tcptop.explanation import PAGES, Page
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
@@ -65,9 +66,9 @@ class ExplainScreen(Screen[None]):
         Binding("shift+tab", "turn(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, first: Page | None, ledger: Ledger, choices: Choices) -> None:
+    def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
         super().__init__()
-        self._page, self._ledger, self._choices = first, ledger, choices
+        self._page, self._ledger, self._view = first, ledger, view
 
     def compose(self) -> ComposeResult:
         """The pane; the page of a cache or of a part of the figure comes before `PAGES`."""
@@ -78,7 +79,7 @@ class ExplainScreen(Screen[None]):
     def on_mount(self) -> None:
         """Shows the page and focuses the pane."""
         pane = self.query_one(ExplainPane)
-        pane.show(self._ledger, self._choices)
+        pane.show(self._ledger, self._view)
         pane.focus()
 
     def action_turn(self, step: int) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop.ledger import ConnectionCost, Ledger, Slice, SocketCost
+from tcptop.ledger import Amount, ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, paragraph
+from tcptop.text.table import fit_text
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
-from tcptop.widgets.cell_width import fit_text, line_width
+from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_legend
@@ -97,7 +99,7 @@ class FigurePane(Pane, can_focus=True):
     def _labels(self) -> list[str]:
         if self._ledger is None:
             return []
-        return [part.label for part in _large_figure(self._ledger.costs[self._choices.mode])[2]]
+        return [part.label for part in _large_figure(self._ledger.costs[self._view.choices.mode])[2]]
 
     def _selected_label(self) -> str | None:
         labels = self._labels()
@@ -160,29 +162,24 @@ def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tu
     accepted = cost.by_family["mix"].accepted
     missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
-        sign = "" if accepted.complete else "≥"
-        return f"{sign}{units.exact_bytes(cost.now_bytes)}", "now, average", cost.now_slices, missing
+        now = Amount(cost.now_bytes, cost.now_bytes if accepted.complete else inf)
+        return _bounded(now), "now, average", cost.now_slices, missing
     if accepted.slab_bytes is None:
-        return sum_text(accepted, in_slabs=False), "next, objects", accepted.slices, missing
+        return _bounded(accepted.object_bounds), "next, objects", accepted.slices, missing
     label = "next, computed" if accepted.computed else "next accepted"
-    return sum_text(accepted), label, accepted.slices, missing
+    return _bounded(accepted.slab_bounds()).removeprefix("≈"), label, accepted.slices, missing
 
 
-def sum_text(cost: SocketCost, in_slabs: bool = True) -> str:
-    """The bytes of a socket in slabs, or those of its objects alone; `≥` before it if parts are missing."""
-    value = cost.slab_bytes if in_slabs else cost.object_bytes
-    if value is None:
-        return units.UNKNOWN
-    return f"{'' if cost.complete else '≥'}{units.exact_bytes(value)}"
+def _bounded(bounds: Amount | None) -> str:
+    return units.bounded(bounds, units.exact_bytes, gap="")
 
 
 def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
     """The cost of the next accepted and the next outgoing socket, and of the accepted one's objects alone."""
-    outgoing_text = f"≤{units.exact_bytes(outgoing.high_slab_bytes)}" if outgoing.complete else sum_text(outgoing)
     rows = (
-        ("next accepted", f"{'≈' if accepted.complete and accepted.is_range else ''}{sum_text(accepted)}", " (server)"),
-        ("outgoing", outgoing_text, " own port"),
-        ("objects", sum_text(accepted, in_slabs=False), " structs"),
+        ("next accepted", _bounded(accepted.slab_bounds()), " (server)"),
+        ("outgoing", _bounded(outgoing.slab_bounds(own_port=True)), " own port"),
+        ("objects", _bounded(accepted.object_bounds), " structs"),
     )
     lines: list[Line] = []
     for title, text, note in rows:

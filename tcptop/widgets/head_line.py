@@ -8,6 +8,7 @@ from time import localtime, strftime
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.view.player import Player
 from tcptop.widgets.cell_width import join_ends, line_width
@@ -31,15 +32,15 @@ class HeadLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The head line."""
-        return [head_line(ledger, choices, columns)]
+        return [head_line(ledger, self._view, columns)]
 
 
-def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
+def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     """The machine on the left, state and choices on the right. Details of the machine are dropped if not all fits."""
-    host = ledger.host
-    view = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
+    host, choices = ledger.host, view.choices
+    shown = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
     clock: list[Piece] = []
-    if ledger.taken_at_unix_s is not None and choices.player is None:
+    if ledger.taken_at_unix_s is not None and view.player is None:
         clock.append((strftime(" · %H:%M:%S", localtime(ledger.taken_at_unix_s)), "text"))
     facts = [f"Linux {host.kernel}" if host.kernel else "Linux"]
     if ledger.nodes:
@@ -48,9 +49,9 @@ def head_line(ledger: Ledger, choices: Choices, columns: int) -> Line:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
     left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
-    state_texts = _state_texts(ledger, choices)
-    role: Role = "warning" if choices.paused and choices.player is None else "text"
-    right: list[Piece] = [(state_texts[0], role), (view, "text")]
+    state_texts = _state_texts(ledger, view)
+    role: Role = "warning" if choices.paused and view.player is None else "text"
+    right: list[Piece] = [(state_texts[0], role), (shown, "text")]
     while len(left) > 2 and not _fits(left, [*right, *clock], columns):
         left.pop()
     if not _fits(left, [*right, *clock], columns):
@@ -67,24 +68,24 @@ def _fits(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
     return line_width(tuple(left)) + line_width(tuple(right)) + len("   ") <= columns
 
 
-def _state_texts(ledger: Ledger, choices: Choices) -> list[str]:
+def _state_texts(ledger: Ledger, view: View) -> list[str]:
     """The state of the screen, from the longest text to the shortest."""
-    if choices.player is not None:
-        return _sample_texts(ledger, choices, choices.player)
+    if view.player is not None:
+        return _sample_texts(ledger, view, view.player)
     if not ledger.live:
         return ["saved"]
-    state_text = "paused" if choices.paused else f"live {units.seconds(choices.interval_s)}"
-    if choices.recording_path is None:
+    state_text = "paused" if view.choices.paused else f"live {units.seconds(view.choices.interval_s)}"
+    if view.recording_path is None:
         return [state_text]
-    name = choices.recording_path.rpartition("/")[2]
+    name = view.recording_path.rpartition("/")[2]
     recording = f"{state_text} · recording"
-    return [f"{recording} {choices.recording_path}", f"{recording} {name}", recording]
+    return [f"{recording} {view.recording_path}", f"{recording} {name}", recording]
 
 
-def _sample_texts(ledger: Ledger, choices: Choices, player: Player) -> list[str]:
+def _sample_texts(ledger: Ledger, view: View, player: Player) -> list[str]:
     """The shown sample of a recording, from the longest text to the shortest."""
     number, last = units.grouped(player.index + 1), units.grouped(player.last_index + 1)
-    playback = "" if choices.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
+    playback = "" if view.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
     positions = [f" · {number} of {last}{playback}", f" · {number}{playback}", playback]
     time_s = None if ledger.taken_at_unix_s is None else localtime(ledger.taken_at_unix_s)
     if time_s is None:

@@ -28,8 +28,8 @@ class HeadroomLine(Pane):
         """The headroom and the limits that fit; with a mark (`k`), the growth since the mark."""
         return [
             headroom_line(ledger, columns, choices.mode)
-            if choices.since is None
-            else since_mark_line(choices.since, columns)
+            if self._view.since is None
+            else since_mark_line(self._view.since, columns)
         ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import wrap
 
 from textual.app import ComposeResult
 from textual.events import Key
@@ -12,6 +11,8 @@ from textual.screen import ModalScreen
 from tcptop.ledger import Ledger
 from tcptop.text.cache_columns import COLUMNS
 from tcptop.text.line import Line
+from tcptop.text.table import fact_lines
+from tcptop.view import View
 from tcptop.view.choices import Choices
 from tcptop.widgets.scroll_pane import ScrollPane
 
@@ -69,22 +70,14 @@ class HelpPane(ScrollPane):
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
         """Keys, figures and columns."""
-        columns_help = [(each.title, each.help) for each in COLUMNS]
+        columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
             lines.append(((title, "head"),))
             for key, text in entries:
-                lines += entry_lines(key, text, columns)
+                lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
             lines.append(())
         return lines
-
-
-def entry_lines(key: str, text: str, columns: int) -> list[Line]:
-    """A key and its meaning, wrapped."""
-    texts = wrap(text, max(10, columns - KEY_WIDTH - 2)) or [""]
-    return [
-        ((f" {key if not index else '':<{KEY_WIDTH}} ", "accent"), (part, "text")) for index, part in enumerate(texts)
-    ]
 
 
 class HelpScreen(ModalScreen[None]):
@@ -92,9 +85,9 @@ class HelpScreen(ModalScreen[None]):
 
     CSS = "HelpScreen { align: center middle; }"
 
-    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, choices: Choices) -> None:
+    def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, view: View) -> None:
         super().__init__()
-        self._keys, self._ledger, self._choices = keys, ledger, choices
+        self._keys, self._ledger, self._view = keys, ledger, view
 
     def compose(self) -> ComposeResult:
         """The help pane."""
@@ -103,7 +96,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         """Shows the text and focuses the pane."""
         pane = self.query_one(HelpPane)
-        pane.show(self._ledger, self._choices)
+        pane.show(self._ledger, self._view)
         pane.focus()
 
     def on_key(self, event: Key) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, Piece
@@ -67,12 +68,13 @@ class KeyLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The keys that fit."""
-        if choices.looking_back:
+        if self._view.looking_back:
             return [key_line(columns, LOOKING_BACK_KEYS)]
-        return [key_line(columns, KEYS if choices.player is None else REPLAY_KEYS)]
+        return [key_line(columns, KEYS if self._view.player is None else REPLAY_KEYS)]
 
 
-def key_line(columns: int, hints: Sequence[KeyHint] = KEYS) -> Line:
+@lru_cache(32)
+def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS) -> Line:
     """The keys that fit in the columns, with their full meanings if all fit, else with one word each."""
     full = _line([(key, meaning) for key, meaning, _ in hints])
     if line_width(full) <= columns:

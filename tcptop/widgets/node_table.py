@@ -6,16 +6,24 @@ from collections.abc import Sequence
 
 from tcptop.ledger import Ledger, NodeMemory
 from tcptop.text import units
-from tcptop.text.line import Line, Piece
+from tcptop.text.line import Line, Role
+from tcptop.text.table import Heading, fit_columns
 
 BAR_WIDTH = 10
 FILLED, EMPTY = "█", "░"
-GAP = "  "
-"""Two spaces: one separates the digit groups of a number."""
-TITLES = ("NODE", "CPUS", "MEMORY", "FREE", "TCP'S", "", "SLABS FREE", "HEADROOM", "")
-DROP_ORDER = (8, 5, 1, 6, 2, 3)
-"""Indices of the columns that are dropped if not all fit, in that order: first the bars."""
-LEFT_ALIGNED = (False, False, False, False, False, True, False, False, True)
+HEADINGS = (
+    Heading("NODE"),
+    Heading("CPUS", importance=3),
+    Heading("MEMORY", importance=5),
+    Heading("FREE", importance=6),
+    Heading("TCP'S"),
+    Heading("", left=True, importance=2),
+    Heading("SLABS FREE", importance=4),
+    Heading("HEADROOM"),
+    Heading("", left=True, importance=1),
+)
+"""The columns without a title are bars, and go first."""
+ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
 
 
 def node_lines(ledger: Ledger, columns: int) -> list[Line]:
@@ -26,23 +34,8 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
     rows = [
         _row(node, tcp[index], headroom[index], tcp, headroom, page_bytes) for index, node in enumerate(ledger.nodes)
     ]
-    widths = [max(map(len, texts)) for texts in zip(TITLES, *rows, strict=True)]
-    visible = list(range(len(TITLES)))
-    for column in DROP_ORDER:
-        if sum(widths[each] + len(GAP) for each in visible) - len(GAP) > columns:
-            visible.remove(column)
-    title = GAP.join(_align(TITLES[column], widths[column], LEFT_ALIGNED[column]) for column in visible)
-    lines: list[Line] = [((title, "head"),)]
-    for row in rows:
-        pieces: list[Piece] = [
-            (
-                (GAP if position else "") + _align(row[column], widths[column], LEFT_ALIGNED[column]),
-                "text" if TITLES[column] else "slice-2",
-            )
-            for position, column in enumerate(visible)
-        ]
-        lines.append(tuple(pieces))
-    return lines
+    layout = fit_columns(HEADINGS, rows, columns)
+    return [((layout.text(layout.titles), "head"),), *(layout.line(row, ROLES) for row in rows)]
 
 
 def _row(
@@ -74,7 +67,3 @@ def node_bar(amount: float | None, all_amounts: Sequence[float | None]) -> str:
         return ""
     filled = round(BAR_WIDTH * amount / largest)
     return FILLED * filled + EMPTY * (BAR_WIDTH - filled)
-
-
-def _align(text: str, width: int, left: bool) -> str:
-    return text.ljust(width) if left else text.rjust(width)

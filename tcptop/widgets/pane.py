@@ -14,10 +14,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import to_ascii
 from tcptop.text.line import EMPTY_LINE, Line, Role
+from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import crop_line, line_width
+from tcptop.widgets.cell_width import crop_line, line_width, to_ascii
 
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
@@ -58,19 +58,20 @@ class Pane(Widget):
         self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
-        self._choices = Choices()
+        self._view = View()
 
-    def show(self, ledger: Ledger, choices: Choices) -> None:
-        """Draws a ledger according to the user's choices."""
-        self._ledger, self._choices = ledger, choices
+    def show(self, ledger: Ledger, view: View) -> None:
+        """Draws a ledger according to the view."""
+        self._ledger, self._view = ledger, view
         self.redraw()
 
     def redraw(self) -> None:
         """Draws the last ledger again, for the present size."""
-        if self._ledger is None or not self.size.width:
+        columns, rows = self.size
+        if self._ledger is None or not columns:
             return
-        self.set_titles(*self.edge_titles(self._ledger, self._choices))
-        self.set_lines(self.lines(self._ledger, self._choices, self.size.width, self.size.height))
+        self.set_titles(*self.edge_titles(self._ledger, self._view.choices))
+        self.set_lines(self.lines(self._ledger, self._view.choices, columns, rows))
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """The titles in the upper and in the lower edge of the box."""
@@ -89,23 +90,27 @@ class Pane(Widget):
         """Sets the titles, as text without markup, and refreshes the edges if a title changed."""
         if title and not self.styles.border_left[0]:
             title = f" {title} "  # Textual adds these spaces only to a box with corners
-        if (title, subtitle) != self._titles:
-            self._titles = (title, subtitle)
-            # Textual's setters would refresh the whole pane, and many titles change with each sample.
-            self._border_title, self._border_subtitle = (
-                Content(self._terminal_text(title)),
-                Content(self._terminal_text(subtitle)),
-            )
-            (columns, rows), edge = self.outer_size, self.gutter
-            self.refresh(Region(-edge.left, -edge.top, columns, 1), Region(-edge.left, rows - 1 - edge.top, columns, 1))
+        old = self._titles
+        self._titles = (title, subtitle)
+        if self._titles == old:
+            return
+        (columns, rows), edge = self.outer_size, self.gutter
+        # Textual's setters would refresh the whole pane, and many titles change with each sample.
+        if title != old[0]:
+            self._border_title = Content(self._terminal_text(title))
+            self.refresh(Region(-edge.left, -edge.top, columns, 1))
+        if subtitle != old[1]:
+            self._border_subtitle = Content(self._terminal_text(subtitle))
+            self.refresh(Region(-edge.left, rows - 1 - edge.top, columns, 1))
 
     def set_lines(self, lines: Sequence[Line]) -> None:
         """Sets the lines, and refreshes those that changed."""
-        new = tuple(lines[: max(0, self.size.height)])
+        columns, rows = self.size
+        new = tuple(lines[: max(0, rows)])
         old = self._lines
         self._lines = new
         changed = [
-            Region(0, y, self.size.width, 1)
+            Region(0, y, columns, 1)
             for y in range(max(len(new), len(old)))
             if (new[y] if y < len(new) else EMPTY_LINE) != (old[y] if y < len(old) else EMPTY_LINE)
         ]

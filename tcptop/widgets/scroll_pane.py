@@ -46,6 +46,8 @@ class ScrollPane(Pane, can_focus=True):
         self._first = 0
         self._body_length = 0
         self._body_height = 0
+        self._kept_line: int | None = None
+        """Index of the body's line that stays visible, set by `head`; None if there is none."""
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The fixed lines."""
@@ -72,6 +74,8 @@ class ScrollPane(Pane, can_focus=True):
         head, body = self.head(ledger, choices, columns), self.body(ledger, choices, columns)
         self._body_length, self._body_height = len(body), max(0, rows - len(head))
         self._first = max(0, min(self._first, self._body_length - self._body_height))
+        if self._kept_line is not None and self._body_height:
+            self._first = max(min(self._first, self._kept_line), self._kept_line - self._body_height + 1)
         self.set_titles(*self.edge_titles(ledger, choices))
         return [*head, *body[self._first : self._first + self._body_height]]
 

@@ -89,18 +89,13 @@ def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, .
 def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     """The buffer memory charged to sockets, and notes; an upper bound if it is smaller than its error."""
     limit = _tcp_mem_text(counts)
+    error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""
+    notes: tuple[str, ...] = (f"{error} {limit}".strip(), error or limit)
     if counts.buffer_bytes is None:
-        return units.UNKNOWN, ("charged to sockets",)
-    error = counts.buffer_error_bytes
-    if counts.buffers_within_error:
-        upper_bytes = counts.buffer_bytes + (error or 0)
-        return f"≤ {units.size(upper_bytes)}", (
-            f"{limit}, within the error" if limit else "within the error",
-            limit,
-            "error",
-        )
-    error_text = f"± {units.size(error)}" if error else ""
-    return units.size(counts.buffer_bytes), (f"{error_text} {limit}".strip(), error_text or limit)
+        notes = ("charged to sockets",)
+    elif counts.buffers_within_error:
+        notes = (f"{limit}, within the error" if limit else "within the error", limit, "error")
+    return units.bounded(counts.buffer_bounds, units.size), notes
 
 
 def _tcp_mem_text(counts: SocketCounts) -> str:

@@ -32,7 +32,7 @@ class TimelinePane(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs. In one line, that of the accounting mode comes first."""
-        player, timeline = choices.player, choices.timeline
+        player, timeline = self._view.player, self._view.timeline
         if player is None:
             return []
         bucket = bucket_of(player.times_s, player.index)

@@ -33,7 +33,7 @@ class TrendLine(Pane):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs, side by side."""
-        trends = choices.trends
+        trends = self._view.trends
         if not choices.extras or not trends.sockets:
             return [EMPTY_LINE]
         graphs = (
@@ -58,8 +58,7 @@ class Graph:
     def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
         """The graph of a series; `format_value` writes its lowest and its highest value."""
         known = [value for value in values if value is not None]
-        low, high = (format_value(min(known)), format_value(max(known))) if known else (units.UNKNOWN,) * 2
-        return cls(title, values, low if low == high else f"{low} to {high}")
+        return cls(title, values, units.span((min(known), max(known)), format_value) if known else units.UNKNOWN)
 
     @property
     def label_width(self) -> int:

@@ -1,4 +1,4 @@
-"""`tcptop diff`, as a shell sees it."""
+"""`tcptop diff` as a process: its output, its errors and its exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packed_trees import DATE, SOSREPORT, archive_of, sosreport_of
 from recorded import counters, tree
-from test_imports import SCREEN, imported, packages
+from test_imports import SCREEN_PACKAGES, imported_modules, packages
 
 PROJECT = Path(__file__).resolve().parents[2]
 BASE, ESTABLISHED = (str(tree("6.1-4n", phase)) for phase in ("base", "established"))
@@ -30,15 +30,15 @@ def diff(*arguments: str, folder: Path = PROJECT) -> subprocess.CompletedProcess
     )
 
 
-def output(*arguments: str, folder: Path = PROJECT) -> str:
-    """What it prints; it must be content."""
+def diff_output(*arguments: str, folder: Path = PROJECT) -> str:
+    """Standard output, after asserting exit code 0 and no error."""
     ran = diff(*arguments, folder=folder)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
 
 
-def refused(*arguments: str) -> str:
-    """The one line that it refuses with."""
+def diff_error(*arguments: str) -> str:
+    """The line on standard error, after asserting exit code 1 and no output."""
     ran = diff(*arguments)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("tcptop: ")
@@ -48,7 +48,7 @@ def refused(*arguments: str) -> str:
 
 
 def test_two_trees_as_text_and_as_json() -> None:
-    text, found = output(BASE, ESTABLISHED), json.loads(output("--json", BASE, ESTABLISHED))
+    text, found = diff_output(BASE, ESTABLISHED), json.loads(diff_output("--json", BASE, ESTABLISHED))
     assert text.startswith("tcptop diff: what changed from A to B\n")
     more = counters("6.1-4n", "established")["alloc"] - counters("6.1-4n", "base")["alloc"]
     assert found["sockets"]["allocated"]["change"] == more
@@ -56,46 +56,46 @@ def test_two_trees_as_text_and_as_json() -> None:
     assert found["slab_growth"]["sockets_low_share"] < 1 < found["slab_growth"]["sockets_high_share"]
 
 
-def test_the_exit_code_is_0_where_nothing_differs_too() -> None:
-    assert "did not change" in output(BASE, BASE)
+def test_the_exit_code_is_0_if_nothing_differs() -> None:
+    assert "did not change" in diff_output(BASE, BASE)
 
 
-def test_forms_may_be_mixed(tmp_path: Path) -> None:
+def test_a_folder_an_archive_and_a_sosreport_can_be_compared(tmp_path: Path) -> None:
     archive = archive_of(Path(BASE), tmp_path / "base.tar.bz2", "w:bz2")
     report = sosreport_of("6.1-4n", "established", tmp_path)
     packed = archive_of(report, tmp_path / "report.tar.xz", "w:xz", SOSREPORT)
-    expected = json.loads(output("--json", BASE, ESTABLISHED))
+    expected = json.loads(diff_output("--json", BASE, ESTABLISHED))
     for after in (report, packed):
-        found = json.loads(output("--json", str(archive), str(after)))
+        found = json.loads(diff_output("--json", str(archive), str(after)))
         assert found["sockets"] == expected["sockets"]
         assert found["slab_growth"]["bytes"] == expected["slab_growth"]["bytes"]
         assert found["after"]["host"] == "web17"
         assert found["after"]["taken_at"] == "2026-11-22T12:04:31.000Z", DATE
 
 
-def test_this_machine_now() -> None:
-    found = json.loads(output("--json", "live", "live"))
+def test_this_machine_with_itself() -> None:
+    found = json.loads(diff_output("--json", "live", "live"))
     assert (found["before"]["live"], found["after"]["live"]) == (True, True)
     assert found["before"]["taken_at"] <= found["after"]["taken_at"]
     assert found["unlike"] == []
 
 
-def test_a_file_called_live_has_a_path(tmp_path: Path) -> None:
+def test_a_file_named_live_is_given_as_a_path(tmp_path: Path) -> None:
     archive_of(Path(BASE), tmp_path / "live")
-    found = json.loads(output("--json", "./live", "live", folder=tmp_path))
+    found = json.loads(diff_output("--json", "./live", "live", folder=tmp_path))
     assert (found["before"]["live"], found["after"]["live"]) == (False, True)
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three samples of this machine."""
+    """A recording of this machine: 2 s, a sample every 0.5 s. Its name contains an @."""
     path = tmp_path_factory.mktemp("recording") / "web@1.tcptop"
     command = [sys.executable, "-m", "tcptop", "record", "-w", str(path), "-d", "0.5", "--for", "2s"]
     subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=PROJECT)
     return path
 
 
-def test_moments_of_a_recording(recording: Path) -> None:
+def test_samples_of_a_recording_by_time(recording: Path) -> None:
     replayed = subprocess.run(
         [sys.executable, "-m", "tcptop", "--json", "-r", str(recording)],
         check=True,
@@ -106,38 +106,38 @@ def test_moments_of_a_recording(recording: Path) -> None:
     samples = [json.loads(line) for line in replayed.splitlines()]
     assert len(samples) > 2
     first, last = samples[0], samples[-1]
-    found = json.loads(output("--json", f"{recording}@{first['taken_at']}", str(recording)))
+    found = json.loads(diff_output("--json", f"{recording}@{first['taken_at']}", str(recording)))
     assert (found["before"]["taken_at"], found["after"]["taken_at"]) == (first["taken_at"], last["taken_at"])
     for key in ("allocated", "inuse", "time_wait"):
         sides = found["sockets"][key]
         assert (sides["before"], sides["after"]) == (first["sockets"][key], last["sockets"][key])
-    early = json.loads(output("--json", f"{recording}@+0.5s", "live"))
+    early = json.loads(diff_output("--json", f"{recording}@+0.5s", "live"))
     assert early["before"]["taken_at"] == samples[1]["taken_at"]
 
 
-def test_moments_that_there_are_not(recording: Path) -> None:
-    assert "@noon" in refused(f"{recording}@noon", "live")
-    assert "it holds" in refused(f"{recording}@2001-01-01", "live")
-    assert "no times" in refused(f"{BASE}@12:04", "live")
-    assert "No such file" in refused("/nonexistent@12:04", "live")
+def test_times_without_a_sample_are_refused(recording: Path) -> None:
+    assert "@noon" in diff_error(f"{recording}@noon", "live")
+    assert "it holds" in diff_error(f"{recording}@2001-01-01", "live")
+    assert "no times" in diff_error(f"{BASE}@12:04", "live")
+    assert "No such file" in diff_error("/nonexistent@12:04", "live")
 
 
-def test_lab_results_are_compared_with_their_like(tmp_path: Path) -> None:
+def test_lab_results_are_compared_only_with_lab_results(tmp_path: Path) -> None:
     state = {"bytes": 2520.0, "parts": [{"row": "TCP", "objects": 1.0, "bytes": 2520.0}]}
-    one = {"schema": 1, "kernel": "6.1", "page_size": 4096, "family": "ipv4", "states": {"close_wait": state}}
-    more = {"bytes": 2688.0, "parts": [{"row": "TCP", "objects": 1.0, "bytes": 2688.0}]}
+    first = {"schema": 1, "kernel": "6.1", "page_size": 4096, "family": "ipv4", "states": {"close_wait": state}}
+    larger = {"bytes": 2688.0, "parts": [{"row": "TCP", "objects": 1.0, "bytes": 2688.0}]}
     paths = [tmp_path / "one.json", tmp_path / "two.json"]
-    for path, found in zip(paths, (one, {**one, "kernel": "6.12", "states": {"close_wait": more}}), strict=True):
+    for path, found in zip(paths, (first, {**first, "kernel": "6.12", "states": {"close_wait": larger}}), strict=True):
         path.write_text(json.dumps(found))
-    text = output(*map(str, paths))
+    text = diff_output(*map(str, paths))
     assert "6.1 (A) beside 6.12 (B)" in text
     assert "+168.0" in text
-    found = json.loads(output("--json", *map(str, paths)))
+    found = json.loads(diff_output("--json", *map(str, paths)))
     assert found["states"]["close_wait"]["bytes"] == [2520.0, 2688.0]
     assert found["parts"]["close_wait"][0]["change_bytes"] == 168.0
-    assert "lab result" in refused(str(paths[0]), "live")
+    assert "lab result" in diff_error(str(paths[0]), "live")
     paths[1].write_text("{}")
-    assert "not a lab result" in refused(*map(str, paths))
+    assert "not a lab result" in diff_error(*map(str, paths))
 
 
 @pytest.mark.parametrize(
@@ -152,18 +152,18 @@ def test_lab_results_are_compared_with_their_like(tmp_path: Path) -> None:
         (["", "live"], "No such file"),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(arguments: list[str], word: str) -> None:
-    assert word in refused(*arguments)
+def test_arguments_that_cannot_be_opened_are_a_one_line_error(arguments: list[str], word: str) -> None:
+    assert word in diff_error(*arguments)
 
 
-def test_help_names_what_can_be_compared() -> None:
-    text = output("--help")
+def test_help_lists_the_forms_that_can_be_compared() -> None:
+    text = diff_output("--help")
     for word in ("live", "sosreport", "FILE@TIME", "lab", "--json"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_it_needs_no_screen() -> None:
-    modules = imported(f"from tcptop.cli import main\nmain(['diff', {BASE!r}, {ESTABLISHED!r}])")
+def test_diff_imports_no_screen() -> None:
+    modules = imported_modules(f"from tcptop.cli import main\nmain(['diff', {BASE!r}, {ESTABLISHED!r}])")
     assert "tcptop.comparison.compare" in modules
-    assert not packages(modules) & set(SCREEN)
+    assert not packages(modules) & SCREEN_PACKAGES

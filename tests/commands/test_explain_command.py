@@ -21,7 +21,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS
 PROJECT = Path(__file__).resolve().parents[2]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
 GUARD_S = 60
-"""Timeout of a subprocess, so that a hang fails the test; no time is asserted."""
+"""Timeout that ends a failed test; no time is asserted."""
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -71,10 +71,10 @@ def count_samples(file: Path) -> int:
 
 
 def wait_for_samples(process: subprocess.Popen[Any], file: Path, count: int) -> None:
-    until_s = time.monotonic() + GUARD_S
+    deadline_s = time.monotonic() + GUARD_S
     while count_samples(file) < count:
         assert process.poll() is None
-        assert time.monotonic() < until_s
+        assert time.monotonic() < deadline_s
         time.sleep(0.02)
 
 
@@ -242,7 +242,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
-def test_two_recorders_of_one_file(tmp_path: Path) -> None:
+def test_a_second_recorder_of_one_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     process = start("record", "-w", file, "-d", "0.2")
     wait_for_samples(process, file, 1)
@@ -277,7 +277,7 @@ def test_other_files_are_left_unchanged(kind: str, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("file-*"))
 
 
-def test_scrub(tmp_path: Path) -> None:
+def test_scrub_removes_names_and_addresses_and_keeps_figures(tmp_path: Path) -> None:
     file, live = tmp_path / "recording", tmp_path / "live"
     root = Path(shutil.copytree(tree("6.1-4n", "established"), tmp_path / "tree", symlinks=True))
     (root / "proc/sys/kernel/hostname").write_text("very-secret-host\n")
@@ -349,7 +349,7 @@ def test_no_screen_is_imported(tmp_path: Path) -> None:
         (["import", "/nowhere", "-w", "/nowhere/x"], ["/nowhere"]),
     ],
 )
-def test_wrong_calls(arguments: Sequence[str], words: Sequence[str]) -> None:
+def test_wrong_arguments(arguments: Sequence[str], words: Sequence[str]) -> None:
     assert_refused(tcptop(*arguments), *words)
 
 

@@ -83,7 +83,7 @@ def test_connections_in_accept_queues_explain_the_growth() -> None:
     assert found.shares[0] <= 1 <= found.shares[1]
     assert sum(found.shares) / 2 == pytest.approx(1, abs=MIDDLE)
     [files] = [part for part in found.sockets if part.name == "files"]
-    assert files.low_count <= 8000 <= files.high_count
+    assert files.count.low <= 8000 <= files.count.high
 
 
 @each_step
@@ -95,8 +95,8 @@ def test_the_parts_add_up_to_the_growth(kernel: str, before: str, after: str) ->
     assert found.other_rows is not None
     assert found.no_row_bytes is not None
     rest = found.idle_bytes + sum(row.bytes for row in found.other_rows) + found.no_row_bytes
-    assert found.low_bytes + found.others_bytes[1] + rest == pytest.approx(found.bytes, abs=0.1)
-    assert found.high_bytes + found.others_bytes[0] + rest == pytest.approx(found.bytes, abs=0.1)
+    assert found.socket_bytes.low + found.others_bytes[1] + rest == pytest.approx(found.bytes, abs=0.1)
+    assert found.socket_bytes.high + found.others_bytes[0] + rest == pytest.approx(found.bytes, abs=0.1)
     grown = sum(held(kernel, row) for row in rows(kernel, after).values()) - sum(
         held(kernel, row) for row in rows(kernel, before).values()
     )
@@ -124,10 +124,10 @@ def test_counts_of_the_parts_are_those_of_sockstat(kernel: str, before: str, aft
     socks = two["alloc"] - one["alloc"]
     assert ("socks" in parts) == bool(socks)
     if socks:
-        assert parts["socks"].low_count == parts["socks"].high_count == socks
+        assert parts["socks"].count == (socks, socks)
     more_time_wait = two["tw"] - one["tw"]
     if "mini-sockets" in parts:
-        assert parts["mini-sockets"].low_count <= more_time_wait <= parts["mini-sockets"].high_count
+        assert parts["mini-sockets"].count.low <= more_time_wait <= parts["mini-sockets"].count.high
     else:
         assert more_time_wait == 0
 
@@ -137,7 +137,7 @@ def test_slabs_of_closed_sockets_are_idle_and_queued_fins_are_in_other_rows(kern
     """The slabs of closed sockets remain as idle memory; FINs are in the caches of sk_buffs."""
     found = growth(kernel, "established", "halfclosed")
     assert found.shares is None, "fewer sockets do not explain growth"
-    assert found.high_bytes < 0 < found.bytes
+    assert found.socket_bytes.high < 0 < found.bytes
     name = "TCPv6" if "ipv6" in kernel else "TCP"
     closed = 8000 * rows(kernel, "halfclosed")[name].share(PAGE_BYTES[kernel])
     assert found.idle_bytes is not None
@@ -161,7 +161,7 @@ def test_growth_caused_by_another_process_is_not_attributed_to_sockets() -> None
 def test_the_reverse_comparison_has_the_opposite_sign(kernel: str) -> None:
     there, back = growth(kernel, "base", "established"), growth(kernel, "established", "base")
     assert back.bytes == -there.bytes
-    assert (back.low_bytes, back.high_bytes) == (-there.high_bytes, -there.low_bytes)
+    assert back.socket_bytes == (-there.socket_bytes.high, -there.socket_bytes.low)
     assert back.shares == there.shares
 
 
@@ -192,7 +192,7 @@ def test_without_slabinfo_only_the_part_of_the_sockets_is_known(tmp_path: Path) 
     assert (found.idle_bytes, found.others_bytes, found.other_rows, found.no_row_bytes) == (None,) * 4
     assert {"request socks", "mini-sockets"} <= set(found.missing)
     [socks] = [part for part in found.sockets if part.name == "socks"]
-    assert socks.high_count == 16_000
+    assert socks.count.high == 16_000
 
 
 def test_an_object_of_unknown_size_is_missing(tmp_path: Path) -> None:

@@ -251,8 +251,7 @@ def test_vectors_that_may_not_exist_have_no_size_of_0() -> None:
     """The recordings have no files of memory cgroups."""
     figures = ledger("6.1-4n", "established")
     vectors = live_size(figures, CGROUP_VECTORS)
-    assert (vectors.object_bytes, vectors.slab_bytes) == (None, 0)
-    assert vectors.high_slab_bytes == 512
+    assert (vectors.object_bytes, vectors.slab) == (None, (0, 512))
     assert has_vector_row(figures, "– +≤ 512")
     assert has_vector_in_tree(figures, "none, or up to 512 B of slab")
     assert fact_text(draw(find("obj_cgroup vectors"), figures, 100), "size") == "none, or up to 512 B of slab"
@@ -492,7 +491,7 @@ def test_a_figure_with_a_range_is_about_or_at_most() -> None:
     figure = figures.costs["full"].by_family["mix"]
     for side in (figure.accepted, figure.outgoing):
         high = sum(part.high_slab_bytes or 0 for part in side.parts)
-        assert side.is_range
+        assert side.slab_bounds() == (side.slab_bytes, side.high_slab_bytes)
         assert side.high_slab_bytes == pytest.approx(high, abs=0.01)
     low = sum(part.slab_bytes or 0 for part in figure.accepted.parts)
     assert side_amount(figure.accepted) == f"≈ {round(low):,}".replace(",", " ")
@@ -508,7 +507,7 @@ def test_a_figure_without_a_range_is_exact() -> None:
         part._replace(high_slab_bytes=part.slab_bytes) for part in figure.accepted.parts if part.slab_bytes is not None
     )
     side = figure.accepted._replace(parts=sure)
-    assert not side.is_range
+    assert side.slab_bounds() == (side.slab_bytes, side.slab_bytes)
     assert side_amount(side) == f"{round(side.slab_bytes or 0):,}".replace(",", " ")
     assert side_amount(side._replace(missing=("filp",))).startswith("≥ ")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.explanation.struct_layout import Hole, holes, largest_members, tail_padding_bytes
@@ -70,7 +70,6 @@ MEMBERS = st.tuples(st.just("m"), st.integers(0, 300), st.integers(0, 300))
 
 
 @given(st.integers(0, 200), st.lists(MEMBERS, max_size=8))
-@settings(deadline=None)
 def test_members_holes_and_padding_add_up_to_the_struct(size: int, members: list[tuple[str, int, int]]) -> None:
     """Compared with a set of used bytes, also for members that overlap or lie outside the struct."""
     struct = layout(size, *members)

@@ -150,8 +150,8 @@ def test_no_line_is_longer_than_a_terminal_is_wide(columns: int) -> None:
 def test_80_columns_show_every_column() -> None:
     text = result_as_text(result("6.18.0", SOCK, BUCKETS, STRANGE), 80)
     heads = [line.split("  ") for line in text.splitlines() if line.startswith("  STATE")]
-    assert {title.strip() for head in heads for title in head if title} == set(SUMMARY)
-    assert {title for title in DETAIL[:-1] if title not in text} == set()
+    assert {title.strip() for head in heads for title in head if title} == {heading.title for heading in SUMMARY}
+    assert {heading.title for heading in DETAIL[:-1] if heading.title not in text} == set()
     lines = text.splitlines()
     at = next(at for at, line in enumerate(lines) if line.startswith("  eventpoll_epi"))
     assert lines[at + 1] == "    of tcp_bind_bucket, tcp_bind2_bucket"
@@ -162,7 +162,7 @@ def test_a_pipe_gets_the_widest_form() -> None:
     text = result_as_text(result())
     assert text == result_as_text(result(), 500)
     [head] = [line for line in text.splitlines() if line.startswith("  STATE") and "MEASURED" in line]
-    assert head.split() == " ".join(SUMMARY).split()
+    assert head.split() == " ".join(heading.title for heading in SUMMARY).split()
 
 
 def test_a_narrow_comparison_has_a_second_table_for_the_million() -> None:

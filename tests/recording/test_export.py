@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import RECORDINGS, snapshot_of, tree
 from samples import IntactRecording, assert_same_snapshot, is_one_line, phase_trees, record, recording_at
@@ -192,7 +192,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     field=st.sampled_from(["taken_at_s", "answers", "state", "before", "sockstat_answers", "every_s", "read_us"]),
     source=st.sampled_from(["slabinfo", "sockstat", "btf", "slab_links"]),

@@ -10,7 +10,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
 
@@ -256,7 +256,6 @@ def test_pack_refuses_more_than_unpack_accepts() -> None:
         BlockWriter().pack(bytes(MAX_DOCUMENT_BYTES + 1), 0)
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.integers(0, 1 << 40))
 def test_documents_are_unpacked_in_any_order(documents: list[bytes], first: int) -> None:
     writer = BlockWriter()
@@ -268,7 +267,6 @@ def test_documents_are_unpacked_in_any_order(documents: list[bytes], first: int)
         BlockReader(lambda _: records[first]).unpack(first + 1)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_a_hostile_record_with_a_correct_checksum(
     recorded_file: IntactRecording, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -318,7 +316,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.fixed_dictionaries(
         {},
@@ -365,7 +362,6 @@ def test_any_json_is_a_sample_or_damage(document: dict[str, object], files: byte
     json.loads(as_json(account(sample.sample.snapshot)))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda data: data + b"\n"))
 def test_any_bytes_are_a_document_or_raise_value_error(data: bytes) -> None:
     try:

@@ -16,14 +16,14 @@ from tcptop.text.quantities import parse_size_bytes
 def test_a_ring_by_size(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     max_bytes = 150_000
-    live = record(file, phase_trees("6.1-4n")[1:3], 700, Bounds(size_bytes=max_bytes))
+    live = record(file, phase_trees("6.1-4n")[1:3], 350, Bounds(size_bytes=max_bytes))
     assert file.stat().st_size <= max_bytes
     with recording_at(file) as recording:
         remaining = len(recording)
-        assert BLOCK_SAMPLES <= remaining < 700
+        assert BLOCK_SAMPLES <= remaining < 350
         for index in (0, 1, remaining // 2, remaining - 1):
             assert recording.damage(index) is None
-            assert_same_snapshot(recording.snapshot(index), live[700 - remaining + index])
+            assert_same_snapshot(recording.snapshot(index), live[350 - remaining + index])
 
 
 def test_a_ring_by_age(tmp_path: Path) -> None:
@@ -43,13 +43,13 @@ def test_a_ring_smaller_than_one_sample(tmp_path: Path) -> None:
 
 def test_a_larger_file_becomes_a_ring(tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    record(file, phase_trees("6.1-4n")[1:3], 600)
+    record(file, phase_trees("6.1-4n")[1:3], 300)
     before = file.stat().st_size
-    live = record(file, phase_trees("6.1-4n")[1:3], 200, Bounds(size_bytes=120_000))
+    live = record(file, phase_trees("6.1-4n")[1:3], 150, Bounds(size_bytes=120_000))
     assert file.stat().st_size == before > 120_000
     with recording_at(file) as recording:
         assert_same_snapshot(recording.snapshot(len(recording) - 1), live[-1])
-        assert len(recording) < 600
+        assert len(recording) < 300
 
 
 @pytest.mark.parametrize(("text", "bytes_"), [("200M", 200 << 20), ("1G", 1 << 30), ("1.5k", 1536), ("2MiB", 2 << 20)])

@@ -17,7 +17,7 @@ from tcptop.sampling.sampler import kernel_sources
 @each_kernel
 def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
     file = tmp_path / "recording"
-    live = record(file, phase_trees(kernel), 2 * BLOCK_SAMPLES + 5)
+    live = record(file, phase_trees(kernel), BLOCK_SAMPLES + 5)
     with recording_at(file) as recording:
         assert len(recording) == len(live)
         order = list(range(len(live)))

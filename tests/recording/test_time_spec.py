@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from samples import phase_trees, record, recording_at
 
@@ -74,7 +74,6 @@ def test_invalid_times(text: str) -> None:
         parse_time(text, FIRST, LAST)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), st.floats(-1e11, 1e11))
 def test_any_text_parses_or_raises_value_error(text: str, first: float) -> None:
     with suppress(ValueError):

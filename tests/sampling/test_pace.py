@@ -1,4 +1,4 @@
-"""How often a source is read: never so often that looking costs the machine more than was promised."""
+"""Pacing: the reads of a source, and of all sources together, stay within 0.5 % of one CPU."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import pytest
 
 from tcptop.sampling.pace import Paces
 
-SHARE = 0.005
-"""What the design promises: 0.5 % of one CPU, for each source and for all together."""
+CPU_SHARE = 0.005
+"""The budget: 0.5 % of one CPU, for each source and for all together."""
 
-REST = 200
+REST_FACTOR = 200
+"""A source rests at least this many times as long as its read took."""
 
 
-def ticks(paces: Paces, costs_us: Mapping[str, int], interval_s: float, count: int) -> list[tuple[float, str]]:
-    """Every read that so many ticks make, with its time, as a sampler makes them: all that is due, one by one."""
+def simulate_reads(paces: Paces, costs_us: Mapping[str, int], interval_s: float, ticks: int) -> list[tuple[float, str]]:
+    """The start time and the source of each read in a number of ticks; a tick reads all due sources in turn."""
     reads: list[tuple[float, str]] = []
-    for tick in range(count):
+    for tick in range(ticks):
         now_s = clock_s = 1000 + tick * interval_s
         for name in paces.due(list(costs_us), now_s, interval_s):
             ended_s = clock_s + costs_us[name] / 1e6
@@ -28,16 +29,12 @@ def ticks(paces: Paces, costs_us: Mapping[str, int], interval_s: float, count: i
     return reads
 
 
-def spent_us(reads: list[tuple[float, str]], costs_us: Mapping[str, int]) -> int:
-    return sum(costs_us[name] for _, name in reads)
-
-
 def test_a_cheap_source_follows_the_interval() -> None:
-    reads = ticks(Paces(), {"sockstat": 20}, 1.0, 100)
+    reads = simulate_reads(Paces(), {"sockstat": 20}, 1.0, 100)
     assert len(reads) == 100
 
 
-def test_ticks_that_wander_lose_no_read() -> None:
+def test_uneven_ticks_skip_no_read() -> None:
     paces = Paces()
     for tick in range(100):
         now_s = tick + (0.05 if tick % 2 else 0.0)
@@ -45,7 +42,7 @@ def test_ticks_that_wander_lose_no_read() -> None:
         paces.read("sockstat", now_s, now_s, 20, 1.0)
 
 
-def test_a_source_is_not_read_before_its_own_pace() -> None:
+def test_a_source_is_not_read_before_its_period_has_passed() -> None:
     paces = Paces()
     paces.read("zoneinfo", 10.0, 10.0, 100, 5.0)
     assert paces.due(["zoneinfo"], 14.0, 1.0) == []
@@ -54,17 +51,17 @@ def test_a_source_is_not_read_before_its_own_pace() -> None:
 
 @pytest.mark.parametrize("cost_us", [1, 400, 4_999, 5_001, 12_000, 80_000, 1_000_000, 30_000_000])
 @pytest.mark.parametrize("interval_s", [0.1, 1.0, 5.0])
-def test_a_source_rests_200_times_its_read(cost_us: int, interval_s: float) -> None:
+def test_a_source_rests_200_times_as_long_as_its_read(cost_us: int, interval_s: float) -> None:
     paces = Paces()
-    count = int(max(50, 3 * REST * cost_us / 1e6 / interval_s))
-    reads = ticks(paces, {"slabinfo": cost_us}, interval_s, min(count, 200_000))
+    count = int(max(50, 3 * REST_FACTOR * cost_us / 1e6 / interval_s))
+    reads = simulate_reads(paces, {"slabinfo": cost_us}, interval_s, min(count, 200_000))
     assert len(reads) > 1
     for (before_s, _), (after_s, _) in itertools.pairwise(reads):
         ended_s = before_s + cost_us / 1e6
-        assert after_s - ended_s >= REST * cost_us / 1e6 - 1e-9
+        assert after_s - ended_s >= REST_FACTOR * cost_us / 1e6 - 1e-9
 
 
-def test_the_pace_that_is_kept_is_told() -> None:
+def test_the_effective_period_follows_from_the_cost() -> None:
     paces = Paces()
     assert paces.period_s("slabinfo", 1.0) == 1.0
     paces.read("slabinfo", 0.0, 0.02, 20_000, 1.0)
@@ -82,35 +79,35 @@ def test_the_pace_that_is_kept_is_told() -> None:
         {"slabinfo": 1_000_000, "zoneinfo": 1_000_000},
         {"slabinfo": 4_000_000, "pagetypeinfo": 900, "zoneinfo": 15_000, "sockstat": 40, "buddyinfo": 700},
     ],
-    ids=["cheap", "eight of half a millisecond", "many", "three dear", "two very dear", "all sorts"],
+    ids=["cheap", "eight of half a millisecond", "many", "three expensive", "two very expensive", "mixed"],
 )
 @pytest.mark.parametrize("interval_s", [0.1, 1.0, 10.0])
-def test_all_sources_together_keep_to_their_share(costs_us: dict[str, int], interval_s: float) -> None:
-    """At any moment: what was spent is at most 0.5 % of the time that passed, and a start that is bounded.
+def test_all_sources_together_stay_within_the_budget(costs_us: dict[str, int], interval_s: float) -> None:
+    """At any time, the CPU time used is at most 0.5 % of the elapsed time, plus a bounded amount for the start.
 
-    Of the start nobody knows what a read costs, so everything is read once; beyond that 30 ms may be lent.
+    At the start the cost of a read is unknown, so every source is read once; 30 ms more may be borrowed.
     """
     paces = Paces()
     count = int(4 * 3600 / interval_s) if interval_s >= 1 else 18_000
-    reads = ticks(paces, costs_us, interval_s, count)
+    reads = simulate_reads(paces, costs_us, interval_s, count)
     start_us = sum(costs_us.values()) + max(costs_us.values()) + 30_000
-    spent = 0
+    spent_us = 0
     for at_s, name in reads:
-        spent += costs_us[name]
-        assert spent <= start_us + SHARE * (at_s - 1000) * 1e6, f"after {at_s - 1000:.1f} s"
+        spent_us += costs_us[name]
+        assert spent_us <= start_us + CPU_SHARE * (at_s - 1000) * 1e6, f"after {at_s - 1000:.1f} s"
     assert {name for _, name in reads} == set(costs_us)
 
 
 def test_no_source_starves() -> None:
     costs_us = {"sockstat": 40, "slab_counts": 450, "buddyinfo": 450, "zoneinfo": 2_000, "slabinfo": 9_000}
-    reads = ticks(Paces(), costs_us, 1.0, 600)
+    reads = simulate_reads(Paces(), costs_us, 1.0, 600)
     for name in costs_us:
-        times = [at_s for at_s, each in reads if each == name]
+        times = [at_s for at_s, source in reads if source == name]
         assert len(times) > 10, name
-        assert max(later - sooner for sooner, later in itertools.pairwise(times)) < 30, name
+        assert max(later_s - earlier_s for earlier_s, later_s in itertools.pairwise(times)) < 30, name
 
 
-def test_cheap_before_dear() -> None:
+def test_cheap_sources_come_first() -> None:
     paces = Paces()
     for name, cost_us in (("slabinfo", 4_000), ("sockstat", 20), ("zoneinfo", 900), ("meminfo", 30)):
         paces.read(name, 0.0, 0.0, cost_us, 1.0)
@@ -122,12 +119,12 @@ def test_cheap_before_dear() -> None:
     ]
 
 
-def test_a_dear_source_does_not_hold_up_cheap_ones() -> None:
-    reads = ticks(Paces(), {"slabinfo": 60_000, "sockstat": 20}, 1.0, 120)
+def test_an_expensive_source_does_not_delay_cheap_ones() -> None:
+    reads = simulate_reads(Paces(), {"slabinfo": 60_000, "sockstat": 20}, 1.0, 120)
     assert sum(name == "sockstat" for _, name in reads) >= 115
 
 
-def test_a_read_that_became_cheap_is_made_more_often_again() -> None:
+def test_a_source_that_became_cheap_is_read_more_often_again() -> None:
     paces = Paces()
     paces.read("slabinfo", 0.0, 0.1, 100_000, 1.0)
     assert paces.due(["slabinfo"], 19.0, 1.0) == []
@@ -136,7 +133,7 @@ def test_a_read_that_became_cheap_is_made_more_often_again() -> None:
     assert paces.due(["slabinfo"], 31.0, 1.0) == ["slabinfo"]
 
 
-def test_forgetting_makes_a_source_due_at_once() -> None:
+def test_make_due_makes_a_resting_source_due_at_once() -> None:
     paces = Paces()
     paces.read("slabinfo", 0.0, 0.005, 5_000, 60.0)
     assert paces.due(["slabinfo"], 0.5, 1.0) == []

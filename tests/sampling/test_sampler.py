@@ -1,4 +1,4 @@
-"""What a sampler reads and when, what it keeps, and the rates that two readings make."""
+"""Sampler: what it reads and when, the readings it stores, and the rates between two readings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Reading, Slabinfo, SlabRow, Sockstat
 
 HEAD = "slabinfo - version: 2.1\n# name <active_objs> …\n"
@@ -34,14 +34,14 @@ LIVE = Identity(live=True, page_size_bytes=4096, place=None, net_namespace=None,
 
 @dataclass
 class TimedHost:
-    """A host in memory on which every read takes as long as the test says, on the test's own clock."""
+    """An in-memory host with its own clock, which each read advances by the cost that the test sets."""
 
     files: dict[str, bytes | OSError] = field(default_factory=dict)
     costs_us: dict[str, int] = field(default_factory=dict)
     clock_s: float = 1000.0
     identity: Identity = LIVE
     reads: list[tuple[float, str, int]] = field(default_factory=list)
-    """When, what, and what it took."""
+    """The start time in s, the path and the cost in us of each read."""
 
     def monotonic(self) -> float:
         return self.clock_s
@@ -59,8 +59,8 @@ class TimedHost:
     def close(self) -> None:
         pass
 
-    def times(self, path: str) -> list[float]:
-        return [at_s for at_s, each, _ in self.reads if each == path]
+    def read_times_s(self, path: str) -> list[float]:
+        return [at_s for at_s, read_path, _ in self.reads if read_path == path]
 
     def _spend(self, path: str) -> int:
         took_us = self.costs_us.get(path, 5)
@@ -77,7 +77,7 @@ class TimedHost:
 
 
 def machine(**costs_us: int) -> TimedHost:
-    """A machine with the usual files; costs by file name."""
+    """A host with the usual files; `costs_us` maps file names to read costs."""
     host = TimedHost(
         files={
             "proc/slabinfo": slabinfo(100),
@@ -104,54 +104,46 @@ def sampler_on(host: TimedHost, interval_s: float = 1.0) -> Sampler:
     return Sampler(host, kernel_sources(), interval_s, monotonic=host.monotonic, unix_time=lambda: 0.0)
 
 
-def look(sampler: Sampler) -> None:
-    """One look, as the live sampler makes it."""
-    for _ in range(2):
-        for source in sampler.due():
-            run_sync(sampler.read(source))
-
-
-def tick(host: TimedHost, sampler: Sampler, seconds: float, then: Callable[[], None] = lambda: None) -> None:
-    """Looks at every interval for so long."""
+def run_sampler(host: TimedHost, sampler: Sampler, seconds: float) -> None:
+    """Reads the due sources once an interval."""
     start_s = host.clock_s
     for number in range(int(seconds / sampler.interval_s)):
         host.clock_s = max(host.clock_s, start_s + number * sampler.interval_s)
-        look(sampler)
-        then()
+        read_due(sampler)
 
 
-# When
+# Schedule
 
 
-def test_a_first_look_reads_everything() -> None:
+def test_the_first_sample_reads_every_source() -> None:
     host = machine()
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     snapshot = sampler.snapshot()
     for path in host.files:
-        assert host.times(path), path
+        assert host.read_times_s(path), path
     for name in ("slabinfo", "sockstat", "buddyinfo", "zoneinfo", "pagetypeinfo", "meminfo", "sysctls"):
         assert getattr(snapshot, name).state == "ok", name
 
 
 def test_each_source_keeps_its_own_pace() -> None:
     host = machine()
-    tick(host, sampler_on(host), 60)
-    assert len(host.times("proc/buddyinfo")) == 60
-    assert len(host.times("proc/meminfo")) == 60
-    assert len(host.times("proc/zoneinfo")) == 12
-    assert len(host.times("proc/pagetypeinfo")) == 12
-    assert len(host.times("proc/sys/kernel/osrelease")) == 1
+    run_sampler(host, sampler_on(host), 60)
+    assert len(host.read_times_s("proc/buddyinfo")) == 60
+    assert len(host.read_times_s("proc/meminfo")) == 60
+    assert len(host.read_times_s("proc/zoneinfo")) == 12
+    assert len(host.read_times_s("proc/pagetypeinfo")) == 12
+    assert len(host.read_times_s("proc/sys/kernel/osrelease")) == 1
 
 
-def test_a_dear_source_rests() -> None:
+def test_an_expensive_source_rests() -> None:
     host = machine(slabinfo=40_000)
-    tick(host, sampler_on(host), 300)
-    times = host.times("proc/slabinfo")
-    assert 30 <= len(times) <= 38  # every 8 s and a little
+    run_sampler(host, sampler_on(host), 300)
+    times = host.read_times_s("proc/slabinfo")
+    assert 30 <= len(times) <= 38  # about one in 8 s
     for before_s, after_s in itertools.pairwise(times):
         assert after_s - (before_s + 0.04) >= 200 * 0.04
-    assert len(host.times("proc/buddyinfo")) >= 290, "cheap ones go on"
+    assert len(host.read_times_s("proc/buddyinfo")) >= 290, "cheap sources continue"
 
 
 @pytest.mark.parametrize(
@@ -162,167 +154,168 @@ def test_a_dear_source_rests() -> None:
         {"slabinfo": 60_000, "zoneinfo": 50_000, "pagetypeinfo": 80_000},
         {"slabinfo": 300, "buddyinfo": 400, "meminfo": 450, "sockstat": 300},
     ],
-    ids=["cheap", "usual", "dear", "many small ones"],
+    ids=["cheap", "usual", "expensive", "many small ones"],
 )
 @pytest.mark.parametrize("interval_s", [0.1, 1.0])
-def test_all_reads_together_take_half_a_percent(costs_us: dict[str, int], interval_s: float) -> None:
-    """Whatever is asked of the host counts, also sockstat beside the caches; each file is read once at the start."""
+def test_all_reads_together_take_at_most_half_a_percent_of_a_cpu(costs_us: dict[str, int], interval_s: float) -> None:
+    """Every read of the host counts, also sockstat beside the caches; at the start each file is read once."""
     host = machine(**costs_us)
     sampler = sampler_on(host, interval_s)
-    look(sampler)
+    read_due(sampler)
     start_us = sum(took_us for _, _, took_us in host.reads)
     start_s = host.clock_s
-    tick(host, sampler, 600 if interval_s < 1 else 3600)
-    spent = 0
-    lent_us = 30_000 + max(host.costs_us.values(), default=0)
+    run_sampler(host, sampler, 120 if interval_s < 1 else 900)
+    spent_us = 0
+    borrowed_us = 30_000 + max(host.costs_us.values(), default=0)
     for at_s, path, took_us in host.reads:
         if at_s >= start_s:
-            spent += took_us
-            assert spent <= start_us + lent_us + 0.005 * (at_s - start_s) * 1e6, f"{path} after {at_s - start_s:.1f} s"
+            spent_us += took_us
+            budget_us = start_us + borrowed_us + 0.005 * (at_s - start_s) * 1e6
+            assert spent_us <= budget_us, f"{path} after {at_s - start_s:.1f} s"
 
 
-def test_cheap_ones_come_first() -> None:
+def test_cheap_sources_are_read_first() -> None:
     host = machine(slabinfo=900, buddyinfo=20, zoneinfo=400, pagetypeinfo=600)
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     host.clock_s += 5.1
     before = len(host.reads)
-    look(sampler)
+    read_due(sampler)
     order = [path for _, path, _ in host.reads[before:] if path in host.files]
-    dear = [path for path in order if path in ("proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo", "proc/slabinfo")]
-    assert dear == ["proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo", "proc/slabinfo"]
+    priced = [path for path in order if path in host.costs_us]
+    assert priced == ["proc/buddyinfo", "proc/zoneinfo", "proc/pagetypeinfo", "proc/slabinfo"]
 
 
-def test_space_reads_everything_rests_or_not() -> None:
+def test_make_all_due_reads_resting_sources_too() -> None:
     host = machine(slabinfo=300_000, zoneinfo=100_000, pagetypeinfo=200_000)
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     host.clock_s += 1
     before = len(host.reads)
     sampler.make_all_due()
-    look(sampler)
+    read_due(sampler)
     again = {path for _, path, _ in host.reads[before:]}
     assert set(host.files) <= again
 
 
-def test_space_again_and_again_reads_each_time() -> None:
+def test_make_all_due_reads_again_each_time() -> None:
     host = machine(slabinfo=30_000)
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     for times in range(2, 6):
         sampler.make_all_due()
-        look(sampler)
-        assert len(host.times("proc/slabinfo")) == times
+        read_due(sampler)
+        assert len(host.read_times_s("proc/slabinfo")) == times
 
 
-def test_after_space_sources_rest_as_before() -> None:
+def test_sources_rest_again_after_make_all_due() -> None:
     host = machine(slabinfo=30_000)
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     host.clock_s += 1
     sampler.make_all_due()
-    look(sampler)
-    [_, read_s] = host.times("proc/slabinfo")
-    tick(host, sampler, 20)
-    assert host.times("proc/slabinfo")[2] >= read_s + 0.03 + 200 * 0.03
+    read_due(sampler)
+    [_, read_s] = host.read_times_s("proc/slabinfo")
+    run_sampler(host, sampler, 20)
+    assert host.read_times_s("proc/slabinfo")[2] >= read_s + 0.03 + 200 * 0.03
 
 
-def test_what_is_refused_is_not_asked_for_at_every_interval() -> None:
+def test_a_refused_source_is_retried_less_often() -> None:
     host = machine()
     host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
     sampler = sampler_on(host)
-    tick(host, sampler, 60)
-    assert len(host.times("proc/slabinfo")) == 2
+    run_sampler(host, sampler, 60)
+    assert len(host.read_times_s("proc/slabinfo")) == 2
     assert sampler.snapshot().slabinfo.state == "refused"
     host.files["proc/slabinfo"] = slabinfo(100)
-    tick(host, sampler, 60)
+    run_sampler(host, sampler, 60)
     assert sampler.snapshot().slabinfo.state == "ok"
 
 
-def test_what_nobody_looks_at_is_not_read() -> None:
+def test_an_unwanted_source_is_not_read() -> None:
     host = machine()
     sampler = sampler_on(host)
     sampler.want("pagetypeinfo", wanted=False)
-    tick(host, sampler, 20)
-    assert host.times("proc/pagetypeinfo") == []
+    run_sampler(host, sampler, 20)
+    assert host.read_times_s("proc/pagetypeinfo") == []
     sampler.want("pagetypeinfo", wanted=True)
-    tick(host, sampler, 20)
-    assert host.times("proc/pagetypeinfo")
+    run_sampler(host, sampler, 20)
+    assert host.read_times_s("proc/pagetypeinfo")
 
 
 @pytest.mark.parametrize("release", [b"4.19.0-27-amd64\n", b"3.10.0-1160.el7.x86_64\n", b"5.3.18\n", b""])
-def test_pagetypeinfo_waits_to_be_asked_for_where_its_walk_has_no_end(release: bytes) -> None:
+def test_pagetypeinfo_is_off_until_asked_for_on_kernels_where_its_walk_is_unbounded(release: bytes) -> None:
     host = machine()
     host.files["proc/sys/kernel/osrelease"] = release
     sampler = sampler_on(host)
-    tick(host, sampler, 20)
-    assert host.times("proc/pagetypeinfo") == []
+    run_sampler(host, sampler, 20)
+    assert host.read_times_s("proc/pagetypeinfo") == []
     reading = sampler.snapshot().pagetypeinfo
     assert reading.state == "off"
     assert reading.reason is not None
     assert "/proc/pagetypeinfo" in reading.reason
     sampler.ask_for("pagetypeinfo")
-    look(sampler)
+    read_due(sampler)
     assert sampler.snapshot().pagetypeinfo.state == "ok"
 
 
-def test_a_saved_old_tree_is_read_all_the_same() -> None:
+def test_pagetypeinfo_of_a_saved_tree_is_read_on_any_kernel() -> None:
     host = machine()
     host.identity = host.identity._replace(live=False)
     host.files["proc/sys/kernel/osrelease"] = b"4.19.0\n"
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     assert sampler.snapshot().pagetypeinfo.state == "ok"
 
 
 BTF = "sys/kernel/btf/vmlinux"
 
 
-def test_btf_is_left_alone_while_nothing_needs_it() -> None:
+def test_btf_is_off_while_no_figure_needs_it() -> None:
     host = machine()
     sampler = sampler_on(host)
-    tick(host, sampler, 20)
-    assert host.times(BTF) == []
+    run_sampler(host, sampler, 20)
+    assert host.read_times_s(BTF) == []
     reading = sampler.snapshot().btf
     assert reading.state == "off"
     assert reading.reason is not None
 
 
-def test_btf_is_read_once_where_slabinfo_cannot_be() -> None:
+def test_btf_is_read_once_if_slabinfo_is_refused() -> None:
     host = machine()
     host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
-    tick(host, sampler_on(host), 600)
-    assert len(host.times(BTF)) == 1
+    run_sampler(host, sampler_on(host), 600)
+    assert len(host.read_times_s(BTF)) == 1
 
 
 @pytest.mark.parametrize(("modules", "times"), [(b"capability,apparmor,bpf", 1), (b"capability,landlock,bpf", 0)])
-def test_btf_is_read_for_what_security_modules_hang_on_a_socket(modules: bytes, times: int) -> None:
+def test_btf_is_read_if_a_security_module_allocates_a_blob_for_each_socket(modules: bytes, times: int) -> None:
     host = machine()
     host.files["sys/kernel/security/lsm"] = modules
-    tick(host, sampler_on(host), 60)
-    assert len(host.times(BTF)) == times
+    run_sampler(host, sampler_on(host), 60)
+    assert len(host.read_times_s(BTF)) == times
 
 
-def test_btf_is_read_when_somebody_asks_for_it() -> None:
+def test_btf_is_read_when_asked_for() -> None:
     host = machine()
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     sampler.ask_for("btf")
     assert sampler.snapshot().btf.state == "waiting"
-    look(sampler)
-    assert len(host.times(BTF)) == 1
+    read_due(sampler)
+    assert len(host.read_times_s(BTF)) == 1
     assert sampler.snapshot().btf.state == "missing"
 
 
-# What is kept
+# Stored readings
 
 
-def test_a_reading_keeps_the_one_before_and_no_more() -> None:
+def test_a_reading_keeps_only_the_one_before() -> None:
     host = machine()
     sampler = sampler_on(host)
     for active in (10, 20, 30, 40):
         host.files["proc/slabinfo"] = slabinfo(active)
-        look(sampler)
+        read_due(sampler)
         host.clock_s += 1
     reading = sampler.snapshot().slabinfo
     assert reading.value is not None
@@ -339,42 +332,42 @@ def test_a_reading_keeps_the_one_before_and_no_more() -> None:
 def test_a_failure_between_two_readings_makes_no_rate() -> None:
     host = machine()
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     host.clock_s += 1
     host.files["proc/slabinfo"] = PermissionError(errno.EACCES, "Permission denied")
-    look(sampler)
+    read_due(sampler)
     assert sampler.snapshot().slabinfo.value is None
     host.clock_s += 60
     host.files["proc/slabinfo"] = slabinfo(50)
-    look(sampler)
+    read_due(sampler)
     reading = sampler.snapshot().slabinfo
     assert reading.state == "ok"
     assert rate(reading, lambda value: value.rows[0].active_objects) is None
 
 
-def test_a_saved_tree_has_no_reading_before_and_no_pace() -> None:
+def test_a_saved_tree_has_no_reading_before_and_no_period() -> None:
     host = machine()
     host.identity = host.identity._replace(live=False)
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     host.clock_s += 100
-    look(sampler)
+    read_due(sampler)
     snapshot = sampler.snapshot()
     assert snapshot.slabinfo.before is None
     assert snapshot.slabinfo.every_s is None
     assert snapshot.taken_at_unix_s is None
 
 
-def test_the_sockstat_beside_the_caches_is_their_own() -> None:
+def test_slabinfo_keeps_the_sockstat_that_was_read_beside_it() -> None:
     host = machine()
     sampler = sampler_on(host)
-    look(sampler)
+    read_due(sampler)
     reading = sampler.snapshot().slabinfo
     assert reading.sockstat is not None
     assert reading.sockstat.allocated == 100
     host.clock_s += 1
     host.files["proc/net/sockstat"] = sockstat(500)
-    source = next(each for each in sampler.due() if each.name == "sockstat")
+    source = next(source for source in sampler.due() if source.name == "sockstat")
     run_sync(sampler.read(source))
     snapshot = sampler.snapshot()
     assert snapshot.sockstat.value is not None
@@ -383,11 +376,11 @@ def test_the_sockstat_beside_the_caches_is_their_own() -> None:
     assert snapshot.slabinfo.sockstat.allocated == 100
 
 
-def test_a_late_source_keeps_what_it_said() -> None:
+def test_a_late_source_keeps_its_value() -> None:
     host = machine()
     sampler = sampler_on(host)
-    look(sampler)
-    source = next(each for each in kernel_sources() if each.name == "slabinfo")
+    read_due(sampler)
+    source = next(source for source in kernel_sources() if source.name == "slabinfo")
     before = sampler.snapshot().slabinfo
     sampler.mark_late(source, 3.0)
     reading = sampler.snapshot().slabinfo
@@ -400,23 +393,23 @@ def test_a_late_source_keeps_what_it_said() -> None:
 
 def test_a_source_that_never_answered_is_late_without_a_value() -> None:
     sampler = sampler_on(machine())
-    source = next(each for each in kernel_sources() if each.name == "slabinfo")
+    source = next(source for source in kernel_sources() if source.name == "slabinfo")
     sampler.mark_late(source, 3.0)
     assert sampler.snapshot().slabinfo.state == "late"
     assert sampler.snapshot().slabinfo.value is None
 
 
-def test_before_any_look_everything_waits() -> None:
+def test_before_the_first_read_every_source_is_waiting() -> None:
     snapshot = sampler_on(machine()).snapshot()
     for name in ("slabinfo", "sockstat", "zoneinfo"):
         assert getattr(snapshot, name).state == "waiting"
         assert getattr(snapshot, name).value is None
 
 
-def test_the_pace_that_is_kept_is_told() -> None:
+def test_reading_shows_the_effective_period() -> None:
     host = machine(slabinfo=40_000)
     sampler = sampler_on(host, 2.0)
-    look(sampler)
+    read_due(sampler)
     snapshot = sampler.snapshot()
     assert snapshot.slabinfo.every_s == pytest.approx(8.0)
     assert snapshot.slabinfo.read_us == 40_000
@@ -435,20 +428,20 @@ def counts(allocated: int | None) -> Sockstat:
     return Sockstat(1, 0, 0, allocated, 0)
 
 
-def of_allocated(value: Sockstat) -> int | None:
+def allocated_of(value: Sockstat) -> int | None:
     return value.allocated
 
 
 def test_a_rate_is_between_the_last_two_readings() -> None:
-    assert rate(reading(counts(340), 12.0, reading(counts(100), 10.0)), of_allocated) == 120.0
+    assert rate(reading(counts(340), 12.0, reading(counts(100), 10.0)), allocated_of) == 120.0
 
 
-def test_a_figure_that_fell_has_a_rate_too() -> None:
-    assert rate(reading(counts(0), 12.0, reading(counts(100), 10.0)), of_allocated) == -50.0
+def test_a_falling_figure_has_a_negative_rate() -> None:
+    assert rate(reading(counts(0), 12.0, reading(counts(100), 10.0)), allocated_of) == -50.0
 
 
 @pytest.mark.parametrize(
-    "of",
+    "latest",
     [
         reading(counts(5), 10.0),
         reading(counts(5), 10.0, reading(counts(1), 10.0)),
@@ -472,12 +465,12 @@ def test_a_figure_that_fell_has_a_rate_too() -> None:
         "time unknown before",
     ],
 )
-def test_no_rate(of: Reading[Any]) -> None:
-    assert rate(of, of_allocated) is None
+def test_no_rate(latest: Reading[Any]) -> None:
+    assert rate(latest, allocated_of) is None
 
 
-def test_a_still_figure_has_a_rate_of_0() -> None:
-    assert rate(reading(counts(5), 11.0, reading(counts(5), 10.0)), of_allocated) == 0.0
+def test_an_unchanged_figure_has_a_rate_of_0() -> None:
+    assert rate(reading(counts(5), 11.0, reading(counts(5), 10.0)), allocated_of) == 0.0
 
 
 def test_elapsed_and_per_second() -> None:
@@ -490,7 +483,7 @@ def test_elapsed_and_per_second() -> None:
     assert per_second(1.0, 0.5, 2.0) == 2.0
 
 
-def test_a_rate_stands_until_the_next_reading_of_its_own_source() -> None:
+def test_a_rate_stays_until_the_next_reading_of_its_source() -> None:
     host = machine()
     sampler = sampler_on(host)
 
@@ -498,10 +491,10 @@ def test_a_rate_stands_until_the_next_reading_of_its_own_source() -> None:
         row: SlabRow = value.rows[0]
         return row.active_objects
 
-    look(sampler)
+    read_due(sampler)
     host.clock_s = 1002.0
     host.files["proc/slabinfo"] = slabinfo(340)
-    look(sampler)
+    read_due(sampler)
     first = rate(sampler.snapshot().slabinfo, active)
     assert first == pytest.approx(120, rel=0.01)
     host.clock_s = 1002.4

@@ -1,31 +1,42 @@
-"""Recorded trees, hosts made of them, and what a screen shows, for the tests of the screen."""
+"""Helpers for screen tests: recorded trees, hosts and apps on them, and the text that the screen shows."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from typing import Any
 
+import textual.app
+import textual.pilot
+import textual.screen
 from rich.console import Console
 from textual.app import App
 from textual.geometry import Size
+from textual.message import Message
+from textual.notifications import Notify
 from textual.pilot import Pilot
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.time_spec import WHOLE_RECORDING, TimeRange
 from tcptop.sampling.sampler import Sampler, kernel_sources
-from tcptop.screen.live_app import Sampled
-from tcptop.screen.playback import select_and_start
-from tcptop.screen.recording_app import RecordingApp
-from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.feed import Sampled
+from tcptop.screen.live_feed import LiveFeed
+from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+from tcptop.screen.saved_feed import SavedFeed
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
 from tcptop.text.line import text_of
@@ -35,16 +46,37 @@ RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
 
 AppPilot = Pilot[int]
 
+IDLE_S = 0.005
+"""For how long the event loop must have nothing to do until a key or a pause is over."""
+
+
+async def wait_for_idle(min_sleep: float = 0.0, max_sleep: float = 1.0) -> None:  # noqa: ARG001 (Textual's parameters)
+    """Waits until the event loop and the process have nothing to do.
+
+    Textual's own function looks at the CPU time of the process only, which also stands still while other processes have
+    the CPU; and its 20 ms at least add up to minutes.
+    """
+    loop: Any = asyncio.get_running_loop()
+    start_s, idle = time.monotonic(), False
+    while not idle and time.monotonic() - start_s < max_sleep:
+        cpu_s = time.process_time()
+        await asyncio.sleep(IDLE_S)
+        idle = not loop._ready and time.process_time() - cpu_s < IDLE_S / 5
+
+
+textual.pilot.wait_for_idle = textual.app.wait_for_idle = wait_for_idle  # type: ignore[attr-defined]
+textual.screen.UPDATE_PERIOD = IDLE_S / 2  # type: ignore[misc] # a change is drawn within IDLE_S
+
 
 def tree(kernel: str, phase: str = "established") -> Path:
-    """A recorded tree; to be read only."""
+    """The folder of a recorded tree, which tests must not change."""
     folder = RECORDINGS / kernel / phase
     assert (folder / "proc").is_dir(), f"no recording in {folder}"
     return folder
 
 
 OPEN_HOSTS: list[FolderHost] = []
-"""Hosts keep their descriptors, so conftest closes them after each test."""
+"""Hosts keep file descriptors open; conftest closes them after each test."""
 
 
 def open_host(folder: Path) -> FolderHost:
@@ -53,9 +85,17 @@ def open_host(folder: Path) -> FolderHost:
     return OPEN_HOSTS[-1]
 
 
-def tree_app(folder: Path, sort: str | None = None) -> RecordingApp:
+def tree_app(folder: Path, sort: str | None = None) -> TcptopApp:
     """The app on a saved tree."""
-    return RecordingApp(open_host(folder), sort=sort)
+    return host_app(open_host(folder), settings=Settings(sort=sort))
+
+
+def host_app(
+    host: Host, interval_s: float | None = None, settings: Settings = NO_SETTINGS, mistakes: Sequence[str] = ()
+) -> TcptopApp:
+    """The app on a host, live or saved."""
+    settings = replace(settings, interval=interval_s or settings.interval)
+    return TcptopApp(LiveFeed(host) if host.identity.live else SavedFeed(host), settings, mistakes)
 
 
 def copy_tree(folder: Path, into: Path) -> Path:
@@ -65,7 +105,7 @@ def copy_tree(folder: Path, into: Path) -> Path:
 
 
 def sample_tree(folder: Path) -> Snapshot:
-    """What the app's sampler makes of a saved tree."""
+    """A sample of a saved tree, as the app takes it."""
     sampler = Sampler(open_host(folder), kernel_sources())
     for _ in range(2):
         for source in sampler.due():
@@ -76,7 +116,7 @@ def sample_tree(folder: Path) -> Snapshot:
 def sample_phases(
     kernel: str, phases: Sequence[str], every_s: float = 10.0, recorder: Recorder | None = None, start_s: float = 100.0
 ) -> list[Snapshot]:
-    """Looks at a live kernel, so many seconds apart, while it goes through the recorded phases; may record that."""
+    """Samples of a live host, `every_s` apart, one in each of the recorded phases; `recorder` also records them."""
     clock = [start_s]
     host = ScriptedHost(tree(kernel, phases[0]), live=True)
     sampler = Sampler(
@@ -101,7 +141,7 @@ def sample_phases(
 
 
 def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float = 10.0) -> list[Snapshot]:
-    """The same, recorded into a file."""
+    """Records `sample_phases` into a file."""
     recorder = Recorder(str(file))
     try:
         return sample_phases(kernel, phases, every_s, recorder)
@@ -109,22 +149,21 @@ def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float
         recorder.close()
 
 
-def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> ReplayApp:
+def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> TcptopApp:
     """The app on a recording."""
-    held, start = select_and_start(open_recording(str(path)), choice)
-    return ReplayApp(held, start, settings=settings)
+    selection, start = select_and_start(open_recording(str(path)), choice)
+    return TcptopApp(ReplayFeed(selection, start), settings)
 
 
-async def wait_for_replay(pilot: AppPilot) -> ReplayApp:
-    """The app on a recording, once the sample that is wanted is drawn, and the whole time line."""
+async def wait_for_replay(pilot: AppPilot) -> TcptopApp:
+    """The app on a recording, once it has drawn the requested sample and filled its timeline."""
     app = pilot.app
-    assert isinstance(app, ReplayApp)
+    assert isinstance(app, TcptopApp)
 
     def done() -> bool:
-        viewer = app._playback
-        if viewer is None or app._choices.player is None or not viewer._tasks[1].done():
-            return False
-        return app._choices.player.index == viewer.player.index
+        feed = app.feed
+        assert isinstance(feed, ReplayFeed)
+        return feed.filling.done() and app.view.player is not None and app.view.player.index == feed.player.index
 
     await wait_until(pilot, done, "the sample is drawn")
     await pilot.pause()
@@ -132,7 +171,7 @@ async def wait_for_replay(pilot: AppPilot) -> ReplayApp:
 
 
 class ScriptedHost:
-    """A host on a recorded tree whose answers a test changes: other bytes, an error, or none for as long as wanted."""
+    """A host on a recorded tree. A test can replace a file's bytes, refuse it, or let its reads hang."""
 
     def __init__(self, folder: Path, live: bool = False) -> None:
         self._folder = open_host(folder)
@@ -142,8 +181,9 @@ class ScriptedHost:
         self.texts: dict[str, bytes] = {}
         self.refused: Callable[[str], bool] = lambda _: False
         self.hanging: set[str] = set()
-        """Paths that give no answer until `let_go`."""
+        """Paths whose reads block until `release`."""
         self.asked: list[str] = []
+        """The path of each read, in order."""
         self._released = threading.Event()
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
@@ -159,11 +199,11 @@ class ScriptedHost:
         self.release()
 
     def switch_to(self, folder: Path) -> None:
-        """Answers from another tree from now on."""
+        """Reads from another tree from now on."""
         self._folder = open_host(folder)
 
     def release(self) -> None:
-        """Ends every read that hangs."""
+        """Ends every blocked read."""
         self.hanging.clear()
         self._released.set()
 
@@ -181,13 +221,13 @@ class ScriptedHost:
 
 
 def root_only(path: str) -> bool:
-    """Whether Linux refuses a file to plain users: mode 0400 in mm/slab_common.c, mm/vmstat.c and mm/slub.c."""
+    """Whether only root may read a file: mode 0400 in mm/slab_common.c, mm/vmstat.c and mm/slub.c."""
     return path in ("proc/slabinfo", "proc/pagetypeinfo") or path.startswith("sys/kernel/slab/")
 
 
 def screen_text(app: App[int]) -> str:
-    """The whole screen, with what lies over it, as lines of characters without their looks."""
-    # As App.export_screenshot does, which makes pictures only.
+    """The text of the whole terminal, including screens that cover the panes."""
+    # As in App.export_screenshot, which returns an SVG only.
     update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
     console = Console(
         width=app.size.width,
@@ -212,7 +252,7 @@ def pane_lines(app: App[int], pane: type[Pane]) -> list[str]:
 
 
 def pane_title(app: App[int], pane: type[Pane]) -> str:
-    """What stands in the upper edge of a pane."""
+    """The title in the upper edge of a pane."""
     return str(app.screen_stack[0].query_one(pane).border_title).strip()
 
 
@@ -221,9 +261,9 @@ LAST_FIGURE = re.compile(r"(?:^|\s)([+-]?\d{1,3}(?: \d{3})*|–)$")
 
 
 def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The caches pane as its rows by cache and column; the figures of a column end where its title ends."""
+    """The cells of the caches pane by cache and column title. Figures are right-aligned with their title."""
     head = next(line for line in lines if line.lstrip("± ").startswith("CACHE"))
-    if head.startswith("±"):  # the column of marks on what changed
+    if head.startswith("±"):  # the column of marks on changed caches
         lines = [line[head.index("CACHE") :] if line.startswith((*"±▴▾", "  ")) else line for line in lines]
         head = head[head.index("CACHE") :]
     titles = [(found[1], found.end()) for found in TITLE.finditer(head)]
@@ -237,7 +277,7 @@ def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
         for title, end in titles:
             if title in ("CACHE", "OBJECT"):
                 continue
-            if before is None:  # after a column of names, which may be longer than its title
+            if before is None:  # the column before holds names, which may be longer than its title
                 found = LAST_FIGURE.search(line[:end])
                 cells[title] = found[1] if found else ""
             else:
@@ -248,12 +288,12 @@ def parse_cache_table(lines: Sequence[str]) -> dict[str, dict[str, str]]:
 
 
 def grouped(number: int) -> str:
-    """A count as the screen writes it."""
+    """A count with its digits in groups of three, as on the screen."""
     return f"{number:,}".replace(",", " ")
 
 
 def slabinfo_rows(folder: Path) -> dict[str, list[int]]:
-    """The rows of a recording's slabinfo: active, objects, object size, objects and pages per slab; then slabs last."""
+    """slabinfo of a tree by cache: active, objects, object size, objects per slab, pages per slab, slabs."""
     rows: dict[str, list[int]] = {}
     for line in (folder / "proc/slabinfo").read_text().splitlines()[2:]:
         name, numbers = line.split()[0], line.split()
@@ -262,13 +302,13 @@ def slabinfo_rows(folder: Path) -> dict[str, list[int]]:
 
 
 def count_on_nodes(folder: Path, cache: str, attribute: str = "total_objects") -> dict[int, int]:
-    """What a recording's /sys/kernel/slab says that each node holds of a cache."""
+    """A cache's count by node, from a file in /sys/kernel/slab of a tree."""
     fields = (folder / "sys/kernel/slab" / cache / attribute).read_text().split()
     return {int(node[1:]): int(number) for node, _, number in (field.partition("=") for field in fields[1:])}
 
 
 def buddy_rows(folder: Path) -> dict[tuple[int, str], list[str]]:
-    """The counts in a recording's buddyinfo by node and zone."""
+    """The counts in buddyinfo of a tree, by node and zone."""
     rows: dict[tuple[int, str], list[str]] = {}
     for line in (folder / "proc/buddyinfo").read_text().splitlines():
         fields = line.split()
@@ -277,7 +317,7 @@ def buddy_rows(folder: Path) -> dict[tuple[int, str], list[str]]:
 
 
 def typed_rows(folder: Path) -> dict[tuple[int, str, str], list[str]]:
-    """The counts in the first table of a recording's pagetypeinfo by node, zone and migrate type."""
+    """The free counts in pagetypeinfo of a tree, by node, zone and migrate type."""
     rows: dict[tuple[int, str, str], list[str]] = {}
     for line in (folder / "proc/pagetypeinfo").read_text().splitlines():
         found = re.match(r"Node\s+(\d+), zone\s+(\S+), type\s+(\S+)\s+(.*)", line)
@@ -287,40 +327,47 @@ def typed_rows(folder: Path) -> dict[tuple[int, str, str], list[str]]:
 
 
 def sizes(widths: Iterable[int], heights: Iterable[int]) -> Iterator[Size]:
-    """Every pair of them."""
-    tall = list(heights)
-    for width in widths:
-        for height in tall:
-            yield Size(width, height)
+    """Every pair of a width and a height."""
+    for width, height in product(widths, heights):
+        yield Size(width, height)
 
 
-async def wait_for_app(pilot: AppPilot) -> RecordingApp:
-    """The app, once its first look at a saved tree is drawn."""
+class Notices(list[str]):
+    """The texts of all notifications; the app itself keeps them for a few seconds only."""
+
+    def collect(self, message: Message) -> None:
+        """To be given to `run_test` as `message_hook`."""
+        if isinstance(message, Notify):
+            self.append(message.notification.message)
+
+
+async def wait_for_app(pilot: AppPilot) -> TcptopApp:
+    """The app on a saved tree, once its first sample is drawn."""
     app = pilot.app
-    assert isinstance(app, RecordingApp)
+    assert isinstance(app, TcptopApp)
     await pilot.pause()
     await pilot.pause()
     return app
 
 
 async def resize(pilot: AppPilot, size: tuple[int, int]) -> None:
-    """Gives the terminal another size, and waits until every pane knows: a new layout may give panes boxes."""
+    """Resizes the terminal, and waits until every pane has its new size; a new layout may also change the boxes."""
     await pilot.resize_terminal(*size)
     await pilot.pause()
     await pilot.pause()
 
 
-async def wait_until(pilot: AppPilot, condition: Callable[[], bool], what: str) -> None:
-    """Waits for something that the app does in its own time; the bound is only there to end a test that failed."""
+async def wait_until(pilot: AppPilot, condition: Callable[[], bool], description: str) -> None:
+    """Waits until a condition holds, and fails the test after many attempts."""
     for _ in range(3000):
         if condition():
             return
         await pilot.pause(0.01)
-    raise AssertionError(f"never happened: {what}")
+    raise AssertionError(f"never happened: {description}")
 
 
 async def feed(pilot: AppPilot, snapshot: Snapshot) -> None:
-    """Hands a look to the app in the way that its sampler does."""
+    """Sends a sample to the app, as its sampler does."""
     pilot.app.post_message(Sampled(snapshot))
     await pilot.pause()
     await pilot.pause()

@@ -1,4 +1,4 @@
-"""What explains a figure on the screen: the cursor of the caches, the parts of the bar, and the pages."""
+"""Tests of the explanation: Enter on a cache or on a part of the bar, and the pages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
     copy_tree,
     drawn_lines,
     feed,
     grouped,
+    host_app,
     pane_lines,
     parse_cache_table,
     root_only,
@@ -27,7 +29,7 @@ from drive import (
 from textual.geometry import Size
 
 from tcptop.explanation import PAGES
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.explain_screen import ExplainPane, ExplainScreen
 from tcptop.widgets.figure_pane import FigurePane
@@ -36,18 +38,18 @@ LARGE = (120, 40)
 TERMINALS = [(200, 60), (120, 40), (80, 24), (60, 20)]
 
 
-def open_page_name(app: RecordingApp) -> str | None:
-    """The name in the title of the page that is open; None where none is."""
+def open_page_name(app: TcptopApp) -> str | None:
+    """The title of the open explanation page; None if none is open."""
     if not isinstance(app.screen, ExplainScreen):
         return None
     return str(app.screen.query_one(ExplainPane).border_title).partition(" ─ ")[0]
 
 
-def page_lines(app: RecordingApp) -> list[str]:
+def page_lines(app: TcptopApp) -> list[str]:
     return drawn_lines(app.screen.query_one(ExplainPane))
 
 
-def cache_names(app: RecordingApp) -> list[str]:
+def cache_names(app: TcptopApp) -> list[str]:
     return list(parse_cache_table(pane_lines(app, CachesPane)))
 
 
@@ -98,19 +100,19 @@ async def test_the_cursor_follows_its_row_to_another_node_and_through_new_figure
         assert open_page_name(app) == name
 
 
-def marked_rows(app: RecordingApp) -> list[str]:
+def marked_rows(app: TcptopApp) -> list[str]:
     lines = app.query_one(CachesPane)._lines
     return [line[0][0].split()[0] for line in lines if any(role == "cursor" for _, role in line)]
 
 
 async def test_the_cursor_stays_in_sight() -> None:
-    """Of 18 caches a terminal of 80×24 shows a few; the cursor goes to the last and back."""
+    """An 80×24 terminal shows a few of 18 caches; the cursor moves to the last and back."""
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
-        names = app.query_one(CachesPane)._keys
+        names = [name for name, _ in app.query_one(CachesPane)._keys]
         assert len(names) > len(cache_names(app)) > 2
-        for key, there in (("down", names[1:]), ("up", names[-2::-1])):
-            for name in there:
+        for key, expected in (("down", names[1:]), ("up", names[-2::-1])):
+            for name in expected:
                 await press_keys(pilot, key)
                 assert marked_rows(app) == [name]
         await press_keys(pilot, "up", "end", "down")
@@ -129,11 +131,6 @@ async def test_the_row_of_the_cursor_is_marked() -> None:
         assert marked_rows(app) == ["sock_inode_cache"]
 
 
-FOCUS_LATE = (
-    "on_focus and on_blur come before Textual sets has_focus: the mark changes with the next sample or key only"
-)
-
-
 async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -142,19 +139,19 @@ async def test_no_row_is_marked_while_another_pane_has_the_focus() -> None:
 
 
 async def test_the_cursor_passes_two_rows_of_one_name(tmp_path: Path) -> None:
-    """A slabinfo that was read while caches came and went may name one twice."""
+    """slabinfo may list a cache twice if others are created or destroyed while it is read."""
     folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     slabinfo = folder / "proc/slabinfo"
     [line] = [line for line in slabinfo.read_text().splitlines(keepends=True) if line.startswith("filp ")]
     slabinfo.write_text(slabinfo.read_text().replace(line, line + line))
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        names = app.query_one(CachesPane)._keys
+        names = [name for name, _ in app.query_one(CachesPane)._keys]
         await press_keys(pilot, *["down"] * (len(names) - 1), "enter")
         assert open_page_name(app) == names[-1]
 
 
-async def test_a_row_that_cannot_be_markup_is_drawn_and_explained_as_it_is_named(tmp_path: Path) -> None:
+async def test_markup_in_a_cache_name_is_shown_as_text(tmp_path: Path) -> None:
     folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     slabinfo = folder / "proc/slabinfo"
     slabinfo.write_text(re.sub(r"^pid ", "[b]x[@click=app.leave]\x1b[2J ", slabinfo.read_text(), flags=re.MULTILINE))
@@ -170,7 +167,7 @@ async def test_a_row_that_cannot_be_markup_is_drawn_and_explained_as_it_is_named
         assert "\x1b" not in screen_text(app)
 
 
-async def test_enter_where_there_is_no_cache(tmp_path: Path) -> None:
+async def test_enter_without_any_cache_opens_nothing(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     async with tree_app(tmp_path).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -195,8 +192,8 @@ PART_OF = {
 }
 
 
-def selected_part(app: RecordingApp) -> str:
-    """The part that is marked in the legend."""
+def selected_part(app: TcptopApp) -> str:
+    """The marked part of the legend."""
     lines = app.query_one(FigurePane)._lines
     [part] = [text.strip() for line in lines for text, role in line if role == "cursor"]
     return part
@@ -223,7 +220,7 @@ async def test_the_first_part_is_marked_as_soon_as_the_figure_has_the_focus() ->
         assert selected_part(app) == "TCP"
 
 
-async def test_left_goes_the_other_way_round() -> None:
+async def test_left_from_the_first_part_selects_the_last() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "tab", "tab", "left")
@@ -232,8 +229,8 @@ async def test_left_goes_the_other_way_round() -> None:
         assert selected_part(app) == list(PART_OF)[-2]
 
 
-async def test_a_part_that_is_gone_gives_its_place_to_the_last() -> None:
-    """TIME_WAIT has fewer parts than a whole socket."""
+async def test_selection_beyond_the_last_part_moves_to_the_last() -> None:
+    """The figure of TIME_WAIT has fewer parts than that of a whole socket."""
     async with tree_app(tree("6.1-4n", "timewait")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "tab", "tab", "left", "m", "enter")
@@ -247,10 +244,10 @@ async def test_no_part_is_marked_without_the_focus() -> None:
         app = await wait_for_app(pilot)
         assert not [text for line in app.query_one(FigurePane)._lines for text, role in line if role == "cursor"]
         await press_keys(pilot, "right", "enter")
-        assert open_page_name(app) == "TCP"  # of the table
+        assert open_page_name(app) == "TCP"  # the cache under the table's cursor
 
 
-async def test_enter_on_a_figure_of_which_nothing_is_known(tmp_path: Path) -> None:
+async def test_enter_on_an_unknown_figure_opens_nothing(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     async with tree_app(tmp_path).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -259,7 +256,7 @@ async def test_enter_on_a_figure_of_which_nothing_is_known(tmp_path: Path) -> No
         assert open_page_name(app) is None
 
 
-async def test_the_page_of_a_part_in_kmalloc_explains_that_part(tmp_path: Path) -> None:
+async def test_part_in_kmalloc_has_its_own_page(tmp_path: Path) -> None:
     folder = copy_tree(tree("6.1-4n", "base"), tmp_path / "tree")
     (folder / "proc/cgroups").write_text("#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t60\t1\n")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
@@ -272,8 +269,8 @@ async def test_the_page_of_a_part_in_kmalloc_explains_that_part(tmp_path: Path) 
         assert "memory cgroup" in "\n".join(page_lines(app))
 
 
-async def test_a_part_of_several_objects_opens_one_page_of_them_all() -> None:
-    """Two of them have caches, and the third is a kmalloc."""
+async def test_part_of_several_objects_has_one_page_for_all() -> None:
+    """Two of the LSM blobs have caches; the third is from kmalloc."""
     async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 60)) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "tab", "tab", "left")
@@ -288,7 +285,7 @@ async def test_a_part_of_several_objects_opens_one_page_of_them_all() -> None:
 # The pages.
 
 
-async def test_i_opens_the_pages_and_left_and_right_turn_them() -> None:
+async def test_i_opens_the_pages_and_arrows_and_tab_turn_them() -> None:
     titles = [page.title for page in PAGES]
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -320,7 +317,7 @@ async def test_a_caches_page_comes_before_the_others() -> None:
 
 
 @pytest.mark.parametrize("size", TERMINALS, ids=str)
-async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
+async def test_scrolling_shows_every_line_of_each_page(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i")
@@ -338,7 +335,7 @@ async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
                 await press_keys(pilot, "pagedown")
                 more = len(whole) - len(seen)
                 seen += page_lines(app)[-more:] if more < rows else page_lines(app)
-            # What is wider than the terminal is another test's.
+            # Only the first 40 columns: another test checks the width.
             assert [line[:40] for line in seen[: len(whole)]] == [line[:40] for line in whole]
             await press_keys(pilot, "home")
             assert page_lines(app)[0] == seen[0]
@@ -347,7 +344,7 @@ async def test_scrolling_shows_all_of_every_page(size: tuple[int, int]) -> None:
             await press_keys(pilot, "right")
 
 
-async def test_the_title_says_what_part_is_in_sight() -> None:
+async def test_title_names_the_visible_lines() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i", "left")
@@ -358,27 +355,30 @@ async def test_the_title_says_what_part_is_in_sight() -> None:
         await press_keys(pilot, "pagedown")
         assert str(app.screen.query_one(ExplainPane).border_title).endswith(f"23–44 of {found[2]}")
         await press_keys(pilot, "right")
-        # The next page is at its beginning.
+        # The next page starts at its first line.
         assert not re.search(r" (?!1–)\d+–", str(app.screen.query_one(ExplainPane).border_title))
 
 
-@pytest.mark.parametrize("key", ["escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"])
-async def test_another_key_closes_and_does_nothing_else(key: str) -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+async def test_any_other_key_only_closes_the_page() -> None:
+    notices = Notices()
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices, pane_lines(app, CachesPane)
-        await press_keys(pilot, "i", key)
-        assert open_page_name(app) is None
-        assert len(app.screen_stack) == 1
-        assert (app._choices, pane_lines(app, CachesPane)) == before
-        assert not list(app._notifications)
-        assert app.is_running
-        assert app.focused is app.query_one(CachesPane)
+        before = app.view, pane_lines(app, CachesPane)
+        for key in ("escape", "q", "i", "enter", "x", "1", "m", "h", "question_mark", "backspace"):
+            await press_keys(pilot, "i")
+            assert open_page_name(app) is not None, key
+            await press_keys(pilot, key)
+            assert open_page_name(app) is None, key
+            assert len(app.screen_stack) == 1, key
+            assert (app.view, pane_lines(app, CachesPane)) == before, key
+            assert not notices, key
+            assert app.is_running, key
+            assert app.focused is app.query_one(CachesPane), key
 
 
 @pytest.mark.parametrize("keys", ["i x x", "i i", "i q q", "enter enter enter", "i right x left", "i escape escape"])
-async def test_keys_that_come_faster_than_the_screen(keys: str) -> None:
-    """Sent at once, without waiting for what each does."""
+async def test_keys_pressed_without_a_wait(keys: str) -> None:
+    """All keys are sent before the first is handled."""
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press(*keys.split())
@@ -395,14 +395,14 @@ async def test_ctrl_c_on_a_page_quits_with_0() -> None:
     assert app.return_code == 0
 
 
-async def test_pages_follow_new_figures() -> None:
+async def test_pages_show_new_samples() -> None:
     folder, later = tree("6.1-4n"), tree("6.1-4n", "halfclosed")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "enter")
-        for look in (folder, later, folder):
-            await feed(pilot, sample_tree(look))
-            row = slabinfo_rows(look)["TCP"]
+        for sampled in (folder, later, folder):
+            await feed(pilot, sample_tree(sampled))
+            row = slabinfo_rows(sampled)["TCP"]
             assert any(f"{grouped(row[1])} objects in {grouped(row[5])} slabs" in line for line in page_lines(app))
             assert any(f"active {grouped(row[0])}," in line for line in page_lines(app))
         await press_keys(pilot, "right")
@@ -413,7 +413,7 @@ async def test_pages_follow_new_figures() -> None:
         assert any("8 000" in line for line in screen_text(app).splitlines() if "TIME_WAIT" in line)
 
 
-async def test_a_page_stays_where_it_was_scrolled_to_when_figures_come() -> None:
+async def test_new_sample_keeps_the_scroll_position() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i", "left", "pagedown", "down")
@@ -422,7 +422,7 @@ async def test_a_page_stays_where_it_was_scrolled_to_when_figures_come() -> None
         assert page_lines(app) == before
 
 
-async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
+async def test_page_is_laid_out_for_a_new_terminal_size() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i")
@@ -439,25 +439,25 @@ async def test_a_page_is_laid_out_again_when_the_terminal_changes() -> None:
 # On a live host.
 
 
-async def test_space_and_z_do_on_a_page_what_they_do_elsewhere() -> None:
+async def test_space_and_z_work_on_a_page() -> None:
     host = ScriptedHost(tree("6.1-4n"), live=True)
-    async with RecordingApp(host, 60.0).run_test(size=LARGE) as pilot:
+    async with host_app(host, 60.0).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, RecordingApp)
-        await wait_until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first look")
+        assert isinstance(app, TcptopApp)
+        await wait_until(pilot, lambda: app._ledger is not None and bool(app._ledger.caches), "the first sample")
         await press_keys(pilot, "i")
         reads = host.asked.count("proc/slabinfo")
         await press_keys(pilot, "space")
-        await wait_until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a look now")
+        await wait_until(pilot, lambda: host.asked.count("proc/slabinfo") > reads, "a sample is taken")
         await press_keys(pilot, "z")
-        assert app._choices.paused
+        assert app.choices.paused
         assert open_page_name(app) == PAGES[0].title
         await press_keys(pilot, "z")
-        assert not app._choices.paused
+        assert not app.choices.paused
     host.close()
 
 
-async def test_the_edge_of_a_page_tells_its_keys() -> None:
+async def test_edge_of_a_page_names_its_keys() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         await press_keys(pilot, "i")
@@ -465,12 +465,12 @@ async def test_the_edge_of_a_page_tells_its_keys() -> None:
 
 
 async def test_opening_pages_reads_btf_once_more_at_most() -> None:
-    """Once because sizes are wanted, once because the first page asks for it; no other page reads it."""
+    """The sampler reads BTF once for object sizes and once for the first page; further pages do not read it."""
     host = ScriptedHost(tree("6.1-4n"), live=True)
     host.refused = root_only
-    async with RecordingApp(host, 0.1).run_test(size=LARGE) as pilot:
+    async with host_app(host, 0.1).run_test(size=LARGE) as pilot:
         app = pilot.app
-        assert isinstance(app, RecordingApp)
+        assert isinstance(app, TcptopApp)
         await wait_until(pilot, lambda: "sys/kernel/btf/vmlinux" in host.asked, "BTF is asked for")
         read: list[int] = []
 

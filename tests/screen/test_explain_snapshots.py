@@ -1,4 +1,4 @@
-"""The pages that explain, as they must look: each as a picture, and as text."""
+"""Snapshots of the explanation pages, as SVG and as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from drive import tree, tree_app
 from test_snapshots import CheckScreen, at_usual_sizes, check_screen  # noqa: F401 (a fixture)
 
 TURNS = {"states": 0, "memory": 1, "headroom": 2, "socket": 3}
-"""How often → is pressed to come to each page."""
+"""How many times → is pressed to reach each page."""
 
 
 @at_usual_sizes
@@ -18,5 +18,5 @@ def test_page(check_screen: CheckScreen, page: str, size: tuple[int, int]) -> No
 
 @at_usual_sizes
 def test_merged_cache(check_screen: CheckScreen, size: tuple[int, int]) -> None:  # noqa: F811 (the fixture)
-    """The row of `pid`, which counts bind buckets, is the fifth."""
+    """Of `pid`, the fifth row, whose cache is merged with that of bind buckets."""
     check_screen(tree_app(tree("6.1-4n")), size, [*["down"] * 4, "enter"])

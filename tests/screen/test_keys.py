@@ -1,4 +1,4 @@
-"""What keys do, asked of the panes themselves; figures are compared with the recordings' own files."""
+"""Tests of the keys, by the text of the panes; figures are compared with the files of the recorded trees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
     buddy_rows,
     copy_tree,
@@ -15,6 +16,7 @@ from drive import (
     drawn_lines,
     feed,
     grouped,
+    host_app,
     pane_lines,
     pane_title,
     parse_cache_table,
@@ -34,8 +36,8 @@ from textual.binding import Binding
 from textual.geometry import Region, Size
 from textual.widgets import Input
 
-from tcptop.screen.keys import bound_keys
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.keys import LIVE_BINDINGS, bound_keys
 from tcptop.text.cache_columns import SORT_KEYS
 from tcptop.widgets.big_number import BIG_GLYPHS
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -52,38 +54,39 @@ LARGE = (200, 60)
 MIDDLE = (120, 40)
 
 OWN_ROWS = ("TCP", "sock_inode_cache", "dentry", "request_sock_TCP", "tw_sock_TCP")
-"""Caches of the recordings that are merged with no other."""
+"""Caches that are not merged in the recorded trees."""
 
 
-def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
     return parse_cache_table(pane_lines(app, CachesPane))
 
 
-def cache_names(app: RecordingApp) -> list[str]:
+def cache_names(app: TcptopApp) -> list[str]:
     return list(caches(app))
 
 
 # Nodes
 
 
-@pytest.mark.parametrize("node", range(4))
-async def test_a_digit_changes_the_caches(node: int) -> None:
+async def test_digit_shows_the_caches_of_a_node() -> None:
     folder = tree("6.1-4n")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        await pilot.press(str(node))
-        rows = caches(app)
-        assert f"node {node} of 4" in pane_title(app, CachesPane)
-        for cache in OWN_ROWS:
-            objects, slabs = (count_on_nodes(folder, cache, each).get(node, 0) for each in ("total_objects", "slabs"))
-            total = sum(count_on_nodes(folder, cache).values())
-            assert rows[cache]["OBJS"] == grouped(objects)
-            assert rows[cache]["SLABS"] == grouped(slabs)
-            assert rows[cache]["OF ALL"] == (f"{objects * 100 // total}%" if total else "–")
-            assert rows[cache]["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2])
+        for node in range(4):
+            await pilot.press(str(node))
+            assert f"node {node} of 4" in pane_title(app, CachesPane)
+            for cache in OWN_ROWS:
+                by_node = count_on_nodes(folder, cache)
+                objects, total = by_node.get(node, 0), sum(by_node.values())
+                slabs = count_on_nodes(folder, cache, "slabs").get(node, 0)
+                row = caches(app)[cache]
+                assert row["OBJS"] == grouped(objects), (node, cache)
+                assert row["SLABS"] == grouped(slabs), (node, cache)
+                assert row["OF ALL"] == (f"{objects * 100 // total}%" if total else "–"), (node, cache)
+                assert row["OBJ SIZE"] == grouped(slabinfo_rows(folder)[cache][2]), (node, cache)
 
 
-async def test_all_nodes_show_slabinfos_own_figures() -> None:
+async def test_all_nodes_show_the_figures_of_slabinfo() -> None:
     folder = tree("6.1-4n")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -101,14 +104,14 @@ async def test_all_nodes_show_slabinfos_own_figures() -> None:
             assert rows[cache]["ORDER"] == str(pages.bit_length() - 1)
 
 
-async def test_brackets_go_round_and_equals_means_all() -> None:
+async def test_brackets_cycle_through_nodes_and_equals_shows_all() -> None:
     seen: list[int | None] = []
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         objects = [count_on_nodes(tree("6.1-4n"), "dentry").get(node, 0) for node in range(4)]
         for key in ["right_square_bracket"] * 4 + ["left_square_bracket"] * 5:
             await pilot.press(key)
-            node = app._choices.node
+            node = app.choices.node
             seen.append(node)
             assert node is not None
             assert caches(app)["dentry"]["OBJS"] == grouped(objects[node])
@@ -116,36 +119,39 @@ async def test_brackets_go_round_and_equals_means_all() -> None:
             assert pane_lines(app, HeadLine)[0].endswith(f"node {node}")
         assert seen == [1, 2, 3, 0, 3, 2, 1, 0, 3]
         await pilot.press("equals_sign")
-        # slabinfo's figure: the recording's sysfs was read a moment later.
+        # The figure of slabinfo: sysfs was recorded a moment later.
         assert caches(app)["dentry"]["OBJS"] == grouped(slabinfo_rows(tree("6.1-4n"))["dentry"][1])
         assert pane_lines(app, HeadLine)[0].endswith("all nodes")
         await pilot.press("right_square_bracket")
-        assert app._choices.node == 0
+        assert app.choices.node == 0
         await pilot.press("equals_sign", "left_square_bracket")
-        assert app._choices.node == 3
+        assert app.choices.node == 3
 
 
-async def test_a_node_that_is_not_there_is_said_and_changes_nothing() -> None:
-    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, notifications=True) as pilot:
+async def test_missing_node_is_reported_and_changes_nothing() -> None:
+    notices = Notices()
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("2")
-        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
+        before = app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)
         await pilot.press("7")
-        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
-        [notice] = app._notifications
-        assert "7" in notice.message
-        assert "0, 1, 2, 3" in notice.message
+        assert (app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane)) == before
+        await wait_until(pilot, lambda: bool(notices), "a message")
+        [notice] = notices
+        assert "7" in notice
+        assert "0, 1, 2, 3" in notice
 
 
 async def test_g_asks_for_a_node() -> None:
-    async with tree_app(tree("6.1-8n")).run_test(size=LARGE, notifications=True) as pilot:
+    notices = Notices()
+    async with tree_app(tree("6.1-8n")).run_test(size=LARGE, message_hook=notices.collect) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("g", "6", "enter")
         await pilot.pause()
-        assert app._choices.node == 6
+        assert app.choices.node == 6
         assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-8n"), "TCP")[6])
         await pilot.press("g", "4", "escape")
-        assert app._choices.node == 6
+        assert app.choices.node == 6
         for answer in ("9 9", "x", "minus", "²"):
             await pilot.press("g")
             if answer == "²":
@@ -154,18 +160,19 @@ async def test_g_asks_for_a_node() -> None:
                 await pilot.press(*answer.split())
             await pilot.press("enter")
             await pilot.pause()
-            assert app._choices.node == 6
-        assert len(app._notifications) == 4
+            assert app.choices.node == 6
+        await wait_until(pilot, lambda: len(notices) >= 4, "a message for each wrong answer")
+        assert len(set(notices)) == len(notices) == 4
 
 
-async def test_letters_typed_as_an_answer_are_no_keys() -> None:
+async def test_letters_typed_in_a_prompt_are_not_keys() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices
+        before = app.view
         await pilot.press("g", "q", "m", "1")
         assert app.screen.query_one(Input).value == "qm1"
         await pilot.press("escape")
-        assert app._choices == before
+        assert app.view == before
         assert app.is_running
 
 
@@ -187,7 +194,7 @@ async def test_m_switches_the_figure(kernel: str, figure: str) -> None:
         assert "full" in pane_title(app, FigurePane)
 
 
-async def test_the_sockets_are_the_files_own() -> None:
+async def test_socket_counts_are_those_of_sockstat() -> None:
     folder = tree("6.1-4n", "timewait")
     fields = next(
         line for line in (folder / "proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:")
@@ -200,31 +207,31 @@ async def test_the_sockets_are_the_files_own() -> None:
         assert any(f"orphans {grouped(int(stat['orphan']))}" in line for line in lines)
 
 
-@pytest.mark.parametrize("mode", ["full", "time_wait"])
 @pytest.mark.parametrize("refused", [[], ["proc/slabinfo"], ["sys/kernel/security/lsm"], None], ids=str)
 @pytest.mark.parametrize("phase", ["base", "established"])
-async def test_the_large_figure_is_the_sum_of_what_stands_below_it(
-    phase: str, refused: list[str] | None, mode: str
-) -> None:
-    """But for the rounding of each part to a whole byte."""
+async def test_large_figure_is_the_sum_of_its_parts(phase: str, refused: list[str] | None) -> None:
+    """Up to the rounding of each part to a whole byte."""
     host = ScriptedHost(tree("6.1-4n", phase))
     host.refused = root_only if refused is None else lambda path: path in refused
-    async with RecordingApp(host).run_test(size=LARGE) as pilot:
+    async with host_app(host).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        if mode == "time_wait":
-            await pilot.press("m")
-        lines = pane_lines(app, FigurePane)
-        digits = read_big(lines[:3])
-        parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
-        if digits is None:
-            assert not parts
-        else:
-            assert parts
-            assert abs(sum(parts) - digits) <= len(parts) / 2 + 0.5, lines
+        assert_sum_of_parts(pane_lines(app, FigurePane))
+        await pilot.press("m")
+        assert_sum_of_parts(pane_lines(app, FigurePane))
+
+
+def assert_sum_of_parts(lines: list[str]) -> None:
+    digits = read_big(lines[:3])
+    parts = [int(number.replace(" ", "")) for number in re.findall(r"[█▓▒░] \D+? (\d[\d ]*)(?= |$)", lines[4])]
+    if digits is None:
+        assert not parts
+    else:
+        assert parts
+        assert abs(sum(parts) - digits) <= len(parts) / 2 + 0.5, lines
 
 
 def read_big(lines: list[str]) -> int | None:
-    """The number that stands in large digits; None for a dash."""
+    """The number in large digits; None for a dash."""
     digits = ""
     rest = lines
     while True:
@@ -245,38 +252,38 @@ def read_big(lines: list[str]) -> int | None:
         rest = [line[len(BIG_GLYPHS[found[0]][0]) :] for line in rest]
 
 
-# The buddy allocator's lists
+# The buddy pane
 
 
 @pytest.mark.parametrize("size", [(240, 70), (80, 24)])
-@pytest.mark.parametrize("node", range(4))
 @pytest.mark.parametrize("kernel", ["6.1-4n", "7.3-4n"])
-async def test_buddy_lists_are_the_files_own_numbers(kernel: str, node: int, size: tuple[int, int]) -> None:
+async def test_buddy_counts_are_those_of_the_files(kernel: str, size: tuple[int, int]) -> None:
     folder = tree(kernel)
     async with tree_app(folder).run_test(size=size) as pilot:
         await wait_for_app(pilot)
-        await pilot.press(str(node))
-        lines = await all_lines(pilot, BuddyPane)
-        zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
-        assert zones
-        zone = ""
-        left: list[str] = []
-        for line in lines:
-            words = line.split()
-            if words[0] in zones:
-                zone = words[0]
-                left.append(zone)
-                assert words[1 : 1 + len(zones[zone])] == zones[zone]
-            elif (node, zone, words[0]) in typed_rows(folder):
-                blocks = typed_rows(folder)[node, zone, words[0]]
-                left.append(f"{zone} {words[0]}")
-                assert words[1 : 1 + len(blocks)] == blocks
-        with_blocks = {
-            f"{zone} {kind}"
-            for (of, zone, kind), blocks in typed_rows(folder).items()
-            if of == node and zone in zones and (any(map(int, blocks)) or kind == "Unmovable")
-        }
-        assert sorted(left) == sorted(zones.keys() | with_blocks)
+        for node in range(4):
+            await pilot.press(str(node))
+            lines = await all_lines(pilot, BuddyPane)
+            zones = {zone: blocks for (of, zone), blocks in buddy_rows(folder).items() if of == node}
+            assert zones
+            zone = ""
+            labels: list[str] = []
+            for line in lines:
+                words = line.split()
+                if words[0] in zones:
+                    zone = words[0]
+                    labels.append(zone)
+                    assert words[1 : 1 + len(zones[zone])] == zones[zone]
+                elif (node, zone, words[0]) in typed_rows(folder):
+                    blocks = typed_rows(folder)[node, zone, words[0]]
+                    labels.append(f"{zone} {words[0]}")
+                    assert words[1 : 1 + len(blocks)] == blocks
+            with_blocks = {
+                f"{zone} {kind}"
+                for (of, zone, kind), blocks in typed_rows(folder).items()
+                if of == node and zone in zones and (any(map(int, blocks)) or kind == "Unmovable")
+            }
+            assert sorted(labels) == sorted(zones.keys() | with_blocks)
 
 
 async def test_all_nodes_list_every_zone() -> None:
@@ -304,7 +311,7 @@ async def test_y_shows_bytes() -> None:
 
 
 async def all_lines(pilot: AppPilot, pane: type[Pane]) -> list[str]:
-    """Every line of a pane but its head, scrolled through from its beginning to its end, the parts of a line kept."""
+    """Every line of a pane below its head, collected by scrolling from the first to the last."""
     widget = pilot.app.screen_stack[0].query_one(pane)
     widget.focus()
     await pilot.press("home")
@@ -323,11 +330,11 @@ async def all_lines(pilot: AppPilot, pane: type[Pane]) -> list[str]:
 # Sorting
 
 FILE_FIELD = {"a": 0, "o": 1, "s": 2, "b": 3, "p": 4, "l": 5, "v": 5}
-"""Which figure of slabinfo's row a letter sorts by."""
+"""The index of the slabinfo figure that each key sorts by."""
 
 
 @pytest.mark.parametrize("key", FILE_FIELD)
-async def test_a_letter_sorts_and_again_reverses(key: str) -> None:
+async def test_sort_key_sorts_and_again_reverses(key: str) -> None:
     folder = tree("6.1-4n")
     async with tree_app(folder).run_test(size=(200, 70)) as pilot:
         app = await wait_for_app(pilot)
@@ -341,10 +348,10 @@ async def test_a_letter_sorts_and_again_reverses(key: str) -> None:
         assert figures == sorted(figures)
         assert "▴" in pane_lines(app, CachesPane)[0]
         await pilot.press(key.upper())
-        assert not app._choices.reverse
+        assert not app.choices.reverse
 
 
-async def test_names_sort_upwards_first() -> None:
+async def test_names_sort_ascending_first() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(200, 70)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("n")
@@ -354,30 +361,31 @@ async def test_names_sort_upwards_first() -> None:
         assert len(cache_names(app)) > 10
 
 
-@pytest.mark.parametrize("key", SORT_KEYS)
-async def test_both_cases_of_a_letter_are_one_key(key: str) -> None:
-    seen = []
-    for each in (key, key.upper()):
-        async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
-            app = await wait_for_app(pilot)
-            await pilot.press("equals_sign", "n" if key != "n" else "c", each)
-            seen.append((app._choices, pane_lines(app, CachesPane)))
-    assert seen[0] == seen[1]
-    assert seen[0][0].sort == SORT_KEYS[key]
+async def test_upper_and_lower_case_sort_the_same() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("equals_sign")
+        for key in SORT_KEYS:
+            results = []
+            for each in (key, key.upper()):
+                await pilot.press("n" if key != "n" else "c", each)
+                results.append((app.view, pane_lines(app, CachesPane)))
+            assert results[0] == results[1], key
+            assert results[0][0].choices.sort == SORT_KEYS[key]
 
 
-async def test_space_keeps_sort_node_and_place() -> None:
+async def test_space_keeps_sort_order_node_and_cursor() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("2", "c", "c", "m", "down", "down")
-        before = app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)
+        before = app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)
         await pilot.press("space")
         await pilot.pause()
         await pilot.pause()
-        assert (app._choices, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)) == before
+        assert (app.view, pane_lines(app, CachesPane), pane_lines(app, BuddyPane), screen_text(app)) == before
 
 
-async def test_space_reads_again(tmp_path: Path) -> None:
+async def test_space_samples_again(tmp_path: Path) -> None:
     folder = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
@@ -404,7 +412,7 @@ async def test_quitting_gives_0(key: str, before: str) -> None:
         await wait_for_app(pilot)
         if before:
             await pilot.press(before)
-            await pilot.press(key)  # closes what lies over the panes, or quits
+            await pilot.press(key)  # closes the screen on top, or quits
             await pilot.pause()
         if app._exit is False:
             await pilot.press(key)
@@ -417,7 +425,7 @@ async def test_scrolling_keys() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         start = cache_names(app)
-        # The cursor moves first, then what is below the last line comes into sight.
+        # The cursor moves to the last visible line, then the table scrolls.
         await pilot.press(*["down"] * (len(start) - 1))
         assert cache_names(app) == start
         await pilot.press("down")
@@ -448,7 +456,7 @@ async def test_scrolling_keys() -> None:
         assert cache_names(app) != start
 
 
-async def test_the_title_says_which_part_is_in_sight() -> None:
+async def test_title_names_the_visible_rows() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         of = len(snapshot_rows())
@@ -459,7 +467,7 @@ async def test_the_title_says_which_part_is_in_sight() -> None:
 
 
 def snapshot_rows() -> list[str]:
-    """The caches in the order of the start screen."""
+    """The names of the caches in their initial order."""
     from tcptop.accounting import account
     from tcptop.text.cache_columns import select_rows, sort_rows
 
@@ -467,61 +475,63 @@ def snapshot_rows() -> list[str]:
     return [row.cache.name for row in sort_rows(select_rows(ledger.caches, 0), "tcp")]
 
 
-@pytest.mark.parametrize("opened_by", ["question_mark", "h", "H", "f1"])
-async def test_help_lists_every_binding_and_closes(opened_by: str) -> None:
+async def test_help_lists_every_binding_and_closes() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices
-        await pilot.press(opened_by)
-        assert isinstance(app.screen, HelpScreen)
+        before = app.view
+        for key in ("question_mark", "h", "H", "f1"):
+            if isinstance(app.screen, HelpScreen):
+                await pilot.press("escape")
+            await pilot.press(key)
+            assert isinstance(app.screen, HelpScreen), key
         pane = app.screen.query_one(HelpPane)
         lines: list[str] = []
         for _ in range(30):
             lines += [line for line in drawn_lines(pane) if line not in lines]
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
-        for binding in RecordingApp.BINDINGS:
+        for binding in LIVE_BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.description in text
-        for keys, meaning in bound_keys(RecordingApp.BINDINGS):
+        for keys, meaning in bound_keys(LIVE_BINDINGS):
             assert f"{keys} {meaning}" in text
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
-        assert app._choices == before
+        assert app.view == before
 
 
-@pytest.mark.parametrize("key", ["escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"])
-async def test_any_other_key_closes_the_help(key: str) -> None:
-    """Its title says so."""
+async def test_any_other_key_closes_the_help() -> None:
+    """As the title of the help says."""
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
-        await pilot.press("h")
-        assert isinstance(app.screen, HelpScreen)
-        await pilot.press(key)
-        await pilot.pause()
-        assert not isinstance(app.screen, HelpScreen)
-        assert app.is_running
+        for key in ("escape", "question_mark", "h", "H", "f1", "q", "enter", "space", "m", "1", "x"):
+            await pilot.press("h")
+            assert isinstance(app.screen, HelpScreen), key
+            await pilot.press(key)
+            await pilot.pause()
+            assert not isinstance(app.screen, HelpScreen), key
+            assert app.is_running, key
 
 
-async def test_the_keys_of_a_live_host_do_nothing_in_a_saved_tree() -> None:
+async def test_keys_of_a_live_host_do_nothing_on_a_saved_tree() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
-        before = app._choices, screen_text(app)
+        before = app.view, screen_text(app)
         await pilot.press("z", "plus", "minus", "f", "ctrl+l")
         await pilot.pause()
-        assert (app._choices, screen_text(app)) == before
+        assert (app.view, screen_text(app)) == before
 
 
 # Widths
 
 PANES: tuple[type[Pane], ...] = (HeadLine, FigurePane, SocketsPane, CachesPane, BuddyPane, KeyLine)
 ALL_SIZES = [*sizes((40, 60, 76, 80, 107, 108, 240), (5, 10, 18, 32, 70)), Size(75, 17), Size(120, 40), Size(80, 24)]
-"""Both sides of every breakpoint, the usual terminals and the extremes."""
+"""Both sides of each breakpoint, usual terminal sizes and extremes."""
 SOME_SIZES = [*sizes((40, 80, 120), (12, 24, 40))]
 
 
-def too_wide(app: RecordingApp) -> list[str]:
-    """The lines of all panes that a terminal would cut off."""
+def too_wide(app: TcptopApp) -> list[str]:
+    """The lines that are wider than their pane."""
     found = []
     for kind in PANES:
         pane = app.screen_stack[0].query_one(kind)
@@ -558,11 +568,11 @@ async def test_lines_fit_at_every_size(kernel: str, tried: list[Size], keys: lis
     assert not cut, "\n".join(cut)
 
 
-async def test_what_is_refused_is_said_whole() -> None:
-    """The reason and the command that helps are worth nothing cut off."""
+async def test_reason_of_a_refused_file_fits() -> None:
+    """The reason names a command, which must not be cut."""
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    async with RecordingApp(host).run_test(size=(80, 24)) as pilot:
+    async with host_app(host).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         for size in sizes((80, 120), (24, 40)):
             await resize(pilot, size)
@@ -599,7 +609,7 @@ async def test_resizing_at_any_moment() -> None:
         assert "TCP" in screen_text(app)
 
 
-async def test_a_first_look_that_finds_no_room() -> None:
+async def test_first_sample_on_a_terminal_of_one_cell() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(1, 1)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("m", "2", "end", "home", "y")
@@ -608,11 +618,11 @@ async def test_a_first_look_that_finds_no_room() -> None:
         assert caches(app)["TCP"]["OBJS"] == grouped(count_on_nodes(tree("6.1-4n"), "TCP")[2])
 
 
-# What is sent to the terminal
+# Refreshed lines
 
 
 class Refreshes:
-    """Every refresh that a pane asks for, with its lines."""
+    """Records the refreshes that panes request."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, tuple[Region, ...]]] = []
@@ -625,20 +635,20 @@ class Refreshes:
         monkeypatch.setattr(Pane, "refresh", refresh)
 
     def lines(self) -> set[tuple[str, int]]:
-        """Which lines of which panes; -1 stands for a whole pane."""
+        """The refreshed lines as pane and line number; -1 for a whole pane."""
         return {(name, region.y) for name, regions in self.calls for region in regions} | {
             (name, -1) for name, regions in self.calls if not regions
         }
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
-async def test_the_same_look_again_refreshes_nothing(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
+async def test_equal_sample_refreshes_nothing(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
     snapshot = sample_tree(tree("6.1-4n"))
     async with tree_app(tree("6.1-4n", "base")).run_test(size=size) as pilot:
         await wait_for_app(pilot)
         refreshes = Refreshes(monkeypatch)
         await feed(pilot, snapshot)
-        assert refreshes.calls, "what differs is drawn"
+        assert refreshes.calls, "a different sample is drawn"
         refreshes.calls.clear()
         await feed(pilot, snapshot)
         assert refreshes.calls == []

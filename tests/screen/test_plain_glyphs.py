@@ -1,46 +1,56 @@
-"""The screen in ASCII: the same figures at the same places, on every view, and when it is needed."""
+"""Tests of the screen in ASCII: figures at the same places in every view, and when ASCII is needed."""
 
 from __future__ import annotations
 
 import unicodedata
 
 import pytest
-from drive import AppPilot, ScriptedHost, feed, open_host, root_only, sample_phases, screen_text, tree, wait_for_app
+from drive import (
+    AppPilot,
+    ScriptedHost,
+    feed,
+    host_app,
+    open_host,
+    root_only,
+    sample_phases,
+    screen_text,
+    tree,
+    wait_for_app,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tcptop.hosts.host import Host
-from tcptop.screen.recording_app import RecordingApp
 from tcptop.screen.settings import Settings
-from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii, to_ascii
+from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
+from tcptop.widgets.cell_width import to_ascii
 
 VIEWS = {
     "start": [],
-    "all nodes": ["equals_sign"],
+    "states": ["i"],
+    "memory": ["right"],
+    "headroom": ["right"],
+    "paths": ["right"],
+    "a cache": ["escape", "down", "enter"],
+    "all nodes": ["escape", "equals_sign"],
     "TIME_WAIT in bytes": ["m", "y"],
     "all caches": ["r", "n"],
-    "explained": ["i"],
-    "a cache explained": ["down", "enter"],
-    "memory": ["i", "right"],
-    "headroom": ["i", "right", "right"],
-    "paths": ["i", "right", "right", "right"],
     "help": ["question_mark"],
-    "the end of help": ["question_mark", "end"],
+    "the end of help": ["end"],
 }
-OF_THE_BOXES = set("─│╭╮╰╯")
-"""What CSS draws; it has borders of its own for ASCII."""
+"""The keys that lead from each view to the next."""
 
 
-def test_each_glyph_is_as_wide_as_its_twin() -> None:
-    for glyph, twin in ASCII_GLYPHS.items():
-        assert twin.isascii(), glyph
-        assert twin.isprintable(), glyph
-        assert len(glyph) == len(twin) == cell_len(glyph), glyph
+def test_each_ascii_glyph_is_as_wide_as_the_original() -> None:
+    for glyph, ascii_glyph in ASCII_GLYPHS.items():
+        assert ascii_glyph.isascii(), glyph
+        assert ascii_glyph.isprintable(), glyph
+        assert len(glyph) == len(ascii_glyph) == cell_len(glyph), glyph
 
 
-def test_the_large_digits_are_as_wide_as_their_twins() -> None:
+def test_large_ascii_digits_are_as_wide_as_the_others() -> None:
     assert BIG_GLYPHS.keys() == ASCII_BIG_GLYPHS.keys()
     for character, glyph in ASCII_BIG_GLYPHS.items():
         assert list(map(len, glyph)) == list(map(len, BIG_GLYPHS[character]))
@@ -57,47 +67,53 @@ def test_any_text_keeps_its_width(text: str) -> None:
         assert cell_len(plain) == cell_len(text)
 
 
-def test_wide_characters_leave_two_marks() -> None:
+def test_wide_character_becomes_two_question_marks() -> None:
     assert to_ascii("主机 ≤ 3") == "???? < 3"
 
 
-async def view(host: Host, ascii_only: bool, keys: list[str], size: tuple[int, int]) -> str:
-    app = RecordingApp(host, settings=Settings(ascii=ascii_only))
+async def view_texts(host: Host, ascii_only: bool, size: tuple[int, int]) -> dict[str, str]:
+    """The text of the screen in each view."""
+    app = host_app(host, settings=Settings(ascii=ascii_only))
+    texts: dict[str, str] = {}
     async with app.run_test(size=size) as pilot:
         await wait_for_app(pilot)
-        await pilot.press(*keys)
-        await pilot.pause()
-        return screen_text(app)
+        for name, keys in VIEWS.items():
+            await pilot.press(*keys)
+            await pilot.pause()
+            texts[name] = screen_text(app)
+    return texts
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
-@pytest.mark.parametrize("keys", VIEWS.values(), ids=VIEWS)
-async def test_every_view_is_the_same_in_ascii(keys: list[str], size: tuple[int, int]) -> None:
-    rich = await view(open_host(tree("6.1-4n")), False, keys, size)
-    plain = await view(open_host(tree("6.1-4n")), True, keys, size)
-    assert plain.isascii()
-    assert not rich.isascii()
-    assert plain.count("?") == rich.count("?"), "every character that the screen draws has a twin"
-    for line, twin in zip(rich.splitlines(), plain.splitlines(), strict=True):
-        kept = [at for at, character in enumerate(line) if character.isalnum() and character.isascii()]
-        assert [line[at] for at in kept] == [twin.ljust(len(line))[at] for at in kept], twin
+async def test_every_view_is_the_same_in_ascii(size: tuple[int, int]) -> None:
+    rich_texts = await view_texts(open_host(tree("6.1-4n")), False, size)
+    plain_texts = await view_texts(open_host(tree("6.1-4n")), True, size)
+    assert len(set(rich_texts.values())) == len(VIEWS), "no two views are the same"
+    for name, rich in rich_texts.items():
+        plain = plain_texts[name]
+        assert plain.isascii(), name
+        assert not rich.isascii(), name
+        assert plain.count("?") == rich.count("?"), f"{name}: every character that the screen draws has an ASCII glyph"
+        for line, plain_line in zip(rich.splitlines(), plain.splitlines(), strict=True):
+            positions = [at for at, character in enumerate(line) if character.isalnum() and character.isascii()]
+            assert [line[at] for at in positions] == [plain_line.ljust(len(line))[at] for at in positions], plain_line
 
 
 async def test_a_refused_host_in_ascii() -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    plain = await view(host, True, [], (120, 40))
+    plain = (await view_texts(host, True, (120, 40)))["start"]
     assert plain.isascii()
     assert "/proc/slabinfo is for root only" in plain
 
 
 async def test_graphs_and_marks_in_ascii() -> None:
-    app = RecordingApp(open_host(tree("6.1-4n", "base")), settings=Settings(ascii=True))
+    app = host_app(open_host(tree("6.1-4n", "base")), settings=Settings(ascii=True))
 
     async def drive(pilot: AppPilot) -> None:
         await wait_for_app(pilot)
-        for look in sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"]):
-            await feed(pilot, look)
+        for sample in sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"]):
+            await feed(pilot, sample)
 
     async with app.run_test(size=(120, 40)) as pilot:
         await drive(pilot)
@@ -123,5 +139,5 @@ async def test_graphs_and_marks_in_ascii() -> None:
         ({"TERM": "xterm", "LC_ALL": "C.UTF-8"}, "utf-8", False),
     ],
 )
-def test_when_it_is_needed(environment: dict[str, str], encoding: str | None, needed: bool) -> None:
+def test_when_ascii_is_needed(environment: dict[str, str], encoding: str | None, needed: bool) -> None:
     assert needs_ascii(environment, encoding) is needed

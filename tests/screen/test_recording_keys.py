@@ -1,4 +1,4 @@
-"""The live screen's `w`, and looking back into what it recorded."""
+"""Tests of `w` on the live screen, and of looking back into its recording."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from drive import AppPilot, ScriptedHost, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
+from drive import AppPilot, ScriptedHost, host_app, pane_lines, screen_text, tree, tree_app, wait_for_app, wait_until
 
 from tcptop.recording.opening import open_recording
+from tcptop.sampling import live_sampler
 from tcptop.screen import live_recording
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.live_feed import LiveFeed
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.key_line import KeyLine
 from tcptop.widgets.sockets_pane import SocketsPane
@@ -25,13 +27,13 @@ NAMED = {"/": "slash", ".": "full_stop"}
 
 
 def sockstat(count: int) -> bytes:
-    """As net/ipv4/proc.c prints it, with so many sockets."""
+    """sockstat as net/ipv4/proc.c prints it, with a count of allocated sockets."""
     return f"sockets: used 20\nTCP: inuse 5 orphan 0 tw 0 alloc {count} mem 0\n".encode()
 
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Typed as `rec`: every key takes its time."""
+    """The recorded file. Tests type its short relative name `rec`, because every key press takes time."""
     monkeypatch.chdir(tmp_path)
     return tmp_path / "rec"
 
@@ -44,8 +46,8 @@ def host() -> Iterator[ScriptedHost]:
 
 
 @asynccontextmanager
-async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
-    app = RecordingApp(host, 0.1)
+async def running(host: ScriptedHost) -> AsyncIterator[tuple[TcptopApp, AppPilot]]:
+    app = host_app(host, 0.1)
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         await wait_until(
             pilot,
@@ -55,28 +57,38 @@ async def running(host: ScriptedHost) -> AsyncIterator[tuple[RecordingApp, AppPi
         yield app, pilot
 
 
-def head(app: RecordingApp) -> str:
+def head(app: TcptopApp) -> str:
     return pane_lines(app, HeadLine)[0]
 
 
-def allocated(app: RecordingApp) -> int:
+def allocated(app: TcptopApp) -> int:
     line = next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
     found = re.match(r"allocated +(\d+)", line)
     assert found is not None, line
     return int(found[1])
 
 
-async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: RecordingApp, count: int) -> None:
+async def change_sockets(pilot: AppPilot, host: ScriptedHost, app: TcptopApp, count: int) -> None:
     host.texts[SOCKSTAT] = sockstat(count)
     await wait_until(pilot, lambda: allocated(app) == count, f"{count} sockets")
 
 
-async def begin_recording(pilot: AppPilot, app: RecordingApp) -> None:
+async def begin_recording(pilot: AppPilot, app: TcptopApp) -> None:
     await pilot.press("w", *"rec", "enter")
-    await wait_until(pilot, lambda: "recording" in head(app), "it records")
+    await wait_until(pilot, lambda: "recording" in head(app), "the recording has begun")
+
+    def has_sample() -> bool:
+        assert isinstance(app.feed, LiveFeed)
+        return app.feed._recording is not None and app.feed._recording._recorder.samples > 0
+
+    await wait_until(pilot, has_sample, "the first sample is in the file")
 
 
-async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedHost, file: Path) -> None:
+async def test_w_records_what_is_shown_until_it_is_pressed_again(
+    host: ScriptedHost, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first recorded sample must wait for every source, also on a loaded machine.
+    monkeypatch.setattr(live_sampler, "PATIENCE_S", 60.0)
     async with running(host) as (app, pilot):
         await change_sockets(pilot, host, app, 700)
         await begin_recording(pilot, app)
@@ -84,7 +96,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedH
         for count in (701, 702, 703):
             await change_sockets(pilot, host, app, count)
         await pilot.press("w")
-        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "it has ended")
+        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "the recording has ended")
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 704)
     recording = open_recording(str(file))
@@ -92,7 +104,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(host: ScriptedH
     first, last = recording.snapshot(0), recording.snapshot(len(recording) - 1)
     recording.close()
     assert [count for at, count in enumerate(counts) if not at or counts[at - 1] != count] == [700, 701, 702, 703]
-    # What is read once is in it too, though it was read before anybody recorded.
+    # Files that are read only once are recorded too, although they were read before the recording began.
     for snapshot in (first, last):
         assert snapshot.sysctls.value is not None
         assert snapshot.zoneinfo.value is not None
@@ -105,46 +117,46 @@ async def test_looking_back_and_live_again(host: ScriptedHost) -> None:
         for count in (701, 702, 703):
             await change_sockets(pilot, host, app, count)
         await pilot.press("T")
-        await wait_until(pilot, lambda: "recorded · " in head(app), "it looks back")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "an earlier sample is shown")
         before = allocated(app)
-        assert POSITION_MARK in pane_lines(app, TimelinePane)[0]
+        await wait_until(pilot, lambda: POSITION_MARK in pane_lines(app, TimelinePane)[0], "the timeline is drawn")
         assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  Z live")
         await pilot.press("j", *"+0.01", "enter")
-        await wait_until(pilot, lambda: " · 1 of " in head(app), "it jumps")
+        await wait_until(pilot, lambda: " · 1 of " in head(app), "the first sample is shown")
         assert allocated(app) < before or before == 701
         host.texts[SOCKSTAT] = sockstat(799)
         await pilot.press("t")
-        await wait_until(pilot, lambda: " · 2 of " in head(app), "it steps")
-        assert allocated(app) < 799, "what is now does not show while somebody looks back"
+        await wait_until(pilot, lambda: " · 2 of " in head(app), "the second sample is shown")
+        assert allocated(app) < 799, "a new sample is not shown while looking back"
         await pilot.press("Z")
         assert "live 0.1 s · recording" in head(app)
-        await wait_until(pilot, lambda: allocated(app) == 799, "it is live")
-        assert not app.query_one(TimelinePane).display
+        await wait_until(pilot, lambda: allocated(app) == 799, "the live sample is shown")
+        await wait_until(pilot, lambda: not app.query_one(TimelinePane).display, "the timeline is hidden")
 
 
-async def test_steps_forward_lead_back_to_live(host: ScriptedHost) -> None:
+async def test_step_after_the_newest_sample_returns_to_live(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)
         await change_sockets(pilot, host, app, 701)
         await pilot.press("w")
-        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "it has ended")
+        await wait_until(pilot, lambda: "recorded into" in screen_text(app), "the recording has ended")
         await pilot.press("T")
-        await wait_until(pilot, lambda: "recorded · " in head(app), "what was recorded can still be looked at")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "the finished recording is shown")
         await pilot.press("t")
-        await wait_until(pilot, lambda: "live 0.1 s" in head(app), "after the newest it is live")
+        await wait_until(pilot, lambda: "live 0.1 s" in head(app), "the step after the newest sample returns to live")
 
 
 @pytest.mark.parametrize("key", ["T", "t", "j"])
-async def test_where_nothing_is_recorded(host: ScriptedHost, key: str) -> None:
+async def test_looking_back_without_a_recording(host: ScriptedHost, key: str) -> None:
     async with running(host) as (app, pilot):
         await pilot.press(key)
         await wait_until(
-            pilot, lambda: "nothing is recorded here; w records into a file" in screen_text(app), "it is told"
+            pilot, lambda: "nothing is recorded here; w records into a file" in screen_text(app), "the message is shown"
         )
         assert "live 0.1 s" in head(app)
 
 
-async def test_z_in_capitals_goes_on_after_a_pause(host: ScriptedHost) -> None:
+async def test_capital_z_resumes_after_a_pause(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await pilot.press("z")
         assert "paused" in head(app)
@@ -153,20 +165,20 @@ async def test_z_in_capitals_goes_on_after_a_pause(host: ScriptedHost) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [("no/rec", "No such file or directory"), ("text", "not a recording"), (".", "Is a directory")],
 )
-async def test_a_file_that_cannot_be_is_told(host: ScriptedHost, tmp_path: Path, name: str, said: str) -> None:
+async def test_file_that_cannot_be_recorded_to(host: ScriptedHost, tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "text").write_text("not mine\n" * 40)
     async with running(host) as (app, pilot):
         await pilot.press("w", *[NAMED.get(each, each) for each in name], "enter")
-        await wait_until(pilot, lambda: said in screen_text(app), "it is told")
+        await wait_until(pilot, lambda: message in screen_text(app), "the message is shown")
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 701)
     assert (tmp_path / "text").read_text() == "not mine\n" * 40
 
 
-async def test_a_file_that_goes_bad_ends_the_recording(host: ScriptedHost, tmp_path: Path) -> None:
+async def test_write_error_ends_the_recording(host: ScriptedHost, tmp_path: Path) -> None:
     import sqlite3
 
     file = tmp_path / "rec"
@@ -176,29 +188,30 @@ async def test_a_file_that_goes_bad_ends_the_recording(host: ScriptedHost, tmp_p
         with sqlite3.connect(file, timeout=30) as other:
             other.execute("DROP TABLE record")
         other.close()
-        await wait_until(pilot, lambda: "recording ended" in screen_text(app), "it is told")
+        await wait_until(pilot, lambda: "recording ended" in screen_text(app), "the message is shown")
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 702)
 
 
-async def test_a_disk_that_hangs_holds_up_no_key(host: ScriptedHost, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hung_disk_delays_no_key(host: ScriptedHost, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_recording, "MOST_WAITING", 3)
     free = threading.Event()
     async with running(host) as (app, pilot):
         await begin_recording(pilot, app)
-        app._disk.submit(lambda: free.wait(60))
-        await pilot.press("T")  # asks the disk too
+        assert isinstance(app.feed, LiveFeed)
+        app.feed._disk.submit(lambda: free.wait(60))
+        await pilot.press("T")  # also reads from the disk
         await pilot.press("m")
         assert "TIME_WAIT" in head(app)
-        await wait_until(pilot, lambda: "the disk has not taken" in screen_text(app), "it is told")
+        await wait_until(pilot, lambda: "the disk has not taken" in screen_text(app), "the message is shown")
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 705)
         free.set()
-        await wait_until(pilot, lambda: "recorded · " in head(app), "what was recorded before can be looked at")
+        await wait_until(pilot, lambda: "recorded · " in head(app), "the samples recorded before are shown")
 
 
 async def test_a_saved_tree_has_nothing_to_record() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=SIZE, notifications=True) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("w")
-        await wait_until(pilot, lambda: "nothing to record" in screen_text(app), "it is told")
+        await wait_until(pilot, lambda: "nothing to record" in screen_text(app), "the message is shown")

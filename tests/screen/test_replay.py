@@ -1,4 +1,4 @@
-"""The screen on a recording: what its keys do, and that a sample looks as it did live."""
+"""Tests of the screen on a recording: its keys, and that a sample looks as it did live."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from textual.binding import Binding
 
 from tcptop.recording.time_spec import TimeRange
-from tcptop.screen.replay_app import ReplayApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.head_line import HeadLine
 from tcptop.widgets.help_screen import HelpPane
@@ -36,7 +37,7 @@ from tcptop.widgets.sockets_pane import SocketsPane
 from tcptop.widgets.timeline_pane import POSITION_MARK, TimelinePane
 
 PHASES = ["base", "unaccepted", "established", "halfclosed", "timewait"]
-ROWS_OF_TIME_LINE = 3
+TIMELINE_ROWS = 3
 MIDDLE = (120, 40)
 
 
@@ -56,60 +57,60 @@ def samples(story_file: tuple[Path, list[Snapshot]]) -> list[Snapshot]:
     return story_file[1]
 
 
-def head(app: ReplayApp) -> str:
+def head(app: TcptopApp) -> str:
     return pane_lines(app, HeadLine)[0]
 
 
-def place(app: ReplayApp) -> int:
-    """The number of the sample, counted from 1, as the head line says."""
+def sample_number(app: TcptopApp) -> int:
+    """The number of the sample in the head line; the first is 1."""
     found = re.search(r" · (\d+) of (\d+) · ", head(app))
     assert found is not None, head(app)
     return int(found[1])
 
 
 def allocated(phase: str) -> str:
-    """Of the kernel's own text, as the screen writes it."""
+    """The allocated sockets in the recorded sockstat, as the screen shows them."""
     words = (tree("6.1-4n", phase) / "proc/net/sockstat").read_text().partition("TCP:")[2].split()
     return grouped(int(words[words.index("alloc") + 1]))
 
 
-async def press_keys(pilot: AppPilot, *keys: str) -> ReplayApp:
+async def press_keys(pilot: AppPilot, *keys: str) -> TcptopApp:
     await pilot.press(*keys)
     return await wait_for_replay(pilot)
 
 
-async def test_steps_show_one_sample_after_the_other(file: Path) -> None:
+async def test_t_steps_through_the_samples(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
         for number, phase in enumerate(PHASES, 1):
-            assert place(app) == number
+            assert sample_number(app) == number
             assert re.search(rf"allocated +{allocated(phase)} ", "\n".join(pane_lines(app, SocketsPane)))
             await press_keys(pilot, "t")
-        assert place(app) == len(PHASES), "after the last there is none"
+        assert sample_number(app) == len(PHASES), "there is none after the last"
         await press_keys(pilot, "T", "T")
-        assert place(app) == len(PHASES) - 2
+        assert sample_number(app) == len(PHASES) - 2
         await press_keys(pilot, "less_than_sign")
-        assert place(app) == 1
+        assert sample_number(app) == 1
         await press_keys(pilot, "T")
-        assert place(app) == 1
+        assert sample_number(app) == 1
         await press_keys(pilot, "greater_than_sign")
-        assert place(app) == len(PHASES)
+        assert sample_number(app) == len(PHASES)
 
 
 async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapshot]) -> None:
-    """But for the head line, the time line and the keys. The terminal has the rows that the time line takes more."""
+    """Except for the head line, the timeline and the key line. The terminal is larger by the rows of the timeline."""
     live: list[list[str]] = []
     async with tree_app(tree("6.1-4n", PHASES[0])).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
-        for look in samples:
-            await feed(pilot, look)
+        for sample in samples:
+            await feed(pilot, sample)
             live.append(screen_text(app).splitlines()[1:-1])
-    async with replay_app(file).run_test(size=(MIDDLE[0], MIDDLE[1] + ROWS_OF_TIME_LINE)) as pilot:
+    async with replay_app(file).run_test(size=(MIDDLE[0], MIDDLE[1] + TIMELINE_ROWS)) as pilot:
         replay = await wait_for_replay(pilot)
         for number, lines in enumerate(live):
             if number:
                 await press_keys(pilot, "t")
-            assert screen_text(replay).splitlines()[1 : -1 - ROWS_OF_TIME_LINE] == lines
+            assert screen_text(replay).splitlines()[1 : -1 - TIMELINE_ROWS] == lines
 
 
 @pytest.mark.parametrize(
@@ -117,21 +118,21 @@ async def test_each_sample_looks_as_it_did_live(file: Path, samples: list[Snapsh
     [("+24", 3), ("-10", 4), ("12:02:21", 5), ("2026-11-22T12:01:50Z", 2)],
 )
 async def test_j_jumps_to_a_time(file: Path, typed: str, number: int) -> None:
-    """The story begins at 12:01:40.4, and has a sample every ten seconds."""
+    """The recording starts at 12:01:40.4 and has a sample every ten seconds."""
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
         await pilot.press("j", *typed, "enter")
         await wait_for_replay(pilot)
-        assert place(app) == number
+        assert sample_number(app) == number
 
 
-async def test_a_time_that_cannot_be_is_told(file: Path) -> None:
+async def test_time_that_cannot_be_jumped_to(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE, notifications=True) as pilot:
         app = await press_keys(pilot, "t")
-        for typed, said in (("noon", "not 'noon'"), ("2001-1", "not '2001-1'"), ("+9h", "no sample then; it holds")):
+        for typed, message in (("noon", "not 'noon'"), ("2001-1", "not '2001-1'"), ("+9h", "no sample then; it holds")):
             await pilot.press("j", *typed, "enter")
-            await wait_until(pilot, lambda said=said: said in screen_text(app), "it is told")  # type: ignore[misc]
-        assert place(app) == 2
+            await wait_until(pilot, lambda message=message: message in screen_text(app), "the message is shown")  # type: ignore[misc]
+        assert sample_number(app) == 2
 
 
 async def test_space_plays_to_the_end(file: Path) -> None:
@@ -142,26 +143,28 @@ async def test_space_plays_to_the_end(file: Path) -> None:
         assert "paused 100×" in head(app)
         await pilot.press("space")
         assert "▶ 100×" in head(app)
-        await wait_until(pilot, lambda: place(app) == len(PHASES) and "paused 100×" in head(app), "it has played")
+        await wait_until(
+            pilot, lambda: sample_number(app) == len(PHASES) and "paused 100×" in head(app), "playback has ended"
+        )
         await pilot.press("minus")
         assert "paused 50×" in head(app)
         await pilot.press("space")
-        await wait_until(pilot, lambda: place(app) < len(PHASES), "it begins anew")
+        await wait_until(pilot, lambda: sample_number(app) < len(PHASES), "playback starts again")
         await pilot.press("space")
         assert "paused 50×" in head(app)
 
 
-async def test_the_time_line_follows(file: Path) -> None:
+async def test_timeline_marks_the_shown_sample(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
-        at: list[int] = []
+        columns: list[int] = []
         for _ in PHASES:
             lines = pane_lines(app, TimelinePane)
             assert [line.split()[0] for line in lines] == ["sockets", "TIME_WAIT", "B/conn"]
             [column] = {line.index(POSITION_MARK) for line in lines}
-            at.append(column)
+            columns.append(column)
             await press_keys(pilot, "t")
-        assert at == sorted(set(at)), "each sample has a place of its own, in the order of their times"
+        assert columns == sorted(set(columns)), "each sample has its own column, in order"
         most = max((allocated(phase) for phase in PHASES), key=lambda text: int(text.replace(" ", "")))
         assert pane_lines(app, TimelinePane)[0].endswith(f" to {most}")
 
@@ -175,14 +178,14 @@ async def test_the_time_line_follows(file: Path) -> None:
         (TimeRange(at="+20", first="+10", last="-5"), "12:02:00", 3),
     ],
 )
-async def test_the_options_choose_what_is_held(file: Path, choice: TimeRange, first: str, samples: int) -> None:
+async def test_time_options_select_the_samples(file: Path, choice: TimeRange, first: str, samples: int) -> None:
     async with replay_app(file, choice).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
         assert f"{first} · " in head(app)
         assert f" of {samples} · " in head(app)
 
 
-async def test_a_damaged_sample_is_told_and_the_rest_is_shown(file: Path, tmp_path: Path) -> None:
+async def test_damaged_sample_is_reported_and_others_are_shown(file: Path, tmp_path: Path) -> None:
     import sqlite3
 
     broken = tmp_path / "broken.tcptop"
@@ -192,8 +195,8 @@ async def test_a_damaged_sample_is_told_and_the_rest_is_shown(file: Path, tmp_pa
     connection.close()
     async with replay_app(broken).run_test(size=MIDDLE, notifications=True) as pilot:
         app = await press_keys(pilot, "t", "t")
-        await wait_until(pilot, lambda: "this sample is damaged" in screen_text(app), "it is told")
-        assert place(app) == 3
+        await wait_until(pilot, lambda: "this sample is damaged" in screen_text(app), "the message is shown")
+        assert sample_number(app) == 3
         await press_keys(pilot, "T")
         assert re.search(rf"allocated +{allocated(PHASES[1])} ", "\n".join(pane_lines(app, SocketsPane)))
 
@@ -204,19 +207,19 @@ async def test_a_saved_tree_is_a_recording_of_one_sample() -> None:
         assert "recorded · 1 of 1 · paused" in head(app)
         await press_keys(pilot, "t", "T", "space", "greater_than_sign")
         await pilot.press("j", *"12:00", "enter")
-        await wait_until(pilot, lambda: "its samples have no times" in screen_text(app), "it is told")
+        await wait_until(pilot, lambda: "its samples have no times" in screen_text(app), "the message is shown")
 
 
-async def test_keys_of_the_screen_work_as_ever(file: Path) -> None:
+async def test_shared_keys_work_in_a_recording(file: Path) -> None:
     async with replay_app(file).run_test(size=MIDDLE) as pilot:
         app = await wait_for_replay(pilot)
         await press_keys(pilot, "t", "t", "m", "2", "y", "c")
         assert "TIME_WAIT · node 2" in head(app)
         await press_keys(pilot, "t")
-        assert "TIME_WAIT · node 2" in head(app), "a choice stays while time goes on"
+        assert "TIME_WAIT · node 2" in head(app), "choices stay with the next sample"
 
 
-async def test_the_help_and_the_key_line_tell_of_time(file: Path) -> None:
+async def test_help_and_key_line_have_the_playback_keys(file: Path) -> None:
     async with replay_app(file).run_test(size=(120, 60)) as pilot:
         app = await wait_for_replay(pilot)
         assert pane_lines(app, KeyLine)[0].startswith(" t T step  j jump  SPACE play  +- speed")
@@ -226,10 +229,10 @@ async def test_the_help_and_the_key_line_tell_of_time(file: Path) -> None:
             lines += drawn_lines(app.screen.query_one(HelpPane))
             await pilot.press("pagedown")
         text = " ".join(" ".join(lines).split())
-        for said in ("t the next sample", "T the sample before", "j jump to a time", "SPACE z play", "+ play faster"):
-            assert said in text
+        for entry in ("t the next sample", "T the sample before", "j jump to a time", "SPACE z play", "+ play faster"):
+            assert entry in text
         assert "set the interval" not in text
-        for binding in ReplayApp.BINDINGS:
+        for binding in REPLAY_BINDINGS:
             assert isinstance(binding, Binding)
             assert binding.description in text
 
@@ -237,15 +240,15 @@ async def test_the_help_and_the_key_line_tell_of_time(file: Path) -> None:
 KEYS = ("t", "T", "space", "plus", "minus", "less_than_sign", "greater_than_sign", "m", "k", "j", "escape", "enter")
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(KEYS), min_size=8, max_size=20))
-def test_no_keys_lead_out_of_the_recording(file: Path, keys: list[str]) -> None:
+def test_any_keys_stay_in_the_recording(file: Path, keys: list[str]) -> None:
     async def drive() -> None:
         async with replay_app(file).run_test(size=(80, 24)) as pilot:
             await pilot.press(*keys)
             app = pilot.app
-            assert isinstance(app, ReplayApp)
+            assert isinstance(app, TcptopApp)
             await wait_until(pilot, lambda: app._ledger is not None, "a sample is drawn")
-            assert 1 <= place(app) <= len(PHASES)
+            assert 1 <= sample_number(app) <= len(PHASES)
 
     asyncio.run(drive())

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.screen.settings import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
@@ -161,7 +161,6 @@ def test_a_file_that_is_too_large_is_one_line(file: Path) -> None:
 LINES = [*WHOLE.splitlines(), *WRONG_VALUES, *NOT_TOML]
 
 
-@settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=400) | st.lists(st.sampled_from(LINES)).map("\n".join).map(str.encode))
 def test_any_bytes_give_settings_and_mistakes_of_one_line(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -187,7 +186,6 @@ A_SETTING = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
 @given(A_SETTING)
 def test_what_is_written_is_read_again(wanted: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:

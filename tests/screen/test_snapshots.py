@@ -1,6 +1,6 @@
-"""The screens as they must look: each as a picture, and beside it the same screen as text.
+"""Snapshots of the screen, as SVG and as text.
 
-`scripts/test --snapshot-update` renews both. Look at the texts in the diff before you commit them.
+`scripts/test --snapshot-update` writes both again. Read the diff of the texts before a commit.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from drive import (
     ScriptedHost,
     copy_tree,
     feed,
+    host_app,
     open_host,
     replay_app,
     root_only,
@@ -29,12 +30,13 @@ from made_machine import MACHINES, make_machine
 from syrupy.assertion import SnapshotAssertion
 from textual._doc import take_svg_screenshot
 from textual.app import App
+from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.screen.settings import Settings
 from tcptop.snapshot import Snapshot
 
@@ -56,7 +58,7 @@ Act = Callable[[AppPilot], Awaitable[None]]
 
 
 class CheckScreen(Protocol):
-    """Compares a screen with the one that is stored, as a picture and as text."""
+    """Compares a screen with its snapshots, the SVG (unless `svg` is False) and the text."""
 
     def __call__(
         self, app: App[int], size: tuple[int, int], keys: Sequence[str] = (), act: Act | None = None, svg: bool = True
@@ -85,9 +87,14 @@ def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) ->
             snap_compare: Callable[..., bool] = request.getfixturevalue("snap_compare")
             same = snap_compare(app, terminal_size=size, run_before=drive)
         else:
-            take_svg_screenshot(app=app, terminal_size=size, run_before=drive)
+
+            async def drive_and_exit(pilot: Pilot[Any]) -> None:
+                await drive(pilot)
+                pilot.app.exit()
+
+            app.run(headless=True, size=size, auto_pilot=drive_and_exit)
         assert texts[0] == snapshot(extension_class=TextSnapshot)
-        assert same, "the text is the same, the looks are not: see snapshot_report.html"
+        assert same, "the text is the same, the colours or styles are not: see snapshot_report.html"
 
     return compare
 
@@ -113,7 +120,7 @@ def check_screen(snapshot: SnapshotAssertion, request: pytest.FixtureRequest) ->
     ],
 )
 def test_start(check_screen: CheckScreen, kernel: str, size: tuple[int, int]) -> None:
-    # Pictures of this size are large, and those of most kernels differ in their text only.
+    # SVGs of this size are large, and those of most kernels differ only in their text.
     check_screen(tree_app(tree(kernel)), size, svg=size != LARGE or kernel in ("6.1-1n", "6.1-8n"))
 
 
@@ -175,7 +182,7 @@ def test_sort_keys(check_screen: CheckScreen, key: str) -> None:
 
 @pytest.mark.parametrize("key", list("cne"))
 def test_sort_keys_reversed(check_screen: CheckScreen, key: str) -> None:
-    # The screen starts with `e`, so that once is already again.
+    # `e` is the initial order, so one press of it reverses.
     check_screen(tree_app(tree("6.1-4n")), MIDDLE, ["equals_sign", key, *([key] if key != "e" else [])], svg=key == "c")
 
 
@@ -219,7 +226,7 @@ def test_a_panes_end(check_screen: CheckScreen) -> None:
 
 
 def key_names(keys: str) -> list[str]:
-    """Characters as Textual names their keys."""
+    """Textual's names of the keys for these characters."""
     names = {
         "[": "left_square_bracket",
         "]": "right_square_bracket",
@@ -266,11 +273,11 @@ def test_time_wait_on_other_kernels(check_screen: CheckScreen, kernel: str) -> N
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE], ids=size_name)
 def test_time_wait_without_any(check_screen: CheckScreen, size: tuple[int, int]) -> None:
-    """Why there is no average is said in any terminal."""
+    """Every terminal shows why there is no average."""
     check_screen(tree_app(tree("6.1-4n", "base")), size, ["m"], svg=False)
 
 
-# What is looked for
+# The name filter
 
 
 @at_usual_sizes
@@ -297,26 +304,26 @@ def test_all_caches(check_screen: CheckScreen, keys: str, size: tuple[int, int])
 
 @pytest.mark.parametrize("columns", [("cache", "bytes"), ("objects", "active", "use")], ids=" ".join)
 def test_columns_of_the_settings(check_screen: CheckScreen, columns: tuple[str, ...]) -> None:
-    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(columns=columns))
+    app = host_app(open_host(tree("6.1-4n")), settings=Settings(columns=columns))
     check_screen(app, SMALL, key_names("="), svg=False)
 
 
-# The mark, and time on the screen
+# The mark, and graphs
 
 UP_AND_DOWN = ["base"] * 3 + ["established"] * 4 + ["halfclosed"] * 2 + ["timewait"] * 3
 
 
 def play_phases(phases: Sequence[str], keys_after: dict[int, str]) -> Act:
-    """Goes through phases ten seconds apart, with keys after some of them."""
+    """Feeds samples of phases, ten seconds apart, and presses keys after some of them."""
 
-    async def tell(pilot: AppPilot) -> None:
+    async def play(pilot: AppPilot) -> None:
         for number, snapshot in enumerate(sample_phases("6.1-4n", phases)):
             await feed(pilot, snapshot)
             for key in key_names(keys_after.get(number, "")):
                 await pilot.press(key)
                 await pilot.pause()
 
-    return tell
+    return play
 
 
 @pytest.mark.parametrize("size", [*SIZES, *TINY], ids=size_name)
@@ -371,19 +378,17 @@ def test_no_color(check_screen: CheckScreen, monkeypatch: pytest.MonkeyPatch, si
 
 @at_usual_sizes
 def test_light(check_screen: CheckScreen, size: tuple[int, int]) -> None:
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(theme="light")), size)
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(theme="light")), size)
 
 
 @pytest.mark.parametrize("size", [SMALL, MIDDLE, *TINY], ids=size_name)
 def test_ascii(check_screen: CheckScreen, size: tuple[int, int]) -> None:
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), size, svg=size in USUAL)
 
 
 @pytest.mark.parametrize("keys", ["=", "?", "i"])
 def test_views_in_ascii(check_screen: CheckScreen, keys: str) -> None:
-    check_screen(
-        RecordingApp(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, key_names(keys), svg=False
-    )
+    check_screen(host_app(open_host(tree("6.1-4n")), settings=Settings(ascii=True)), SMALL, key_names(keys), svg=False)
 
 
 @pytest.mark.parametrize("keys", ["", "="])
@@ -398,14 +403,14 @@ def test_a_message_covers_no_figure(check_screen: CheckScreen, size: tuple[int, 
 
 def test_lines_of_the_settings_that_are_bad(check_screen: CheckScreen) -> None:
     wrong = ["config.toml:3: one of dark, light, not 'blue'; the line is passed over", "config.toml:4: not TOML"]
-    check_screen(RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
+    check_screen(host_app(open_host(tree("6.1-4n")), mistakes=wrong), SMALL, svg=False)
 
 
 # Live
 
 
 def live_sample() -> Snapshot:
-    """Two looks at a live kernel two seconds apart, and a third source that hangs."""
+    """The second of two samples of a live host, two seconds apart; buddyinfo is late."""
     clock = [100.0]
     host = ScriptedHost(tree("6.1-4n"), live=True)
     sampler = Sampler(host, kernel_sources(), monotonic=lambda: clock[0], unix_time=lambda: 1795348800.4 + clock[0])
@@ -436,7 +441,7 @@ def live_sample() -> Snapshot:
 @at_usual_sizes
 @pytest.mark.parametrize("keys", ["", "="])
 def test_live(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
-    """Rates, the clock, and a source that does not answer."""
+    """Rates, the clock, and a late source."""
     snapshot = live_sample()
 
     async def show(pilot: AppPilot) -> None:
@@ -446,7 +451,7 @@ def test_live(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> No
 
 
 def test_every_source_is_late(check_screen: CheckScreen) -> None:
-    """A kernel that answers nothing any more: the figures stand, and each pane says since when."""
+    """All reads hang: the last figures stay, and each pane shows their age."""
     clock = [100.0]
     sampler = Sampler(
         ScriptedHost(tree("6.1-4n"), live=True),
@@ -473,7 +478,7 @@ def test_every_source_is_late(check_screen: CheckScreen) -> None:
 
 @pytest.fixture(scope="module")
 def story_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half an hour of which the ten minutes in the middle are missing."""
+    """A recording of half an hour without the ten minutes in its middle."""
     file = tmp_path_factory.mktemp("recording") / "story.tcptop"
     phases = ["base", "established", "established", "halfclosed", "timewait", "timewait", "base"]
     recorder = Recorder(str(file))
@@ -515,7 +520,7 @@ def test_the_question_for_a_time(check_screen: CheckScreen, story_file: Path) ->
     check_screen(replay_app(story_file), SMALL, act=ask, svg=False)
 
 
-# Kernels that say less: what is new there is text, so larger screens are kept as text only
+# Missing and refused files: their messages are text, so larger screens have a text snapshot only
 
 
 @at_all_sizes
@@ -523,7 +528,7 @@ def test_the_question_for_a_time(check_screen: CheckScreen, story_file: Path) ->
 def test_as_a_plain_user(check_screen: CheckScreen, keys: str, size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = root_only
-    check_screen(RecordingApp(host), size, key_names(keys), svg=size == SMALL)
+    check_screen(host_app(host), size, key_names(keys), svg=size == SMALL)
 
 
 @at_usual_sizes
@@ -531,14 +536,14 @@ def test_as_a_plain_user(check_screen: CheckScreen, keys: str, size: tuple[int, 
 def test_one_file_refused(check_screen: CheckScreen, files: list[str], size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path in files
-    check_screen(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(host_app(host), size, svg=size == SMALL)
 
 
 @at_usual_sizes
 def test_sysfs_refused(check_screen: CheckScreen, size: tuple[int, int]) -> None:
     host = ScriptedHost(tree("6.1-4n"))
     host.refused = lambda path: path.startswith("sys/kernel/slab/")
-    check_screen(RecordingApp(host), size, svg=size == SMALL)
+    check_screen(host_app(host), size, svg=size == SMALL)
 
 
 def without(folder: Path, paths: Sequence[str]) -> Path:
@@ -573,7 +578,7 @@ def test_nothing_at_all(check_screen: CheckScreen, tmp_path: Path, size: tuple[i
 @at_usual_sizes
 @pytest.mark.parametrize("key", ["", "m", "="])
 def test_empty_files(check_screen: CheckScreen, tmp_path: Path, key: str, size: tuple[int, int]) -> None:
-    """As a plain user's copy of /proc leaves them."""
+    """Empty files, as in a copy of /proc made without root."""
     folder = copy_tree(tree("6.1-4n"), tmp_path / "web-17")
     for path in ("proc/slabinfo", "proc/pagetypeinfo", "proc/buddyinfo"):
         (folder / path).write_bytes(b"")
@@ -602,7 +607,7 @@ BIDI = "\u202e"
 
 
 def hostile(folder: Path) -> Path:
-    """A saved tree by somebody who means ill: markup, actions, escape sequences and bidi controls in every name."""
+    """Puts markup, actions, escape sequences and bidi controls into every name of a tree."""
     (folder / "proc/sys/kernel/hostname").write_text(f"[red]{ESCAPE}{BIDI}[/red][@click=app.bell]host[/]\n")
     (folder / "proc/sys/kernel/osrelease").write_text(f"6.1.0{ESCAPE}[/nope]\n")
     change(folder / "proc/slabinfo", "\nfilp ", f"\n[red]{ESCAPE}{BIDI}filp ")
@@ -639,10 +644,10 @@ def test_hostile_names_draw_no_control_characters(tmp_path: Path) -> None:
             await pilot.pause()
             texts.append(screen_text(pilot.app))
 
-    app: RecordingApp = tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree")))
+    app: TcptopApp = tree_app(hostile(copy_tree(tree("6.1-4n"), tmp_path / "tree")))
     picture: Any = take_svg_screenshot(app=app, terminal_size=LARGE, run_before=drive)
     for text in [*texts, picture]:
         assert not set(text) & set("\x1b\x07\x9b\u202e")
-    # The names themselves are still to be seen, as they are written.
+    # The names are shown as text, with escapes.
     assert "[@click=app.bell]pid" in texts[0]
     assert r"[red]\x1b]0;owned\x07\x1b[2J\u202efilp" in texts[0]

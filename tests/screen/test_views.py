@@ -1,4 +1,4 @@
-"""What the keys for looking closer do: the filter, all caches, the mark, the graphs, and the settings file."""
+"""Tests of the name filter, all caches, the mark, the graphs, messages, the settings file and the colours."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from drive import (
     ScriptedHost,
     copy_tree,
     feed,
+    host_app,
     open_host,
     pane_lines,
     pane_title,
@@ -26,7 +27,7 @@ from drive import (
 )
 from textual._doc import take_svg_screenshot
 
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
 from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
 from tcptop.snapshot import Snapshot
@@ -39,15 +40,15 @@ from tcptop.widgets.trend_line import LEVELS, TrendLine
 
 LARGE = (200, 70)
 ALL = (200, 500)
-"""So tall that no pane scrolls."""
+"""A terminal so tall that no pane scrolls."""
 
 
-def caches(app: RecordingApp) -> dict[str, dict[str, str]]:
+def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
     return parse_cache_table(pane_lines(app, CachesPane))
 
 
 def merged_names(kernel: str, row: str) -> set[str]:
-    """The caches that a row of slabinfo counts, by the links of the recording."""
+    """The caches merged into a row of slabinfo, by the links in the tree's /sys/kernel/slab."""
     slab = tree(kernel) / "sys/kernel/slab"
     if not (slab / row).is_symlink():
         return {row}
@@ -57,7 +58,7 @@ def merged_names(kernel: str, row: str) -> set[str]:
 # The filter
 
 
-async def test_the_table_follows_what_is_typed() -> None:
+async def test_table_is_filtered_while_typing() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         everything = list(caches(app))
@@ -73,10 +74,10 @@ async def test_the_table_follows_what_is_typed() -> None:
             by_name = {
                 name for name in everything if any(typed in each.lower() for each in merged_names("6.1-4n", name))
             }
-            # A struct's name counts, too: `pid` has inet_bind_bucket.
+            # The names of structs are matched too: `pid` holds inet_bind_bucket.
             assert by_name <= set(names)
             assert f"/{typed}" in pane_title(app, CachesPane).lower()
-        assert names == ["pid", "anon_vma_chain"], "the rows that bind buckets are counted in"
+        assert names == ["pid", "anon_vma_chain"], "the rows that hold bind buckets"
         await pilot.press("backspace", "backspace", "backspace", "backspace")
         await pilot.pause()
         assert len(caches(app)) > len(names)
@@ -99,7 +100,7 @@ async def test_enter_keeps_the_filter_and_esc_ends_it() -> None:
         assert "/" not in pane_title(app, CachesPane)
 
 
-async def test_a_filter_that_nothing_passes_says_how_it_ends() -> None:
+async def test_filter_without_a_match_names_the_keys() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("slash", *"kmalloc", "enter")
@@ -130,20 +131,20 @@ async def test_r_shows_every_row_of_slabinfo(kernel: str) -> None:
     async with tree_app(tree(kernel)).run_test(size=ALL) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("equals_sign")
-        tcps = caches(app)
+        tcp_caches = caches(app)
         await pilot.press("r")
         every = caches(app)
         rows = slabinfo_rows(tree(kernel))
         assert every.keys() == rows.keys()
-        assert {name: every[name] for name in tcps} == tcps
+        assert {name: every[name] for name in tcp_caches} == tcp_caches
         for name, cells in every.items():
             assert cells["OBJS"].replace(" ", "") == str(rows[name][1]), name
             assert cells["SLABS"].replace(" ", "") == str(rows[name][5]), name
         await pilot.press("r")
-        assert caches(app) == tcps
+        assert caches(app) == tcp_caches
 
 
-async def test_what_is_not_read_by_node_is_not_zero_there() -> None:
+async def test_cache_not_read_by_node_is_unknown_not_zero() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=ALL) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("r", "2")
@@ -170,7 +171,7 @@ async def test_after_k_counts_are_differences() -> None:
                 change = new[name][at] - old[name][at]
                 assert int(cells[title].replace(" ", "")) == change, (name, title)
                 assert cells[title].startswith("+") == (change > 0)
-            assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "what is no count stays what it is"
+            assert cells["OBJ SIZE"].replace(" ", "") == str(new[name][2]), "a size is no difference"
         assert "+16 000 sockets" in pane_lines(app, HeadroomLine)[0]
         assert "10 s ago" in pane_lines(app, HeadroomLine)[0]
         assert "since the mark" in pane_title(app, CachesPane)
@@ -179,7 +180,7 @@ async def test_after_k_counts_are_differences() -> None:
         assert "headroom " in pane_lines(app, HeadroomLine)[0]
 
 
-async def test_what_went_most_stands_first_too() -> None:
+async def test_largest_decrease_sorts_first_too() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
         before, after = sample_phases("6.1-4n", ["established", "timewait"])
@@ -202,8 +203,8 @@ async def test_a_mark_in_a_saved_tree_has_no_time() -> None:
         assert pane_lines(app, HeadroomLine)[0].strip().startswith("since the mark: 0 sockets")
 
 
-async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
-    """No word is cut: 800 sockets are 100 for each of the eight CPUs."""
+async def test_too_few_sockets_since_the_mark_on_60_columns() -> None:
+    """No word is cut. The minimum is 800 sockets: 100 for each of the eight CPUs."""
     async with tree_app(tree("6.1-4n")).run_test(size=(60, 20)) as pilot:
         app = await wait_for_app(pilot)
         before, after = sample_phases("6.1-4n", ["established", "established"], every_s=7200.0)
@@ -214,7 +215,7 @@ async def test_a_mark_whose_sockets_are_too_few_says_so_on_60_columns() -> None:
 
 
 async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Path) -> None:
-    """Network namespaces but the first have no tcp_mem."""
+    """Only the initial network namespace has tcp_mem."""
     root = copy_tree(tree("6.1-4n"), tmp_path / "tree")
     (root / "proc/sys/net/ipv4/tcp_mem").unlink()
     async with tree_app(root).run_test(size=LARGE) as pilot:
@@ -223,18 +224,18 @@ async def test_buffers_in_a_namespace_without_tcp_mem_have_no_limit(tmp_path: Pa
         assert line.split("MiB")[1].strip() == "within the error"
 
 
-# Time on the screen
+# Graphs
 
 
 def minutes() -> list[Snapshot]:
     return sample_phases("6.1-4n", ["base", "base", "established", "established", "timewait"])
 
 
-async def test_graphs_and_marks_come_and_go() -> None:
+async def test_x_hides_and_shows_graphs_and_marks() -> None:
     async with tree_app(tree("6.1-4n", "base")).run_test(size=(160, 40)) as pilot:
         app = await wait_for_app(pilot)
-        for look in minutes():
-            await feed(pilot, look)
+        for sample in minutes():
+            await feed(pilot, sample)
         line = pane_lines(app, TrendLine)[0]
         assert "sockets ▁▁██ 1 to 16 001" in line
         assert "TIME_WAIT █" in line
@@ -247,11 +248,11 @@ async def test_graphs_and_marks_come_and_go() -> None:
         assert pane_lines(app, TrendLine)[0] == line
 
 
-async def test_graphs_never_run_into_one_another() -> None:
+async def test_graphs_are_separated_at_every_width() -> None:
     async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
-        for look in minutes():
-            await feed(pilot, look)
+        for sample in minutes():
+            await feed(pilot, sample)
         for columns in range(20, 241, 3):
             await resize(pilot, (columns, 40))
             line = pane_lines(app, TrendLine)[0]
@@ -266,19 +267,20 @@ async def test_graphs_never_run_into_one_another() -> None:
 
 
 @pytest.mark.parametrize("keys", ["", "=", "m", "/tcp", "y"])
-async def test_a_title_keeps_the_place_it_tells(keys: str) -> None:
+async def test_title_keeps_the_scroll_position(keys: str) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 24)) as pilot:
         app = await wait_for_app(pilot)
         if keys.startswith("/"):
             await pilot.press("slash", *keys[1:], "enter")
         elif keys:
             await pilot.press({"=": "equals_sign"}.get(keys, keys))
-        for columns in range(40, 130, 3):
+        for columns in range(40, 130, 9 if keys else 3):
             await resize(pilot, (columns, 24))
+            text = screen_text(app)
             for pane in (CachesPane, BuddyPane):
                 title = pane_title(app, pane)
                 assert re.search(r"─ 1–\d+ of \d+$", title), (columns, title)
-                assert f"─ {title} ─" in screen_text(app), "the edge has room for all of it"
+                assert f"─ {title} ─" in text, "the title is not cut"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (60, 20), (40, 12)], ids=str)
@@ -287,7 +289,7 @@ async def test_a_message_covers_the_key_line_alone(size: tuple[int, int]) -> Non
         app = await wait_for_app(pilot)
         before = screen_text(app).splitlines()
         await pilot.press("7")
-        await wait_until(pilot, lambda: "no node 7" in screen_text(app), "the message is there")
+        await wait_until(pilot, lambda: "no node 7" in screen_text(app), "the message is shown")
         after = screen_text(app).splitlines()
         assert after[:-1] == before[:-1]
         assert after[-1] == " no node 7; there are: 0, 1, 2, 3"
@@ -304,10 +306,10 @@ async def test_no_key_is_cut() -> None:
             entries = line.strip().split("  ")
             assert all(entry in texts for entry, texts in zip(entries, both, strict=False)), line
             assert "? help" in entries
-            assert len(entries) == len(KEYS) or len(line) > columns - 20, "what has room is there"
+            assert len(entries) == len(KEYS) or len(line) > columns - 20, "keys that fit are shown"
 
 
-async def test_80_columns_name_the_keys_for_every_view() -> None:
+async def test_80_columns_show_a_key_for_every_view() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         shown_keys = {entry.split(" ")[0] for entry in pane_lines(app, KeyLine)[0].strip().split("  ")}
@@ -318,7 +320,7 @@ async def test_80_columns_name_the_keys_for_every_view() -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "whose"),
+    ("release", "scope"),
     [
         ("3.10.0-1160.el7.x86_64", "machine"),
         ("4.8.15", "machine"),
@@ -328,47 +330,45 @@ async def test_80_columns_name_the_keys_for_every_view() -> None:
         ("", "here, machine ≤ 30"),
     ],
 )
-async def test_whose_time_wait_sockets_are_counted(release: str, whose: str) -> None:
-    """`tw` of sockstat became a count of the network namespace between 4.8 and 4.13."""
+async def test_scope_of_the_time_wait_count(release: str, scope: str) -> None:
+    """`tw` in sockstat counts the machine up to 4.8, and one network namespace from 4.13 on."""
     host = ScriptedHost(tree("6.1-4n"))
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
-    async with RecordingApp(host).run_test(size=(120, 40)) as pilot:
+    async with host_app(host).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         [line] = [line for line in pane_lines(app, SocketsPane) if line.startswith("TIME_WAIT")]
-        assert line.split(maxsplit=2)[2] == whose
+        assert line.split(maxsplit=2)[2] == scope
 
 
 # Settings
 
 
-async def test_the_screen_starts_as_the_settings_say() -> None:
+async def test_screen_starts_with_the_settings() -> None:
     settings = Settings(sort="n", theme="light", node=2, columns=("objects", "bytes"), extras=False)
-    app = RecordingApp(open_host(tree("6.1-4n")), sort=settings.sort, settings=settings)
+    app = host_app(open_host(tree("6.1-4n")), settings=settings)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for_app(pilot)
         assert app.theme == LIGHT_THEME.name
         assert "node 2 of 4" in pane_title(app, CachesPane)
         head, first, *_ = pane_lines(app, CachesPane)
-        assert head.split() == ["CACHE▴", "OBJS", "CACHE", "SIZE"], "without names nobody could read the table"
+        assert head.split() == ["CACHE▴", "OBJS", "CACHE", "SIZE"], "the name column is always shown"
         assert first.startswith("MPTCP ")
 
 
-async def test_a_node_of_the_settings_that_is_gone() -> None:
-    app = RecordingApp(open_host(tree("6.1-4n")), settings=Settings(node=9))
+async def test_node_of_the_settings_that_does_not_exist() -> None:
+    app = host_app(open_host(tree("6.1-4n")), settings=Settings(node=9))
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for_app(pilot)
         assert "node 0 of 4" in pane_title(app, CachesPane)
 
 
-async def test_bad_lines_are_named_on_the_screen_and_the_rest_goes_on() -> None:
+async def test_bad_settings_lines_are_shown_as_messages() -> None:
     wrong = ["config.toml:1: [bold]not TOML[/]; the line is passed over", "config.toml:9: no such setting"]
-    app = RecordingApp(open_host(tree("6.1-4n")), mistakes=wrong)
+    app = host_app(open_host(tree("6.1-4n")), mistakes=wrong)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
-        await wait_until(
-            pilot, lambda: all(line in screen_text(app) for line in wrong), "both lines are named as they are"
-        )
+        await wait_until(pilot, lambda: all(line in screen_text(app) for line in wrong), "both lines are shown as text")
         assert "allocated      16 001" in screen_text(app)
 
 
@@ -381,34 +381,34 @@ async def write_by_palette(pilot: AppPilot) -> None:
     await pilot.pause()
 
 
-async def test_the_file_is_written_on_request_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_settings_are_written_only_on_request(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    kept = Settings(interval=3.0, columns=("objects",), mouse=True)
-    app = RecordingApp(open_host(tree("6.1-4n")), every_s=3.0, settings=kept)
+    initial = Settings(interval=3.0, columns=("objects",), mouse=True)
+    app = host_app(open_host(tree("6.1-4n")), settings=initial)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await pilot.press("c", "2", "x", "m")
         assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
         await write_by_palette(pilot)
         await wait_until(pilot, settings_path().exists, "the file is written")
-        await wait_until(pilot, lambda: "written: " in screen_text(app), "it says so")
+        await wait_until(pilot, lambda: "written: " in screen_text(app), "a message is shown")
     expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
-    assert read_settings(settings_path()) == (expected, []), "what the screen does not choose stays as it was"
+    assert read_settings(settings_path()) == (expected, []), "settings without a key are kept"
 
 
-async def test_a_folder_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_unwritable_settings_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "tcptop").write_text("a file where the folder should be")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     app = tree_app(tree("6.1-4n"))
     async with app.run_test(size=(160, 40), notifications=True) as pilot:
         await wait_for_app(pilot)
         await write_by_palette(pilot)
-        await wait_until(pilot, lambda: "config.toml: " in screen_text(app), "the error is said")
+        await wait_until(pilot, lambda: "config.toml: " in screen_text(app), "the error is shown")
         await pilot.press("m")
-        assert "TIME_WAIT" in screen_text(app).splitlines()[0], "and the screen goes on"
+        assert "TIME_WAIT" in screen_text(app).splitlines()[0], "the screen still handles keys"
 
 
-# Looks
+# Colours
 
 
 def colours(svg: str) -> set[str]:
@@ -420,32 +420,32 @@ def is_grey(colour: str) -> bool:
     return max(red, green, blue) - min(red, green, blue) <= 4
 
 
-def test_no_color_leaves_greys_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_leaves_only_greys(monkeypatch: pytest.MonkeyPatch) -> None:
     def picture() -> str:
         return str(take_svg_screenshot(app=tree_app(tree("6.1-4n")), terminal_size=(120, 40)))
 
-    # The frame of the picture has three buttons, which are no part of the screen.
-    of_the_frame = {"#ff5f57", "#febc2e", "#28c840"}
-    assert not all(map(is_grey, colours(picture()) - of_the_frame))
+    # The SVG has a window frame with three coloured buttons.
+    frame_colours = {"#ff5f57", "#febc2e", "#28c840"}
+    assert not all(map(is_grey, colours(picture()) - frame_colours))
     monkeypatch.setenv("NO_COLOR", "1")
-    assert [each for each in colours(picture()) - of_the_frame if not is_grey(each)] == []
+    assert [each for each in colours(picture()) - frame_colours if not is_grey(each)] == []
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance (WCAG 2)."""
+    """The relative luminance of a colour (WCAG 2)."""
     parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @pytest.mark.parametrize("theme", [THEME, LIGHT_THEME], ids=lambda theme: theme.name)
-def test_every_text_stands_out_from_its_ground(theme: object) -> None:
+def test_every_text_colour_has_enough_contrast(theme: object) -> None:
     assert theme in (THEME, LIGHT_THEME)
     chosen = THEME if theme is THEME else LIGHT_THEME
-    ground = chosen.background
-    assert ground is not None
+    background = chosen.background
+    assert background is not None
     texts = [chosen.primary, chosen.secondary, chosen.accent, chosen.success, chosen.warning, chosen.foreground]
     for colour in [*texts, chosen.variables["text-muted"]]:
         assert colour is not None
-        light, dark = sorted((luminance(colour), luminance(ground)), reverse=True)
+        light, dark = sorted((luminance(colour), luminance(background)), reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 4.5, colour

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.explanation.struct_layout import holes, tail_padding_bytes
@@ -74,14 +74,12 @@ def test_a_file_cut_at_any_byte_is_refused_with_a_reason() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data, ["tcp_sock"])
     parse(blob()[:24] + data, ["tcp_sock"])
 
 
 @given(st.integers(0, len(blob()) - 1), st.integers(0, 255))
-@settings(deadline=None)
 def test_a_changed_byte_never_raises(at: int, byte: int) -> None:
     data = bytearray(blob())
     data[at] = byte

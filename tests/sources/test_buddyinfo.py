@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -126,13 +126,11 @@ def test_a_file_cut_at_any_byte_gives_only_zones_of_the_whole_file(kernel: str) 
 
 
 @given(st.binary(max_size=400))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.lists(st.sampled_from([*NORMAL.split(), "-1", "Node", "zone", "\n", "0x1", "٣", "99999999999999999999999"])))
-@settings(deadline=None)
 def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     if value is not None:
@@ -153,7 +151,6 @@ def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) 
         )
     )
 )
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, str, list[int]]]) -> None:
     """In the format of mm/vmstat.c, frag_show_print."""
     printed = "".join(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import (
     ALL,
@@ -251,7 +251,6 @@ PIECES = st.sampled_from(
 
 
 @given(st.fixed_dictionaries({path: st.lists(PIECES, max_size=8).map(b"".join) for path in FILES.values()}))
-@settings(deadline=None)
 def test_arbitrary_files_give_a_ledger_and_both_reports(files: dict[str, bytes]) -> None:
     ledger = account(take_snapshot(MemoryHost(dict(files))))
     report = as_text(ledger)

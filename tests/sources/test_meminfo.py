@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -58,7 +58,6 @@ def test_a_file_cut_at_any_byte_gives_only_amounts_of_the_whole_file() -> None:
 
 
 @given(st.text(max_size=300))
-@settings(deadline=None)
 def test_arbitrary_text_never_raises_or_gives_a_negative_amount(file: str) -> None:
     for whole in (file, f"MemTotal:{file} kB\n"):
         value, _ = parse(whole)
@@ -70,7 +69,6 @@ AMOUNT = st.integers(0, 2**50)
 
 
 @given(AMOUNT, AMOUNT, AMOUNT)
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(total: int, available: int, slab: int) -> None:
     """In the format of fs/proc/meminfo.c, show_val_kb."""
     printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -224,7 +224,6 @@ def test_it_is_off_on_a_kernel_of_unknown_release() -> None:
 
 
 @given(st.binary(max_size=400))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
@@ -233,7 +232,6 @@ WORDS = [*(TITLES + CAPPED + BLOCKS + BLOCKS_ROW).split(), "\n", TITLES, BLOCKS,
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=60))
-@settings(deadline=None)
 def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     if value is not None:
@@ -246,7 +244,6 @@ TYPES = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "CMA", "Isolate")
 
 
 @given(st.data())
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(data: st.DataObject) -> None:
     """In the formats of mm/vmstat.c, pagetypeinfo_showfree_print and pagetypeinfo_showblockcount_print."""
     orders = data.draw(st.integers(1, 14))

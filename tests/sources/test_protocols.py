@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -93,7 +93,6 @@ def test_a_file_cut_at_any_byte_gives_only_protocols_of_the_whole_file() -> None
 
 
 @given(st.text(max_size=300))
-@settings(deadline=None)
 def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(rest: str) -> None:
     for file in (rest, HEAD + TCP + rest, HEAD + rest + "\n"):
         value, _ = parse(file)
@@ -110,7 +109,6 @@ def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(r
     ),
     st.integers(16, 21),
 )
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(protocols: dict[str, tuple[int, int, int]], flags: int) -> None:
     """In the format of net/core/sock.c, proto_seq_printf."""
     printed = HEAD + "".join(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, tree
 
@@ -207,7 +207,6 @@ def test_a_link_is_known_by_the_last_name_of_its_target() -> None:
 
 
 @given(st.dictionaries(st.text(max_size=12), st.none() | st.text(max_size=12), max_size=8))
-@settings(deadline=None)
 def test_arbitrary_links_never_raise_and_are_made_printable(entries: dict[str, str | None]) -> None:
     value = links(entries).value
     assert value is not None
@@ -217,7 +216,6 @@ def test_arbitrary_links_never_raise_and_are_made_printable(entries: dict[str, s
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise_or_give_a_negative_count(slabs: bytes, objects: bytes) -> None:
     reading = counts({"TCP/slabs": slabs, "TCP/total_objects": objects})
     for count in reading.value.caches.values() if reading.value is not None else ():
@@ -226,7 +224,6 @@ def test_arbitrary_bytes_never_raise_or_give_a_negative_count(slabs: bytes, obje
 
 
 @given(st.dictionaries(st.integers(0, 1023), st.integers(1, 2**40), max_size=8))
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(nodes: dict[int, int]) -> None:
     """In the format of mm/slub.c, show_slab_objects."""
     printed = str(sum(nodes.values())) + "".join(f" N{node}={count}" for node, count in sorted(nodes.items())) + "\n"

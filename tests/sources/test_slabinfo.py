@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, ledger, snapshot, snapshot_of, text, write_tree
 
@@ -254,13 +254,11 @@ def test_an_unreadable_slabinfo_leaves_the_other_sources_alone(tmp_path: Path) -
 
 
 @given(st.binary(max_size=600))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     SlabinfoSource().parse(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.text(max_size=300), st.booleans())
-@settings(deadline=None)
 def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(rest: str, ended: bool) -> None:
     value, _ = parse(HEADER + TITLES + TCP + rest + ("\n" if ended else ""))
     if value is not None:
@@ -278,7 +276,6 @@ SMALL = st.integers(0, 2**31 - 1)
 
 
 @given(st.lists(st.tuples(NAMES, COUNTS, COUNTS, SMALL, SMALL, SMALL, SMALL, COUNTS, COUNTS), max_size=5))
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(rows: list[tuple[str, int, int, int, int, int, int, int, int]]) -> None:
     """In the format of mm/slab_common.c, cache_show."""
     expected = [

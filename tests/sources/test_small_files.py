@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import MemoryHost, each_recording, snapshot, text, tree
 
@@ -148,7 +148,6 @@ def test_the_build_id_of_this_kernel_is_in_its_notes() -> None:
 
 
 @given(st.binary(max_size=120))
-@settings(deadline=None)
 def test_arbitrary_notes_never_raise(data: bytes) -> None:
     for notes in (data, note(1, b"x\0", b"") + data, struct.pack("<III", 4, 20, 3) + data):
         found = parse_build_id(notes)
@@ -156,7 +155,6 @@ def test_arbitrary_notes_never_raise(data: bytes) -> None:
 
 
 @given(st.tuples(*[st.none() | st.binary(max_size=30)] * 4), st.binary(max_size=30))
-@settings(deadline=None)
 def test_arbitrary_sysctls_never_raise_and_are_made_printable(files: tuple[bytes | None, ...], version: bytes) -> None:
     given_files: dict[str, bytes | OSError] = {
         path: data for path, data in zip((NAME, RELEASE, TCP_MEM, RESERVE), files, strict=True) if data is not None
@@ -200,7 +198,6 @@ def test_names_of_security_modules_are_made_printable() -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(deadline=None)
 def test_arbitrary_lsm_lists_never_raise(data: bytes) -> None:
     value = modules({LSM: data}).value
     if value is not None:
@@ -276,7 +273,6 @@ def test_the_security_modules_of_this_machine_are_known() -> None:
 
 
 @given(st.dictionaries(st.sampled_from([LSM, FILESYSTEMS, APPARMOR]), st.binary(max_size=40)))
-@settings(deadline=None)
 def test_arbitrary_bytes_in_the_other_files_never_raise(files: dict[str, bytes]) -> None:
     value = find_modules(dict(files), "kernel").value
     if value is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import ALL, cuts, snapshot, text
 
@@ -53,7 +53,6 @@ def test_a_file_cut_at_any_byte_gives_the_whole_number_or_none() -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise_or_give_a_negative_count(data: bytes) -> None:
     for whole in (data, b"Tcp: MaxConn CurrEstab\nTcp: " + data):
         value, _ = parse(whole.decode("utf-8", "backslashreplace"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import ALL, SAVED, MemoryHost, snapshot, text
 
@@ -107,7 +107,6 @@ def test_without_any_file_the_reading_is_missing_with_a_reason() -> None:
 
 
 @given(st.fixed_dictionaries({path: st.binary(max_size=40) for path in FILES}))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise_or_give_a_negative_number(files: dict[str, bytes]) -> None:
     reading = limits(dict(files))
     if reading.value is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -103,14 +103,12 @@ def test_sockstat6_cut_at_any_byte_gives_the_whole_line_or_none() -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
     parse6(data.decode("utf-8", "backslashreplace"))
 
 
 @given(st.lists(st.sampled_from([*WHOLE.split(), "TCP6:", "\n", "-1", "0x2", "٣", "9" * 30]), max_size=30))
-@settings(deadline=None)
 def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     file = " ".join(words) + "\n"
     for value in (parse(file)[0], parse6(file)[0]):
@@ -123,7 +121,6 @@ COUNT = st.integers(0, 2**63 - 1)
 
 
 @given(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(inuse: int, orphan: int, tw: int, alloc: int, mem: int, six: int) -> None:
     """In the formats of net/ipv4/proc.c, sockstat_seq_show, and net/ipv6/proc.c, sockstat6_seq_show."""
     printed = f"sockets: used {inuse}\nTCP: inuse {inuse} orphan {orphan} tw {tw} alloc {alloc} mem {mem}\n"

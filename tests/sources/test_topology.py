@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import MemoryHost, copy_recording, each_recording, snapshot, snapshot_of, text, tree
 
@@ -161,7 +161,6 @@ def snapshot_of_topology(root: Path) -> Topology:
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=80))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise_or_give_a_negative_number(online: bytes, cpu_list: bytes, meminfo: bytes) -> None:
     reading = read(
         MemoryHost(
@@ -175,7 +174,6 @@ def test_arbitrary_bytes_never_raise_or_give_a_negative_number(online: bytes, cp
 
 
 @given(st.sets(st.integers(0, 4095), max_size=60))
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(cpus: set[int]) -> None:
     """In the format of lib/vsprintf.c, bitmap_list_string."""
     parts: list[str] = []

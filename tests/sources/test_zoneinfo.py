@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
@@ -234,7 +234,6 @@ def test_a_file_cut_at_any_byte_gives_only_numbers_of_the_whole_file(step: int) 
 
 
 @given(st.binary(max_size=400))
-@settings(deadline=None)
 def test_arbitrary_bytes_never_raise(data: bytes) -> None:
     parse(data.decode("utf-8", "backslashreplace"))
 
@@ -242,7 +241,6 @@ def test_arbitrary_bytes_never_raise(data: bytes) -> None:
 @given(
     st.lists(st.sampled_from([*NEW.split(), "\n", "\n", "Node 1, zone Normal\n", "-1", "protection: ("]), max_size=60)
 )
-@settings(deadline=None)
 def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) -> None:
     value, _ = parse(" ".join(words) + "\n")
     for found in value.zones if value is not None else ():
@@ -255,7 +253,6 @@ PAGES = st.integers(0, 2**63 - 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1023), st.tuples(*[PAGES] * 7), st.lists(PAGES, min_size=1)), min_size=1))
-@settings(deadline=None)
 def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...], list[int]]]) -> None:
     """In the format of mm/vmstat.c, zoneinfo_show_print."""
     printed = ""

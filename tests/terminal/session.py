@@ -1,4 +1,4 @@
-"""A program in a pseudo-terminal of its own, and the emulator that a person would look at."""
+"""Runs a program in a pseudo-terminal of its own, and shows its output in a terminal emulator."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ from emulator import Emulator
 
 RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "established"
 GUARD_S = 60.0
-"""Only ends a test that has failed."""
+"""Timeout that ends a failed test."""
 
 Attributes = list[object]
 
-SHORT = [sys.executable, "-m", "tcptop", "--root", str(RECORDING)]
+TCPTOP = [sys.executable, "-m", "tcptop", "--root", str(RECORDING)]
 
 
 def program(code: str) -> list[str]:
-    """tcptop on a recording, with `app` changed by some code before it runs."""
+    """The command of tcptop on a recording; `code` may change `app` before it runs."""
     lines = [
         "import sys",
-        "from tcptop.screen.recording_app import RecordingApp",
+        "from tcptop.screen.app import TcptopApp",
+        "from tcptop.screen.saved_feed import SavedFeed",
         "from tcptop.hosts.folder import FolderHost",
-        f"app = RecordingApp(FolderHost({str(RECORDING)!r}))",
+        f"app = TcptopApp(SavedFeed(FolderHost({str(RECORDING)!r})))",
         code,
         "app.run(mouse=False)",
         "sys.exit(app.return_code or 0)",
@@ -40,17 +41,17 @@ def program(code: str) -> list[str]:
     return [sys.executable, "-c", "\n".join(lines)]
 
 
-LONG = program("from textual.drivers.linux_driver import LinuxDriver\napp.driver_class = LinuxDriver")
-"""The same with Textual's own driver."""
+TEXTUAL_DRIVER = program("from textual.drivers.linux_driver import LinuxDriver\napp.driver_class = LinuxDriver")
+"""The same program with Textual's own driver."""
 
 
 class Session:
-    """A program, its terminal, and what the terminal was before."""
+    """A program and its terminal, with the terminal's modes before the start."""
 
     def __init__(self, command: list[str], synchronized: bool = False) -> None:
         columns, rows = 120, 40
         self.screen = Emulator(columns, rows)
-        self.seen = b""
+        self.output = b""
         self._synchronized = synchronized
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.master, self.slave = os.openpty()
@@ -71,57 +72,57 @@ class Session:
         return termios.tcgetattr(self.slave)
 
     def type(self, keys: str) -> None:
-        """As if somebody did."""
+        """Sends keys to the program."""
         os.write(self.master, keys.encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Another window: the kernel sends SIGWINCH where the size differs."""
+        """Resizes the window; the kernel sends SIGWINCH if the size differs."""
         self.screen.resize(rows, columns)
         self._set_size(columns, rows)
 
     def read(self) -> bool:
-        """Shows what was written since; False where nothing came for a while."""
+        """Feeds new output to the emulator; False if there is none within 0.1 s."""
         if not select.select([self.master], [], [], 0.1)[0]:
             return False
         data = os.read(self.master, 65536)
-        self.seen += data
+        self.output += data
         if self._synchronized and b"\x1b[?2026$p" in data:
             self.type("\x1b[?2026;2$y")
         self.screen.feed(self._decoder.decode(data))
         return True
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Reads until something is so."""
-        until_s = time.monotonic() + GUARD_S
+    def until(self, condition: Callable[[], bool], expectation: str) -> None:
+        """Reads until a condition holds."""
+        deadline_s = time.monotonic() + GUARD_S
         while not condition():
-            assert time.monotonic() < until_s, f"never: {what}\n{self.screen.text()}"
+            assert time.monotonic() < deadline_s, f"never: {expectation}\n{self.screen.text()}"
             self.read()
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Waits until something is so, without a look at what is written."""
-        until_s = time.monotonic() + GUARD_S
+    def wait(self, condition: Callable[[], bool], expectation: str) -> None:
+        """Waits until a condition holds, without reading the output."""
+        deadline_s = time.monotonic() + GUARD_S
         while not condition():
-            assert time.monotonic() < until_s, f"never: {what}"
+            assert time.monotonic() < deadline_s, f"never: {expectation}"
             time.sleep(0.01)
 
     def until_shown(self, text: str) -> None:
-        """Reads until a text stands on the screen."""
+        """Reads until the screen shows a text."""
         self.until(lambda: text in self.screen.text(), f"{text!r} is shown")
 
     def until_quiet(self) -> None:
-        """Reads until nothing more comes."""
+        """Reads until there is no output for 0.1 s."""
         while self.read():
             pass
 
     def until_ended(self) -> int:
-        """Reads until the program has ended; gives its exit code."""
+        """Reads until the program has ended; returns its exit code."""
         self.until(lambda: self.process.poll() is not None, "the program ends")
         self.until_quiet()
         assert self.process.returncode is not None
         return self.process.returncode
 
     def end(self) -> None:
-        """Takes everything down."""
+        """Kills the program and closes the terminal."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

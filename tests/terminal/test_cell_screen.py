@@ -1,10 +1,10 @@
-"""After the short stream of the cells that differ, a terminal shows what it shows after Textual's own."""
+"""CellScreen: a terminal that gets only the changed cells shows the same as one that gets Textual's own output."""
 
 from __future__ import annotations
 
 import pytest
 from emulator import Emulator
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from wcwidth import wcwidth
@@ -54,30 +54,30 @@ PIECES = st.lists(
 )
 
 
-def cropped(text: str, cells: int) -> str:
-    """As much of a text as there is room for."""
+def crop(text: str, cells: int) -> str:
+    """The start of a text that fits into a number of cells."""
     while cell_len(text) > cells:
         text = text[:-1]
     return text
 
 
 def frame(lines: list[Line], columns: int) -> str:
-    """What Textual's ChopsUpdate writes: a move for each piece of a line, each pen taken back, then a line feed."""
-    written = []
+    """The output of Textual's ChopsUpdate: a cursor move, the pieces with their pens, and a line feed a line."""
+    output = []
     for x, y, pieces in lines:
-        written.append(f"\x1b[{y + 1};{x + 1}H")
+        output.append(f"\x1b[{y + 1};{x + 1}H")
         for pen, text in pieces:
-            shown = cropped(text, columns - x)
-            x += cell_len(shown)
-            if shown:
-                written.append(f"\x1b[{pen}m{shown}\x1b[0m" if pen else shown)
+            cropped = crop(text, columns - x)
+            x += cell_len(cropped)
+            if cropped:
+                output.append(f"\x1b[{pen}m{cropped}\x1b[0m" if pen else cropped)
         if y != lines[-1][1]:
-            written.append("\n")
-    return "".join(written) + "\x1b[1;1H"
+            output.append("\n")
+    return "".join(output) + "\x1b[1;1H"
 
 
-def whole(columns: int, rows: int, background: str) -> str:
-    """What Textual's LayoutUpdate writes for a screen of one colour."""
+def full_frame(columns: int, rows: int, background: str) -> str:
+    """The output of Textual's LayoutUpdate for a screen of one colour."""
     return frame([(0, y, [(background, " " * columns)]) for y in range(rows)], columns)
 
 
@@ -87,55 +87,54 @@ def frames(draw: st.DrawFn, columns: int, rows: int) -> str:
     return frame(sorted(draw(st.lists(places, min_size=1, max_size=6)), key=lambda line: line[1]), columns)
 
 
-@settings(deadline=None)
 @given(st.data())
-def test_the_short_stream_shows_what_the_long_one_shows(data: st.DataObject) -> None:
+def test_the_changes_show_the_same_as_textuals_output(data: st.DataObject) -> None:
     columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))
     cells = CellScreen(columns, rows)
-    long, short = Emulator(columns, rows), Emulator(columns, rows)
+    expected, actual = Emulator(columns, rows), Emulator(columns, rows)
 
-    def both(written: str) -> None:
-        assert cells.parse_frame(written)
-        long.feed(written)
+    def draw(output: str) -> None:
+        assert cells.parse_frame(output)
+        expected.feed(output)
 
-    def same() -> None:
-        short.feed(cells.changes())
-        assert short.text() == long.text()
-        assert short.visible_cells() == long.visible_cells()
-        assert (short.cursor.x, short.cursor.y) == (long.cursor.x, long.cursor.y)
+    def assert_same() -> None:
+        actual.feed(cells.changes())
+        assert actual.text() == expected.text()
+        assert actual.visible_cells() == expected.visible_cells()
+        assert (actual.cursor.x, actual.cursor.y) == (expected.cursor.x, expected.cursor.y)
         assert cells.changes() == ""
 
-    both(whole(columns, rows, "44"))
-    same()
+    draw(full_frame(columns, rows, "44"))
+    assert_same()
     for _ in range(data.draw(st.integers(1, 8))):
-        what = data.draw(st.sampled_from(["frame", "frame", "frame", "dropped", "lost", "resized"]))
-        event(what)
-        if what == "lost":
-            short.feed("\x1b[31;7mx漢" * columns * rows + "\x1b[H\x1b[2K")
+        step = data.draw(st.sampled_from(["frame", "frame", "frame", "dropped", "lost", "resized"]))
+        event(step)
+        if step == "lost":
+            actual.feed("\x1b[31;7mx漢" * columns * rows + "\x1b[H\x1b[2K")
             cells.mark_unknown()
-        elif what == "resized":
+        elif step == "resized":
             columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))
             cells.resize(columns, rows)
-            for terminal in (long, short):
+            for terminal in (expected, actual):
                 terminal.resize(rows, columns)
-            both(whole(columns, rows, "45"))
+            draw(full_frame(columns, rows, "45"))
         else:
-            # A slow terminal: several frames become one.
-            for _ in range(3 if what == "dropped" else 1):
-                both(data.draw(frames(columns, rows)))
-        same()
+            # For a slow terminal, several frames are merged into one.
+            for _ in range(3 if step == "dropped" else 1):
+                draw(data.draw(frames(columns, rows)))
+        assert_same()
 
 
-def drawn(columns: int = 20, rows: int = 3) -> CellScreen:
-    """A blank screen that a terminal shows."""
+def blank_screen(columns: int = 20, rows: int = 3) -> CellScreen:
+    """A blank screen whose cells all count as shown."""
     cells = CellScreen(columns, rows)
-    assert cells.parse_frame(whole(columns, rows, ""))
+    assert cells.parse_frame(full_frame(columns, rows, ""))
     cells.changes()
     return cells
 
 
-def test_what_is_the_same_is_not_sent() -> None:
-    cells = drawn()
+def test_unchanged_cells_are_not_sent() -> None:
+    cells = blank_screen()
     line = "\x1b[2;1H\x1b[1;31mabc\x1b[0m def\x1b[1;1H"
     assert cells.parse_frame(line)
     assert "abc" in cells.changes()
@@ -144,55 +143,55 @@ def test_what_is_the_same_is_not_sent() -> None:
 
 
 def test_a_changed_digit_is_one_move_and_one_character() -> None:
-    cells = drawn()
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1Hcount 123\x1b[1;1H")
     cells.changes()
     cells.parse_frame("\x1b[2;1Hcount 124\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2;9H4\x1b[H"
 
 
-def test_a_short_gap_is_written_again_and_a_long_one_is_jumped_over() -> None:
-    cells = drawn()
+def test_a_short_gap_is_rewritten_and_a_long_one_is_skipped() -> None:
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1H1 to 2 and so on 3\x1b[1;1H")
     cells.changes()
     cells.parse_frame("\x1b[2;1H4 to 5 and so on 6\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2H4 to 5\x1b[11C6\x1b[H"
 
 
-def test_a_short_gap_of_another_pen_is_jumped_over() -> None:
-    cells = drawn()
+def test_a_short_gap_of_another_pen_is_skipped() -> None:
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1H1\x1b[31mto\x1b[0m2\x1b[1;1H")
     cells.changes()
     cells.parse_frame("\x1b[2;1H3\x1b[31mto\x1b[0m4\x1b[1;1H")
     assert cells.changes() == "\x1b[m\x1b[2H3\x1b[2C4\x1b[H"
 
 
-@pytest.mark.parametrize(("over", "sent"), [("\x1b[2;2Ha", " a"), ("\x1b[2;1Ha", "a ")])
-def test_the_other_half_of_a_wide_character_is_not_left_to_the_terminal(over: str, sent: str) -> None:
-    cells = drawn()
+@pytest.mark.parametrize(("overwrite", "sent"), [("\x1b[2;2Ha", " a"), ("\x1b[2;1Ha", "a ")])
+def test_the_remaining_half_of_a_wide_character_is_blanked(overwrite: str, sent: str) -> None:
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1H漢\x1b[1;1H")
     cells.changes()
-    cells.parse_frame(f"{over}\x1b[1;1H")
+    cells.parse_frame(f"{overwrite}\x1b[1;1H")
     assert cells.changes() == f"\x1b[m\x1b[2H{sent}\x1b[H"
 
 
-def test_a_pen_is_changed_by_what_differs() -> None:
-    cells = drawn()
+def test_a_pen_change_sends_only_the_attributes_that_differ() -> None:
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1H\x1b[31;44ma\x1b[0m\x1b[1;32;44mb\x1b[0m\x1b[32;44mc\x1b[0m\x1b[1;1H")
     assert cells.changes() == "\x1b[0;31;44m\x1b[2Ha\x1b[1;32mb\x1b[22mc\x1b[m\x1b[H"
 
 
-def test_the_last_column_takes_all_that_comes_after_it() -> None:
-    cells, long, short = CellScreen(8, 2), Emulator(8, 2), Emulator(8, 2)
-    written = "\x1b[1;5Habcdefgh\x1b[2;1Hbelow"
-    assert cells.parse_frame(written)
-    long.feed(written)
-    short.feed(cells.changes())
-    assert long.text() == short.text() == "    abch\nbelow   "
+def test_text_beyond_the_last_column_overwrites_the_last_column() -> None:
+    cells, expected, actual = CellScreen(8, 2), Emulator(8, 2), Emulator(8, 2)
+    output = "\x1b[1;5Habcdefgh\x1b[2;1Hbelow"
+    assert cells.parse_frame(output)
+    expected.feed(output)
+    actual.feed(cells.changes())
+    assert expected.text() == actual.text() == "    abch\nbelow   "
 
 
 @pytest.mark.parametrize(
-    "other",
+    "output",
     [
         "",
         "text",
@@ -207,12 +206,12 @@ def test_the_last_column_takes_all_that_comes_after_it() -> None:
         "\x1b[31mred\x1b[0m\x1b[1;1H",
     ],
 )
-def test_what_is_not_a_frame_is_not_taken(other: str) -> None:
-    assert not CellScreen(20, 3).parse_frame(other)
+def test_output_that_is_no_frame_is_not_parsed(output: str) -> None:
+    assert not CellScreen(20, 3).parse_frame(output)
 
 
-def test_what_else_was_drawn_stays_until_it_is_drawn_over() -> None:
-    cells, terminal = drawn(), Emulator(20, 3)
+def test_foreign_output_stays_until_a_frame_covers_it() -> None:
+    cells, terminal = blank_screen(), Emulator(20, 3)
     terminal.feed("\x1b[1;1Hdrawn by another\x1b[2;1Hand this")
     cells.mark_foreign()
     cells.mark_unknown()
@@ -221,15 +220,15 @@ def test_what_else_was_drawn_stays_until_it_is_drawn_over() -> None:
     assert terminal.text().split() == ["drawn", "by", "another", "ondsthis"]
 
 
-def test_combining_characters_do_not_make_a_cell_grow_for_ever() -> None:
-    cells = drawn()
+def test_the_combining_characters_of_a_cell_are_limited() -> None:
+    cells = blank_screen()
     for _ in range(100):
         assert cells.parse_frame("\x1b[2;1Ha\x1b[2;2H" + "\u0301" * 50)
     assert len(cells.changes()) < 50
 
 
-def test_a_flag_is_sent_as_a_whole() -> None:
-    cells = drawn()
+def test_both_letters_of_a_changed_flag_are_sent() -> None:
+    cells = blank_screen()
     cells.parse_frame("\x1b[2;1H🇩🇪.")
     cells.changes()
     cells.parse_frame("\x1b[2;1H🇩🇰.")

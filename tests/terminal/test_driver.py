@@ -1,4 +1,4 @@
-"""The program in a real pseudo-terminal: what it shows, what it sends, and what it leaves behind."""
+"""tcptop in a pseudo-terminal: the screen, the output, job control, and the terminal after the exit."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from session import LONG, SHORT, Session, program
+from session import TCPTOP, TEXTUAL_DRIVER, Session, program
 
-Open = Callable[..., Session]
+OpenSession = Callable[..., Session]
+FIRST_FRAME_IS_FILLED = program("from tcptop.terminal import driver\ndriver.FIRST_FRAME_S = 3600.0")
+"""tcptop that waits for the first sample before it draws, however slow the machine is."""
 
 
 @pytest.fixture
-def opened() -> Iterator[Open]:
+def open_session() -> Iterator[OpenSession]:
     """Opens sessions, and ends them after the test."""
     sessions: list[Session] = []
 
@@ -28,109 +30,124 @@ def opened() -> Iterator[Open]:
         session.end()
 
 
-def ready(session: Session) -> Session:
-    """Once the table of caches is there."""
+def wait_until_ready(session: Session) -> Session:
+    """Waits until the table of caches is drawn."""
     session.until_shown("sock_inode_cache")
     session.until_quiet()
     return session
 
 
-def given_back(session: Session) -> None:
-    """The terminal is as it was before the program."""
+def assert_restored(session: Session) -> None:
+    """Asserts that the terminal is as it was before the program."""
     assert session.attributes() == session.before
     assert not session.screen.alternate
     assert session.screen.cursor.attrs == session.screen.default_char
-    sent = session.seen.decode(errors="replace")
+    output = session.output.decode(errors="replace")
     for on, off in [("?1049h", "?1049l"), ("?25l", "?25h"), ("?7l", "?7h"), ("?2004h", "?2004l"), ("?1004h", "?1004l")]:
-        assert f"\x1b[{on}" in sent
-        assert sent.rindex(f"\x1b[{off}") > sent.rindex(f"\x1b[{on}"), off
-    assert sent.count("\x1b[>25u") == sent.count("\x1b[<u")
+        assert f"\x1b[{on}" in output
+        assert output.rindex(f"\x1b[{off}") > output.rindex(f"\x1b[{on}"), off
+    assert output.count("\x1b[>25u") == output.count("\x1b[<u")
 
 
-def noting(opened: Open, folder: Path) -> tuple[Session, Path]:
-    """A program that adds a byte to a file for each frame."""
-    drawn = folder / "drawn"
-    drawn.touch()
-    note = f"note = open({str(drawn)!r}, 'ab', buffering=0)\napp.post_display_hook = lambda: note.write(b'.')"
-    return ready(opened(program(note))), drawn
+def first_job(session: Session) -> int:
+    """The process ID of the first job of a shell."""
+    shell = session.process.pid
+    return int(Path(f"/proc/{shell}/task/{shell}/children").read_text().split()[0])
 
 
-def draw_unread(session: Session, drawn: Path) -> None:
-    """Makes it draw forty whole screens, and reads nothing of them."""
+def process_state(pid: int) -> str:
+    """The letter of a process's state: T stopped, Z ended, whether the shell has waited for it or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def open_with_frame_log(open_session: OpenSession, folder: Path) -> tuple[Session, Path]:
+    """A program that appends a byte to a log for each frame, and the path of the log."""
+    log = folder / "frames"
+    log.touch()
+    code = f"log = open({str(log)!r}, 'ab', buffering=0)\napp.post_display_hook = lambda: log.write(b'.')"
+    return wait_until_ready(open_session(program(code))), log
+
+
+def draw_unread_frames(session: Session, log: Path) -> None:
+    """Makes the program draw forty whole screens, and reads none of its output."""
     for columns in [100, 120] * 20:
-        frames = drawn.stat().st_size
+        frames = log.stat().st_size
         session.resize(columns, 40)
-        session.wait(lambda frames=frames: drawn.stat().st_size > frames, "it draws all the same")  # type: ignore[misc]
+        session.wait(lambda frames=frames: log.stat().st_size > frames, "it draws another frame")  # type: ignore[misc]
 
 
-def test_the_short_stream_of_the_real_screen_shows_what_the_long_one_shows(opened: Open) -> None:
-    long, short = ready(opened(LONG)), ready(opened(SHORT, synchronized=True))
+def test_the_screen_is_the_same_as_with_textuals_driver(open_session: OpenSession) -> None:
+    expected = wait_until_ready(open_session(TEXTUAL_DRIVER))
+    actual = wait_until_ready(open_session(TCPTOP, synchronized=True))
 
-    def same(what: str) -> None:
-        def alike() -> bool:
-            long.until_quiet()
-            short.until_quiet()
-            return short.screen.visible_cells() == long.screen.visible_cells()
+    def wait_until_same(step: str) -> None:
+        def is_same() -> bool:
+            expected.until_quiet()
+            actual.until_quiet()
+            return actual.screen.visible_cells() == expected.screen.visible_cells()
 
-        long.until(alike, f"the same after {what}\n{short.screen.text()}\n")
+        expected.until(is_same, f"the same after {step}\n{actual.screen.text()}\n")
 
-    same("the start")
+    wait_until_same("the start")
     for key in ["m", "y", "=", "\x1b[B", "\x1b[B", "c", "\r", "\x1b[B", "\x1b", "?", "\x1b", "i", "\x1b", "9", "1"]:
-        for session in (long, short):
+        for session in (expected, actual):
             session.type(key)
-        same(f"{key!r}")
+        wait_until_same(f"{key!r}")
     for columns, rows in [(80, 24), (100, 50), (60, 12), (200, 60), (119, 60), (120, 40)]:
-        for session in (long, short):
+        for session in (expected, actual):
             session.resize(columns, rows)
-        same(f"{columns}x{rows}")
-        assert "tcptop" in short.screen.text()
-    assert len(short.seen) < len(long.seen) / 2
+        wait_until_same(f"{columns}x{rows}")
+        assert "tcptop" in actual.screen.text()
+    assert len(actual.output) < len(expected.output) / 2
 
 
-def test_the_first_screen_is_small(opened: Open) -> None:
-    assert len(ready(opened(SHORT)).seen) < 12_000
+def test_the_first_filled_screen_takes_less_than_12_kb(open_session: OpenSession) -> None:
+    assert len(wait_until_ready(open_session(FIRST_FRAME_IS_FILLED)).output) < 12_000
 
 
-def test_a_frame_of_a_terminal_that_can_is_synchronised(opened: Open) -> None:
-    session = ready(opened(SHORT, synchronized=True))
-    before = len(session.seen)
+def test_frames_are_synchronized_if_the_terminal_supports_it(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP, synchronized=True))
+    before = len(session.output)
     session.type("m")
-    session.until(lambda: len(session.seen) > before, "a frame")
+    session.until(lambda: len(session.output) > before, "a frame")
     session.until_quiet()
-    frames = session.seen[before:].decode()
+    frames = session.output[before:].decode()
     assert re.fullmatch(r"(\x1b\[\?2026h[^?]+\x1b\[\?2026l)+", frames)
 
 
-def test_nothing_is_sent_where_nothing_changed(opened: Open) -> None:
-    session = ready(opened(SHORT, synchronized=True))
-    before = len(session.seen)
-    session.type(" ")  # looks again at a saved tree
+def test_an_unchanged_screen_is_not_sent(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP, synchronized=True))
+    before = len(session.output)
+    session.type(" ")  # samples the saved tree again
     session.until_quiet()
     session.until_quiet()
-    assert len(session.seen) == before
+    assert len(session.output) == before
 
 
-def test_ctrl_l_sends_everything_again(opened: Open) -> None:
-    session = ready(opened(SHORT))
+def test_ctrl_l_draws_everything_again(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
     session.screen.feed("\x1b[2J\x1b[5;5H\x1b[31mlost")
     assert session.screen.visible_cells() != shown
     session.type("\x0c")
-    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
+    session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
-def test_a_window_that_comes_back_to_its_size_is_drawn_again(opened: Open) -> None:
-    session = ready(opened(SHORT))
+def test_a_window_resized_and_back_is_drawn_again(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
     session.resize(60, 20)
     session.resize(120, 40)
     assert session.screen.visible_cells() != shown
-    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
+    session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
-def test_a_window_whose_change_nobody_is_told_of_is_drawn_at_the_next_frame(opened: Open) -> None:
-    # Not the terminal's own session, as below `su -c`: the kernel sends no SIGWINCH.
-    session = opened(["setsid", "--wait", *SHORT])
+def test_a_resize_without_sigwinch_is_drawn_with_the_next_frame(open_session: OpenSession) -> None:
+    # In another session than the terminal's, as below `su -c`, the kernel sends no SIGWINCH.
+    session = open_session(["setsid", "--wait", *TCPTOP])
     session.until_shown("Buddy free_area")
     session.until_quiet()
     session.resize(60, 20)
@@ -141,12 +158,12 @@ def test_a_window_whose_change_nobody_is_told_of_is_drawn_at_the_next_frame(open
     assert session.screen.text().splitlines()[19].strip(), "the key line in the last of 20 rows"
 
 
-def test_sigwinch_without_another_size_draws_again(opened: Open) -> None:
-    session = ready(opened(SHORT))
+def test_sigwinch_with_the_same_size_draws_again(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
     session.screen.feed("\x1b[2J")
     session.process.send_signal(signal.SIGWINCH)
-    session.until(lambda: session.screen.visible_cells() == shown, "the screen comes back")
+    session.until(lambda: session.screen.visible_cells() == shown, "it is drawn again")
 
 
 @pytest.mark.parametrize(
@@ -159,63 +176,74 @@ def test_sigwinch_without_another_size_draws_again(opened: Open) -> None:
         signal.SIGINT,
     ],
 )
-def test_the_terminal_is_as_it_was_after_any_end(opened: Open, end: str | signal.Signals) -> None:
-    session = ready(opened(SHORT))
+def test_the_terminal_is_restored_after_any_exit(open_session: OpenSession, end: str | signal.Signals) -> None:
+    session = wait_until_ready(open_session(TCPTOP))
     assert session.attributes() != session.before
     if isinstance(end, str):
         session.type(end)
     else:
         session.process.send_signal(end)
     assert session.until_ended() == 0
-    given_back(session)
+    assert_restored(session)
 
 
-def test_the_terminal_is_as_it_was_after_a_crash(opened: Open) -> None:
-    session = ready(opened(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken")))
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_the_terminal_is_restored_after_a_signal_at_the_start(open_session: OpenSession, end: signal.Signals) -> None:
+    session = open_session(TCPTOP)
+    session.until(lambda: session.screen.alternate, "the alternate screen is on")
+    session.process.send_signal(end)
+    assert session.until_ended() == 0
+    assert_restored(session)
+
+
+def test_the_terminal_is_restored_after_a_crash(open_session: OpenSession) -> None:
+    session = wait_until_ready(
+        open_session(program("def broken(): raise RuntimeError('broken')\napp.action_help = broken"))
+    )
     session.type("?")
     assert session.until_ended() == 1
-    given_back(session)
+    assert_restored(session)
     assert "RuntimeError" in session.screen.text()
 
 
-def test_a_terminal_that_goes_on_is_shown_what_is_now(opened: Open, tmp_path: Path) -> None:
-    session, drawn = noting(opened, tmp_path)
-    shown, before = session.screen.visible_cells(), len(session.seen)
-    draw_unread(session, drawn)
-    session.until(lambda: session.screen.visible_cells() == shown, "the last frame comes")
+def test_a_terminal_that_was_blocked_shows_the_last_frame(open_session: OpenSession, tmp_path: Path) -> None:
+    session, log = open_with_frame_log(open_session, tmp_path)
+    shown, before = session.screen.visible_cells(), len(session.output)
+    draw_unread_frames(session, log)
+    session.until(lambda: session.screen.visible_cells() == shown, "the last frame is shown")
     session.until_quiet()
-    # The one of the forty that was under way, and the steps in which the last is laid out: each takes some 8,000.
-    assert len(session.seen) - before < 60_000
+    # The first of the forty frames, of which a part was sent, and the layout steps of the last: about 8,000 bytes each.
+    assert len(session.output) - before < 60_000
 
 
 @pytest.mark.parametrize("end", ["q", signal.SIGTERM])
-def test_a_terminal_that_takes_nothing_gets_no_more_and_holds_up_nothing(
-    opened: Open, end: str | signal.Signals, tmp_path: Path
+def test_a_blocked_terminal_does_not_delay_the_exit(
+    open_session: OpenSession, end: str | signal.Signals, tmp_path: Path
 ) -> None:
-    session, drawn = noting(opened, tmp_path)
-    before = len(session.seen)
-    draw_unread(session, drawn)
+    session, log = open_with_frame_log(open_session, tmp_path)
+    before = len(session.output)
+    draw_unread_frames(session, log)
     if isinstance(end, str):
         session.type(end)
     else:
         session.process.send_signal(end)
-    session.wait(lambda: session.process.poll() is not None, "it ends")
+    session.wait(lambda: session.process.poll() is not None, "the program ends")
     assert session.process.returncode == 0
     session.until_quiet()
-    given_back(session)
-    # One frame of the forty, of which the kernel held a part.
-    assert len(session.seen) - before < 12_000
+    assert_restored(session)
+    # At most one of the forty frames; the kernel's buffer held a part of it.
+    assert len(session.output) - before < 12_000
 
 
-def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Open) -> None:
-    session = opened(["/bin/sh", "-i"])
+def test_ctrl_z_restores_the_terminal_and_fg_draws_the_screen_again(open_session: OpenSession) -> None:
+    session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
     shell = session.attributes()
-    session.type(" ".join(SHORT) + "\n")
-    shown = ready(session).screen.visible_cells()
+    session.type(" ".join(TCPTOP) + "\n")
+    shown = wait_until_ready(session).screen.visible_cells()
     for _ in range(2):
-        taken = session.attributes()
-        assert taken != shell
+        raw = session.attributes()
+        assert raw != shell
         session.type("\x1a")
         session.until_shown("Stopped")
         session.until_quiet()
@@ -224,54 +252,53 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(opened: Op
         session.type("echo in the shell\n")
         session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
         session.type("fg\n")
-        session.until(
-            lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back"
-        )
+        session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "it is drawn again")
         session.until_quiet()
-        assert session.attributes() == taken
+        assert session.attributes() == raw
     session.type("m")
     session.until(lambda: session.screen.visible_cells() != shown, "keys work")
     session.type("q")
-    session.until(lambda: not session.screen.alternate, "it ends")
+    session.until(lambda: not session.screen.alternate, "the program ends")
     session.until_shown("$")
     session.type("echo code $?\n")
     session.until_shown("code 0")
     assert session.attributes() == shell
 
 
-def test_ctrl_z_where_no_shell_could_continue_it_is_only_a_flicker(opened: Open) -> None:
-    """As below `ssh -t host tcptop`: the program leads its session."""
-    session = ready(opened(SHORT))
-    shown, before = session.screen.visible_cells(), len(session.seen)
+def test_ctrl_z_without_a_shell_to_continue_draws_the_screen_again(open_session: OpenSession) -> None:
+    """As below `ssh -t host tcptop`: the program is the session leader."""
+    session = wait_until_ready(open_session(TCPTOP))
+    shown, before = session.screen.visible_cells(), len(session.output)
     session.type("\x1a")
     session.until(
-        lambda: b"\x1b[?1049h" in session.seen[before:] and session.screen.visible_cells() == shown, "it is back"
+        lambda: b"\x1b[?1049h" in session.output[before:] and session.screen.visible_cells() == shown,
+        "it is drawn again",
     )
     session.type("q")
     assert session.until_ended() == 0
-    given_back(session)
+    assert_restored(session)
 
 
-def test_a_stop_that_nobody_announced_is_recovered_from(opened: Open) -> None:
-    session = ready(opened(SHORT))
+def test_the_screen_is_drawn_again_after_sigstop_and_sigcont(open_session: OpenSession) -> None:
+    session = wait_until_ready(open_session(TCPTOP))
     shown = session.screen.visible_cells()
     session.process.send_signal(signal.SIGSTOP)
     os.waitpid(session.process.pid, os.WUNTRACED)
     session.screen.feed("\x1b[?1049l\x1b[?25h$ ")
     session.process.send_signal(signal.SIGCONT)
-    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back")
+    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "it is drawn again")
     session.type("q")
     assert session.until_ended() == 0
-    given_back(session)
+    assert_restored(session)
 
 
-def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
-    """`bg` lets it run, until it asks for the terminal, which is the shell's; `fg` works then as ever."""
-    session = opened(["/bin/sh", "-i"])
+def test_bg_leaves_the_terminal_to_the_shell(open_session: OpenSession) -> None:
+    """After `bg` the program stops again without touching the terminal; `fg` then works as usual."""
+    session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
     shell = session.attributes()
-    session.type(" ".join(SHORT) + "\n")
-    shown = ready(session).screen.visible_cells()
+    session.type(" ".join(TCPTOP) + "\n")
+    shown = wait_until_ready(session).screen.visible_cells()
     session.type("\x1a")
     session.until_shown("Stopped")
     session.type("bg\n")
@@ -280,22 +307,72 @@ def test_it_goes_into_the_background_only_stopped(opened: Open) -> None:
     session.until(lambda: session.screen.text().count("in the shell") > 1, "the shell answers")
     assert session.attributes() == shell
     session.type("fg\n")
-    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "the screen comes back")
+    session.until(lambda: session.screen.alternate and session.screen.visible_cells() == shown, "it is drawn again")
 
 
-def test_kill_ends_what_was_suspended(opened: Open) -> None:
-    """A shell continues a job that it kills; it must not take the terminal for that."""
-    session = opened(["/bin/sh", "-i"])
+def test_started_in_the_background_it_stops_until_fg(open_session: OpenSession) -> None:
+    session = open_session(["/bin/sh", "-i"])
     session.until_shown("$")
     shell = session.attributes()
-    session.type(" ".join(SHORT) + "\n")
-    ready(session)
+    session.type(" ".join(TCPTOP) + " & echo start''ed\n")
+    session.until_shown("started")
+    job = first_job(session)
+    session.until(lambda: process_state(job) == "T", "the program stops")
+    assert session.attributes() == shell
+    session.type("fg\n")
+    wait_until_ready(session).type("q")
+    session.until(lambda: not session.screen.alternate, "the program ends")
+    session.until_shown("$")
+    assert session.attributes() == shell
+
+
+def test_kill_ends_a_suspended_program(open_session: OpenSession) -> None:
+    """A shell sends SIGCONT to a job that it kills; the program must not set up the terminal then."""
+    session = open_session(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(TCPTOP) + "\n")
+    wait_until_ready(session)
     session.type("\x1a")
     session.until_shown("Stopped")
-    shell_pid = session.process.pid
-    job = Path("/proc", Path(f"/proc/{shell_pid}/task/{shell_pid}/children").read_text().split()[0], "stat")
-    # Both at once, as `kill` of a stopped job in bash.
+    job = first_job(session)
+    # Both signals at once, as bash does for `kill` of a stopped job.
     session.type("kill -TERM %1; kill -CONT %1\n")
-    session.until(lambda: not job.exists() or ") Z " in job.read_text(), "it ends")
+    session.until(lambda: process_state(job) == "Z", "the program ends")
+    session.until_quiet()
+    assert session.attributes() == shell
+
+
+def test_kill_ends_a_program_that_stopped_again_in_the_background(open_session: OpenSession) -> None:
+    session = open_session(["/bin/sh", "-i"])
+    session.until_shown("$")
+    shell = session.attributes()
+    session.type(" ".join(TCPTOP) + "\n")
+    wait_until_ready(session)
+    session.type("\x1a")
+    session.until_shown("Stopped")
+    job = first_job(session)
+    session.type("bg; echo continue''d\n")
+    session.until_shown("continued")
+    session.until(lambda: process_state(job) == "T", "the program stops again")
+    session.type("kill -TERM %1; kill -CONT %1\n")
+    session.until(lambda: process_state(job) == "Z", "the program ends")
+    session.until_quiet()
+    assert session.attributes() == shell
+
+
+def test_kill_ends_a_program_stopped_by_sigstop(open_session: OpenSession) -> None:
+    """The shell has the terminal: the program must neither change its modes nor be stopped by the kernel for trying."""
+    session = open_session(["/bin/sh", "-i"])
+    session.until_shown("$")
+    session.type(" ".join(TCPTOP) + "\n")
+    wait_until_ready(session)
+    job = first_job(session)
+    os.kill(job, signal.SIGSTOP)
+    session.until_shown("Stopped")
+    shell = session.attributes()
+    os.kill(job, signal.SIGTERM)
+    os.kill(job, signal.SIGCONT)
+    session.until(lambda: process_state(job) == "Z", "the program ends")
     session.until_quiet()
     assert session.attributes() == shell

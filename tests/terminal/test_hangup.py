@@ -1,4 +1,4 @@
-"""A terminal that goes away takes the program with it, also where no SIGHUP is sent."""
+"""The program ends when its terminal hangs up, even without SIGHUP."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "est
 GUARD_S = 60.0
 
 
-def test_a_closed_terminal_ends_the_screen_without_a_signal() -> None:
+def test_a_hang_up_without_sighup_ends_the_program() -> None:
     master, slave = pty.openpty()
-    # start_new_session without a controlling terminal: as below `su -c`, the kernel sends no SIGHUP.
+    # A new session without a controlling terminal: as below `su -c`, the kernel sends no SIGHUP.
     process = subprocess.Popen(
         [sys.executable, "-m", "tcptop", "--root", str(RECORDING)],
         stdin=slave,
@@ -27,12 +27,12 @@ def test_a_closed_terminal_ends_the_screen_without_a_signal() -> None:
     )
     os.close(slave)
     try:
-        seen = b""
-        until_s = time.monotonic() + GUARD_S
-        while b"sockets" not in seen and time.monotonic() < until_s:
+        output = b""
+        deadline_s = time.monotonic() + GUARD_S
+        while b"sockets" not in output and time.monotonic() < deadline_s:
             if select.select([master], [], [], 1.0)[0]:
-                seen += os.read(master, 65536)
-        assert b"sockets" in seen
+                output += os.read(master, 65536)
+        assert b"sockets" in output
         os.close(master)
         process.wait(GUARD_S)
     finally:

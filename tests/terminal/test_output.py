@@ -1,4 +1,4 @@
-"""Writing to a terminal that is slow, takes nothing, or is gone."""
+"""TerminalOutput on a terminal that is slow, blocked or closed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tcptop.terminal.output import MAX_BACKLOG_BYTES, TerminalOutput, reopen_ter
 
 @pytest.fixture
 def ends() -> Iterator[tuple[int, int]]:
-    """A terminal's own end, and the program's."""
+    """The two ends of a pseudo-terminal: the master, and the slave that the program writes to."""
     master, slave = os.openpty()
     tty.setraw(slave)
     yield master, slave
@@ -29,44 +29,44 @@ def ends() -> Iterator[tuple[int, int]]:
             assert descriptor == master
 
 
-async def received(master: int, out: TerminalOutput) -> bytes:
-    """All that the terminal is sent until the output has nothing left."""
+async def read_until_idle(master: int, out: TerminalOutput) -> bytes:
+    """All bytes that reach the terminal until the backlog is empty."""
     os.set_blocking(master, False)
-    read = b""
+    received = b""
     for _ in range(10_000):
         await asyncio.sleep(0.001)
         try:
-            read += os.read(master, 65536)
+            received += os.read(master, 65536)
         except BlockingIOError:
             if out.idle:
-                return read
-    raise AssertionError("it never ends")
+                return received
+    raise AssertionError("the output is never idle")
 
 
-async def test_what_a_terminal_does_not_take_at_once_comes_later_and_whole(ends: tuple[int, int]) -> None:
+async def test_data_that_a_terminal_does_not_accept_at_once_arrives_later_and_complete(ends: tuple[int, int]) -> None:
     master, slave = ends
     drained: list[bool] = []
     out = TerminalOutput(slave, lambda: drained.append(True))
     sent = bytes(range(32, 127)) * 1000
     out.send(sent)
     assert not out.idle
-    out.send(b"and this")
-    assert await received(master, out) == sent + b"and this" * (len(sent) + 8 <= MAX_BACKLOG_BYTES)
+    out.send(b"and more")
+    assert await read_until_idle(master, out) == sent + b"and more" * (len(sent) + 8 <= MAX_BACKLOG_BYTES)
     assert drained == [True]
     out.close()
 
 
-async def test_in_order_and_complete_below_the_limit(ends: tuple[int, int]) -> None:
+async def test_output_below_the_limit_arrives_complete_and_in_order(ends: tuple[int, int]) -> None:
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     pieces = [b"%05d," % number for number in range(8000)]
     for piece in pieces:
         out.send(piece)
-    assert await received(master, out) == b"".join(pieces)
+    assert await read_until_idle(master, out) == b"".join(pieces)
     out.close()
 
 
-async def test_a_terminal_that_takes_nothing_costs_no_more_memory(ends: tuple[int, int]) -> None:
+async def test_the_backlog_for_a_blocked_terminal_is_limited(ends: tuple[int, int]) -> None:
     _, slave = ends
     out = TerminalOutput(slave, lambda: None)
     for _ in range(1000):
@@ -75,7 +75,7 @@ async def test_a_terminal_that_takes_nothing_costs_no_more_memory(ends: tuple[in
     out.close()
 
 
-async def test_the_shells_descriptor_goes_on_waiting(ends: tuple[int, int]) -> None:
+async def test_the_inherited_descriptor_stays_blocking(ends: tuple[int, int]) -> None:
     _, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"x" * 100_000)
@@ -84,37 +84,37 @@ async def test_the_shells_descriptor_goes_on_waiting(ends: tuple[int, int]) -> N
     assert not fcntl.fcntl(slave, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-async def test_the_last_words_reach_a_terminal_that_takes_nothing(ends: tuple[int, int]) -> None:
+async def test_the_final_output_reaches_a_blocked_terminal(ends: tuple[int, int]) -> None:
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"x" * 50_000)
-    out.leave(b"last words", time.monotonic())
-    read = await received(master, out)
-    assert read.endswith(b"last words")
-    assert len(read) < 50_000
+    out.leave(b"final data", time.monotonic())
+    received = await read_until_idle(master, out)
+    assert received.endswith(b"final data")
+    assert len(received) < 50_000
     out.close()
 
 
-async def test_the_last_words_come_after_the_rest_where_the_terminal_takes_it(ends: tuple[int, int]) -> None:
+async def test_the_final_output_follows_the_backlog_if_the_terminal_accepts_it(ends: tuple[int, int]) -> None:
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"x" * 50_000)
-    reading = asyncio.create_task(asyncio.to_thread(read_all, master, 50_010))
+    reading = asyncio.create_task(asyncio.to_thread(read_bytes, master, 50_010))
     await asyncio.sleep(0)
-    out.leave(b"last words", time.monotonic() + 60)
-    assert await reading == b"x" * 50_000 + b"last words"
+    out.leave(b"final data", time.monotonic() + 60)
+    assert await reading == b"x" * 50_000 + b"final data"
     out.close()
 
 
-def read_all(master: int, count: int) -> bytes:
-    """As many bytes, however long it takes."""
-    read = b""
-    while len(read) < count:
-        read += os.read(master, 65536)
-    return read
+def read_bytes(master: int, count: int) -> bytes:
+    """Reads at least a number of bytes, however long that takes."""
+    received = b""
+    while len(received) < count:
+        received += os.read(master, 65536)
+    return received
 
 
-async def test_a_terminal_that_hung_up_is_no_error(ends: tuple[int, int]) -> None:
+async def test_a_hang_up_raises_no_error(ends: tuple[int, int]) -> None:
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"x" * 50_000)
@@ -123,25 +123,25 @@ async def test_a_terminal_that_hung_up_is_no_error(ends: tuple[int, int]) -> Non
         await asyncio.sleep(0.001)
         out.send(b"more")
     assert out.idle
-    out.leave(b"last words", time.monotonic() + 60)
+    out.leave(b"final data", time.monotonic() + 60)
     out.close()
 
 
-async def test_what_cannot_be_opened_again_is_written_to_all_the_same(
+async def test_output_that_cannot_be_reopened_is_written_blocking(
     ends: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (tmp_path / "file").open("wb") as file:
         assert reopen_terminal(file.fileno()) is None
         out = TerminalOutput(file.fileno(), lambda: None)
         out.send(b"x" * 100_000)
-        out.leave(b"last words", time.monotonic())
+        out.leave(b"final data", time.monotonic())
         out.close()
         os.fstat(file.fileno())  # still open
-    assert (tmp_path / "file").read_bytes() == b"x" * 100_000 + b"last words"
+    assert (tmp_path / "file").read_bytes() == b"x" * 100_000 + b"final data"
     monkeypatch.setattr(output, "reopen_terminal", lambda _: None)
     master, slave = ends
     out = TerminalOutput(slave, lambda: None)
     out.send(b"frame")
-    out.leave(b"last words", time.monotonic() + 60)
+    out.leave(b"final data", time.monotonic() + 60)
     out.close()
-    assert read_all(master, 15) == b"framelast words"
+    assert read_bytes(master, 15) == b"framefinal data"

@@ -1,4 +1,4 @@
-"""tcptop where the locale has no UTF-8, and on the Linux console: it draws in ASCII, and keeps that to itself."""
+"""ASCII drawing in a locale without UTF-8 and on the Linux console; it is not written to the settings file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from session import SHORT, Session
+from session import TCPTOP, Session
 
 from tcptop.screen.settings import read_settings, settings_path
 
@@ -16,15 +16,15 @@ def session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.Fix
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name, value in request.param.items():
         monkeypatch.setenv(name, value)
-    made = Session(["env", *(f"{name}={value}" for name, value in request.param.items()), *SHORT])
-    yield made
-    made.end()
+    session = Session(["env", *(f"{name}={value}" for name, value in request.param.items()), *TCPTOP])
+    yield session
+    session.end()
 
 
 @pytest.mark.parametrize(
     "session", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX"}, {"TERM": "linux"}, {"PYTHONIOENCODING": "latin-1"}], indirect=True
 )
-def test_everything_is_drawn_in_ascii_and_the_settings_do_not_know(session: Session) -> None:
+def test_everything_is_drawn_in_ascii_but_ascii_is_not_written_to_the_settings(session: Session) -> None:
     session.until_shown("sock_inode_cache")
     session.until_quiet()
     text = session.screen.text()
@@ -36,7 +36,7 @@ def test_everything_is_drawn_in_ascii_and_the_settings_do_not_know(session: Sess
     session.until_shown("write these settings")
     session.type("\r")
     session.until(settings_path().exists, "the settings are written")
-    assert read_settings(settings_path())[0].ascii is None, "another terminal has UTF-8"
+    assert read_settings(settings_path())[0].ascii is None, "another terminal of the same user may have UTF-8"
     session.until_shown("written: ")
     session.type("q")
     assert session.until_ended() == 0

@@ -138,7 +138,7 @@ def test_unknown_rows_are_sorted_by_name_too() -> None:
     assert orders == {("a", "b", "c")}
 
 
-@pytest.mark.parametrize("each", [each.id for each in COLUMNS if not each.left])
+@pytest.mark.parametrize("each", [each.id for each in COLUMNS if not each.heading.left])
 @pytest.mark.parametrize("node", [None, 0, 1])
 def test_an_unknown_value_is_a_dash_and_never_0(each: str, node: int | None) -> None:
     assert find_column(each).text(CacheRow(UNKNOWN, node)) == "–"
@@ -172,7 +172,8 @@ def test_a_merged_cache_has_its_own_row_only_if_its_slabinfo_row_is_unknown() ->
 
 
 def test_every_column_has_a_unique_heading_help_and_sort_key() -> None:
-    for texts in ([each.id for each in COLUMNS], [each.title for each in COLUMNS], [each.help for each in COLUMNS]):
+    titles = [each.heading.title for each in COLUMNS]
+    for texts in ([each.id for each in COLUMNS], titles, [each.help for each in COLUMNS]):
         assert len(set(texts)) == len(texts)
         assert all(texts)
     assert len({each.sort_key for each in COLUMNS if each.sort_key}) == sum(1 for each in COLUMNS if each.sort_key)

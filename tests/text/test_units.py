@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 
 import pytest
 
@@ -234,3 +235,24 @@ def test_exact_bytes_round_to_the_nearest() -> None:
     assert units.exact_bytes(None) == "–"
     assert units.exact_bytes(3828.6) == "3 829"
     assert units.exact_bytes(0.4) == "0"
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"),
+    [
+        (None, "–"),
+        ((3829.2, inf), "≥ 3 829"),
+        ((0, 3829.2), "≤ 3 829"),
+        ((3829.2, 3829.4), "3 829"),
+        ((3829.2, 3840.0), "≈ 3 829"),
+        ((0, 0), "0"),
+    ],
+)
+def test_an_amount_shows_its_bounds(bounds: tuple[float, float] | None, text: str) -> None:
+    assert units.bounded(bounds, units.exact_bytes) == text
+    assert units.bounded(bounds, units.exact_bytes, gap="") == re.sub("(?<=[≥≤≈]) ", "", text)
+
+
+def test_a_span_of_equal_texts_is_one() -> None:
+    assert units.span((3829.2, 3829.4), units.exact_bytes) == "3 829"
+    assert units.span((-5, 12), units.signed_count) == "-5 to +12"

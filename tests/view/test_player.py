@@ -1,8 +1,8 @@
-"""The player of a recording: where it stands after steps, jumps and time, whatever the times of the samples are."""
+"""Tests of the player: its position after steps, seeks and elapsed time."""
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.view.player import MAX_WAIT_S, SPEEDS, Player
@@ -11,9 +11,9 @@ times = st.lists(st.floats(0, 1e6), min_size=1, max_size=40).map(sorted)
 actions = st.lists(
     st.one_of(
         st.tuples(st.just("step"), st.integers(-50, 50)),
-        st.tuples(st.just("at"), st.integers(-50, 50)),
+        st.tuples(st.just("seek"), st.integers(-50, 50)),
         st.tuples(st.just("speed"), st.sampled_from([-1, 1])),
-        st.tuples(st.just("switch"), st.just(0)),
+        st.tuples(st.just("toggle"), st.just(0)),
         st.tuples(st.just("advance"), st.floats(0, 1e5)),
     ),
     max_size=40,
@@ -25,11 +25,11 @@ def apply(player: Player, action: tuple[str, float]) -> Player:
     match name:
         case "step":
             return player.step_by(int(number))
-        case "at":
+        case "seek":
             return player.seek(int(number))
         case "speed":
             return player.change_speed(int(number))
-        case "switch":
+        case "toggle":
             return player.toggle_playing()
         case _:
             return player.advance(number)
@@ -39,11 +39,10 @@ def second_by_second(samples: int) -> Player:
     return Player([1000.0 + second for second in range(samples)])
 
 
-@settings(deadline=None)
 @given(times, actions)
-def test_it_never_leaves_the_recording(times_s: list[float], what: list[tuple[str, float]]) -> None:
+def test_player_stays_in_the_recording(times_s: list[float], sequence: list[tuple[str, float]]) -> None:
     player = Player(times_s)
-    for action in what:
+    for action in sequence:
         before, player = player, apply(player, action)
         assert 0 <= player.index < len(times_s)
         assert player.speed in SPEEDS
@@ -55,7 +54,7 @@ def test_it_never_leaves_the_recording(times_s: list[float], what: list[tuple[st
             assert not player.playing
 
 
-def test_steps_end_at_the_ends_and_stand_still() -> None:
+def test_step_stays_in_the_recording_and_pauses() -> None:
     player = second_by_second(5).toggle_playing()
     assert player.playing
     assert (player.step_by(1).index, player.step_by(1).playing) == (1, False)
@@ -63,13 +62,13 @@ def test_steps_end_at_the_ends_and_stand_still() -> None:
     assert player.step_by(9).index == 4
 
 
-def test_it_plays_as_fast_as_the_samples_came() -> None:
+def test_playback_follows_the_recorded_times() -> None:
     player = second_by_second(1000).toggle_playing()
     assert [player.advance(second).index for second in (0.5, 1, 2.5, 10)] == [0, 1, 2, 10]
-    assert second_by_second(1000).advance(10).index == 0, "it stands still until it is told to play"
+    assert second_by_second(1000).advance(10).index == 0, "a new player is paused"
 
 
-def test_each_speed_is_so_many_times_faster() -> None:
+def test_speed_multiplies_playback() -> None:
     for rank, speed in enumerate((1, 2, 5, 10, 20, 50, 100)):
         player = second_by_second(1000).toggle_playing()
         for _ in range(rank):
@@ -80,27 +79,27 @@ def test_each_speed_is_so_many_times_faster() -> None:
     assert second_by_second(3).change_speed(-1).speed == 1
 
 
-def test_many_short_looks_are_one_long_look() -> None:
+def test_many_short_advances_equal_a_long_one() -> None:
     player = second_by_second(1000).toggle_playing()
     for _ in range(64):
         player = player.advance(0.125)
     assert player.index == 8
 
 
-def test_it_ends_with_the_last_sample_and_begins_anew() -> None:
+def test_playback_stops_at_the_last_sample_and_restarts_at_the_first() -> None:
     player = second_by_second(5).toggle_playing().advance(100)
     assert (player.index, player.playing) == (4, False)
-    again = player.toggle_playing()
-    assert (again.index, again.playing) == (0, True)
+    restarted = player.toggle_playing()
+    assert (restarted.index, restarted.playing) == (0, True)
 
 
-def test_a_gap_is_not_waited_for() -> None:
+def test_gap_is_shortened_to_the_longest_wait() -> None:
     eight_hours_s = 8 * 3600.0
     player = Player([0.0, 1.0, 1.0 + eight_hours_s, 2.0 + eight_hours_s]).toggle_playing()
     assert player.advance(1.0 + MAX_WAIT_S - 0.1).index == 1
     assert player.advance(1.0 + MAX_WAIT_S).index == 2
 
 
-def test_a_clock_that_was_set_back_does_not_play_everything_at_once() -> None:
+def test_samples_with_equal_times_are_one_second_apart() -> None:
     player = Player([5.0] * 100).toggle_playing()
     assert player.advance(3.0).index == 3

@@ -1,4 +1,4 @@
-"""The time line: what of which sample lands in which stretch, and that gaps stay blank."""
+"""Tests of the timeline: which samples are in which bucket, and empty buckets in gaps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from recorded import text, tree
 from samples import record, recording_at
@@ -20,78 +20,78 @@ times = st.lists(st.integers(0, 10**9).map(lambda time_ms: time_ms / 1000), min_
 """Times of samples in seconds, in ascending order, to the millisecond."""
 
 
-@settings(deadline=None)
 @given(times)
-def test_every_sample_is_in_the_stretch_of_its_time(times_s: list[float]) -> None:
-    found = bucket_samples(times_s)
-    assert len(found) == BUCKETS
+def test_each_sample_is_in_the_bucket_of_its_time(times_s: list[float]) -> None:
+    buckets = bucket_samples(times_s)
+    assert len(buckets) == BUCKETS
     for index in range(len(times_s)):
-        number = bucket_of(times_s, index)
-        near = range(max(0, number - 1), min(BUCKETS, number + 2))  # a time on the edge may be rounded either way
-        assert any(index in found[each] for each in near)
+        bucket = bucket_of(times_s, index)
+        near = range(max(0, bucket - 1), min(BUCKETS, bucket + 2))  # a time on an edge may be rounded either way
+        assert any(index in buckets[each] for each in near)
 
 
-def test_what_was_not_recorded_is_blank() -> None:
+def test_gap_gives_empty_buckets() -> None:
     hour = [float(second) for second in range(3600)]
-    found = bucket_samples([*hour, *(second + 3 * 3600.0 for second in hour)])
-    blank = [number for number, samples in enumerate(found) if not samples]
-    # Of four hours, the second and the third.
+    buckets = bucket_samples([*hour, *(second + 3 * 3600.0 for second in hour)])
+    blank = [number for number, samples in enumerate(buckets) if not samples]
+    # The gap is the second and the third of four hours.
     assert len(blank) == pytest.approx(BUCKETS / 2, abs=3)
     assert blank == list(range(blank[0], blank[-1] + 1))
     assert blank[0] == pytest.approx(BUCKETS / 4, abs=2)
 
 
-def test_a_few_samples_leave_no_gaps() -> None:
+def test_a_few_samples_fill_all_buckets() -> None:
     assert all(bucket_samples([float(second) for second in range(7)]))
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e9)), min_size=BUCKETS, max_size=BUCKETS), st.integers(1, 300))
-def test_no_column_loses_the_largest(values: list[float | None], columns: int) -> None:
-    found = column_maxima(tuple(values), columns)
-    assert len(found) == columns
+def test_columns_keep_the_largest_value(values: list[float | None], columns: int) -> None:
+    maxima = column_maxima(tuple(values), columns)
+    assert len(maxima) == columns
     known = [value for value in values if value is not None]
     if columns <= BUCKETS:
-        assert max((value for value in found if value is not None), default=None) == max(known, default=None)
+        assert max((value for value in maxima if value is not None), default=None) == max(known, default=None)
         for number, value in enumerate(values):
             if value is not None:
-                at = found[bucket_column(number, columns)]
-                assert at is not None
-                assert at >= value
-    assert {value for value in found if value is not None} <= set(known)
+                maximum = maxima[bucket_column(number, columns)]
+                assert maximum is not None
+                assert maximum >= value
+    assert {value for value in maxima if value is not None} <= set(known)
 
 
-def test_the_coarse_order_misses_nothing() -> None:
+def test_coarse_order_has_every_bucket_and_starts_far_apart() -> None:
     order = coarse_to_fine()
     assert sorted(order) == list(range(BUCKETS))
     first = [*sorted(order[: BUCKETS // 8]), BUCKETS]
-    assert max(after - before for before, after in pairwise(first)) <= BUCKETS // 8, "soon there roughly"
+    assert max(after - before for before, after in pairwise(first)) <= BUCKETS // 8, (
+        "an eighth of the buckets spans the graph"
+    )
 
 
 def sockstat_count(phase: str, word: str) -> int:
-    """A count of the kernel's own text."""
+    """A count in the TCP line of the recorded sockstat."""
     fields = next(line for line in text("6.1-4n", phase, "proc/net/sockstat").splitlines() if line.startswith("TCP"))
     words = fields.split()
     return int(words[words.index(word) + 1])
 
 
-def test_it_is_filled_with_what_the_kernel_said(tmp_path: Path) -> None:
+def test_timeline_has_the_kernels_counts(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     live = record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 3)
     with recording_at(tmp_path / "rec") as recording:
         pieces = fill_timeline(recording, range(3), [snapshot.taken_at_unix_s or 0.0 for snapshot in live])
-        found = None
-        while (line := work_for(pieces, 0.0)) is not None:
-            found = line
-    assert found is not None
+        timeline = None
+        while (progress := work_for(pieces, 0.0)) is not None:
+            timeline = progress
+    assert timeline is not None
     third = BUCKETS // 3
     for number, (phase, snapshot) in enumerate(zip(phases, live, strict=True)):
         middle = third * number + third // 2
-        assert found.sockets[middle] == sockstat_count(phase, "alloc")
-        assert found.time_wait[middle] == sockstat_count(phase, "tw")
+        assert timeline.sockets[middle] == sockstat_count(phase, "alloc")
+        assert timeline.time_wait[middle] == sockstat_count(phase, "tw")
         cost = account(snapshot).costs["full"]
         expected = cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
-        assert found.bytes_per_connection[middle] == expected
+        assert timeline.bytes_per_connection[middle] == expected
 
 
 def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The app on a live host that a test controls: files from a recording, changed between looks, or not answering."""
+"""Tests of the app on a live host whose files change between samples, are refused, or whose reads hang."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from drive import (
     AppPilot,
+    Notices,
     ScriptedHost,
+    host_app,
     pane_lines,
     pane_title,
     parse_cache_table,
@@ -24,8 +26,8 @@ from drive import (
 
 from tcptop.ledger import Ledger
 from tcptop.sampling import live_sampler
-from tcptop.screen.live_app import INTERVALS_S
-from tcptop.screen.recording_app import RecordingApp
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.live_feed import INTERVALS_S, LiveFeed
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.head_line import HeadLine
@@ -35,8 +37,8 @@ SOCKSTAT = "proc/net/sockstat"
 LARGE = (200, 70)
 
 
-def alloc(count: int) -> bytes:
-    """A sockstat with so many sockets."""
+def sockstat(count: int) -> bytes:
+    """sockstat with a count of allocated sockets."""
     return f"sockets: used 20\nTCP: inuse 5 orphan 0 tw 0 alloc {count} mem 0\n".encode()
 
 
@@ -48,33 +50,36 @@ def host() -> Iterator[ScriptedHost]:
 
 
 @asynccontextmanager
-async def running(host: ScriptedHost, every_s: float = 0.1) -> AsyncIterator[tuple[RecordingApp, AppPilot]]:
-    """The app once its first look is drawn; its end is waited for, and an end that never comes fails the test."""
-    app = RecordingApp(host, every_s)
+async def running(
+    host: ScriptedHost, every_s: float = 0.1, notices: Notices | None = None
+) -> AsyncIterator[tuple[TcptopApp, AppPilot]]:
+    """The app, once slabinfo is drawn. If the app does not end within 60 seconds, the test fails."""
+    hook = None if notices is None else notices.collect
+    app = host_app(host, every_s)
     test = asyncio.current_task()
     assert test is not None
-    async with app.run_test(size=LARGE, notifications=True) as pilot:
-        await wait_until(pilot, lambda: app._ledger is not None, "the first look")
+    async with app.run_test(size=LARGE, notifications=True, message_hook=hook) as pilot:
+        await wait_until(pilot, lambda: app._ledger is not None, "the first sample")
         await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read")
         yield app, pilot
         guard = asyncio.get_running_loop().call_later(60, test.cancel)
     guard.cancel()
 
 
-def ledger(app: RecordingApp) -> Ledger:
+def ledger(app: TcptopApp) -> Ledger:
     assert app._ledger is not None
     return app._ledger
 
 
-def allocated(app: RecordingApp) -> str:
+def allocated(app: TcptopApp) -> str:
     return next(line for line in pane_lines(app, SocketsPane) if line.startswith("allocated"))
 
 
-async def test_new_figures_are_drawn(host: ScriptedHost) -> None:
+async def test_new_samples_are_drawn(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         assert "live 0.1 s" in pane_lines(app, HeadLine)[0]
         for count in (777, 1234, 0):
-            host.texts[SOCKSTAT] = alloc(count)
+            host.texts[SOCKSTAT] = sockstat(count)
             text = f"{count:,}".replace(",", " ")
             await wait_until(pilot, lambda text=text: f" {text} " in allocated(app), f"{count} sockets")  # type: ignore[misc]
 
@@ -97,13 +102,15 @@ async def test_rates_are_shown(host: ScriptedHost) -> None:
             signs.add(parse_cache_table(pane_lines(app, CachesPane))[row]["Δ/s"][:1])
             return "-" in signs
 
+        # The column is left out until there are two readings.
+        await wait_until(pilot, lambda: "Δ/s" in parse_cache_table(pane_lines(app, CachesPane))[row], "rates are shown")
         assert parse_cache_table(pane_lines(app, CachesPane))[row]["Δ/s"] in ("–", "0")
-        await wait_until(pilot, changes, "a rate of fewer and fewer objects")
+        await wait_until(pilot, changes, "a negative rate")
 
 
 @pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/slabinfo", SOCKSTAT, "proc/zoneinfo"])
-async def test_a_source_that_hangs(host: ScriptedHost, path: str) -> None:
-    """Keys work, the others go on, what it said stands and is marked late, and quitting does not wait for it."""
+async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None:
+    """Its last value stays, other sources are still read, keys work, and quitting does not wait."""
     name = Path(path).name
     async with running(host) as (app, pilot):
         host.hanging.add(path)
@@ -112,18 +119,18 @@ async def test_a_source_that_hangs(host: ScriptedHost, path: str) -> None:
         reason = ledger(app).sources[name].reason
         assert reason is not None
         assert name in reason
-        assert getattr(host_value(app), name) is not None, "what it said before stands"
+        assert getattr(host_value(app), name) is not None, "the last value stays"
 
-        looked_at = ledger(app)
+        before = ledger(app)
         meminfo = (tree("6.1-4n") / "proc/meminfo").read_text().replace("MemAvailable:", "MemAvailable: 1 kB\nOld:")
         host.texts["proc/meminfo"] = meminfo.encode()
-        await wait_until(pilot, lambda: ledger(app).host.memory_available_bytes == 1024, "the other sources go on")
-        assert ledger(app) is not looked_at
+        await wait_until(pilot, lambda: ledger(app).host.memory_available_bytes == 1024, "other sources are read")
+        assert ledger(app) is not before
         assert ledger(app).sources[name].state == "late"
 
         await pilot.press("m", "2")
-        assert app._choices.mode == "time_wait"
-        assert app._choices.node == 2
+        assert app.choices.mode == "time_wait"
+        assert app.choices.node == 2
         assert "node 2" in pane_title(app, CachesPane)
         await pilot.press("question_mark")
         assert len(app.screen_stack) == 2
@@ -131,13 +138,13 @@ async def test_a_source_that_hangs(host: ScriptedHost, path: str) -> None:
 
         host.release()
         await pilot.press("space")
-        await wait_until(pilot, lambda: ledger(app).sources[name].state == "ok", f"{name} answers again")
+        await wait_until(pilot, lambda: ledger(app).sources[name].state == "ok", f"{name} is read again")
 
 
-def host_value(app: RecordingApp) -> object:
-    """The last readings' values, by the names of their sources."""
-    assert app._live is not None
-    return app._live.sampler.snapshot()
+def host_value(app: TcptopApp) -> object:
+    """The latest snapshot; its attributes have the names of the sources."""
+    assert isinstance(app.feed, LiveFeed)
+    return app.feed._sampler.snapshot()
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -149,23 +156,22 @@ async def test_quitting_while_every_read_hangs(host: ScriptedHost, key: str) -> 
         await pilot.press(key)
         await wait_until(pilot, lambda: not app.is_running or app._exit, "the app ends")
     assert app.return_code == 0
-    # What hangs still may not hold the end of the program.
+    # A hung read must not delay the end of the program.
     stuck = [thread for thread in threading.enumerate() if thread.name == "tcptop reader"]
     assert stuck
     assert all(thread.daemon for thread in stuck)
 
 
-async def test_a_host_that_never_answered(monkeypatch: pytest.MonkeyPatch, host: ScriptedHost) -> None:
+async def test_host_whose_reads_always_hang(monkeypatch: pytest.MonkeyPatch, host: ScriptedHost) -> None:
     monkeypatch.setattr(live_sampler, "PATIENCE_S", 0.02)
-    answers = host.asked
     host.hanging |= {"proc/sys/kernel/hostname", "proc/slabinfo", "proc/buddyinfo", SOCKSTAT, "proc/zoneinfo"}
-    app = RecordingApp(host, 0.1)
+    app = host_app(host, 0.1)
     async with app.run_test(size=LARGE) as pilot:
-        await wait_until(pilot, lambda: app._ledger is not None, "a look without what hangs")
+        await wait_until(pilot, lambda: app._ledger is not None, "a sample without the hung sources")
         await pilot.press("m", "question_mark", "escape", "equals_sign")
-        assert app._choices.mode == "time_wait"
-        assert answers
-        await wait_until(pilot, lambda: "–" in screen_text(app), "what is not known is shown so")
+        assert app.choices.mode == "time_wait"
+        assert host.asked
+        await wait_until(pilot, lambda: "–" in screen_text(app), "unknown figures are dashes")
         await pilot.press("q")
         await wait_until(pilot, lambda: app._exit, "the app ends")
     assert app.return_code == 0
@@ -173,45 +179,45 @@ async def test_a_host_that_never_answered(monkeypatch: pytest.MonkeyPatch, host:
 
 async def test_pause_stops_the_reads(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
-        looks: list[Ledger] = []
+        samples: list[Ledger] = []
 
         def note() -> None:
-            if not looks or looks[-1] is not ledger(app):
-                looks.append(ledger(app))
+            if not samples or samples[-1] is not ledger(app):
+                samples.append(ledger(app))
 
         await pilot.press("z")
         assert "paused" in pane_lines(app, HeadLine)[0]
-        # A look that was under way when the key came is still drawn; then nothing may come by itself.
+        # A sample that was being taken when the key was pressed is still drawn; no other may follow.
         await pilot.pause(0.5)
         note()
         asked = len(host.asked)
-        host.texts[SOCKSTAT] = alloc(31)
+        host.texts[SOCKSTAT] = sockstat(31)
         await pilot.pause(0.5)  # five intervals
         note()
         assert len(host.asked) == asked
-        assert len(looks) == 1
-        await pilot.press("space")  # a look all the same
-        await wait_until(pilot, lambda: " 31 " in allocated(app), "SPACE looks while paused")
-        assert app._choices.paused
-        host.texts[SOCKSTAT] = alloc(32)
+        assert len(samples) == 1
+        await pilot.press("space")  # samples once
+        await wait_until(pilot, lambda: " 31 " in allocated(app), "SPACE samples while paused")
+        assert app.choices.paused
+        host.texts[SOCKSTAT] = sockstat(32)
         await pilot.pause(0.5)
         asked = len(host.asked)
         await pilot.pause(0.3)
         assert len(host.asked) == asked
         assert " 31 " in allocated(app)
         await pilot.press("z")
-        await wait_until(pilot, lambda: " 32 " in allocated(app), "it goes on")
+        await wait_until(pilot, lambda: " 32 " in allocated(app), "sampling continues")
         assert "live" in pane_lines(app, HeadLine)[0]
 
 
 async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
     async with running(host, every_s=1.0) as (app, pilot):
-        assert app._live is not None
+        assert isinstance(app.feed, LiveFeed)
 
         def interval() -> float:
-            assert app._live is not None
-            assert app._live.sampler.interval_s == app._choices.interval_s
-            return app._choices.interval_s
+            assert isinstance(app.feed, LiveFeed)
+            assert app.feed._sampler.interval_s == app.choices.interval_s
+            return app.choices.interval_s
 
         await pilot.press("plus")
         assert interval() == 2.0
@@ -225,44 +231,34 @@ async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
         assert interval() == INTERVALS_S[-1]
 
 
-@pytest.mark.parametrize(
-    ("answer", "interval_s"),
-    [
-        ("3", 3.0),
-        ("0.25", 0.25),
-        ("0", 1.0),
-        ("-1", 1.0),
-        ("x", 1.0),
-        ("nan", 1.0),
-        ("inf", 1.0),
-        ("1e9", 1.0),
-        ("", 1.0),
-    ],
-)
-async def test_d_asks_for_the_interval(host: ScriptedHost, answer: str, interval_s: float) -> None:
-    async with running(host, every_s=1.0) as (app, pilot):
-        await pilot.press("d")
-        await pilot.press(
-            *["minus" if each == "-" else "full_stop" if each == "." else each for each in answer], "enter"
-        )
-        await wait_until(pilot, lambda: len(app.screen_stack) == 1, "the question is answered")
-        await pilot.pause()
-        assert app._choices.interval_s == interval_s
-        assert app._live is not None
-        assert app._live.sampler.interval_s == interval_s
-        assert bool(app._notifications) == (interval_s == 1.0 and answer != "")
+async def test_d_asks_for_the_interval(host: ScriptedHost) -> None:
+    answers = {"": 1.0, "0": 1.0, "-1": 1.0, "x": 1.0, "nan": 1.0, "inf": 1.0, "1e9": 1.0, "3": 3.0, "0.25": 0.25}
+    notices = Notices()
+    async with running(host, every_s=1.0, notices=notices) as (app, pilot):
+        for answer, interval_s in answers.items():
+            notices.clear()
+            await pilot.press("d")
+            await pilot.press(
+                *["minus" if each == "-" else "full_stop" if each == "." else each for each in answer], "enter"
+            )
+            await wait_until(pilot, lambda: len(app.screen_stack) == 1, "the question is answered")
+            await pilot.pause()
+            assert app.choices.interval_s == interval_s, answer
+            assert isinstance(app.feed, LiveFeed)
+            assert app.feed._sampler.interval_s == interval_s, answer
+            assert bool(notices) == (interval_s == 1.0 and answer != ""), answer
 
 
-async def test_an_odd_interval_steps_to_its_neighbours(host: ScriptedHost) -> None:
+async def test_interval_outside_the_list_steps_to_its_neighbours(host: ScriptedHost) -> None:
     async with running(host, every_s=0.7) as (app, pilot):
         await pilot.press("plus")
-        assert app._choices.interval_s == 1.0
+        assert app.choices.interval_s == 1.0
         await pilot.press("minus")
-        assert app._choices.interval_s == 0.5
+        assert app.choices.interval_s == 0.5
 
 
 @pytest.mark.parametrize("release", ["4.19.0-27-amd64", ""])
-async def test_f_reads_pagetypeinfo_where_its_walk_is_not_bounded(host: ScriptedHost, release: str) -> None:
+async def test_f_reads_pagetypeinfo_where_its_cost_is_unbounded(host: ScriptedHost, release: str) -> None:
     host.texts["proc/sys/kernel/osrelease"] = f"{release}\n".encode()
     host.texts["proc/version"] = b"\n"
     async with running(host) as (app, pilot):
@@ -274,19 +270,19 @@ async def test_f_reads_pagetypeinfo_where_its_walk_is_not_bounded(host: Scripted
         assert "f reads it" in text
         await pilot.press("space")
         await pilot.pause(0.3)
-        assert "proc/pagetypeinfo" not in host.asked, "SPACE is not asking for it"
+        assert "proc/pagetypeinfo" not in host.asked, "SPACE does not read it"
         await pilot.press("f")
         await wait_until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
         assert "Unmovable" in "\n".join(pane_lines(app, BuddyPane))
 
 
-async def test_a_new_kernels_pagetypeinfo_is_read_unasked(host: ScriptedHost) -> None:
+async def test_pagetypeinfo_of_a_new_kernel_is_read_without_f(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await wait_until(pilot, lambda: ledger(app).sources["pagetypeinfo"].state == "ok", "pagetypeinfo is read")
         assert "Unmovable" in "\n".join(pane_lines(app, BuddyPane))
 
 
-async def test_a_file_that_comes_and_goes(host: ScriptedHost) -> None:
+async def test_file_that_is_refused_for_a_while(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         host.refused = lambda path: path == "proc/slabinfo"
         await pilot.press("space")
@@ -297,20 +293,20 @@ async def test_a_file_that_comes_and_goes(host: ScriptedHost) -> None:
         await wait_until(pilot, lambda: ledger(app).sources["slabinfo"].state == "ok", "slabinfo is read again")
 
 
-async def test_the_choice_stays_while_figures_come(host: ScriptedHost) -> None:
+async def test_choices_stay_with_new_samples(host: ScriptedHost) -> None:
     async with running(host) as (app, pilot):
         await pilot.press("3", "n", "n", "m", "y", "down", "down")
-        before = app._choices
+        before = app.view
         first = pane_lines(app, CachesPane)[1]
         for count in (11, 12, 13):
-            host.texts[SOCKSTAT] = alloc(count)
-            await wait_until(pilot, lambda count=count: f" {count} " in allocated(app), "the next look")  # type: ignore[misc]
-            assert replace(app._choices, trends=before.trends) == before
+            host.texts[SOCKSTAT] = sockstat(count)
+            await wait_until(pilot, lambda count=count: f" {count} " in allocated(app), "the next sample")  # type: ignore[misc]
+            assert replace(app.view, trends=before.trends) == before
             assert pane_lines(app, CachesPane)[1] == first
 
 
-async def test_a_node_that_is_taken_away(host: ScriptedHost) -> None:
-    """Memory hotplug: the chosen node goes; the screen says so and goes on."""
+async def test_removed_node(host: ScriptedHost) -> None:
+    """Memory hotplug removes the chosen node; the screen says so and continues."""
     async with running(host) as (app, pilot):
         await pilot.press("3")
         for file in ("buddyinfo", "pagetypeinfo"):
@@ -326,7 +322,7 @@ async def test_a_node_that_is_taken_away(host: ScriptedHost) -> None:
             lambda: not any(node.node == 3 and node.zones for node in ledger(app).nodes),
             "node 3 has no zones",
         )
-        assert app._choices.node == 3
+        assert app.choices.node == 3
         assert "node 3" in screen_text(app)
         await pilot.press("right_square_bracket")
-        assert app._choices.node == 0
+        assert app.choices.node == 0

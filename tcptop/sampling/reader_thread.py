@@ -1,0 +1,90 @@
+"""A thread that makes calls in order, all of them in one switch to it and one back; a call that hangs delays no other.
+
+asyncio.to_thread cannot be used: asyncio waits for its threads at exit, and a hung read cannot be cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+Argument = TypeVar("Argument")
+Answer = TypeVar("Answer")
+
+STUCK_S = 0.2
+"""A thread busy with one call for longer is abandoned, and another one takes the calls that wait."""
+
+
+class ReaderThread(Generic[Argument, Answer]):
+    """Makes one call for each argument, in a daemon thread.
+
+    One thread makes all calls: several would compete for the interpreter, and their times would not be the kernel's.
+    """
+
+    def __init__(self, call: Callable[[Argument], Answer]) -> None:
+        self._call = call
+        self._arguments: SimpleQueue[Argument] = SimpleQueue()
+        self._results: deque[tuple[Argument, Answer | BaseException]] = deque()
+        self._thread: threading.Thread | None = None
+        self._busy_since_s: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._returned = asyncio.Event()
+        self._watch: asyncio.TimerHandle | None = None
+
+    def submit(self, arguments: Iterable[Argument]) -> None:
+        """Queues a call for each argument."""
+        self._loop = asyncio.get_running_loop()
+        for argument in arguments:
+            self._arguments.put(argument)
+        self._replace_if_stuck()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Waits until no call waits and none is being made, or an abandoned one returns, or the time is over."""
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._returned.wait(), timeout_s)
+        self._returned.clear()
+
+    def take_results(self) -> list[tuple[Argument, Answer | BaseException]]:
+        """The argument of each call that has returned since, with its answer or the exception that it raised."""
+        return [self._results.popleft() for _ in range(len(self._results))]
+
+    def _replace_if_stuck(self) -> None:
+        """Starts a thread if there is none, or another one if it is stuck; checks again while calls wait."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        busy_since_s = self._busy_since_s
+        busy_s = 0.0 if busy_since_s is None else time.monotonic() - busy_since_s
+        if self._arguments.empty():
+            return
+        if self._thread is None or busy_s > STUCK_S:
+            self._busy_since_s = None
+            self._thread = threading.Thread(target=self._make_calls, name="tcptop reader", daemon=True)
+            self._thread.start()
+            busy_s = 0.0
+        if self._loop is not None:
+            self._watch = self._loop.call_later(STUCK_S - busy_s + 0.01, self._replace_if_stuck)
+
+    def _make_calls(self) -> None:
+        is_current = True
+        while is_current:
+            argument = self._arguments.get()
+            self._busy_since_s = time.monotonic()
+            result: Answer | BaseException
+            try:
+                result = self._call(argument)
+            except BaseException as error:
+                result = error
+            self._results.append((argument, result))
+            is_current = self._thread is threading.current_thread()
+            if is_current:
+                self._busy_since_s = None
+            if self._loop is not None and (self._arguments.empty() or not is_current):
+                with suppress(RuntimeError):  # the event loop has ended; the results are not needed any more
+                    self._loop.call_soon_threadsafe(self._returned.set)

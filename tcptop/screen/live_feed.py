@@ -1,0 +1,236 @@
+"""Live feed: samples a host at an interval, records its samples into a file, and looks back into that file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tcptop.hosts.host import Host
+from tcptop.ledger import Ledger
+from tcptop.sampling.live_sampler import LiveSampler
+from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.worker import Worker
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled
+from tcptop.screen.keys import LIVE_BINDINGS
+from tcptop.snapshot import LabMeasurement
+from tcptop.sources.machine_load import MachineLoadSource
+from tcptop.text.printable import printable
+from tcptop.text.quantities import parse_interval_s
+from tcptop.view import View
+from tcptop.widgets.buddy_pane import BuddyPane
+
+if TYPE_CHECKING:
+    from tcptop.screen.live_recording import LiveRecording
+    from tcptop.screen.replay_feed import ReplayFeed
+
+INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+END_S = 1.0
+"""Longest wait for the disk at exit."""
+
+
+class LiveFeed(Feed):
+    """Samples of a live host. While the user looks back, a ReplayFeed draws instead, and sampling goes on."""
+
+    bindings = LIVE_BINDINGS
+
+    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None) -> None:
+        super().__init__(lab_measurement)
+        self._host = host
+        self._latest: Ledger | None = None
+        self._disk = Worker("tcptop recorder")
+        self._recording: LiveRecording | None = None
+        self._first_sample_began = False
+        self._recorded_path: str | None = None
+        self._past: ReplayFeed | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Starts sampling; one worker thread will write and read the recording."""
+        sources = [*kernel_sources(), MachineLoadSource()]
+        interval_s = self.app.choices.interval_s
+        self._sampler = Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement)
+        self._live = LiveSampler(self._sampler)
+        self.start(self._follow(), "follow the host")
+
+    def end(self) -> None:
+        """Stops sampling, a hung read stays in its daemon thread; ends the recording, waits END_S for the disk."""
+        super().end()
+        self._end_past()
+        if self._recording is not None:
+            from concurrent.futures import wait
+
+            wait([self._recording.stop()], timeout=END_S)
+
+    def draw(self, ledger: Ledger) -> None:
+        """Draws the latest sample, unless the user looks back at an earlier one."""
+        self._latest = ledger
+        if self._past is None:
+            super().draw(ledger)
+        self._sampler.want("pagetypeinfo", self.app.is_visible(BuddyPane))
+
+    def view(self) -> View:
+        """The view with the path of the recording."""
+        path = None if self._recording is None else printable(self._recording.path)
+        return replace(super().view(), recording_path=path)
+
+    def ask_for_layouts(self) -> None:
+        """Requests the struct layouts (BTF), which only the explanation needs."""
+        self._sampler.ask_for("btf")
+
+    def sample(self) -> None:
+        """Takes a sample of all sources now, and shows it live."""
+        if self._past is not None:
+            self.back_to_live()
+        self._live.sample_now()
+
+    def pause(self) -> None:
+        """Pauses sampling, or resumes it."""
+        paused = not self.app.choices.paused
+        self.app.choose(replace(self.app.choices, paused=paused))
+        self._live.pause(paused)
+
+    def ask_interval(self) -> None:
+        """Asks for the seconds between samples."""
+        self.app.ask("seconds from one sample to the next:", self._answer_interval)
+
+    def interval(self, step: int) -> None:
+        """Sets the next longer or shorter interval."""
+        now_s = self.app.choices.interval_s
+        others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
+        self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
+
+    def read_pagetypeinfo(self) -> None:
+        """Reads pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
+        if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
+            self._sampler.ask_for("pagetypeinfo")
+            self._live.sample_now()
+        else:
+            self.app.notify(READ_UNASKED, timeout=3, markup=False)
+
+    def record(self) -> None:
+        """Asks for a file and records into it, or ends the current recording."""
+        if self._recording is None:
+            self.app.ask("record into the file:", self._answer_record)
+        else:
+            recording, self._recording = self._recording, None
+            self._draw_again()
+            self.start(self._report_end(recording), "end the recording")
+
+    def step(self, step: int) -> None:
+        """Shows the previous or next recorded sample; after the newest one, returns to live."""
+        if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
+            self._past.step(step)
+        elif self._past is not None:
+            self._look_back(self._past.player.last_index + step)  # recorded since it was opened, or live
+        elif step > 0 and self._recorded_path is not None:
+            self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
+        else:
+            self._look_back(-1 if self._recording is None else -2)  # the last one is on the screen
+
+    def jump(self) -> None:
+        """Asks for a time in the recording and shows the nearest sample."""
+        if self._past is not None:
+            self._past.jump()
+        else:
+            self._look_back(-1, jump=True)
+
+    def back_to_live(self) -> None:
+        """Returns to the live sample, and resumes if paused."""
+        self._end_past()
+        self.app.remove_class(REPLAY_CLASS)
+        if self.app.choices.paused:
+            self.pause()
+        self._draw_again()
+
+    def _draw_again(self) -> None:
+        if self._latest is not None:
+            self.draw(self._latest)
+
+    def _end_past(self) -> None:
+        if self._past is not None:
+            self._past.end()
+            self._past = None
+
+    async def _follow(self) -> None:
+        async for snapshot in self._live.snapshots():
+            if self._recording is not None:
+                # A sample that began before the recording lacks most of its reads.
+                self._first_sample_began = self._first_sample_began or not self._live.sample_requested
+                if self._first_sample_began:
+                    self._recording.add(snapshot)
+            self.app.post_message(Sampled(snapshot))
+
+    def _answer_interval(self, answer: str) -> None:
+        try:
+            self._set_interval(parse_interval_s(answer))
+        except ValueError as error:
+            self.app.notify(str(error), timeout=3, markup=False)
+
+    def _set_interval(self, interval_s: float) -> None:
+        self.app.choose(replace(self.app.choices, interval_s=interval_s))
+        self._live.set_interval(interval_s)
+
+    def _answer_record(self, answer: str) -> None:
+        self.start(self._begin_recording(os.path.expanduser(answer)), "begin the recording")  # noqa: PTH111
+
+    async def _begin_recording(self, path: str) -> None:
+        from tcptop.errors import TcptopError
+        from tcptop.recording.recorder import Recorder
+        from tcptop.screen.live_recording import LiveRecording
+
+        try:
+            recorder = await self._disk.run(lambda: Recorder(path))
+        except TcptopError as error:
+            self.app.notify(str(error), timeout=5, severity="warning", markup=False)
+            return
+        if self._recording is not None:
+            self._disk.submit(recorder.close)
+            return
+        self._recording = LiveRecording(recorder, self._sampler, self._disk, self._recording_failed)
+        self._first_sample_began = False
+        self._recorded_path = path
+        self._draw_again()
+        self._live.sample_now()
+
+    async def _report_end(self, recording: LiveRecording) -> None:
+        samples = await asyncio.wrap_future(recording.stop())
+        words = "1 sample" if samples == 1 else f"{samples} samples"
+        self.app.notify(f"{words} recorded into {printable(recording.path)}", timeout=4, markup=False)
+
+    def _recording_failed(self, line: str) -> None:
+        self._recording = None
+        self._draw_again()
+        self.app.notify(line, timeout=10, severity="warning", markup=False)
+
+    def _look_back(self, start: int, jump: bool = False) -> None:
+        """Opens the recording at a sample; a negative number counts from the last one. Beyond the last one is live."""
+        if self._recorded_path is None:
+            self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
+        elif self._opening is None or self._opening.done():
+            self._opening = self.start(self._open(self._recorded_path, start, jump), "look back")
+
+    async def _open(self, path: str, start: int, jump: bool) -> None:
+        from tcptop.errors import TcptopError
+        from tcptop.recording.opening import open_recording
+        from tcptop.recording.time_spec import WHOLE_RECORDING
+        from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+
+        try:
+            selection, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
+        except TcptopError as error:
+            self.app.notify(str(error), timeout=5, severity="warning", markup=False)
+            return
+        samples = len(selection.samples)
+        if start >= samples:
+            self._disk.submit(selection.recording.close)
+            self.back_to_live()
+            return
+        self._end_past()
+        index = start if start >= 0 else max(0, samples + start)
+        self._past = ReplayFeed(selection, index, self.lab_measurement, self._disk)
+        self._past.app = self.app
+        self._past.begin()
+        if jump:
+            self._past.jump()

@@ -1,0 +1,198 @@
+"""Replay feed: plays the samples of a recording, which it reads off the event loop, and fills the timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import NamedTuple
+
+from tcptop.errors import TcptopError
+from tcptop.recording.recording import Recording
+from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
+from tcptop.sampling.worker import Worker
+from tcptop.screen.feed import REPLAY_CLASS, Feed
+from tcptop.screen.keys import REPLAY_BINDINGS
+from tcptop.screen.timeline_fill import fill_timeline, work_for
+from tcptop.snapshot import LabMeasurement
+from tcptop.text.printable import printable
+from tcptop.view import View
+from tcptop.view.player import Player
+from tcptop.view.timeline import NO_TIMELINE
+
+TICK_S = 0.05
+"""Period at which the player checks whether the next sample is due."""
+PIECE_S = 0.004
+REST_S = 0.012
+"""The timeline is filled in steps of PIECE_S with rests of REST_S between them."""
+IDLE_S = 0.3
+"""Time without a request for a sample after which filling the timeline continues."""
+DAMAGE_SHOWN_S = 5.0
+
+
+class SampleSelection(NamedTuple):
+    """A recording with its selected samples and their times."""
+
+    recording: Recording
+    samples: range
+    times_s: list[float]
+    """Ascending; sample numbers if the samples have no times."""
+    timed: bool
+
+
+def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
+    """The selected samples, and the index among them to start at.
+
+    Raises:
+        TcptopError: if a time is invalid or selects no sample.
+
+    """
+    samples = select_samples(recording, choice._replace(at=None))
+    start = 0
+    if choice.at is not None:
+        [index] = select_samples(recording, TimeRange(at=choice.at))
+        if index not in samples:
+            raise TcptopError(f"{printable(recording.path)}: --at is not between --from and --to")
+        start = samples.index(index)
+    try:
+        times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
+    except TcptopError:
+        times_s, timed = [float(number) for number in range(len(samples))], False
+    return SampleSelection(recording, samples, times_s, timed), start
+
+
+class ReplayFeed(Feed):
+    """Moves a player through the selected samples. Uses the recording only in its worker thread."""
+
+    bindings = REPLAY_BINDINGS
+
+    def __init__(
+        self,
+        selection: SampleSelection,
+        start: int = 0,
+        lab_measurement: LabMeasurement | None = None,
+        thread: Worker | None = None,
+    ) -> None:
+        """Takes an open recording and the index to start at; a live screen that looks back passes its `thread`."""
+        super().__init__(lab_measurement)
+        self._selection = selection
+        self._looking_back = thread is not None
+        self._thread = thread or Worker("tcptop replay")
+        self._requested = asyncio.Event()
+        self._requested_at_s = 0.0
+        self._playing: asyncio.Task[None] | None = None
+        self._ended = False
+        self.player = Player(selection.times_s).seek(start)
+        self._shown_index = start
+        self._timeline = NO_TIMELINE
+
+    def begin(self) -> None:
+        """Shows the player's sample, and starts to fill the timeline."""
+        self.app.add_class(REPLAY_CLASS)  # before the first sample, so that it is drawn once
+        self._requested.set()
+        self.start(self._read_requested(), "read samples")
+        self.filling = self.start(self._fill(), "fill the time line")
+        if not self._looking_back and not self.app.is_headless:  # in a test, the interpreter runs other programs too
+            from tcptop.screen.idle_gc import run_idle_gc
+
+            self.start(run_idle_gc(self.idle_s), "collect garbage")
+
+    def end(self) -> None:
+        """Stops all tasks and closes the recording."""
+        super().end()
+        self._ended = True
+        self._thread.submit(self._selection.recording.close)
+
+    def view(self) -> View:
+        """The view with the player at the sample on the screen, not at one whose read is still running."""
+        player = self.player.seek(self._shown_index)
+        return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
+
+    def idle_s(self) -> float:
+        """Seconds since the last request for a sample."""
+        return time.monotonic() - self._requested_at_s
+
+    def step(self, step: int) -> None:
+        """Shows the sample `step` further on, or back if negative."""
+        self._go(self.player.step_by(step))
+
+    def first(self) -> None:
+        """Shows the first sample."""
+        self.step(-len(self._selection.samples))
+
+    def last(self) -> None:
+        """Shows the last sample."""
+        self.step(len(self._selection.samples))
+
+    def play(self) -> None:
+        """Plays or pauses."""
+        self._go(self.player.toggle_playing())
+
+    def speed(self, step: int) -> None:
+        """Sets the next higher or lower speed."""
+        self._go(self.player.change_speed(step))
+
+    def jump(self) -> None:
+        """Asks for a time and shows the nearest sample."""
+        self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
+
+    def _answer_jump(self, answer: str) -> None:
+        recording, _, times_s, timed = self._selection
+        try:
+            if not timed:
+                raise ValueError("its samples have no times")
+            moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
+            self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
+        except (ValueError, TcptopError) as error:
+            self.app.notify(str(error), timeout=5, markup=False)
+
+    def _go(self, player: Player) -> None:
+        """Sets the player: another sample, or another speed."""
+        if self._ended:
+            return
+        self._requested_at_s = time.monotonic()
+        moved = player.index != self.player.index
+        self.player = player
+        if player.playing and (self._playing is None or self._playing.done()):
+            self._playing = self.start(self._play(), "play")
+        if moved:
+            self._requested.set()
+        else:
+            self.app.show_progress(self.view())
+
+    async def _read_requested(self) -> None:
+        recording, samples = self._selection.recording, self._selection.samples
+        while True:
+            await self._requested.wait()
+            self._requested.clear()
+            number = samples[self.player.index]
+            snapshot, damage = await self._thread.run(
+                lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
+            )
+            self._shown_index = samples.index(number)
+            self.receive(snapshot._replace(lab_measurement=self.lab_measurement))
+            if damage is not None:
+                self.app.clear_notifications()  # one line, even if many samples follow
+                self.app.notify(damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
+
+    async def _play(self) -> None:
+        before_s = time.monotonic()
+        while self.player.playing:
+            await asyncio.sleep(TICK_S)
+            now_s = time.monotonic()
+            player = self.player.advance(now_s - before_s)
+            before_s = now_s
+            if player.index != self.player.index:
+                self._requested.set()
+            elif player.playing != self.player.playing:
+                self.app.show_progress(self.view())
+            self.player = player
+
+    async def _fill(self) -> None:
+        pieces = fill_timeline(self._selection.recording, self._selection.samples, self._selection.times_s)
+        while (timeline := await self._thread.run(lambda: work_for(pieces, PIECE_S))) is not None:
+            self._timeline = timeline
+            self.app.show_progress(self.view())
+            await asyncio.sleep(REST_S)
+            while (idle_s := self.idle_s()) < IDLE_S:
+                await asyncio.sleep(IDLE_S - idle_s)

@@ -1,0 +1,53 @@
+"""Saved feed: one sample of a saved tree (`--root`)."""
+
+from __future__ import annotations
+
+from tcptop.hosts.host import Host
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
+from tcptop.screen.keys import LIVE_BINDINGS
+from tcptop.snapshot import LabMeasurement
+
+NO_INTERVAL = "saved: there is one sample, and no interval"
+MESSAGES = {
+    "pause": NO_INTERVAL,
+    "ask_interval": NO_INTERVAL,
+    "interval": NO_INTERVAL,
+    "read_pagetypeinfo": READ_UNASKED,
+    "record": "saved: there is nothing to record",
+    "step": NOTHING_RECORDED,
+    "jump": NOTHING_RECORDED,
+}
+"""Answers to the keys of a live screen that mean nothing here."""
+
+
+class SavedFeed(Feed):
+    """Samples a saved tree at the start, and again on request."""
+
+    bindings = LIVE_BINDINGS
+
+    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None) -> None:
+        super().__init__(lab_measurement)
+        self._host = host
+        self._with_layouts = False
+
+    def begin(self) -> None:
+        """Samples the tree."""
+        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self.lab_measurement)
+        if self._with_layouts:
+            sampler.ask_for("btf")
+        read_due(sampler)
+        self.app.post_message(Sampled(sampler.snapshot()))
+
+    def act(self, name: str, *_: object) -> None:
+        """Samples again on `sample`; says of the other keys that they do nothing."""
+        if name == "sample":
+            self.begin()
+        elif name in MESSAGES:
+            self.app.notify(MESSAGES[name], timeout=3, markup=False)
+
+    def ask_for_layouts(self) -> None:
+        """Reads the struct layouts (BTF), at the first request."""
+        if not self._with_layouts:
+            self._with_layouts = True
+            self.begin()
