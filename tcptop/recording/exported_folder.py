@@ -185,9 +185,6 @@ class ExportedFolder(Recording):
         except ValueError as error:
             self.close()
             raise TcptopError(f"{printable(path)}: not a valid export: {error}") from None
-        except OSError as error:
-            self.close()
-            raise TcptopError(f"{printable(path)}: {error.strerror}") from None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -228,7 +225,7 @@ class ExportedFolder(Recording):
         """The time of a sample; None if its `sample.json` has none or cannot be read."""
         try:
             return valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
-        except (OSError, ValueError):
+        except ValueError:
             return None
 
     def _read(self, index: int) -> ParsedSample:
@@ -236,7 +233,13 @@ class ExportedFolder(Recording):
         return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
 
     def _read_json(self, path: str) -> Json:
-        return load_json(_read_bytes(self._tree, path))
+        """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""
+        try:
+            return load_json(_read_bytes(self._tree, path))
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
 
 class _SampleFiles:
