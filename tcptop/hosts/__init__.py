@@ -1,1 +1,1 @@
-"""Hosts: the origin of bytes (this machine, a folder, an archive, a sosreport). They parse no kernel file."""
+"""Hosts read the bytes of this machine, a folder, an archive or a sosreport. Hosts parse no kernel file."""

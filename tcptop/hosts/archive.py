@@ -23,7 +23,7 @@ CUT_OFF = "not in the part of the archive that is left: it is cut off"
 
 
 class ArchiveHost:
-    """Host that keeps in memory those files of an archive that a source may ask for."""
+    """Host that keeps in memory the files of an archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
         """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
@@ -31,7 +31,7 @@ class ArchiveHost:
         `wanted_paths` are patterns of the paths to keep, as in `Source.paths`.
 
         Raises:
-            OSError: with the reason in one line, if it is not an archive of a saved tree.
+            OSError: with the reason in one line, if the file is not an archive of a saved tree.
         """
         self.top, self._tree = _read_archive(path, WantedPaths(wanted_paths))
         self.identity = Identity(
@@ -70,7 +70,7 @@ class ArchiveHost:
 
 
 def _read_archive(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
-    """The name of the folder at the top (empty if none), and the kept files; raises OSError with one line."""
+    """Reads an archive; returns the name of its top folder (empty if none) and the kept files; raises OSError."""
     tree = MemoryTree()
     reader = _Reader(tree, wanted)
     # O_NONBLOCK: opening a named pipe must not block.
@@ -147,7 +147,7 @@ class _Reader:
         self.has_proc_file = self.has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
-        """The file that a hard link names; it precedes the link in the archive."""
+        """The bytes or error of the file that a hard link names; that file precedes the link in the archive."""
         place = self._split_name(target)
         if place is not None and place[0] == self.top and self._wanted.matches(place[1]):
             try:
@@ -157,7 +157,7 @@ class _Reader:
         return OSError(errno.EXDEV, "a hard link to a file that is not kept here")
 
     def _split_name(self, name: str) -> tuple[str, str] | None:
-        """The folder at the top and the path below it of a member's name; None if it is not part of a saved tree."""
+        """Splits a member's name into top folder and path below; None if the member is not part of a saved tree."""
         if len(name) > MAX_PATH_CHARACTERS:
             return None
         parts = [part for part in name.split("/") if part not in ("", ".")]

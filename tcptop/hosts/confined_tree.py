@@ -13,7 +13,7 @@ MAX_LINKS = 20
 SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
 FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY
 LINK_ERRORS = (errno.ELOOP, errno.ENOTDIR)
-"""Errors of opening a link with O_NOFOLLOW; the second is that of O_DIRECTORY."""
+"""Errors of opening a symbolic link with O_NOFOLLOW: ELOOP, or ENOTDIR if O_DIRECTORY is set too."""
 LEADS_OUT = "a symbolic link points outside the folder given with --root"
 
 
@@ -28,7 +28,7 @@ class ConfinedTree:
         """A descriptor for reading a file.
 
         Raises:
-            OSError: if it does not exist, may not be read, is not a regular file, or a link points outside the root.
+            OSError: if the file does not exist, may not be read or is not regular, or a link points outside the root.
         """
         # O_NONBLOCK: opening a named pipe in a hostile tree must not block.
         return require_regular(self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
@@ -38,7 +38,7 @@ class ConfinedTree:
         return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def close(self) -> None:
-        """Closes the root; may be called again."""
+        """Closes the root; a second call does nothing."""
         if self._root >= 0:
             os.close(self._root)
             self._root = -1
@@ -78,7 +78,7 @@ class ConfinedTree:
 
 
 def require_regular(descriptor: int) -> int:
-    """Returns the descriptor of a regular file; closes any other and raises OSError."""
+    """Returns the descriptor if its file is regular; otherwise closes it and raises OSError."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file")

@@ -10,11 +10,11 @@ from typing import BinaryIO, Protocol
 
 CHUNK_BYTES = 1 << 16
 MAX_DICTIONARY_BYTES = 128 << 20
-"""Memory for decompressing: xz -9 needs 65 MiB, zstd --ultra -22 128 MiB; a hostile file may demand more than 1 GiB."""
+"""Limit on memory for decompressing: xz -9 needs 65 MiB, zstd --ultra -22 128 MiB, a hostile file more than 1 GiB."""
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Highest decompression ratio above `ALWAYS_ALLOWED_BYTES`; reports full of logs reach 100."""
+"""Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`; sosreports full of logs reach 100."""
 MAX_UNPACKED_BYTES = 32 << 30
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -40,11 +40,7 @@ class UnpackedStream:
     """Reads a plain or compressed file, forward only."""
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
-        """Takes a file at its beginning, and its size in bytes.
-
-        Raises:
-            DamagedArchiveError: if this Python has no decompressor for it.
-        """
+        """Takes a file, positioned at its beginning, and the size of the file in bytes."""
         magic = file.read(6)
         file.seek(0)
         self._source = _open_unpacker(magic, file)
@@ -56,7 +52,7 @@ class UnpackedStream:
 
         Raises:
             CutArchiveError: if the compressed data end too early.
-            DamagedArchiveError: if they are damaged, or decompress to more than the bounds.
+            DamagedArchiveError: if the compressed data are damaged, or decompress to more than the bounds.
         """
         pieces: list[bytes] = []
         missing = size_bytes
@@ -69,7 +65,7 @@ class UnpackedStream:
         return b"".join(pieces)
 
     def skip(self, size_bytes: int) -> None:
-        """Skips `size_bytes` bytes; raises as `read` does, and CutArchiveError if there are fewer."""
+        """Skips `size_bytes` bytes; raises as `read` does, and CutArchiveError if fewer are left."""
         while size_bytes:
             piece = self._read_some(min(size_bytes, CHUNK_BYTES))
             if not piece:
@@ -77,7 +73,7 @@ class UnpackedStream:
             size_bytes -= len(piece)
 
     def drain(self) -> None:
-        """Reads to the end, so that the checksums there are checked; raises as `read` does."""
+        """Reads to the end, so that the checksums at the end are checked; raises as `read` does."""
         while self._read_some(CHUNK_BYTES):
             pass
 
@@ -130,7 +126,7 @@ def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
     if magic.startswith(b"\xfd7zXZ\0"):
         return XzReader(file)
     if magic.startswith(ZSTD_MAGIC):
-        # Imported here: it takes time, and few archives need it.
+        # Imported here, because importing zstd takes time, and few archives need it.
         from tcptop.hosts.zstd import ZstdReader
 
         return ZstdReader(file, MAX_DICTIONARY_BYTES)

@@ -1,6 +1,6 @@
-"""Host that reads files below a folder: this machine's root, another procfs (a container's /host), a saved tree.
+"""Host that reads files below a folder: this machine's root, a host's root in a container (/host), a saved tree.
 
-Its coroutines block in the kernel and never suspend, so `run_sync` can run them without an event loop.
+The coroutines of this host block in the kernel and never suspend, so `run_sync` can run them without an event loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tcptop.hosts.confined_tree import ConfinedTree, require_regular
 from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
 
 MAX_FILE_BYTES = 16 << 20
-"""Far above the kernel files that tcptop reads; a bound for hostile saved trees."""
+"""Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
 
 MAX_FOLDER_NAMES = 20_000
 
@@ -22,7 +22,7 @@ CHUNK_BYTES = 1 << 16
 
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, by /proc/self/mountinfo."""
+    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo."""
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
@@ -45,7 +45,7 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost:
-    """Reads below `root`. Descriptors stay open; every read starts at the beginning of the file."""
+    """Host that reads below `root`. Descriptors stay open between reads; each read starts at the file's beginning."""
 
     def __init__(self, root: str = "/") -> None:
         """Takes the folder that contains `proc` and `sys`.
@@ -53,7 +53,7 @@ class FolderHost:
         Raises:
             OSError: if the folder does not exist or may not be read.
         """
-        self._root = os.path.abspath(root)  # noqa: PTH100 (a link stays one: see ConfinedTree)
+        self._root = os.path.abspath(root)  # noqa: PTH100 (links are not resolved: see ConfinedTree)
         os.listdir(self._root)  # noqa: PTH208
         proc = f"{self._root.rstrip('/')}/proc"
         # In another mount namespace the same root may have another /proc.
@@ -61,7 +61,7 @@ class FolderHost:
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
         live = own or is_on_procfs(proc)
-        # Below another root, /proc/net shows the reader's network namespace; /proc/1/net shows the host's.
+        # Below another root, /proc/net shows tcptop's own network namespace; /proc/1/net shows the host's.
         self._net_of_init = live and not own
         self.identity = Identity(
             live=live,
@@ -120,7 +120,7 @@ class FolderHost:
             try:
                 return _read_whole(open_descriptor)
             except OSError:
-                # The file no longer exists (a destroyed slab cache) or cannot seek (lxcfs).
+                # The file no longer exists (a destroyed slab cache), or does not support pread (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
                     os.close(open_descriptor)
         descriptor = self._open(path)
@@ -154,7 +154,7 @@ class FolderHost:
 
 
 def _read_whole(descriptor: int) -> bytes:
-    """The whole file; the loop is needed because seq_file returns about a page at each call."""
+    """Reads the whole file, in a loop, because seq_file returns only about a page at each call."""
     chunks: list[bytes] = []
     size = 0
     while chunk := os.pread(descriptor, CHUNK_BYTES, size):

@@ -7,10 +7,10 @@ Answer = TypeVar("Answer")
 
 
 class FileRead(NamedTuple):
-    """The bytes at one path or the kernel's error, and the CPU time of the read in microseconds.
+    """The bytes at one path or the kernel's error, and the time of the read in microseconds.
 
-    CPU time of the reading thread, not elapsed time: waiting for the interpreter or on a busy machine costs the kernel
-    nothing, and would look like a long walk under a lock.
+    For a folder, `took_us` is CPU time of the thread that reads, not elapsed time: time spent waiting for the Python
+    interpreter or for a busy CPU costs the kernel nothing, and would look like a long walk under a lock.
     """
 
     path: str
@@ -20,7 +20,7 @@ class FileRead(NamedTuple):
 
 
 class FolderRead(NamedTuple):
-    """The names in one folder with the targets of links (None for other entries), or the error."""
+    """The names in one folder, each with its target if it is a link and None otherwise; or the error."""
 
     path: str
     entries: Mapping[str, str | None] | None
@@ -32,17 +32,17 @@ class Identity(NamedTuple):
     """Facts about a host that are known without reading a kernel file."""
 
     live: bool
-    """False for a saved tree, which has no rates and no ages."""
+    """True for a running machine; False for a saved tree, for which no rates or ages can be computed."""
     page_size_bytes: int | None
-    """None for a saved tree, where it is inferred from the files."""
+    """Page size in bytes; None for a saved tree, whose page size is inferred from the files."""
     place: str | None
-    """The root that the files are from; None for this machine's own."""
+    """Path of the root that the files are from; None for this machine's own root."""
     net_namespace: str | None
-    """The folder read for proc/net if it shows another network namespace than the reader's, as `/host/proc/1/net`."""
+    """Folder read in place of proc/net, such as `/host/proc/1/net`; None if proc/net itself is read."""
     proc_folder: str | None
-    """Path of the live procfs, for libraries that read it themselves (psutil); None for a saved tree."""
+    """Path of the live procfs, for libraries that read procfs themselves (psutil); None for a saved tree."""
     taken_at_unix_s: float | None = None
-    """When a saved tree was made; None if unknown."""
+    """Time at which a saved tree was made, in seconds since the epoch; None if unknown."""
 
 
 class NotSavedError(FileNotFoundError):
@@ -50,12 +50,12 @@ class NotSavedError(FileNotFoundError):
 
 
 class Host(Protocol):
-    """An origin of kernel files. Paths are relative to its root: `proc/slabinfo`."""
+    """An origin of kernel files. Paths are relative to the host's root, such as `proc/slabinfo`."""
 
     identity: Identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads all paths, one after another; returns one answer for each, in the same order."""
+        """Reads all paths, one after another; returns one answer for each path, in the same order."""
         ...
 
     async def list_folder(self, path: str) -> FolderRead:
@@ -63,7 +63,10 @@ class Host(Protocol):
         ...
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call`, which may block (a library that reads this machine, a long parse), where this host reads."""
+        """Calls `call` in the thread in which this host reads, and returns its result.
+
+        `call` may block: a library that reads this machine, a long parse.
+        """
         ...
 
     def close(self) -> None:

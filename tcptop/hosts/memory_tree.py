@@ -1,4 +1,4 @@
-"""Files, folders and links in memory, resolved as in a folder that no link may leave (confined_tree.py)."""
+"""A tree of files, folders and links in memory. As in confined_tree.py, no link may lead out of the tree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEADS_OUT = "a symbolic link points outside the archive"
 
 
 class MemoryTree:
-    """The kept files of an archive, by path without a leading slash. A later entry replaces an earlier one."""
+    """Kept files of an archive, by path without a leading slash. A later entry of a path replaces an earlier one."""
 
     def __init__(self) -> None:
         self._files: dict[str, bytes | OSError] = {}
@@ -22,7 +22,7 @@ class MemoryTree:
         """Upper bound of the size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Why the absence of a file proves nothing (the archive is cut off); None if it is complete."""
+        """Why a file may be absent although it was saved (the archive is cut off); None for a complete archive."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file, or the error that reading it raises."""
@@ -46,7 +46,7 @@ class MemoryTree:
             self._add_to_folder(path)
 
     def read_file(self, path: str) -> bytes:
-        """The bytes of a file; raises OSError if it does not exist, or a link points outside."""
+        """The bytes of a file; raises OSError if the file does not exist, or a link points outside."""
         data = self._files.get(self._resolve(path))
         if isinstance(data, OSError):
             raise data

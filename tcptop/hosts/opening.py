@@ -18,10 +18,10 @@ SOSREPORT_FOLDER = "sos_commands"
 def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     """The host that reads a folder (a root, a saved tree, a sosreport) or an archive of one.
 
-    Only files that match `wanted_paths`, patterns as in `Source.paths`, are kept of an archive.
+    Only files that match `wanted_paths`, patterns as in `Source.paths`, are kept from an archive.
 
     Raises:
-        OSError: with one line in `strerror`, if the path is neither.
+        OSError: with one line in `strerror`, if the path is no such folder or archive.
     """
     mode = os.stat(path).st_mode  # noqa: PTH116
     if stat.S_ISREG(mode):
@@ -39,7 +39,7 @@ def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
-    # Imported here: the decompressors take longer to import than this machine's files to read.
+    # Imported here, because importing the decompressors takes longer than reading this machine's files.
     from tcptop.hosts import sosreport
     from tcptop.hosts.archive import ArchiveHost
 
@@ -48,7 +48,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
-    """The tree, or the host for a sosreport if the name or a folder of the tree shows that it is one."""
+    """A SosreportHost for the tree if its name or a folder in it is that of a sosreport; otherwise the tree."""
     if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree
     from tcptop.hosts.sosreport import SosreportHost

@@ -18,19 +18,19 @@ class RecordingHost:
         self.answers: list[HostAnswer] = []
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """As the wrapped host."""
+        """Reads from the wrapped host."""
         files = await self._host.read(paths)
         self.answers += files
         return files
 
     async def list_folder(self, path: str) -> FolderRead:
-        """As the wrapped host."""
+        """Lists a folder of the wrapped host."""
         folder = await self._host.list_folder(path)
         self.answers.append(folder)
         return folder
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """As the wrapped host; what `call` reads is not recorded."""
+        """Passes `call` to the wrapped host; files that `call` reads are not recorded."""
         return await self._host.run(call)
 
     def close(self) -> None:

@@ -1,8 +1,9 @@
-"""Host for a sosreport: kernel files that it contains, and others taken from the outputs of commands.
+"""Host for a sosreport: kernel files in the report, and other kernel files, taken from outputs of commands.
 
-FILE_SUBSTITUTES and FOLDER_SUBSTITUTES say which output replaces which file. The plugins that save them are in
-sos/report/plugins: kernel.py, host.py, processor.py, system.py, numa.py, networking.py and date.py. The output of a
-command is in sos_commands/PLUGIN, named after the command with `_` for spaces and `.` for slashes.
+FILE_SUBSTITUTES and FOLDER_SUBSTITUTES say which output replaces which file. The plugins of sos that save
+the files and outputs are in sos/report/plugins: kernel.py, host.py, processor.py, system.py, numa.py, networking.py
+and date.py. The output of a command is a file in sos_commands/PLUGIN, whose name is the command with `_` for spaces
+and `.` for slashes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
 
 NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
-"""Bound on one output; `sysctl -a` prints a quarter of it on a machine with hundreds of interfaces."""
+"""Limit on the size of an output; `sysctl -a` prints a quarter of this on a machine with hundreds of interfaces."""
 
 Entries = Mapping[str, str | None]
 
@@ -41,7 +42,7 @@ class Substitute(NamedTuple):
 
 
 class FolderSubstitute(NamedTuple):
-    """A command's output that lists a kernel folder. Fields as in `Substitute`."""
+    """A command's output that lists a kernel folder. Fields are as in `Substitute`; `extract` returns the entries."""
 
     path: str
     output: str
@@ -62,13 +63,13 @@ def release_in_uname(text: str, _: str) -> str | None:
 
 
 def one_word(text: str, _: str) -> str | None:
-    """The output if it is a single word."""
+    """The output if it is a single word; None otherwise."""
     words = text.split()
     return words[0] if len(words) == 1 else None
 
 
 def cpus_in_lscpu(text: str, path: str) -> str | None:
-    """The CPU list of the kernel that `lscpu` prints: the online CPUs, or those of the node in the path."""
+    """The kernel's CPU list in the output of `lscpu`: the online CPUs, or the CPUs of the node in the path."""
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
     match = re.search(rf"^\s*{title}:[ \t]*(.*)$", text, re.MULTILINE)
@@ -107,7 +108,7 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""Tried in this order. All of them print the kernel's text unchanged."""
+"""Substitutes in the order in which they are tried. Their commands print the kernel's text unchanged."""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
@@ -119,10 +120,10 @@ DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UT
 
 
 class SosreportHost:
-    """Reads the tree of the report; takes what the tree lacks from the outputs of commands."""
+    """Host that reads the report's tree; takes kernel files that the tree lacks from the outputs of commands."""
 
     def __init__(self, tree: Host) -> None:
-        """Takes the report's tree, a host whose coroutines never suspend, and closes it when closed."""
+        """Takes the report's tree, a host whose coroutines never suspend; `close` closes the tree too."""
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._outputs: tuple[str, ...] | None = None
@@ -136,11 +137,11 @@ class SosreportHost:
         )
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path, or its substitute."""
+        """Reads each path, or its substitute if the tree lacks the file."""
         return [self._substitute_missing(read) for read in await self._tree.read(paths)]
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder, or its substitute."""
+        """Lists a folder, or its substitute if the tree lacks the folder."""
         read = await self._tree.list_folder(path)
         if not isinstance(read.error, FileNotFoundError):
             return read
@@ -152,7 +153,7 @@ class SosreportHost:
         return FolderRead(path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """As the report's tree."""
+        """Passes `call` to the report's tree."""
         return await self._tree.run(call)
 
     def close(self) -> None:
@@ -160,7 +161,7 @@ class SosreportHost:
         self._tree.close()
 
     def _substitute_missing(self, read: FileRead) -> FileRead:
-        # sos keeps an empty file where it could not read the kernel's.
+        # sos saves an empty file where it could not read the kernel's file.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
         for substitute in FILE_SUBSTITUTES:
@@ -196,7 +197,7 @@ class SosreportHost:
         return self._outputs
 
     def _taken_at_unix_s(self) -> float | None:
-        """The time at which `date` ran; None unless it printed UTC, as names of other time zones are ambiguous."""
+        """The time at which `date` ran; None unless `date` printed UTC: other zone names are ambiguous."""
         for output in DATES:
             match = DATE.search(self._text(output))
             if match is not None:

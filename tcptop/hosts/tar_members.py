@@ -1,7 +1,7 @@
 """Iterates over the members of a tar archive in bounded memory.
 
 tarfile's own iteration cannot be used: it keeps every member, reads extended headers of any size into memory, and does
-not notice that an archive was cut between two members. Only its parser of a header block is used.
+not notice that an archive was cut between two members. Only tarfile's parser of header blocks is used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, Unpack
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_MEMBERS = 1_000_000
 MAX_HEADER_BYTES = 1 << 20
-"""Bound on an extended header; a Linux path has at most 4096 bytes."""
+"""Limit on the size of an extended header; a Linux path has at most 4096 bytes."""
 SPARSE_CONTINUED_AT = 482
 SPARSE_BLOCK_CONTINUED_AT = 504
 
@@ -29,7 +29,7 @@ KINDS: dict[bytes, Kind] = {
     tarfile.SYMTYPE: "link",
     tarfile.DIRTYPE: "folder",
 }
-"""All other types are `other`: devices, pipes and unknown types."""
+"""Kind of member for each type flag; the kind of all other types (devices, pipes, unknown types) is `other`."""
 
 WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE)
 
@@ -44,7 +44,7 @@ class Member(NamedTuple):
 
 
 class TarMembers:
-    """The members of an archive; can be iterated once."""
+    """Iterates over the members of an archive, once."""
 
     def __init__(self, stream: UnpackedStream) -> None:
         self._stream = stream
@@ -56,7 +56,7 @@ class TarMembers:
 
         Raises:
             CutArchiveError: if the archive is cut off.
-            DamagedArchiveError: if it is not a tar archive, is damaged, or exceeds a bound.
+            DamagedArchiveError: if the file is not a tar archive, is damaged, or exceeds a bound.
         """
         extended: dict[str, str] = {}
         entries = 0
@@ -91,7 +91,7 @@ class TarMembers:
             self._stream.skip(self._padding_bytes)
 
     def data(self) -> bytes:
-        """The bytes of the current member, whose size the caller must check; raises as the iteration does."""
+        """The bytes of the current member, whose size the caller must check first; raises as `__iter__` does."""
         data = self._stream.read(self._unread_bytes)
         if len(data) < self._unread_bytes:
             raise CutArchiveError
@@ -104,7 +104,7 @@ class TarMembers:
         return self.data()
 
     def _header_block(self, entries: int) -> bytes | None:
-        """The next header block; None at the end mark, after which the rest is read so that checksums are checked."""
+        """Reads the next header block; at the end mark, reads the rest to check its checksums, and returns None."""
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:
             raise DamagedArchiveError("it is not a tar archive" if block else "it is empty")

@@ -1,4 +1,4 @@
-"""Matches the paths of an archive's members with the patterns of the paths that sources may ask for."""
+"""Matches the paths of an archive's members against the patterns of paths that sources may ask for."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable
 
 PROCESS_LINKS = ("proc/self", "proc/thread-self")
-"""/proc/net is a link to self/net, and /proc/self a link to the reader's PID (fs/proc/proc_net.c, fs/proc/self.c)."""
+"""Links above proc/net, which is a link to self/net; proc/self links to a PID (fs/proc/proc_net.c, fs/proc/self.c)."""
 
 
 class WantedPaths:
     """Decides by its path whether a member of an archive is kept in memory."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        """Takes patterns as in `Source.paths`: `*` matches a part of one name; `folder/` is a folder to list."""
+        """Takes patterns as in `Source.paths`: `*` matches any part of one name; `folder/` is a folder to list."""
         patterns = tuple(patterns)
         self.top_folders = frozenset(pattern.partition("/")[0] for pattern in patterns)
-        """The first names of the patterns, by which a saved tree is recognised: `proc`, `sys`."""
+        """First names in the patterns (`proc`, `sys`), by which a saved tree is recognised."""
         self._listed = tuple(pattern for pattern in patterns if pattern.endswith("/"))
         files = [pattern for pattern in patterns if not pattern.endswith("/")]
         above = {parent for pattern in patterns for parent in _folders_above(pattern)}
@@ -28,11 +28,11 @@ class WantedPaths:
         return self._file.fullmatch(path) is not None
 
     def is_above(self, path: str) -> bool:
-        """Whether the path is that of a folder above a wanted path; a link there must be kept too."""
+        """Whether the path is a folder above a wanted path; a link at such a path must be kept too."""
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:
-        """The listed folder that the path is below, and the name in that folder; None if it is below none."""
+        """The listed folder that contains the path, and the name in that folder; None if no listed folder does."""
         for folder in self._listed:
             if path.startswith(folder):
                 return folder[:-1], path[len(folder) :].partition("/")[0]
@@ -40,13 +40,13 @@ class WantedPaths:
 
 
 def _folders_above(pattern: str) -> list[str]:
-    """The folders above a pattern, without the topmost."""
+    """The folders above a pattern, without the topmost folder."""
     names = pattern.split("/")
     return ["/".join(names[:depth]) for depth in range(2, len(names))]
 
 
 def _expression(patterns: Iterable[str]) -> re.Pattern[str]:
-    """A regular expression for all patterns. One below proc/net also matches that of any process."""
+    """A regular expression for all patterns. Patterns below proc/net also match proc/PID/net."""
     expressions = [re.escape(pattern).replace(r"\*", "[^/]*") for pattern in patterns]
     expressions = [re.sub("^proc/net(?=/|$)", "proc/(?:[0-9]+/)?net", expression) for expression in expressions]
     return re.compile("|".join(expressions))

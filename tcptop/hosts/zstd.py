@@ -1,4 +1,4 @@
-"""zstd (RFC 8878): `compression.zstd`, which Python has since 3.14, or its backport. Imported only where it is used."""
+"""zstd (RFC 8878): the module `compression.zstd` of Python 3.14 and later, or its backport; imported only on use."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ __all__ = ["ZstdReader", "zstd"]
 
 
 class ZstdReader:
-    """A zstd file, one or several frames, in bounded memory."""
+    """Decompresses a zstd file of one or more frames in bounded memory."""
 
     def __init__(self, file: BinaryIO, max_window_bytes: int) -> None:
-        """Refuses frames that need a larger window than this power of two."""
+        """Takes a file, and the largest window to accept, a power of two: `read` fails for larger windows."""
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: max_window_bytes.bit_length() - 1}
         self._file = zstd.ZstdFile(file, options=options)
 
     def read(self, size: int, /) -> bytes:
-        """Some bytes, no more than `size`; none at the end.
+        """At most `size` bytes; none at the end.
 
         Raises:
             EOFError: if the file ends early.
-            OSError: if it is damaged, or needs too much memory.
+            OSError: if the file is damaged, or needs too much memory.
 
         """
         try:

@@ -1,8 +1,9 @@
-"""Packs documents into records: one zstd stream for each block of samples, flushed after each document.
+"""Packs documents into records. The documents of a block form one zstd stream, which is flushed after each document.
 
-A record is a checksum, the place of its sample in the block (one byte), and the part of the stream that holds its
-document. The compressor finds in its window what a document shares with those before it, so only the first record of a
-block, the key frame, has the size of a whole sample. Reading a document needs all records of its block up to its own.
+A record is a checksum, the position of the record in its block (one byte), and the part of the stream that contains the
+document. The compressor encodes text that an earlier document of the block has too as a reference, so only the first
+record of a block, the key frame, has the size of a whole sample. Unpacking a document needs its record and all earlier
+records of the block.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ from tcptop.hosts.zstd import zstd
 from tcptop.recording.checksum import DamagedError, add_checksum, check
 
 BLOCK_SAMPLES = 60
-"""A key frame every 60 samples: a damaged record costs one block at most."""
+"""Samples in a block. A damaged record makes at most the samples of one block unreadable."""
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_CONTENT_BYTES = 16 << 20
-"""Limits far above any real document (100 KB) or content (BTF, 6 MB): a hostile file cannot unpack to more."""
+"""Limits on unpacked sizes, against hostile files; real documents have 100 KB, real contents (BTF) 6 MB."""
 
 WINDOW_LOG = 22
-"""A window of 4 MiB: more than a document of a large machine, so that the one before is always within it."""
+"""Base-2 logarithm of the window, 4 MiB: a large machine's document fits, so the previous document is always within."""
 MAX_CACHED_BYTES = 8 << 20
-"""Limit of the documents in memory: a step back in a block unpacks nothing, as long as the block is not larger."""
+"""Limit on cached documents. A step back in a block unpacks nothing if the documents of the block fit in the cache."""
 MAX_WINDOW_LOG = 24
-"""Limit on the memory that a hostile file can make the decompressor allocate."""
+"""Base-2 logarithm of the largest window accepted: limits the memory that a hostile file can make zstd take."""
 
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # Smaller tables than the level's: as good for documents of 100 KB, and 2 MiB in place of 16.
+    # Smaller tables than the level's default: they pack documents of 100 KB as well, and take 2 MiB instead of 16.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }
@@ -47,11 +48,11 @@ class BlockWriter:
         return self._compressor is None or self._place == BLOCK_SAMPLES
 
     def forget_block(self) -> None:
-        """Makes the next record a key frame, as after a write that failed."""
+        """Makes the next record a key frame; needed after a failed write."""
         self._compressor = None
 
     def pack(self, document: bytes, number: int) -> bytes:
-        """The record of a document; raises ValueError for more than MAX_DOCUMENT_BYTES."""
+        """Packs a document into a record; raises ValueError if the document is larger than MAX_DOCUMENT_BYTES."""
         _check_size(document, MAX_DOCUMENT_BYTES)
         if self._compressor is None or self._place == BLOCK_SAMPLES:
             self._compressor = zstd.ZstdCompressor(options=OPTIONS)
@@ -63,10 +64,10 @@ class BlockWriter:
 
 
 class BlockReader:
-    """Unpacks documents. It keeps its place in the stream, and the documents of the block that it has unpacked."""
+    """Unpacks documents; keeps the stream's position, and caches the documents unpacked from the current block."""
 
     def __init__(self, read_record: Callable[[int], bytes]) -> None:
-        """`read_record` returns a record by number, or raises DamagedError."""
+        """Takes a function that returns the record of a number or raises DamagedError."""
         self._read_record = read_record
         self._decompressor: zstd.ZstdDecompressor | None = None
         self._first = self._next = 0
@@ -74,7 +75,7 @@ class BlockReader:
         self._cached_bytes = 0
 
     def unpack(self, number: int) -> bytes:
-        """The document of a record; raises DamagedError if that record or one before it in its block is damaged."""
+        """Unpacks the document of a record; raises DamagedError if a needed record of its block is damaged."""
         if number in self._documents:
             return self._documents[number]
         first = number - self._read_part(number)[0]
@@ -83,7 +84,7 @@ class BlockReader:
             self._first = self._next = first
             self._documents.clear()
             self._cached_bytes = 0
-        decompressor, self._decompressor = self._decompressor, None  # None until all has gone well
+        decompressor, self._decompressor = self._decompressor, None  # remains None if a record is damaged
         document = b""
         for earlier in range(self._next, number + 1):
             try:
@@ -107,7 +108,7 @@ class BlockReader:
             self._cached_bytes -= len(self._documents.pop(next(iter(self._documents))))
 
     def _read_part(self, number: int) -> tuple[int, bytes]:
-        """The place of a record in its block, and its part of the stream."""
+        """Reads the position of a record in its block, and the record's part of the stream."""
         body = check(self._read_record(number), number)
         if not body or body[0] >= BLOCK_SAMPLES:
             raise DamagedError("its place in the block is wrong")
@@ -115,13 +116,13 @@ class BlockReader:
 
 
 def pack_content(data: bytes) -> bytes:
-    """Packs a large file by itself, with a checksum; raises ValueError for more than MAX_CONTENT_BYTES."""
+    """Packs a large file alone, with a checksum; raises ValueError if it is larger than MAX_CONTENT_BYTES."""
     _check_size(data, MAX_CONTENT_BYTES)
     return add_checksum(zstd.compress(data, options=OPTIONS), 0)
 
 
 def unpack_content(data: bytes) -> bytes:
-    """Checks and unpacks what `pack_content` returned; raises DamagedError for anything else."""
+    """Checks and unpacks bytes from `pack_content`; raises DamagedError for any other bytes."""
     decompressor = _make_decompressor()
     content = _unpack_part(decompressor, check(data, 0), MAX_CONTENT_BYTES, ends=True)
     if decompressor.unused_data:

@@ -1,4 +1,4 @@
-"""The checksum of each record of a recording: CRC-32, in front of its bytes."""
+"""The checksum of each record of a recording: CRC-32, stored before the bytes of the record."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class DamagedError(ValueError):
 
 
 def add_checksum(body: bytes, number: int) -> bytes:
-    """The bytes with their checksum in front; `number` is that of the record, 0 for a content."""
+    """The checksum followed by the bytes; `number` is the number of the record, or 0 for a content."""
     return _checksum(body, number) + body
 
 
 def check(data: bytes, number: int) -> bytes:
-    """The bytes behind the checksum; raises DamagedError if it does not match them and the number."""
+    """The bytes after the checksum; raises DamagedError if the checksum does not match these bytes and the number."""
     body = data[CHECKSUM_BYTES:]
     if data[:CHECKSUM_BYTES] != _checksum(body, number):
         raise DamagedError("its checksum is wrong")

@@ -1,9 +1,10 @@
-"""A sample as a document, and back: the form of recordings and of exported folders.
+"""Converts a sample to a document, and back. Recordings and exported folders store samples as documents.
 
-The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host. It
-refers to the bytes of the files: in an exported folder by their paths (`file`); in a recording, where they follow the
-JSON one after another, by their lengths (`bytes`), or by the digest of a content (`sha256`). A Snapshot is made by
-parsing these bytes again, so that a later tcptop can get more out of an old recording.
+The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host.
+The JSON only refers to the bytes of files. In an exported folder, it refers to a file by path (`file`). In a recording,
+the files follow the JSON one after another, and the JSON refers to a file by length (`bytes`), or by the digest of a
+content (`sha256`). A Snapshot is made by parsing the bytes again, so that a later tcptop can get more out of an old
+recording.
 """
 
 from __future__ import annotations
@@ -24,34 +25,34 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
 UNRECORDED_READING = "machine_load"
-"""The one reading that is not recorded: psutil reads it, not a source through a host."""
+"""The only reading that is not recorded, because psutil reads its files, not a host."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
 
 MAX_JSON_BYTES = 4 << 20
-"""Limit for the JSON of one sample, which has some 60 KB: Python's objects take up to 30 times as much."""
+"""Limit on the JSON of a sample (usually some 60 KB); the parsed Python objects take up to 30 times as much memory."""
 MAX_SOURCES = 64
 MAX_ANSWERS = 20_000
-"""Limit for one read of a source."""
+"""Maximum number of answers in one read of a source."""
 MAX_TEXT = 4096
 MAX_SHARED_BYTES = 32 << 20
-"""Limit for all contents of a sample: a hostile document of a few bytes can refer to many."""
+"""Limit on the contents of a sample together: a hostile document of a few bytes can refer to many contents."""
 REMEMBERED_READS = 2
-"""Parsed reads of a source that are used again: a sample shares most of them with the one before, or after."""
+"""Number of parsed reads cached for each source: most reads of a sample are also in the next or previous sample."""
 
 Json = dict[str, Any]
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 PutFile = Callable[[str, bytes], Json]
-"""Stores the bytes of a path; returns the keys by which the document refers to them."""
+"""Stores the bytes of the file at a path; returns the keys by which the document refers to them."""
 
 GetFile = Callable[[Json], bytes]
-"""Returns the bytes that these keys refer to; raises OSError or ValueError if there are none."""
+"""Returns the bytes that a stored answer refers to; raises OSError or ValueError if they are missing."""
 
 
 ShareFile = Callable[[str, bytes], "str | None"]
-"""Stores the content of a path and returns its SHA-256 digest; None for a file that belongs into the document."""
+"""Stores a large file as a content and returns its SHA-256 digest; None if the file belongs in the document."""
 
 
 class RecordedSample(NamedTuple):
@@ -59,18 +60,18 @@ class RecordedSample(NamedTuple):
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
-    """For each source, the read behind its reading and the read behind the reading before, where recorded."""
+    """For each source, the reads that its reading and its previous reading were parsed from, where recorded."""
 
 
 class ParsedSample(NamedTuple):
-    """A sample, and its damage in one line, or None."""
+    """A sample, and one line about its damage (None if the sample is intact)."""
 
     sample: RecordedSample
     damage: str | None
 
 
 def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
-    """Those of the reads that a snapshot is made from: for each source, its reading and the reading before."""
+    """Selects the reads that a snapshot was parsed from: for each source, at most its latest and its previous read."""
     by_source: dict[str, list[SourceRead]] = {}
     for read in reads:
         if read.source != UNRECORDED_READING:
@@ -86,7 +87,7 @@ def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[Sourc
 
 
 def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
-    """The document of a sample; `put_file` is called for its files in the order in which they are in the document."""
+    """The document of a sample; calls `put_file` for each file, in the order of the document."""
     snapshot = sample.snapshot
     by_source: dict[str, list[SourceRead]] = {name: [] for name in RECORDED_NAMES}
     for read in sample.reads:
@@ -106,7 +107,7 @@ def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
 
 
 def encode_sample(sample: RecordedSample, share_file: ShareFile) -> bytes:
-    """The document as bytes: the JSON in one line, then the files."""
+    """The document of a sample as bytes: the JSON in one line, then the files."""
     files: list[bytes] = []
 
     def put_file(path: str, data: bytes) -> Json:
@@ -121,10 +122,10 @@ def encode_sample(sample: RecordedSample, share_file: ShareFile) -> bytes:
 
 
 class DecodedDocument:
-    """A document of bytes: its JSON, and the files in their order."""
+    """The JSON and the files of a document that was stored as bytes."""
 
     def __init__(self, data: bytes, read_content: Callable[[str], bytes]) -> None:
-        """Splits what `encode_sample` returned; raises ValueError for anything else."""
+        """Splits the bytes that `encode_sample` returned; raises ValueError for any other bytes."""
         end = data.find(b"\n", 0, MAX_JSON_BYTES)
         if end < 0:
             raise ValueError("it has no document")
@@ -135,7 +136,7 @@ class DecodedDocument:
         self._left_shared_bytes = MAX_SHARED_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The next file; raises ValueError if there is none."""
+        """The content with the stored digest, or the next file of the document; raises ValueError if it is missing."""
         digest, length_bytes = stored.get("sha256"), _valid_count(stored.get("bytes"))
         if isinstance(digest, str):
             content = self._read_content(digest)
@@ -150,7 +151,7 @@ class DecodedDocument:
 
 
 def load_json(text: bytes) -> Json:
-    """A JSON object; raises ValueError for anything else."""
+    """Parses a JSON object; raises ValueError for anything else."""
     if len(text) > MAX_JSON_BYTES:
         raise ValueError(f"its JSON has more than {MAX_JSON_BYTES >> 20} MiB")
     try:
@@ -165,8 +166,8 @@ def load_json(text: bytes) -> Json:
 def _reading_document(name: str, reading: AnyReading, reads: Sequence[SourceRead], put_file: PutFile) -> Json:
     read = _find_read(name, reading, reads)
     if read is None and reading.value is not None:
-        reading = NOT_READ  # it was read before the recording began
-    # The state is left out where parsing the files gives it; it is another one where a read is late or failed.
+        reading = NOT_READ  # the value was read before the recording began
+    # The state is left out if parsing the files yields the same state. The states differ if a read is late or failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
     return {
         "state": reading.state if is_overridden else None,
@@ -190,14 +191,14 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
 
 
 def _find_read(name: str, reading: AnyReading, reads: Sequence[SourceRead]) -> SourceRead | None:
-    """The read that a reading was parsed from, the last of several; None if it was not recorded."""
+    """Finds the read that a reading was parsed from (the last if several match); None if that read was not recorded."""
     key = (name, reading.taken_at_s, id(reading.value))
     same = (each for each in reversed(reads) if (each.source, each.reading.taken_at_s, id(each.reading.value)) == key)
     return next(same, None)
 
 
 class _ParsedRead(NamedTuple):
-    """The stored answers of a read, and what they were parsed to."""
+    """The stored answers of a read, with the answers and the reading that were parsed from them."""
 
     identity: Identity
     stored: list[Json]
@@ -207,14 +208,14 @@ class _ParsedRead(NamedTuple):
 
 
 class DocumentParser:
-    """Makes samples of documents; the last reads are remembered, so that a step to the next sample parses little."""
+    """Builds samples from documents; caches the latest reads, so that a step to the next sample parses little."""
 
     def __init__(self) -> None:
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
         self._parsed: dict[str, deque[_ParsedRead]] = {name: deque(maxlen=REMEMBERED_READS) for name in self._sources}
 
     def parse(self, document: Json, get_file: GetFile) -> ParsedSample:
-        """The sample of a document; a source that is damaged has a reading in state `failed`. Never raises."""
+        """Parses a document; the reading of a damaged source gets the state `failed`. Never raises."""
         readings: dict[str, AnyReading] = {}
         reads: list[SourceRead] = []
         damages: list[str] = []
@@ -235,7 +236,7 @@ class DocumentParser:
         return ParsedSample(RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None)
 
     def parse_sockstat(self, document: Json, get_file: GetFile) -> AnyReading:
-        """The sockstat reading alone; raises OSError or ValueError if it is damaged."""
+        """Parses only the sockstat reading; raises OSError or ValueError if that reading is damaged."""
         sources = document.get("sources")
         stored = sources.get("sockstat") if isinstance(sources, dict) else None
         return self._parse_reading("sockstat", stored, _parse_identity(document), get_file, [])
@@ -243,7 +244,7 @@ class DocumentParser:
     def _parse_reading(
         self, name: str, stored: object, identity: Identity, get_file: GetFile, reads: list[SourceRead], depth: int = 0
     ) -> AnyReading:
-        """Parses the answers of a source, and those of the reading before; adds both reads to `reads`."""
+        """Parses the answers of a source's reading and of its previous reading; adds both reads to `reads`."""
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")
         answers, reading = self._parse_read(name, stored.get("answers"), identity, get_file)
@@ -271,7 +272,7 @@ class DocumentParser:
     def _parse_read(
         self, name: str, stored: object, identity: Identity, get_file: GetFile
     ) -> tuple[tuple[HostAnswer, ...], AnyReading]:
-        """The answers of one read, and the reading that the source makes of them."""
+        """Parses one read; returns its answers, and the reading that the source parses from these answers."""
         if not isinstance(stored, list) or len(stored) > MAX_ANSWERS:
             raise ValueError("its answers are not a list")
         if not stored:
@@ -284,7 +285,7 @@ class DocumentParser:
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
         if name not in self._sources:
-            return answers, NOT_READ  # a source of a later version
+            return answers, NOT_READ  # a source that only a later tcptop has
         reading: AnyReading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
         self._parsed[name].append(_ParsedRead(identity, stored, files, answers, reading))
         return answers, reading
@@ -312,7 +313,7 @@ def _parse_answer(stored: object, files: Iterator[bytes]) -> HostAnswer:
 
 
 class ReplayHost:
-    """A host that answers from one recorded read; a path that was not read then does not exist (ENOENT)."""
+    """Host that answers from one recorded read; the answer for any path without a recorded answer is ENOENT."""
 
     def __init__(self, answers: Iterable[HostAnswer], identity: Identity) -> None:
         self.identity = identity
@@ -327,7 +328,7 @@ class ReplayHost:
         return self._answer(FolderRead, path)
 
     async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call` directly: it computes on bytes already read."""
+        """Calls `call` directly, because `call` only computes on bytes already read."""
         return call()
 
     def close(self) -> None:
@@ -341,7 +342,7 @@ class ReplayHost:
 
 
 def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> ParsedSample:
-    """A sample that cannot be read at all: every reading failed for this reason."""
+    """Makes a sample in place of one that cannot be read: every reading is in state `failed`, with this reason."""
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True, page_size_bytes=None, place=None, net_namespace=None, proc_folder=None)
     return ParsedSample(RecordedSample(_make_snapshot(taken_at_unix_s, None, identity, readings), ()), reason)
@@ -390,12 +391,12 @@ def _valid_count(value: object) -> int | None:
 
 
 def _valid_text(value: object) -> str | None:
-    """A string of less than 4096 characters; None for anything else."""
+    """A string of fewer than 4096 characters; None for anything else."""
     return value if isinstance(value, str) and len(value) < MAX_TEXT else None
 
 
 def _iso_utc(unix_s: float | None) -> str | None:
-    """The time in ISO 8601, for people; `taken_at_unix_s` is the exact one. None if there is no such date."""
+    """The time in ISO 8601, for people (`taken_at_unix_s` is exact); None if the time is unknown or no valid date."""
     if unix_s is None:
         return None
     try:

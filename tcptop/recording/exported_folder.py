@@ -1,7 +1,7 @@
 """Exported folders: each sample in the layout of `--root`, with times, states and errors in its `sample.json`.
 
-A file that cannot be at its own path, such as a second read of the path with other bytes, is in `also/`. A folder that
-is read is not trusted, and nothing outside of it is read.
+A file that cannot be written at its own path is in `also/`, for example if two reads of the path returned different
+bytes. An exported folder is not trusted when it is opened: nothing outside the folder is read.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ROOTS = ("proc", "sys")
 
 MAX_SAMPLES = 100_000
 MAX_FILE_BYTES = 16 << 20
-"""The limit of a host for one file (tcptop/hosts/folder.py)."""
+"""Limit on the size of a file, the same as in tcptop/hosts/folder.py."""
 MAX_SAMPLE_BYTES = 64 << 20
-"""Limit for all files of a sample: a hostile sample can name one file many times."""
+"""Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> list[str]:
-    """Writes samples into a new folder, and nothing outside of it; returns one line for each damaged sample.
+    """Writes samples into a new folder, and nothing outside that folder; returns a line for each damaged sample.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -71,7 +71,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
 
 
 def is_below_root(path: str) -> bool:
-    """Whether a relative path names something below proc or sys, without `.`, `..` or empty parts."""
+    """Whether a relative path is below proc or sys, and has no `.`, `..` or empty parts."""
     parts = path.split("/")
     return (
         len(parts) > 1
@@ -93,7 +93,7 @@ class _SampleFolder:
     def write(self, sample: RecordedSample) -> None:
         for root in ROOTS:
             (self._folder / root).mkdir()
-        # Links first: files of a merged slab cache are written through the alias link, as they were read.
+        # Links first, because the files of a merged slab cache are written through its alias link, as they were read.
         for read in sample.reads:
             for answer in (*read.answers, *read.sockstat_answers):
                 if isinstance(answer, FolderRead):
@@ -106,7 +106,7 @@ class _SampleFolder:
         _write_json(self._folder / SAMPLE_NAME, document)
 
     def _place_file(self, path: str, data: bytes) -> str:
-        """Writes a file unless the same bytes are written for that path; returns its path below the sample's folder."""
+        """Writes a file unless its path already has the same bytes; returns its path below the sample's folder."""
         written = self._written_paths.get((path, data))
         if written is not None:
             return written
@@ -120,7 +120,7 @@ class _SampleFolder:
         return target
 
     def _write_in_tree(self, path: str, data: bytes) -> bool:
-        """Writes a file at its own path; False if that is not possible or other bytes are there."""
+        """Writes a file at its own path; False if that is impossible, or if the path already has other bytes."""
         target = self._folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +138,7 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Only links to a name in the same folder, as in /sys/kernel/slab: they cannot lead outside.
+            # Makes only links to a name in the same folder, as in /sys/kernel/slab: such links cannot lead outside.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ class _SampleFolder:
                     (parent / name).symlink_to(target)
 
     def _make_folders(self, folder: FolderRead) -> None:
-        """Creates empty folders for listed names that are not there; a listing does not tell files from folders."""
+        """Creates an empty folder for each missing name, because a listing does not say which names are files."""
         for name, target in (folder.entries or {}).items():
             if target is None and _is_name(name) and is_below_root(f"{folder.path}/{name}"):
                 with suppress(FileExistsError, NotADirectoryError):
@@ -175,7 +175,7 @@ class ExportedFolder(Recording):
     """The samples of a folder that `tcptop export` wrote; a sample is read on request."""
 
     def __init__(self, path: str) -> None:
-        """Opens the folder; raises TcptopError if it holds no export, OSError if it cannot be opened."""
+        """Opens the folder; raises TcptopError if the folder is not an export, OSError if it cannot be opened."""
         super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
@@ -185,9 +185,6 @@ class ExportedFolder(Recording):
         except ValueError as error:
             self.close()
             raise TcptopError(f"{printable(path)}: not a valid export: {error}") from None
-        except OSError as error:
-            self.close()
-            raise TcptopError(f"{printable(path)}: {error.strerror}") from None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -197,13 +194,13 @@ class ExportedFolder(Recording):
         return self._times[index]
 
     def timeline_counts(self, index: int) -> TimelineCounts:
-        """The counts of sockstat; of the sample's files, only `sample.json` and those of sockstat are read."""
+        """Socket counts of a sample from sockstat; reads only `sample.json` and the files of sockstat."""
         name = self._names[index]
         try:
             document = self._read_json(f"{name}/{SAMPLE_NAME}")
             value = self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
         except (OSError, ValueError):
-            return UNKNOWN_COUNTS  # `damage` reports it when the sample is shown
+            return UNKNOWN_COUNTS  # `damage` reports the error when the sample is shown
         return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
     def close(self) -> None:
@@ -228,7 +225,7 @@ class ExportedFolder(Recording):
         """The time of a sample; None if its `sample.json` has none or cannot be read."""
         try:
             return valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
-        except (OSError, ValueError):
+        except ValueError:
             return None
 
     def _read(self, index: int) -> ParsedSample:
@@ -236,7 +233,13 @@ class ExportedFolder(Recording):
         return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
 
     def _read_json(self, path: str) -> Json:
-        return load_json(_read_bytes(self._tree, path))
+        """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""
+        try:
+            return load_json(_read_bytes(self._tree, path))
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from None
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
 
 
 class _SampleFiles:
@@ -248,7 +251,7 @@ class _SampleFiles:
         self._left_bytes = MAX_SAMPLE_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The file that a stored answer refers to; raises OSError or ValueError if there is none."""
+        """The file that a stored answer refers to; raises OSError or ValueError if the file is missing or too large."""
         file = stored.get("file")
         if not isinstance(file, str):
             raise ValueError("one of its answers has no file")

@@ -1,4 +1,4 @@
-"""Opens a recording of any kind; the kind follows from the contents, not from the name."""
+"""Opens a recording of any kind; recognises the kind by the contents, not by the name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording from its file: the times are read when it is opened, a sample on request."""
+"""Reads a recording from its file: all times when the file is opened, each sample on request."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tcptop.recording.store import open_file, read_blob, sqlite_errors_in_one_li
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
-"""Two months at one sample a second. Each takes 32 bytes in the arrays of numbers, times and counts."""
+"""Two months at one sample a second. Each sample takes 32 bytes in the arrays of numbers, times and counts."""
 
 NO_COUNT = -1
-"""Stands for an unknown count in the arrays."""
+"""Value of an unknown count in the arrays."""
 MAX_COUNT = 1 << 62
 MAX_UNIX_S = 1e11
 
@@ -32,7 +32,7 @@ class FileRecording(Recording):
     """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
-        """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if it holds no sample."""
+        """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if the file has no sample."""
         super().__init__(path)
         self._connection = open_file(path)
         self._numbers = array("q")
@@ -91,7 +91,7 @@ class FileRecording(Recording):
         return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
     def _read(self, index: int) -> ParsedSample:
-        """The sample; raises ValueError if its record or the times in it are damaged."""
+        """Reads a sample; raises ValueError if the sample's record or time is damaged."""
         document = DecodedDocument(self._blocks.unpack(self._numbers[index]), self._read_content)
         parsed = self._parser.parse(document.json, document.get_file)
         if self.taken_at_unix_s(index) not in (None, parsed.sample.snapshot.taken_at_unix_s):
@@ -118,7 +118,7 @@ class FileRecording(Recording):
             self._time_wait.append(_valid_count(time_wait))
 
     def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
-        """The list, completed from its other end, backwards up to the damage, and with the numbers of all records."""
+        """Completes the list with rows after the damage, read backwards, and with the numbers in the table `record`."""
         row_of: dict[int, Row] = {}
         for order in ("", " DESC"):
             for (number,) in self._read_rows(f"SELECT number FROM record ORDER BY number{order}"):

@@ -1,4 +1,4 @@
-"""Writes samples into a recording, one transaction each, and drops the oldest to keep a ring within its bounds."""
+"""Writes samples into a recording, one transaction each, and drops the oldest samples to keep a ring within bounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_BOUNDS = Bounds()
 
 
 class Recorder:
-    """Adds samples to one file. Any thread may call its methods, but only one thread at a time."""
+    """Adds samples to one file. Any thread may call the methods, but only one thread at a time."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Recorder:
         A file that is not a recording is left unchanged.
 
         Raises:
-            TcptopError: if the file cannot be opened or created, or another recorder holds it.
+            TcptopError: if the file cannot be opened or created, or another recorder has it open.
 
         """
         self.path = path
@@ -82,12 +82,12 @@ class Recorder:
         """Appends a sample and commits it.
 
         Raises:
-            TcptopError: if the sample cannot be written; the samples before it stay.
+            TcptopError: if the sample cannot be written; earlier samples remain in the file.
 
         """
         try:
             if not self._try_write(snapshot):
-                # The ring has to drop the block that this sample belongs to, so the sample begins a new one.
+                # The ring has to drop the block that this sample belongs to, so the sample begins a new block.
                 self._writer.forget_block()
                 self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
@@ -101,11 +101,11 @@ class Recorder:
         """Closes the file; a second call does nothing."""
         self._connection.close()
         if self._lock_descriptor >= 0:
-            os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's own locks
+            os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's locks
             self._lock_descriptor = -1
 
     def _encode(self, snapshot: Snapshot) -> bytes:
-        """The document of a snapshot; `_contents` has its large files afterwards."""
+        """Encodes a snapshot into a document; sets `_contents` to the snapshot's large files."""
         sample = RecordedSample(snapshot, reads_behind(snapshot, self._reads))
         self._reads = list(sample.reads)
         digests = {id(data): digest for digest, data in self._contents.items()}
@@ -138,7 +138,7 @@ class Recorder:
             raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
     def _lock_file(self) -> int:
-        """Locks the file against a second recorder (flock); readers take no such lock. Returns the descriptor."""
+        """Locks the file against a second recorder (flock) and returns the descriptor; replay takes no such lock."""
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -149,7 +149,7 @@ class Recorder:
         return descriptor
 
     def _try_write(self, snapshot: Snapshot) -> bool:
-        """Writes a sample; False if it fits only after its own block is dropped."""
+        """Writes a sample; False if the sample fits only after its own block is dropped."""
         number = self._next_number
         document = self._encode(snapshot)
         begins = self._writer.begins_block()
@@ -185,7 +185,7 @@ class Recorder:
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
     def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
-        """Drops the oldest blocks until the sample fits the bounds; False if only its own block is left to drop."""
+        """Drops the oldest blocks until the sample fits the bounds; False if only the sample's own block is left."""
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
             return True
@@ -231,7 +231,7 @@ class Recorder:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction: committed at the end, rolled back on any exception."""
+    """Opens a write transaction, which is committed at the end, or rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -1,4 +1,4 @@
-"""The interface of a recording, whether its samples come from a file, a saved tree or an exported folder."""
+"""The interface of all recordings: files of `tcptop record`, saved trees and exported folders."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ MAX_CACHED_SAMPLES = 4
 
 
 class TimelineCounts(NamedTuple):
-    """Socket counts of one sample, for the time line. None if unknown."""
+    """Socket counts of one sample, for the time line. A count is None if unknown."""
 
     allocated: int | None
-    """TCP sockets of the machine."""
+    """Number of TCP sockets on the machine."""
     time_wait: int | None
-    """TIME_WAIT sockets of one network namespace."""
+    """Number of TIME_WAIT sockets in one network namespace."""
 
 
 UNKNOWN_COUNTS = TimelineCounts(None, None)
 
 
 def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
-    """Raises TcptopError with the number of damaged samples and the first of their descriptions."""
+    """Raises TcptopError with the number of damaged samples and the first description in `damages`."""
     if damages:
         samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
         raise TcptopError(f"{printable(path)}: {samples}: {damages[0]}")
 
 
 class Recording(ABC):
-    """Samples in the order in which they were taken, numbered from 0. No method raises for damaged or hostile data."""
+    """Samples in the order in which they were taken, numbered from 0. Damaged or hostile data raise no exception."""
 
     def __init__(self, path: str) -> None:
-        """`path` is the path that was opened."""
+        """Takes the path that the recording was opened from."""
         self.path = path
         self._samples: dict[int, ParsedSample] = {}
 
@@ -71,7 +71,7 @@ class Recording(ABC):
         )
 
     def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as it was live, without the machine's load; a damaged source is a reading in state `failed`."""
+        """The snapshot as recorded, without the machine's load; damaged sources have readings in state `failed`."""
         return self._cached(index).sample.snapshot
 
     def sample(self, index: int) -> RecordedSample:

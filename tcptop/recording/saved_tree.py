@@ -28,7 +28,7 @@ class SavedTree(Recording):
         self._host.close()
 
     def _read(self, index: int) -> ParsedSample:  # noqa: ARG002 (there is one sample)
-        """The snapshot of the tree, as with `--root`. It is not damaged: each reading has its own error state."""
+        """Reads the tree, as with `--root`. The sample is never damaged: each reading has its own error state."""
         reads: list[SourceRead] = []
         sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
         read_due(sampler)

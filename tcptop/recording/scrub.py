@@ -1,4 +1,4 @@
-"""Scrubbing: removes host name, kernel command line and build host from what is recorded. No figure changes."""
+"""Removes host name, build host and most of the kernel command line from recorded reads. No figure changes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tcptop.hosts.recording_host import HostAnswer
 from tcptop.sampling.sampler import SourceRead
 
 COMMAND_LINE_OPTIONS = (b"slub_debug", b"slab_debug", b"slab_nomerge", b"cgroup.memory", b"cgroup_disable")
-"""Options that a figure depends on, which are kept. The others may name disks, networks and people."""
+"""Kernel parameters that are kept, because figures depend on them. Others may name disks, networks and people."""
 
 
 def scrub_read(read: SourceRead) -> SourceRead:
-    """A read without the host name, the kernel's build host, and all but COMMAND_LINE_OPTIONS of its command line."""
+    """A copy of a read without host name, build host, and kernel parameters other than COMMAND_LINE_OPTIONS."""
     return read._replace(answers=tuple(map(_scrub_answer, read.answers)))
 
 

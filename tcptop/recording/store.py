@@ -1,8 +1,8 @@
-"""The SQLite file of a recording: its header, its tables, and opening it safely.
+"""The SQLite file of a recording: header, tables, and functions that open the file safely.
 
-The file uses a rollback journal (journal_mode=DELETE), so between two samples it is complete in itself; a write-ahead
-log would hold the last minutes in a second file. If a recorder is killed while writing, the journal stays beside the
-file, and the next open rolls the unfinished sample back.
+The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete by itself; with a
+write-ahead log, the last minutes would be in a second file. If a recorder is killed while writing, the journal stays
+beside the file, and the next open rolls the unfinished sample back.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from tcptop.text.printable import printable
 APPLICATION_ID = 0x54435054
 """`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
 SCHEMA_VERSION = 2
-"""1: tcptop 0.1.0. A change of what a document or a record means needs a new one."""
+"""Version 1 is that of tcptop 0.1.0. A change in the meaning of a document or record needs a new version."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 ROLLBACK_FORMAT = b"\1\1"
-"""Write and read version, at byte 18 of the header: rollback journal, no write-ahead log."""
+"""Write and read version, at byte 18 of the header; 1 means a rollback journal, not a write-ahead log."""
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Ends a journal that names a super-journal, i.e. a transaction over several files. tcptop never writes one."""
+"""Last bytes of a journal that names a super-journal, i.e. of a transaction over several files.
+
+tcptop never writes such a journal.
+"""
 
 TABLES = (
     "CREATE TABLE sample (number INTEGER PRIMARY KEY, begins_block INTEGER, taken_at_unix_s REAL, "
@@ -48,7 +51,7 @@ TABLES = (
 """
 
 EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
-"""Name and SQL of each table, as sqlite_master has them."""
+"""Name and SQL of each table, as stored in sqlite_master."""
 
 LOCK_TIMEOUT_S = 5.0
 
@@ -133,7 +136,7 @@ def sqlite_errors_in_one_line(where: str) -> Iterator[None]:
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
-"""Errors that SQLite calls raise. UnicodeDecodeError: its message quoted bytes of a damaged file."""
+"""Exceptions of SQLite calls; UnicodeDecodeError if SQLite's error message quotes bytes of a damaged file."""
 
 
 def sqlite_error_text(error: Exception) -> str:
@@ -151,7 +154,7 @@ def sqlite_error_text(error: Exception) -> str:
 
 
 def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:
-    """The column `data` of one row; raises DamagedError if it is missing, no blob, or larger than `max_bytes`."""
+    """The column `data` of one row; raises DamagedError if missing, no blob, or larger than `max_bytes`."""
     query = f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
     try:
         row = connection.execute(query, (max_bytes, value)).fetchone()
@@ -188,12 +191,12 @@ def _check_tables(connection: sqlite3.Connection, where: str) -> None:
 def _roll_back(path: str) -> None:
     """Rolls back the unfinished sample of a recorder that was killed.
 
-    A read-only connection cannot do that, so the file is opened for writing once. A journal that names a super-journal
-    is refused: SQLite would open, and may delete, the file that it names.
+    A read-only connection cannot roll back, so the file is opened for writing once. A journal that names a
+    super-journal is refused: SQLite would open, and may delete, the super-journal.
     """
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
-        with open(journal, "rb") as file:  # noqa: PTH123 (as above)
+        with open(journal, "rb") as file:  # noqa: PTH123 (the caller handles OSError)
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:

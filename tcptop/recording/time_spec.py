@@ -1,4 +1,4 @@
-"""Parses the times of --at, --from, --to and the jump prompt, and selects the samples of a recording by them.
+"""Parses the times of --at, --from, --to and the jump prompt, and selects samples of a recording by such times.
 
 A time without a zone is local time, as in journalctl and on the screen; `Z` is UTC, as in the JSON.
 """
@@ -24,7 +24,7 @@ ZONE = r"(?P<zone>Z|z|[+-][0-9]{2}:?[0-9]{2})?"
 TIME = re.compile(rf"(?:{DATE}(?:[Tt ]{CLOCK})?|{CLOCK.replace('?P<', '?P<only_')}){ZONE}")
 
 TOLERANCE_S = 1.0
-"""Tolerance around the recorded range: users type whole seconds."""
+"""Tolerance around the recorded range, because users type whole seconds."""
 
 
 class TimeRange(NamedTuple):
@@ -42,7 +42,7 @@ HALF_DAY_S = 43_200.0
 
 
 def select_samples(recording: Recording, time_range: TimeRange) -> range:
-    """The indices of the samples in a time range; with `at`, of the one nearest sample.
+    """The indices of the samples in a time range; with `at`, the index of the nearest sample only.
 
     Raises:
         TcptopError: if a time cannot be parsed, or no sample is in the range.
@@ -90,7 +90,10 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
 
 
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
-    """Parses a time; a clock time without a date is the one nearest to `near_unix_s` if the recording covers that."""
+    """Parses a time as `parse_time` does, except for a clock time without a date.
+
+    Such a time means the occurrence nearest to `near_unix_s`, if the recording covers that occurrence.
+    """
     if text[:1] not in ("+", "-"):
         unix_s = parse_time(text, near_unix_s - HALF_DAY_S, last_unix_s)
         if first_unix_s - TOLERANCE_S <= unix_s <= last_unix_s + TOLERANCE_S:
@@ -105,7 +108,7 @@ def _match_unix_s(match: re.Match[str], first_unix_s: float) -> float:
         return _replace_clock(day, match, "").timestamp()
     began = datetime.fromtimestamp(first_unix_s, zone)
     time = _replace_clock(began, match, "only_")
-    # Users type whole seconds: the second in which the recording begins counts as part of it.
+    # Users type whole seconds, so the second in which the recording begins counts as recorded.
     return (time if time >= began.replace(microsecond=0) else time + DAY).timestamp()
 
 
@@ -129,7 +132,7 @@ def _zone(text: str | None) -> timezone | None:
 
 
 def ordered_times(recording: Recording) -> list[float]:
-    """The time of every sample, made non-decreasing; an unknown time becomes that of the sample before.
+    """The time of every sample, made non-decreasing; an unknown time becomes the previous sample's time.
 
     Raises:
         TcptopError: if no sample has a time.
@@ -144,7 +147,7 @@ def ordered_times(recording: Recording) -> list[float]:
     last_s = known[0]
     for index in range(len(recording)):
         time_s = recording.taken_at_unix_s(index)
-        # If the clock was set back, the samples that follow must stay reachable: the searches need sorted times.
+        # Binary search needs sorted times. If the clock was set back, later samples must still be found.
         last_s = last_s if time_s is None else max(last_s, time_s)
         times.append(last_s)
     return times

@@ -1,1 +1,1 @@
-"""Sources: one module for each kernel file, with its path, format and pace. They compute no figure."""
+"""Sources: modules that read and parse one kernel file, or a few, and set its pace. Sources compute no figures."""

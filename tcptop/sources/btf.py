@@ -1,6 +1,6 @@
 """/sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst): the layout of every struct of the running kernel.
 
-Readable by any user. Only the structs named by the catalogue are returned.
+Any user may read the file. Only the structs named by the catalogue are returned.
 """
 
 import struct
@@ -27,34 +27,40 @@ SIZED_KINDS = (INT, STRUCT, UNION, ENUM, FLOAT, ENUM64)
 
 WORD_BYTES = 4
 HEADER_WORDS = 3
-"""struct btf_type: name, info, and size or type."""
+"""Number of 32-bit words in struct btf_type: name, info, and size or type."""
 TAIL_WORDS = {INT: 1, ARRAY: 3, 14: 1, 17: 1}
-"""Words after the header, by kind; 14 is VAR, 17 is DECL_TAG."""
+"""Number of 32-bit words after the header of a type, by kind; 14 is VAR, 17 is DECL_TAG."""
 MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
-"""Words for each member, by kind; 13 is FUNC_PROTO, 15 is DATASEC."""
+"""Number of 32-bit words for each member of a type, by kind; 13 is FUNC_PROTO, 15 is DATASEC."""
 LAST_KIND = 19
 
 POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
 MAX_MEMBERS = 10_000
-"""Bound on the members of one struct, with those of embedded structs; far above the kernel's largest struct."""
+"""Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
 
 
 class BtfSource(Source[Btf]):
-    """Read once, because it never changes while the kernel runs. Parsing its 100 000 types takes about 50 ms."""
+    """A source read once a day at most, because BTF never changes while the kernel runs.
+
+    Parsing the 100 000 types of a kernel takes about 50 ms.
+    """
 
     name = "btf"
     paths = (PATH,)
     pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
-        """`structs` are the struct names to return; `modules` the LSMs that keep one of them for every socket."""
+        """Takes the names of the structs to return, and of the LSMs that keep such a struct for every socket."""
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
-        """BTF gives struct sizes where slabinfo cannot be read, and the sizes of the LSMs' socket blobs."""
+        """Why BTF is not needed; None if BTF is needed.
+
+        BTF gives struct sizes where slabinfo cannot be read, and sizes of the data that LSMs keep for each socket.
+        """
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
             return None
@@ -92,7 +98,7 @@ class _Types(NamedTuple):
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """The layouts of those of `structs` that the kernel has. Never raises."""
+    """Parses BTF; returns the layouts of those structs in `structs` that the kernel has. Never raises."""
     try:
         return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
@@ -134,7 +140,7 @@ def _sections(data: bytes) -> tuple[Sequence[int], bytes]:
 
 
 def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
-    """The index of each type's first word, by type ID; and the IDs of the types whose name offset is wanted."""
+    """The index of each type's first word, by type ID; and the IDs of the types whose name offset is in `wanted`."""
     starts = [0]  # type ID 0 is void, which has no record
     named: list[int] = []
     start, end = 0, len(words)
@@ -148,7 +154,7 @@ def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[in
 
 
 class _RecordWords(dict[int, int]):
-    """The length of a type's record by its info word; computed once each, because few different words occur."""
+    """Number of 32-bit words in a type's record, by info word; cached, because few different info words occur."""
 
     def __missing__(self, info: int) -> int:
         kind = info >> 24 & 31
@@ -161,9 +167,9 @@ class _RecordWords(dict[int, int]):
 def _members(
     types: _Types, type_id: int, prefix: str = "", base_bit: int = 0, depth: int = 0
 ) -> Iterator[StructMember]:
-    """The members in order; those of an embedded struct have dotted names.
+    """Yields the members of a struct in order; members of an embedded struct have dotted names.
 
-    A union, an array and a member of a typedef's type (spinlock_t, atomic_t) are one member each.
+    A union, an array, and a member whose type is a typedef (spinlock_t, atomic_t) count as one member each.
     """
     if depth > MAX_DEPTH:
         raise ValueError("structs that contain each other")
@@ -182,7 +188,7 @@ def _members(
 
 
 def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
-    """Name offset, type, first bit and bit-field width (0 if none) of each member of a struct or union."""
+    """Name offset, type, first bit and bit-field width (0 if not a bit-field) of each member of a struct or union."""
     start = types.starts[type_id]
     info = types.words[start + 1]
     bitfields = bool(info >> 31)
@@ -196,7 +202,7 @@ def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int
 
 
 def strip_qualifiers(types: _Types, type_id: int) -> int:
-    """The type without const, volatile, restrict and tags; raises ValueError for a cycle."""
+    """The ID of a type without const, volatile, restrict and tags; raises ValueError for a cycle."""
     for _ in range(MAX_DEPTH):
         _, kind, _, inner = types.header(type_id)
         if kind not in QUALIFIERS:
@@ -206,7 +212,7 @@ def strip_qualifiers(types: _Types, type_id: int) -> int:
 
 
 def union_label(types: _Types, type_id: int) -> str:
-    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty if it has none."""
+    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty without such a member."""
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
         first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None

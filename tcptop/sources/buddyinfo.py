@@ -16,13 +16,13 @@ from tcptop.text.printable import printable_name
 
 
 class BuddyinfoSource(FileSource[Buddyinfo]):
-    """Read at every interval: the kernel holds zone->lock for a few microseconds per zone."""
+    """A source read at every interval, because the kernel holds zone->lock for only a few microseconds per zone."""
 
     name = "buddyinfo"
     path = "proc/buddyinfo"
 
     def parse(self, text: str) -> tuple[Buddyinfo | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
@@ -46,8 +46,8 @@ def parse(text: str) -> tuple[Buddyinfo | None, Damage | None]:
     orders = max((len(area.blocks) for area in areas), default=0)
     damage = worse_damage(cut, skipped_lines(bad))
     if any(len(area.blocks) != orders for area in areas):
-        # A kernel prints the same number of orders for every zone, so a shorter line has lost its end. Its last number
-        # may be cut too.
+        # A kernel prints the same number of orders for every zone, so a shorter line has lost its end, and the
+        # last number left in the line may be incomplete.
         areas = [area for area in areas if len(area.blocks) == orders]
         damage = worse_damage(Damage("cut", "some lines end early; they are left out"), damage)
     if not areas:

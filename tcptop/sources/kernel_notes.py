@@ -14,9 +14,9 @@ MAX_BYTES = 64
 
 
 def parse_build_id(data: bytes) -> str | None:
-    """The GNU build ID in hexadecimal; None if there is none. Never raises.
+    """The GNU build ID in hexadecimal; None if the notes have no build ID. Never raises.
 
-    The notes are in the byte order of the machine that they are from, so both are tried.
+    The notes are in the byte order of the machine that saved them, so both byte orders are tried.
     """
     return _find_build_id(data, "<") or _find_build_id(data, ">")
 

@@ -1,4 +1,4 @@
-"""Available memory and CPU use of the machine, from psutil. For the screen only, because psutil is slow to import."""
+"""Available memory and CPU use of the machine, from psutil, which only the screen uses because it is slow to import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tcptop.text.printable import printable
 
 
 class MachineLoadSource(Source[MachineLoad]):
-    """Read at every interval, on live hosts only: two small files without a lock."""
+    """A source read at every interval, on live hosts only: psutil reads two small files without a kernel lock."""
 
     name = "machine_load"
     paths = ()
@@ -28,7 +28,7 @@ class MachineLoadSource(Source[MachineLoad]):
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
             load, took_us = await host.run(lambda: self._measure(proc))
-        except Exception as error:  # a malformed meminfo or stat makes psutil raise anything
+        except Exception as error:  # psutil may raise any exception for a malformed meminfo or stat
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)
         return make_reading(load, None, "proc/meminfo", took_us)
@@ -37,7 +37,7 @@ class MachineLoadSource(Source[MachineLoad]):
         started_ns = time.thread_time_ns()
         psutil.PROCFS_PATH = proc_folder
         available = psutil.virtual_memory().available
-        # psutil.cpu_percent() keeps the previous times per thread, and the reading thread may change.
+        # psutil.cpu_percent() keeps the previous times per thread, and each call here may be in another thread.
         times = psutil.cpu_times()
         total, idle = sum(times), times.idle + times.iowait
         busy = None

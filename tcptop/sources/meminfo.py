@@ -7,18 +7,18 @@ from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, 
 
 
 class MeminfoSource(FileSource[Meminfo]):
-    """Read at every interval: the kernel takes no lock."""
+    """A source read at every interval, because the kernel takes no lock for it."""
 
     name = "meminfo"
     path = "proc/meminfo"
 
     def parse(self, text: str) -> tuple[Meminfo | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
-    """Parses MemTotal, MemAvailable and Slab into bytes."""
+    """Parses MemTotal, MemAvailable and Slab; converts kB into bytes."""
     lines, cut = whole_lines(text)
     fields = parse_fields_bytes(lines)
     if not fields:
@@ -27,7 +27,7 @@ def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
 
 
 def parse_fields_bytes(lines: list[str]) -> dict[str, int]:
-    """The fields in bytes, by name, of lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`."""
+    """Parses lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`; returns bytes by field name."""
     found: dict[str, int] = {}
     for line in lines:
         label, _, amount = line.partition(":")

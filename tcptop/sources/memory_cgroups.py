@@ -30,24 +30,24 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""It depends on memory, which cgroup2 then enables without listing it (block/blk-cgroup.c, io_cgrp_subsys)."""
+"""Controller that depends on memory, which cgroup2 then enables unlisted (block/blk-cgroup.c, io_cgrp_subsys)."""
 
 OFF_OPTIONS = {"cgroup.memory": "nokmem", "cgroup_disable": MEMORY}
-"""Kernel parameters, each with the word in its list that turns charging off."""
+"""The word that turns charging off in the comma-separated value of each kernel parameter."""
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):
-    """Read once a minute."""
+    """A source read once a minute."""
 
     name = "memory_cgroups"
     paths = (COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX, CGROUPS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[MemoryCgroups]:
-        """Reads the files of cgroup2, and /proc/cgroups only if they do not decide.
+        """Reads the cgroup2 files; reads /proc/cgroups only if these files do not show whether memory is charged.
 
-        Newer kernels with cgroup2 alone log a warning when /proc/cgroups is read (kernel/cgroup/cgroup-v1.c,
-        proc_cgroupstats_show), and older ones hold cgroup_mutex during the read.
+        On machines that use only cgroup2, newer kernels log a warning when /proc/cgroups is read
+        (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex during the read.
         """
         command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
@@ -68,15 +68,17 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
 
 
 def is_switched_off(command_line: str) -> bool:
-    """Whether a kernel parameter turns the memory controller, or its charging of kernel memory, off."""
+    """Whether a kernel parameter turns off the memory controller, or its charging of kernel memory."""
     options = (option.partition("=") for option in command_line.split())
     return any(OFF_OPTIONS.get(name) in words.split(",") for name, _, words in options)
 
 
 def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
-    """Whether kernel memory is charged, by the files of the mounted cgroup2.
+    """Whether kernel memory is charged, according to the files of the mounted cgroup2.
 
-    None if they do not decide: memory may belong to a cgroup v1 hierarchy, or only a part of the tree is mounted here.
+    None if these files do not show it: the memory controller may belong to a cgroup v1 hierarchy, or only a part of
+    the cgroup2 tree may be mounted.
+
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
     enabled_below = (_text(subtree) or "").split()
@@ -95,10 +97,10 @@ def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
 
 
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
-    """Whether kernel memory is charged, by the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
+    """Whether kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
-    None if that does not decide. `cgroup2_has_none`: all of cgroup2 is visible and has no memory cgroup. A kernel built
-    without the memory controller, or without that of cgroup v1, prints no such line.
+    None if /proc/cgroups does not show it. `cgroup2_has_none` is True if all of cgroup2 is visible and has no memory
+    cgroup. A kernel built without the memory controller, or without its cgroup v1 part, prints no `memory` line.
     """
     if text is None:
         return None, None
@@ -113,7 +115,7 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
         return False, None
     if hierarchy:
         return True, None
-    # Hierarchy 0 is cgroup2, and not all of its cgroups need have a memory controller.
+    # Hierarchy 0 is cgroup2, where a cgroup need not have the memory controller, so the count proves nothing.
     return (False if cgroup2_has_none else None), None
 
 

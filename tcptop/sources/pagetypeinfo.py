@@ -25,7 +25,7 @@ NUMBER_COLUMNS_AT = 44
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
-    """Read every five seconds while it is shown: the kernel walks free lists and pageblocks under zone->lock."""
+    """A source read every five seconds while shown, because the kernel walks lists and pageblocks under zone->lock."""
 
     name = "pagetypeinfo"
     path = "proc/pagetypeinfo"
@@ -33,7 +33,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """Off before 5.4, where the walk of the free lists has no cap (commit 93b3a674485f added it)."""
+        """Why the file is not read: before 5.4 the free-list walk has no cap (commit 93b3a674485f added the cap)."""
         numbers = release_numbers(kernel_release)
         if numbers is not None and numbers >= (5, 4):
             return None
@@ -41,12 +41,12 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         return f"/{self.path} is not read: {kernel} walks its free lists without a cap"
 
     def parse(self, text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 class _Tables:
-    """Rows parsed so far, and the headers that the next row belongs to."""
+    """Rows parsed so far, and the headers that apply to the next row."""
 
     def __init__(self) -> None:
         self.orders = 0
@@ -62,8 +62,9 @@ class _Tables:
 def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
     """Parses both tables, which the kernel repeats for each node.
 
-    Types and orders are those in the headers. `>100000` (since 5.4, commit 93b3a674485f) is a lower bound of a count;
-    its order is in `capped_orders`. Other tables (`Number of mixed blocks`) are ignored.
+    The headers name the migrate types and the orders. `>100000` (since 5.4, commit 93b3a674485f) is a lower
+    bound of a count; the order of such a count is in `capped_orders`. Other tables (`Number of mixed blocks`) are
+    ignored.
     """
     lines, cut = whole_lines(text)
     tables = _Tables()
@@ -106,7 +107,10 @@ def _parse_line(line: str, tables: _Tables) -> None:
 
 
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
-    """Whether the last type is a prefix of one in the first table, or does not end at its column (`%12s `)."""
+    """Whether the header's last name is cut off.
+
+    A cut name is a prefix of a type in the first table, or does not end where its column ends (`%12s `).
+    """
     if names[-1] in known:
         return False
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(names) :]
@@ -135,7 +139,10 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """Whether the last number ends before its column (`%6lu `), into which each capped count adds one character."""
+    """Whether the last number is cut off, i.e. ends before its column does (`%6lu `).
+
+    The `>` of each capped count moves the end of its own column, and of all later columns, by one character.
+    """
     caps = [text.startswith(">") for text in texts]
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]
     columns = [NUMBER_COLUMNS_AT + 7 * order + 6 + sum(caps[: order + 1]) for order in range(len(texts))]
@@ -143,7 +150,7 @@ def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
 
 
 def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
-    """Parses `Node 0, zone   Normal          198         4149          517`. If `cut`, extra numbers may follow."""
+    """Parses `Node 0, zone   Normal          198         4149          517`. If `cut`, ignores extra numbers."""
     fields = line.split()
     numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]
     if len(numbers) != len(types):

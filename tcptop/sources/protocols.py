@@ -1,4 +1,4 @@
-"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket. Readable by any user."""
+"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket. Any user may read it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tcptop.text.printable import printable_name
 
 
 class ProtocolsSource(FileSource[Protocols]):
-    """Read once a minute: only the sizes, which do not change, are used."""
+    """A source read once a minute, because only the sizes are used, and sizes do not change."""
 
     name = "protocols"
     path = "proc/net/protocols"
     pace = EVERY_MINUTE
 
     def parse(self, text: str) -> tuple[Protocols | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 def parse(text: str) -> tuple[Protocols | None, Damage | None]:
-    """Parses name, size and sockets. The columns of flags differ between kernels and are ignored.
+    """Parses the name, size and number of sockets of each protocol; ignores the flags, which differ between kernels.
 
     The name (`%-9s`) may contain spaces, so the size is the first number after it.
     """

@@ -1,7 +1,7 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
-Where that cannot be read (containers rarely mount securityfs), the modules that keep data for each socket are found by
-other files, which any user may read.
+Where this file cannot be read (containers rarely mount securityfs), other files, which any user may read, show which
+active modules keep data for each socket.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""Registered only if the module was enabled at boot (security/selinux/selinuxfs.c, init_sel_fs; smack/smackfs.c)."""
+"""File system that each module registers only if enabled at boot.
+
+See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
+"""
 
 MODULES = "sys/module"
 APPARMOR = "apparmor"
 APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
-"""Y or N (security/apparmor/lsm.c, apparmor_enabled); missing if AppArmor is not built in."""
+"""File that contains Y or N (security/apparmor/lsm.c, apparmor_enabled); missing if AppArmor is not built in."""
 
 
 class SecurityModulesSource(Source[SecurityModules]):
-    """Read once a minute. The file has no newline at its end; it is missing where securityfs is not mounted."""
+    """A source read once a minute. The lsm file has no final newline, and is missing without a securityfs mount."""
 
     name = "security_modules"
     paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list, or the other files."""
+        """Reads the comma-separated list of active modules; if that fails, finds modules by other files."""
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
@@ -42,7 +45,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
-    """The active modules that keep data for each socket (None if unknown), and the time of the reads in us."""
+    """The active modules that keep data for each socket (None if unknown), and the read time in microseconds."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}

@@ -1,4 +1,4 @@
-"""/sys/kernel/slab (mm/slub.c): which names share a cache, the sizes of each, and lock-free counts by node."""
+"""/sys/kernel/slab (mm/slub.c): which names share a cache, each cache's sizes, and its lock-free counts by node."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ FOLDER = "sys/kernel/slab"
 
 SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "sheaf_capacity")
 COUNTS = ("slabs", "total_objects")
-"""Only the lock-free counters: for `objects` and `objects_partial` the kernel walks partial lists under list_lock."""
+"""Lock-free counters. For `objects` and `objects_partial`, the kernel walks partial lists under list_lock."""
 
 Parsed = TypeVar("Parsed")
 AllParsed = TypeVar("AllParsed")
 
 
 class SlabLinksSource(Source[SlabLinks]):
-    """Read once a minute: only loading a module adds caches. Any user may read the links."""
+    """A source read once a minute, because only loading a module adds caches. Any user may read the links."""
 
     name = "slab_links"
     paths = (f"{FOLDER}/", f"{FOLDER}/*")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SlabLinks]:
-        """Lists the folder with the targets of its links."""
+        """Lists the folder, with the targets of the links in it."""
         folder = await host.list_folder(FOLDER)
         if folder.entries is None:
             return unread(*explain_error(FOLDER, folder.error or OSError("unreadable")), folder.took_us)
@@ -46,7 +46,7 @@ class SlabLinksSource(Source[SlabLinks]):
 
 
 class SlabSizesSource(Source[SlabSizes]):
-    """Read once a minute: the sizes of a cache do not change."""
+    """A source read once a minute, because the sizes of a cache do not change."""
 
     name = "slab_sizes"
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
@@ -62,7 +62,7 @@ class SlabSizesSource(Source[SlabSizes]):
 
 
 class SlabCountsSource(Source[SlabCounts]):
-    """Read at every interval: the kernel reads atomic counters, without a lock."""
+    """A source read at every interval, because the kernel reads atomic counters without a lock."""
 
     name = "slab_counts"
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in COUNTS)
@@ -117,7 +117,7 @@ def _parse_slab_count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
 
 
 def parse_total_by_node(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
-    """Parses `143 N0=130 N2=13`: a total, and the counts of the nodes that have any (mm/slub.c, show_slab_objects).
+    """Parses `143 N0=130 N2=13`: a total, and each node's count unless it is 0 (mm/slub.c, show_slab_objects).
 
     The total of a missing, empty or unparsable text is None; an unparsable text is appended to `bad`.
     """

@@ -11,11 +11,11 @@ from tcptop.text.printable import printable_name
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
-"""The last row: rows are in order from the newest cache to the oldest, and the kernel creates this one first."""
+"""Name in the last row: rows go from the newest cache to the oldest, and the kernel creates this cache first."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
-    """Read at every interval if cheap enough: the kernel takes slab_mutex, and every node's list_lock in turn."""
+    """A source read at every interval if cheap: the kernel takes slab_mutex, and the list_lock of each node in turn."""
 
     name = "slabinfo"
     path = "proc/slabinfo"
@@ -23,7 +23,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
     pairs_with_sockstat = True
 
     def parse(self, text: str) -> tuple[Slabinfo | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
@@ -71,7 +71,7 @@ def _parse_row(line: str) -> SlabRow:
     _, slabs, _ = map(parse_count, fields[at + 7 : at + 10])
     return SlabRow(
         name=printable_name(" ".join(fields[: at - 5])),
-        # The kernel counts without one lock over all lists, so the active ones can exceed the total for a moment.
+        # The kernel does not lock all lists at once to count, so active objects can exceed the total for a moment.
         active_objects=min(active, objects),
         objects=objects,
         object_bytes=size,

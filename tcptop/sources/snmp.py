@@ -1,4 +1,4 @@
-"""/proc/net/snmp (net/ipv4/proc.c, snmp_seq_show): TCP's counters, of one network namespace."""
+"""/proc/net/snmp (net/ipv4/proc.c, snmp_seq_show): the TCP counters of one network namespace."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ LABEL = "Tcp:"
 ESTABLISHED = "CurrEstab"
 
 BELOW_ZERO = 1 << 63
-"""A sum of per-CPU counters that change during the read may be slightly below 0; it is printed as unsigned."""
+"""Smallest printed value that means a negative number.
+
+A sum of per-CPU counters that change during the read may be slightly below 0, and the kernel prints it as unsigned.
+"""
 
 
 class SnmpSource(FileSource[Snmp]):
-    """Read at every interval: the kernel sums per-CPU counters without a lock, as for sockstat."""
+    """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for sockstat."""
 
     name = "snmp"
     path = "proc/net/snmp"
 
     def parse(self, text: str) -> tuple[Snmp | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 def parse(text: str) -> tuple[Snmp | None, Damage | None]:
-    """Parses the two `Tcp:` lines, of names and of values; a missing name is None."""
+    """Parses the two `Tcp:` lines, the first with names, the second with values; CurrEstab is None if missing."""
     lines, cut = whole_lines(text)
     tcp_lines = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
     if len(tcp_lines) < 2:

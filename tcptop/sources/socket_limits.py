@@ -1,4 +1,7 @@
-"""/proc/sys: limits on open files, orphans, TIME_WAIT sockets, local ports and conntrack entries, and their use."""
+"""/proc/sys: limits on open files, orphans, TIME_WAIT sockets, ports and conntrack entries.
+
+The numbers of open files and conntrack entries are read too.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +36,17 @@ Parsed = TypeVar("Parsed")
 
 
 class SocketLimitsSource(Source[SocketLimits]):
-    """Read at every interval: each file is a few numbers."""
+    """A source read at every interval, because each file contains only a few numbers."""
 
     name = "socket_limits"
     paths = MACHINE_WIDE + PER_NET_NAMESPACE
 
     async def read(self, host: Host) -> Reading[SocketLimits]:
-        """Reads those files that exist.
+        """Reads the files that exist.
 
-        /proc/sys/net of any procfs shows the reader's network namespace (net/sysctl_net.c, net_ctl_header_lookup). If
-        the host's is another one, the limits there are not the host's, and are not read.
+        In any procfs, /proc/sys/net shows the network namespace of the process that reads it (net/sysctl_net.c,
+        net_ctl_header_lookup). If the host has another network namespace, the limits per namespace are not the host's
+        and are not read.
         """
         is_other_namespace = host.identity.net_namespace is not None
         paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
@@ -60,7 +64,7 @@ class SocketLimitsSource(Source[SocketLimits]):
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
-    """Parses the texts, given by path. A missing or empty one is None; an unparsable one is None and damage."""
+    """Parses the texts, given by path. A missing or empty text gives None; an unparsable text, None and damage."""
     damage: Damage | None = None
 
     def parse_text(path: str, parse_value: Callable[[str], Parsed]) -> Parsed | None:
@@ -90,7 +94,7 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 def parse_file_nr(text: str) -> tuple[int, int]:
     """Open files and their maximum, from `allocated unused max` (fs/file_table.c, proc_nr_files).
 
-    Older kernels print the global counter without the part that each CPU has not added yet: some dozens per CPU.
+    Older kernels print a global counter, which lacks the files that each CPU has not added yet: some dozens per CPU.
 
     Raises:
         ValueError: if the text has another format.

@@ -1,4 +1,4 @@
-"""/proc/net/sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c): the numbers of sockets."""
+"""/proc/net/sockstat and sockstat6 (net/ipv4/proc.c, net/ipv6/proc.c): numbers of TCP sockets, and their memory."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from tcptop.text.printable import printable
 
 
 class SockstatSource(FileSource[Sockstat]):
-    """Read at every interval: the kernel sums per-CPU counters without a lock."""
+    """A source read at every interval, because the kernel sums per-CPU counters without a lock."""
 
     name = "sockstat"
     path = "proc/net/sockstat"
 
     def parse(self, text: str) -> tuple[Sockstat | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 class Sockstat6Source(FileSource[Sockstat6]):
-    """Read at every interval, as sockstat; missing if the kernel has no IPv6."""
+    """A source read at every interval, as sockstat is; the file is missing if the kernel has no IPv6."""
 
     name = "sockstat6"
     path = "proc/net/sockstat6"
 
     def parse(self, text: str) -> tuple[Sockstat6 | None, Damage | None]:
-        """See `parse6`."""
+        """Calls the function `parse6` of this module."""
         return parse6(text)
 
 

@@ -13,15 +13,16 @@ from tcptop.text.printable import decode_text, printable
 Value = TypeVar("Value")
 
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
-"""The command line that runs this program; scripts/run of a checkout sets the variable. The default is the whole path,
-because root's PATH may find another program of that name.
+"""Command line that runs this program, from an environment variable that scripts/run of a checkout sets.
+
+The default is the whole path of tcptop, because root's PATH may find another program of that name.
 """
 
 AS_ROOT = f"sudo {COMMAND}"
 
 
 class Damage(NamedTuple):
-    """Damage of a file that was read: it is cut off, or a part of it has an unknown format."""
+    """Damage of a file that was read: the file is cut off, or has parts in an unknown format."""
 
     state: Literal["cut", "strange"]
     what: str
@@ -31,9 +32,9 @@ class Pace(NamedTuple):
     """How often a source may be read. The sampler waits longer after a read that took much CPU time."""
 
     min_period_s: float = 0.0
-    """Least time from one read to the next; 0 means at every interval of the screen."""
+    """Minimum time from one read to the next; 0 means at every interval of the screen."""
     retry_s: float = 30.0
-    """Least time to the next read after the file was missing, refused, empty or unreadable."""
+    """Minimum time to the next read after the file was missing, refused, empty or unreadable."""
 
 
 EVERY_INTERVAL = Pace()
@@ -45,30 +46,32 @@ class Source(ABC, Generic[Value]):
     """One kernel file, or a group of small ones, with its parser and its pace."""
 
     name: str
-    """The name of its reading in `Snapshot`."""
+    """Name of the source, and of the source's reading in `Snapshot`."""
 
     @property
     @abstractmethod
     def paths(self) -> tuple[str, ...]:
-        """Patterns of all paths that `read` may ask a host for, relative to its root. An archive keeps nothing else.
+        """Patterns of all paths that `read` may ask a host for, relative to the host's root.
+
+        From an archive, only files that match a pattern are kept.
 
         `*` matches any part of one name. A pattern that ends in a slash is a folder whose names are listed.
         """
 
     pace: Pace = EVERY_INTERVAL
     makes_rates: bool = False
-    """Whether rates are computed from two readings; each reading then keeps the previous one."""
+    """True if rates are computed from two readings; each reading then keeps the previous reading."""
     pairs_with_sockstat: bool = False
-    """Whether its counts are divided by sockstat's; sockstat is then read right after it."""
+    """True if counts of the source are divided by counts of sockstat, which is then read right after the source."""
 
     needs_release: bool = False
-    """Whether `off_reason` depends on the kernel release; the source is then read only once that is known."""
+    """True if `off_reason` depends on the kernel release; the source is then read only once the release is known."""
 
-    def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (for those that need it)
-        """Why the source is read on such a kernel only when the user asks for it; None if it is always read."""
+    def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
+        """Why the source is not read on a kernel unless the user requests it; None if it is read without a request."""
         return None
 
-    def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (as above)
+    def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
         """Why no figure needs this source, given the other readings by name; None if it is needed.
 
         A source that was not read yet has no entry in `others`.
@@ -81,18 +84,18 @@ class Source(ABC, Generic[Value]):
 
 
 class FileSource(Source[Value]):
-    """A source that is a single file."""
+    """A source that reads a single file."""
 
     path: str
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The one file."""
+        """The path of the file, as the only pattern."""
         return (self.path,)
 
     @abstractmethod
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
-        """The value of the file's text, without its damaged parts, and the damage. Never raises."""
+        """Parses the file's text; returns the value without damaged parts, and the damage. Never raises."""
 
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
@@ -105,14 +108,14 @@ class FileSource(Source[Value]):
 
 
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
-    """A reading with a value, or of a file that was read but not understood."""
+    """The reading of a file that was read; `value` is None if the file was not understood."""
     state: ReadState = damage.state if damage else "ok"
     reason = f"{printable_path(path)}: {damage.what}" if damage else None
     return Reading(state, value, reason, None, took_us, None, None, None)
 
 
 def failed_reading(file: FileRead) -> Reading[Value] | None:
-    """A reading with the reason why a file could not be read; None if it could."""
+    """A reading with the reason why a file could not be read or is empty; None if the file has content."""
     if file.error is not None:
         return unread(*explain_error(file.path, file.error), file.took_us)
     if not (file.data or b"").strip(b"\0 \t\r\n"):
@@ -129,7 +132,7 @@ def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
 
 
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
-    """The state for an error of the kernel, and one line for the user: what, where and what to do about it."""
+    """The state of a reading that failed with `error`, and one line for the user: what, where and what to do."""
     if error.errno in (errno.EACCES, errno.EPERM):
         return "refused", f"{printable_path(path)} is for root only: {AS_ROOT}"
     if isinstance(error, NotSavedError):
@@ -140,12 +143,12 @@ def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
 
 
 def printable_path(path: str) -> str:
-    """A path relative to the host's root as an absolute, printable one."""
+    """The absolute, printable form of a path that is relative to the host's root."""
     return f"/{printable(path)}"
 
 
 def whole_lines(text: str) -> tuple[list[str], Damage | None]:
-    """The lines of a file. An unfinished last line is left out, and is damage."""
+    """Splits a file's text into lines; leaves out an unfinished last line, and reports it as damage."""
     lines = text.split("\n")
     if lines.pop() == "":
         return lines, None
@@ -153,13 +156,13 @@ def whole_lines(text: str) -> tuple[list[str], Damage | None]:
 
 
 def worse_damage(first: Damage | None, second: Damage | None) -> Damage | None:
-    """The worse of two damages: `cut` is worse than `strange`; of equals, the first."""
+    """The worse of two damages: `cut` is worse than `strange`. The first if equal; None if both are None."""
     damages = [damage for damage in (first, second) if damage is not None]
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
 
 def skipped_lines(lines: Sequence[str]) -> Damage | None:
-    """The damage of lines that were not understood; None if there are none."""
+    """Damage that reports lines not understood; None if `lines` is empty."""
     if not lines:
         return None
     number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
@@ -167,10 +170,10 @@ def skipped_lines(lines: Sequence[str]) -> Damage | None:
 
 
 def parse_count(text: str) -> int:
-    """An unsigned decimal number of at most 20 digits (2^64 has 20).
+    """Parses an unsigned decimal number of at most 20 digits (2^64 has 20).
 
     Raises:
-        ValueError: for anything else; unlike with int(), also for signs, underscores and digits of other scripts.
+        ValueError: for anything else, including signs, underscores and non-ASCII digits, which int() accepts.
 
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
@@ -179,5 +182,5 @@ def parse_count(text: str) -> int:
 
 
 def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:
-    """Several such numbers; raises ValueError as `parse_count` does."""
+    """Parses several unsigned decimal numbers; raises ValueError as `parse_count` does."""
     return tuple(map(parse_count, texts))

@@ -1,6 +1,6 @@
 """/proc/sys, /proc/cmdline and /sys/kernel/notes: host name, kernel release and build, tcp_mem, slab debugging.
 
-/proc/version gives the release where a saved tree lacks /proc/sys.
+In a saved tree without /proc/sys, the kernel release is taken from /proc/version.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 
 
 class SysctlsSource(Source[Sysctls]):
-    """Read once a minute."""
+    """A source read once a minute."""
 
     name = "sysctls"
     paths = (*FILES, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
-        """Reads those files that exist; none of them is required."""
+        """Reads the files that exist; no single file is required."""
         *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
         texts = [decode_text(file.data, SMALL_FILE_BYTES).strip() if file.data is not None else "" for file in files]
@@ -46,7 +46,7 @@ class SysctlsSource(Source[Sysctls]):
 def parse(
     name: str, release: str, version: str, tcp_mem: str, reserve: str, command_line: str = ""
 ) -> tuple[Sysctls, Damage | None]:
-    """Parses the texts. An empty one is None; an unparsable one is None and damage."""
+    """Parses the texts. An empty text gives None; an unparsable text, None and damage."""
     damage: Damage | None = None
     if not release and version.startswith("Linux version "):
         release = version.split()[2]

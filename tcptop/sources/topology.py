@@ -20,11 +20,11 @@ from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"
 MAX_NODES = 1024
-"""MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
+"""Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 
 
 class TopologySource(Source[Topology]):
-    """Read once a minute: only hotplug changes it."""
+    """A source read once a minute, because only hotplug changes the topology."""
 
     name = "topology"
     paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
@@ -69,7 +69,7 @@ def _count_cpus_in(text: str | None) -> tuple[int | None, Damage | None]:
 
 
 def count_cpus(text: str) -> int:
-    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, of a node without CPUs.
+    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, as a node without CPUs has.
 
     Raises:
         ValueError: if the list has another format.

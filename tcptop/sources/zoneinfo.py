@@ -16,23 +16,23 @@ from tcptop.sources.source import (
 from tcptop.text.printable import printable_name
 
 PAGE_COUNTS = ("min", "low", "high", "present", "managed", "nr_free_cma")
-"""Keys of the zone itself. Those of its per-CPU page sets end in a colon (`high:`), so they do not match."""
+"""Keys of a zone's own page counts. Keys of per-CPU page sets end in a colon (`high:`), so they do not match."""
 
 
 class ZoneinfoSource(FileSource[Zoneinfo]):
-    """Read every five seconds: the kernel prints each zone, with a block for each CPU, under zone->lock."""
+    """A source read every five seconds, because the kernel prints each zone, with all its CPUs, under zone->lock."""
 
     name = "zoneinfo"
     path = "proc/zoneinfo"
     pace = EVERY_FIVE_SECONDS
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
-        """See `parse`."""
+        """Calls the function `parse` of this module."""
         return parse(text)
 
 
 def parse(text: str) -> tuple[Zoneinfo | None, Damage | None]:
-    """Parses by key, never by line number: the keys and their order differ from 3.10 to 7.x."""
+    """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
     lines, cut = whole_lines(text)
     zones: list[Zone] = []
     bad: list[str] = []
