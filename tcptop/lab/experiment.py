@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import State
@@ -54,8 +54,7 @@ PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2/", "time_wait/outgoi
 """Keys of the runs whose endpoints own their local port, and so the bind buckets of the port."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabPlan:
+class LabPlan(NamedTuple):
     """Parameters of one lab."""
 
     states: tuple[str, ...]
@@ -191,10 +190,8 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
         return dict(results)
     ratio = sum(part.bytes for part in pooled) / predicted
     return {
-        key: replace(
-            result,
-            vectors=replace(
-                result.vectors,
+        key: result._replace(
+            vectors=result.vectors._replace(
                 objects=ratio * (result.vectors.catalogue_objects or 0.0),
                 bytes=ratio * result.vectors.catalogue_bytes,
             ),
@@ -223,7 +220,7 @@ def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResul
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}
     parts = tuple(part for part in quiet.parts if part.catalogue_objects is not None or part.row in other_rows)
-    return replace(quiet, parts=parts)
+    return quiet._replace(parts=parts)
 
 
 def make_state_result(

@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
@@ -67,8 +67,7 @@ OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
 inode_init_always)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowShape:
+class RowShape(NamedTuple):
     """The slab size of a row, and the number of objects in one slab."""
 
     objects_per_slab: int
@@ -90,8 +89,7 @@ class RowShape:
         return self.slab_bytes / self.objects_per_slab if self.objects_per_slab else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One reading: the active objects of every row, and the number of endpoints in the state."""
 
     endpoints: int
@@ -99,8 +97,7 @@ class Point:
     active: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """The readings of one run."""
 
     opening: Point
@@ -125,16 +122,14 @@ Column = list[float]
 """The counts of one row at all points of a series: opening, ramp, closing."""
 
 
-@dataclass(frozen=True, slots=True)
-class FittedLine:
+class FittedLine(NamedTuple):
     """Least-squares line through one row's readings: slope in objects per endpoint, and r² (0 to 1)."""
 
     slope: float
     r2: float
 
 
-@dataclass(frozen=True, slots=True)
-class RelatedRows:
+class RelatedRows(NamedTuple):
     """Rows whose counts follow those of other rows.
 
     Dentries and LSM inode blobs follow inodes; vectors in kmalloc rows follow the slabs of accounted caches.
@@ -155,8 +150,7 @@ class RelatedRows:
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class FittedRow:
+class FittedRow(NamedTuple):
     """Objects and bytes that an endpoint holds in one row."""
 
     row: str
@@ -165,8 +159,7 @@ class FittedRow:
     r2: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """Result of one run. All figures are per endpoint; bytes are shares of full slabs."""
 
     rows: tuple[FittedRow, ...]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
 from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
@@ -66,8 +67,7 @@ class PredictedRow:
             self.names.append(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]

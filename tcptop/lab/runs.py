@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.lab.fit import Point, Series
@@ -37,8 +37,7 @@ IDLE_MINI_SOCKETS = 300
 """Most free objects on per-CPU slabs that count as active in the rows of mini-sockets; a change up to it is ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """The commands that fill a namespace with endpoints of one state and side, and with no other sockets."""
 
     state: str
@@ -102,8 +101,7 @@ RUN_TITLES = {run.key: run.title for run in RUNS}
 STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedRows:
+class WatchedRows(NamedTuple):
     """The slab rows whose counts show that the kernel has finished allocating and freeing."""
 
     settling: frozenset[str]
@@ -114,8 +112,7 @@ class WatchedRows:
     """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunReadings:
+class RunReadings(NamedTuple):
     """The readings of one run."""
 
     series: Series

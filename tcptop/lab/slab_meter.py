@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
@@ -26,8 +26,7 @@ RELEASE_TIMEOUT_S = 2.5
 """Time allowed for a namespace and its mini-sockets to be freed (net/core/net_namespace.c, cleanup_net)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlabReading:
+class SlabReading(NamedTuple):
     """Active objects of every row at one time. With SLUB the counts include free objects on per-CPU slabs."""
 
     at_s: float

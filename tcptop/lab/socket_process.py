@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 
@@ -40,8 +40,7 @@ STEP_ERRORS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SocketCounts:
+class SocketCounts(NamedTuple):
     """Counts of the lab's network namespace."""
 
     inuse: int
