@@ -327,7 +327,7 @@ class LabMeasurement(NamedTuple):
     page_size_bytes: int | None
     ipv6: bool
     states: Mapping[str, MeasuredState]
-    """By state and side: `established/accepted`, `close_wait/`."""
+    """By state and side: `established/accepted`, `close_wait`."""
 
 
 Value = TypeVar("Value")

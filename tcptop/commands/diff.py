@@ -75,8 +75,7 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _labs_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.lab.compare_parts import compare_parts_as_json, compare_parts_as_text
-    from tcptop.lab.compare_states import compare_as_json, compare_as_text
+    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_json, compare_parts_as_text
 
     first, second = (read_lab_result(name, COMMAND) for name in names)
     if as_json:

@@ -12,7 +12,7 @@ from tcptop.commands.common import Parser, parse_positive, terminal_columns, wri
 from tcptop.errors import TcptopError
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import result_as_text
-from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json

@@ -50,7 +50,7 @@ STATE_OF_RUN: Mapping[str, State] = {
     "close_wait": State.CLOSE_WAIT,
     "time_wait": State.TIME_WAIT,
 }
-PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2/", "time_wait/outgoing"})
+PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
 """Keys of the runs whose endpoints own their local port, and so the bind buckets of the port."""
 
 
@@ -67,7 +67,7 @@ class LabPlan(NamedTuple):
 Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
-FULL_SOCKET_RUNS = ("established/", "close_wait/")
+FULL_SOCKET_RUNS = ("established", "close_wait")
 """Prefixes of the keys of runs with full sockets; a full socket has ten times as many vectors as a mini-socket."""
 
 

@@ -22,8 +22,8 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "established/outgoing": ("states", "established", "outgoing"),
     "established/pair": ("states", "established", "pair"),
     "established/few_ports": ("few_ports", "pair"),
-    "fin_wait2/": ("states", "fin_wait2"),
-    "close_wait/": ("states", "close_wait"),
+    "fin_wait2": ("states", "fin_wait2"),
+    "close_wait": ("states", "close_wait"),
     "time_wait/accepted": ("states", "time_wait", "accepted"),
     "time_wait/outgoing": ("states", "time_wait", "outgoing"),
 }
@@ -110,7 +110,7 @@ def _parse_measurement(path: str, found: Json) -> LabMeasurement:
     for key, place in STATE_PATHS.items():
         state = find_state(found, place)
         if state is not None:
-            states[key] = _parse_state(state, key.rstrip("/"))
+            states[key] = _parse_state(state, key)
     if not states:
         raise DamagedResultError("it has no state")
     page_size, build_id, family = found.get("page_size"), found.get("build_id"), found.get("family")

@@ -52,8 +52,8 @@ class Run(NamedTuple):
 
     @property
     def key(self) -> str:
-        """State and side, for example `established/accepted`."""
-        return f"{self.state}/{self.side}"
+        """State and side, for example `established/accepted`; the state alone if only one side is measured."""
+        return f"{self.state}/{self.side}" if self.side else self.state
 
     @property
     def closes_sockets(self) -> bool:
