@@ -1,7 +1,7 @@
 """The figures computed from one Snapshot, as named tuples; the screen and the reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab need not be a whole number of bytes. Accounting rounds it to
-hundredths, so that every total equals the sum of the parts shown beside it.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; accounting rounds the
+share to hundredths, so that every total equals the sum of the parts shown beside it.
 """
 
 from collections.abc import Mapping
@@ -73,7 +73,9 @@ class CacheLine(NamedTuple):
     objects: int | None
     slabs: int | None
     bytes: int | None
-    """Size of all slabs of the cache, corrected for order fallback; None if unknown, or if another line has the row."""
+    """Size of all slabs of the cache, corrected for order fallback; None if unknown, or if another line counts the
+    slabs.
+    """
     active_per_s: float | None
     """Change per second of active objects."""
     nodes: Mapping[int, NodeCount] | None
@@ -86,7 +88,8 @@ class CacheLine(NamedTuple):
     idle_error_objects: int | None = None
     """Upper bound on those active objects that are really free objects cached per CPU."""
     tcp_bytes: int | None = None
-    """TCP's part of `bytes`: all of a cache that only TCP uses, or its sockets' share of another; None if unknown."""
+    """TCP's part of `bytes`: all of a cache that only TCP uses, the sockets' share of a shared cache; None if unknown.
+    """
 
     def share_on(self, node: int) -> float | None:
         """The share of the cache's objects that a node has, 0 to 1; None if unknown."""
@@ -201,8 +204,8 @@ class ConnectionCost(NamedTuple):
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    `inuse` and `inuse6` count one network namespace, `time_wait` counts the scope `time_wait_scope`, and all other
-    counters count the machine.
+    The counters `inuse` and `inuse6` cover one network namespace, `time_wait` covers `time_wait_scope`, and all other
+    counters cover the machine.
     """
 
     inuse: int | None
@@ -334,7 +337,7 @@ class LiveObjects(NamedTuple):
 
     sockets: int
     bytes: float
-    """Sum of active objects × slab share of one object over the rows."""
+    """Sum over the rows of active objects × slab share of one object."""
 
 
 class GrowthSinceMark(NamedTuple):
@@ -458,7 +461,7 @@ class SourceHealth(NamedTuple):
         """The age of a source's figures, such as `≤ 5 s old`, if they may be older than the interval; otherwise empty.
 
         The text shows the source's own interval as an upper bound, because an exact age would change with every sample.
-        An exact age appears only if the reading is late.
+        The text shows the exact age only if the source's last reading is overdue.
         """
         if self.age_s is None or self.every_s is None:
             return ""

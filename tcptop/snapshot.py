@@ -101,7 +101,9 @@ class Zone(NamedTuple):
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """Pages of this zone that an allocation must leave free (lowmem_reserve), by index of the zone that it prefers."""
+    """lowmem_reserve: pages of this zone that an allocation must leave free; entry k is for allocations that prefer
+    zone k.
+    """
     free_cma_pages: int | None
     """nr_free_cma: free pages that only movable allocations may use."""
     cpus: int | None
@@ -349,7 +351,7 @@ class _Reading(NamedTuple):
     before: Any
     """Previous reading that has a value; None for sources that no rates are computed from."""
     sockstat: Sockstat | None
-    """TCP line of /proc/net/sockstat, read right after this source if figures divide its counts by sockets."""
+    """TCP line of /proc/net/sockstat, read right after a source whose counts are divided by sockets; otherwise None."""
 
 
 class Reading(_Reading, Generic[Value]):

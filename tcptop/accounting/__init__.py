@@ -19,7 +19,7 @@ from tcptop.snapshot import Reading, Snapshot
 
 
 def account(snapshot: Snapshot) -> Ledger:
-    """Compute a Ledger, which has every figure, from a Snapshot."""
+    """Compute every figure of a Ledger from a Snapshot."""
     page_bytes = page_size_bytes(snapshot)
     host = _host_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)

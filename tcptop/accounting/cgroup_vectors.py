@@ -14,7 +14,7 @@ from tcptop.snapshot import Snapshot
 VECTOR_ENTRY_BYTES = 8
 """Size of one object's entry in a vector: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts).
 
-Used unless BTF has struct slabobj_ext, whose size then is the size of an entry.
+This size is used unless BTF has struct slabobj_ext, which then gives the size of an entry.
 """
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
@@ -24,11 +24,11 @@ VECTORS_IN_SLAB_END_SINCE = (7, 0)
 def cgroup_vector_costs(
     snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
 ) -> tuple[list[ObjectCost], bool]:
-    """Cost of the vector entries of all `parts`, as one cost for each kmalloc cache that holds vectors.
+    """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
 
-    A slab of a SLAB_ACCOUNT cache has one vector, whose cost its objects share. If no slab has vectors, there are no
-    costs; if that is unknown, the lower bound of each cost is 0. The second value returned is False if the kmalloc
-    cache of some vectors is unknown.
+    A slab of a SLAB_ACCOUNT cache has one vector, and the slab's objects share its cost. If slabs have no vectors,
+    there are no costs; if it is unknown whether they do, the lower bound of each cost is 0. The second value returned
+    is False if the kmalloc cache of some vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:

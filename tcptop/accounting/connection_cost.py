@@ -62,10 +62,10 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 
 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
-    """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if there are enough of these.
+    """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    If there are few sockets, most objects that count as active are really free ones on per-CPU slabs. The shares are
-    then those of the sockets in use in this network namespace, or IPv4 alone if there are no such sockets.
+    If sockets are few, most active objects are really free ones on per-CPU slabs; the shares then come from the sockets
+    in use in this network namespace, or are IPv4 alone if no socket is in use.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -202,8 +202,8 @@ def _idle_bytes(
 ) -> float | None:
     """Bytes of the IPv4 cache and the IPv6 cache that no socket uses, at least 0; None if unknown.
 
-    The size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share in the IPv6
-    cache).
+    Computed as the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share in
+    the IPv6 cache).
     """
     if cache_bytes is None or count is None:
         return None

@@ -8,7 +8,8 @@ from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
 
 SLAB_ZONES = ("DMA", "DMA32", "Normal")
-"""Zones that slab pages come from, which excludes Movable, HighMem and Device (include/linux/gfp.h, GFP_ZONE_TABLE)."""
+"""Zones that slab pages come from; slabs never use Movable, HighMem and Device (include/linux/gfp.h, GFP_ZONE_TABLE).
+"""
 PREFERRED_ZONE = "Normal"
 
 UNMOVABLE = "Unmovable"
@@ -137,7 +138,8 @@ class NodeTable:
     def _protection(self, node: int, zone: Zone) -> int:
         """Pages that a zone withholds from allocations that prefer zone Normal.
 
-        The largest protection value of the zone if the value for Normal cannot be identified.
+        If the zone's protection value for Normal cannot be identified, the largest of its protection values is
+        returned.
         """
         names = [name for of_node, name in self._zones if of_node == node]
         if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
@@ -156,7 +158,8 @@ class NodeTable:
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
     """Free blocks by order that a TCP slab may use: all migrate types except HighAtomic, CMA and Isolate.
 
-    The excluded types, if known, are subtracted from buddyinfo's count, which is exact and newer than pagetypeinfo's.
+    Blocks of the excluded migrate types, if known, are subtracted from buddyinfo's count, which is exact and newer than
+    pagetypeinfo's.
     """
     if area is None:
         return None

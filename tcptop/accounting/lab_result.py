@@ -35,7 +35,7 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
-    """The smallest kmalloc cache with one measured object per socket that is of no known struct; None without one."""
+    """The smallest kmalloc cache with one measured object of no known struct per socket; None if there is none."""
     state = measured_socket(snapshot)
     if state is None:
         return None

@@ -21,8 +21,7 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
-"""Minimum size of a struct socket_alloc that contains struct socket_wq, on 64-bit kernels; without it, it is smaller.
-"""
+"""Minimum size of struct socket_alloc on 64-bit kernels if it contains struct socket_wq; otherwise it is smaller."""
 
 
 def object_costs(

@@ -17,10 +17,10 @@ GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Names of plain kmalloc caches and of their copies under CONFIG_RANDOM_KMALLOC_CACHES (6.6), where each call site uses
-one of the copies.
+"""Names of plain kmalloc caches and of their copies under CONFIG_RANDOM_KMALLOC_CACHES (since 6.6), where each call
+site uses one of the copies.
 
-The SLAB allocator named them `size-64` instead of `kmalloc-64` before 3.10.
+Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
@@ -86,8 +86,8 @@ class CacheTable:
     def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache of an object, and whether the kernel has it.
 
-        A cache without a row is `absent` only if the kernel lists all its cache names, or is too old or too new for the
-        object. Otherwise its row may be hidden by merging, and the cache is `unknown`.
+        A cache without a row is `absent` if the kernel lists all its cache names, or is too old or too new for the
+        object; otherwise the cache is `unknown`, because its row may be hidden by merging.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
@@ -184,9 +184,10 @@ class CacheTable:
         return (since is not None and self._release < since) or (until is not None and self._release >= until)
 
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
-        """Counts from sysfs by cache name, without memory cgroup children.
+        """Counts from sysfs that may replace those of slabinfo, by cache name.
 
-        Empty if slabinfo, which includes such children, is readable and the kernel may have them.
+        Empty if slabinfo is readable and the kernel may have memory cgroup children, which slabinfo includes and sysfs
+        does not.
         """
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:

@@ -1,7 +1,7 @@
 """SLUB's layout rules: the step between objects, the order of a slab, and the free objects cached per CPU.
 
 Without slabinfo, the step and the order follow from the size of a struct, the flags of its cache and the number of
-CPUs. On every kernel in the test data, these rules reproduce each slabinfo row exactly.
+CPUs. On every kernel in the test data, the rules in this module reproduce each slabinfo row exactly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""Maximum order of a slab of several objects: PAGE_ALLOC_COSTLY_ORDER; the boot parameter slab_max_order changes it."""
+"""Maximum order of a slab that holds several objects: PAGE_ALLOC_COSTLY_ORDER, unless the boot parameter slab_max_order
+changes it.
+"""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
@@ -82,8 +84,8 @@ def max_idle_objects(
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
     slub_percpu_sheaves). Without sheaves, each CPU has the slab that it allocates from and its partial slabs, which the
     kernel assumes to be half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel limits the
-    partial slabs by the number of objects that are free when a slab is put on the CPU's list (put_cpu_partial). At that
-    time only one object of each slab may be free, but later all of them may be.
+    partial slabs by the number of objects that are free when a slab is put on the CPU's list (put_cpu_partial), which
+    may be one object per slab, although all objects of the slab may be free later.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -77,7 +77,7 @@ def _error_bytes(
 ) -> int | None:
     """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
 
-    The sysctl shows the bytes of each CPU; if it is missing, they depend on the release.
+    The sysctl mem_pcpu_rsv shows the bytes of each CPU; without this sysctl, the bytes depend on the release.
     """
     if cpus is None:
         return None
@@ -89,7 +89,7 @@ def _error_bytes(
 
 
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
-    """Upper bound on TCP sockets with a file; sockets in an accept queue and orphans have none. None if unknown.
+    """Upper bound on TCP sockets with a file, which orphans and sockets in an accept queue lack. None if unknown.
 
     The bound is min(alloc − orphan, active objects of sock_inode_cache), because no counter shows the length of accept
     queues.

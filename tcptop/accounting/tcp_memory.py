@@ -149,10 +149,10 @@ def _part_name(part: ObjectCost) -> str:
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """Bind buckets: all of their own cache; in a merged cache, at most one for each active object and for each socket.
+    """Bind buckets: all of a cache that only they use; in a merged cache at most one per active object and per socket.
 
-    If both kinds of bucket are merged into one row, each kind has at most half of its active objects. The estimate is
-    the middle of the range, where the possible error is least.
+    If both kinds of bucket are merged into one row, each kind has at most half of the row's active objects. The
+    estimate is the middle of the range, where the possible error is least.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -180,9 +180,9 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     """The pages charged to socket buffers; the charge includes sk_buffs, whose slabs are therefore not added again.
 
-    A socket is charged in whole pages, so up to one byte less than a page may be unused in each socket. Before 6.0 a
-    socket may keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the counter's
-    error.
+    A socket is charged in whole pages, so up to one byte less than a page of each socket's charge may be unused. Before
+    6.0 a socket may keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the
+    counter's error.
     """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")

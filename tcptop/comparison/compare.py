@@ -115,7 +115,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
-    """The change of a socket's slab bytes; with `at_most`, of their upper bound, as outgoing sockets are shown."""
+    """The change of a socket's slab bytes or, with `at_most` (for outgoing sockets), of their upper bound."""
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
 

@@ -200,7 +200,7 @@ class SlabGrowth:
 
     @property
     def others_bytes(self) -> Amount | None:
-        """Bounds on growth of the sockets' rows due to other users' objects and to free objects that count as active."""
+        """Bounds on growth of the sockets' rows due to other users' objects and free objects that count as active."""
         if self.socket_rows_bytes is None or self.idle_bytes is None:
             return None
         left = self.socket_rows_bytes - self.idle_bytes
@@ -244,4 +244,4 @@ class LedgerDifference:
     free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None
-    """Why `growth` is unknown; None if it is known."""
+    """Reason that `growth` is unknown; None if it is known."""

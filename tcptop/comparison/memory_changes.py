@@ -32,7 +32,7 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field.endswith("bytes") else "count",
-                        # In a complete slabinfo a missing row counts 0 objects; in others it is unknown.
+                        # If slabinfo is complete, a missing row counts 0 objects; otherwise the number is unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )

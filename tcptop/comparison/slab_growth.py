@@ -115,9 +115,9 @@ def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
 
 
 def _mini_sockets(ledger: Ledger) -> Amount | None:
-    """Bounds on the number of mini-sockets: those of one network namespace, and all active objects of their caches.
+    """The machine's mini-sockets: at least those of one network namespace, at most all active objects of their caches.
 
-    Some of the active objects are really free ones cached per CPU.
+    Some active objects of these caches are really free objects cached per CPU.
     """
     here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
     return None if here is None or active is None else Amount(here, max(here, active))
@@ -126,7 +126,7 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
 def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Amount] | str:
     """Slab bytes of one object of each kind that is counted, or the reason that they are unknown.
 
-    Takes the ledger with more sockets and the ledger with more mini-sockets.
+    The arguments are the ledger with more sockets and the ledger with more mini-sockets.
     """
     sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
     if sock.accepted is None or sock.outgoing is None or _bounds(sock.accepted) is None or _bounds(whole) is None:

@@ -44,7 +44,7 @@ class Player:
     def toggle_playing(self) -> Player:
         """The player paused, or playing if it was paused.
 
-        Playback started at the last sample begins again at the first.
+        At the last sample, starting playback returns to the first sample.
         """
         if self.playing:
             return replace(self, playing=False)
