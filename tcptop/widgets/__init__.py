@@ -1,1 +1,1 @@
-"""Widgets: one pane a module, drawn from a Ledger and the view state. They read no file and compute no figure."""
+"""Widgets, one module for each: draw a Ledger and the view state. Widgets read no file and compute no figure."""
