@@ -49,7 +49,7 @@ PAGE_ALIASES = {
     "capacity": "headroom",
     "limits": "headroom",
 }
-"""Page names by the other names that `tcptop explain` accepts for them, in lower case."""
+"""Maps other names that `tcptop explain` accepts, in lower case, to page names."""
 
 
 def page_of_cache(name: str) -> Page:

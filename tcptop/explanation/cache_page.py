@@ -41,9 +41,9 @@ def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) 
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects in the cache, or in the caches of the slabinfo row, with this name.
+    """The catalogue's objects in a slab cache, or in all caches of a slabinfo row, by the name of the cache or row.
 
-    In a kmalloc cache, these are the objects that a figure counts as allocated from the cache.
+    For a kmalloc cache, returns the objects that a figure counts as allocated from the cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -59,7 +59,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Lines on the slabinfo row that counts a cache: the row's name, its current counts, and TCP's bytes in it."""
+    """Lines on the slabinfo row that counts a cache: the row's name, its current counts, and TCP's bytes in the row."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
@@ -132,7 +132,7 @@ def releases_text(item: KernelObject) -> str:
 def size_texts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
 ) -> Iterator[str]:
-    """Texts on the size of the struct, the object size with padding, and the object's share of a slab with waste."""
+    """Texts on the struct's size, the object size with padding, and the object's share of a slab including waste."""
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
     if struct_bytes is not None:

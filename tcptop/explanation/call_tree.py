@@ -72,7 +72,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """The lines of a chain of functions, `a() → b()`, wrapped before arrows; a name that is too long, between words."""
+    """The lines of a chain of functions, `a() → b()`, wrapped before arrows, or between words if a part is too long."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

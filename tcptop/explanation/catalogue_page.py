@@ -35,7 +35,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """How many objects there are, such as `for each socket`, or the feature that an object exists `only with`."""
+    """The occurrence of an object as a phrase: `for each` socket or other owner, or `only with` a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

@@ -44,7 +44,7 @@ def basis_text(part: MemoryPart) -> str:
 
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of slab memory: TCP's own caches, TCP's share of shared caches, everything else, and unexplained."""
+    """The table of slab memory: TCP's own caches, TCP's share of shared caches, everything else, unexplained memory."""
     headings = make_headings("<SLAB MEMORY", "SIZE", "OF ALL", "")
     return table_lines(headings, list(slab_memory_rows(ledger.slab_memory)), columns)
 

@@ -46,7 +46,7 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """The bytes of an accepted or outgoing socket; after `≥` if parts are missing, `≤` if it may share a local port."""
+    """Bytes of an accepted or outgoing socket; after `≥` if a part is unknown, `≤` if the local port may be shared."""
     return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
 

@@ -95,7 +95,7 @@ def as_object(ledger: Ledger) -> Json:
                 "every_s": source.every_s,
             }
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # the load is shown on the screen only
+            if name != "machine_load"  # the machine's load is shown on the screen only
         },
     }
 

@@ -109,7 +109,7 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change; fractions that round to 0, as in shares of slabs and of families, are not listed."""
+    """Whether to list a change; a change that rounds to 0, as is common for bytes per connection, is not listed."""
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -235,7 +235,7 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read, or not in full, each after the side it concerns: A, B or both."""
+    """The reasons why sources were not read, or not in full, each after the input that it concerns: A, B or both."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

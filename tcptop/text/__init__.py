@@ -1,1 +1,1 @@
-"""Plain text: printable names, numbers with units, lines, tables. These modules read no file and import no widget."""
+"""Plain text: printable names, numbers with units, lines, tables. The package reads no file and imports no widget."""

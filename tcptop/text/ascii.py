@@ -71,8 +71,8 @@ def report_to_ascii(text: str) -> str:
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
     """Whether the locale is not UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
 
-    Python reports UTF-8 in the C locale too. That locale is usually just the default, so glyphs are printed; a user who
-    sets LC_ALL to C or POSIX asks for ASCII.
+    The C locale, for which Python reports UTF-8, does not call for ASCII, since it is usually just a default. LC_ALL=C
+    or LC_ALL=POSIX does, since a user sets LC_ALL deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True

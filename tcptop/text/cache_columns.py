@@ -22,7 +22,7 @@ class CacheRow(NamedTuple):
     node: int | None
     """Number of the counted node; None for the whole machine."""
     at_mark: CacheRow | None = None
-    """The same row at the time the mark was set; if not None, the table shows the change of counts since the mark."""
+    """The row as it was when the mark was set, to show the change of counts since the mark; None without a mark."""
 
     @property
     def counts(self) -> NodeCount | None:
@@ -257,7 +257,7 @@ Key `v` (active slabs) sorts like key `l` (slabs), since SLUB reports every slab
 """
 
 DEFAULT_SORT_KEY = "e"
-"""Sorts by TCP's bytes; with any of slabtop's keys, dentry would push TCP's caches down on most machines."""
+"""Sort key for TCP's bytes; with any of slabtop's keys, dentry would push TCP's caches down on most machines."""
 
 
 def find_column(column_id: str) -> Column:

@@ -53,7 +53,7 @@ def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) 
 def wrap_text(text: str, columns: int | None, indent: str = "") -> list[str]:
     """The lines of a text wrapped to `columns`; a single line if `columns` is None. An empty text gives one empty line.
 
-    No line breaks between a figure and its sign or unit. Every line except the first begins with `indent`.
+    A line never breaks between a figure and its sign or unit. Every line except the first begins with `indent`.
     """
     if columns is None:
         return [text]

@@ -30,12 +30,12 @@ class Heading(NamedTuple):
     title: str
     left: bool = False
     importance: int | None = None
-    """Columns that do not fit are dropped by importance, the lowest first; None for a column that is never dropped."""
+    """Importance of the column; columns of low importance are dropped first. None if the column is never dropped."""
     min_width: int = 0
     max_width: int | None = None
     """Width to which longer cells are cut; None for no limit."""
     elastic: bool = False
-    """True if the column is narrowed, at most to its minimum width, before other columns are dropped."""
+    """True if the column may be narrowed to its minimum width before other columns are dropped."""
 
 
 def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
@@ -119,8 +119,8 @@ def fit_columns(
 ) -> Layout:
     """The layout of the columns that fit a width; wider than that width if the columns that must stay do not fit.
 
-    If not all columns fit, first the gap is narrowed, then an elastic column. If that is not enough, the least
-    important columns are dropped.
+    If not all columns fit, first the gap is narrowed, then an elastic column; last, the least important columns are
+    dropped.
 
     Args:
         headings: one heading for each column.
@@ -156,9 +156,9 @@ def fit_columns(
 
 
 def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
-    """The column widths for a gap of one space, across which two numbers such as `2 304` and `101` would read as one.
+    """The column widths for a gap of one space between columns.
 
-    The right-hand column of two such numbers is made one character wider.
+    Where two numbers side by side would read as one, as `2 304` and `101`, the right-hand column is made one wider.
     """
     wider = [*widths]
     for left, right in pairwise(visible):
@@ -222,7 +222,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     """The lines of a table on an explanation page; the last column holds texts that wrap.
 
     If the table is too wide, the least important columns move into the notes below the rows; a note leaves unknown
-    cells out. If the columns that must stay are still too wide, each row's name goes above its figures.
+    cells out. If the remaining columns are still too wide, each row's name goes above the row's figures.
 
     Args:
         headings: one heading for each cell of a row, and one for the text.

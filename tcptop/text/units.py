@@ -26,7 +26,7 @@ def count(number: int | None) -> str:
 
 
 def rough_count(number: int | None) -> str:
-    """An estimate rounded down to three significant digits, since further digits would only flicker."""
+    """An estimate rounded down to three significant digits, since further digits would only flicker on the screen."""
     if number is None:
         return UNKNOWN
     step = 10 ** max(0, len(str(abs(number))) - 3)
@@ -67,7 +67,7 @@ def size_range(low: float | None, high: float | None) -> str:
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    With any other bounds, the lower bound; after `≈` if the bounds, rounded to whole numbers, differ.
+    Other bounds are shown as the lower bound, after `≈` if the bounds differ when rounded to whole numbers.
     """
     if bounds is None:
         return UNKNOWN

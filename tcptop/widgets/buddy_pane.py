@@ -20,7 +20,7 @@ from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
 MIN_LABEL_WIDTH = 12
-"""Columns for the zone and the migrate type."""
+"""Minimum width of the column for the zone and the migrate type."""
 FREE_WIDTH = 6
 MAX_DIGITS = 9
 MIN_DIGITS = 3
@@ -46,7 +46,7 @@ class BlockRow:
     free_bytes: int | None = None
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells by order, for a row without counts such as the unusable index; else empty."""
+    """Texts of the cells by order, for a row without counts, such as the unusable index; else empty."""
 
     @property
     def free_text(self) -> str:
@@ -141,7 +141,7 @@ def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
 
 
 def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """The reasons why buddyinfo, zoneinfo or pagetypeinfo was not read, and the key that reads a source turned off."""
+    """Reasons why buddyinfo, zoneinfo or pagetypeinfo was not read, with the key that reads a source that is off."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
@@ -183,7 +183,7 @@ def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | Non
 def watermark_bar(zone: ZoneMemory) -> str:
     """A bar of the free pages on a scale of twice the high watermark, with a mark at each of the three watermarks.
 
-    Empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
+    The text is empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
     """
     marks = (zone.min_pages, zone.low_pages, zone.high_pages)
     known = [mark for mark in marks if mark is not None]

@@ -54,7 +54,7 @@ class FigurePane(Pane, can_focus=True):
         self._part = 0
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """A title with the accounting mode; a subtitle if the figure is computed, no average, or has a lab result."""
+        """A title with the accounting mode, and a subtitle on a computed figure, a missing average or a lab result."""
         cost = ledger.costs[choices.mode]
         subtitle = ""
         if cost.by_family["mix"].accepted.computed:

@@ -58,12 +58,12 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     while len(left) > 2 and not _fits(left, [*right, *clock], columns):
         left.pop()
     if not _fits(left, [*right, *clock], columns):
-        left[0] = (" ", "text")  # the machine's name matters more than the program's
+        left[0] = (" ", "text")  # drop the program's name before the machine's name
     while len(state_texts) > 1 and not _fits(left, right, columns):
         state_texts.pop(0)
         right[0] = (state_texts[0], role)
     if _fits(left, [*right, *clock], columns):
-        right += clock  # the clock is shown only where the rest leaves space
+        right += clock  # the clock is shown only if the machine and the state leave space
     return join_ends(left, [*right, (" ", "text")], columns)
 
 

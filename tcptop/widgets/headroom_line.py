@@ -25,7 +25,7 @@ class HeadroomLine(Pane):
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The headroom and the limits that fit; the growth since the mark instead if a mark is set (`k`)."""
+        """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
         return [
             headroom_line(ledger, columns, choices.mode)
             if self._view.since is None

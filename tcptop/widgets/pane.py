@@ -89,7 +89,7 @@ class Pane(Widget):
     def set_titles(self, title: str, subtitle: str) -> None:
         """Sets the titles, as text without markup, and refreshes the edges if a title changed."""
         if title and not self.styles.border_left[0]:
-            title = f" {title} "  # Textual adds these spaces only in a box with corners
+            title = f" {title} "  # Textual puts spaces around a title only in a box with corners
         old = self._titles
         self._titles = (title, subtitle)
         if self._titles == old:

@@ -20,7 +20,7 @@ POSITION_MARK = "│"
 
 
 class TimelinePane(Pane):
-    """Pane of three graphs, one below the other; a low pane shows the graphs that fit side by side in one line."""
+    """Pane of three graphs, one below the other; if rows are missing, one line of the graphs that fit side by side."""
 
     DEFAULT_CSS = """
     TimelinePane { height: 1; padding: 0 1; }
