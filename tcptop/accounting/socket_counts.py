@@ -77,7 +77,7 @@ def _error_bytes(
 ) -> int | None:
     """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
 
-    The sysctl mem_pcpu_rsv shows the bytes of each CPU; without this sysctl, the bytes depend on the release.
+    The sysctl mem_pcpu_rsv shows how much each CPU may hold; without this sysctl, that amount depends on the release.
     """
     if cpus is None:
         return None
