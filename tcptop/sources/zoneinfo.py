@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from tcptop.snapshot import Zone, Zoneinfo
@@ -9,7 +10,6 @@ from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, parse_
 from tcptop.text.printable import printable_name
 
 PAGE_COUNTS = {
-    "pages free": "free_pages",
     "min": "min_pages",
     "low": "low_pages",
     "high": "high_pages",
@@ -34,22 +34,23 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Zoneinfo:
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
         zones: list[dict[str, Any]] = [{}]  # the first takes lines before any zone
-        parse_rows(lines, lambda line: _parse_line(line, zones), damages)
+        parse_rows(lines, partial(_parse_line, zones), damages)
         named = tuple(Zone(**(NO_FIGURES | zone)) for zone in zones if "name" in zone)
         if not named:
             raise ValueError("no line names a zone")
         return Zoneinfo(named)
 
 
-def _parse_line(line: str, zones: list[dict[str, Any]]) -> None:
+def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
     """Adds a zone to `zones`, or a field to the last zone. A zone whose first line is damaged gets no name."""
     fields = line.split()
-    key = " ".join(fields[:-1])
     if fields[0] == "Node" and line.startswith("Node"):
         zones.append({})
         zones[-1].update(node=parse_count(fields[1].rstrip(",")), name=printable_name(fields[3]))
-    elif key in PAGE_COUNTS:
-        zones[-1][PAGE_COUNTS[key]] = parse_count(fields[-1])
+    elif len(fields) == 2 and fields[0] in PAGE_COUNTS:
+        zones[-1][PAGE_COUNTS[fields[0]]] = parse_count(fields[1])
+    elif fields[0] == "pages" and fields[1] == "free":
+        zones[-1]["free_pages"] = parse_count(fields[2])
     elif fields[0] == "cpu:":
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
     elif fields[0] == "protection:":
