@@ -1,7 +1,7 @@
-"""The figures computed from one Snapshot, as named tuples; the screen and the reports show nothing else.
+"""The figures computed from one Snapshot, as named tuples; the screen and the reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab is a fraction of a byte count; it is rounded to hundredths in
-accounting, so that every total equals the sum of the parts shown beside it.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; accounting rounds the
+share to hundredths, so that every total equals the sum of the parts shown beside it.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ CountScope = Literal["machine", "here", "machine or here"]
 
 
 class Amount(NamedTuple):
-    """An amount known within bounds. It is exact if they are equal, at most `high` if `low` is 0."""
+    """An amount known within bounds: exact if `low` and `high` are equal, at most `high` if `low` is 0."""
 
     low: float
     high: float
-    """Infinite if parts of the amount are missing, so that it is at least `low`."""
+    """Upper bound; infinite if parts of the amount are missing, so that only `low` is known."""
 
     def times(self, other: "Amount") -> "Amount":
-        """The product; the bounds may have either sign."""
+        """The product of two amounts, whose bounds may have either sign."""
         ends = [one * two for one in self for two in other]
         return Amount(min(ends), max(ends))
 
@@ -40,6 +40,7 @@ class NodeCount(NamedTuple):
     slabs: int | None
     bytes: int | None
     objects_per_s: float | None
+    """Change per second of all objects, free objects included."""
 
 
 class CacheLine(NamedTuple):
@@ -47,18 +48,20 @@ class CacheLine(NamedTuple):
 
     name: str
     row: str | None
-    """The slabinfo row that counts its objects; None if the cache is merged and slabinfo is not readable."""
+    """Name of the slabinfo row that counts the cache's objects; None if the cache is merged and slabinfo is not
+    readable.
+    """
     aliases: tuple[str, ...]
-    """The other names that share the row."""
+    """Names of the other caches that share the row."""
     objects_of: tuple[str, ...]
-    """The structs of the catalogue that the row counts."""
+    """Structs of the catalogue whose objects the row counts."""
     in_catalogue: bool
     shared: bool
     """Whether the row also counts objects that are not TCP's."""
     object_bytes: int | None
     """Step from one object to the next in a slab: slabinfo's objsize."""
     object_size_bytes: int | None
-    """The struct alone, without padding."""
+    """Size of the struct alone, without padding."""
     objects_per_slab: int | None
     pages_per_slab: int | None
     order: int | None
@@ -66,24 +69,30 @@ class CacheLine(NamedTuple):
     """An object's share of a full slab: page size × pages per slab ÷ objects per slab."""
     active_objects: int | None
     use: float | None
-    """Active objects ÷ objects, 0 to 1, both from one reading of slabinfo."""
+    """Active objects ÷ all objects, 0 to 1, from a single reading of slabinfo."""
     objects: int | None
     slabs: int | None
     bytes: int | None
-    """Size of all its slabs, corrected for order fallback; None also if the row is counted in another line."""
+    """Size of all slabs of the cache, corrected for order fallback; None if unknown, or if another line counts the
+    slabs.
+    """
     active_per_s: float | None
+    """Change per second of active objects."""
     nodes: Mapping[int, NodeCount] | None
     max_in_use: int | None = None
-    """Upper bound on objects in use, as new as `bytes`: active objects, or all objects if only those were read anew."""
+    """Upper bound on objects in use, read together with `bytes`: active objects from slabinfo, or all objects from
+    sysfs.
+    """
     computed: bool = False
-    """Whether sizes could not be read and follow from the struct's size by SLUB's rules."""
+    """Whether sizes were computed by SLUB's rules, because no file shows them."""
     idle_error_objects: int | None = None
-    """Upper bound on active objects that are really free, cached per CPU."""
+    """Upper bound on those active objects that are really free objects cached per CPU."""
     tcp_bytes: int | None = None
-    """TCP's part of `bytes`: all of its own caches, its sockets' share of the others; None if unknown."""
+    """TCP's part of `bytes`: all of a cache that only TCP uses, the sockets' share of a shared cache; None if unknown.
+    """
 
     def share_on(self, node: int) -> float | None:
-        """The node's part of the machine's objects, 0 to 1; None if unknown."""
+        """The share of the cache's objects that a node has, 0 to 1; None if unknown."""
         if self.nodes is None or not self.objects:
             return None
         here = self.nodes.get(node)
@@ -91,7 +100,7 @@ class CacheLine(NamedTuple):
         return None if objects is None else min(1.0, objects / self.objects)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's bytes on a node, if they are spread over the nodes as the cache's objects are; None if unknown."""
+        """TCP's bytes on a node, spread over the nodes in proportion to the cache's objects; None if unknown."""
         if self.tcp_bytes is None:
             return None
         if not self.objects:
@@ -108,18 +117,18 @@ class ObjectCost(NamedTuple):
     label: str
     cache: str
     count: float  # type: ignore[assignment]  # tuple.count gives way
-    """Objects per socket; a fraction if sockets share them or only some have them."""
+    """Number of objects per socket; a fraction if sockets share an object or only some sockets have one."""
     object_bytes: float
     slab_bytes: float | None
     high_slab_bytes: float | None
-    """Upper bound; equal to `slab_bytes` unless the size is known only within bounds."""
+    """Upper bound on the slab bytes; equal to `slab_bytes` unless the size is known only within bounds."""
     estimated: bool
     computed: bool = False
-    """Whether its sizes follow from the struct's size by SLUB's rules."""
+    """Whether the object's sizes were computed by SLUB's rules."""
 
 
 class Slice(NamedTuple):
-    """A segment of a bar: the costs with the same label, added up."""
+    """A segment of a bar: the sum of the costs with the same label."""
 
     label: str
     bytes: float
@@ -131,13 +140,13 @@ class SocketCost(NamedTuple):
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
-    """The objects whose size is unknown; if there are any, both sums are lower bounds."""
+    """Objects whose size or slab share is unknown; if there are any, both sums are lower bounds."""
     parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
 
     @property
     def high_slab_bytes(self) -> float | None:
-        """Upper bound on `slab_bytes`, from those of the parts; None if unknown."""
+        """Upper bound on `slab_bytes`, from the upper bounds of the parts; None if unknown."""
         if self.slab_bytes is None:
             return None
         return round(
@@ -145,7 +154,10 @@ class SocketCost(NamedTuple):
         )
 
     def slab_bounds(self, own_port: bool = False) -> Amount | None:
-        """Bounds on the slab bytes, None if unknown; 0 is the lower one for a local port that others may share."""
+        """Bounds on the slab bytes; None if unknown.
+
+        With `own_port` the lower bound is 0, because sockets may share a local port and its bind buckets.
+        """
         if self.slab_bytes is None or self.high_slab_bytes is None:
             return None
         if self.missing:
@@ -160,7 +172,7 @@ class SocketCost(NamedTuple):
 
     @property
     def computed(self) -> bool:
-        """Whether any part's sizes follow from its struct's size by SLUB's rules."""
+        """Whether the sizes of any part were computed by SLUB's rules."""
         return any(part.computed for part in self.parts)
 
     @property
@@ -170,7 +182,7 @@ class SocketCost(NamedTuple):
 
 
 class CostBySide(NamedTuple):
-    """Cost of a socket on each side of a connection: a server's accepted one, and one that owns its local port."""
+    """Cost of a server's accepted socket, and cost of an outgoing socket, which owns its local port."""
 
     accepted: SocketCost
     outgoing: SocketCost
@@ -186,14 +198,14 @@ class ConnectionCost(NamedTuple):
     """Average slab bytes per socket, idle slab included."""
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
-    """Slices that add up to `now_bytes`; empty if that is unknown."""
+    """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
 
 
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    The scope of `inuse` and `inuse6` is one network namespace, that of `time_wait` is `time_wait_scope`, that of the
-    others the machine.
+    The counters `inuse` and `inuse6` cover one network namespace, `time_wait` covers `time_wait_scope`, and all other
+    counters cover the machine.
     """
 
     inuse: int | None
@@ -212,14 +224,14 @@ class SocketCounts(NamedTuple):
 
     @property
     def buffers_within_error(self) -> bool:
-        """Whether the error of the counter is as large as what it shows, so that only an upper bound is known."""
+        """Whether the buffer counter's error is as large as its value, so that only an upper bound is known."""
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
         return self.buffer_bytes <= self.buffer_error_bytes
 
     @property
     def buffer_bounds(self) -> Amount | None:
-        """`buffer_bytes`, or an upper bound if it is smaller than its error; None if unknown."""
+        """`buffer_bytes`, or only an upper bound if the counter's error is as large as its value; None if unknown."""
         if self.buffer_bytes is None:
             return None
         if self.buffers_within_error:
@@ -228,7 +240,7 @@ class SocketCounts(NamedTuple):
 
     @property
     def inuse_of_both(self) -> int | None:
-        """Sockets in use of both families; a kernel without IPv6 counts one only. None if unknown."""
+        """Sockets in use, IPv4 and IPv6 together; a kernel without IPv6 counts IPv4 only. None if unknown."""
         known = [count for count in (self.inuse, self.inuse6) if count is not None]
         return sum(known) if known else None
 
@@ -238,20 +250,21 @@ class StateCost(NamedTuple):
 
     state: str
     holds: str
-    """In words: which objects of a whole socket remain."""
+    """Objects of a whole socket that remain in this state, in words."""
     accepted: SocketCost | None
-    """A server's socket; None if only sockets that own their port are in this state."""
+    """Cost of a server's socket; None if only sockets that own their port are in this state."""
     outgoing: SocketCost | None
-    """A socket that owns its local port; None if only a server's sockets are in this state."""
+    """Cost of a socket that owns its local port; None if only a server's sockets are in this state."""
     unread_fin_bytes: float | None
-    """Bytes of a queued FIN until the program reads it; None in states without one, or if unknown."""
+    """Bytes that a received FIN takes until the program reads it; None in states without an unread FIN, or if unknown.
+    """
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool
     """Whether `count` is an upper bound."""
     scope: CountScope | None
     """The scope of `count`; None if there is no count."""
     note: str
-    """Other sockets in the count, or why there is no count."""
+    """Other sockets that `count` includes, or the reason that there is no count."""
 
 
 class Limit(NamedTuple):
@@ -263,10 +276,10 @@ class Limit(NamedTuple):
     maximum: int | None
     unit: Literal["sockets", "bytes", "files", "ports", "flows"]
     headroom_sockets: int | None
-    """Sockets that still fit; None if unknown."""
+    """Number of sockets that still fit below the limit; None if unknown."""
     scope: Literal["machine", "here", "node"]
     note: str
-    """The assumption behind `headroom_sockets`, or why it is unknown."""
+    """Assumption behind `headroom_sockets`, or the reason that it is unknown."""
 
 
 class Limits(NamedTuple):
@@ -285,7 +298,7 @@ class Limits(NamedTuple):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Limits on every socket about which nothing is known: any of them may be nearer than `first`."""
+        """Names of the limits on every socket with unknown maximum and headroom; any may be nearer than `first`."""
         unknown = [
             limit
             for limit in self.rows
@@ -299,14 +312,14 @@ class Limits(NamedTuple):
 
 
 class SlabMemory(NamedTuple):
-    """The machine's slab memory by owner: `total_bytes` = own + share + rest + unexplained. None if unknown."""
+    """The machine's slab memory by owner: own + share + rest + unexplained = `total_bytes`. None if unknown."""
 
     total_bytes: int | None
     """Slab of /proc/meminfo."""
     own_bytes: int | None
     """All slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Free objects and slab ends in the caches of socks, mini-sockets and request socks."""
+    """Free objects, each with its share of a slab, in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
     """Upper bound on idle memory beyond `idle_bytes`: free objects cached per CPU, which count as active."""
     share_bytes: int | None
@@ -314,17 +327,17 @@ class SlabMemory(NamedTuple):
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
-    """All other slabinfo rows."""
+    """Size of all slabinfo rows less `own_bytes` and `share_bytes`."""
     unexplained_bytes: int | None
     """Slab of /proc/meminfo less the sum of all slabinfo rows."""
 
 
 class LiveObjects(NamedTuple):
-    """Active objects in all rows that count objects of a socket, and the number of sockets, read at the same time."""
+    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets, read together."""
 
     sockets: int
     bytes: float
-    """Active objects × their share of a slab."""
+    """Sum over the rows of active objects × slab share of one object."""
 
 
 class GrowthSinceMark(NamedTuple):
@@ -342,7 +355,7 @@ class LabUse(NamedTuple):
 
     path: str
     unused_because: str | None
-    """Why it is not used; None if it is used."""
+    """Reason that accounting does not use the lab result; None if accounting uses it."""
 
 
 class MemoryPart(NamedTuple):
@@ -350,17 +363,17 @@ class MemoryPart(NamedTuple):
 
     name: str
     row: str | None
-    """The slabinfo row that counts it; None for socket buffers."""
+    """Name of the slabinfo row that counts the part; None for socket buffers."""
     bytes: int
     low_bytes: int
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects, if the bytes were computed from one."""
+    """Number of objects that the bytes were computed from; None if they were not computed from a number."""
 
     @property
     def text(self) -> str:
-        """The name with the number of objects."""
+        """Name of the part, followed by the number of objects if it is known."""
         return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
 
 
@@ -374,7 +387,7 @@ class TcpMemory(NamedTuple):
     """Slab of /proc/meminfo less the sum of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
-    """The parts whose size is unknown; if there are any, only `low_bytes` is certain."""
+    """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""
 
 
 class ZoneMemory(NamedTuple):
@@ -389,7 +402,7 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """For each migrate type, the orders where the kernel stopped counting; None if the types are unknown."""
+    """Orders whose free blocks the kernel stopped counting, by migrate type; None if the types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -409,12 +422,12 @@ class NodeMemory(NamedTuple):
 
     @property
     def free_pages(self) -> int | None:
-        """Free pages of all its zones; None if unknown for any zone."""
+        """Free pages in all zones of the node; None if unknown for any zone."""
         return _sum_of_known([zone.free_pages for zone in self.zones])
 
     @property
     def tcp_slabs_free(self) -> int | None:
-        """Slabs of the TCP cache that fit into its free blocks of every migrate type that they can come from."""
+        """Slabs of the TCP cache that fit into the node's free blocks of the migrate types that slabs can use."""
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
     @property
@@ -424,18 +437,18 @@ class NodeMemory(NamedTuple):
 
     @property
     def headroom_sockets_without_stealing(self) -> int | None:
-        """Whole sockets that fit into Unmovable blocks alone; None if unknown for any zone."""
+        """Whole sockets that fit into the node's Unmovable blocks alone; None if unknown for any zone."""
         return _sum_of_known([zone.headroom_sockets_without_stealing for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
-    """The sum; None if any amount is unknown, or there are none."""
+    """The sum of the amounts; None if any amount is unknown, or if there are none."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
 
 
 class SourceHealth(NamedTuple):
-    """State, age and cost of a source's last reading, and its pace."""
+    """State, age and read time of a source's last reading, and the interval between its readings."""
 
     name: str
     state: str
@@ -445,9 +458,10 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """The age of its figures, as `≤ 5 s old`, if they may be older than the interval; otherwise empty.
+        """The age of a source's figures, such as `≤ 5 s old`, if they may be older than the interval; otherwise empty.
 
-        The bound is the source's pace: a running age would change with every sample.
+        The text shows the source's own interval as an upper bound, because an exact age would change with every sample.
+        The text shows the exact age only if the source's last reading is overdue.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -461,11 +475,11 @@ class HostFacts(NamedTuple):
 
     name: str | None
     place: str | None
-    """The root that the files were read below; None for `/`."""
+    """Folder or archive that served as the root of the files; None for `/`."""
     net_namespace: str | None
-    """The network namespace that /proc/net shows; None for the reader's own."""
+    """Folder that shows the network namespace, such as `/host/proc/1/net`; None for tcptop's own namespace."""
     kernel: str | None
-    """The release, as `6.1.0-56-amd64`."""
+    """Kernel release, such as `6.1.0-56-amd64`."""
     page_size_bytes: int | None
     cpus: int | None
     memory_bytes: int | None
@@ -485,7 +499,7 @@ class Ledger(NamedTuple):
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     tcp_slab_order: int | None
-    """The order of the TCP cache's slabs; that of TCPv6 if most sockets are IPv6."""
+    """Order of the slabs of the TCP cache, or of the TCPv6 cache if most sockets are IPv6."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     limits: Limits
@@ -494,10 +508,10 @@ class Ledger(NamedTuple):
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
     live_objects: LiveObjects | None
     lab: LabUse | None
-    """None if the user gave no lab result."""
+    """The user's lab result; None if the user gave no lab result."""
 
     def cache(self, name: str | None) -> CacheLine | None:
-        """The cache with a name, the larger one if two rows share the name; None if there is none."""
+        """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 

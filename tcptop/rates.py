@@ -1,4 +1,4 @@
-"""Rates and increases; computed only here, so that live, paused and replayed screens show the same."""
+"""Rates and increases, all computed here, so that live, paused and replayed screens show the same values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def increase(before: object, after: object) -> float | None:
 
 
 def elapsed_s(reading: Reading[Value]) -> float:
-    """Seconds between the last two readings of a source; 0 if there are not two."""
+    """Seconds between the last two readings of a source; 0 without two readings."""
     before = reading.before
     if before is None or before.value is None or reading.value is None:
         return 0.0

@@ -1,6 +1,6 @@
 """A Snapshot: one reading of every source of a host, as named tuples.
 
-Counts are those that the kernel printed. None means unknown, never 0.
+Counts are exactly as the kernel printed them. None means unknown, never 0.
 """
 
 from collections.abc import Mapping
@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
 """Result of a source's last reading.
 
-ok       read and parsed completely
-cut      the file or a line ends too early; the value holds what is complete
-strange  parts are in an unknown format; the value holds the rest
-late     the read has not finished; the value is that of the previous reading
-missing  the host has no such file
-refused  only root may read it
-empty    the file exists but is empty
-failed   any other error
-off      not read: expensive, and not requested
-waiting  not read yet
+`ok`: the source was read and parsed completely.
+`cut`: the file or a line ends too early; the value holds the complete part.
+`strange`: parts are in an unknown format; the value holds the rest.
+`late`: the read has not finished; the value is from the previous reading.
+`missing`: the host has no such file.
+`refused`: only root may read the file.
+`empty`: the file exists but is empty.
+`failed`: any other error.
+`off`: the source was not read, because it is expensive and was not requested.
+`waiting`: the source has not been read yet.
 """
 
 
@@ -34,7 +34,7 @@ class SlabRow(NamedTuple):
     pages_per_slab: int
     slabs: int
     tunables_limit: int
-    """Greater than 0 only with the SLAB allocator."""
+    """Tunable `limit` of the cache, greater than 0 only with the SLAB allocator."""
 
 
 class Slabinfo(NamedTuple):
@@ -44,12 +44,12 @@ class Slabinfo(NamedTuple):
 
 
 class SlabLinks(NamedTuple):
-    """/sys/kernel/slab: which cache names are merged into one cache (mm/slub.c, sysfs_slab_alias)."""
+    """/sys/kernel/slab: the cache names that are merged into one cache (mm/slub.c, sysfs_slab_alias)."""
 
     group_of: Mapping[str, str]
-    """The folder of each name: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
+    """Folder of each cache name: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
     names_of: Mapping[str, tuple[str, ...]]
-    """The names that lead to each folder, sorted."""
+    """Sorted cache names that lead to each folder."""
 
 
 class SlabSize(NamedTuple):
@@ -58,7 +58,7 @@ class SlabSize(NamedTuple):
     object_size_bytes: int | None
     """The struct alone."""
     slab_size_bytes: int | None
-    """Step from one object to the next, as `SlabRow.object_bytes`."""
+    """Step from one object to the next, the same figure as `SlabRow.object_bytes`."""
     objects_per_slab: int | None
     order: int | None
     cpu_partial_objects: int | None = None
@@ -68,7 +68,7 @@ class SlabSize(NamedTuple):
 
 
 class SlabSizes(NamedTuple):
-    """Sizes of the catalogue's caches that the kernel has, by name."""
+    """Sizes of those catalogue caches that the kernel has, by cache name."""
 
     caches: Mapping[str, SlabSize]
 
@@ -79,12 +79,12 @@ class SlabCount(NamedTuple):
     slabs: int | None
     objects: int | None
     slabs_by_node: Mapping[int, int]
-    """Nodes without slabs are left out; empty on a kernel without NUMA."""
+    """Slabs of each node that has any; empty on a kernel without NUMA."""
     objects_by_node: Mapping[int, int]
 
 
 class SlabCounts(NamedTuple):
-    """Counts of the catalogue's caches that the kernel has, by name."""
+    """Counts of those catalogue caches that the kernel has, by cache name."""
 
     caches: Mapping[str, SlabCount]
 
@@ -101,11 +101,13 @@ class Zone(NamedTuple):
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """The k-th entry: pages that an allocation which prefers the k-th zone must leave free here (lowmem_reserve)."""
+    """lowmem_reserve: pages of this zone that an allocation must leave free; entry k is for allocations that prefer
+    zone k.
+    """
     free_cma_pages: int | None
-    """nr_free_cma: free, but only for movable allocations."""
+    """nr_free_cma: free pages that only movable allocations may use."""
     cpus: int | None
-    """CPUs with page lists in this zone; None for an empty zone."""
+    """Number of CPUs with page lists in this zone; None for an empty zone."""
 
 
 class Zoneinfo(NamedTuple):
@@ -136,7 +138,7 @@ class TypedFreeArea(NamedTuple):
     migrate_type: str
     blocks: tuple[int, ...]
     capped_orders: tuple[int, ...]
-    """Orders where the kernel stopped counting (`>100000`); there `blocks` is a lower bound."""
+    """Orders whose free blocks the kernel stopped counting (`>100000`), so that `blocks` is a lower bound."""
 
 
 class Pageblocks(NamedTuple):
@@ -158,7 +160,7 @@ class Pagetypeinfo(NamedTuple):
 class Sockstat(NamedTuple):
     """The TCP line of /proc/net/sockstat (net/ipv4/proc.c, sockstat_seq_show).
 
-    `inuse` and, since 4.13, `time_wait` cover one network namespace, the others the whole machine.
+    `inuse` and, since 4.13, `time_wait` count one network namespace; the other counters count the whole machine.
     """
 
     inuse: int | None
@@ -166,7 +168,7 @@ class Sockstat(NamedTuple):
     time_wait: int | None
     allocated: int | None
     buffer_units: int | None
-    """`mem`, in pages; on kernels from 4.9 to 5.19 in units of 4096 bytes, whatever the page size."""
+    """Counter `mem`, in pages; on kernels from 4.9 to 5.19 in units of 4096 bytes, whatever the page size."""
 
 
 class Sockstat6(NamedTuple):
@@ -219,13 +221,13 @@ class Sysctls(NamedTuple):
     host_name: str | None
     kernel_release: str | None
     tcp_mem: tuple[int, int, int] | None
-    """min, pressure and max, in the unit of sockstat's `mem`."""
+    """Three values of tcp_mem (min, pressure and max), in the unit of sockstat's `mem`."""
     slab_debug: bool
     """Whether the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
     """net.core.mem_pcpu_rsv: pages of socket buffers that each CPU may hold without `mem` counting them."""
     build_id: str | None = None
-    """The GNU build ID in /sys/kernel/notes, in hexadecimal: differs between two builds of one release."""
+    """GNU build ID from /sys/kernel/notes, in hexadecimal, which differs between two builds of one release."""
 
 
 class Snmp(NamedTuple):
@@ -236,7 +238,7 @@ class Snmp(NamedTuple):
 
 
 class SocketLimits(NamedTuple):
-    """Limits on the number of sockets other than memory, and their use."""
+    """Limits on the number of sockets, other than memory, and how much of each limit is in use."""
 
     open_files: int | None
     """/proc/sys/fs/file-nr: the machine's open files (fs/file_table.c, proc_nr_files)."""
@@ -259,10 +261,10 @@ class MemoryCgroups(NamedTuple):
 
 
 class SecurityModules(NamedTuple):
-    """The active Linux security modules, from /sys/kernel/security/lsm or from their traces in other files."""
+    """The active Linux security modules, from /sys/kernel/security/lsm or, if it is not readable, from other files."""
 
     names: tuple[str, ...]
-    """Only those that allocate something for a socket, if /sys/kernel/security/lsm is not readable."""
+    """Module names; if /sys/kernel/security/lsm is not readable, only modules that allocate data for each socket."""
 
 
 class MachineLoad(NamedTuple):
@@ -270,18 +272,20 @@ class MachineLoad(NamedTuple):
 
     memory_available_bytes: int
     cpu_busy_percent: float | None
-    """Since the previous reading; None at the first."""
+    """CPU load since the previous reading; None at the first reading."""
 
 
 class StructMember(NamedTuple):
     """A member of a struct or of a struct embedded in it. A union counts as one member, and so does an array."""
 
     name: str
-    """Dotted for a member of an embedded struct; an anonymous union has its first member's name: `skc_addrpair|...`."""
+    """Name of the member, dotted inside an embedded struct; `skc_addrpair|...` for an anonymous union, by its first
+    member.
+    """
     offset_bytes: int
     size_bytes: int
     bits: int | None
-    """Width of a bit-field; None for other members."""
+    """Width of a bit-field in bits; None for other members."""
 
 
 class StructLayout(NamedTuple):
@@ -291,11 +295,11 @@ class StructLayout(NamedTuple):
     size_bytes: int
     members: tuple[StructMember, ...]
     has_free_pointer: bool
-    """Whether a member, at any depth, is a freeptr_t: then the free pointer does not need space behind the struct."""
+    """Whether a member, at any depth, is a freeptr_t, so that the free pointer needs no space behind the struct."""
 
 
 class Btf(NamedTuple):
-    """/sys/kernel/btf/vmlinux: those structs of the catalogue that the kernel has, by name."""
+    """/sys/kernel/btf/vmlinux: layouts of those catalogue structs that the kernel has, by struct name."""
 
     structs: Mapping[str, StructLayout]
 
@@ -307,15 +311,15 @@ class MeasuredRow(NamedTuple):
     objects: float
     bytes: float
     catalogue_objects: float | None
-    """Objects that the catalogue predicts; None if it has none in this row."""
+    """Objects that the catalogue predicts; None if the catalogue has no object in this row."""
 
 
 class MeasuredState(NamedTuple):
-    """One TCP state of a saved lab result."""
+    """Measurement of one TCP state in a saved lab result."""
 
     rows: tuple[MeasuredRow, ...]
     vector_bytes: float
-    """Bytes of memory cgroup vectors."""
+    """Bytes of memory cgroup vectors that one endpoint adds."""
 
 
 class LabMeasurement(NamedTuple):
@@ -327,7 +331,7 @@ class LabMeasurement(NamedTuple):
     page_size_bytes: int | None
     ipv6: bool
     states: Mapping[str, MeasuredState]
-    """By state and side: `established/accepted`, `close_wait/`."""
+    """Measured states by state and side: `established/accepted`, or `close_wait/` without a side."""
 
 
 Value = TypeVar("Value")
@@ -337,23 +341,23 @@ class _Reading(NamedTuple):
     state: ReadState
     value: Any
     reason: str | None
-    """One line that says what, where, and what to do about it; None if all is well."""
+    """One line that says what is wrong, where, and what to do about it; None if nothing is wrong."""
     taken_at_s: float | None
-    """On the clock of `Snapshot.monotonic_s`."""
+    """Time of the reading, on the clock of `Snapshot.monotonic_s`."""
     read_us: int | None
     """Time that the kernel took to return the bytes."""
     every_s: float | None
     """Present interval between readings; None if the source is read once."""
     before: Any
-    """The previous reading that has a value; kept only for sources that rates are computed from."""
+    """Previous reading that has a value; None for sources that no rates are computed from."""
     sockstat: Sockstat | None
-    """/proc/net/sockstat read right after this source, if figures divide the source's counts by sockets."""
+    """TCP line of /proc/net/sockstat, read right after a source whose counts are divided by sockets; otherwise None."""
 
 
 class Reading(_Reading, Generic[Value]):
     """A source's last reading: its value, or the reason that there is none."""
 
-    # Two classes, because a NamedTuple cannot be generic before Python 3.11.
+    # A subclass adds the type parameter, because a NamedTuple cannot be generic before Python 3.11.
     __slots__ = ()
     if TYPE_CHECKING:
         value: Value | None
@@ -367,16 +371,16 @@ class Snapshot(NamedTuple):
     """One reading of every source of a host."""
 
     taken_at_unix_s: float | None
-    """None if unknown, as for a saved tree that does not record its time."""
+    """Unix time of the sample; None if unknown, as for a saved tree that does not record its time."""
     monotonic_s: float
     live: bool
-    """Whether a running kernel was read, now or in a recording; False for a saved tree."""
+    """Whether the files are from a running kernel, read now or recorded; False for a saved tree."""
     place: str | None
-    """The root that the files were read below; None for `/`."""
+    """Folder or archive that served as the root of the files; None for `/`."""
     net_namespace: str | None
-    """The network namespace that /proc/net shows; None for the reader's own."""
+    """Folder that shows the network namespace, such as `/host/proc/1/net`; None for tcptop's own namespace."""
     page_size_bytes: int | None
-    """The page size of the running system; None for a saved tree, whose files must show it."""
+    """Page size that the running system reports; None for a saved tree, where it must follow from the files."""
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]
     slab_sizes: Reading[SlabSizes]
@@ -397,8 +401,8 @@ class Snapshot(NamedTuple):
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
     lab_measurement: LabMeasurement | None = None
-    """A lab result that the user gave; accounting checks whether it is of this kernel."""
+    """Lab result that the user gave; accounting checks whether it was measured on this kernel."""
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))
-"""The names of the readings of a Snapshot."""
+"""Names of the fields of Snapshot that are readings."""

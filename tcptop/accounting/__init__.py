@@ -1,4 +1,4 @@
-"""Accounting: pure functions from a Snapshot to a Ledger, without a clock, a file or a screen."""
+"""Accounting: pure functions that compute a Ledger from a Snapshot, without access to a clock, a file or a screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tcptop.snapshot import Reading, Snapshot
 
 
 def account(snapshot: Snapshot) -> Ledger:
-    """Compute every figure of a Snapshot."""
+    """Compute every figure of a Ledger from a Snapshot."""
     page_bytes = page_size_bytes(snapshot)
     host = _host_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
@@ -72,7 +72,7 @@ def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
 
 
 def _online_cpus(snapshot: Snapshot) -> int | None:
-    """Online CPUs; if sysfs does not show them, the CPUs that have page lists in some zone."""
+    """Number of online CPUs; if sysfs does not show it, the largest number of CPUs with page lists in any zone."""
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     if topology is not None and topology.online_cpus is not None:
         return topology.online_cpus

@@ -12,20 +12,23 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 VECTOR_ENTRY_BYTES = 8
-"""Per object: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts). Used if BTF has no struct slabobj_ext."""
+"""Size of one object's entry in a vector: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts).
+
+This size is used unless BTF has struct slabobj_ext, which then gives the size of an entry.
+"""
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
-"""Since this release a vector may be placed in the unused end of its slab, where it takes no additional memory."""
+"""First release that may place a vector in the unused end of its slab, where the vector takes no additional memory."""
 
 
 def cgroup_vector_costs(
     snapshot: Snapshot, table: CacheTable, parts: Sequence[ObjectCost]
 ) -> tuple[list[ObjectCost], bool]:
-    """Each object's part of the vector of its slab, added up by the kmalloc cache that holds the vectors.
+    """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
 
-    A slab of a SLAB_ACCOUNT cache has one vector. If no memory cgroup is charged there are none; if that is unknown,
-    the costs range from zero to all vectors. Also returns whether the costs are complete: False if the kmalloc cache of
-    some vectors is unknown.
+    A slab of a SLAB_ACCOUNT cache has one vector, and the slab's objects share its cost. If slabs have no vectors,
+    there are no costs; if it is unknown whether they do, the lower bound of each cost is 0. The second value returned
+    is False if the kmalloc cache of some vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
@@ -47,7 +50,7 @@ def cgroup_vector_costs(
 
 
 def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
-    """The kmalloc cache that holds the vectors of a cache's slabs."""
+    """The kmalloc cache that holds the vectors of a cache's slabs; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
     return table.kmalloc_cache(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
@@ -66,14 +69,14 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
 
 
 def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
-    """Whether the cache has SLAB_ACCOUNT, by the name of its group of merged caches; otherwise by the catalogue."""
+    """Whether a part's cache has SLAB_ACCOUNT, by its folder name if it is merged, otherwise by the catalogue."""
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)
     return kernel_object is not None and (kernel_object.accounted if by_group is None else by_group)
 
 
 def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
-    """The cost of vectors in a kmalloc cache; if it is not certain that there are vectors, its lower bound is 0."""
+    """The cost of a number of vectors in a kmalloc cache; its lower bound is 0 unless the vectors certainly exist."""
     high = round(vectors * (row.slab_share_bytes or 0.0), 2)
     return ObjectCost(
         object=CGROUP_VECTORS.struct,

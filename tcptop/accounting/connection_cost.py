@@ -30,10 +30,10 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
 MIN_SOCKETS_PER_CPU = 100
-"""Below this, an average would mostly show idle objects on per-CPU slabs."""
+"""Minimum number of sockets per CPU for an average, which would otherwise mostly show idle objects on per-CPU slabs."""
 
 IDLE_SLABS_PER_CPU = 16
-"""Twice the number of slabs that a CPU may keep; all free objects on them count as active."""
+"""Twice the number of slabs that a CPU may cache; every free object on a cached slab counts as active."""
 
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
@@ -57,15 +57,15 @@ def connection_costs(
 
 
 def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> dict[AccountingMode, FamilyMix]:
-    """The family mix of whole sockets and that of mini-sockets."""
+    """The shares of IPv4 and IPv6 among whole sockets and among mini-sockets, by accounting mode."""
     return {"full": _sock_mix(table, sockets, cpus), "time_wait": _mini_socket_mix(table, cpus)}
 
 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
-    """The mix of the active objects of TCP and TCPv6, if there are enough of them.
+    """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    With few sockets most active objects are idle ones on per-CPU slabs. Then the mix is that of the sockets in use in
-    this network namespace, or IPv4 if there are none.
+    If sockets are few, most active objects are really free ones on per-CPU slabs; the shares then come from the sockets
+    in use in this network namespace, or are IPv4 alone if no socket is in use.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -78,7 +78,7 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
 
 
 def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
-    """The mix of the active mini-sockets, if there are enough of them; otherwise IPv4."""
+    """The shares of IPv4 and IPv6 among active mini-sockets; IPv4 alone if there are too few mini-sockets."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
     return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else IPV4
@@ -87,7 +87,10 @@ def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
 def _full_cost(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
 ) -> ConnectionCost:
-    """Cost of a whole socket. The average divides by the sockets counted right after the caches were read."""
+    """Cost of a whole socket.
+
+    The present average divides the caches' bytes by the number of sockets counted right after the caches were read.
+    """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
     allocated = sockstat.allocated if sockstat else None
@@ -112,9 +115,10 @@ def _full_cost(
 
 
 def _time_wait_cost(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: FamilyMix) -> ConnectionCost:
-    """Cost of a mini-socket. The average divides the machine's slabs by the machine's active mini-sockets.
+    """Cost of a mini-socket.
 
-    It never divides by sockstat's `tw`, which counts one network namespace.
+    The present average divides the bytes of the machine's tw_sock slabs by the machine's active mini-sockets. The
+    divisor is never sockstat's `tw`, which may count a single network namespace only.
     """
     active = sum(_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
@@ -140,11 +144,12 @@ def _time_wait_cost(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix
 def _now_slices(
     snapshot: Snapshot, table: CacheTable, accepted: SocketCost, cache_bytes_per_socket: float, with_file: float
 ) -> tuple[Slice, ...]:
-    """The slices of the average socket: TCP's own caches, idle slab, and the objects of the share that has a file.
+    """The slices of the average socket: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches per socket, `with_file` the share of sockets with a file.
-    Every slab of TCP's own caches has a vector, idle or not. Bind buckets are left out: they are per local port, and no
-    counter shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches per socket; `with_file` is the share of sockets with a
+    file, which weights the objects that only a socket with a file has. Every slab of TCP's own caches has a memory
+    cgroup vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port
+    and no counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -182,7 +187,7 @@ def _costs_by_family(
 
 
 def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
-    """Size of both families' caches; None if one exists, or may exist, and its size is unknown."""
+    """Size of the IPv4 cache and the IPv6 cache together; None if either may exist and its size is unknown."""
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:
         lookup = table.find(kernel_object)
@@ -195,9 +200,10 @@ def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
 def _idle_bytes(
     table: CacheTable, cache_bytes: int | None, count: int | None, mix: FamilyMix, mode: AccountingMode = "full"
 ) -> float | None:
-    """Bytes of both families' caches that no socket uses, at least 0.
+    """Bytes of the IPv4 cache and the IPv6 cache that no socket uses, at least 0; None if unknown.
 
-    Size − (IPv4 sockets × slab share of TCP) − (IPv6 sockets × slab share of TCPv6).
+    Computed as the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share in
+    the IPv6 cache).
     """
     if cache_bytes is None or count is None:
         return None
@@ -211,7 +217,7 @@ def _idle_bytes(
 
 
 def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None:
-    """Socket buffers ÷ sockets; None if there are few sockets, or if the counter's error is as large as its value."""
+    """Bytes of socket buffers per socket; None if sockets are few, or if only an upper bound on the bytes is known."""
     if _too_few(sockets.allocated, cpus, "sockets") is not None:
         return None
     if not sockets.allocated or sockets.buffer_bytes is None or sockets.buffer_error_bytes is None:
@@ -222,7 +228,7 @@ def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None
 
 
 def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
-    """The reason that there are too few to average over; None if there are enough."""
+    """The reason that a count does not allow an average (unknown or too small); None if the count is large enough."""
     if count is None:
         return f"the number of {what} is not known"
     if cpus is None:

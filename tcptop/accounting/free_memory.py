@@ -8,7 +8,8 @@ from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
 
 SLAB_ZONES = ("DMA", "DMA32", "Normal")
-"""Zones that slab pages come from; Movable, HighMem and Device hold none (include/linux/gfp.h, GFP_ZONE_TABLE)."""
+"""Zones that slab pages come from; slabs never use Movable, HighMem and Device (include/linux/gfp.h, GFP_ZONE_TABLE).
+"""
 PREFERRED_ZONE = "Normal"
 
 UNMOVABLE = "Unmovable"
@@ -19,7 +20,7 @@ STEALABLE_TYPES = ("Unmovable", "Movable", "Reclaimable")
 def unusable_index(blocks: Sequence[int]) -> tuple[float, ...]:
     """For each order, the share of free memory that is in smaller blocks, 0 to 1.
 
-    The same as extfrag/unusable_index in debugfs (mm/vmstat.c, unusable_free_index): in thousandths, rounded down.
+    Each share equals extfrag/unusable_index in debugfs (mm/vmstat.c, unusable_free_index), rounded down to thousandths.
     """
     free = sum(count << order for order, count in enumerate(blocks))
     if not free:
@@ -31,7 +32,7 @@ def unusable_index(blocks: Sequence[int]) -> tuple[float, ...]:
 
 
 def blocks_of_order(blocks: Sequence[int], order: int) -> int:
-    """Number of blocks of an order that the free blocks of that order and larger ones contain."""
+    """Number of blocks of an order that fit into the free blocks of the same and of larger orders."""
     return sum(count << (larger - order) for larger, count in enumerate(blocks) if larger >= order)
 
 
@@ -45,7 +46,7 @@ class NodeTable:
         sock: CacheLine | None,
         socket_slab_bytes: float | None,
     ) -> None:
-        """`sock` is the cache of the family that most sockets have, `socket_slab_bytes` the cost of a whole socket."""
+        """`sock` is the cache TCP, or TCPv6 if most sockets are IPv6; `socket_slab_bytes` is a whole socket's cost."""
         self._page_bytes = page_bytes
         self._sock = sock
         self._socket_bytes = socket_slab_bytes
@@ -65,7 +66,7 @@ class NodeTable:
                 names.append(name)
 
     def nodes(self) -> tuple[NodeMemory, ...]:
-        """Every node that any source shows, in numerical order."""
+        """Every NUMA node that any source shows, in numerical order."""
         nodes: list[NodeMemory] = []
         for node in sorted(self._facts.keys() | self._names.keys()):
             facts = self._facts.get(node)
@@ -121,8 +122,8 @@ class NodeTable:
     ) -> int | None:
         """Pages that can be allocated before reclaim starts: stealable blocks − low watermark − protection.
 
-        The condition of mm/page_alloc.c, __zone_watermark_ok, for an allocation that prefers zone Normal and may use
-        neither CMA pages nor the HighAtomic reserve.
+        Follows __zone_watermark_ok in mm/page_alloc.c for an allocation that prefers zone Normal and may use neither
+        CMA pages nor the HighAtomic reserve.
         """
         if zone is None or area is None or zone.low_pages is None or not zone.protection_pages:
             return None
@@ -135,14 +136,18 @@ class NodeTable:
         return max(0, free - zone.low_pages - self._protection(node, zone))
 
     def _protection(self, node: int, zone: Zone) -> int:
-        """Pages that the zone withholds from allocations that prefer Normal; the maximum if its entry is unknown."""
+        """Pages that a zone withholds from allocations that prefer zone Normal.
+
+        If the zone's protection value for Normal cannot be identified, the largest of its protection values is
+        returned.
+        """
         names = [name for of_node, name in self._zones if of_node == node]
         if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
             return zone.protection_pages[names.index(PREFERRED_ZONE)]
         return max(zone.protection_pages, default=0)
 
     def _headroom(self, slabs: int | None, spare_pages: int | None) -> int | None:
-        """Whole sockets that fit: bounded by the objects of the free TCP slabs, and by the spare pages."""
+        """Whole sockets that fit into a zone, limited by its free TCP slabs and by its spare pages; None if unknown."""
         if slabs is None or spare_pages is None or self._sock is None or self._sock.objects_per_slab is None:
             return None
         if self._page_bytes is None or not self._socket_bytes:
@@ -151,9 +156,10 @@ class NodeTable:
 
 
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
-    """Free blocks that a TCP slab can come from, Unmovable or stolen: all except HighAtomic, CMA and Isolate.
+    """Free blocks by order that a TCP slab may use: all migrate types except HighAtomic, CMA and Isolate.
 
-    buddyinfo's count is exact and newer than pagetypeinfo's; the other types are subtracted from it if they are known.
+    Blocks of the excluded migrate types, if known, are subtracted from buddyinfo's count, which is exact and newer than
+    pagetypeinfo's.
     """
     if area is None:
         return None

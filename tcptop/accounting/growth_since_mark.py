@@ -14,10 +14,10 @@ UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 
 
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
-    """Active objects in all slabinfo rows that count objects of a socket, and the sockets; None if unknown.
+    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets; None if unknown.
 
-    The rows also count the dentries and files of other programs, so growth is that of sockets only while these stay
-    the same.
+    Because the rows also count dentries and files of other programs, their growth is due to sockets alone only while
+    the number of those dentries and files is constant.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:

@@ -1,4 +1,4 @@
-"""Facts about a kernel that none of its files shows, from a saved result of `tcptop lab`."""
+"""Facts about a kernel that no file of the host shows, from a saved result of `tcptop lab`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
 ACCEPTED = "established/accepted"
 
 ONE_EACH = (0.8, 1.25)
-"""Range of measured objects per socket that means one object per socket."""
+"""Range in which a measured number of objects per socket counts as exactly one object."""
 
 MIN_VECTOR_BYTES = 4.0
-"""Per socket; anything less comes from counting in whole slabs."""
+"""Minimum of measured vector bytes per socket that proves vectors; less may come from counting whole slabs."""
 
 
 def lab_result_use(snapshot: Snapshot) -> LabUse | None:
-    """The lab result that the user gave, and why it is not used if it is not; None if the user gave none."""
+    """The user's lab result, with the reason if it is not used; None if the user gave no lab result."""
     measurement = snapshot.lab_measurement
     if measurement is None:
         return None
@@ -35,7 +35,7 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
-    """The smallest kmalloc cache in which each socket had one object of no known struct; None if there is none."""
+    """The smallest kmalloc cache with one measured object of no known struct per socket; None if there is none."""
     state = measured_socket(snapshot)
     if state is None:
         return None
@@ -45,7 +45,7 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     candidates: list[CacheLine] = []
     for row in state.rows:
         line, size = table.get(row.row), kmalloc_size_bytes(row.row)
-        # A row with other caches merged into it, as `filp` on old kernels, counts their objects too.
+        # A kmalloc row into which another cache is merged (`filp` on old kernels) also counts that cache's objects.
         if line is None or size is None or line.objects_of:
             continue
         objects = row.objects - (1.0 if has_separate_wq and size == SOCKET_WQ.kmalloc_bytes else 0.0)
@@ -55,7 +55,7 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
 
 
 def measured_has_vectors(snapshot: Snapshot) -> bool | None:
-    """Whether slabs have memory cgroup vectors, as measured; None without a lab result of this kernel."""
+    """Whether the lab measured memory cgroup vectors; None without a lab result of this kernel."""
     state = measured_socket(snapshot)
     return None if state is None else state.vector_bytes >= MIN_VECTOR_BYTES
 

@@ -12,7 +12,7 @@ from tcptop.text.units import grouped
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 
 UNLIMITED_FILES = 1 << 62
-"""A file-max of this or more is no limit: the default is LONG_MAX."""
+"""A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
 
 MEMORY_NOTE = "free blocks above the low watermark; the kernel could give up page cache, or turn to another node"
 
@@ -29,7 +29,7 @@ def find_limits(
     socket_slab_bytes: float | None,
     buffer_bytes_per_socket: float | None,
 ) -> Limits:
-    """Every known limit. Headroom assumes that new sockets have as much in their buffers as the present ones."""
+    """Every known limit. Headroom assumes that each new socket has as many buffer bytes as the present average."""
     limits = snapshot.socket_limits.value or NO_LIMITS
     return Limits(
         (
@@ -42,10 +42,10 @@ def find_limits(
 
 
 def _memory_limits(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer_bytes: float | None) -> list[Limit]:
-    """For each node: sockets that fit into its free blocks above the low watermarks.
+    """One limit for each node: the number of sockets that fit into its free blocks above the low watermarks.
 
-    Beyond that, an allocation takes memory from another node or waits for reclaim; an allocation in softirq (accepted
-    sockets, request socks, mini-sockets) does not wait.
+    Beyond this limit, an allocation takes memory from another node or waits for reclaim; an allocation in softirq
+    (accepted sockets, request socks, mini-sockets) does not wait.
     """
     # A node without CPUs is used only when the other nodes are full.
     with_slabs = [node for node in nodes if node.cpus != 0 and any(zone.zone in SLAB_ZONES for zone in node.zones)]
@@ -83,7 +83,7 @@ def _tcp_mem_limit(sockets: SocketCounts, per_socket: float | None) -> Limit:
 
 
 def _file_limit(limits: SocketLimits) -> Iterator[Limit]:
-    """fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
+    """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
     headroom = _headroom(limits.max_open_files, limits.open_files)
@@ -94,7 +94,7 @@ def _file_limit(limits: SocketLimits) -> Iterator[Limit]:
 
 
 def _limits_of_some_sockets(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Limit]:
-    """Limits that only some sockets can reach."""
+    """Limits that concern only some sockets: local ports, TIME_WAIT, orphans and tracked flows."""
     ports = limits.local_ports
     yield Limit(
         "ports",

@@ -21,7 +21,7 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 SOCKET_ALLOC_WITH_WQ_BYTES = 768
-"""On 64-bit kernels struct socket_alloc has at least this size since it contains socket_wq, and was smaller before."""
+"""Minimum size of struct socket_alloc on 64-bit kernels if it contains struct socket_wq; otherwise it is smaller."""
 
 
 def object_costs(
@@ -29,7 +29,7 @@ def object_costs(
 ) -> tuple[ObjectCost | str, ...]:
     """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    A text that names the object stands for a cost if its size is unknown.
+    If the size of the object is unknown, a text that names the object takes the place of its cost.
     """
     key = (kernel_object.struct, count)
     if key not in table.object_costs:
@@ -53,9 +53,9 @@ def _object_costs(
 
 
 def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether it is the cache of a security module that sockets do not use: fewer objects than sockets with a file.
+    """Whether a security module's cache is unused by sockets: it has fewer objects than there are sockets with a file.
 
-    Kernels built with SELinux but booted without it have such caches.
+    A kernel built with SELinux but booted without it has such unused caches.
     """
     sockstat = snapshot.sockstat.value
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
@@ -68,7 +68,7 @@ def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: K
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
-    """The cost of `count` objects in a cache of their own; a text that names the object if its size is unknown."""
+    """The cost of `count` objects in their own cache; a text that names the object if its size is unknown."""
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     if size is None:
         return f"{kernel_object.struct} ({line.name})"
@@ -82,17 +82,17 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=round(count * size, 2),
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # A size without padding, or a computed one, is an estimate.
+        # A computed size is an estimate, and so is a size without padding.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """Cost of struct socket_wq, if it is allocated separately.
+    """Cost of struct socket_wq, if the kernel allocates it separately.
 
-    Since 5.3 it is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the size
-    of socket_alloc disagree, the release decides and the cost is marked as estimated.
+    Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
+    size of socket_alloc disagree, the release decides and the cost is marked as estimated.
     """
     release = _release(snapshot)
     inode = table.find(SOCKET_ALLOC).line
@@ -113,10 +113,11 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 
 
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """Cost of what the active security modules allocate for a socket.
+    """Cost of the LSM socket blob, which the active security modules allocate for a socket.
 
-    The size is the one in BTF, else the one that a lab measured, else a range, rounded up to the kernel's own kmalloc
-    caches. A kmalloc cache with fewer active objects than there are sockets is ruled out.
+    The blob's size comes from BTF, else from a lab result, else from its range over all kernels; it is rounded up to
+    the size of a kmalloc cache of this kernel. A kmalloc cache with fewer active objects than there are sockets is
+    ruled out.
     """
     modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
@@ -143,7 +144,7 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
 
 
 def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None:
-    """Total size of the modules' structs for a socket; None if BTF lacks any of them."""
+    """Total size of the structs that the modules allocate for a socket; None if BTF lacks any of these structs."""
     structs = snapshot.btf.value.structs if snapshot.btf.value else {}
     sizes = [structs.get(LSM_SOCKET_BLOB_STRUCTS[name]) for name in modules]
     known = [layout.size_bytes for layout in sizes if layout is not None]
@@ -153,7 +154,7 @@ def _blob_bytes_by_btf(snapshot: Snapshot, modules: Sequence[str]) -> int | None
 def _from_kmalloc(
     kernel_object: KernelObject, low: CacheLine, high: CacheLine, count: float, estimated: bool
 ) -> ObjectCost:
-    """The cost of `count` objects in a kmalloc cache that is at least `low` and at most `high`."""
+    """The cost of `count` objects in an unknown kmalloc cache between the caches `low` and `high`."""
     low_share, high_share = low.slab_share_bytes, high.slab_share_bytes
     return ObjectCost(
         kernel_object.struct,

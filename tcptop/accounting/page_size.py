@@ -1,4 +1,4 @@
-"""The page size of the machine that the files came from, which may differ from that of the reader's machine."""
+"""The page size of the machine that the files came from, which may differ from the page size where tcptop runs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from collections.abc import Sequence
 from tcptop.snapshot import SlabRow, Snapshot
 
 PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
-"""4 KiB to 256 KiB, the page sizes that Linux has been built with."""
+"""Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
 
 TOLERANCE = 0.002
-"""Relative; memory may be added between the reads of two files."""
+"""Relative error allowed in a quotient of figures from two files; memory may be added between the reads of the files.
+"""
 
 
 def page_size_bytes(snapshot: Snapshot) -> int | None:
-    """The page size in bytes: as the host reports it, or as its files imply it; None if they do not.
+    """The page size in bytes, as reported by the host or as derived from its files; None if unknown.
 
     Slabinfo is the best evidence: SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
-    order_objects), which fits one page size only. Next comes the nodes' memory ÷ the managed pages of their zones, both
-    from mm/show_mem.c, si_meminfo_node. MemTotal ÷ managed pages comes last: on a machine that initialises its memory
-    late, the zones lag behind the total.
+    order_objects), a formula that only one page size satisfies in all rows. The second-best evidence is the nodes'
+    memory ÷ the managed pages of their zones, because the kernel adds up these pages to get a node's memory
+    (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages is tried last, because the managed pages lag behind
+    MemTotal on a machine that initialises its memory late.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
@@ -37,9 +39,9 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 
 
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
-    """The only page size that fits all rows of a SLUB kernel; None if several fit, or with SLAB.
+    """The only page size that fits all slabinfo rows of a SLUB kernel; None if several fit, or with the SLAB allocator.
 
-    SLAB slabs also hold an index of their objects, so the formula does not apply to them.
+    A slab of the SLAB allocator also holds an index of its objects, so SLUB's formula does not apply to it.
     """
     if not rows or any(row.tunables_limit for row in rows):
         return None

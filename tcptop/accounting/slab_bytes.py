@@ -18,7 +18,7 @@ def known_slab_bytes(
     pages: int | None,
     page_bytes: int | None,
 ) -> int | None:
-    """`slab_bytes`, or None if an argument is unknown."""
+    """The result of `slab_bytes`; None if any argument except `object_bytes` is unknown."""
     if page_bytes is None or objects is None or slabs is None or pages is None or per_slab is None:
         return None
     return slab_bytes(objects, slabs, object_bytes or 0, per_slab, pages, page_bytes)
@@ -30,8 +30,9 @@ def slab_bytes(
     """Size of a cache's slabs, corrected for order fallback.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
-    allocate_slab). slabinfo still prints the preferred size, but shows fewer objects than slabs × objects per slab. As
-    only these two orders occur, the counts of objects and slabs give the number of slabs of each order.
+    allocate_slab). In that case slabinfo still prints the preferred size, but shows fewer objects than slabs × objects
+    per slab. Since only the preferred order and the smallest order occur, the counts of objects and slabs give the
+    number of slabs of each order.
     """
     preferred = page_bytes * pages_per_slab
     if objects >= slabs * objects_per_slab:

@@ -1,4 +1,4 @@
-"""The table of slab caches: sizes and counts of each, and the slabinfo row that counts each object of the catalogue."""
+"""Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -17,32 +17,36 @@ GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Plain kmalloc caches, and their copies under CONFIG_RANDOM_KMALLOC_CACHES (6.6), where each call site uses one copy;
-`size-64` is their name on SLAB before 3.10.
+"""Names of plain kmalloc caches and of their copies under CONFIG_RANDOM_KMALLOC_CACHES (since 6.6), where each call
+site uses one of the copies.
+
+Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
-"""Since this release a CPU's partial list is limited by its number of slabs, before by the free objects on them."""
+"""First release that limits a CPU's partial list by its number of slabs; older ones limit it by free objects."""
 
 SHEAVES_SINCE = (7, 0)
-"""Since this release most caches have sheaves, which keep more free objects than partial slabs do."""
+"""First release in which most caches have sheaves, which keep more free objects than partial slabs do."""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
-"""The folder name of merged caches with SLAB_ACCOUNT (mm/slub.c, create_unique_id)."""
+"""Folder name of merged caches with SLAB_ACCOUNT, which contains the letter A (mm/slub.c, create_unique_id)."""
 
 MEMCG_CHILDREN_UNTIL = (5, 9)
-"""Before this release a cache had a child for each memory cgroup; slabinfo adds the children up, sysfs does not."""
+"""First release without a child cache for each memory cgroup; slabinfo counts children with their parent, sysfs does
+not.
+"""
 
 
 class CacheLookup(NamedTuple):
-    """Whether a kernel has the cache of an object (`unknown` if that cannot be decided), and the cache."""
+    """Whether the kernel has the cache of an object (`unknown` if undecided), and the line of that cache."""
 
     status: Literal["known", "absent", "unknown"]
     line: CacheLine | None = None
 
 
 class CacheTable:
-    """All caches of one Snapshot: the rows of slabinfo in their order, then caches of the catalogue without a row."""
+    """All caches of one Snapshot: slabinfo's rows in file order, then catalogue caches without a row of their own."""
 
     def __init__(self, snapshot: Snapshot, page_bytes: int | None) -> None:
         self._page_bytes = page_bytes
@@ -53,13 +57,13 @@ class CacheTable:
         rows = slabinfo.rows if slabinfo else ()
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
-        self._counts = self._newer_counts()
+        self._counts = self._usable_sysfs_counts()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
-            # If two rows have the same name, the larger one counts.
+            # Of several rows with the same name, `get` finds the one with most slabs.
             if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
                 self._by_name[line.name] = line
         for name in SLAB_CACHES:
@@ -69,19 +73,21 @@ class CacheTable:
                 lines.append(line)
         self.lines = tuple(lines)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
-        """Cache of `socket_cost`, by the structs and shares that a cost was added up from."""
+        """Results of `socket_cost`; a key lists the structs that a socket holds, each with the share of sockets that
+        hold it.
+        """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
-        """Cache of `object_costs`, by struct and count."""
+        """Results of `object_costs`; a key is a struct and a count."""
         self._kmalloc_names = self._kmalloc_names_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
             self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object.
+        """The cache of an object, and whether the kernel has it.
 
-        It is `absent` only if the kernel lists all its cache names, or is too old or too new for the object. Otherwise
-        a missing row may be hidden by merging, and the cache is `unknown`.
+        A cache without a row is `absent` if the kernel lists all its cache names, or is too old or too new for the
+        object; otherwise the cache is `unknown`, because its row may be hidden by merging.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
@@ -91,7 +97,7 @@ class CacheTable:
         return CacheLookup("unknown")
 
     def get(self, name: str) -> CacheLine | None:
-        """The cache with a name, the larger one if two rows share the name."""
+        """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
@@ -100,13 +106,13 @@ class CacheTable:
         return line.max_in_use if line else None
 
     def kmalloc_cache(self, size_bytes: int) -> CacheLine | None:
-        """The kmalloc cache that serves a size: the smallest one that holds it; None if unknown."""
+        """The smallest kmalloc cache whose objects have at least a given size; None if unknown."""
         return next(iter(self.kmalloc_caches(size_bytes, size_bytes)), None)
 
     def kmalloc_caches(self, min_bytes: int, max_bytes: int) -> list[CacheLine]:
-        """The kmalloc caches that serve a range of sizes, the smallest first.
+        """The kmalloc caches that serve sizes from `min_bytes` to `max_bytes`, the smallest first.
 
-        Empty if slabinfo is cut off: its missing rows could be among them.
+        Empty if slabinfo is incomplete, because a missing row could be one of these caches.
         """
         if self._has_rows and not self._is_whole:
             return []
@@ -125,7 +131,7 @@ class CacheTable:
         return sum(known) if known and len(known) == len(copies) else None
 
     def _kmalloc_names_by_size(self) -> dict[int, str]:
-        """The name of each kmalloc cache by its size, the smallest first; the plain cache rather than a copy."""
+        """Names of the kmalloc caches by object size, the smallest first; a copy only if the plain cache is missing."""
         sizes: dict[int, str] = {}
         copies: dict[int, str] = {}
         for name in self._names():
@@ -135,7 +141,7 @@ class CacheTable:
         return dict(sorted({**copies, **sizes}.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
-        """A kmalloc cache with the sizes that SLUB's rules give, for use without slabinfo."""
+        """The line of a kmalloc cache without a slabinfo row; SLUB's rules give its order and objects per slab."""
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
         return _EMPTY._replace(
@@ -155,7 +161,7 @@ class CacheTable:
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
     def row_max_in_use(self, line: CacheLine) -> int | None:
-        """Upper bound on objects in use in the row that counts this cache, other caches' objects included."""
+        """Upper bound on objects in use in the row that counts a cache, including objects of caches merged with it."""
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
 
@@ -171,14 +177,18 @@ class CacheTable:
             yield from self._links.group_of
 
     def _is_outside(self, kernel_object: KernelObject) -> bool:
-        """Whether the release is known to be too old or too new for an object."""
+        """Whether the kernel's release is known to be too old or too new to have an object."""
         if self._release is None:
             return False
         since, until = kernel_object.since, kernel_object.until
         return (since is not None and self._release < since) or (until is not None and self._release >= until)
 
-    def _newer_counts(self) -> Mapping[str, SlabCount]:
-        """The counts of sysfs by name; empty if slabinfo's are better because they include memory cgroup children."""
+    def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
+        """Counts from sysfs that may replace those of slabinfo, by cache name.
+
+        Empty if slabinfo is readable and the kernel may have memory cgroup children, which slabinfo includes and sysfs
+        does not.
+        """
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
             return {}
@@ -188,7 +198,7 @@ class CacheTable:
 
     @property
     def matching_sockstat(self) -> Sockstat | None:
-        """The sockstat read right after the source that `CacheLine.bytes` comes from."""
+        """The TCP line of /proc/net/sockstat, read right after the source that `CacheLine.bytes` comes from."""
         slabinfo, counts = self._snapshot.slabinfo, self._snapshot.slab_counts
         return slabinfo.sockstat if not self._counts or self._slabinfo_is_newest() else counts.sockstat
 
@@ -233,9 +243,10 @@ class CacheTable:
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """Upper bound on a row's active objects that are really free, cached per CPU.
+        """Upper bound on those active objects of a row that are really free objects cached per CPU.
 
-        None with the SLAB allocator, or if the kernel may have sheaves of unknown capacity.
+        None with the SLAB allocator, if the number of CPUs is unknown, or if the kernel may have sheaves of unknown
+        capacity.
         """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
@@ -256,7 +267,7 @@ class CacheTable:
         return min(bound, row.active_objects)
 
     def _line_without_row(self, name: str) -> CacheLine:
-        """A cache of the catalogue without a row of its name: it is merged, or slabinfo is not readable."""
+        """The line of a catalogue cache without a row of its own: it is merged, or slabinfo is not readable."""
         names = self._names_sharing(name)
         row = next((self._by_name[other] for other in names if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
@@ -314,7 +325,7 @@ class CacheTable:
         )
 
     def _names_sharing(self, name: str) -> tuple[str, ...]:
-        """All names that are merged into the same cache, including the given one."""
+        """All names of the merged cache that has a given name, including the given name."""
         if self._links is None or name not in self._links.group_of:
             return (name,)
         return self._links.names_of.get(self._links.group_of[name], (name,))
@@ -324,7 +335,7 @@ class CacheTable:
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """The struct's own size; None for a merged cache, which only has that of its largest struct."""
+        """Size of a cache's struct without padding; None for a merged cache, which shows only its largest struct."""
         if merged:
             return None
         sizes = self._snapshot.slab_sizes.value
@@ -335,7 +346,7 @@ class CacheTable:
         return protocol.object_size_bytes if protocol else None
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
-        """Object step by SLUB's rules; None if the struct's layout is unknown or slab debugging is on."""
+        """Step from one object to the next by SLUB's rules; None if the struct is unknown or slab debugging is on."""
         kernel_object = OBJECT_OF_CACHE[name]
         btf, sysctls = self._snapshot.btf.value, self._snapshot.sysctls.value
         layout = btf.structs.get(kernel_object.btf_struct or "") if btf else None
@@ -345,7 +356,7 @@ class CacheTable:
         return object_step_bytes(object_size or layout.size_bytes, kernel_object.hwcache_align, outer)
 
     def _computed_slab(self, object_bytes: int | None) -> tuple[int | None, int | None]:
-        """Order and objects per slab by SLUB's rules, for a step; None, None if unknown."""
+        """Order of a slab and objects per slab, computed from a step by SLUB's rules; (None, None) if unknown."""
         topology = self._snapshot.topology.value
         if not object_bytes or self._page_bytes is None or topology is None or topology.online_cpus is None:
             return None, None
@@ -380,12 +391,12 @@ class CacheTable:
 
 @lru_cache(1024)
 def kmalloc_size_bytes(name: str) -> int | None:
-    """The size of a kmalloc cache's objects, by its name; None for any other cache."""
+    """Object size of a kmalloc cache, parsed from the name of the cache; None for any other cache."""
     match = KMALLOC.match(name)
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
-# Cached because most rows are not TCP's and did not change since the last sample.
+# Results are cached because most rows are not TCP's and did not change since the last sample.
 @lru_cache(512)
 def _line_of_slabinfo(
     row: SlabRow,
@@ -394,7 +405,7 @@ def _line_of_slabinfo(
     active_per_s: float | None,
     page_bytes: int | None,
 ) -> CacheLine:
-    """A cache from slabinfo alone."""
+    """The line of a cache, from its slabinfo row without counts from sysfs."""
     objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
     return CacheLine(
         name=row.name,

@@ -1,7 +1,7 @@
 """SLUB's layout rules: the step between objects, the order of a slab, and the free objects cached per CPU.
 
 Without slabinfo, the step and the order follow from the size of a struct, the flags of its cache and the number of
-CPUs. These rules reproduce every row of every recorded kernel exactly.
+CPUs. On every kernel in the test data, the rules in this module reproduce each slabinfo row exactly.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 WORD_BYTES = 8
 CACHE_LINE_BYTES = 64
 MAX_ORDER = 3
-"""PAGE_ALLOC_COSTLY_ORDER; the boot parameter slab_max_order changes it."""
+"""Maximum order of a slab that holds several objects: PAGE_ALLOC_COSTLY_ORDER, unless the boot parameter slab_max_order
+changes it.
+"""
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
-"""Minimum step, and the free objects that a CPU may then keep on its partial slabs (mm/slub.c, set_cpu_partial)."""
+"""Pairs of a minimum step and the free objects that a CPU may keep on partial slabs (mm/slub.c, set_cpu_partial)."""
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
 
@@ -21,8 +23,8 @@ FULL_SHEAVES_PER_NODE = 10
 def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
     """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
-    The free pointer lies behind the object (`outer_free_pointer`) if a freed object must stay readable
-    (SLAB_TYPESAFE_BY_RCU) or must keep what its constructor set up.
+    With `outer_free_pointer`, the free pointer lies behind the object, because a freed object must remain readable
+    (SLAB_TYPESAFE_BY_RCU) or must keep the data that its constructor set up.
     """
     size = _round_up(struct_bytes, WORD_BYTES)
     if outer_free_pointer:
@@ -36,7 +38,7 @@ def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer
 
 
 def slab_order(step_bytes: int, page_bytes: int, cpus: int) -> int:
-    """Order of a cache's slabs on a machine with that number of CPUs (mm/slub.c, calculate_order)."""
+    """Order of a cache's slabs on a machine with a given number of CPUs (mm/slub.c, calculate_order)."""
     max_objects = max((page_bytes << MAX_ORDER) // step_bytes, 1)
     min_objects = min(4 * (cpus.bit_length() + 1), max_objects)
     min_order = _order_of(min_objects * step_bytes, page_bytes)
@@ -77,12 +79,13 @@ def max_idle_objects(
     sheaf_capacity: int | None,
     counts_slabs: bool,
 ) -> int:
-    """Upper bound on the free objects of a cache that are cached per CPU and so count as active.
+    """Upper bound on the free objects of a cache that are cached per CPU and therefore count as active.
 
-    With sheaves: three on each CPU, and the full ones in each node's barn (mm/slub.c, struct slub_percpu_sheaves).
-    Without: the slab that a CPU allocates from, and its partial slabs, which the kernel assumes to be half full
-    (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel counts the objects that are free when a slab
-    is put on the list, which may be one per slab (put_cpu_partial); all its objects may be free later.
+    With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
+    slub_percpu_sheaves). Without sheaves, each CPU has the slab that it allocates from and its partial slabs, which the
+    kernel assumes to be half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel limits the
+    partial slabs by the number of objects that are free when a slab is put on the CPU's list (put_cpu_partial), which
+    may be one object per slab, although all objects of the slab may be free later.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

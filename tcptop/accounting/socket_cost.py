@@ -19,7 +19,7 @@ class FamilyMix(NamedTuple):
     ipv6: float
 
     def share(self, kernel_object: KernelObject) -> float:
-        """The share of sockets that hold the object: 1 unless it belongs to one family."""
+        """The share of sockets that hold an object: 1 unless the object belongs to one family."""
         if kernel_object.family is None:
             return 1.0
         return self.ipv4 if kernel_object.family == "ipv4" else self.ipv6
@@ -40,9 +40,9 @@ def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: Family
 
 @cache
 def objects_held(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
-    """The objects of a socket in a state, of both families, except memory cgroup vectors.
+    """The objects that a socket holds in a state, for IPv4 and IPv6, except memory cgroup vectors.
 
-    Bind buckets only if the socket owns its local port.
+    Bind buckets are included only if the socket owns its local port.
     """
     return tuple(
         item
@@ -72,7 +72,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
-    # An object's own size is a lower bound on its share of a slab. Without any known share there is no sum of shares.
+    # An object's own size is a lower bound on its share of a slab. If every slab share is unknown, so is their sum.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(
@@ -85,7 +85,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
 
 
 def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
-    """Parts with the same label added up: their slab bytes, or their object bytes if the page size is unknown."""
+    """One slice for each label: the slab bytes of its parts, or their object bytes if the page size is unknown."""
     slices: dict[str, float] = {}
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes

@@ -1,4 +1,4 @@
-"""The socket counters, with their unit and scope on this kernel and the error of the buffer counter."""
+"""The socket counters, the unit and scope of each on this kernel, and the error of the buffer counter."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""From the first release until before the second, `mem` is in units of SK_MEM_QUANTUM (include/net/sock.h): 4096 B."""
+"""First release that counts sockstat's `mem` in units of 4096 bytes, and first release that counts it in pages again.
+
+The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
+"""
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
 """The first release that may count TIME_WAIT per network namespace, and the first that certainly does."""
 
 PER_CPU_RESERVE_SINCE = (6, 0)
-"""Since this release each CPU may hold up to ±1 MiB that `mem` does not count yet (3cd3399dd7a8)."""
+"""First release in which each CPU may hold up to ±1 MiB that sockstat's `mem` does not count yet (3cd3399dd7a8)."""
 PER_CPU_RESERVE_BYTES = 1 << 20
 
 
@@ -48,7 +51,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 
 
 def _in_use(line: CacheLine) -> int | None:
-    """Upper bound on objects in use; None without slabinfo: a cache's total says nothing about those in use."""
+    """Upper bound on a cache's objects in use; None without slabinfo, because sysfs also counts free objects."""
     return line.max_in_use if line.active_objects is not None else None
 
 
@@ -72,7 +75,10 @@ def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int 
 def _error_bytes(
     release: tuple[int, int] | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
 ) -> int | None:
-    """Error of `mem`: CPUs × what each may hold uncounted, by the sysctl, or by the release if it is not shown."""
+    """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
+
+    The sysctl mem_pcpu_rsv shows how much each CPU may hold; without this sysctl, that amount depends on the release.
+    """
     if cpus is None:
         return None
     if reserve_pages is not None and page_bytes is not None:
@@ -83,9 +89,10 @@ def _error_bytes(
 
 
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
-    """Upper bound on TCP sockets with a file; sockets in an accept queue and orphans have none. None if unknown.
+    """Upper bound on TCP sockets with a file, which orphans and sockets in an accept queue lack. None if unknown.
 
-    min(alloc − orphan, active objects of sock_inode_cache), because no counter shows the length of accept queues.
+    The bound is min(alloc − orphan, active objects of sock_inode_cache), because no counter shows the length of accept
+    queues.
     """
     if allocated is None or orphans is None:
         return None

@@ -1,4 +1,4 @@
-"""Bytes of a socket in each TCP state, and the number of sockets in it, from counters that are cheap to read."""
+"""Bytes of a socket in each TCP state, and the number of such sockets, from counters that are cheap to read."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -26,7 +26,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """How a state is shown: the objects that its sockets hold, in words, and the sides of a connection it occurs on."""
+    """Text for a TCP state: the objects that its sockets hold, and the sides of a connection on which it occurs."""
 
     holds: str
     sides: StateSides = "both"
@@ -46,7 +46,7 @@ ROWS: Mapping[State, StateRow] = {
 
 
 class Count(NamedTuple):
-    """The number of sockets in a state, and what it covers."""
+    """The number of sockets in a TCP state, and the sockets that this number covers."""
 
     number: int | None
     scope: CountScope | None
@@ -82,7 +82,7 @@ def state_costs(
 def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
     """The objects of an unread FIN that came over loopback: the sender's clone and its linear data.
 
-    A FIN from a network device takes about as much, in caches that depend on the driver.
+    A FIN from a network device takes about as much memory, in caches that depend on the driver.
     """
     parts = [
         part for item in UNREAD_FIN for part in object_costs(snapshot, table, item, 1.0) if isinstance(part, ObjectCost)
@@ -124,7 +124,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 
 
 def _requests(table: CacheTable) -> int | None:
-    """Active request socks of both families; None if a cache exists and its count is unknown."""
+    """Active request socks, IPv4 and IPv6 together; None if either cache may exist and its count is unknown."""
     total = 0
     for item in REQUEST_SOCKS:
         lookup = table.find(item)

@@ -23,11 +23,11 @@ from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMe
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
-"""Objects in shared caches that a socket holds even without a file."""
+"""Structs of those objects in shared caches that a socket holds even without a file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> TcpMemory:
-    """All parts and their sum; the sum is None if the size of TCP's own caches is unknown."""
+    """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
     own_known = not {name for item in SOCKS for name in item.caches} & set(missing)
@@ -48,7 +48,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches with `tcp_bytes` filled in for every row that TCP has a part of."""
+    """The caches, with `tcp_bytes` set on every slabinfo row of which TCP has a part."""
     by_row: dict[str, int] = {}
     for part in memory.parts:
         if part.row is not None:
@@ -102,10 +102,10 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's share of the caches that others use too: objects per socket with a file × such sockets.
+    """TCP's share of caches with other users: objects of a socket with a file × number of sockets with a file.
 
-    A socket in an accept queue has no file yet, but still has its request sock. So the number of request socks bounds
-    the sockets without a file, which gives the lower bound.
+    A socket in an accept queue has no file yet, but still has its request sock. The number of request socks is
+    therefore an upper bound on sockets without a file, and gives the lower bound of the share.
     """
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
@@ -142,17 +142,17 @@ def _shared_caches(
 
 
 def _part_name(part: ObjectCost) -> str:
-    """The name of the cache, with that of the object if the cache is not its own."""
+    """The name of a part: its cache, preceded by the object unless the cache is the object's own."""
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """Bind buckets: the whole cache if it is their own; in a merged cache at most its active objects, and the sockets.
+    """Bind buckets: all of a cache that only they use; in a merged cache at most one per active object and per socket.
 
-    If both kinds of bucket are merged into one row, they share its objects. The value is the middle of the range, where
-    the error is least.
+    If both kinds of bucket are merged into one row, each kind has at most half of the row's active objects. The
+    estimate is the middle of the range, where the possible error is least.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -178,10 +178,11 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
 
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """The pages charged to socket buffers. They include the slabs of sk_buffs, which are therefore not added again.
+    """The pages charged to socket buffers; the charge includes sk_buffs, whose slabs are therefore not added again.
 
-    A socket is charged whole pages, so up to one byte less than a page per socket is unused. Before 6.0 a socket may
-    keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the counter's error.
+    A socket is charged in whole pages, so up to one byte less than a page of each socket's charge may be unused. Before
+    6.0 a socket may keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the
+    counter's error.
     """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")
@@ -190,7 +191,7 @@ def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     if error is None:
         missing.append("the error of the socket buffers")
         return [MemoryPart("socket buffers, charged", None, charged, 0, charged, estimated=True)]
-    # Only kernels before 6.0 have an error of 0.
+    # The counter's error is 0 only on kernels before 6.0.
     unused = (sockets.allocated or 0) * (unit - 1) if error else charged
     low = max(0, charged - error - unused)
     return [

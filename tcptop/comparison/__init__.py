@@ -1,1 +1,1 @@
-"""Comparison: pure functions from two Ledgers to a LedgerDifference, without input, output or formatting."""
+"""Comparison: pure functions that compute a LedgerDifference from two Ledgers, without input, output or formatting."""

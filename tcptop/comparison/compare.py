@@ -20,7 +20,7 @@ from tcptop.ledger import AccountingMode, Amount, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load",)
-"""Sources that only the screen uses."""
+"""Sources that are not compared, because only the screen uses them."""
 
 MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
@@ -68,7 +68,7 @@ def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
 
 
 def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """Why the two cannot be the same machine at two times: kernel, page size, name or number of CPUs differ."""
+    """Names of those properties that differ between two hosts: kernel, page size, machine or number of CPUs."""
     one, two = before.host, after.host
     pairs = {
         "kernel": (one.kernel, two.kernel),
@@ -115,13 +115,13 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
-    """The change of a socket's slab bytes; with `at_most`, of their upper bounds, as outgoing sockets are shown."""
+    """The change of a socket's slab bytes or, with `at_most` (for outgoing sockets), of their upper bound."""
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The bound that is shown, and its kind."""
+    """The bound of an amount that reports show, and the kind of that bound."""
     if bounds is None:
         return None, "exact"
     if bounds.high == inf:

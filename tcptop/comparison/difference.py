@@ -1,4 +1,4 @@
-"""The differences between two ledgers, as frozen dataclasses for the reports. None means unknown, never 0."""
+"""The differences between two ledgers, as frozen dataclasses for the reports; None means unknown, never 0."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ Unit = Literal["bytes", "count"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure in both ledgers."""
+    """One figure with its values in both ledgers."""
 
     key: str
-    """Its name in the JSON report; ends in `_bytes` if that is its unit."""
+    """Name of the figure in the JSON report."""
     name: str
     unit: Unit
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether a known `before` is exact or a bound."""
+    """Whether the value `before` is exact or a bound, if it is known."""
     after_bound: Bound = "exact"
     note: str = ""
-    """The scope of the figure, as `machine` or `here`."""
+    """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
 
     @property
     def increase(self) -> float | None:
@@ -59,23 +59,23 @@ class CacheChange:
 
     @property
     def changed(self) -> bool:
-        """Whether a figure other than `tcp_bytes` changed; that one follows from other rows."""
+        """Whether a figure other than `tcp_bytes` changed; `tcp_bytes` follows from other rows."""
         return any(change.changed for change in self.changes if change is not self.tcp_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """Changes of one TCP state: the cost of a socket in it, and the number of such sockets."""
+    """Changes of one TCP state: the cost of a socket in this state, and the number of such sockets."""
 
     state: str
     accepted_bytes: Change | None
-    """None if only sockets that own their port are in this state."""
+    """Change of an accepted socket's cost; None if only sockets that own their port are in this state."""
     outgoing_bytes: Change | None
     count: Change
 
     @property
     def changed(self) -> bool:
-        """Whether any figure did."""
+        """Whether any figure of the state changed."""
         costs = [cost for cost in (self.accepted_bytes, self.outgoing_bytes) if cost is not None]
         return self.count.changed or any(cost.changed for cost in costs)
 
@@ -87,7 +87,7 @@ class FreeBlocksChange:
     node: int
     zone: str
     migrate_type: str | None
-    """None for all types together, if one of the ledgers does not have them by type."""
+    """Migrate type; None for all types together, if one of the ledgers does not have counts by type."""
     order: int
     blocks: Change
     bytes: Change
@@ -108,7 +108,7 @@ class NodeChange:
 
     @property
     def changed(self) -> bool:
-        """Whether any figure did."""
+        """Whether any figure of the node changed."""
         return self.free_bytes.changed or self.headroom_sockets.changed
 
 
@@ -126,14 +126,14 @@ ChangedRow = TypeVar("ChangedRow", bound=HasChanged)
 
 @dataclass(frozen=True, slots=True)
 class ChangedRows(Generic[ChangedRow]):
-    """The rows that changed, the largest change first, and the number of rows that did not."""
+    """The rows that changed, the largest change first, and the number of rows that did not change."""
 
     changed: tuple[ChangedRow, ...]
     unchanged: int
 
 
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
-    """Sort rows by the change of one figure, the largest first; if one side is unknown, by the known side."""
+    """Sort rows by the increase of one figure, the largest first; if it is unknown, by a known value of the figure."""
 
     def size_of_change(row: ChangedRow) -> float:
         change = by(row)
@@ -146,7 +146,7 @@ def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change
 
 @dataclass(frozen=True, slots=True)
 class GrowthPart:
-    """Slab memory that one kind of object of the sockets added."""
+    """Growth of slab memory due to one kind of object that sockets hold."""
 
     name: str
     count: Amount
@@ -156,7 +156,7 @@ class GrowthPart:
 
 @dataclass(frozen=True, slots=True)
 class RowGrowth:
-    """Growth of a slabinfo row that counts no object of sockets."""
+    """Growth of a slabinfo row that counts no objects of sockets."""
 
     name: str
     bytes: int
@@ -164,41 +164,43 @@ class RowGrowth:
 
 @dataclass(frozen=True, slots=True)
 class SlabGrowth:
-    """The growth of slab memory, and the part of it that the sockets explain.
+    """The growth of slab memory between two ledgers, and the part of the growth that sockets explain.
 
-    `bytes` = bytes of the sockets + `idle_bytes` + `others_bytes` + growth of `other_rows` + `no_row_bytes`.
+    `bytes` = `socket_bytes` + `idle_bytes` + `others_bytes` + growth of `other_rows` + `no_row_bytes`.
     """
 
     bytes: int
     """Growth of Slab in /proc/meminfo."""
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
-    """Objects whose size or number is unknown; if there are any, the bytes of the sockets are lower bounds."""
+    """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
     idle_bytes: int | None
-    """Growth of free objects and slab ends in the rows that count objects of sockets; None without slabinfo."""
+    """Growth of free objects (each with its share of a slab) in rows that count objects of sockets; None without
+    slabinfo.
+    """
     socket_rows_bytes: int | None
-    """Total growth of those rows; None without slabinfo."""
+    """Total growth of the rows that count objects of sockets; None without slabinfo."""
     other_rows: tuple[RowGrowth, ...] | None
-    """Rows that count no object of sockets; None without slabinfo."""
+    """Growth of each row that counts no objects of sockets; None without slabinfo."""
     no_row_bytes: int | None
     """Growth of slab memory that is in no slabinfo row; None without slabinfo."""
 
     @property
     def socket_bytes(self) -> Amount:
-        """Bounds on the growth that the sockets explain."""
+        """Bounds on the bytes of growth that sockets explain."""
         lows, highs = [part.bytes.low for part in self.sockets], [part.bytes.high for part in self.sockets]
         return Amount(round(sum(lows), 2), round(sum(highs), 2))
 
     @property
     def shares(self) -> Amount | None:
-        """Bounds on the share that the sockets explain; None if their sign is not that of the growth."""
+        """Bounds on the share of the growth that sockets explain; None unless both have the same sign as the growth."""
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
 
     @property
     def others_bytes(self) -> Amount | None:
-        """Bounds on the other growth of the sockets' rows: objects of other users, and free ones cached per CPU."""
+        """Bounds on growth of the sockets' rows due to other users' objects and free objects that count as active."""
         if self.socket_rows_bytes is None or self.idle_bytes is None:
             return None
         left = self.socket_rows_bytes - self.idle_bytes
@@ -210,7 +212,7 @@ class ComparedInput:
     """Origin of one of the two ledgers: host, kernel and time."""
 
     label: str
-    """The name that the user gave it."""
+    """Name that the user gave the input."""
     host_name: str | None
     kernel: str | None
     page_size_bytes: int | None
@@ -219,7 +221,7 @@ class ComparedInput:
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]
-    """Sources that could not be read, or not completely, with the reason."""
+    """Sources that could not be read completely, or not at all, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +233,9 @@ class LedgerDifference:
     unlike: tuple[str, ...]
     """Properties of kernel and machine that differ: `kernel`, `page size`, `machine`, `number of CPUs`."""
     sockets: tuple[Change, ...]
-    """All figures, changed or not."""
+    """Figures of all socket counters, changed or not."""
     connection: tuple[Change, ...]
-    """All figures, changed or not."""
+    """Figures of the cost per connection, changed or not."""
     tcp_memory: Change
     slab_memory: Change
     states: ChangedRows[StateChange]
@@ -242,4 +244,4 @@ class LedgerDifference:
     free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None
-    """Why `growth` is unknown; None if it is known."""
+    """Reason that `growth` is unknown; None if it is known."""

@@ -18,7 +18,7 @@ from tcptop.ledger import CacheLine, Ledger, NodeMemory, ZoneMemory
 
 
 def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
-    """Changes of each slabinfo row; rows with the same name are matched in their order."""
+    """Changes of each slabinfo row; rows with the same name are matched in file order."""
     sides = [_by_name(_counted_lines(ledger)) for ledger in (before, after)]
     known = [has_all_rows(ledger) for ledger in (before, after)]
     changes = []
@@ -32,7 +32,7 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
                         field,
                         field.replace("_", " "),
                         "bytes" if field.endswith("bytes") else "count",
-                        # A row that a kernel does not have holds nothing; without a whole slabinfo it is unknown.
+                        # If slabinfo is complete, a missing row counts 0 objects; otherwise the number is unknown.
                         _figure(one, field, known[0]),
                         _figure(two, field, known[1]),
                     )
@@ -44,7 +44,7 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
-    """The rows of slabinfo; if it is not readable, the caches that sysfs counts."""
+    """The rows of slabinfo; if slabinfo is not readable, the caches that sysfs counts."""
     return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 
@@ -66,7 +66,7 @@ def _figure(line: CacheLine | None, field: str, known: bool) -> float | None:
 
 
 def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
-    """Changes of each node."""
+    """Changes of the free memory and the headroom of each node."""
     sides = [{node.node: node for node in ledger.nodes} for ledger in (before, after)]
     changes = []
     for number in sorted(sides[0].keys() | sides[1].keys()):
@@ -89,7 +89,7 @@ def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
 
 
 def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:
-    """Changes of free blocks by order, and by migrate type in zones where both ledgers have the types.
+    """Changes of free blocks by order, and by migrate type in zones where both ledgers have counts by type.
 
     Empty if the page sizes differ, because blocks of the same order then differ in size.
     """
@@ -143,7 +143,7 @@ def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tu
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """The bounds of a count of free blocks: `at least` where the kernel stopped counting."""
+    """Whether the count of free blocks in each ledger is exact, or `at least` because the kernel stopped counting."""
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

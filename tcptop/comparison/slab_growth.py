@@ -1,6 +1,7 @@
-"""Growth of slab memory, and the part that sockets explain: changes of their counts × cost of each.
+"""Growth of slab memory, and the part that sockets explain: the change of each object's count × the object's cost.
 
-If a count is known only within bounds, so are the bytes. The rest of the growth is reported by the row that it is in.
+If a count is known only within bounds, the bytes are bounds too. Growth that sockets do not explain is reported by
+slabinfo row.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     if counts_and_missing is None:
         return "the number of sockets is missing from /proc/net/sockstat of one input"
     counts, missing = counts_and_missing
-    # Sizes are constants of a kernel; the family mix is taken from the ledger with more sockets.
+    # Object sizes are the same in both ledgers of one kernel; the family mix is from the ledger with more sockets.
     most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
     most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
     costs = _costs(most_sockets, most_mini_sockets)
@@ -54,7 +55,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
 
 
 class CountedObject(NamedTuple):
-    """An object of sockets, or a group of objects, that a counter counts."""
+    """An object of a socket, or a group of such objects, whose number the kernel's counters show."""
 
     name: str
     note: str = ""
@@ -69,7 +70,7 @@ COUNTED_OBJECTS = (COUNTED_SOCKS, COUNTED_FILES, COUNTED_PORTS, COUNTED_REQUESTS
 
 
 def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount], tuple[str, ...]] | None:
-    """The increase of each object's count, and the names of those without a count; None without sockstat."""
+    """The increase of each object's count, and the names of objects without a count; None without sockstat."""
     socks = increase(before.sockets.allocated, after.sockets.allocated)
     if socks is None:
         return None
@@ -99,10 +100,11 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
 
 
 def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
-    """Bounds on the socks with a file: not orphans, and not in an accept queue.
+    """Bounds on the number of socks with a file, which orphans and socks in an accept queue do not have.
 
-    Each request sock may belong to a sock in an accept queue, which has no file yet; that gives the lower bound. The
-    upper bound is the socks without orphans, or the inodes in use if there are fewer, as every file has an inode.
+    The lower bound assumes that each request sock belongs to a sock in an accept queue, which has no file yet. The
+    upper bound is the number of socks that are not orphans, or of inodes in use if these are fewer, because every file
+    has an inode.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
@@ -113,15 +115,18 @@ def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
 
 
 def _mini_sockets(ledger: Ledger) -> Amount | None:
-    """From those of one network namespace to all active objects, some of which are free ones cached per CPU."""
+    """The machine's mini-sockets: at least those of one network namespace, at most all active objects of their caches.
+
+    Some active objects of these caches are really free objects cached per CPU.
+    """
     here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
     return None if here is None or active is None else Amount(here, max(here, active))
 
 
 def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Amount] | str:
-    """Slab bytes of one counted object, or the reason that they are unknown.
+    """Slab bytes of one object of each kind that is counted, or the reason that they are unknown.
 
-    Takes the ledger with more sockets and the one with more mini-sockets.
+    The arguments are the ledger with more sockets and the ledger with more mini-sockets.
     """
     sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
     if sock.accepted is None or sock.outgoing is None or _bounds(sock.accepted) is None or _bounds(whole) is None:
@@ -154,14 +159,17 @@ def _state(ledger: Ledger, state: State) -> StateCost:
 
 
 def _rows_of_sockets(ledger: Ledger) -> set[str]:
-    """The rows that count objects of sockets, in any state."""
+    """Names of the slabinfo rows that count objects of sockets in any TCP state."""
     costs = [cost for state in ledger.states for cost in (state.accepted, state.outgoing) if cost is not None]
     lines = [ledger.cache(cache) for cache in {part.cache for cost in costs for part in cost.parts}]
     return {line.row for line in lines if line is not None and line.row is not None}
 
 
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
-    """Growth of each row in bytes; a row of only one ledger is empty in the other. None without a whole slabinfo."""
+    """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
+
+    A row that only one ledger has counts as 0 bytes in the other.
+    """
     if not has_all_rows(before) or not has_all_rows(after):
         return None
     growths: dict[str, int] = {}
@@ -174,19 +182,19 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
 
 
 def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
-    """The lines that are rows of slabinfo, not caches that another row counts; empty without slabinfo."""
+    """The caches of a ledger that have a slabinfo row of their own; empty without slabinfo."""
     if ledger.sources["slabinfo"].state not in ("ok", "cut", "strange", "late"):
         return []
     return [line for line in ledger.caches if line.row == line.name]
 
 
 def has_all_rows(ledger: Ledger) -> bool:
-    """Whether slabinfo is complete, so that a row it lacks is absent from the kernel."""
+    """Whether slabinfo is complete, so that a row missing from it is also missing from the kernel."""
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
 def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
-    """Growth of the rows' idle bytes: size less the active objects' shares."""
+    """Growth of the idle bytes of the named rows: the size of each row less the slab shares of its active objects."""
     idle = [0.0, 0.0]
     for index, ledger in enumerate((before, after)):
         for line in slabinfo_rows(ledger):
@@ -196,6 +204,6 @@ def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
 
 
 def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
-    """The rows that changed and count no object of sockets, the largest change first."""
+    """The rows that changed and count no objects of sockets, the largest change first."""
     others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
     return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

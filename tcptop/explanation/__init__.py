@@ -1,4 +1,4 @@
-"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page a cache.
+"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page for each cache.
 
 A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
@@ -24,7 +24,7 @@ DrawLines = Callable[[Ledger, int], list[Line]]
 
 
 class Page(NamedTuple):
-    """One page: its name, its title, and the function that draws it for a ledger and a width in columns."""
+    """An explanation page: its name, its title, and a function that draws it for a ledger and a width in columns."""
 
     name: str
     title: str
@@ -38,7 +38,7 @@ PAGES: tuple[Page, ...] = (
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
-"""The pages that `tcptop explain` lists by name; pages of single caches are made by `page_of_cache`."""
+"""The pages that `tcptop explain` lists by name; `page_of_cache` makes the page of a single cache."""
 
 
 PAGE_ALIASES = {
@@ -49,7 +49,7 @@ PAGE_ALIASES = {
     "capacity": "headroom",
     "limits": "headroom",
 }
-"""Other names that `tcptop explain` accepts, and the page of each."""
+"""Maps other names that `tcptop explain` accepts, in lower case, to page names."""
 
 
 def page_of_cache(name: str) -> Page:
@@ -58,7 +58,7 @@ def page_of_cache(name: str) -> Page:
 
 
 def find_page(ledger: Ledger, name: str) -> Page | None:
-    """The page with this name, or of the cache, slabinfo row or struct with this name; None if there is none."""
+    """Finds a page by its name, or by the name of a cache, slabinfo row or struct; None if there is no such page."""
     page_name = PAGE_ALIASES.get(name.lower(), name.lower())
     for page in PAGES:
         if page.name == page_name:
@@ -75,7 +75,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page of a part of a figure, which may cover several objects; None for one without objects (idle slab)."""
+    """The page of a part of a figure, with all objects of that part; None for a part without objects (idle slab)."""
     parts = [
         part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]

@@ -36,14 +36,14 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
-    """The sections of several objects, one below the other."""
+    """A page with one section for each object, one below the other."""
     return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects in the cache or slabinfo row with this name.
+    """The catalogue's objects in a slab cache, or in all caches of a slabinfo row, by the name of the cache or row.
 
-    For a kmalloc cache: the objects whose part in a figure is allocated from it.
+    For a kmalloc cache, returns the objects that a figure counts as allocated from the cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -59,7 +59,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """The row that counts the cache, its current counts, and TCP's bytes in it."""
+    """Lines on the slabinfo row that counts a cache: the row's name, its current counts, and TCP's bytes in the row."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
@@ -113,7 +113,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
 
 
 def states_text(item: KernelObject) -> str:
-    """The TCP states that hold the object."""
+    """The TCP states in which a socket holds the object."""
     if not item.held_in:
         return "no state of a socket: it lives apart from sockets"
     if item.held_in == frozenset(State):
@@ -132,7 +132,7 @@ def releases_text(item: KernelObject) -> str:
 def size_texts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
 ) -> Iterator[str]:
-    """The size of the struct, the object size with padding, and the object's share of a slab, with each overhead."""
+    """Texts on the struct's size, the object size with padding, and the object's share of a slab including waste."""
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
     if struct_bytes is not None:
@@ -156,7 +156,7 @@ def size_texts(
 
 
 def basis_text(size: LiveSize) -> str:
-    """How the size is known."""
+    """The source of a size as a phrase: read, computed, estimated or unknown."""
     return {
         "read": "sizes as the kernel prints them",
         "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
@@ -168,7 +168,7 @@ def basis_text(size: LiveSize) -> str:
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """The largest members, the holes and the tail padding, by the BTF of this kernel."""
+    """Lines on the largest members, the holes and the tail padding of a struct, from this kernel's BTF."""
     gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
     holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))

@@ -15,7 +15,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """The page of a subject: all its call trees."""
+    """The explanation page with all call trees of a subject."""
     lines = [*paragraph(f" {INTRODUCTION}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
@@ -67,12 +67,12 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
         yield ((start, "dim"), (f"{sign} {name}", role), (" " * gap + size.text, "dim" if role == "dim" else "text"))
     else:
         yield ((start, "dim"), (f"{sign} {name}", role))
-        # The size stays whole, even if it takes the place of branches.
+        # Cut the branch characters at the start of the line, never the size at its end.
         yield ((start[: max(0, columns - len(size.text) - 2)], "dim"), (f"  {size.text}", "text"))
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """A chain of functions, `a() → b()`, wrapped before an arrow, else between words."""
+    """The lines of a chain of functions, `a() → b()`, wrapped before arrows, or between words if a part is too long."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

@@ -13,7 +13,7 @@ HEADINGS = make_headings("<OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
 
 
 def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of all objects, one row each."""
+    """A table with one row for each object of the catalogue."""
     rows: list[TableRow] = []
     for item in KERNEL_OBJECTS:
         size = live_size(ledger, item)
@@ -35,7 +35,7 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def occurrence(item: KernelObject) -> str:
-    """How many there are of an object: `for each socket`, or `only with` a feature."""
+    """The occurrence of an object as a phrase: `for each` socket or other owner, or `only with` a feature."""
     if item.only_with is not None:
         return f"only with {item.only_with}"
     return "for each " + item.per

@@ -35,7 +35,7 @@ def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def headroom_number(ledger: Ledger) -> str:
-    """The headroom, `381 254`; an upper bound, `≤ 381 254`, if a limit is unknown, since it may be the nearest."""
+    """The headroom, `381 000`; after `≤` if a limit is unknown, since the unknown limit may be the nearest."""
     first = ledger.limits.first
     if first is None:
         return units.UNKNOWN
@@ -43,7 +43,7 @@ def headroom_number(ledger: Ledger) -> str:
 
 
 def headroom_sentence(ledger: Ledger) -> str:
-    """The sentence `headroom 381 254 sockets; first limit: memory of node 3`, and the names of unknown limits."""
+    """The sentence `headroom 381 000 sockets; first limit: memory of node 3`, and the names of unknown limits."""
     first, missing = ledger.limits.first, ledger.limits.missing
     limit = f"; first limit: {first.name}" if first is not None else ""
     nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
@@ -55,7 +55,7 @@ def headroom_sentence(ledger: Ledger) -> str:
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """The current use of a limit; for tcp_mem an upper bound if the counter's error exceeds its value."""
+    """The current use of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
     if limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)

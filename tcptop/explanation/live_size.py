@@ -14,19 +14,19 @@ Basis = Literal["read", "computed", "estimated", "struct", "absent", "unknown"]
 
 
 class LiveSize(NamedTuple):
-    """The size of one object, None if unknown.
+    """The size of one object; fields are None if unknown.
 
-    The share of a slab of an object that may not exist at all has the lower bound 0.
+    For an object that possibly does not exist, the lower bound of `slab` is 0.
     """
 
     basis: Basis
     cache: str | None
-    """The slab cache that it is allocated from."""
+    """Name of the slab cache from which the object is allocated."""
     row: str | None
-    """The slabinfo row that counts that cache."""
+    """Name of the slabinfo row that counts the object's cache."""
     object_bytes: float | None
     slab: Amount | None
-    """Bytes of a slab that the object takes."""
+    """The object's share of a slab: lower and upper bound, in bytes."""
 
     @property
     def text(self) -> str:
@@ -45,12 +45,15 @@ class LiveSize(NamedTuple):
 
     @property
     def slab_text(self) -> str:
-        """The share of a slab: `≤` the upper end of a range that begins at 0, `≈` the lower end of any other range."""
+        """The object's share of a slab as text.
+
+        A range that begins at 0 is shown as `≤` and its upper end, any other range as `≈` and its lower end.
+        """
         return units.bounded(self.slab, units.exact_bytes)
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
-    """The size of one object: from its cache, else from its part in a figure, else from BTF."""
+    """The size of one object: from the object's cache, else from its part in a figure, else from BTF."""
     for name in kernel_object.caches:
         line = ledger.cache(name)
         if line is not None:
@@ -69,7 +72,7 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
 
 
 def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | None:
-    """The struct layout of the object by BTF; None if BTF was not read or does not have it."""
+    """The object's struct layout from BTF; None if BTF was not read or does not contain the struct."""
     return ledger.structs.get(kernel_object.btf_struct) if kernel_object.btf_struct else None
 
 
@@ -101,7 +104,7 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # The part counts a fraction of a vector, rounded; the cache has the exact size.
+        # The part of the figure has the rounded size of a fraction of a vector; the cache has the exact object size.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

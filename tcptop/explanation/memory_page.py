@@ -16,7 +16,7 @@ SCOPE = (
 
 
 def memory_page(ledger: Ledger, columns: int) -> list[Line]:
-    """Slab memory by owner, socket buffers, and the parts of TCP's memory."""
+    """The page with slab memory by owner, socket buffers, and the parts of TCP's memory."""
     lines = slab_memory_table(ledger, columns)
     lines += [
         EMPTY_LINE,
@@ -36,7 +36,7 @@ def memory_page(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def basis_text(part: MemoryPart) -> str:
-    """How an amount is known: `read`, `computed` from counts, or a range."""
+    """The source of an amount: `read`, `computed` from counts, or a range if the amount is uncertain."""
     if not part.estimated:
         return "read"
     low, high = units.size(part.low_bytes), units.size(part.high_bytes)
@@ -44,13 +44,13 @@ def basis_text(part: MemoryPart) -> str:
 
 
 def slab_memory_table(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of slab memory by owner: TCP's caches, TCP's share of others, everything else, unexplained."""
+    """The table of slab memory: TCP's own caches, TCP's share of shared caches, everything else, unexplained memory."""
     headings = make_headings("<SLAB MEMORY", "SIZE", "OF ALL", "")
     return table_lines(headings, list(slab_memory_rows(ledger.slab_memory)), columns)
 
 
 def slab_memory_rows(memory: SlabMemory) -> Iterator[TableRow]:
-    """The rows of the table of slab memory by owner."""
+    """The rows for the table of slab memory by owner."""
     total = memory.total_bytes
     idle_error = (
         f"; up to {units.size(memory.idle_error_bytes)} more, on CPUs' lists" if memory.idle_error_bytes else ""

@@ -16,7 +16,7 @@ INTRODUCTION = (
 
 
 def states_page(ledger: Ledger, columns: int) -> list[Line]:
-    """An introduction and the table of states."""
+    """The page with an introduction and the table of states."""
     return [*paragraph(" " + INTRODUCTION, columns - 1, "dim"), EMPTY_LINE, *states_table(ledger, columns)]
 
 
@@ -46,17 +46,17 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """The bytes of one side; after `≥` if a part is missing, after `≤` if its local port may be shared."""
+    """Bytes of an accepted or outgoing socket; after `≥` if a part is unknown, `≤` if the local port may be shared."""
     return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
 
 def count_text(state: StateCost) -> str:
-    """The number of sockets in a state; after `≤` if it is an upper bound."""
+    """The number of sockets in a state; after `≤` if the number is an upper bound."""
     return f"{'≤ ' if state.count_is_upper_bound and state.count is not None else ''}{units.count(state.count)}"
 
 
 def holds_text(state: StateCost) -> str:
-    """The objects that a socket holds in a state, with the size of an unread FIN."""
+    """The objects that a socket holds in a state, and the size of an unread FIN if known."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

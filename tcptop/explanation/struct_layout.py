@@ -12,12 +12,12 @@ from tcptop.snapshot import StructLayout, StructMember
 
 
 class Hole(NamedTuple):
-    """Bytes that belong to no member, left by the alignment of the next one."""
+    """Bytes between the members of a struct, left unused by the alignment of the next member."""
 
     offset_bytes: int
     size_bytes: int
     after: str | None
-    """The member before the hole; None at the start of the struct."""
+    """Name of the member before the hole; None at the start of the struct."""
 
 
 def holes(layout: StructLayout) -> tuple[Hole, ...]:
@@ -31,14 +31,14 @@ def tail_padding_bytes(layout: StructLayout) -> int:
 
 
 def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ...]:
-    """The `number` largest members, the largest first; members of equal size by offset."""
+    """The `number` largest members of a struct, the largest first; members of equal size are sorted by offset."""
     return tuple(sorted(layout.members, key=lambda each: (-each.size_bytes, each.offset_bytes))[:number])
 
 
 def _find_holes(layout: StructLayout) -> Iterator[Hole]:
     end, last = 0, None
     for member in sorted(layout.members, key=lambda each: each.offset_bytes):
-        if member.size_bytes == 0:  # a marker, such as __cacheline_group_begin
+        if member.size_bytes == 0:  # a zero-size marker, such as __cacheline_group_begin
             continue
         start = min(member.offset_bytes, layout.size_bytes)
         if start > end:

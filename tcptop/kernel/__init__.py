@@ -1,1 +1,1 @@
-"""The catalogue: the kernel objects behind a TCP socket, and the calls that allocate and free them. Data only."""
+"""The catalogue: the kernel objects behind a TCP socket, and the calls that allocate and free them, as data."""

@@ -1,7 +1,7 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are those of Linux 6.x; a note marks where older kernels differ enough to mislead. A call that allocates
-or frees lists the objects of the catalogue, so that their sizes on the running kernel can be shown beside it.
+Function names are from Linux 6.x; a note marks each place where older kernels differ enough to mislead. Each call that
+allocates or frees lists catalogue objects, so that their sizes on the running kernel can be shown beside the call.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function, or a chain of functions, and those of its calls that lead to an allocation or a free."""
+    """A function or chain of functions, with only those of its calls that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -317,11 +317,11 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
     "time_wait": CallPathPage("What remains in FIN_WAIT2 and TIME_WAIT", (SHUTDOWN, CLOSE, TIME_WAIT)),
     "optional": CallPathPage("What some sockets have besides", (EPOLL, DATA, OPTIONS)),
 }
-"""The pages of call trees, by their names in `tcptop explain`."""
+"""Pages of call trees, by their names in `tcptop explain`."""
 
 
 def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
-    """Cut a tree down to the calls that allocate (or, if `freed`, free) the objects; None if no call does."""
+    """Cut a call tree down to the calls that allocate (or, if `freed`, free) the objects; None if no call does."""
     calls = tuple(pruned for inner in call.calls if (pruned := prune_tree(inner, objects, freed)) is not None)
     own = tuple(item for item in (call.frees if freed else call.allocates) if item in objects)
     if not calls and not own:
@@ -330,7 +330,7 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 
 
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
-    """Every call tree that allocates (or, if `freed`, frees) one of the objects, pruned to it; no tree twice."""
+    """Call trees that allocate (or, if `freed`, free) any of the objects, pruned to these objects, without repeats."""
     seen: list[Call] = []
     for page in CALL_PATH_PAGES.values():
         for tree in page.trees:

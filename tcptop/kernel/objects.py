@@ -1,9 +1,9 @@
 """The catalogue: the kernel objects behind a TCP socket, as data.
 
-For each object: its struct, its slab cache, the states in which a socket holds it, and the functions that allocate and
-free it. Sizes are never here; they are read from the host. Whether a kernel has an object is read from its files too:
-`since` and `until` are used only where no file shows it. The call paths from a system call to each allocation are in
-`call_paths`.
+Each entry has the object's struct, its slab cache, the states in which a socket holds it, and the functions that
+allocate and free it. Sizes of objects with their own cache are not in the catalogue, because they are read from the
+host. Files of the host also show whether its kernel has an object: `since` and `until` are used only where no file
+shows it. The call paths from a system call to each allocation are in `call_paths`.
 """
 
 from enum import Enum
@@ -11,20 +11,20 @@ from typing import Literal, NamedTuple
 
 
 class State(Enum):
-    """TCP states, split further where the memory of a socket differs (net/ipv4/tcp.c, tcp_set_state)."""
+    """TCP states; a state is split if the memory of its sockets differs (net/ipv4/tcp.c, tcp_set_state)."""
 
     LISTEN = "LISTEN"
     SYN_RECV = "SYN_RECV"
     ACCEPT_QUEUE = "accept queue"
-    """Established, but not yet returned by accept(2)."""
+    """Established connection that accept(2) has not returned yet."""
     ESTABLISHED = "ESTABLISHED"
     CLOSE_WAIT = "CLOSE_WAIT"
     FIN_WAIT2 = "FIN_WAIT2 (open)"
-    """After shutdown(2), with the file descriptor still open."""
+    """FIN_WAIT2 after shutdown(2), with the file descriptor still open."""
     FIN_WAIT2_CLOSED = "FIN_WAIT2 (closed)"
-    """After close(2): the mini-socket that TIME_WAIT later uses."""
+    """FIN_WAIT2 after close(2): the mini-socket that TIME_WAIT uses later."""
     ORPHAN = "orphan"
-    """Closed by its program before TCP is done: FIN_WAIT1, CLOSING, LAST_ACK."""
+    """Socket that its program closed before TCP is done: FIN_WAIT1, CLOSING, LAST_ACK."""
     TIME_WAIT = "TIME_WAIT"
 
 
@@ -43,43 +43,47 @@ class KernelObject(NamedTuple):
 
     struct: str
     label: str
-    """Its short name on the screen; the costs of objects with the same label are added up."""
+    """Short name of the object on the screen; the costs of objects with the same label are added up."""
     purpose: str
-    """Its use, in one phrase."""
+    """Use of the object, in one phrase."""
     caches: tuple[str, ...]
-    """Every name that its cache has had, newest first; empty if it comes from kmalloc."""
+    """Every name that the object's cache has had, newest first; empty if the object comes from kmalloc."""
     held_in: frozenset[State]
     allocated_by: str
     freed_by: str
     family: Literal["ipv4", "ipv6"] | None = None
-    """None if both families use it."""
+    """Address family that uses the object; None if both families use it."""
     per: Per = "socket"
     only_with: str | None = None
-    """The action or traffic that makes the kernel allocate it; None if every socket in `held_in` has it."""
+    """Action or traffic that makes the kernel allocate the object; None if every socket in `held_in` has the object."""
     tcp_only: bool = False
-    """Whether only TCP uses the cache: its totals are TCP's. Otherwise TCP's share follows from the socket counts."""
+    """Whether only TCP uses the cache, so that the cache's totals are TCP's. TCP's share of any other cache follows
+    from the socket counts.
+    """
     accounted: bool = False
-    """SLAB_ACCOUNT: each slab has a vector that records the memory cgroup of every object."""
+    """True with SLAB_ACCOUNT: each slab has a vector that records the memory cgroup of every object."""
     detected_by: str = "the name of its cache, in /proc/slabinfo or /sys/kernel/slab"
-    """The file contents that show whether a kernel has it."""
+    """File contents that show whether a kernel has the object."""
     btf_struct: str | None = None
-    """The BTF struct whose size it has; None if there is none."""
+    """BTF struct that has the size of the object; None if there is none."""
     hwcache_align: bool = False
-    """SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
+    """True with SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
     outer_free_pointer: bool = False
-    """SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer follows the struct, unless a field is reserved for it."""
+    """True with SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer follows the struct unless a field is reserved
+    for it.
+    """
     kmalloc_bytes: int | None = None
-    """The size passed to kmalloc, if it is a constant."""
+    """Size passed to kmalloc; None if it is not a constant."""
     since: tuple[int, int] | None = None
-    """The first release that has it."""
+    """First release that has the object."""
     until: tuple[int, int] | None = None
-    """The first release that no longer has it."""
+    """First release that no longer has the object."""
     commit: str | None = None
-    """The commit that added or removed it."""
+    """Commit that added or removed the object."""
 
     @property
     def always_held(self) -> bool:
-        """Whether every socket in a state of `held_in` has one, whatever its program does."""
+        """Whether every socket in a state of `held_in` has the object, whatever the socket's program does."""
         return self.only_with is None and self.per != "destination"
 
 
@@ -528,22 +532,26 @@ SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache 
 """Every cache name in the catalogue."""
 
 OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.caches}
-"""The object in each cache of the catalogue, by cache name."""
+"""Object of each cache in the catalogue, by cache name."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
-"""The objects of a FIN received over loopback, until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
+"""Objects of a FIN received over loopback, until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
 
 UNREAD_FIN_HEAD_BYTES = 640
-"""MAX_TCP_HEADER plus struct skb_shared_info: the kmalloc size of its head on kernels without skbuff_small_head."""
+"""Kmalloc size of an unread FIN's head on kernels without skbuff_small_head.
+
+The size is MAX_TCP_HEADER plus struct skb_shared_info.
+"""
 
 LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
     "apparmor": (16, 32),
     "selinux": (16, 40),
     "smack": (24, 48),
 }
-"""Minimum and maximum size, over all kernels, of what each security module allocates for a socket.
+"""Minimum and maximum size, over all kernels, of the data that each security module allocates for a socket.
 
-AppArmor: struct aa_sk_ctx, two or three pointers; SELinux: struct sk_security_struct; Smack: struct socket_smack.
+AppArmor allocates struct aa_sk_ctx (two or three pointers), SELinux struct sk_security_struct, and Smack struct
+socket_smack.
 """
 
 LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
@@ -551,9 +559,9 @@ LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
     "selinux": "sk_security_struct",
     "smack": "socket_smack",
 }
-"""The BTF name of the struct that each module allocates for a socket."""
+"""BTF name of the struct that each security module allocates for a socket."""
 
 BTF_STRUCTS: tuple[str, ...] = tuple(
     sorted({item.btf_struct for item in KERNEL_OBJECTS if item.btf_struct} | set(LSM_SOCKET_BLOB_STRUCTS.values()))
 )
-"""The structs whose layouts are read from BTF."""
+"""Structs whose layouts are read from BTF."""

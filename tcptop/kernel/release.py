@@ -1,10 +1,10 @@
-"""The kernel release as numbers, for the few facts that no file shows."""
+"""The kernel release as numbers, for the few facts that no file of the host shows."""
 
 from __future__ import annotations
 
 
 def release_numbers(release: str | None) -> tuple[int, int] | None:
-    """Major and minor number: (6, 1) for `6.1.0-56-amd64`; None if the text is missing or has another form."""
+    """Major and minor number, (6, 1) for `6.1.0-56-amd64`; None if the text is missing or has another form."""
     parts = (release or "").split(".")
     if len(parts) < 2:
         return None

@@ -1,1 +1,1 @@
-"""Reports: formats a Ledger or a Difference as text or JSON. Reads no host and needs no screen."""
+"""Reports: formats a Ledger or a Difference as text or JSON. Reports read no host and need no screen."""

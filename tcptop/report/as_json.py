@@ -30,7 +30,7 @@ def as_json(ledger: Ledger) -> str:
 
 
 def as_object(ledger: Ledger) -> Json:
-    """The ledger as the Python objects that JSON is written from."""
+    """The ledger as a dictionary that `json.dumps` can write."""
     host, memory = ledger.host, ledger.tcp_memory
     return {
         "schema": SCHEMA,
@@ -95,7 +95,7 @@ def as_object(ledger: Ledger) -> Json:
                 "every_s": source.every_s,
             }
             for name, source in ledger.sources.items()
-            if name != "machine_load"  # shown on the screen only
+            if name != "machine_load"  # the machine's load is shown on the screen only
         },
     }
 
@@ -162,7 +162,7 @@ def _state(state: StateCost) -> Json:
 
 
 def _side_sums(side: SocketCost | None) -> Json | None:
-    """The sums of a side without its parts; null if the state has no such side."""
+    """The sums of an accepted or outgoing socket, without its parts; None if the state has no such socket."""
     if side is None:
         return None
     return {
@@ -243,7 +243,7 @@ def _zone(zone: ZoneMemory) -> Json:
 
 
 def _number(amount: float | None) -> float | None:
-    """The amount, as an integer if it is whole."""
+    """The amount; an integer if the amount is a whole number."""
     return int(amount) if amount is not None and amount == int(amount) else amount
 
 

@@ -24,7 +24,7 @@ FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
 def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
-    """The whole report, ending in a newline."""
+    """The whole report as text that ends in a newline."""
     sections = [
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),

@@ -29,7 +29,10 @@ def diff_as_json(difference: LedgerDifference) -> str:
 
 
 def diff_as_object(difference: LedgerDifference) -> Json:
-    """The difference as Python objects. Lists hold only rows that changed, the largest change first."""
+    """The difference as a dictionary that `json.dumps` can write.
+
+    Lists contain only rows that changed, the largest change first.
+    """
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -68,7 +71,7 @@ def _subject(subject: ComparedInput) -> Json:
 
 
 def _bounded(change: Change) -> Json:
-    """Both sides and the change, and whether each side is `exact`, `at least` or `at most` its value."""
+    """The values before and after, the change, and whether each value is `exact`, `at least` or `at most`."""
     before_is = "exact" if change.before is None else change.before_bound
     after_is = "exact" if change.after is None else change.after_bound
     return {**_sides(change), "before_is": before_is, "after_is": after_is}

@@ -24,14 +24,14 @@ from tcptop.text.line import wrap_text
 from tcptop.text.table import Heading, cut_text, make_headings, plain_table
 
 MAX_ROWS = 15
-"""The most rows of a list; the rest is summed up in one line, and complete in the JSON."""
+"""Maximum number of rows in a list; one line sums up further rows, which --json lists in full."""
 MAX_NAME_CHARACTERS = 20
 
 BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 
 def diff_as_text(difference: LedgerDifference) -> str:
-    """The whole report, ending in a newline."""
+    """The whole report as text that ends in a newline."""
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
@@ -109,7 +109,7 @@ def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change: shares of slabs and families also change by fractions that round to 0."""
+    """Whether to list a change; a change that rounds to 0, as is common for bytes per connection, is not listed."""
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -120,7 +120,7 @@ def _side_text(change: Change, after: bool) -> str:
     amount, bound = (change.after, change.after_bound) if after else (change.before, change.before_bound)
     if amount is None:
         return units.UNKNOWN
-    # Bytes per connection are exact to the byte, as in the other reports.
+    # Small amounts, such as bytes per connection, are exact to the byte, as in the other reports.
     exact = change.unit == "count" or amount < MAX_EXACT_BYTES
     text = units.grouped(round(amount)) if exact else units.size(amount)
     return f"{BOUND_SIGNS[bound]} {text}".strip()
@@ -235,7 +235,7 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read, or not in full, each with its side."""
+    """The reasons why sources were not read, or not in full, each after the input that it concerns: A, B or both."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

@@ -23,7 +23,7 @@ def overview_text(ledger: Ledger, columns: int) -> str:
 
 
 def page_text(ledger: Ledger, name: str, columns: int) -> str | None:
-    """The page with this name; None if there is none."""
+    """The text of the page with this name; None if there is no such page."""
     page = find_page(ledger, name)
     return None if page is None else _text(_page_lines(ledger, page, columns))
 

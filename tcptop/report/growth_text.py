@@ -1,4 +1,4 @@
-"""Slab growth between two samples as text, with the share that the sockets explain."""
+"""Slab growth between two samples as text, with the share of the growth that sockets explain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REST_HEADINGS = make_headings("<", "")
 
 
 def growth_lines(difference: LedgerDifference) -> Iterator[str]:
-    """The section on slab growth, or the reason why it is unknown."""
+    """The section on slab growth, or the reason why the growth is unknown."""
     growth = difference.growth
     yield TITLE
     if growth is None:

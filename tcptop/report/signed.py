@@ -19,7 +19,7 @@ def short_signed_count(more: float | None) -> str:
 
 
 def signed_change(change: Change) -> str:
-    """A change of a count, or of bytes as slabtop writes them: `+2.31M`."""
+    """A change with its sign: of a count, `+16 042`, or of bytes in slabtop's style, `+2.31M`."""
     if change.increase is None:
         return units.UNKNOWN
     return units.signed_size(change.increase) if change.unit == "bytes" else short_signed_count(change.increase)

@@ -1,1 +1,1 @@
-"""The Textual app: hands the Ledger of each sample to the widgets, and handles keys. It computes no figure."""
+"""The Textual app: passes the Ledger of each sample to the widgets, and handles keys, but computes no figure."""

@@ -1,4 +1,4 @@
-"""The app: layout, keys, and handing the ledgers of its feed to the panes."""
+"""The Textual app: lays out the panes, handles keys, and passes each ledger of its feed to the panes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tcptop.widgets.trend_line import TrendLine
 
 
 class TcptopApp(App[int]):
-    """Shows the samples of a feed. The feed adds keys to those of the app, and calls `show` with each sample."""
+    """Shows the samples of a feed. The feed adds its keys to the app's keys, and calls `show` with each ledger."""
 
     CSS = """
     Screen { layout: vertical; background: $background; overflow: hidden; }
@@ -103,7 +103,7 @@ class TcptopApp(App[int]):
 
     @property
     def _node_numbers(self) -> list[int]:
-        """The numbers of the nodes."""
+        """Numbers of the NUMA nodes; empty before the first sample."""
         return [node.node for node in self._ledger.nodes] if self._ledger else []
 
     def compose(self) -> ComposeResult:
@@ -138,13 +138,13 @@ class TcptopApp(App[int]):
         self.feed.receive(message.snapshot)
 
     def show(self, ledger: Ledger, view: View) -> None:
-        """Draws a ledger; the first one also selects a node."""
+        """Draws a ledger; the first ledger with nodes also selects the node to show."""
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # That of the settings; without it, the first node with memory.
+            # Selects the node of the settings; if the machine has no such node, the first node with memory.
             self._node_chosen = True
             node = self._settings.node
             if node not in self._node_numbers:
@@ -153,24 +153,24 @@ class TcptopApp(App[int]):
         self._draw()
 
     def show_progress(self, view: View) -> None:
-        """Draws the position and the timeline of a recording; the sample is unchanged."""
+        """Draws a recording's position and timeline again, but not the sample, which is unchanged."""
         self.view = view
-        # While the app ends there may be no screen, or one without panes.
+        # While the app ends there may be no screen, or a screen without panes.
         for screen in self.screen_stack[:1] if self._ledger is not None else ():
             for pane in (*screen.query(HeadLine), *screen.query(TimelinePane)):
                 pane.show(self._ledger, view)
 
     def is_visible(self, pane: type[Pane]) -> bool:
-        """Whether the pane has lines on the screen; False while the app ends and has no screen any more."""
+        """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
         return any(each.size.height for screen in self.screen_stack[:1] for each in screen.query(pane))
 
     def choose(self, choices: Choices) -> None:
-        """Draws the ledger with other choices."""
+        """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
         self._draw()
 
     def ask(self, question: str, answered: Callable[[str], None]) -> None:
-        """Asks a question in the last line; an empty answer, or ESC, is none."""
+        """Asks a question in the last line; calls `answered` unless the answer is empty or the user presses ESC."""
         from tcptop.widgets.prompt import Prompt
 
         self.push_screen(Prompt(question), lambda answer: answered(answer) if answer else None)
@@ -185,7 +185,7 @@ class TcptopApp(App[int]):
                 pane.show(self._ledger, self.view)
 
     def action_feed(self, name: str, *arguments: object) -> None:
-        """Passes a key of the feed to it."""
+        """Passes the action of a key to the feed."""
         self.feed.act(name, *arguments)
 
     def action_leave(self) -> None:
@@ -193,12 +193,12 @@ class TcptopApp(App[int]):
         self.exit(0)
 
     def action_switch(self, name: str, one: object, other: object) -> None:
-        """Switches a choice between two values."""
+        """Switches one of the user's choices between two values."""
         value = other if getattr(self.choices, name) == one else one
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Shows a node by its number, all nodes for None, or a message if there is no such node."""
+        """Shows the node with a number; for None, all nodes; for an unknown number, a message."""
         if node is None or node in self._node_numbers:
             self.choose(replace(self.choices, node=node))
         else:
@@ -214,7 +214,7 @@ class TcptopApp(App[int]):
             self.action_node(nodes[0 if step > 0 else -1])
 
     def action_ask_node(self) -> None:
-        """Asks for a node number: the digit keys reach only ten nodes."""
+        """Asks the user for a node number, because the digit keys reach only nodes 0 to 9."""
         self.ask("node:", self._answer_node)
 
     def _answer_node(self, answer: str) -> None:
@@ -224,34 +224,34 @@ class TcptopApp(App[int]):
             self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
 
     def action_sort(self, column_id: str) -> None:
-        """Sorts by a column; the same column again reverses the order."""
+        """Sorts the cache table by a column; a second call with the same column reverses the order."""
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
     def action_ask_filter(self) -> None:
-        """Asks for a part of a name; the table follows each typed character."""
+        """Asks the user for the name filter, and filters the cache table at each typed character."""
         from tcptop.widgets.prompt import Prompt
 
         prompt = Prompt("only caches with:", self.choices.name_filter, self.action_filter)
         self.push_screen(prompt, lambda answer: self.action_filter(answer or ""))
 
     def action_filter(self, text: str) -> None:
-        """Shows only caches with a text in a name; all if it is empty."""
+        """Sets the name filter: shows only caches with `text` in one of their names; all caches if `text` is empty."""
         self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_extras(self) -> None:
-        """Switches change marks and graphs on or off."""
+        """Switches graphs, and marks on changed figures, on or off."""
         self._notify_if_saved()
         self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
-        """Sets a mark at the current figures, or removes it."""
+        """Sets a mark, from which growth is counted, at the current ledger; removes the mark if one is set."""
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
         self._draw()
 
     def _notify_if_saved(self) -> None:
-        """Shows a message on a saved tree: its one sample never changes."""
+        """Shows a message if the app shows a saved tree, whose only sample never changes."""
         if self._ledger is not None and not self._ledger.live:
             self.notify("saved: there is one sample, and nothing that changes", timeout=3, markup=False)
 
@@ -262,7 +262,7 @@ class TcptopApp(App[int]):
         self.refresh(repaint=True, layout=True)
 
     def action_suspend_process(self) -> None:
-        """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues it."""
+        """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues the group."""
         if self._driver is not None and self._driver.can_suspend:
             self._suspend_signal()
             os.kill(0, signal.SIGTSTP)
@@ -280,11 +280,11 @@ class TcptopApp(App[int]):
         self._explain(lambda ledger: find_page(ledger, name))
 
     def on_caches_pane_row_selected(self, message: CachesPane.RowSelected) -> None:
-        """Opens the explanation of the cache in a row."""
+        """Opens the explanation of the cache in the selected row."""
         self.action_explain(message.name)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
-        """Opens the explanation of a part of the figure; for idle slab, the memory page."""
+        """Opens the explanation of the selected part of the figure; for idle slab, opens the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:
@@ -318,7 +318,7 @@ class TcptopApp(App[int]):
         self.theme = (THEME if self.theme == LIGHT_THEME.name else LIGHT_THEME).name
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:  # noqa: ARG002
-        """The commands of the palette: all key bindings, and two commands without a key."""
+        """The commands of the command palette: all key bindings, and two commands without a key."""
         yield SystemCommand("dark or light", "", self.switch_theme)
         yield SystemCommand("write these settings to the settings file", "", self.save_settings)
         actions = {binding.description: binding.action for binding in reversed(self.feed.bindings)}

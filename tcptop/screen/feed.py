@@ -1,4 +1,4 @@
-"""Base of the feeds: a feed delivers the samples that the app shows, and handles the keys that act on them."""
+"""Base class of the feeds, which deliver the samples that the app shows and handle the keys that act on samples."""
 
 from __future__ import annotations
 
@@ -20,30 +20,33 @@ if TYPE_CHECKING:
 
 
 REPLAY_CLASS = "-replay"
-"""CSS class of an app that shows a sample of a recording, with the timeline."""
+"""CSS class of the app while the screen shows a recorded sample and the timeline."""
 NOTHING_RECORDED = "nothing is recorded here; w records into a file"
 READ_UNASKED = "/proc/pagetypeinfo needs no asking for here"
 
 
 class Sampled(Message):
-    """A new Snapshot for the feed of the app; a newer one replaces one that is not drawn yet."""
+    """Message with a new Snapshot for the app's feed; a newer message replaces an older one that still waits."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__()
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """True for another Sampled message: only the latest sample is drawn."""
+        """True if the other message is a Sampled message too, because only the latest sample is drawn."""
         return isinstance(message, Sampled)
 
 
 class Feed:
-    """Samples for one app, from `begin` to `end`. All methods run on its event loop."""
+    """Base class that delivers samples to one app from `begin` until `end`. All methods run in the app's event loop."""
 
     bindings: ClassVar[list[Binding]]
-    """All keys of an app with this feed, in the order of the help. `feed('NAME', …)` calls the method NAME."""
+    """All keys of an app with this feed, in the order in which the help lists them.
+
+    The action `feed('NAME', …)` calls the feed's method NAME.
+    """
     app: TcptopApp
-    """Set by the app."""
+    """App that shows the samples; assigned before `begin`."""
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
@@ -51,7 +54,7 @@ class Feed:
         self._trends = NO_TRENDS
 
     def begin(self) -> None:
-        """Starts to deliver samples."""
+        """Starts delivering samples."""
         raise NotImplementedError
 
     def end(self) -> None:
@@ -60,29 +63,29 @@ class Feed:
             task.cancel()
 
     def act(self, name: str, *arguments: object) -> None:
-        """Runs the action of a key."""
+        """Runs the action of a key: calls the feed's method `name`."""
         getattr(self, name)(*arguments)
 
     def ask_for_layouts(self) -> None:
-        """Requests the struct layouts (BTF), which only the explanation needs; does nothing on a recording."""
+        """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
     def receive(self, snapshot: Snapshot) -> None:
-        """Accounts for a sample and draws it."""
+        """Computes the Ledger of a sample, adds its values to the trends, and draws it."""
         ledger = account(snapshot)
         self._trends = add_sample(self._trends, ledger)
         self.draw(ledger)
 
     def draw(self, ledger: Ledger) -> None:
-        """Draws a sample."""
+        """Draws the Ledger of a sample."""
         self.app.show(ledger, self.view())
 
     def view(self) -> View:
-        """The app's view with the data of this feed."""
+        """The app's choices and mark, with the trends of this feed."""
         view = self.app.view
         return View(view.choices, view.mark, view.since, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        """Runs a coroutine as a task, which `end` cancels; an exception ends the app."""
+        """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""
 
         async def report_errors() -> None:
             try:
@@ -97,5 +100,5 @@ class Feed:
 
 
 def raise_error(error: Exception) -> None:
-    """Raises the error; in a callback of the app, Textual restores the terminal and prints it."""
+    """Raises `error`; if the app calls this as a callback, Textual restores the terminal and prints the error."""
     raise error

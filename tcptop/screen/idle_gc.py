@@ -1,4 +1,4 @@
-"""Full garbage collections only when idle: one blocks a key press for about 100 ms."""
+"""Full garbage collections while the user is idle, because a full collection delays a key press by about 100 ms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Callable
 NEVER = 1 << 30
 LOOK_EVERY_S = 1.0
 IDLE_S = 2.0
-"""Time without a key press after which the program is idle."""
+"""Idle time, in seconds, after which a full collection may run."""
 MANY_OBJECTS = 50_000
-"""Approximate number of new objects that makes a collection worth its cost."""
+"""Approximate number of new objects from which a full collection is worth its cost."""
 
 
 async def run_idle_gc(idle_s: Callable[[], float]) -> None:
-    """Disables automatic full collections, and runs one after IDLE_S without a key press.
+    """Disables automatic full collections, and runs full collections only after more than IDLE_S of idle time.
 
-    Collections of the young generations, which find nearly all garbage, stay automatic. Objects that exist at the
+    Collections of the young generations, which find nearly all garbage, remain automatic. Objects that exist at the
     start are frozen: no collection visits them.
     """
     gc.freeze()

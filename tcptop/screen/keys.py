@@ -1,4 +1,4 @@
-"""Keys: the bindings of the app and of its feeds, their meaning in the help, and their names."""
+"""Key bindings of the app and of its feeds, with their descriptions and the key names that the help shows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("ctrl+l", "send_all", "draw everything again"),
     Binding("ctrl+z", "suspend_process", "suspend"),
 ]
-"""Keys of the app itself; the action `NAME(…)` is its method `action_NAME`."""
+"""Keys that the app handles itself; the action `NAME(…)` calls the app's method `action_NAME`."""
 
 LIVE_BINDINGS: list[Binding] = [
     *SHARED_BINDINGS,
@@ -53,7 +53,7 @@ LIVE_BINDINGS: list[Binding] = [
     Binding("j", "feed('jump')", "look back: jump to a time"),
     Binding("Z", "feed('back_to_live')", "back to live; goes on where it is paused"),
 ]
-"""All keys on a host; the action `feed('NAME', …)` is the feed's method NAME."""
+"""All keys on a live host or a saved tree; the action `feed('NAME', …)` calls the feed's method NAME."""
 
 REPLAY_BINDINGS: list[Binding] = [
     Binding("t", "feed('step', 1)", "the next sample"),
@@ -66,7 +66,7 @@ REPLAY_BINDINGS: list[Binding] = [
     Binding("greater_than_sign", "feed('last')", "the last sample"),
     *SHARED_BINDINGS,
 ]
-"""All keys on a recording."""
+"""All keys during the replay of a recording."""
 
 KEY_NAMES = {
     "slash": "/",
@@ -88,11 +88,11 @@ KEY_NAMES = {
 
 
 def bound_keys(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
-    """Pairs of key names and their description; keys with the same description form one pair."""
+    """Pairs (key names, description); keys with the same description are joined into one pair."""
     found: dict[str, list[str]] = {}
     for binding in bindings:
         names = [KEY_NAMES.get(key, key) for key in binding.key.split(",")]
-        # Both cases of a letter are one key.
+        # If both cases of a letter are bound, only the lower case is listed.
         names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
         found.setdefault(binding.description, []).extend(names)
     return [("0-9" if len(names) > 6 else " ".join(names), meaning) for meaning, names in found.items()]

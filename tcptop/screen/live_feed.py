@@ -1,4 +1,4 @@
-"""Live feed: samples a host at an interval, records its samples into a file, and looks back into that file."""
+"""Live feed: samples a host at an interval, records the samples into a file, and shows earlier samples from it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 INTERVALS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
 END_S = 1.0
-"""Longest wait for the disk at exit."""
+"""Longest wait, in seconds, for the disk at exit."""
 
 
 class LiveFeed(Feed):
-    """Samples of a live host. While the user looks back, a ReplayFeed draws instead, and sampling goes on."""
+    """Feed of a live host. While the user looks back, a ReplayFeed draws recorded samples, and sampling continues."""
 
     bindings = LIVE_BINDINGS
 
@@ -47,7 +47,7 @@ class LiveFeed(Feed):
         self._opening: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Starts sampling; one worker thread will write and read the recording."""
+        """Starts sampling the host."""
         sources = [*kernel_sources(), MachineLoadSource()]
         interval_s = self.app.choices.interval_s
         self._sampler = Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement)
@@ -55,7 +55,10 @@ class LiveFeed(Feed):
         self.start(self._follow(), "follow the host")
 
     def end(self) -> None:
-        """Stops sampling, a hung read stays in its daemon thread; ends the recording, waits END_S for the disk."""
+        """Stops sampling and ends the recording; waits END_S at most for the disk.
+
+        A hung read of the host is left in its daemon thread.
+        """
         super().end()
         self._end_past()
         if self._recording is not None:
@@ -71,7 +74,7 @@ class LiveFeed(Feed):
         self._sampler.want("pagetypeinfo", self.app.is_visible(BuddyPane))
 
     def view(self) -> View:
-        """The view with the path of the recording."""
+        """The view with the path of the current recording; the path is None if there is no recording."""
         path = None if self._recording is None else printable(self._recording.path)
         return replace(super().view(), recording_path=path)
 
@@ -80,7 +83,7 @@ class LiveFeed(Feed):
         self._sampler.ask_for("btf")
 
     def sample(self) -> None:
-        """Takes a sample of all sources now, and shows it live."""
+        """Samples all sources now; ends looking back, so that the screen shows the new sample."""
         if self._past is not None:
             self.back_to_live()
         self._live.sample_now()
@@ -92,17 +95,17 @@ class LiveFeed(Feed):
         self._live.pause(paused)
 
     def ask_interval(self) -> None:
-        """Asks for the seconds between samples."""
+        """Asks the user for the number of seconds between samples."""
         self.app.ask("seconds from one sample to the next:", self._answer_interval)
 
     def interval(self, step: int) -> None:
-        """Sets the next longer or shorter interval."""
+        """Sets the next longer interval of INTERVALS_S if `step` is 1, the next shorter if -1."""
         now_s = self.app.choices.interval_s
         others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
         self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
 
     def read_pagetypeinfo(self) -> None:
-        """Reads pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
+        """Reads /proc/pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
         if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
             self._sampler.ask_for("pagetypeinfo")
             self._live.sample_now()
@@ -110,7 +113,7 @@ class LiveFeed(Feed):
             self.app.notify(READ_UNASKED, timeout=3, markup=False)
 
     def record(self) -> None:
-        """Asks for a file and records into it, or ends the current recording."""
+        """Ends the current recording; if there is none, asks for a file and records into that file."""
         if self._recording is None:
             self.app.ask("record into the file:", self._answer_record)
         else:
@@ -119,25 +122,27 @@ class LiveFeed(Feed):
             self.start(self._report_end(recording), "end the recording")
 
     def step(self, step: int) -> None:
-        """Shows the previous or next recorded sample; after the newest one, returns to live."""
+        """Shows the previous or next recorded sample; after the newest recorded sample, returns to the live sample."""
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            self._look_back(self._past.player.last_index + step)  # recorded since it was opened, or live
+            # The sample was recorded after the file was opened, or is the live sample.
+            self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)
         else:
-            self._look_back(-1 if self._recording is None else -2)  # the last one is on the screen
+            # While a recording runs, its last sample is already on the screen.
+            self._look_back(-1 if self._recording is None else -2)
 
     def jump(self) -> None:
-        """Asks for a time in the recording and shows the nearest sample."""
+        """Asks the user for a time in the recording, and shows the sample nearest to that time."""
         if self._past is not None:
             self._past.jump()
         else:
             self._look_back(-1, jump=True)
 
     def back_to_live(self) -> None:
-        """Returns to the live sample, and resumes if paused."""
+        """Returns to the live sample, and resumes sampling if it is paused."""
         self._end_past()
         self.app.remove_class(REPLAY_CLASS)
         if self.app.choices.paused:
@@ -156,7 +161,7 @@ class LiveFeed(Feed):
     async def _follow(self) -> None:
         async for snapshot in self._live.snapshots():
             if self._recording is not None:
-                # A sample that began before the recording lacks most of its reads.
+                # A sample that began before the recording is skipped: most reads of its sources were not recorded.
                 self._first_sample_began = self._first_sample_began or not self._live.sample_requested
                 if self._first_sample_began:
                     self._recording.add(snapshot)
@@ -205,7 +210,10 @@ class LiveFeed(Feed):
         self.app.notify(line, timeout=10, severity="warning", markup=False)
 
     def _look_back(self, start: int, jump: bool = False) -> None:
-        """Opens the recording at a sample; a negative number counts from the last one. Beyond the last one is live."""
+        """Opens the recording at the sample with index `start`, counted from the end if negative.
+
+        A `start` after the last recorded sample returns to the live sample.
+        """
         if self._recorded_path is None:
             self.app.notify(NOTHING_RECORDED, timeout=3, markup=False)
         elif self._opening is None or self._opening.done():

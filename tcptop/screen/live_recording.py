@@ -1,4 +1,4 @@
-"""Recording of a live app, in a worker thread, so that a slow disk blocks no key."""
+"""Recording of the live app's samples in a worker thread, so that a slow disk does not delay the handling of keys."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MOST_WAITING = 60
-"""Most samples in memory that the disk has not taken yet."""
+"""Largest number of samples that may wait in memory for the disk; beyond it, the recording ends."""
 
 
 class LiveRecording:
-    """Adds each sample of a sampler to a file until it is stopped or fails."""
+    """Writes the samples of a sampler into a file until `stop` is called or writing fails."""
 
     def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
-        """Uses the recorder only in `thread`; after a failure calls `ended` with one line."""
+        """Writes and closes the recording in `thread`; calls `ended` with one line of text after a failure."""
         self._recorder = recorder
         self._sampler = sampler
         self._thread = thread
@@ -34,11 +34,11 @@ class LiveRecording:
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the recording."""
         return self._recorder.path
 
     def add(self, snapshot: Snapshot) -> None:
-        """Queues a sample for the thread."""
+        """Queues a sample for the worker thread; ends the recording if more than MOST_WAITING calls wait there."""
         if not self._is_on:
             return
         if self._thread.waiting > MOST_WAITING:
@@ -51,7 +51,7 @@ class LiveRecording:
         self._thread.submit(lambda: self._write(reads, snapshot))
 
     def stop(self) -> Future[int]:
-        """Ends the recording; the future gets the number of samples written."""
+        """Ends the recording; returns a future of the number of samples written."""
         self._is_on = False
         self._sampler.set_on_read(None)
         return self._thread.submit(self._closed)
@@ -61,7 +61,7 @@ class LiveRecording:
         return self._recorder.samples
 
     def _write(self, reads: tuple[SourceRead, ...], snapshot: Snapshot) -> None:
-        """Runs in the thread."""
+        """Writes a sample and the reads of its sources; runs in the worker thread."""
         if self._has_failed:
             return
         try:

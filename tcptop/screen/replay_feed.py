@@ -1,4 +1,4 @@
-"""Replay feed: plays the samples of a recording, which it reads off the event loop, and fills the timeline."""
+"""Replay feed: plays the samples of a recording and fills its timeline; a worker thread reads the recording."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
-"""Period at which the player checks whether the next sample is due."""
+"""Seconds between two checks whether the next sample is due, while a recording plays."""
 PIECE_S = 0.004
 REST_S = 0.012
-"""The timeline is filled in steps of PIECE_S with rests of REST_S between them."""
+"""Seconds of rest between two steps of filling the timeline; each step works for about PIECE_S."""
 IDLE_S = 0.3
-"""Time without a request for a sample after which filling the timeline continues."""
+"""Seconds without a request for a sample after which the filling of the timeline continues."""
 DAMAGE_SHOWN_S = 5.0
 
 
@@ -36,15 +36,15 @@ class SampleSelection(NamedTuple):
     recording: Recording
     samples: range
     times_s: list[float]
-    """Ascending; sample numbers if the samples have no times."""
+    """Times of the samples, ascending; 0, 1, 2, … if the recording has no times."""
     timed: bool
 
 
 def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
-    """The selected samples, and the index among them to start at.
+    """The selected samples, and the position among them at which the replay starts.
 
     Raises:
-        TcptopError: if a time is invalid or selects no sample.
+        TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.
 
     """
     samples = select_samples(recording, choice._replace(at=None))
@@ -62,7 +62,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSel
 
 
 class ReplayFeed(Feed):
-    """Moves a player through the selected samples. Uses the recording only in its worker thread."""
+    """Moves a player through the selected samples. Only the worker thread uses the recording."""
 
     bindings = REPLAY_BINDINGS
 
@@ -73,7 +73,7 @@ class ReplayFeed(Feed):
         lab_measurement: LabMeasurement | None = None,
         thread: Worker | None = None,
     ) -> None:
-        """Takes an open recording and the index to start at; a live screen that looks back passes its `thread`."""
+        """Takes selected samples and the position to start at; a LiveFeed that looks back passes its own `thread`."""
         super().__init__(lab_measurement)
         self._selection = selection
         self._looking_back = thread is not None
@@ -88,11 +88,12 @@ class ReplayFeed(Feed):
 
     def begin(self) -> None:
         """Shows the player's sample, and starts to fill the timeline."""
-        self.app.add_class(REPLAY_CLASS)  # before the first sample, so that it is drawn once
+        self.app.add_class(REPLAY_CLASS)  # set before the first sample, so that the sample is drawn only once
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
-        if not self._looking_back and not self.app.is_headless:  # in a test, the interpreter runs other programs too
+        # A headless app is a test, which shares the interpreter with other code.
+        if not self._looking_back and not self.app.is_headless:
             from tcptop.screen.idle_gc import run_idle_gc
 
             self.start(run_idle_gc(self.idle_s), "collect garbage")
@@ -104,7 +105,7 @@ class ReplayFeed(Feed):
         self._thread.submit(self._selection.recording.close)
 
     def view(self) -> View:
-        """The view with the player at the sample on the screen, not at one whose read is still running."""
+        """The view, with the player at the sample on the screen, even while a requested sample is still being read."""
         player = self.player.seek(self._shown_index)
         return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
 
@@ -113,7 +114,7 @@ class ReplayFeed(Feed):
         return time.monotonic() - self._requested_at_s
 
     def step(self, step: int) -> None:
-        """Shows the sample `step` further on, or back if negative."""
+        """Shows the sample that is `step` samples later, or earlier if `step` is negative."""
         self._go(self.player.step_by(step))
 
     def first(self) -> None:
@@ -125,15 +126,15 @@ class ReplayFeed(Feed):
         self.step(len(self._selection.samples))
 
     def play(self) -> None:
-        """Plays or pauses."""
+        """Starts or pauses playback."""
         self._go(self.player.toggle_playing())
 
     def speed(self, step: int) -> None:
-        """Sets the next higher or lower speed."""
+        """Sets the next higher playback speed if `step` is 1, the next lower if -1."""
         self._go(self.player.change_speed(step))
 
     def jump(self) -> None:
-        """Asks for a time and shows the nearest sample."""
+        """Asks the user for a time, and shows the sample nearest to that time."""
         self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str) -> None:
@@ -147,7 +148,7 @@ class ReplayFeed(Feed):
             self.app.notify(str(error), timeout=5, markup=False)
 
     def _go(self, player: Player) -> None:
-        """Sets the player: another sample, or another speed."""
+        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
@@ -172,7 +173,7 @@ class ReplayFeed(Feed):
             self._shown_index = samples.index(number)
             self.receive(snapshot._replace(lab_measurement=self.lab_measurement))
             if damage is not None:
-                self.app.clear_notifications()  # one line, even if many samples follow
+                self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
                 self.app.notify(damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     async def _play(self) -> None:

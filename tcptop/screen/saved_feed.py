@@ -18,11 +18,11 @@ MESSAGES = {
     "step": NOTHING_RECORDED,
     "jump": NOTHING_RECORDED,
 }
-"""Answers to the keys of a live screen that mean nothing here."""
+"""Messages for those keys of the live screen that do nothing on a saved tree."""
 
 
 class SavedFeed(Feed):
-    """Samples a saved tree at the start, and again on request."""
+    """Samples a saved tree at the start, and again at each request of the user."""
 
     bindings = LIVE_BINDINGS
 
@@ -40,14 +40,14 @@ class SavedFeed(Feed):
         self.app.post_message(Sampled(sampler.snapshot()))
 
     def act(self, name: str, *_: object) -> None:
-        """Samples again on `sample`; says of the other keys that they do nothing."""
+        """Samples the tree again if `name` is `sample`; otherwise shows the action's message, if MESSAGES has one."""
         if name == "sample":
             self.begin()
         elif name in MESSAGES:
             self.app.notify(MESSAGES[name], timeout=3, markup=False)
 
     def ask_for_layouts(self) -> None:
-        """Reads the struct layouts (BTF), at the first request."""
+        """Samples the tree again with its struct layouts (BTF), at the first request only."""
         if not self._with_layouts:
             self._with_layouts = True
             self.begin()

@@ -1,4 +1,4 @@
-"""The settings file (TOML): read at the start, written on request only."""
+"""The settings file (TOML): read at the start, written only at the user's request."""
 
 from __future__ import annotations
 
@@ -20,39 +20,40 @@ MOST_TEXT = 240
 MOST_NODE = 65_535
 
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
-"""How tomllib ends its messages."""
+"""Position at the end of tomllib's error messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values of the file; None for a key that it does not have."""
+    """Values of the settings file; None for each key that the file does not contain."""
 
     interval: float | None = None
     sort: str | None = None
-    """slabtop's letter."""
+    """Letter of the sort order: slabtop's letters, and `e`."""
     theme: str | None = None
     node: int | None = None
     columns: tuple[str, ...] | None = None
-    """Ids of the columns of the cache table to show; None for all that fit."""
+    """Ids of the cache table's columns to show; None for all columns that fit."""
     ascii: bool | None = None
     mouse: bool | None = None
     extras: bool | None = None
-    """Marks on changed figures, and graphs."""
+    """True to show marks on changed figures, and graphs."""
 
 
 NO_SETTINGS = Settings()
 
 
 def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """The path of the file (XDG base directory specification)."""
+    """The path of the settings file, by the XDG Base Directory specification."""
     base = environment.get("XDG_CONFIG_HOME", "")
     return (Path(base) if base.startswith("/") else Path("~/.config").expanduser()) / "tcptop" / "config.toml"
 
 
 def read_settings(file: Path) -> tuple[Settings, list[str]]:
-    """The settings of a file, and one line for each mistake in it.
+    """The settings of a file, and one line of text for each mistake in the file.
 
-    A missing file is no mistake. A wrong value costs its own key; a file that is not TOML costs all of them.
+    A missing file is no mistake. A wrong value leaves only its own key unset; a file that is not TOML leaves every key
+    unset.
     """
     try:
         with file.open("rb") as opened:
@@ -84,7 +85,7 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
-    # Imported here: most users have no settings file.
+    # The TOML parser is imported only if a settings file exists, because most users have none.
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -93,7 +94,7 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 
 def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
-    """The checked value of a key; raises ValueError in one sentence that names the key."""
+    """The value of a key as Settings stores it; for an invalid value, raises ValueError with the key in its message."""
     if key not in CHECKS:
         raise ValueError(f"no setting is called {key[:40]!r}; there are: {', '.join(CHECKS)}")
     try:
@@ -103,9 +104,9 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def write_settings(file: Path, settings: Settings) -> None:
-    """Replaces the file atomically; raises OSError."""
+    """Replaces the settings file atomically; raises OSError if writing fails."""
     texts = [f"{key} = {_to_toml(value)}" for key, value in _known_values(settings).items()]
-    file = Path(os.path.realpath(file))  # a link, for instance into a dotfiles folder, stays a link
+    file = Path(os.path.realpath(file))  # a symbolic link, as into a dotfiles folder, is kept: its target is replaced
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -130,7 +131,7 @@ def _to_toml(value: Any) -> str:  # noqa: ANN401 (a value of Settings)
 
 
 def shorten(text: str) -> str:
-    """Cuts a line, which may quote a value of any length, to MOST_TEXT characters."""
+    """Cuts an error line to MOST_TEXT characters, because it may quote a value of any length."""
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 

@@ -20,7 +20,7 @@ THEME = Theme(
     dark=True,
     variables={"text-muted": "#8a8f98", "border-blurred": "#4e5661"},
 )
-"""Orange and blue are distinguishable with every kind of colour vision."""
+"""Dark theme in orange and blue, which people with colour-vision deficiencies of any kind can distinguish."""
 
 LIGHT_THEME = Theme(
     name="tcptop-light",

@@ -1,4 +1,4 @@
-"""Fills a timeline in small pieces, so that keys are handled between two pieces."""
+"""Fills a timeline in small pieces of work, so that keys are handled between two pieces."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tcptop.view.timeline import BUCKETS, Timeline, bucket_samples, coarse_to_fi
 from tcptop.view.trends import connection_bytes
 
 PIECE_SAMPLES = 50
-"""Samples whose counts are read in one piece."""
+"""Number of samples whose counts are read in one piece of work."""
 
 
 def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
-    """Yields the timeline of the selected samples after each piece of work: first the counts, then the figure.
+    """Yields the timeline of the selected samples after each piece of work: first the socket counts, then the figures.
 
-    Counts are the largest of each bucket, from the recording's index. The figure is that of the bucket's last sample,
-    which must be read and accounted for.
+    A bucket's socket counts are the largest counts of its samples, from the recording's index. A bucket's figure is
+    the bytes per connection of its last sample, which must be read and accounted for.
     """
     samples = bucket_samples(times_s)
     sockets: list[float | None] = [None] * BUCKETS
@@ -49,7 +49,7 @@ def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]
 
 
 def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
-    """Works on the pieces for `length_s`; the latest timeline, None if it is complete."""
+    """Runs `pieces` for about `length_s`; returns the latest timeline, or None if no piece is left."""
     found: Timeline | None = None
     end_s = time.monotonic() + length_s
     for piece in pieces:

@@ -1,1 +1,1 @@
-"""The terminal: keys in, changed cells out. It does not know what the cells show."""
+"""Terminal input and output: reads keys, and writes changed cells without knowledge of their meaning."""

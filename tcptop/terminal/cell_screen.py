@@ -1,7 +1,8 @@
-"""Cell grids: the cells that the terminal shows, the wanted ones, and the shortest output from one to the other.
+"""Grids of the wanted cells and of the shown cells, and short output that makes the terminal show the wanted cells.
 
-Textual writes whole lines of styled text; they are parsed into wanted cells, and only cells that differ are written.
-Pure, so that tests compare it with a terminal emulator.
+Textual writes whole lines of styled text. These lines are parsed into wanted cells, and only those wanted cells that
+differ from the shown cells are written. The module does no I/O, so that tests can compare its output with a terminal
+emulator.
 """
 
 from __future__ import annotations
@@ -17,33 +18,36 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([0-9]+)H|\n")
-"""Text, an SGR sequence (a pen), a cursor move to a row and column, or a line feed."""
+"""Token of a frame: text, an SGR sequence (a pen), a cursor move to a row and column, or a line feed."""
 JOINER = "\u200d"
 MAX_CELL_CHARACTERS = 16
-"""Most characters in one cell: more than any script combines, and a bound for hostile text."""
+"""Largest number of characters in one cell: more than any script combines, but a bound for hostile text."""
 NARROW: set[str] = set()
 """Characters known to fill exactly one cell next to any other character."""
 
 GAP_BYTES = 4
-"""Bytes of a short cursor move within a line; gaps up to this length are rewritten instead of skipped."""
+"""Length of a short cursor move within a line; a gap of at most this many bytes is rewritten, not skipped."""
 
 INDEPENDENT_ATTRIBUTES = frozenset("12345789")
 """SGR attributes that do not affect each other."""
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
-"""SGR code that ends each attribute; bold and faint share one. Not all terminals know a code that ends 8."""
+"""SGR code that ends each attribute; bold and faint share the code 22.
+
+Attribute 8 (concealed) is missing, because not all terminals know a code that ends it.
+"""
 
 VISIBLE_ON_BLANKS = frozenset("4579")
-"""Attributes visible on a blank: underlined, blinking, reversed, struck out."""
+"""SGR attributes that are visible on a blank: underlined, blinking, reversed, struck out."""
 
 Pens = list[str | None]
 
 
 class CellScreen:
-    """Two grids of cells: the wanted ones, and the shown ones as far as they are known.
+    """Two grids: the wanted cells, parsed from frames, and the shown cells, as far as the terminal's content is known.
 
     A cell is a character with its combining characters, and the SGR parameters of its pen. The right half of a wide
-    character is an empty string. A pen of None marks a wanted cell that must not be touched, and a shown cell whose
+    character is an empty string. The pen None marks a wanted cell that must not be written, or a shown cell whose
     content is unknown.
     """
 
@@ -56,7 +60,7 @@ class CellScreen:
         return self._columns, self._rows
 
     def resize(self, columns: int, rows: int) -> None:
-        """Changes the size. All shown cells become unknown; wanted cells within the new size stay."""
+        """Changes the size. All shown cells become unknown; wanted cells within the new size are kept."""
         before_text, before_pens = self._wanted_text, self._wanted_pens
         self._clear(columns, rows)
         for y, (text, pens) in enumerate(zip(before_text[:rows], before_pens, strict=False)):
@@ -81,14 +85,14 @@ class CellScreen:
         self._touched = set(range(self._rows))
 
     def mark_foreign(self) -> None:
-        """Marks all cells as drawn by something else: they stay until a frame covers them."""
+        """Marks all cells as drawn by other output; each cell stays unchanged until a frame covers it."""
         self._clear(self._columns, self._rows)
 
     def parse_frame(self, frame: str) -> bool:
-        """Parses a frame of Textual's into the wanted cells.
+        """Parses a frame written by Textual into the wanted cells; returns False if `frame` is other output.
 
-        A frame starts with a cursor move and consists of moves, pens, text and line feeds. Returns False for anything
-        else, perhaps after parsing a part of it; the caller then writes it to the terminal and calls `mark_foreign`.
+        A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. Other output may have
+        been parsed in part; the caller must write it to the terminal, and call `mark_foreign` if it changes cells.
         """
         x = y = end = 0
         pen = ""
@@ -103,7 +107,7 @@ class CellScreen:
                 if y < self._rows:
                     x = self._put(x, y, text, pen)
             elif set_by is not None:
-                # SGR sequences accumulate, although Textual resets each one before the next.
+                # SGR sequences accumulate, although Textual resets the pen before each new sequence.
                 pen = "" if set_by in ("", "0") else intern(f"{pen};{set_by}" if pen else set_by)
             elif row:
                 moved = True
@@ -117,7 +121,7 @@ class CellScreen:
         return True
 
     def changes(self) -> str:
-        """The output that turns the shown cells into the wanted ones, which then count as shown; empty if equal."""
+        """The output that makes the terminal show the wanted cells, which then count as shown; empty if unnecessary."""
         drawing = Drawing(self._columns)
         for y in sorted(self._touched):
             wanted_text, wanted_pens = self._wanted_text[y], self._wanted_pens[y]
@@ -135,7 +139,7 @@ class CellScreen:
         return "".join(drawing.written)
 
     def _put(self, x: int, y: int, text: str, pen: str) -> int:
-        """Writes text into the wanted cells; returns the column after it.
+        """Writes text into the wanted cells; returns the column after the text.
 
         Text beyond the last column overwrites the last column: lines do not wrap.
         """
@@ -155,7 +159,7 @@ class CellScreen:
             if x + wide > self._columns:
                 x = self._columns - 1
                 if wide == 2:
-                    # It does not fit, and terminals differ in what they show then.
+                    # Terminals differ in how they show a wide character cut by the last column; a blank replaces it.
                     cluster, wide = " ", 1
             blank_cut_halves(cells, x, x + wide)
             cells[x : x + wide] = (cluster, "")[:wide]
@@ -165,7 +169,7 @@ class CellScreen:
 
 
 class Drawing:
-    """Output for a terminal whose pen and cursor position are unknown at the start."""
+    """Builds output for a terminal whose pen and cursor position are unknown at the start."""
 
     def __init__(self, columns: int) -> None:
         self.written: list[str] = []
@@ -174,7 +178,7 @@ class Drawing:
         self._cursor: tuple[int, int] | None = None
 
     def draw(self, y: int, differ: Iterable[int], cells: list[str], pens: Pens) -> None:
-        """Writes the cells of a row that differ."""
+        """Writes the cells of row `y` in the columns of `differ`, where wanted and shown cells differ."""
         for start, end in changed_spans(differ, cells, pens):
             for pen, group in groupby(range(start, end), pens.__getitem__):
                 columns = list(group)
@@ -188,7 +192,7 @@ class Drawing:
                 for x in columns:
                     cluster = cells[x]
                     if cluster:
-                        # Terminals differ in the width of other characters, so a cursor move follows them.
+                        # Characters outside NARROW differ in width between terminals: a cursor move follows each.
                         self._write(x, y, cluster, x + 1 if cluster in NARROW else None)
 
     def leave(self, cursor: tuple[int, int] | None) -> None:
@@ -202,7 +206,7 @@ class Drawing:
         """Writes text at a position; `after` is the cursor's column afterwards, None if uncertain."""
         self._move(x, y)
         self.written.append(text)
-        # Terminals differ in the cursor position after the last column.
+        # Terminals differ in the cursor position after a character in the last column.
         self._cursor = None if after is None or after >= self._columns else (after, y)
 
     def _move(self, x: int, y: int) -> None:
@@ -224,7 +228,7 @@ class Drawing:
 
 
 def is_narrow(text: str) -> bool:
-    """Whether every character fills exactly one cell."""
+    """Whether every character of a text fills exactly one cell."""
     if NARROW.issuperset(text):
         return True
     for character in set(text) - NARROW:
@@ -235,12 +239,12 @@ def is_narrow(text: str) -> bool:
 
 
 def is_flag_letter(character: str) -> bool:
-    """Whether it is a regional indicator; two of them make a flag."""
+    """Whether a character is a regional indicator; two regional indicators make a flag."""
     return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
 def clusters(text: str) -> Iterator[str]:
-    """Yields each character together with its combining and joined characters."""
+    """Yields each character of a text together with its combining and joined characters."""
     cluster = ""
     for character in text:
         flag = is_flag_letter(character) and len(cluster) == 1 and is_flag_letter(cluster)
@@ -254,7 +258,7 @@ def clusters(text: str) -> Iterator[str]:
 
 
 def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
-    """Appends zero-width characters to the cell before a column, if there is one."""
+    """Appends zero-width characters to the cell before column `x`; drops them if that cell is not written."""
     before = x - 1
     while before > 0 and not cells[before]:
         before -= 1
@@ -263,7 +267,7 @@ def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
 
 
 def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
-    """Blanks the remaining halves of wide characters that the range start to end overwrites in part."""
+    """Blanks the remaining half of each wide character that a write from column `start` to `end` cuts in half."""
     if 0 < start < len(cells) and not cells[start]:
         cells[start - 1] = " "
     if end < len(cells) and not cells[end]:
@@ -271,9 +275,9 @@ def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
 
 
 def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterator[tuple[int, int]]:
-    """The column ranges of a row to write: cells that differ, and gaps that cost no more than a cursor move.
+    """Yields the column ranges of a row to write: differing cells, and gaps that cost no more than a cursor move.
 
-    If one half of a wide character differs, the other half does too.
+    If one half of a wide character differs, the other half differs too.
     """
     start = end = -1
     for column in differ:
@@ -291,7 +295,7 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     """Whether rewriting a short gap costs no more than a cursor move over it."""
     around = pens[start - 1 : end + 1]
-    # Cells that must not be touched have the pen None, which makes two changes.
+    # A gap with cells that must not be written is not cheap: the pen None of these cells makes two pen changes.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])
@@ -299,7 +303,7 @@ def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
 
 
 class Pen(NamedTuple):
-    """Parsed SGR parameters."""
+    """Parsed SGR parameters of a pen."""
 
     attributes: frozenset[str]
     foreground: str
@@ -333,7 +337,7 @@ def pen_of(parameters: str) -> Pen | None:
 
 @lru_cache(4096)
 def is_same_blank(one: str | None, other: str) -> bool:
-    """Whether a space looks the same with both pens: only its background is visible, and it is equal."""
+    """Whether a space looks the same with both pens: equal backgrounds, and no attribute that is visible on blanks."""
     pens = [None if one is None else pen_of(one), pen_of(other)]
     if any(pen is None or pen.attributes & VISIBLE_ON_BLANKS for pen in pens):
         return False
@@ -342,7 +346,7 @@ def is_same_blank(one: str | None, other: str) -> bool:
 
 @lru_cache(4096)
 def pen_change(before: str | None, after: str) -> str:
-    """The shorter SGR sequence from one pen to another: incremental, or a reset with all parameters."""
+    """The shorter SGR sequence from one pen to another: only the changes, or a reset followed by all parameters."""
     anew = f"\x1b[0;{after}m" if after else "\x1b[m"
     old, new = None if before is None else pen_of(before), pen_of(after)
     if old is None or new is None or not old.attributes - new.attributes <= ENDING_CODES.keys():

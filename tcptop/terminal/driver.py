@@ -31,18 +31,18 @@ INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\
 Arguments = ParamSpec("Arguments")
 
 FIRST_FRAME_S = 0.5
-"""Longest wait for the first sample; then a frame without figures is sent."""
+"""Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
-"""Longest wait for a blocked terminal; then the rest of the frame is dropped and the terminal restored."""
+"""Longest wait for a blocked terminal, in seconds, before the rest of a frame is dropped to restore the terminal."""
 BACKGROUND_S = 0.5
-"""Time from SIGCONT in the background to the next stop, enough to handle a signal that ends the program."""
+"""Seconds from SIGCONT in the background to the next stop: enough to handle a signal that ends the program."""
 
 
 class CellDriver(LinuxDriver):
     """Driver that sends changed cells, one frame at a time.
 
-    While the terminal has not accepted a frame, later frames only change the wanted cells. So a slow terminal skips
-    frames, and a blocked one delays neither the program nor its exit.
+    Until the terminal has accepted a frame, later frames only change the wanted cells of CellScreen. So a slow terminal
+    skips frames, and a blocked terminal delays neither the program nor its exit.
     """
 
     def __init__(
@@ -54,23 +54,23 @@ class CellDriver(LinuxDriver):
         self._input: TerminalInput | None = None
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
         self._drawing = False
-        """Whether frames are sent: the terminal is set up, and the first sample or its timeout has come."""
+        """True while frames are sent: the terminal is set up, and a sample has arrived or FIRST_FRAME_S passed."""
         self._first_frame: asyncio.TimerHandle | None = None
         self._synchronized = False
         self._restore_output: list[str] | None = None
-        """Output that restores the terminal, while Textual writes it; None otherwise."""
+        """Output that restores the terminal, collected while Textual writes it; None at all other times."""
         self._stop_pending = False
-        """Whether SIGTSTP came after the last SIGCONT."""
+        """True if SIGTSTP arrived after the last SIGCONT."""
         self._suspended = False
         self._background_check: asyncio.TimerHandle | None = None
         self._leaving = False
-        """Whether a signal or a hang-up ends the program; then it does not stop any more."""
-        # Installed before the terminal is set up, so that it is restored after an early signal too.
+        """True once a signal or a hang-up ends the program, which then ignores requests to stop."""
+        # Handlers are installed before the terminal is set up, so that an early signal restores the terminal too.
         end_on_signals(self._leave)
         end_on_hangup(self.fileno, self._leave)
 
     def write(self, data: str) -> None:
-        """Parses a frame into the wanted cells; sends anything else unchanged."""
+        """Parses a frame into the wanted cells; sends other output to the terminal unchanged."""
         if data == SYNC_START:
             self._synchronized = True
         elif data != SYNC_END and not self._cells.parse_frame(data):
@@ -79,23 +79,23 @@ class CellDriver(LinuxDriver):
             self._send(data)
 
     def flush(self) -> None:
-        """Sends the changed cells, unless the terminal has not yet accepted the frame before."""
+        """Sends the changed cells, unless the terminal has not yet accepted the previous frame."""
         if self._output is None or not self._drawing or not self._output.idle:
             return
         if self._get_terminal_size() != self._cells.size:
-            # Below `su -c`, for example, the kernel sends SIGWINCH to another process group.
+            # Under `su -c`, for example, the kernel sends SIGWINCH to another process group, so each frame checks.
             self._window_changed()
         changes = self._cells.changes()
         if changes:
             self._send(f"{SYNC_START}{changes}{SYNC_END}" if self._synchronized else changes)
 
     def send_all(self) -> None:
-        """Sends every cell again, in case the terminal has lost some."""
+        """Sends every cell again, in case the terminal has lost some cells."""
         self._cells.mark_unknown()
         self.flush()
 
     def start_drawing(self) -> None:
-        """Sends frames from now on. Until the first sample they have no figures, and are not worth their bytes."""
+        """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
         if self._first_frame is not None:
             self._first_frame.cancel()
             self._first_frame = None
@@ -103,7 +103,7 @@ class CellDriver(LinuxDriver):
             self.flush()
 
     def start_application_mode(self) -> None:
-        """Sets up the terminal, and redraws it after a suspension. In the background the program stops instead."""
+        """Sets up the terminal, and redraws it after a suspension; in the background, stops the program instead."""
         assert self._file is not None
         if in_background(self.fileno):
             self._suspended = True
@@ -112,14 +112,15 @@ class CellDriver(LinuxDriver):
         self._output = TerminalOutput(self._file.fileno(), self.flush)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is None:
-            # The terminal has hung up, or the program is in the background after all: the next SIGCONT tries again.
+            # Setup failed, because the terminal has hung up or the program is in the background by now; the next
+            # SIGCONT repeats it.
             self.close()
             return
         # The kernel must not stop the program at an arbitrary point, such as during its exit. In the background the
         # program stops itself, and does not touch the terminal.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
-        # Textual's own output thread is not needed; nothing was written to it.
+        # Textual's own output thread is not needed: CellDriver writes nothing to it.
         self._writer_thread.stop()
         self._writer_thread = None
         self._input = TerminalInput(self.fileno, self.process_message, self._debug)
@@ -131,11 +132,11 @@ class CellDriver(LinuxDriver):
         else:
             self._cells.resize(*size)
             self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
-        # add_signal_handler sets a wakeup descriptor, so that every signal wakes the loop, whichever thread it reaches.
+        # add_signal_handler sets a wakeup descriptor: every signal wakes the event loop, whichever thread receives it.
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
-        """Restores the terminal, within RESTORE_WAIT_S if it is blocked. Does nothing in the background."""
+        """Restores the terminal, after RESTORE_WAIT_S at most if it is blocked; does nothing in the background."""
         if self._output is None or in_background(self.fileno):
             return
         until_s = time.monotonic() + RESTORE_WAIT_S
@@ -152,7 +153,7 @@ class CellDriver(LinuxDriver):
         self._output.leave(self._encode(output), until_s)
 
     def run_input_thread(self) -> None:
-        """Returns at once: the event loop reads the terminal."""
+        """Does nothing: the event loop reads the terminal, and no thread is needed."""
 
     def disable_input(self) -> None:
         """Stops reading keys."""
@@ -163,13 +164,13 @@ class CellDriver(LinuxDriver):
             super().disable_input()
 
     def close(self) -> None:
-        """Closes the output."""
+        """Closes the output to the terminal."""
         if self._output is not None:
             self._output.close()
             self._output = None
 
     def process_message(self, message: Message) -> None:
-        """Handles sizes that the terminal reports itself (in-band resize)."""
+        """Passes on a message; draws every cell again for a size that the terminal itself reports (in-band resize)."""
         if isinstance(message, events.Resize):
             self._resize(message.size)
         super().process_message(message)
@@ -180,20 +181,21 @@ class CellDriver(LinuxDriver):
         self._in_loop(self._app.exit, 0)
 
     def _sigtstp_application(self, *_: object) -> None:
-        # Suspended from the event loop: a handler may run at any point, such as within a frame.
+        # The event loop suspends the program, because a signal handler may run at any point, such as within a frame.
         self._stop_pending = True
         self._in_loop(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
-        # As in the kernel, SIGCONT discards a pending stop.
+        # SIGCONT discards a pending stop, as it does in the kernel.
         self._stop_pending = False
         self._in_loop(self._resume if self._suspended else self._set_up_again)
 
     def _suspend(self) -> None:
-        """Restores the terminal and stops until SIGCONT.
+        """Restores the terminal and stops the program until SIGCONT.
 
-        It stops by SIGTSTP, not by SIGSTOP as Textual does: the kernel ignores SIGTSTP for an orphaned process group,
-        which no shell could continue (below `ssh -t host tcptop`), and the screen is drawn again.
+        The program stops itself by SIGTSTP, not by SIGSTOP as Textual does. In an orphaned process group, as under
+        `ssh -t host tcptop`, no shell could continue the program, but the kernel ignores SIGTSTP there, and the screen
+        is drawn again.
         """
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
@@ -204,12 +206,12 @@ class CellDriver(LinuxDriver):
             self._resume()
 
     def _stop(self, process: int) -> None:
-        """Stops a process, or with 0 the whole process group, until SIGCONT; then resumes."""
+        """Stops a process, or the whole process group if `process` is 0, until SIGCONT; then resumes the screen."""
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         if not self._leaving:
             os.kill(process, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
-        # Resumed from the event loop: a signal that ends the program may have come together with SIGCONT.
+        # The event loop resumes the screen, because a signal that ends the program may have come together with SIGCONT.
         self._in_loop(self._resume)
 
     def _resume(self) -> None:
@@ -217,7 +219,7 @@ class CellDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _set_up_again(self) -> None:
-        """Sets up the terminal again after SIGSTOP, which allows no restore: the shell has used the terminal since."""
+        """Sets up the terminal again after SIGSTOP, when the shell has used a terminal that was not restored."""
         if not self._auto_restart or self._output is None:
             return
         if in_background(self.fileno):
@@ -229,10 +231,11 @@ class CellDriver(LinuxDriver):
             self._resume()
 
     def _stop_soon(self) -> None:
-        """Stops again after BACKGROUND_S in the background, as the kernel stops a program that changes modes there.
+        """Stops a background program again after BACKGROUND_S, as the kernel would if it changed the terminal's modes.
 
-        Not at once: SIGTERM and SIGCONT of one `kill` may be handled in either order, since any thread can receive them
-        and one handler can interrupt the other. A program that has stopped again could not end.
+        The stop is delayed, because SIGTERM and SIGCONT of one `kill` may be handled in either order: any thread can
+        receive them, and one handler can interrupt the other. A program that stops before it handles SIGTERM could not
+        end.
         """
         if self._background_check is not None:
             self._background_check.cancel()
@@ -242,10 +245,10 @@ class CellDriver(LinuxDriver):
         if self._drawing:
             return
         if in_background(self.fileno):
-            # The whole process group, including a `sh -c` for example, as the kernel does.
+            # Stops the whole process group, including a parent such as `sh -c`, as the kernel does in the background.
             self._stop(0)
         else:
-            # `fg` sends no SIGCONT to a running job.
+            # Sets up the terminal as after SIGCONT, because `fg` sends no SIGCONT to a running job.
             self._sigcont_application()
 
     def _window_changed(self) -> None:
@@ -255,9 +258,9 @@ class CellDriver(LinuxDriver):
             self.send_message(events.Resize(size, size))
 
     def _resize(self, size: Size) -> None:
-        """Draws everything again: terminals differ in what they do to their cells.
+        """Draws every cell again, because terminals differ in what they do to their cells at a resize.
 
-        Also for an unchanged size, which Textual ignores: there may have been another size in between.
+        An unchanged size, which Textual ignores, is drawn too: the window may have had another size in between.
         """
         self._cells.resize(*size)
         self._app.call_later(self._app.refresh)
@@ -273,12 +276,12 @@ class CellDriver(LinuxDriver):
             self._output.send(self._encode(data))
 
     def _encode(self, data: str) -> bytes:
-        # Each character is replaced by one character, so that columns stay aligned.
+        # Each character that the encoding lacks is replaced by one character, so that columns stay aligned.
         return data.encode(self._encoding, errors="replace")
 
 
 def in_background(descriptor: int) -> bool:
-    """Whether another process group is in the foreground; False if this is not the controlling terminal.
+    """Whether another process group is in the foreground; False if `descriptor` is not the controlling terminal.
 
     The kernel stops a background process that changes the terminal's modes (tty_check_change() in tty_jobctrl.c).
     """

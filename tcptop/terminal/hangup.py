@@ -1,7 +1,8 @@
 """Exit after a hang-up of the terminal, SIGHUP or SIGTERM.
 
-A dropped connection sends SIGHUP only to the session that owns the terminal: below `su -c`, for example, the process
-never receives it. Textual would then read end-of-file in a loop, at a quarter of a CPU, and wait for ever to write.
+For a dropped connection, the kernel sends SIGHUP only to the session that owns the terminal: a process under `su -c`,
+for example, never receives the signal. After a hang-up, Textual would read end-of-file in a loop, which takes a quarter
+of a CPU, and wait forever when it writes.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 EXIT_WAIT_S = 2.0
-"""Time for the program to exit by itself before it is forced to."""
+"""Time for the program to exit by itself, in seconds, before os._exit() ends it."""
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Watches a terminal from a daemon thread, and ends the program when it hangs up.
 
-    The thread sleeps in poll(2) with no requested event, which returns only for a hang-up or an error.
+    The thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
     """
     poller = select.poll()
     poller.register(descriptor, 0)

@@ -1,4 +1,4 @@
-"""Terminal input read by the event loop, without Textual's thread that polls ten times a second."""
+"""Terminal input read by the event loop instead of Textual's input thread, which polls ten times a second."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from textual.message import Message
 
 CHUNK_BYTES = 4096
 LATER_S = constants.ESCAPE_DELAY * 1.05
-"""Time without a further byte after which ESC is the key, not the start of a sequence."""
+"""Seconds without a further byte after which ESC counts as the key, not as the start of an escape sequence."""
 
 
 class TerminalInput:
-    """Delivers each key and each reply of the terminal as a Textual message until closed."""
+    """Delivers each key press and each reply of the terminal as a Textual message, until `close` is called."""
 
     def __init__(self, descriptor: int, take: Callable[[Message], None], debug: bool = False) -> None:
         """Starts reading; must be called in the event loop."""
@@ -44,7 +44,7 @@ class TerminalInput:
         except OSError:
             data = b""
         if not data:
-            # A hang-up: tcptop.terminal.hangup ends the program.
+            # The terminal has hung up; tcptop.terminal.hangup ends the program.
             self.close()
             return
         self._forget_escape()

@@ -11,17 +11,17 @@ from collections.abc import Callable
 from contextlib import suppress
 
 CANCEL = b"\x18"
-"""CAN: aborts an escape sequence that was cut off."""
+"""Control character CAN, which aborts an escape sequence that was cut off."""
 
 MAX_BACKLOG_BYTES = 64 * 1024
-"""Largest backlog in bytes for a blocked terminal; more is dropped. Frames are never queued."""
+"""Largest backlog for a blocked terminal; further output is dropped. A frame is sent only when the backlog is empty."""
 
 
 class TerminalOutput:
     """Non-blocking output to a terminal.
 
     The terminal is opened a second time, because O_NONBLOCK on the inherited descriptor would affect the shell too.
-    Output that cannot be reopened, such as a file, is written blocking.
+    An output that cannot be reopened, such as a file, gets blocking writes.
     """
 
     def __init__(self, descriptor: int, drained: Callable[[], object]) -> None:
@@ -40,7 +40,7 @@ class TerminalOutput:
         return not self._backlog
 
     def send(self, data: bytes) -> None:
-        """Writes as much as the terminal accepts now, and the rest when it accepts more."""
+        """Writes as much of `data` as the terminal accepts now, and the rest when the terminal accepts more."""
         if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
             self._backlog += data
         if not self._watching:
@@ -48,10 +48,11 @@ class TerminalOutput:
             self._watch()
 
     def leave(self, data: bytes, until_s: float) -> None:
-        """Writes the final output, waiting until `until_s` (monotonic clock) at most.
+        """Writes the final output; waits until `until_s` (monotonic clock) at most.
 
-        If the terminal is still blocked then, the kernel's output buffer is flushed: the rest of the frame is lost, and
-        the short sequence that restores the terminal fits in, to be shown when the terminal continues.
+        If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). The rest of
+        the frame is lost, but `data`, which restores the terminal, is short enough for the emptied buffer and takes
+        effect when the terminal continues.
         """
         self._unwatch()
         self._backlog += data
@@ -69,7 +70,7 @@ class TerminalOutput:
         self._backlog = b""
 
     def close(self) -> None:
-        """Closes the reopened descriptor."""
+        """Closes the descriptor if it was reopened; drops all later output."""
         self._unwatch()
         if self._owns_descriptor:
             os.close(self._descriptor)
@@ -82,7 +83,7 @@ class TerminalOutput:
             except BlockingIOError:
                 return
             except OSError:
-                # A hang-up: tcptop.terminal.hangup ends the program.
+                # The terminal has hung up; tcptop.terminal.hangup ends the program.
                 self._gone = True
             else:
                 self._backlog = self._backlog[taken:]
@@ -106,15 +107,15 @@ class TerminalOutput:
 
 
 def reopen_terminal(descriptor: int) -> int | None:
-    """The terminal of a descriptor, reopened with O_NONBLOCK; None if it is no terminal or cannot be opened."""
+    """A new descriptor of `descriptor`'s terminal, with O_NONBLOCK; None if it is no terminal or cannot be reopened."""
     if not os.isatty(descriptor):
         return None
     ways = [f"/proc/self/fd/{descriptor}"]
     with suppress(OSError):
         ways.append(os.ttyname(descriptor))
     with suppress(OSError):
-        os.tcgetpgrp(descriptor)  # fails if it is not the controlling terminal
-        ways.append("/dev/tty")  # can be opened after su too, when the device itself belongs to another user
+        os.tcgetpgrp(descriptor)  # Fails if `descriptor` is not the controlling terminal.
+        ways.append("/dev/tty")  # After su, /dev/tty can be opened although another user owns the device.
     for way in ways:
         with suppress(OSError):
             again = os.open(way, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)

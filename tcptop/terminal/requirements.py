@@ -1,4 +1,4 @@
-"""The error for a missing or dumb terminal."""
+"""Check that the screen has a terminal that can position its cursor."""
 
 from __future__ import annotations
 

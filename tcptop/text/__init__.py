@@ -1,1 +1,1 @@
-"""Plain text: printable names, numbers with units, lines and tables. Reads no file and imports no widget."""
+"""Plain text: printable names, numbers with units, lines, tables. The package reads no file and imports no widget."""

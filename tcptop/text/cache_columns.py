@@ -1,4 +1,4 @@
-"""Columns of the slab cache table: heading, help, value and sort key, for the screen, the help and the report."""
+"""Columns of the slab cache table, each with heading, help text, value and sort key; for the screen and the report."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ NO_OBJECTS = NodeCount(0, 0, 0, None)
 
 
 class CacheRow(NamedTuple):
-    """One row of the table: a cache on the whole machine, or on one node."""
+    """A row of the slab cache table: a cache, counted on the whole machine or on one node."""
 
     cache: CacheLine
     node: int | None
-    """The node; None for the whole machine."""
+    """Number of the counted node; None for the whole machine."""
     at_mark: CacheRow | None = None
-    """The same row when the mark was set; if there is one, counts show the change since then."""
+    """The row as it was when the mark was set, to show the change of counts since the mark; None without a mark."""
 
     @property
     def counts(self) -> NodeCount | None:
-        """Objects, slabs and bytes on the machine or on the node; None if unknown by node."""
+        """Objects, slabs and bytes on the machine or on the node; None if the counts by node are unknown."""
         if self.node is None:
             return NodeCount(self.cache.objects, self.cache.slabs, self.cache.bytes, self.cache.active_per_s)
         if self.cache.nodes is None:
@@ -35,50 +35,50 @@ class CacheRow(NamedTuple):
 
     @property
     def share_on_node(self) -> float | None:
-        """The node's share of the machine's objects, 0 to 1; None if unknown."""
+        """The share of the cache's objects that are on the node, 0 to 1; None if unknown."""
         if self.node is None:
             return 1.0 if self.cache.objects else None
         return self.cache.share_on(self.node)
 
     @property
     def tcp_bytes(self) -> float | None:
-        """The bytes of the cache that are TCP's.
+        """The bytes of the cache that TCP uses; None if unknown.
 
-        For a node: the machine's, in proportion to the cache's objects on that node.
+        On a node, TCP's bytes on the machine times the share of the cache's objects that are on the node.
         """
         return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
 
 class Column(NamedTuple):
-    """One column: its heading, its text and value for a row, its sort key, and where it is shown."""
+    """A column of the slab cache table: its heading, its text and value for a row, its sort key, where it is shown."""
 
     id: str
     heading: Heading
     help: str
     format: Callable[[CacheRow], str]
     value: Callable[[CacheRow], float | str | None]
-    """The number or text that rows are sorted by; None if unknown."""
+    """Function that returns the number or text by which a row is sorted, or None if unknown."""
     sort_key: str | None = None
-    """The key that sorts by this column, as in slabtop(1)."""
+    """The key that sorts by this column: slabtop(1)'s key, or `e` for TCP's bytes; None without a key."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
-    """Formats the change since the mark; None for a column that always shows the current value."""
+    """Function that formats the change since the mark; None for a column that always shows the current value."""
     is_name: bool = False
-    """Whether it is the cache's name, which the screen always shows, and marks if the cache is merged with others."""
+    """True for the column of the cache's name, which is always shown; the screen marks the name of a merged cache."""
     is_rate: bool = False
-    """Whether it compares two readings, so that a saved tree has no value."""
+    """True if the value compares two samples; the column is left out for a saved tree, which is a single sample."""
     is_extra: bool = False
-    """Whether only the screen shows it, and only with its extras (`x`)."""
+    """True if the column is shown on the screen only, and only while the extras (`x`) are on."""
 
     def text(self, row: CacheRow) -> str:
-        """The text of the cell: the value, or its change since the mark."""
+        """The text of a row's cell: the value, or the change of the value since the mark."""
         if row.at_mark is None or self.change is None:
             return self.format(row)
         change = self.shown_value(row)
         return units.UNKNOWN if not isinstance(change, (int, float)) else self.change(change)
 
     def shown_value(self, row: CacheRow) -> float | str | None:
-        """The value, or its change since the mark; None if unknown."""
+        """The value of a row, or the change of the value since the mark; None if unknown."""
         now = self.value(row)
         if row.at_mark is None or self.change is None:
             return now
@@ -92,7 +92,7 @@ class Column(NamedTuple):
 
     @property
     def descending(self) -> bool:
-        """The default direction: names ascend and figures descend, as in slabtop."""
+        """True if the default sort direction is descending: names ascend and figures descend, as in slabtop."""
         return not self.heading.left
 
 
@@ -108,14 +108,14 @@ def _objects_of(row: CacheRow) -> str:
 
 
 def _object_bytes(row: CacheRow) -> str:
-    """The object size with padding; after `≥`, the size of the struct if only that is known."""
+    """The object size with padding, or `≥` and the size of the struct if the size with padding is unknown."""
     if row.cache.object_bytes is None and row.cache.object_size_bytes is not None:
         return f"≥{units.count(row.cache.object_size_bytes)}"
     return units.count(row.cache.object_bytes)
 
 
 def _changed(row: CacheRow) -> str:
-    """An arrow if the number of objects changed between the last two readings."""
+    """An arrow up or down if the number of objects changed between the last two samples; else empty."""
     rate = row.counts.objects_per_s if row.counts else None
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
@@ -251,10 +251,13 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 SORT_KEYS: dict[str, str] = {column.sort_key: column.id for column in COLUMNS if column.sort_key} | {"v": "slabs"}
-"""slabtop's sort keys, and `e`. `v` (active slabs) sorts as `l` does: SLUB reports every slab as active."""
+"""Column ids by sort key: slabtop's keys, and `e` for TCP's bytes.
+
+Key `v` (active slabs) sorts like key `l` (slabs), since SLUB reports every slab as active.
+"""
 
 DEFAULT_SORT_KEY = "e"
-"""By TCP's bytes: under any of slabtop's keys, dentry would push TCP's caches down on most machines."""
+"""Sort key for TCP's bytes; with any of slabtop's keys, dentry would push TCP's caches down on most machines."""
 
 
 def find_column(column_id: str) -> Column:
@@ -263,7 +266,7 @@ def find_column(column_id: str) -> Column:
 
 
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
-    """The columns of the table for the machine or a node: those whose id is chosen (None: all), and the name."""
+    """The columns of the table for the machine or a node: the name, and the columns in `chosen` (None for all)."""
     return [
         column
         for column in COLUMNS
@@ -281,7 +284,7 @@ def select_rows(
     name_part: str = "",
     at_mark: Sequence[CacheLine] | None = None,
 ) -> list[CacheRow]:
-    """The rows of the table: each row of slabinfo once, and a merged cache only if its row is unknown.
+    """The rows of the table: one for each row of slabinfo, and one for each cache whose slabinfo row is unknown.
 
     Args:
         caches: the caches of a ledger.
@@ -304,23 +307,29 @@ def select_rows(
 
 
 def without_objects(cache: CacheLine) -> CacheLine:
-    """The same cache with no object and no slab."""
+    """A copy of the cache with all counts set to 0."""
     return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
 
 
 def has_name_part(cache: CacheLine, name_part: str) -> bool:
-    """Whether the text is part of one of the cache's names, ignoring case; true for an empty text."""
+    """Whether the text is part of the name of the cache, of a merged cache or of a struct, ignoring case.
+
+    An empty text is part of every name.
+    """
     text = name_part.lower()
     return not text or any(text in name.lower() for name in (cache.name, *cache.aliases, *cache.objects_of))
 
 
 def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -> list[CacheRow]:
-    """The rows sorted by a column, in its default direction or reversed. Unknown values come last either way."""
+    """The rows sorted by a column, in the column's default direction or reversed.
+
+    Rows with an unknown value come last in both directions.
+    """
     column = find_column(column_id)
     keyed = [(column.sort_value(row), row.cache.name, row) for row in rows]
     known = [each for each in keyed if each[0] is not None]
     known.sort(key=lambda each: each[1])
     known.sort(key=lambda each: each[0], reverse=column.descending != reverse)  # type: ignore[arg-type, return-value]
-    # Among unknown values, TCP's own caches come before shared ones.
+    # Among rows with an unknown value, TCP's own caches come before shared caches.
     unknown = sorted((each for each in keyed if each[0] is None), key=lambda each: (each[2].cache.shared, each[1]))
     return [row for _, _, row in known + unknown]

@@ -39,7 +39,10 @@ def text_of(line: Line) -> str:
 
 
 def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) -> list[Line]:
-    """A text wrapped to the columns, after a marker if there is one. Later lines are indented like the first."""
+    """The lines of a text wrapped to `columns`, with the marker, if given, before the first line.
+
+    Later lines are indented to the column where the text of the first line begins.
+    """
     indent = text[: len(text) - len(text.lstrip())] if marker is None else " " * len(marker[0])
     return [
         (marker if marker is not None and not index else (indent, role), (part, role))
@@ -48,9 +51,9 @@ def paragraph(text: str, columns: int, role: Role, marker: Piece | None = None) 
 
 
 def wrap_text(text: str, columns: int | None, indent: str = "") -> list[str]:
-    """A text wrapped to the columns; None for one line of any length. An empty text gives one empty line.
+    """The lines of a text wrapped to `columns`; a single line if `columns` is None. An empty text gives one empty line.
 
-    A figure stays with its sign and unit. Each line but the first begins with the indent.
+    A line never breaks between a figure and its sign or unit. Every line except the first begins with `indent`.
     """
     if columns is None:
         return [text]

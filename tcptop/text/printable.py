@@ -6,14 +6,14 @@ from unicodedata import category
 
 MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
-"""More than any one-line file of /proc or /sys holds."""
+"""Size limit in bytes for decoding one-line files of /proc and /sys; real files are smaller."""
 
 
 def printable(text: str) -> str:
-    """The text with every control, format and unassigned character, and every space but U+0020, as an escape.
+    """The text with an escape for each control, format and unassigned character, and each space other than U+0020.
 
-    Any kernel module names its caches, and a saved tree may hold any text: escape sequences, bidi overrides and line
-    breaks must not reach the terminal.
+    Kernel modules choose the names of their caches, and a saved tree may contain any text, but escape sequences, bidi
+    overrides and line breaks must not reach the terminal.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -24,13 +24,13 @@ def printable(text: str) -> str:
 
 
 def printable_name(text: str) -> str:
-    """As `printable`, cut to MAX_NAME_CHARACTERS; a cut name ends in `…`."""
+    """The name, escaped by `printable` and cut to MAX_NAME_CHARACTERS; a cut name ends in `…`."""
     clean = printable(text[: MAX_NAME_CHARACTERS + 1])
     return clean if len(clean) <= MAX_NAME_CHARACTERS else f"{clean[: MAX_NAME_CHARACTERS - 1]}…"
 
 
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
-    r"""The text of a file, or of its first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`."""
+    r"""Decodes a file's data, or only the first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`."""
     if max_bytes is not None:
         data = data[:max_bytes]
     return data.decode("utf-8", "backslashreplace")

@@ -17,10 +17,10 @@ MAX_INTERVAL_S = 86_400.0
 
 
 def parse_size_bytes(text: str) -> int:
-    """The bytes of a size: a number, alone or followed by K, M, G or T (powers of 1024); `KiB` and `KB` are K.
+    """Parses a size into bytes: a number, alone or followed by K, M, G or T (powers of 1024); `KiB` and `KB` mean K.
 
     Raises:
-        ValueError: the text is no such size; the message names the accepted form.
+        ValueError: the text is not a size; the message names the accepted form.
 
     """
     amount = _parse_quantity(text.upper().removesuffix("IB").removesuffix("B"), SIZE_UNITS_BYTES)
@@ -30,7 +30,12 @@ def parse_size_bytes(text: str) -> int:
 
 
 def parse_duration_s(text: str) -> float:
-    """The seconds of a duration: a number, alone or followed by s, m, h or d; raises as `parse_size_bytes` does."""
+    """Parses a duration into seconds: a number, alone or followed by s, m, h or d.
+
+    Raises:
+        ValueError: the text is not a duration; the message names the accepted form.
+
+    """
     amount = _parse_quantity(text, DURATION_UNITS_S)
     if amount is None or not 0 < amount <= MAX_DURATION_S:
         raise ValueError(f"a length of time such as 90, 15m, 8h or 7d, not {text!r}")
@@ -38,10 +43,10 @@ def parse_duration_s(text: str) -> float:
 
 
 def parse_interval_s(text: str) -> float:
-    """The seconds between samples, with or without a fraction.
+    """Parses the interval between samples, in seconds, with or without a fraction.
 
     Raises:
-        ValueError: the text is no number from MIN_INTERVAL_S to MAX_INTERVAL_S; the message names the limits.
+        ValueError: the text is not a number from MIN_INTERVAL_S to MAX_INTERVAL_S; the message names the limits.
 
     """
     try:

@@ -9,19 +9,19 @@ from tcptop.text.line import Line, Piece, Role, wrap_text
 from tcptop.text.units import UNKNOWN
 
 GAP = "  "
-"""Two spaces: one separates the digit groups of a number."""
+"""Gap between columns: two spaces, since a single space separates the digit groups of a number."""
 INDENT = "  "
-"""Before each line of a report's table."""
+"""Indent of each line of a table in a report."""
 MARGIN = " "
-"""Before each line of a page's table."""
+"""Indent of each line of a table on an explanation page."""
 MIN_TEXT_CHARACTERS = 24
-"""The narrowest last column, in characters; with less room, a longer text goes below the figures."""
+"""Minimum width of the text column, in characters; a longer text goes below the figures if less space is left."""
 MIN_CUT_CHARACTERS = 8
-"""The first column is not cut below this width."""
+"""Minimum width of the first column when it is cut, in characters."""
 EMPTY_CELLS = ("", UNKNOWN)
-"""Cells that are left out of a note."""
+"""Texts of cells that are left out of the note below a row."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
-"""The end of a number, and a text that a reader could take for its next three digits."""
+"""Match a text that ends in a digit and a text that begins with three digits: side by side, both read as one number."""
 
 
 class Heading(NamedTuple):
@@ -30,18 +30,18 @@ class Heading(NamedTuple):
     title: str
     left: bool = False
     importance: int | None = None
-    """If not all columns fit, the least important are dropped first; None if the column stays."""
+    """Importance of the column; columns of low importance are dropped first. None if the column is never dropped."""
     min_width: int = 0
     max_width: int | None = None
-    """A longer cell is cut; None if no cell is."""
+    """Width to which longer cells are cut; None for no limit."""
     elastic: bool = False
-    """Whether the column is narrowed to its minimum width before others are dropped."""
+    """True if the column may be narrowed to its minimum width before other columns are dropped."""
 
 
 def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
-    """The headings of columns from their titles; a column whose title begins with `<` is aligned left.
+    """Makes column headings from titles; a column whose title begins with `<` is aligned left.
 
-    `least` has the titles of the columns that may be dropped, the first to go first.
+    `least` lists the titles of the columns that may be dropped, in the order in which they are dropped.
     """
     return [
         Heading(title, left=text != title, importance=least.index(title) if title in least else None)
@@ -71,33 +71,33 @@ class Layout(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The width of a line."""
+        """The width of a line of the table, in columns of the terminal."""
         return sum(self.widths[index] for index in self.visible) + len(self.gap) * (len(self.visible) - 1)
 
     def narrow(self, column: int, by: int) -> "Layout":
-        """The layout with a column narrowed by so many characters."""
+        """A copy of the layout with the column narrowed by `by` characters."""
         widths = [*self.widths]
         widths[column] -= by
         return self._replace(widths=widths)
 
     def cut_first(self, columns: int) -> "Layout":
-        """The layout with its first column narrowed so that a line fits, but not below MIN_CUT_CHARACTERS."""
+        """A copy of the layout whose first column is narrowed until a line fits, but not below MIN_CUT_CHARACTERS."""
         first = self.visible[0]
         return self.narrow(first, max(0, min(self.width - columns, self.widths[first] - MIN_CUT_CHARACTERS)))
 
     def cells(self, texts: Sequence[str]) -> list[str]:
-        """The visible ones of a row's texts, each cut or padded to the width of its column."""
+        """The texts of a row's visible cells, each cut or padded to the width of its column."""
         return [
             fit_text(texts[index], self.widths[index], self.headings[index].left, self.width_of)
             for index in self.visible
         ]
 
     def text(self, texts: Sequence[str]) -> str:
-        """The line of a row."""
+        """The line of a row as plain text."""
         return self.gap.join(self.cells(texts))
 
     def line(self, texts: Sequence[str], roles: Sequence[Role]) -> Line:
-        """The line of a row with a role for each of its texts."""
+        """The line of a row as styled pieces, with a role from `roles` for each cell."""
         gaps = ["", *[self.gap] * len(self.visible)]
         return tuple(
             (gap + cell, roles[index]) for gap, cell, index in zip(gaps, self.cells(texts), self.visible, strict=False)
@@ -105,7 +105,7 @@ class Layout(NamedTuple):
 
     @property
     def titles(self) -> list[str]:
-        """The texts of the line above the rows."""
+        """The title of each column, visible or not."""
         return [heading.title for heading in self.headings]
 
 
@@ -117,17 +117,18 @@ def fit_columns(
     narrow_gap: str = "",
     width_of: Callable[[str], int] = len,
 ) -> Layout:
-    """The columns of a table that fit a width; the layout is wider if those that stay do not.
+    """The layout of the columns that fit a width; wider than that width if the columns that must stay do not fit.
 
-    If not all fit, first the gap narrows, then an elastic column, then the least important column is dropped.
+    If not all columns fit, first the gap is narrowed, then an elastic column; last, the least important columns are
+    dropped.
 
     Args:
-        headings: one for each column.
+        headings: one heading for each column.
         rows: the texts of the cells.
         columns: the width in characters; None for any width.
         gap: the space between two columns.
-        narrow_gap: the space between two columns if not all fit; empty for `gap`.
-        width_of: the width of a text.
+        narrow_gap: the space between two columns if not all columns fit; if empty, `gap` is used.
+        width_of: function that returns the width of a text.
 
     """
     titles = [heading.title for heading in headings]
@@ -155,7 +156,10 @@ def fit_columns(
 
 
 def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
-    """The widths, one larger where two numbers with one space between them would read as one: `2 304` and `101`."""
+    """The column widths for a gap of one space between columns.
+
+    Where two numbers side by side would read as one, as `2 304` and `101`, the right-hand column is made one wider.
+    """
     wider = [*widths]
     for left, right in pairwise(visible):
         if any(
@@ -167,7 +171,7 @@ def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visib
 
 
 def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
-    """A text of exactly that width: cut with an ellipsis, or padded on the right (`left`) or on the left."""
+    """The text made exactly `columns` wide: cut with an ellipsis, or padded on the right (`left`) or on the left."""
     width = len(text) if text.isascii() else width_of(text)
     if width > columns:
         text = text[: max(0, columns - 1)]
@@ -180,7 +184,7 @@ def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str
 
 
 def cut_text(text: str, characters: int) -> str:
-    """The text, cut to at most this length; a cut text ends in two dots."""
+    """The text cut to at most `characters` characters; a cut text ends in two dots."""
     return text if len(text) <= characters else f"{text[: characters - 2]}.."
 
 
@@ -192,11 +196,11 @@ def plain_table(
     If the table is too wide, columns are dropped, and then the cells of the first column are cut.
 
     Args:
-        headings: one for each column.
+        headings: one heading for each column.
         rows: the texts of the cells.
         columns: the width of the terminal; None for any width.
-        split_at: if the whole table is too wide, it becomes two; the index of the column after the first column of
-            the second one. 0 for one table.
+        split_at: index of the column at which a table that is too wide is split into two tables; the second table
+            repeats the first column. 0 for a table that is never split.
 
     """
     layout = fit_columns(headings, rows, None)
@@ -215,13 +219,13 @@ def plain_table(
 
 
 def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:
-    """The lines of a table on a page, whose last column is a text that wraps.
+    """The lines of a table on an explanation page; the last column holds texts that wrap.
 
-    If the cells are too wide, the least important columns move into the notes, one after the other, and unknown cells
-    are dropped. If that is not enough, each row's name goes above its figures.
+    If the table is too wide, the least important columns move into the notes below the rows; a note leaves unknown
+    cells out. If the remaining columns are still too wide, each row's name goes above the row's figures.
 
     Args:
-        headings: one for each cell of a row, and one for the text.
+        headings: one heading for each cell of a row, and one for the text.
         rows: the rows.
         columns: the width in characters.
 
@@ -242,7 +246,7 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
     lines: list[Line] = [((f"{MARGIN}{headings[0].title}", "head"),)] if is_stacked else []
     lines.append(((MARGIN + layout.text(layout.titles) + GAP + (text_heading.title if is_wide else ""), "head"),))
     for row in rows:
-        # A text that does not fit beside the figures goes below them, as a note does.
+        # A text that does not fit beside the figures goes below the figures, like a note.
         beside = wrap_text(row.text, text_columns) if is_wide and row.text else []
         if is_stacked:
             lines += [((MARGIN + name, row.role),) for name in wrap_text(row.cells[0], columns - len(MARGIN))]
@@ -263,6 +267,6 @@ def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: 
 
 
 def fact_lines(title: str, text: str, columns: int, width: int = 11, role: Role = "dim") -> list[Line]:
-    """A title of that width and role, with a text that wraps to the right of it."""
+    """The lines of a title padded to `width`, and of a text that wraps to the right of the title."""
     texts = wrap_text(text, max(10, columns - width - 2))
     return [((f" {title if not index else '':<{width}} ", role), (part, "text")) for index, part in enumerate(texts)]

@@ -8,7 +8,7 @@ from math import inf
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""Added before rounding down: as a float, 0.29 * 100 is slightly less than 29."""
+"""Added to a value before rounding down, since 0.29 * 100 is slightly less than 29 as a float."""
 
 BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
@@ -21,12 +21,12 @@ def grouped(number: int) -> str:
 
 
 def count(number: int | None) -> str:
-    """A count in full."""
+    """A count with all its digits: `18 002`."""
     return UNKNOWN if number is None else grouped(number)
 
 
 def rough_count(number: int | None) -> str:
-    """An estimate to three significant digits, rounded down; more digits would only flicker."""
+    """An estimate rounded down to three significant digits, since further digits would only flicker on the screen."""
     if number is None:
         return UNKNOWN
     step = 10 ** max(0, len(str(abs(number))) - 3)
@@ -46,7 +46,7 @@ def short_count(number: int | None, width: int) -> str:
 
 
 def exact_bytes(amount: float | None) -> str:
-    """Bytes in full, to the nearest one: `3 829`."""
+    """An amount in bytes, rounded to the nearest byte: `3 829`."""
     return UNKNOWN if amount is None else grouped(round(amount))
 
 
@@ -57,7 +57,7 @@ def size(amount: float | None) -> str:
 
 
 def size_range(low: float | None, high: float | None) -> str:
-    """Both ends of a range, with the unit once if it is the same: `28.4 to 33.4 MiB`."""
+    """Both ends of a range of memory; a unit common to both ends is written once: `28.4 to 33.4 MiB`."""
     start, end = size(low), size(high)
     if start.rpartition(" ")[2] == end.rpartition(" ")[2]:
         start = start.rpartition(" ")[0]
@@ -65,9 +65,9 @@ def size_range(low: float | None, high: float | None) -> str:
 
 
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
-    """An amount between two bounds: `≥ 3 829` if the upper one is infinite, `≤ 3 829` if the lower one is 0.
+    """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    Else the lower one, after `≈` if they differ by a unit.
+    Other bounds are shown as the lower bound, after `≈` if the bounds differ when rounded to whole numbers.
     """
     if bounds is None:
         return UNKNOWN
@@ -80,7 +80,7 @@ def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float],
 
 
 def span(bounds: tuple[float, float], format_amount: Callable[[float], str]) -> str:
-    """Both bounds, `12 to 14`, or one text if they have the same."""
+    """Both bounds, `12 to 14`; a single text, `12`, if both bounds are formatted alike."""
     low, high = map(format_amount, bounds)
     return low if low == high else f"{low} to {high}"
 
@@ -129,7 +129,7 @@ def percent(share: float | None) -> str:
 
 
 def hundredths(share: float) -> str:
-    """A share from 0 to 1 in three characters, rounded down, so that only a share of 1 is `1.0`: `.07`."""
+    """A share from 0 to 1 in three characters, `.07`, rounded down, so that only a share of 1 is `1.0`."""
     return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
 
 

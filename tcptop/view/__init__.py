@@ -1,4 +1,7 @@
-"""View state: user choices, player position and graph data, as frozen values. Pure; knows no widget, file or clock."""
+"""View state: user choices, player position and graph data, as frozen values.
+
+The package is pure: it uses no widget, no file and no clock.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ from tcptop.view.trends import NO_TRENDS, Trends
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a pane shows besides the ledger: the user's choices, and data that spans several samples."""
+    """Data that a pane shows besides the ledger: the user's choices, and figures that span several samples."""
 
     choices: Choices = DEFAULT_CHOICES
     mark: Ledger | None = None
-    """Key `k`: the sample whose counts are subtracted; None without a mark."""
+    """Key `k`: the marked sample, whose counts are subtracted from those shown; None without a mark."""
     since: GrowthSinceMark | None = None
     """Growth since the mark; None without a mark."""
     trends: Trends = NO_TRENDS
     recording_path: str | None = None
-    """The file to which the live screen records; None if it does not."""
+    """File to which the live screen records; None if it does not record."""
     player: Player | None = None
-    """Playback position, if the sample comes from a recording."""
+    """Position and speed of playback; None if the sample does not come from a recording."""
     timeline: Timeline = NO_TIMELINE
     looking_back: bool = False
-    """The sample is an earlier one of a live screen, from its own recording."""
+    """Whether a live screen shows an earlier sample, from its own recording."""

@@ -13,42 +13,42 @@ BlockUnit = Literal["blocks", "bytes"]
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """Values that only key presses and the settings change."""
+    """Values that change only by a key press or the settings file."""
 
     node: int | None = None
-    """Keys 0 to 9, `[`, `]`, `=` and `g`: the shown node; None for all nodes."""
+    """Keys 0 to 9, `[`, `]`, `=` and `g`: the node that the panes show; None for all nodes."""
     mode: AccountingMode = "full"
     """Key `m`: the cost of a whole socket, or of a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
     """Sort keys: the id of the column that sorts the cache table."""
     reverse: bool = False
-    """A sort key pressed again: the other direction."""
+    """A sort key pressed again: the table is sorted in the other direction."""
     block_unit: BlockUnit = "blocks"
     """Key `y`: the unit of the buddy pane."""
     interval_s: float = 1.0
     """Keys `+`, `-` and `d`: the sampling interval."""
     paused: bool = False
-    """Key `z`: no sampling."""
+    """Key `z`: whether sampling is paused."""
     name_filter: str = ""
-    """Key `/`: only caches with this text in a name; empty for all."""
+    """Key `/`: the table has only caches with this text in a name; empty for all caches."""
     all_caches: bool = False
-    """Key `r`: also caches without objects of TCP."""
+    """Key `r`: whether the table also has caches without objects of TCP."""
     columns: tuple[str, ...] | None = None
-    """Settings file: the ids of the columns of the cache table; None for all that fit."""
+    """Settings file: ids of the columns of the cache table; None for all columns that fit."""
     extras: bool = True
-    """Key `x`: marks on changed caches, and the trend line."""
+    """Key `x`: whether changed caches are marked and the trend line is shown."""
 
 
 DEFAULT_CHOICES = Choices()
 
 
 def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
-    """The chosen node, or all nodes; empty if the ledger lacks the chosen one."""
+    """The chosen node, or all nodes if none is chosen; empty if the ledger lacks the chosen node."""
     return tuple(node for node in ledger.nodes if choices.node is None or node.node == choices.node)
 
 
 def table_node(ledger: Ledger, choices: Choices) -> int | None:
-    """The node whose counts the cache table shows; None for those of the machine, also if it has only one node."""
+    """The node whose counts the cache table shows; None for the whole machine, and if the machine has only one node."""
     return None if len(ledger.nodes) <= 1 else choices.node
 
 

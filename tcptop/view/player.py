@@ -1,4 +1,7 @@
-"""Position and speed of playback in a recording, as a frozen value: what t, T, j, <, >, SPACE, + and - change."""
+"""Position and speed of playback in a recording, as a frozen value.
+
+The keys t, T, j, <, >, SPACE, + and - change them.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from dataclasses import dataclass, replace
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 
 MAX_WAIT_S = 3.0
-"""Longest wait for the next sample while playing: a longer gap is cut to this."""
+"""Longest wait for the next sample during playback; a longer gap is shortened to it."""
 UNKNOWN_STEP_S = 1.0
-"""The step between two samples with the same time. The clock was set back, or the time of one is lost."""
+"""Step to the next sample if both have the same time: the clock was set back, or the time of a sample is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +21,12 @@ class Player:
     """The shown sample of a recording, and whether and how fast playback runs."""
 
     times_s: Sequence[float]
-    """Unix time of each sample, never decreasing; at least one. In a recording without times, the samples' numbers."""
+    """Unix times of the samples, at least one, never decreasing; the samples' numbers if the recording has no times."""
     index: int = 0
     speed: int = SPEEDS[0]
     playing: bool = False
     shown_for_s: float = 0.0
-    """How long the sample has been shown, in seconds of the recording."""
+    """Time for which the sample has been shown, in seconds of the recording."""
 
     @property
     def last_index(self) -> int:
@@ -31,21 +34,24 @@ class Player:
         return len(self.times_s) - 1
 
     def seek(self, index: int) -> Player:
-        """The player at a sample; an index outside the recording means its first or last sample."""
+        """The player at a sample; an index outside the recording is changed to that of the first or the last sample."""
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:
-        """The player some samples further on, or back if negative. A step pauses playback."""
+        """The player moved forward by `step` samples, or back if `step` is negative. A step pauses playback."""
         return replace(self.seek(self.index + step), playing=False)
 
     def toggle_playing(self) -> Player:
-        """The player paused, or playing if it was paused. Playing from the last sample starts at the first."""
+        """The player paused, or playing if it was paused.
+
+        At the last sample, starting playback returns to the first sample.
+        """
         if self.playing:
             return replace(self, playing=False)
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """The player at a higher or lower one of `SPEEDS`; beyond the ends the speed stays."""
+        """The player moved by `step` places in `SPEEDS`, but not beyond the slowest or the fastest speed."""
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 
@@ -60,6 +66,6 @@ class Player:
         return replace(self, index=index, shown_for_s=shown_for_s, playing=index < self.last_index)
 
     def _step_s(self, index: int) -> float:
-        """How long playback shows a sample, in seconds of the recording."""
+        """Time for which playback shows a sample, in seconds of the recording."""
         step_s = self.times_s[index + 1] - self.times_s[index]
         return min(step_s, MAX_WAIT_S * self.speed) if step_s > 0 else UNKNOWN_STEP_S

@@ -1,4 +1,4 @@
-"""Timeline of a recording: its duration in 240 buckets, with sockets, TIME_WAIT and bytes per connection of each."""
+"""Timeline of a recording: sockets, TIME_WAIT and bytes per connection in each of 240 buckets of equal duration."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from tcptop.view.trends import Series
 
 BUCKETS = 240
-"""Number of buckets: the columns of the widest terminal. A column of a narrower graph shows the largest of several."""
+"""Number of buckets, as many as the widest terminal has columns. A column of a narrower graph shows the largest value
+of several buckets.
+"""
 MAX_STEPS_COMPARED = 1000
-"""Approximate number of steps from which the median is computed; a long recording has more."""
+"""Approximate number of steps from which the median step is computed, even in a longer recording."""
 MAX_GAP_STEPS = 3
-"""A sample holds until the next one, but at most for this many median steps; what remains is a gap."""
+"""Number of median steps after which a sample no longer counts; the time from then to the next sample is a gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A value for each bucket; None without a sample, or while the timeline is being filled."""
+    """A value for each bucket; None for a bucket without a sample, or while the timeline is being filled."""
 
     sockets: Series = ()
     time_wait: Series = ()
@@ -29,7 +31,7 @@ NO_TIMELINE = Timeline()
 
 
 def bucket_samples(times_s: Sequence[float]) -> list[range]:
-    """The indices of the samples that hold in each bucket; an empty range in a gap."""
+    """The indices of the samples that count in each bucket; an empty range in a gap."""
     step_s = median_step_s(times_s)
     start_s, length_s = times_s[0], times_s[-1] + step_s - times_s[0]
     buckets: list[range] = []
@@ -39,7 +41,7 @@ def bucket_samples(times_s: Sequence[float]) -> list[range]:
         first, end = bisect_left(times_s, begin_s), bisect_left(times_s, end_s)
         starts_with_sample = first < len(times_s) and times_s[first] == begin_s
         if first and not starts_with_sample and times_s[first - 1] + MAX_GAP_STEPS * step_s > begin_s:
-            first -= 1  # the sample before the bucket still holds in it
+            first -= 1  # the sample before the bucket still counts
         buckets.append(range(first, end))
     return buckets
 
@@ -51,7 +53,7 @@ def bucket_of(times_s: Sequence[float], index: int) -> int:
 
 
 def median_step_s(times_s: Sequence[float]) -> float:
-    """The median time between two samples; 1.0 if all samples have the same time."""
+    """The median time between two consecutive samples; 1.0 if all samples have the same time."""
     stride = max(1, len(times_s) // MAX_STEPS_COMPARED)
     steps_s = [times_s[index + 1] - times_s[index] for index in range(0, len(times_s) - 1, stride)]
     positive_s = sorted(step_s for step_s in steps_s if step_s > 0)
@@ -76,10 +78,10 @@ def bucket_column(bucket: int, columns: int) -> int:
 
 
 def coarse_to_fine() -> list[int]:
-    """All buckets in an order that fills a graph evenly: first a few far apart, then those between them."""
+    """All buckets in an order that fills a graph evenly: first a few far apart, then the buckets between them."""
     return sorted(range(BUCKETS), key=lambda bucket: (-_power_of_two_divisor(bucket), bucket))
 
 
 def _power_of_two_divisor(number: int) -> int:
-    """The largest power of two that divides a number; `BUCKETS` for 0, which sorts 0 first."""
+    """The largest power of two that divides a number; `BUCKETS` for 0, so that bucket 0 is sorted first."""
     return number & -number if number else BUCKETS

@@ -7,21 +7,21 @@ from dataclasses import dataclass, field, fields, replace
 from tcptop.ledger import Ledger
 
 STEP_S = 10
-"""Longer than most intervals: graphs that moved with every sample would be sent to the terminal each time."""
+"""Duration of a step, longer than most intervals: a graph that moved with every sample would be redrawn each time."""
 MAX_STEPS = 90
 
 Series = tuple[float | None, ...]
-"""The values of a graph from left to right; None if unknown."""
+"""Values of a graph from left to right; None where a value is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trends:
-    """The values of complete steps, the newest last."""
+    """Trends of four figures, with one value for each complete step, the newest last."""
 
     step: int | None = None
-    """The current, incomplete step, counted from the Unix epoch; None before the first sample."""
+    """Number of the current, incomplete step, counted from the Unix epoch; None before the first sample."""
     latest: Ledger | None = None
-    """The latest sample, in the current step."""
+    """Latest sample, which is in the current step."""
     bytes_per_connection: Series = field(default=())
     sockets: Series = field(default=())
     time_wait: Series = field(default=())
@@ -34,8 +34,8 @@ NO_TRENDS = Trends()
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
     """The trends with one more sample.
 
-    The value of a step is that of its last sample; a step without a sample is None. A clock that is set back starts
-    the trends again, and a sample without a time changes nothing.
+    The value of a step is the value in the step's last sample; a step without a sample has the value None. If a clock
+    was set back, the trends begin again; a sample without a time changes nothing.
     """
     if ledger.taken_at_unix_s is None:
         return trends
@@ -53,7 +53,7 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
 
 
 def connection_bytes(ledger: Ledger) -> float | None:
-    """The bytes per connection that graphs show: the present average, or if unknown, those of the next socket."""
+    """The bytes per connection that graphs show: the present average or, if unknown, the cost of the next socket."""
     cost = ledger.costs["full"]
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 

@@ -1,1 +1,4 @@
-"""Widgets: one pane a module, drawn from a Ledger and the view state. They read no file and compute no figure."""
+"""Widgets: one module for each pane, drawn from a Ledger and the view state.
+
+Widgets read no file and compute no figure.
+"""

@@ -32,7 +32,7 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "≥": ("  ", "> ", "  "),
     " ": (" ", " ", " "),
 }
-"""The same glyphs in ASCII, each as wide as its counterpart in `BIG_GLYPHS`."""
+"""The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""
 HEIGHT = 3
 
 

@@ -20,23 +20,23 @@ from tcptop.widgets.node_table import node_lines
 from tcptop.widgets.scroll_pane import ScrollPane
 
 MIN_LABEL_WIDTH = 12
-"""Columns for the zone and the migrate type."""
+"""Minimum width of the column for the zone and the migrate type."""
 FREE_WIDTH = 6
 MAX_DIGITS = 9
 MIN_DIGITS = 3
-"""A count of more digits is shortened to thousands or millions."""
+"""Fewest characters of a cell: if columns are scarce, a longer count is shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
-"""Minimum width of an order's column, while all columns fit."""
+"""Minimum width of an order's column if all columns fit at this width."""
 FITS = ((0, COMFORTABLE_WIDTH), (0, 0), (1, 0))
-"""Columns that may be dropped and the minimum width of an order's column, from the best to the last."""
+"""Layouts to try, the best first: how many columns may be dropped, and the minimum width of an order's column."""
 UNMOVABLE = "Unmovable"
-"""The migrate type of TCP's slabs; it has a row even if it has no free block."""
+"""The migrate type of TCP's slabs; its row is shown even without a free block."""
 BAR_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """A row of counts: all free blocks of a zone, or those of one migrate type."""
+    """A row of counts: the free blocks of a zone, or the zone's free blocks of one migrate type."""
 
     label: str
     blocks: tuple[int, ...] | None
@@ -46,24 +46,24 @@ class BlockRow:
     free_bytes: int | None = None
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """The cells by order, for a row that has no counts."""
+    """Texts of the cells by order, for a row without counts, such as the unusable index; else empty."""
 
     @property
     def free_text(self) -> str:
-        """The free bytes; empty for a row that has no counts."""
+        """The free bytes as text; empty for a row without counts."""
         return "" if self.texts else units.compact_size(self.free_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class WideLine:
-    """A text over the whole width: the first variant that fits; if none does, the last one, wrapped."""
+    """A text over the whole width: the first variant that fits; if no variant fits, the last variant, wrapped."""
 
     variants: tuple[str, ...]
-    """From the longest to the shortest."""
+    """Variants of the text, from the longest to the shortest."""
     warning: bool = False
 
     def lines(self, columns: int) -> list[Line]:
-        """The lines of the text in that many columns."""
+        """The lines of the text in `columns` columns."""
         marker = WARNING if self.warning else None
         free_columns = columns - (cell_len(WARNING[0]) if self.warning else 0)
         text = next((text for text in self.variants if cell_len(text) <= free_columns), self.variants[-1])
@@ -74,7 +74,10 @@ BodyLine = BlockRow | WideLine
 
 
 class BuddyPane(ScrollPane):
-    """The free_area of the chosen node, or of all nodes after a table of them. Enter opens the page on headroom."""
+    """Pane of the free_area of the chosen node, or of all nodes, below a table of the nodes.
+
+    Enter opens the explanation page on headroom.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
 
@@ -84,7 +87,7 @@ class BuddyPane(ScrollPane):
         self._block_lines: list[Line] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The node, the unit, the headroom in sockets, and the age of the migrate types if they are stale."""
+        """The title: node, unit, headroom in sockets, and the age of the migrate types if they are stale."""
         title = f"Buddy free_area ─ {node_title(ledger, choices)}"
         if choices.block_unit == "bytes":
             title += " in bytes"
@@ -103,7 +106,7 @@ class BuddyPane(ScrollPane):
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """Sources that could not be read, and the titles: block sizes by order, that of a TCP slab marked."""
+        """Notes on sources that could not be read and, for a single node, the titles: the block size of each order."""
         self._body = body_lines(ledger, choices)
         rows = [line for line in self._body if isinstance(line, BlockRow)]
         self._block_lines = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
@@ -111,7 +114,7 @@ class BuddyPane(ScrollPane):
         return [*source_notes(ledger, columns), *titles]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The table of nodes if several are shown, the counts, and each zone's watermarks."""
+        """The counts and each zone's watermarks, after the table of nodes if several nodes are shown."""
         lines: list[Line] = []
         if self._shows_several_nodes(ledger, choices):
             lines += [*node_lines(ledger, columns), EMPTY_LINE, *self._block_lines[:1]]
@@ -126,7 +129,7 @@ class BuddyPane(ScrollPane):
 
 
 def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
-    """The zones of the selected nodes, the largest of a node first: most allocations come from it."""
+    """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone."""
     lines: list[BodyLine] = []
     for node in selected_nodes(ledger, choices):
         zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
@@ -138,7 +141,7 @@ def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
 
 
 def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """Why buddyinfo, zoneinfo or pagetypeinfo could not be read, and how to read it."""
+    """Reasons why buddyinfo, zoneinfo or pagetypeinfo was not read, with the key that reads a source that is off."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
@@ -178,7 +181,10 @@ def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | Non
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
-    """A bar of the free pages, up to twice the high watermark, with a mark at each; empty if one is unknown."""
+    """A bar of the free pages on a scale of twice the high watermark, with a mark at each of the three watermarks.
+
+    The text is empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
+    """
     marks = (zone.min_pages, zone.low_pages, zone.high_pages)
     known = [mark for mark in marks if mark is not None]
     if zone.free_pages is None or len(known) < len(marks) or not known[-1]:
@@ -211,10 +217,10 @@ def _no_zone_reason(node: NodeMemory) -> str:
 
 
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
-    """The titles, with that of a TCP slab's order marked, and a line for each row, with the most digits that fit.
+    """The titles, with a mark at the order of a TCP slab, and a line for each row, with the most digits that fit.
 
-    If the fewest digits do not fit, the orders from that of a TCP slab upwards are shown, then lower ones that fit.
-    Zeros are dim, so that free blocks stand out.
+    If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below that of a TCP
+    slab, from order 0 upwards; then the highest orders. Zeros are dim, so that free blocks stand out.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
@@ -244,7 +250,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
 
 def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -> str:
-    """The free blocks of an order in that many digits, or their bytes if the size of a page is given."""
+    """The text of a cell: free blocks of an order in at most `digits` characters, or bytes if `page_bytes` is given."""
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:

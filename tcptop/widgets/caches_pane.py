@@ -1,4 +1,4 @@
-"""Caches pane: the slab caches that hold objects of TCP, or all (`r`), for the machine or for one node."""
+"""Caches pane: the slab caches that hold objects of TCP, or all slab caches (`r`), for the machine or for one node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tcptop.widgets.cell_width import cell_width
 from tcptop.widgets.scroll_pane import ScrollPane
 
 SORTED_IMPORTANCE = 98
-"""The importance of the sorted column, higher than that of any other; the cache's name is never dropped."""
+"""Importance of the sorted column, which is dropped after all other columns that may be dropped."""
 
 
 @dataclass(slots=True)
@@ -34,9 +34,9 @@ class _DrawnRow:
 
 
 class CachesPane(ScrollPane):
-    """One row for each row of slabinfo; `⊃` marks a cache merged with others.
+    """Table with one row for each row of slabinfo; `⊃` marks a cache merged with others.
 
-    The arrow keys move a cursor, which stays visible, and on its row when the order changes.
+    The arrow keys move a cursor. The cursor stays visible, and stays on its row when the rows are sorted differently.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "choose", "explain", show=False)]
@@ -51,15 +51,15 @@ class CachesPane(ScrollPane):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
         self._keys: list[tuple[str, int]] = []
-        """The name of each row, and the number of rows of the same name above it."""
+        """Key of each row: the row's name, and the number of rows with the same name above the row."""
         self._cursor_key: tuple[str, int] | None = None
         self._layout: Layout | None = None
         self._drawn: dict[tuple[str, int], _DrawnRow] = {}
-        """The rows with `_columns`, by key; most of them do not change from one sample to the next."""
+        """The rows by key, as drawn with `_columns`; most rows do not change from one sample to the next."""
         self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The node, the name filter, the mark, slabinfo's age if stale, and the sorted column if not visible."""
+        """The title: node, name filter, mark, slabinfo's age if stale, and the sorted column if it is not visible."""
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
@@ -73,7 +73,7 @@ class CachesPane(ScrollPane):
         return title
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The notes and the titles; lays out the rows."""
+        """Lays out the rows; returns the notes and the column titles, or nothing if there is no row."""
         rows = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
@@ -93,7 +93,7 @@ class CachesPane(ScrollPane):
         self._draw_rows(rows, visible_columns(ledger, choices))
         texts_of_rows = (drawn.texts for drawn in self._drawn.values())
         shown = list(zip(self._columns, zip(*texts_of_rows, strict=True), strict=True))
-        # A column without any known figure is left out.
+        # A column whose cells are all unknown is left out.
         shown = [(column, texts) for column, texts in shown if any(text != UNKNOWN for text in texts)]
         headings = [_heading(column, choices) for column, _ in shown]
         cells = list(zip(*(texts for _, texts in shown), strict=True))
@@ -107,7 +107,7 @@ class CachesPane(ScrollPane):
         return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)]
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The rows, with the cursor on one of them while the table has the focus; or why there is none."""
+        """The rows, with the cursor on one row while the table has the focus; or the reason why there are no rows."""
         if not self._keys:
             return _empty_lines(ledger, choices, columns)
         lines = [drawn.line for drawn in self._drawn.values()]
@@ -117,7 +117,7 @@ class CachesPane(ScrollPane):
         return lines
 
     def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
-        """Formats the cells of the rows that changed; a row without a change keeps its texts and its line."""
+        """Formats the cells of the rows that changed; an unchanged row keeps its texts and its line."""
         before = self._drawn if columns == self._columns else {}
         self._columns, self._drawn = columns, {}
         for key, row in zip(self._keys, rows, strict=True):
@@ -128,7 +128,7 @@ class CachesPane(ScrollPane):
 
     @property
     def _cursor_index(self) -> int:
-        """The index of the cursor's row; 0 if the row is gone."""
+        """Index of the cursor's row; 0 if the row no longer exists."""
         return self._keys.index(self._cursor_key) if self._cursor_key in self._keys else 0
 
     def action_scroll_by(self, lines: int) -> None:
@@ -149,7 +149,7 @@ class CachesPane(ScrollPane):
 
 
 def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """Why there is no cache."""
+    """The reason why the table has no rows."""
     reason = ledger.sources["slabinfo"].reason or "no cache of TCP's is known"
     if choices.name_filter:
         which, elsewhere = ("no cache", "") if choices.all_caches else ("none of TCP's caches", "r looks in all, ")
@@ -158,8 +158,8 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 
 
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """Why a source of the table could not be read, and how to read it."""
-    # Only root may read slabinfo and the attributes below /sys/kernel/slab; one line for both is enough.
+    """The reasons why sources of the table could not be read, and a note if a node's table has TCP's caches only."""
+    # Only root may read slabinfo and the attributes below /sys/kernel/slab; one reason for both is enough.
     refused = ledger.sources["slabinfo"].state == "refused"
     names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")
     sources = [ledger.sources[name] for name in names]
@@ -171,13 +171,13 @@ def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
 
 
 def visible_columns(ledger: Ledger, choices: Choices) -> list[Column]:
-    """The columns of the machine or of a node that the user did not switch off."""
+    """The columns for the machine or for the chosen node, without columns that the user switched off."""
     scope: Scope = "machine" if table_node(ledger, choices) is None else "node"
     return select_columns(scope, ledger.live, choices.extras, choices.columns)
 
 
 def _heading(column: Column, choices: Choices) -> Heading:
-    """The heading of a column, that of the sorted one with a mark."""
+    """The heading of a column; the sorted column's heading has a mark for the direction."""
     heading = column.heading
     if column.id != choices.sort:
         return heading
@@ -195,7 +195,7 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _steady(layout: Layout, previous: Layout | None, columns: int) -> Layout:
-    """The layout with the previous widths if they still fit, so that a figure with one digit less moves no column."""
+    """The layout with no column narrower than before, if that fits, so that a shorter figure moves no column."""
     if previous is None or layout._replace(widths=()) != previous._replace(widths=()):
         return layout
     widest = layout._replace(widths=list(map(max, layout.widths, previous.widths)))

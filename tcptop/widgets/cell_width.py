@@ -1,4 +1,4 @@
-"""Width of text in terminal columns, where a character may take two; texts and lines made to fit a width."""
+"""Measures texts in terminal columns, of which a character may take two, and makes texts and lines fit a width."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def cell_width(text: str) -> int:
 
 
 def to_ascii(text: str) -> str:
-    """The text in ASCII, of the same width. A character without a replacement becomes one `?` for each cell."""
+    """The text in ASCII, of the same width.
+
+    A character without a replacement becomes one `?` for each terminal column that the character takes.
+    """
     if text.isascii():
         return text
     plain = text.translate(SCREEN_TO_ASCII)
@@ -30,7 +33,7 @@ def line_width(line: Line) -> int:
 
 
 def crop_line(line: Line, columns: int) -> Line:
-    """The line cut at a width; half of a wide character becomes a space."""
+    """The line cut at a width; a character of two columns that is cut in half becomes a space."""
     pieces: list[Piece] = []
     free_columns = columns
     for text, role in line:
@@ -45,7 +48,7 @@ def crop_line(line: Line, columns: int) -> Line:
 
 
 def join_ends(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> Line:
-    """A line with text at both ends. If both do not fit, the left one is cut."""
+    """A line with one text at the left end and one at the right end; the left text is cut if both do not fit."""
     right = crop_line(tuple(right), columns)
     free_columns = columns - line_width(right)
     start = tuple(left)

@@ -19,11 +19,11 @@ from tcptop.widgets.scroll_pane import ScrollPane
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 PAGING_KEYS = {"right": 1, "left": -1}
 PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
-"""Keys that the app handles as on the main screen."""
+"""Keys that are left to the app, which handles them as on the main screen."""
 
 
 class ExplainPane(ScrollPane):
-    """One explanation page at a time."""
+    """Pane that shows one explanation page at a time."""
 
     DEFAULT_CSS = """
     ExplainPane { width: 100%; height: 100%; border: round $secondary; padding: 0 1; background: $background; }
@@ -39,7 +39,7 @@ class ExplainPane(ScrollPane):
         return f"{self._pages[self._page_index].title} ─ page {self._page_index + 1} of {len(self._pages)}"
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The title, and the keys in the lower edge."""
+        """The title for the upper edge, and the keys for the lower edge."""
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
@@ -58,7 +58,7 @@ class ExplainPane(ScrollPane):
 
 
 class ExplainScreen(Screen[None]):
-    """Covers the whole terminal until a key closes it."""
+    """Screen of explanation pages that covers the whole terminal until a key closes the screen."""
 
     BINDINGS = [  # noqa: RUF012 (as Textual declares it)
         # Without these bindings Tab would move the focus, and there is only one pane to focus.
@@ -71,7 +71,7 @@ class ExplainScreen(Screen[None]):
         self._page, self._ledger, self._view = first, ledger, view
 
     def compose(self) -> ComposeResult:
-        """The pane; the page of a cache or of a part of the figure comes before `PAGES`."""
+        """Yields the pane of all pages; a page of a cache or of a part of the figure comes before `PAGES`."""
         own = [self._page] if self._page is not None and self._page not in PAGES else []
         pages = [*own, *PAGES]
         yield ExplainPane(pages, pages.index(self._page) if self._page is not None else 0)
@@ -87,12 +87,12 @@ class ExplainScreen(Screen[None]):
         self.query_one(ExplainPane).turn_page(step)
 
     def on_key(self, event: Key) -> None:
-        """Turns pages, leaves scrolling keys to the pane, and closes on any other key."""
+        """Turns pages, leaves scrolling keys to the pane and some keys to the app; any other key closes the screen."""
         if event.key in PAGING_KEYS:
             event.stop()
             self.action_turn(PAGING_KEYS[event.key])
         elif event.key not in (*SCROLLING_KEYS, *PASSED_ON_KEYS):
             event.stop()
-            # A second key may come before the first has closed the screen.
+            # A second key press may arrive before the first key press has closed the screen.
             if self.is_current:
                 self.dismiss()

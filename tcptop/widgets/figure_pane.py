@@ -22,16 +22,19 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_legend
 
 MAX_CAPTION_WIDTH = 18
-"""Columns for the captions beside the large digits."""
+"""Maximum width of the captions beside the large digits, in columns."""
 NO_AVERAGE = "no average"
 WIDE_COLUMNS = 54
-"""From this width on, captions and titles are shown in full."""
+"""Minimum width of the pane, in columns, for captions and titles in full."""
 ROOMY_COLUMNS = 64
-"""From this width on, each line for the next socket has a note."""
+"""Minimum width of the pane, in columns, for a note on each line for the next socket."""
 
 
 class FigurePane(Pane, can_focus=True):
-    """The bytes per connection. With the focus, left and right select a part of the bar, and Enter explains it."""
+    """Pane of the bytes per connection.
+
+    While the pane has the focus, the left and right keys select a part of the bar, and Enter explains that part.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "choose_part(-1)", "a part of the bar", show=False),
@@ -51,7 +54,7 @@ class FigurePane(Pane, can_focus=True):
         self._part = 0
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The accounting mode, and how the figure is known: computed, without an average, or with a lab result."""
+        """A title with the accounting mode, and a subtitle on a computed figure, a missing average or a lab result."""
         cost = ledger.costs[choices.mode]
         subtitle = ""
         if cost.by_family["mix"].accepted.computed:
@@ -67,7 +70,7 @@ class FigurePane(Pane, can_focus=True):
         return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The figure, its bar, and its parts."""
+        """The lines of the figure, its bar, and its parts."""
         selected = self._selected_label() if self.has_focus else None
         return figure_lines(
             ledger.costs[choices.mode],
@@ -117,11 +120,12 @@ def figure_lines(
     """The lines of the pane. The large figure is the present average if known, else the cost of the next socket.
 
     Args:
-        cost: that of the accounting mode.
+        cost: the cost in the chosen accounting mode.
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
-        with_reason: adds the reason why there is no average, if it fits; a bar with a single part makes room.
+        with_reason: adds the reason why there is no average, if the reason fits; a bar with only one part is dropped
+            to make space for the reason.
         ascii_only: draws the digits in ASCII.
 
     """
@@ -152,7 +156,7 @@ def figure_lines(
 
 
 def _no_average_text(text: str, columns: int) -> str:
-    """Why there is no average; what is in brackets is left out if the whole text does not fit."""
+    """The reason why there is no average; text in brackets is left out if the whole reason does not fit."""
     whole = f"{NO_AVERAGE} yet: {text.removeprefix('an average ')}"
     return whole if cell_len(whole) <= columns else whole.partition(" (")[0]
 
@@ -175,7 +179,7 @@ def _bounded(bounds: Amount | None) -> str:
 
 
 def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
-    """The cost of the next accepted and the next outgoing socket, and of the accepted one's objects alone."""
+    """Lines with the cost of the next accepted and the next outgoing socket, and of the accepted socket's objects."""
     rows = (
         ("next accepted", _bounded(accepted.slab_bounds()), " (server)"),
         ("outgoing", _bounded(outgoing.slab_bounds(own_port=True)), " own port"),

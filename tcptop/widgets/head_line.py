@@ -27,7 +27,7 @@ class HeadLine(Pane):
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """No titles: the line has no box."""
+        """Empty titles, since the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
@@ -36,7 +36,10 @@ class HeadLine(Pane):
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
-    """The machine on the left, state and choices on the right. Details of the machine are dropped if not all fits."""
+    """The head line: the machine on the left; the screen's state, the accounting mode and the node on the right.
+
+    Details of the machine are dropped if the whole line does not fit.
+    """
     host, choices = ledger.host, view.choices
     shown = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
     clock: list[Piece] = []
@@ -55,12 +58,12 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     while len(left) > 2 and not _fits(left, [*right, *clock], columns):
         left.pop()
     if not _fits(left, [*right, *clock], columns):
-        left[0] = (" ", "text")  # the machine matters more than the program's name
+        left[0] = (" ", "text")  # drop the program's name before the machine's name
     while len(state_texts) > 1 and not _fits(left, right, columns):
         state_texts.pop(0)
         right[0] = (state_texts[0], role)
     if _fits(left, [*right, *clock], columns):
-        right += clock  # the machine and the state matter more than the time
+        right += clock  # the clock is shown only if the machine and the state leave space
     return join_ends(left, [*right, (" ", "text")], columns)
 
 
@@ -69,7 +72,7 @@ def _fits(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:
-    """The state of the screen, from the longest text to the shortest."""
+    """Texts for the state of the screen, from the longest to the shortest."""
     if view.player is not None:
         return _sample_texts(ledger, view, view.player)
     if not ledger.live:
@@ -83,7 +86,7 @@ def _state_texts(ledger: Ledger, view: View) -> list[str]:
 
 
 def _sample_texts(ledger: Ledger, view: View, player: Player) -> list[str]:
-    """The shown sample of a recording, from the longest text to the shortest."""
+    """Texts for the shown sample of a recording, from the longest to the shortest."""
     number, last = units.grouped(player.index + 1), units.grouped(player.last_index + 1)
     playback = "" if view.looking_back else f" · {PLAYING if player.playing else 'paused'} {player.speed}×"
     positions = [f" · {number} of {last}{playback}", f" · {number}{playback}", playback]

@@ -1,4 +1,4 @@
-"""Headroom line: how many more sockets fit, the first limit, and the distance to others; or the growth since a mark."""
+"""Headroom line: the headroom in sockets, the nearest limit and the distance to others; or the growth since a mark."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from tcptop.widgets.pane import Pane
 
 
 class HeadroomLine(Pane):
-    """The line below the figure and the sockets."""
+    """The line below the figure pane and the sockets pane."""
 
     DEFAULT_CSS = """
     HeadroomLine { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """No titles: the line has no box."""
+        """Empty titles, since the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The headroom and the limits that fit; with a mark (`k`), the growth since the mark."""
+        """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
         return [
             headroom_line(ledger, columns, choices.mode)
             if self._view.since is None
@@ -34,7 +34,7 @@ class HeadroomLine(Pane):
 
 
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
-    """The growth since the mark. On a narrow line the bytes per socket are dropped last."""
+    """The growth since the mark. A narrow line drops the live objects first, and never the bytes per socket."""
     ago = f", {units.seconds(round(growth.elapsed_s))} ago" if growth.elapsed_s is not None else ""
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)
     per_socket = growth.unknown_because or ""
@@ -57,7 +57,10 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
 
 
 def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
-    """The headroom, its limit, and the other limits that fit; in TIME_WAIT accounting those on mini-sockets first."""
+    """The headroom, the nearest limit, and the other limits that fit.
+
+    In TIME_WAIT accounting, limits on mini-sockets come before the other limits.
+    """
     first, number = ledger.limits.first, headroom_number(ledger)
     nearest = first.name if first is not None else "not known"
     line: Line = ()
@@ -80,7 +83,7 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def _distance(limit: Limit) -> Line:
-    """The distance to a limit in the limit's unit; empty if unknown."""
+    """The name of a limit, with the bytes or the number of sockets up to the limit; empty if unknown."""
     if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
         return ()
     if limit.unit == "bytes":

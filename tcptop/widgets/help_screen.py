@@ -1,4 +1,4 @@
-"""Help screen (`?`, `h`): keys, taken from the bindings, the meaning of the figures, and the columns."""
+"""Help screen (`?`, `h`): the keys (from the app's bindings), the figures, and the columns of the cache table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHER_KEYS: tuple[tuple[str, str], ...] = (
     ("↑ ↓ PgUp PgDn", "scroll it; Home and End, too"),
     ("ENTER", "explain the cache, or the part of the bar that ← → chose"),
 )
-"""Keys that Textual or a pane binds, not the app."""
+"""Keys that are bound by Textual or by a pane, not by the app."""
 
 FIGURES: tuple[tuple[str, str], ...] = (
     ("connection", "one endpoint: one socket of this kernel; over loopback, two"),
@@ -50,7 +50,7 @@ FIGURES: tuple[tuple[str, str], ...] = (
 
 
 class HelpPane(ScrollPane):
-    """The text of the help."""
+    """Pane with the text of the help."""
 
     DEFAULT_CSS = """
     HelpPane { width: 96; max-width: 100%; height: 90%; border: round $secondary; background: $surface; }
@@ -69,7 +69,7 @@ class HelpPane(ScrollPane):
         return []
 
     def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """Keys, figures and columns."""
+        """The help on keys, figures and columns."""
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
@@ -81,7 +81,7 @@ class HelpPane(ScrollPane):
 
 
 class HelpScreen(ModalScreen[None]):
-    """Covers the panes until a key closes it; the scrolling keys scroll it."""
+    """Screen that shows the help over the panes; scrolling keys scroll the help, any other key closes the screen."""
 
     CSS = "HelpScreen { align: center middle; }"
 
@@ -103,6 +103,6 @@ class HelpScreen(ModalScreen[None]):
         """Closes the help, unless the key scrolls it."""
         if event.key not in SCROLLING_KEYS:
             event.stop()
-            # A second key may come before the first has closed the screen.
+            # A second key press may arrive before the first key press has closed the screen.
             if self.is_current:
                 self.dismiss()

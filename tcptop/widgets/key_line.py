@@ -33,10 +33,10 @@ KEYS: tuple[KeyHint, ...] = (
     ("ENTER", "explain", "explain"),
     (":", "more", "more"),
 )
-"""The most used keys come first: on a narrow terminal the last ones are left out."""
+"""Key hints, the most used keys first, since a narrow terminal leaves out the last keys."""
 
 LIVE_ONLY_KEYS = ("+-", "SPACE", "z")
-"""Keys that have another meaning in a recording, or none."""
+"""Keys that have another meaning, or no meaning, in a recording."""
 COMMON_KEYS = tuple(hint for hint in KEYS if hint[0] not in LIVE_ONLY_KEYS)
 
 REPLAY_KEYS: tuple[KeyHint, ...] = (
@@ -63,11 +63,11 @@ class KeyLine(Pane):
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """No titles: the line has no box."""
+        """Empty titles, since the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The keys that fit."""
+        """The line with the keys that fit."""
         if self._view.looking_back:
             return [key_line(columns, LOOKING_BACK_KEYS)]
         return [key_line(columns, KEYS if self._view.player is None else REPLAY_KEYS)]

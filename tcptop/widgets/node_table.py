@@ -1,4 +1,4 @@
-"""Node table of the buddy pane: the TCP slabs on each node, and the free blocks for more of them."""
+"""Node table of the buddy pane: the memory of TCP's slabs on each node, and the free blocks for more TCP slabs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ HEADINGS = (
     Heading("HEADROOM"),
     Heading("", left=True, importance=1),
 )
-"""The columns without a title are bars, and go first."""
+"""Columns of the node table; the columns without a title are bars, which are dropped first."""
 ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
 
 
 def node_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """The titles and a line for each node. Bars compare the nodes; they are dropped first if the columns do not fit."""
+    """The titles and a line for each node. Bars, which compare the nodes, are dropped first if not all columns fit."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     headroom = [node.headroom_sockets for node in ledger.nodes]
@@ -61,7 +61,7 @@ def _row(
 
 
 def node_bar(amount: float | None, all_amounts: Sequence[float | None]) -> str:
-    """A bar for an amount, of full length for the largest of all nodes; empty if unknown or if all are 0."""
+    """A bar for a node's amount, scaled to the largest amount of all nodes; empty if unknown or if all nodes have 0."""
     largest = max((known for known in all_amounts if known is not None), default=0)
     if amount is None or not largest:
         return ""

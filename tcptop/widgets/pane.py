@@ -1,4 +1,4 @@
-"""Base class of all panes: draws lines by Textual's line API, and refreshes only those that changed."""
+"""Base class of all panes: draws lines with Textual's line API, and refreshes only lines that changed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ASCII_CLASS = "-ascii"
 
 
 class Pane(Widget):
-    """Draws lines, in a titled box if it has the CSS class `box`.
+    """Widget that draws lines, in a titled box if the widget has the CSS class `box`.
 
-    A subclass gives the lines and the titles; this class refreshes those that differ from the ones on the screen.
+    A subclass returns the lines and the titles; this class refreshes only the lines and titles that changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
@@ -66,7 +66,7 @@ class Pane(Widget):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draws the last ledger again, for the present size."""
+        """Draws the last ledger again, for the current size of the pane."""
         columns, rows = self.size
         if self._ledger is None or not columns:
             return
@@ -78,18 +78,18 @@ class Pane(Widget):
         raise NotImplementedError
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
-        """The lines for a size. Fewer than `rows` are followed by blank lines; lines beyond `rows` are not shown."""
+        """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""
         raise NotImplementedError
 
     @property
     def max_title_width(self) -> int:
-        """The columns for a title: all but the corners, a space on each side, and a piece of border at each end."""
+        """Maximum columns of a title: the width without corners, a space on each side and a border cell at each end."""
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     def set_titles(self, title: str, subtitle: str) -> None:
         """Sets the titles, as text without markup, and refreshes the edges if a title changed."""
         if title and not self.styles.border_left[0]:
-            title = f" {title} "  # Textual adds these spaces only to a box with corners
+            title = f" {title} "  # Textual puts spaces around a title only in a box with corners
         old = self._titles
         self._titles = (title, subtitle)
         if self._titles == old:
@@ -104,7 +104,7 @@ class Pane(Widget):
             self.refresh(Region(-edge.left, rows - 1 - edge.top, columns, 1))
 
     def set_lines(self, lines: Sequence[Line]) -> None:
-        """Sets the lines, and refreshes those that changed."""
+        """Stores the lines of the pane, and refreshes each line that changed."""
         columns, rows = self.size
         new = tuple(lines[: max(0, rows)])
         old = self._lines
@@ -138,7 +138,7 @@ class Pane(Widget):
         self._styles.clear()
 
     def _terminal_text(self, text: str) -> str:
-        """The text, in ASCII if the terminal shows nothing else."""
+        """The text, converted to ASCII if the terminal shows only ASCII."""
         return to_ascii(text) if self.app.has_class(ASCII_CLASS) else text
 
     def _style(self, role: Role) -> Style:

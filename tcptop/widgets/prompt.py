@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 
 
 class Prompt(ModalScreen[str | None]):
-    """A question whose result is the answer, or None if cancelled."""
+    """Screen that asks a question; its result is the answer, or None if the user cancels."""
 
     CSS = """
     Prompt { align: left bottom; background: transparent; }
@@ -25,18 +25,18 @@ class Prompt(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,ctrl+c", "cancel", "cancel", show=False)]
 
     def __init__(self, question: str, text: str = "", on_change: Callable[[str], None] | None = None) -> None:
-        """Takes the question, the initial text, and a function that is called with each change of the text."""
+        """Takes the question, the initial text, and a function that is called with the text after each change."""
         super().__init__()
         self._question, self._text, self._on_change = question, text, on_change
 
     def compose(self) -> ComposeResult:
-        """The question and the input field."""
+        """Yields the question and the input field."""
         with Horizontal():
             yield Static(self._question, markup=False)
             yield Input(self._text, compact=True)
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Reports the changed text."""
+        """Passes the changed text to `on_change`."""
         if self._on_change is not None:
             self._on_change(event.value.strip())
 

@@ -14,13 +14,14 @@ from tcptop.view.choices import Choices
 from tcptop.widgets.pane import Pane
 
 TITLE_SEPARATOR = " ─ "
-"""Separates the parts of a title."""
+"""Separator between the parts of a title."""
 
 
 def shorten_title(title: str, position: str, columns: int) -> str:
-    """A title that fits, with the scroll position as its last part.
+    """The title with the scroll position as its last part, shortened to fit `columns`.
 
-    If it is too long, its first part is cut to one word; then the other parts are dropped, the last one first.
+    A long title has its first part cut to one word, and then loses the other parts, the last part first. Without a
+    scroll position, the title is returned unchanged.
     """
     parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
@@ -30,7 +31,7 @@ def shorten_title(title: str, position: str, columns: int) -> str:
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Shows the part of the body that fits, and names it in the upper edge: `1–9 of 40`."""
+    """Pane that shows the part of the body that fits, and the numbers of the shown lines in its title: `1–9 of 40`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -47,7 +48,7 @@ class ScrollPane(Pane, can_focus=True):
         self._body_length = 0
         self._body_height = 0
         self._kept_line: int | None = None
-        """Index of the body's line that stays visible, set by `head`; None if there is none."""
+        """Index of the body's line that must stay visible, set by `head`; None if any line may scroll out of view."""
 
     def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
         """The fixed lines."""
@@ -80,12 +81,12 @@ class ScrollPane(Pane, can_focus=True):
         return [*head, *body[self._first : self._first + self._body_height]]
 
     def action_scroll_by(self, lines: int) -> None:
-        """Scrolls down, or up if negative."""
+        """Scrolls down by `lines` lines, or up if `lines` is negative."""
         self._first += lines
         self.redraw()
 
     def action_scroll_pages(self, pages: int) -> None:
-        """Scrolls by the height of the body."""
+        """Scrolls down by `pages` times the visible height of the body, or up if `pages` is negative."""
         self.action_scroll_by(pages * max(1, self._body_height))
 
     def action_scroll_to_end(self, end: int) -> None:

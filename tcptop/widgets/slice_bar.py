@@ -1,4 +1,4 @@
-"""Bar of the parts of a sum, and its legend, with the same order, fill characters and colours."""
+"""Bar of the parts of a sum, and a legend that has the same order, fill characters and colours as the bar."""
 
 from __future__ import annotations
 
@@ -22,12 +22,18 @@ IDLE_LOOK: tuple[str, Role] = ("░", "idle")
 
 
 def slice_look(index: int, label: str) -> tuple[str, Role]:
-    """The fill character and the role of a slice. Neighbours differ in both, so the bar is readable without colour."""
+    """The fill character and the role of a slice.
+
+    Adjacent slices differ in fill character and in role, so that the bar is readable without colour.
+    """
     return IDLE_LOOK if label == "idle" else SLICE_LOOKS[index % len(SLICE_LOOKS)]
 
 
 def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
-    """A bar of exactly that many columns. The ends of the slices are rounded, not their lengths, so these add up."""
+    """A bar of exactly `columns` columns.
+
+    The ends of the slices are rounded, not the lengths, so that the lengths add up to the length of the bar.
+    """
     total = sum(part.bytes for part in slices)
     if total <= 0 or columns <= 0:
         return ()
@@ -46,7 +52,7 @@ def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
 def slice_legend(
     slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None = None
 ) -> list[Line]:
-    """Each slice with its bytes, then the missing parts, on as many lines as needed; `selected` is the marked label."""
+    """Lines with each slice and its bytes, then the names of missing parts; the slice labelled `selected` is marked."""
     entries: list[Line] = [
         (
             slice_look(index, part.label),

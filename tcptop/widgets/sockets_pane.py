@@ -1,4 +1,4 @@
-"""Sockets pane: socket counts, each with its scope, buffer memory, and all kernel memory used by TCP."""
+"""Sockets pane: socket counts with the scope of each, the buffer memory, and all kernel memory used by TCP."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class SocketsPane(Pane):
     """Socket counts and TCP memory; each count covers the machine or one network namespace (`here`)."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The title, and which network namespace `here` is, if it is not the reader's own."""
+        """The title, and a subtitle that names the network namespace `here` unless it is tcptop's own."""
         place = ledger.host.net_namespace
         return "Sockets", f"here: {place}" if place else ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """Six lines, or the reason why nothing is known."""
+        """The six lines of the pane, or the reason why no socket count is known."""
         if ledger.sockets.allocated is None and ledger.sockets.inuse is None:
             reason = ledger.sources["sockstat"].reason or "no counts"
             return paragraph(reason, columns, "text", WARNING)
@@ -33,7 +33,7 @@ class SocketsPane(Pane):
 
 
 def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
-    """The lines of the pane, each with the longest of its notes that fits."""
+    """The lines of the pane, each with the longest note that fits."""
     counts, host = ledger.sockets, ledger.host
     rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     orphans = f"orphans {units.count(counts.orphans)}"
@@ -71,7 +71,7 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, ...]:
-    """The scope of the count, and the upper bound for the machine if the count covers one namespace."""
+    """Notes on the TIME_WAIT count: its scope, and a bound for the machine if the count covers one namespace."""
     if scope != "here":
         return scope, ""
     if machine_max is None:
@@ -87,7 +87,7 @@ def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, .
 
 
 def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
-    """The buffer memory charged to sockets, and notes; an upper bound if it is smaller than its error."""
+    """The buffer memory charged to sockets, and notes on it; an upper bound if the counter is within its error."""
     limit = _tcp_mem_text(counts)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""
     notes: tuple[str, ...] = (f"{error} {limit}".strip(), error or limit)
@@ -106,7 +106,7 @@ def _tcp_mem_text(counts: SocketCounts) -> str:
 
 
 def tcp_memory_texts(ledger: Ledger) -> tuple[str, tuple[str, ...]]:
-    """All kernel memory used by TCP, and notes: its range, or the parts that are unknown."""
+    """All kernel memory used by TCP, and notes on its range or on the parts that are unknown."""
     total = ledger.tcp_memory
     if total.bytes is None:
         return units.UNKNOWN, ("needs root" if ledger.sources["slabinfo"].state == "refused" else "not known",)

@@ -16,22 +16,22 @@ from tcptop.widgets.trend_line import FIRST_GRAPH, Graph, format_count, sparklin
 MIN_GRAPH_WIDTH = 12
 GAP = 2
 POSITION_MARK = "│"
-"""Marks the column of the shown sample."""
+"""Character that marks the column of the shown sample in a graph."""
 
 
 class TimelinePane(Pane):
-    """Three graphs, one below the other; in a pane of one line, those that fit side by side."""
+    """Pane of three graphs, one below the other; if rows are missing, one line of the graphs that fit side by side."""
 
     DEFAULT_CSS = """
     TimelinePane { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """No titles: the line has no box."""
+        """Empty titles, since the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The graphs. In one line, that of the accounting mode comes first."""
+        """The lines of the graphs. If all graphs share one line, the graph of the accounting mode comes first."""
         player, timeline = self._view.player, self._view.timeline
         if player is None:
             return []
@@ -56,12 +56,12 @@ class TimelinePane(Pane):
 
 
 def _graph_width(graphs: Sequence[Graph], columns: int) -> int:
-    """The columns for each graph without its labels, if all share one line."""
+    """The width of each graph without its labels, in columns, if all graphs share one line."""
     return (columns + GAP - sum(graph.label_width + GAP for graph in graphs)) // len(graphs)
 
 
 def _graph_line(graph: Graph, columns: int, title_width: int, range_width: int, bucket: int) -> Line:
-    """A graph with its title and its range, in that many columns."""
+    """A line of `columns` columns with a graph, its title and its range."""
     title: Line = ((f"{graph.title:<{title_width}} ", "dim"),)
     range_text: Line = ((f" {graph.range_text:<{range_width}}", "dim"),)
     graph_width = columns - line_width(title) - line_width(range_text)

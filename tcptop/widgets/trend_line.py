@@ -17,18 +17,18 @@ UNKNOWN_LEVEL = " "
 MIN_GRAPH_WIDTH = 6
 GAP = 2
 FIRST_GRAPH: dict[AccountingMode, str] = {"full": "B/conn", "time_wait": "TIME_WAIT"}
-"""The graph that comes first, so that even a narrow terminal shows it."""
+"""Title of the graph that comes first in each accounting mode, so that even a narrow terminal shows that graph."""
 
 
 class TrendLine(Pane):
-    """The line of graphs; empty until the first step of ten seconds is complete."""
+    """The line of graphs; empty until the first ten-second step is complete."""
 
     DEFAULT_CSS = """
     TrendLine { height: 1; padding: 0 1; }
     """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """No titles: the line has no box."""
+        """Empty titles, since the line has no box."""
         return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
@@ -52,29 +52,29 @@ class Graph:
     title: str
     values: Series
     range_text: str
-    """The lowest and the highest value, or the one value."""
+    """The lowest and the highest value as text; a single value if both are formatted alike."""
 
     @classmethod
     def of(cls, title: str, values: Series, format_value: Callable[[float], str]) -> Graph:
-        """The graph of a series; `format_value` writes its lowest and its highest value."""
+        """The graph of a series; `format_value` formats the lowest and the highest value of the series."""
         known = [value for value in values if value is not None]
         return cls(title, values, units.span((min(known), max(known)), format_value) if known else units.UNKNOWN)
 
     @property
     def label_width(self) -> int:
-        """The columns of the title, the range, and the two spaces between them and the graph."""
+        """The columns of a graph's title, of its range, and of the two spaces that separate both from the graph."""
         return len(self.title) + len(self.range_text) + 2
 
     def pieces(self, columns: int) -> Line:
-        """The graph of the last values, with title and range, padded to the columns."""
-        # The scale is that of all values, also of those that do not fit.
+        """The graph of the latest values that fit, with title and range, padded to `columns` columns."""
+        # The scale covers all values, including values that do not fit.
         text = sparkline(self.values)[-(columns - self.label_width) :]
         rest = self.range_text.ljust(columns - len(self.title) - len(text) - 2)
         return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
 
 
 def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
-    """The graphs that fit, side by side; the columns that remain are shared equally."""
+    """A line of the graphs that fit, side by side; spare columns are shared equally among the graphs."""
     fitting: list[Graph] = []
     for graph in graphs:
         if sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in (*fitting, graph)) - GAP > columns:
@@ -91,12 +91,15 @@ def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
 
 
 def format_count(value: float) -> str:
-    """A count in full below a million, else shortened to thousands or millions."""
+    """A count with all its digits below a million; a larger count is shortened to thousands or millions."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
 def sparkline(values: Series) -> str:
-    """A character for each value, scaled from the lowest to the highest; a middle one if all are equal."""
+    """A bar character for each value, scaled from the lowest value to the highest; a space for an unknown value.
+
+    If all values are equal, each has the bar character of middle height.
+    """
     known = [value for value in values if value is not None]
     if not known:
         return UNKNOWN_LEVEL * len(values)
