@@ -259,7 +259,6 @@ class TcptopApp(App[int]):
         """Redraws the whole screen, for a terminal that lost its contents."""
         if isinstance(self._driver, CellDriver):
             self._driver.send_all()
-        self.refresh(repaint=True, layout=True)
 
     def action_suspend_process(self) -> None:
         """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues the group."""

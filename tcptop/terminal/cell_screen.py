@@ -52,24 +52,15 @@ class CellScreen:
     """
 
     def __init__(self, columns: int, rows: int) -> None:
-        self._clear(columns, rows)
+        self.reset(columns, rows)
 
     @property
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
         return self._columns, self._rows
 
-    def resize(self, columns: int, rows: int) -> None:
-        """Changes the size. All shown cells become unknown; wanted cells within the new size are kept."""
-        before_text, before_pens = self._wanted_text, self._wanted_pens
-        self._clear(columns, rows)
-        for y, (text, pens) in enumerate(zip(before_text[:rows], before_pens, strict=False)):
-            blank_cut_halves(text, columns, columns)
-            self._wanted_text[y][: len(text)] = text[:columns]
-            self._wanted_pens[y][: len(text)] = pens[:columns]
-        self.mark_unknown()
-
-    def _clear(self, columns: int, rows: int) -> None:
+    def reset(self, columns: int, rows: int) -> None:
+        """Sets the size, and forgets all cells: the terminal's content stays unchanged until a frame covers it."""
         self._columns, self._rows = columns, rows
         self._wanted_text = [[" "] * columns for _ in range(rows)]
         self._wanted_pens: list[Pens] = [[None] * columns for _ in range(rows)]
@@ -79,20 +70,11 @@ class CellScreen:
         self._wanted_cursor: tuple[int, int] | None = None
         self._shown_cursor: tuple[int, int] | None = None
 
-    def mark_unknown(self) -> None:
-        """Marks all shown cells as unknown, so that every wanted cell is written again."""
-        self._shown_pens = [[None] * self._columns for _ in range(self._rows)]
-        self._touched = set(range(self._rows))
-
-    def mark_foreign(self) -> None:
-        """Marks all cells as drawn by other output; each cell stays unchanged until a frame covers it."""
-        self._clear(self._columns, self._rows)
-
     def parse_frame(self, frame: str) -> bool:
         """Parses a frame written by Textual into the wanted cells; returns False if `frame` is other output.
 
         A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. Other output may have
-        been parsed in part; the caller must write it to the terminal, and call `mark_foreign` if it changes cells.
+        been parsed in part; the caller must write it to the terminal, and call `reset` if it changes cells.
         """
         x = y = end = 0
         pen = ""

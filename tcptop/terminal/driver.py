@@ -75,7 +75,7 @@ class CellDriver(LinuxDriver):
             self._synchronized = True
         elif data != SYNC_END and not self._cells.parse_frame(data):
             if not INVISIBLE_OUTPUT.fullmatch(data):
-                self._cells.mark_foreign()
+                self._cells.reset(*self._cells.size)
             self._send(data)
 
     def flush(self) -> None:
@@ -90,9 +90,8 @@ class CellDriver(LinuxDriver):
             self._send(f"{SYNC_START}{changes}{SYNC_END}" if self._synchronized else changes)
 
     def send_all(self) -> None:
-        """Sends every cell again, in case the terminal has lost some cells."""
-        self._cells.mark_unknown()
-        self.flush()
+        """Draws every cell again, in case the terminal has lost some cells."""
+        self._resize(Size(*self._cells.size))
 
     def start_drawing(self) -> None:
         """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
@@ -130,7 +129,7 @@ class CellDriver(LinuxDriver):
             self._drawing = True
             self._resize(size)
         else:
-            self._cells.resize(*size)
+            self._cells.reset(*size)
             self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
         # add_signal_handler sets a wakeup descriptor: every signal wakes the event loop, whichever thread receives it.
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
@@ -262,7 +261,7 @@ class CellDriver(LinuxDriver):
 
         An unchanged size, which Textual ignores, is drawn too: the window may have had another size in between.
         """
-        self._cells.resize(*size)
+        self._cells.reset(*size)
         self._app.call_later(self._app.refresh)
 
     def _in_loop(self, call: Callable[Arguments, object], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
