@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -104,7 +103,8 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 def write_settings(file: Path, settings: Settings) -> None:
     """Replaces the settings file atomically; raises OSError if writing fails."""
-    # The values of Settings have the same form in JSON as in TOML.
+    import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
+
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
     file = Path(os.path.realpath(file))  # a symbolic link, as into a dotfiles folder, is kept: its target is replaced
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
