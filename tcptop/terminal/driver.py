@@ -9,8 +9,6 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import ParamSpec
 
 from textual import events
 from textual._ansi_sequences import SYNC_END, SYNC_START
@@ -28,7 +26,6 @@ PLAIN_PEN = "\x1b[m"
 MOUSE_PIXELS_OFF = "\x1b[?1016l"
 INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))*")
 """Output that changes no cell: modes, queries, titles and bells."""
-Arguments = ParamSpec("Arguments")
 
 FIRST_FRAME_S = 0.5
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
@@ -264,9 +261,9 @@ class CellDriver(LinuxDriver):
         self._cells.reset(*size)
         self._app.call_later(self._app.refresh)
 
-    def _in_loop(self, call: Callable[Arguments, object], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(partial(call, *args, **kwargs))
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _send(self, data: str) -> None:
         if self._restore_output is not None:
