@@ -229,13 +229,13 @@ def test_a_refused_source_is_retried_less_often() -> None:
     assert sampler.snapshot().slabinfo.state == "ok"
 
 
-def test_an_unwanted_source_is_not_read() -> None:
+def test_a_disabled_source_is_not_read() -> None:
     host = machine()
     sampler = sampler_on(host)
-    sampler.want("pagetypeinfo", wanted=False)
+    sampler.set_enabled("pagetypeinfo", enabled=False)
     run_sampler(host, sampler, 20)
     assert host.read_times_s("proc/pagetypeinfo") == []
-    sampler.want("pagetypeinfo", wanted=True)
+    sampler.set_enabled("pagetypeinfo", enabled=True)
     run_sampler(host, sampler, 20)
     assert host.read_times_s("proc/pagetypeinfo")
 
