@@ -19,13 +19,13 @@ from tcptop.hosts.host import FolderRead
 from tcptop.recording.document import (
     DocumentParser,
     Json,
-    ParsedSample,
     RecordedSample,
     load_json,
     make_document,
     valid_number,
 )
-from tcptop.recording.recording import UNKNOWN_COUNTS, Recording, TimelineCounts
+from tcptop.recording.recording import Recording
+from tcptop.snapshot import Sockstat
 from tcptop.text.printable import printable
 
 SCHEMA = 1
@@ -125,8 +125,6 @@ class _SampleFolder:
         except FileExistsError:
             # Two names of one merged cache lead to the same file.
             return target.is_file() and target.read_bytes() == data
-        except (NotADirectoryError, IsADirectoryError):
-            return False
         except OSError as error:
             if error.errno in UNUSABLE_PATH_ERRNOS:
                 return False
@@ -151,7 +149,7 @@ class _SampleFolder:
                     (self._folder / folder.path / name).mkdir(parents=True)
 
 
-UNUSABLE_PATH_ERRNOS = (errno.ELOOP, errno.ENAMETOOLONG)
+UNUSABLE_PATH_ERRNOS = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def _is_name(text: str) -> bool:
@@ -190,16 +188,6 @@ class ExportedFolder(Recording):
         """The time of a sample; None if unknown."""
         return self._times[index]
 
-    def timeline_counts(self, index: int) -> TimelineCounts:
-        """Socket counts of a sample from sockstat; reads only `sample.json` and the files of sockstat."""
-        name = self._names[index]
-        try:
-            document = self._read_json(f"{name}/{SAMPLE_NAME}")
-            value = self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
-        except (OSError, ValueError):
-            return UNKNOWN_COUNTS  # `damage` reports the error when the sample is shown
-        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
-
     def close(self) -> None:
         """Closes the folder."""
         self._tree.close()
@@ -225,9 +213,18 @@ class ExportedFolder(Recording):
         except ValueError:
             return None
 
-    def _read(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> RecordedSample:
         name = self._names[index]
         return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
+
+    def _sockstat(self, index: int) -> Sockstat | None:
+        """Reads only `sample.json` and the files of sockstat."""
+        name = self._names[index]
+        try:
+            document = self._read_json(f"{name}/{SAMPLE_NAME}")
+            return self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
+        except (OSError, ValueError):
+            return None  # the sample has the error in `damage` when it is shown
 
     def _read_json(self, path: str) -> Json:
         """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""

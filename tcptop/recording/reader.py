@@ -12,7 +12,7 @@ from typing import Any
 from tcptop.errors import TcptopError
 from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, BlockReader, unpack_content
 from tcptop.recording.checksum import DamagedError
-from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample
+from tcptop.recording.document import DecodedDocument, DocumentParser, RecordedSample
 from tcptop.recording.recording import Recording, TimelineCounts
 from tcptop.recording.store import open_file, read_blob, sqlite_errors_in_one_line
 from tcptop.text.printable import printable
@@ -59,14 +59,6 @@ class FileRecording(Recording):
         time_s = self._times[index]
         return None if math.isnan(time_s) else time_s
 
-    def timeline_counts(self, index: int) -> TimelineCounts:
-        """The counts of one sample, for the time line."""
-        allocated, time_wait = self._allocated[index], self._time_wait[index]
-        return TimelineCounts(
-            None if allocated == NO_COUNT else allocated,
-            None if time_wait == NO_COUNT else time_wait,
-        )
-
     def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest value of each count over a range of samples."""
         most = (max(counts[indices.start : indices.stop], default=NO_COUNT) for counts in self._counts)
@@ -90,13 +82,13 @@ class FileRecording(Recording):
     def _read_record(self, number: int) -> bytes:
         return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
-    def _read(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> RecordedSample:
         """Reads a sample; raises ValueError if the sample's record or time is damaged."""
         document = DecodedDocument(self._blocks.unpack(self._numbers[index]), self._read_content)
-        parsed = self._parser.parse(document.json, document.get_file)
-        if self.taken_at_unix_s(index) not in (None, parsed.sample.snapshot.taken_at_unix_s):
+        sample = self._parser.parse(document.json, document.get_file)
+        if self.taken_at_unix_s(index) not in (None, sample.snapshot.taken_at_unix_s):
             raise DamagedError("its time differs from that in the list of samples")
-        return parsed
+        return sample
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""

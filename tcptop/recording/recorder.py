@@ -108,18 +108,10 @@ class Recorder:
         """Encodes a snapshot into a document; sets `_contents` to the snapshot's large files."""
         sample = RecordedSample(snapshot, reads_behind(snapshot, self._reads))
         self._reads = list(sample.reads)
-        digests = {id(data): digest for digest, data in self._contents.items()}
-        contents: dict[bytes, bytes] = {}
-
-        def share_file(path: str, data: bytes) -> str | None:
-            if path not in SHARED_PATHS:
-                return None
-            digest = digests.get(id(data)) or sha256(data).digest()
-            contents[digest] = data
-            return digest.hex()
-
-        document = encode_sample(sample, share_file)
-        self._contents = contents
+        known = {id(data): digest for digest, data in self._contents.items()}
+        document, self._contents = encode_sample(
+            sample, SHARED_PATHS, lambda data: known.get(id(data)) or sha256(data).digest()
+        )
         return document
 
     def _open(self) -> sqlite3.Connection:
