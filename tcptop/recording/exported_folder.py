@@ -52,12 +52,10 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     where = Path(folder)
     try:
         where.mkdir()
-        names: list[str] = []
-        for number, index in enumerate(indices, 1):
-            name = f"{number:06}"
+        names = [f"{number:06}" for number in range(1, len(indices) + 1)]
+        for name, index in zip(names, indices, strict=True):
             (where / name).mkdir()
             _SampleFolder(where / name).write(recording.sample(index))
-            names.append(name)
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
     except FileExistsError:
         raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
@@ -90,16 +88,13 @@ class _SampleFolder:
     def write(self, sample: RecordedSample) -> None:
         for root in ROOTS:
             (self._folder / root).mkdir()
+        folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
         # Links first, because the files of a merged slab cache are written through its alias link, as they were read.
-        for read in sample.reads:
-            for answer in (*read.answers, *read.sockstat_answers):
-                if isinstance(answer, FolderRead):
-                    self._make_links(answer)
+        for folder in folders:
+            self._make_links(folder)
         document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})
-        for read in sample.reads:
-            for answer in read.answers:
-                if isinstance(answer, FolderRead):
-                    self._make_folders(answer)
+        for folder in folders:
+            self._make_folders(folder)
         _write_json(self._folder / SAMPLE_NAME, document)
 
     def _place_file(self, path: str, data: bytes) -> str:

@@ -37,9 +37,7 @@ class FileRecording(Recording):
         self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
-        self._allocated = array("q")
-        self._time_wait = array("q")
-        self._counts = (self._allocated, self._time_wait)
+        self._counts = (array("q"), array("q"))
         self._contents: dict[str, bytes] = {}
         self._list_is_damaged = False
         self._blocks = BlockReader(self._read_record)
@@ -102,11 +100,11 @@ class FileRecording(Recording):
             raise TcptopError(
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
-        for number, taken_at_unix_s, allocated, time_wait in listed:
+        for number, taken_at_unix_s, *counts in listed:
             self._numbers.append(number)
             self._times.append(_valid_time(taken_at_unix_s))
-            self._allocated.append(_valid_count(allocated))
-            self._time_wait.append(_valid_count(time_wait))
+            for column, count in zip(self._counts, counts, strict=True):
+                column.append(_valid_count(count))
 
     def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
         """Completes the list with rows after the damage, read backwards, and with the numbers in the table `record`."""
