@@ -20,10 +20,6 @@ class HeadroomLine(Pane):
     HeadroomLine { height: 1; padding: 0 1; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
         return [

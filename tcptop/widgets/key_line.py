@@ -62,10 +62,6 @@ class KeyLine(Pane):
     KeyLine { height: 1; background: $panel; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The line with the keys that fit."""
         if self._view.looking_back:

@@ -26,10 +26,6 @@ class TimelinePane(Pane):
     TimelinePane { height: 1; padding: 0 1; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The lines of the graphs. If all graphs share one line, the graph of the accounting mode comes first."""
         player, timeline = self._view.player, self._view.timeline

@@ -27,10 +27,6 @@ class TrendLine(Pane):
     TrendLine { height: 1; padding: 0 1; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs, side by side."""
         trends = self._view.trends
