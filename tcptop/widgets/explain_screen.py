@@ -11,10 +11,9 @@ from textual.screen import Screen
 
 from tcptop.explanation import PAGES, Page
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.scroll_pane import ScrollPane
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 PAGING_KEYS = {"right": 1, "left": -1}
@@ -42,13 +41,9 @@ class ExplainPane(ScrollPane):
         """The title for the upper edge, and the keys for the lower edge."""
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """No fixed lines."""
-        return []
-
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """The lines of the page."""
-        return self._pages[self._page_index].lines(ledger, columns)
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """No head, and the lines of the page."""
+        return [], self._pages[self._page_index].lines(ledger, columns)
 
     def turn_page(self, step: int) -> None:
         """Shows the next page, or the previous one if `step` is -1, from its first line."""

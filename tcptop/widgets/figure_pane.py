@@ -49,9 +49,8 @@ class FigurePane(Pane, can_focus=True):
             super().__init__()
             self.label = label
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
-        super().__init__(id=id, classes=classes)
-        self._part = 0
+    _part = 0
+    """Index of the selected part of the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """A title with the accounting mode, and a subtitle on a computed figure, a missing average or a lab result."""

@@ -14,7 +14,7 @@ from tcptop.text.line import Line
 from tcptop.text.table import fact_lines
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.scroll_pane import ScrollPane
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 KEY_WIDTH = 14
 SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
@@ -64,12 +64,8 @@ class HelpPane(ScrollPane):
         """The title of the help."""
         return "Help ─ arrows scroll, any other key closes"
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """No fixed lines."""
-        return []
-
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """The help on keys, figures and columns."""
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """No head, and the help on keys, figures and columns."""
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
@@ -77,7 +73,7 @@ class HelpPane(ScrollPane):
             for key, text in entries:
                 lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
             lines.append(())
-        return lines
+        return [], lines
 
 
 class HelpScreen(ModalScreen[None]):
