@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
-from textual.events import Key
 from textual.screen import ModalScreen
 
 from tcptop.ledger import Ledger
@@ -14,10 +12,10 @@ from tcptop.text.line import Line
 from tcptop.text.table import fact_lines
 from tcptop.view import View
 from tcptop.view.choices import Choices
+from tcptop.widgets.overlay_screen import OverlayScreen
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 KEY_WIDTH = 14
-SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     (":", "command palette"),
@@ -76,29 +74,10 @@ class HelpPane(ScrollPane):
         return [], lines
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(OverlayScreen, ModalScreen[None]):
     """Screen that shows the help over the panes; scrolling keys scroll the help, any other key closes the screen."""
 
     CSS = "HelpScreen { align: center middle; }"
 
     def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, view: View) -> None:
-        super().__init__()
-        self._keys, self._ledger, self._view = keys, ledger, view
-
-    def compose(self) -> ComposeResult:
-        """The help pane."""
-        yield HelpPane(self._keys)
-
-    def on_mount(self) -> None:
-        """Shows the text and focuses the pane."""
-        pane = self.query_one(HelpPane)
-        pane.show(self._ledger, self._view)
-        pane.focus()
-
-    def on_key(self, event: Key) -> None:
-        """Closes the help, unless the key scrolls it."""
-        if event.key not in SCROLLING_KEYS:
-            event.stop()
-            # A second key press may arrive before the first key press has closed the screen.
-            if self.is_current:
-                self.dismiss()
+        super().__init__(HelpPane(keys), ledger, view)

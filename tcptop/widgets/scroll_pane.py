@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
 
 Content = tuple[Sequence[Line], Sequence[Line]]
@@ -30,7 +30,7 @@ def shorten_title(title: str, position: str, columns: int) -> str:
     word = parts[0].partition(" ")[0]
     candidates = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
     texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in candidates]
-    return next((text for text in texts if cell_len(text) <= columns), texts[-1])
+    return first_fitting(texts, columns)
 
 
 class ScrollPane(Pane, can_focus=True):
