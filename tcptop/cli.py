@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from tcptop import __version__
-from tcptop.commands.common import Parser, add_lab_option, add_root_option, argument_type, parse_positive
-from tcptop.commands.time_options import add_time_options, join_offsets
+from tcptop.commands.common import Parser, argument_type, join_offsets, parse_positive
 from tcptop.errors import TcptopError
 from tcptop.text.quantities import parse_interval_s
 
@@ -104,10 +103,10 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-n", "--count", metavar="COUNT", type=parse_positive, help="with -o or --json: print so many, every N seconds"
     )
-    add_root_option(parser)
+    parser.add_root_option()
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
-    add_time_options(parser)
-    add_lab_option(parser)
+    parser.add_time_options()
+    parser.add_lab_option()
     parser.add_argument(
         "--mouse",
         action="store_true",
@@ -148,31 +147,18 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 def _conflict(options: argparse.Namespace) -> str | None:
     """The error for the first options that cannot be combined, in one line; None if all can."""
     is_replay = options.replay is not None
+    has_delay, has_count = options.delay is not None, options.count is not None
+    has_times = options.at or options.first or options.last
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
+        (has_count and not (options.once or options.json), "-n goes with -o or --json"),
+        (has_times and not is_replay, "--at, --from and --to choose samples of a recording: -r FILE"),
+        (is_replay and (options.root != "/" or has_count), "-r is a recording; it goes without --root and -n"),
         (
-            options.count is not None and not (options.once or options.json),
-            "-n goes with -o or --json",
-        ),
-        (
-            not is_replay and (options.at or options.first or options.last),
-            "--at, --from and --to choose samples of a recording: -r FILE",
-        ),
-        (
-            is_replay and (options.root != "/" or options.count is not None),
-            "-r is a recording; it goes without --root and -n",
-        ),
-        (
-            is_replay and options.delay is not None,
+            is_replay and has_delay,
             "-d is the time between samples, which a recording has already; in the screen + and - change the speed",
         ),
-        (
-            options.once and options.delay is not None and options.count is None,
-            "cannot combine -d and -o without -n COUNT: once is once",
-        ),
-        (
-            options.json and options.delay is not None and options.count is None,
-            "--json takes -d together with -n COUNT",
-        ),
+        (options.once and has_delay and not has_count, "cannot combine -d and -o without -n COUNT: once is once"),
+        (options.json and has_delay and not has_count, "--json takes -d together with -n COUNT"),
     )
     return next((message for is_wrong, message in conflicts if is_wrong), None)

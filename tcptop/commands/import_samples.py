@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
-from tcptop.commands.common import Parser
-from tcptop.commands.time_options import add_time_options, join_offsets, time_range
+from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.recording import Recording, raise_if_damaged
+from tcptop.recording.recording import Recording
 from tcptop.recording.scrub import scrub_read
 from tcptop.recording.time_spec import select_samples
 
@@ -26,40 +25,32 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
     parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
-    add_time_options(parser)
+    parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
     if os.path.lexists(options.write):
         raise TcptopError(f"{options.write}: is there already; an import makes a new file")
-    recording = open_recording(options.source)
-    try:
+    with closing(open_recording(options.source)) as recording:
         indices = select_samples(recording, time_range(options))
-        recorder = Recorder(options.write, scrub=scrub_read if options.scrub else None)
-        try:
-            damages = copy_samples(recording, indices, recorder)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
-            raise
-        finally:
-            recorder.close()
-        raise_if_damaged(recording.path, damages)
-    finally:
-        recording.close()
+        with closing(Recorder(options.write, scrub=scrub_read if options.scrub else None)) as recorder:
+            try:
+                copy_samples(recording, indices, recorder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
+                raise
+        recording.raise_if_damaged()
     return 0
 
 
-def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> list[str]:
-    """Copies samples of a recording to a recorder; returns a line for each damaged sample.
+def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> None:
+    """Copies samples of a recording to a recorder, without what is damaged.
 
     Raises:
         TcptopError: if a sample cannot be written.
 
     """
-    damages: list[str] = []
     for index in indices:
         sample = recording.sample(index)
         for read in sample.reads:
             recorder.add_read(read)
         recorder.write(sample.snapshot)
-        damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
-    return damages
