@@ -1,10 +1,10 @@
 """Sampler: reads each source at its own pace and assembles the latest readings into a Snapshot."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tcptop.hosts.host import Host
+from tcptop.hosts.host import Host, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
@@ -65,6 +65,22 @@ def wanted_paths() -> tuple[str, ...]:
     return tuple(path for source in kernel_sources() for path in source.paths)
 
 
+def make_snapshot(
+    identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
+) -> Snapshot:
+    """The Snapshot of a host; a reading that is not in `readings` is in state `waiting`."""
+    all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
+    return Snapshot(
+        taken_at_unix_s=taken_at_unix_s,
+        monotonic_s=monotonic_s,
+        live=identity.live,
+        place=identity.place,
+        net_namespace=identity.net_namespace,
+        page_size_bytes=identity.page_size_bytes,
+        **all_readings,
+    )
+
+
 class SourceRead(NamedTuple):
     """One read of a source: the answers of the host, and the reading parsed from them."""
 
@@ -113,7 +129,7 @@ class Sampler:
         self._monotonic = monotonic
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
-        self._unwanted: set[str] = set()
+        self._disabled: set[str] = set()
         self._lab_measurement = lab_measurement
         self._on_read = on_read
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
@@ -130,16 +146,16 @@ class Sampler:
         if name not in self._readings:
             self._paces.make_due(name)
 
-    def want(self, name: str, wanted: bool) -> None:
-        """Sets whether the screen shows figures of a source; a source without figures on the screen is not read."""
-        if wanted:
-            self._unwanted.discard(name)
+    def set_enabled(self, name: str, enabled: bool) -> None:
+        """Sets whether a source is read; the screen disables a source while no visible pane shows its figures."""
+        if enabled:
+            self._disabled.discard(name)
         else:
-            self._unwanted.add(name)
+            self._disabled.add(name)
 
     def due(self) -> list[AnySource]:
         """The sources that may be read now."""
-        names = [name for name in self._sources if name not in self._unwanted and self._is_allowed(name)]
+        names = [name for name in self._sources if name not in self._disabled and self._is_allowed(name)]
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
     def make_all_due(self) -> None:
@@ -220,17 +236,10 @@ class Sampler:
     def snapshot(self) -> Snapshot:
         """The latest reading of each source."""
         identity = self.host.identity
-        readings = {name: self._reading(name) for name in Snapshot._fields if name in READING_NAMES}
-        return Snapshot(
-            taken_at_unix_s=self._unix_time() if identity.live else identity.taken_at_unix_s,
-            monotonic_s=self._monotonic(),
-            live=identity.live,
-            place=identity.place,
-            net_namespace=identity.net_namespace,
-            page_size_bytes=identity.page_size_bytes,
-            lab_measurement=self._lab_measurement,
-            **readings,
-        )
+        taken_at_unix_s = self._unix_time() if identity.live else identity.taken_at_unix_s
+        readings = {name: self._reading(name) for name in READING_NAMES}
+        snapshot = make_snapshot(identity, taken_at_unix_s, self._monotonic(), readings)
+        return snapshot._replace(lab_measurement=self._lab_measurement)
 
     def _reading(self, name: str) -> AnyReading:
         reading: AnyReading = self._readings.get(name, NOT_READ)

@@ -100,9 +100,9 @@ class Pane(Widget):
         console = self.app.console
         return "".join(f"\x1b[{y + row + 1};{x + 1}H{strips[row - rows[0]].render(console)}" for row in rows)
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The titles in the upper and in the lower edge of the box."""
-        raise NotImplementedError
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+        """The titles in the upper and in the lower edge of the box; empty unless a subclass has titles."""
+        return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""

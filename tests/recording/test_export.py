@@ -137,9 +137,6 @@ def test_hostile_paths_stay_in_the_export_folder(recorded_file: IntactRecording,
         def sample(self, _: int) -> RecordedSample:
             return sample
 
-        def damage(self, _: int) -> str | None:
-            return None
-
     export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # an export calls no other method
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
     assert not list(outside.iterdir())
@@ -213,7 +210,7 @@ def test_arbitrary_json_in_a_sample_is_damage_at_most(
     document["sources"][source][field] = value
     (folder / "000001/sample.json").write_text(json.dumps(document))
     with recording_at(folder) as recording:
-        damage = recording.damage(0)
+        damage = recording.sample(0).damage
         assert damage is None or is_one_line(damage)
         json.loads(as_json(account(recording.snapshot(0))))
 
@@ -232,4 +229,4 @@ def test_a_sample_cannot_refer_to_files_outside_of_the_export(recorded_file: Int
         sample.write_text(json.dumps(document))
         with recording_at(folder) as recording:
             assert recording.snapshot(0).slabinfo.value is None
-            assert "slabinfo" in (recording.damage(0) or "")
+            assert "slabinfo" in (recording.sample(0).damage or "")
