@@ -17,7 +17,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
     own = sum(part.bytes for part in in_slabs if not part.estimated)
     shared = [part for part in in_slabs if part.estimated]
     share = sum(part.bytes for part in shared)
-    rows = table.total_bytes()
+    rows = table.total_bytes
     meminfo = snapshot.meminfo.value
     idle = _idle(table) if own_known else None
     return SlabMemory(

@@ -35,7 +35,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
-    total = table.total_bytes()
+    total = table.total_bytes
     slab = snapshot.meminfo.value.slab_bytes if snapshot.meminfo.value else None
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,

@@ -165,7 +165,7 @@ class TcptopApp(App[int]):
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
-        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.query(pane))
+        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.walk_children(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
@@ -186,7 +186,7 @@ class TcptopApp(App[int]):
         driver = self._driver
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
             # Nothing covers a pane. The compositor would process the lines of all panes to draw the changed ones.
-            panes = list(self.screen.query(Pane))
+            panes = self.screen.walk_children(Pane)
             for pane in panes:
                 pane.lay_out(self._ledger, self.view)
             changes = "".join(pane.render_changes() for pane in panes)

@@ -18,7 +18,7 @@ from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import crop_line, line_width, to_ascii
+from tcptop.widgets.cell_width import line_width, to_ascii
 
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
@@ -137,10 +137,8 @@ class Pane(Widget):
         """A line as a Textual strip."""
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
-        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in crop_line(line, columns)]
-        return (
-            Strip(segments, min(line_width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
-        )
+        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in line]
+        return Strip(segments, line_width(line)).adjust_cell_length(columns, self._style("text")).simplify()
 
     def on_resize(self, _: events.Resize) -> None:
         """Draws the pane for its new size."""
