@@ -96,7 +96,9 @@ class LiveFeed(Feed):
 
     def ask_interval(self) -> None:
         """Asks the user for the number of seconds between samples."""
-        self.app.ask("seconds from one sample to the next:", self._answer_interval)
+        self.app.ask(
+            "seconds from one sample to the next:", lambda answer: self._set_interval(parse_interval_s(answer))
+        )
 
     def interval(self, step: int) -> None:
         """Sets the next longer interval of INTERVALS_S if `step` is 1, the next shorter if -1."""
@@ -166,12 +168,6 @@ class LiveFeed(Feed):
                 if self._first_sample_began:
                     self._recording.add(snapshot)
             self.app.post_message(Sampled(snapshot))
-
-    def _answer_interval(self, answer: str) -> None:
-        try:
-            self._set_interval(parse_interval_s(answer))
-        except ValueError as error:
-            self.app.notify(str(error), timeout=3, markup=False)
 
     def _set_interval(self, interval_s: float) -> None:
         self.app.choose(replace(self.app.choices, interval_s=interval_s))

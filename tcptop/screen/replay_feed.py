@@ -139,26 +139,26 @@ class ReplayFeed(Feed):
 
     def _answer_jump(self, answer: str) -> None:
         recording, _, times_s, timed = self._selection
-        try:
-            if not timed:
-                raise ValueError("its samples have no times")
-            moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
-            self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
-        except (ValueError, TcptopError) as error:
-            self.app.notify(str(error), timeout=5, markup=False)
+        if not timed:
+            raise ValueError("its samples have no times")
+        moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
+        self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
+        """Sets the player at the user's request, and starts playback if the player plays."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
-        moved = player.index != self.player.index
-        self.player = player
         if player.playing and (self._playing is None or self._playing.done()):
             self._playing = self.start(self._play(), "play")
-        if moved:
+        self._set_player(player)
+
+    def _set_player(self, player: Player) -> None:
+        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
+        before, self.player = self.player, player
+        if player.index != before.index:
             self._requested.set()
-        else:
+        elif (player.playing, player.speed) != (before.playing, before.speed):
             self.app.show_progress(self.view())
 
     async def _read_requested(self) -> None:
@@ -181,13 +181,8 @@ class ReplayFeed(Feed):
         while self.player.playing:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            player = self.player.advance(now_s - before_s)
+            self._set_player(self.player.advance(now_s - before_s))
             before_s = now_s
-            if player.index != self.player.index:
-                self._requested.set()
-            elif player.playing != self.player.playing:
-                self.app.show_progress(self.view())
-            self.player = player
 
     async def _fill(self) -> None:
         pieces = fill_timeline(self._selection.recording, self._selection.samples, self._selection.times_s)

@@ -119,7 +119,7 @@ class CellDriver(LinuxDriver):
         # Textual's own output thread is not needed: CellDriver writes nothing to it.
         self._writer_thread.stop()
         self._writer_thread = None
-        self._input = TerminalInput(self.fileno, self.process_message, self._debug)
+        self._input = TerminalInput(self.fileno, self.process_message)
         size = Size(*self._get_terminal_size())
         if self._suspended:
             self._suspended = False
