@@ -18,7 +18,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
-from tcptop.terminal.hangup import end_on_hangup, end_on_signals
+from tcptop.terminal.hangup import end_on_hangup
 from tcptop.terminal.input import TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
@@ -63,7 +63,6 @@ class CellDriver(LinuxDriver):
         self._leaving = False
         """True once a signal or a hang-up ends the program, which then ignores requests to stop."""
         # Handlers are installed before the terminal is set up, so that an early signal restores the terminal too.
-        end_on_signals(self._leave)
         end_on_hangup(self.fileno, self._leave)
 
     def write(self, data: str) -> None:
