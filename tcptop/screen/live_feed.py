@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
@@ -50,8 +51,7 @@ class LiveFeed(Feed):
         """Starts sampling the host."""
         sources = [*kernel_sources(), MachineLoadSource()]
         interval_s = self.app.choices.interval_s
-        self._sampler = Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement)
-        self._live = LiveSampler(self._sampler)
+        self._live = LiveSampler(Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement))
         self.start(self._follow(), "follow the host")
 
     def end(self) -> None:
@@ -71,7 +71,7 @@ class LiveFeed(Feed):
         self._latest = ledger
         if self._past is None:
             super().draw(ledger)
-        self._sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
+        self._live.sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""
@@ -80,7 +80,7 @@ class LiveFeed(Feed):
 
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs."""
-        self._sampler.ask_for("btf")
+        self._live.sampler.ask_for("btf")
 
     def sample(self) -> None:
         """Samples all sources now; ends looking back, so that the screen shows the new sample."""
@@ -109,7 +109,7 @@ class LiveFeed(Feed):
     def read_pagetypeinfo(self) -> None:
         """Reads /proc/pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
         if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
-            self._sampler.ask_for("pagetypeinfo")
+            self._live.sampler.ask_for("pagetypeinfo")
             self._live.sample_now()
         else:
             self.app.notify(READ_UNASKED, timeout=3, markup=False)
@@ -177,7 +177,6 @@ class LiveFeed(Feed):
         self.start(self._begin_recording(os.path.expanduser(answer)), "begin the recording")  # noqa: PTH111
 
     async def _begin_recording(self, path: str) -> None:
-        from tcptop.errors import TcptopError
         from tcptop.recording.recorder import Recorder
         from tcptop.screen.live_recording import LiveRecording
 
@@ -189,7 +188,7 @@ class LiveFeed(Feed):
         if self._recording is not None:
             self._disk.submit(recorder.close)
             return
-        self._recording = LiveRecording(recorder, self._sampler, self._disk, self._recording_failed)
+        self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
         self._first_sample_began = False
         self._recorded_path = path
         self._draw_again()
@@ -216,13 +215,12 @@ class LiveFeed(Feed):
             self._opening = self.start(self._open(self._recorded_path, start, jump), "look back")
 
     async def _open(self, path: str, start: int, jump: bool) -> None:
-        from tcptop.errors import TcptopError
         from tcptop.recording.opening import open_recording
         from tcptop.recording.time_spec import WHOLE_RECORDING
-        from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+        from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 
         try:
-            selection, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
+            selection = await self._disk.run(lambda: select_for_replay(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.app.notify(str(error), timeout=5, severity="warning", markup=False)
             return
@@ -233,7 +231,7 @@ class LiveFeed(Feed):
             return
         self._end_past()
         index = start if start >= 0 else max(0, samples + start)
-        self._past = ReplayFeed(selection, index, self.lab_measurement, self._disk)
+        self._past = ReplayFeed(selection._replace(start=index), self.lab_measurement, self._disk)
         self._past.app = self.app
         self._past.begin()
         if jump:

@@ -31,17 +31,19 @@ DAMAGE_SHOWN_S = 5.0
 
 
 class SampleSelection(NamedTuple):
-    """A recording with its selected samples and their times."""
+    """A recording with its selected samples, their times, and the position at which the replay starts."""
 
     recording: Recording
     samples: range
     times_s: list[float]
     """Times of the samples, ascending; 0, 1, 2, … if the recording has no times."""
     timed: bool
+    start: int
+    """Position among the selected samples."""
 
 
-def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
-    """The selected samples, and the position among them at which the replay starts.
+def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelection:
+    """The samples between --from and --to; the replay starts at --at or, without it, at the first of them.
 
     Raises:
         TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.
@@ -58,7 +60,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSel
         times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
     except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
-    return SampleSelection(recording, samples, times_s, timed), start
+    return SampleSelection(recording, samples, times_s, timed, start)
 
 
 class ReplayFeed(Feed):
@@ -67,13 +69,9 @@ class ReplayFeed(Feed):
     bindings = REPLAY_BINDINGS
 
     def __init__(
-        self,
-        selection: SampleSelection,
-        start: int = 0,
-        lab_measurement: LabMeasurement | None = None,
-        thread: Worker | None = None,
+        self, selection: SampleSelection, lab_measurement: LabMeasurement | None = None, thread: Worker | None = None
     ) -> None:
-        """Takes selected samples and the position to start at; a LiveFeed that looks back passes its own `thread`."""
+        """Takes the selected samples; a LiveFeed that looks back passes its own `thread`."""
         super().__init__(lab_measurement)
         self._selection = selection
         self._looking_back = thread is not None
@@ -82,8 +80,8 @@ class ReplayFeed(Feed):
         self._requested_at_s = 0.0
         self._playing: asyncio.Task[None] | None = None
         self._ended = False
-        self.player = Player(selection.times_s).seek(start)
-        self._shown_index = start
+        self.player = Player(selection.times_s).seek(selection.start)
+        self._shown_index = selection.start
         self._timeline = NO_TIMELINE
 
     def begin(self) -> None:
@@ -138,11 +136,11 @@ class ReplayFeed(Feed):
         self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str) -> None:
-        recording, _, times_s, timed = self._selection
-        if not timed:
+        times_s = self._selection.times_s
+        if not self._selection.timed:
             raise ValueError("its samples have no times")
         moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
-        self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
+        self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
         """Sets the player at the user's request, and starts playback if the player plays."""
