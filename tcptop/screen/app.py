@@ -199,10 +199,6 @@ class TcptopApp(App[int]):
         """Passes the action of a key to the feed."""
         self.feed.act(name, *arguments)
 
-    def action_leave(self) -> None:
-        """Quits with exit code 0."""
-        self.exit(0)
-
     def action_switch(self, name: str, one: object, other: object) -> None:
         """Switches one of the user's choices between two values."""
         value = other if getattr(self.choices, name) == one else one

@@ -10,7 +10,7 @@ from textual.keys import format_key
 from tcptop.text.cache_columns import SORT_KEYS, find_column
 
 SHARED_BINDINGS: list[Binding] = [
-    Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
+    Binding("q,Q,ctrl+c", "quit", "quit", priority=False),
     Binding("question_mark,h,H,f1", "help", "help"),
     Binding("m", "switch('mode', 'full', 'time_wait')", "full or TIME_WAIT accounting"),
     *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
