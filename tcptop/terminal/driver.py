@@ -52,7 +52,8 @@ class CellDriver(LinuxDriver):
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
         self._drawing = False
         """True while frames are sent: the terminal is set up, and a sample has arrived or FIRST_FRAME_S passed."""
-        self._first_frame: asyncio.TimerHandle | None = None
+        self._awaits_sample = False
+        """True from the set-up of the terminal until frames are sent."""
         self._synchronized = False
         self._restore_output: list[str] | None = None
         """Output that restores the terminal, collected while Textual writes it; None at all other times."""
@@ -91,9 +92,8 @@ class CellDriver(LinuxDriver):
 
     def start_drawing(self) -> None:
         """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
-        if self._first_frame is not None:
-            self._first_frame.cancel()
-            self._first_frame = None
+        if self._awaits_sample:
+            self._awaits_sample = False
             self._drawing = True
             self.flush()
 
@@ -126,7 +126,8 @@ class CellDriver(LinuxDriver):
             self._resize(size)
         else:
             self._cells.reset(*size)
-            self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
+            self._awaits_sample = True
+            self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
         # add_signal_handler sets a wakeup descriptor: every signal wakes the event loop, whichever thread receives it.
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
@@ -135,10 +136,7 @@ class CellDriver(LinuxDriver):
         if self._output is None or in_background(self.fileno):
             return
         until_s = time.monotonic() + RESTORE_WAIT_S
-        if self._first_frame is not None:
-            self._first_frame.cancel()
-            self._first_frame = None
-        self._drawing = False
+        self._awaits_sample = self._drawing = False
         self._restore_output = [SYNC_END] if self._synchronized else []
         self._restore_output.append(PLAIN_PEN)
         super().stop_application_mode()
