@@ -17,7 +17,6 @@ from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Fee
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
 from tcptop.view import View
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -75,7 +74,7 @@ class LiveFeed(Feed):
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""
-        path = None if self._recording is None else printable(self._recording.path)
+        path = None if self._recording is None else self._recording.path
         return replace(super().view(), recording_path=path)
 
     def ask_for_layouts(self) -> None:
@@ -195,9 +194,10 @@ class LiveFeed(Feed):
         self._live.sample_now()
 
     async def _report_end(self, recording: LiveRecording) -> None:
-        samples = await asyncio.wrap_future(recording.stop())
+        await asyncio.wrap_future(recording.stop())
+        samples = recording.recorder.samples
         words = "1 sample" if samples == 1 else f"{samples} samples"
-        self.app.notify(f"{words} recorded into {printable(recording.path)}", timeout=4, markup=False)
+        self.app.notify(f"{words} recorded into {recording.path}", timeout=4, markup=False)
 
     def _recording_failed(self, line: str) -> None:
         self._recording = None
