@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -52,9 +52,6 @@ class TimedHost:
     async def list_folder(self, path: str) -> FolderRead:
         took_us = self._spend(path)
         return FolderRead(path, None, FileNotFoundError(errno.ENOENT, "No such file"), took_us)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        return call()
 
     def close(self) -> None:
         pass
