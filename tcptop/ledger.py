@@ -383,8 +383,6 @@ class TcpMemory(NamedTuple):
     bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
-    unexplained_bytes: int | None
-    """Slab of /proc/meminfo less the sum of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
     """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""
