@@ -55,7 +55,7 @@ class CellDriver(LinuxDriver):
         self._awaits_sample = False
         """True from the set-up of the terminal until frames are sent."""
         self._synchronized = False
-        self._restore_output: list[str] | None = None
+        self._restore_output: str | None = None
         """Output that restores the terminal, collected while Textual writes it; None at all other times."""
         self._stop_pending = False
         """True if SIGTSTP arrived after the last SIGCONT."""
@@ -137,12 +137,11 @@ class CellDriver(LinuxDriver):
             return
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False
-        self._restore_output = [SYNC_END] if self._synchronized else []
-        self._restore_output.append(PLAIN_PEN)
+        self._restore_output = (SYNC_END if self._synchronized else "") + PLAIN_PEN
         super().stop_application_mode()
         if self._mouse_pixels:
             self.write(MOUSE_PIXELS_OFF)
-        output, self._restore_output = "".join(self._restore_output), None
+        output, self._restore_output = self._restore_output, None
         self._output.leave(self._encode(output), until_s)
 
     def run_input_thread(self) -> None:
@@ -264,7 +263,7 @@ class CellDriver(LinuxDriver):
 
     def _send(self, data: str) -> None:
         if self._restore_output is not None:
-            self._restore_output.append(data)
+            self._restore_output += data
         elif self._output is not None:
             self._output.send(self._encode(data))
 
