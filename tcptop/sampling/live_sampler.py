@@ -23,12 +23,13 @@ class LiveSampler:
 
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
+        self.sample_requested = False
+        """True from a call of `sample_now` until its sample begins."""
         self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
         self._pending: dict[str, tuple[AnySource, float]] = {}
         """Sources whose reads have not returned, by name, each with the time when its read was submitted."""
         self._poked = asyncio.Event()
         self._paused = False
-        self._now = False
 
     def set_interval(self, interval_s: float) -> None:
         """Changes the time between samples."""
@@ -42,22 +43,17 @@ class LiveSampler:
 
     def sample_now(self) -> None:
         """Requests a sample of every source now, even of sources that rest, and even while sampling is paused."""
-        self._now = True
+        self.sample_requested = True
         self._poked.set()
-
-    @property
-    def sample_requested(self) -> bool:
-        """True from a call of `sample_now` until its sample begins."""
-        return self._now
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yields a Snapshot every interval, without end."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
-            if not self._paused or self._now:
-                if self._now:
-                    self._now = False
+            if not self._paused or self.sample_requested:
+                if self.sample_requested:
+                    self.sample_requested = False
                     self.sampler.make_all_due()
                 await self._sample()
                 yield self.sampler.snapshot()
@@ -88,7 +84,7 @@ class LiveSampler:
                 self.sampler.store(result)
 
     async def _wait_until(self, at_s: float, now_s: float) -> None:
-        timeout = None if self._paused and not self._now else max(0.0, at_s - now_s)
+        timeout = None if self._paused and not self.sample_requested else max(0.0, at_s - now_s)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._poked.wait(), timeout)
         self._poked.clear()
