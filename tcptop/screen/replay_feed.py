@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -167,14 +168,12 @@ class ReplayFeed(Feed):
             await self._requested.wait()
             self._requested.clear()
             number = samples[self.player.index]
-            snapshot, damage = await self._thread.run(
-                lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
-            )
+            sample = await self._thread.run(partial(recording.sample, number))
             self._shown_index = samples.index(number)
-            self.receive(snapshot._replace(lab_measurement=self.lab_measurement))
-            if damage is not None:
+            self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
+            if sample.damage is not None:
                 self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
-                self.app.notify(damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
+                self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     async def _play(self) -> None:
         before_s = time.monotonic()
