@@ -206,6 +206,12 @@ class ConnectionCost(NamedTuple):
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
 
+    @property
+    def now_bounds(self) -> Amount | None:
+        """Bounds on `now_bytes`, a lower bound if the size of an object is unknown; None if unknown."""
+        amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
+        return None if amount is None else Amount(amount, amount if is_complete else inf)
+
 
 class SocketCounts(NamedTuple):
     """Socket counters.
@@ -398,8 +404,6 @@ class TcpMemory(NamedTuple):
     bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
-    unexplained_bytes: int | None
-    """The field Slab of /proc/meminfo − the size of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
     """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""

@@ -90,8 +90,6 @@ class CacheTable:
             size = kmalloc_size_bytes(line.name)
             if size is not None:
                 self._kmalloc_lines.setdefault(size, []).append(line)
-        self.total_bytes = self._total_bytes()
-        """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache of an object, and whether the kernel has the cache.
@@ -169,7 +167,8 @@ class CacheTable:
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
 
-    def _total_bytes(self) -> int | None:
+    def total_bytes(self) -> int | None:
+        """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
         return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
