@@ -51,7 +51,7 @@ class Player:
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """A copy whose speed is `step` places further in `SPEEDS`, at most the fastest and at least the slowest speed."""
+        """A copy whose speed is `step` places further in `SPEEDS`, within the slowest and the fastest."""
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 
