@@ -94,9 +94,9 @@ class CacheTable:
     def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache of an object, and whether the kernel has the cache.
 
-        This concerns a cache without a row. The cache is `absent` if the kernel lists the names of all its caches, or
-        if the kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged
-        into the row of another cache.
+        A cache without a row is `absent` in two cases: if the kernel lists the names of all its caches, or if the
+        kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged into the
+        row of another cache.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
@@ -110,7 +110,7 @@ class CacheTable:
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
-        """Upper bound on the number of objects in use, for one kind of object; None if unknown."""
+        """Upper bound on the number of objects of one kind in use; None if unknown."""
         line = self.find(kernel_object).line
         return line.max_in_use if line else None
 
