@@ -404,8 +404,6 @@ class TcpMemory(NamedTuple):
     bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
-    unexplained_bytes: int | None
-    """The field Slab of /proc/meminfo − the size of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
     """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""

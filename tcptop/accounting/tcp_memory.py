@@ -35,13 +35,10 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
-    total = table.total_bytes()
-    slab = snapshot.meminfo.value.slab_bytes if snapshot.meminfo.value else None
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
         low_bytes=sum(part.low_bytes for part in parts) if own_known else None,
         high_bytes=sum(part.high_bytes for part in parts) if own_known and not missing else None,
-        unexplained_bytes=slab - total if slab is not None and total is not None else None,
         parts=tuple(parts),
         missing=tuple(missing),
     )

@@ -49,7 +49,7 @@ def as_object(ledger: Ledger) -> Json:
             "bytes": memory.bytes,
             "low_bytes": memory.low_bytes,
             "high_bytes": memory.high_bytes,
-            "unexplained_bytes": memory.unexplained_bytes,
+            "unexplained_bytes": ledger.slab_memory.unexplained_bytes,
             "complete": not memory.missing,
             "missing": list(memory.missing),
             "parts": [

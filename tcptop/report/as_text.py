@@ -131,8 +131,9 @@ def _memory(ledger: Ledger) -> Iterator[str]:
         if part.high_bytes:
             about = f"  {_between(part.low_bytes, part.high_bytes)}" if part.estimated else ""
             yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
-    if memory.unexplained_bytes is not None:
-        yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
+    unexplained = ledger.slab_memory.unexplained_bytes
+    if unexplained is not None:
+        yield f"  slab memory of the machine that no row explains: {units.size(unexplained)}"
 
 
 def _between(low_bytes: int | None, high_bytes: int | None) -> str:

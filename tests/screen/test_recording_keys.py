@@ -79,7 +79,7 @@ async def begin_recording(pilot: AppPilot, app: TcptopApp) -> None:
 
     def has_sample() -> bool:
         assert isinstance(app.feed, LiveFeed)
-        return app.feed._recording is not None and app.feed._recording._recorder.samples > 0
+        return app.feed._recording is not None and app.feed._recording.recorder.samples > 0
 
     await wait_until(pilot, has_sample, "the first sample is in the file")
 
