@@ -331,7 +331,7 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 
 
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
-    """The call trees that allocate any of the objects; with `freed`, the call trees that free any of them.
+    """The call trees in which at least one of the objects is allocated, or freed if `freed` is True.
 
     Each tree is cut down to the calls for these objects. Equal trees are yielded only once.
     """
