@@ -77,13 +77,13 @@ def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
 
 def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
     """The cost of a number of vectors in a kmalloc cache; its lower bound is 0 unless the vectors certainly exist."""
-    high = round(vectors * (row.slab_share_bytes or 0.0), 2)
+    high = vectors * (row.slab_share_bytes or 0.0)
     return ObjectCost(
         object=CGROUP_VECTORS.struct,
         label=CGROUP_VECTORS.label,
         cache=row.name,
-        count=round(vectors, 4),
-        object_bytes=round(vectors * (row.object_bytes or 0), 2) if certain else 0.0,
+        count=vectors,
+        object_bytes=vectors * (row.object_bytes or 0) if certain else 0.0,
         slab_bytes=high if certain else 0.0,
         high_slab_bytes=high,
         estimated=True,

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import sockets_with_file
+from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
 from tcptop.kernel.objects import (
     BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
     OBJECT_OF_CACHE,
-    REQUEST_SOCKS,
     SOCKS,
     State,
 )
@@ -104,19 +103,13 @@ def _shared_caches(
 ) -> list[MemoryPart]:
     """TCP's share of caches with other users: objects of a socket with a file × number of sockets with a file.
 
-    A socket in an accept queue has no file yet, but still has its request sock. The number of request socks is
-    therefore an upper bound on sockets without a file, and gives the lower bound of the share.
+    The lower bound of the share leaves out sockets that may be in an accept queue and have no file yet.
     """
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = [table.max_in_use(item) for item in REQUEST_SOCKS]
-    requests_known = all(
-        count is not None or table.find(item).status == "absent"
-        for count, item in zip(requests, REQUEST_SOCKS, strict=True)
-    )
-    low_with_file = max(0, with_file - sum(filter(None, requests))) if requests_known else 0
+    low_with_file = min_sockets_with_file(table, sockets.allocated, sockets.orphans)
     accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
