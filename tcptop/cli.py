@@ -10,8 +10,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from tcptop import __version__
-from tcptop.commands.common import Parser, add_lab_option, add_root_option, argument_type, parse_positive
-from tcptop.commands.time_options import add_time_options, join_offsets
+from tcptop.commands.common import Parser, argument_type, join_offsets, parse_positive
 from tcptop.errors import TcptopError
 from tcptop.text.quantities import parse_interval_s
 
@@ -104,10 +103,10 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-n", "--count", metavar="COUNT", type=parse_positive, help="with -o or --json: print so many, every N seconds"
     )
-    add_root_option(parser)
+    parser.add_root_option()
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
-    add_time_options(parser)
-    add_lab_option(parser)
+    parser.add_time_options()
+    parser.add_lab_option()
     parser.add_argument(
         "--mouse",
         action="store_true",

@@ -331,7 +331,7 @@ class LabMeasurement(NamedTuple):
     page_size_bytes: int | None
     ipv6: bool
     states: Mapping[str, MeasuredState]
-    """Measured states by state and side: `established/accepted`, or `close_wait/` without a side."""
+    """Measured states by state and side: `established/accepted`, or `close_wait` without a side."""
 
 
 Value = TypeVar("Value")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tcptop.errors import TcptopError
@@ -17,8 +17,11 @@ from tcptop.errors import TcptopError
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
     from tcptop.ledger import Ledger
+    from tcptop.recording.time_spec import TimeRange
     from tcptop.sampling.sampler import Sampler
     from tcptop.snapshot import LabMeasurement
+
+TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 class Parser(argparse.ArgumentParser):
@@ -27,6 +30,29 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
+
+    def add_root_option(self) -> None:
+        """Adds --root, the folder or archive whose files are read."""
+        self.add_argument(
+            "--root",
+            metavar="DIR",
+            default="/",
+            help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
+        )
+
+    def add_lab_option(self) -> None:
+        """Adds --lab, the file of a result that `tcptop lab -w` wrote."""
+        self.add_argument(
+            "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
+        )
+
+    def add_time_options(self) -> None:
+        """Adds --at, --from and --to, which select samples of a recording by time."""
+        self.add_argument(
+            "--at", metavar="TIME", help="the sample nearest to 12:04:31, 2026-11-22T12:04:31Z, +5m or -5m"
+        )
+        self.add_argument("--from", dest="first", metavar="TIME", help="samples from then on")
+        self.add_argument("--to", dest="last", metavar="TIME", help="samples up to then")
 
 
 def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
@@ -48,21 +74,22 @@ def parse_positive(text: str) -> int:
     return int(text)
 
 
-def add_root_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --root, the folder or archive whose files are read."""
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        default="/",
-        help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
-    )
+def join_offsets(arguments: Sequence[str]) -> list[str]:
+    """Replaces `--at -5m` by `--at=-5m` in the arguments, since argparse would take `-5m` for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] in TIME_OPTIONS and argument.startswith("-") and argument[1:2].isdigit():
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
-def add_lab_option(parser: argparse.ArgumentParser) -> None:
-    """Adds --lab, the file of a result that `tcptop lab -w` wrote."""
-    parser.add_argument(
-        "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
-    )
+def time_range(options: argparse.Namespace) -> TimeRange:
+    """The values of --at, --from and --to, not yet parsed."""
+    from tcptop.recording.time_spec import TimeRange
+
+    return TimeRange(options.at, options.first, options.last)
 
 
 def open_host(root: str) -> Host:

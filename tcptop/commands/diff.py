@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
+from contextlib import closing
 
-from tcptop.commands.common import Parser, terminal_columns, write_stdout
-from tcptop.commands.comparison_input import LIVE, is_lab_result, read_lab_result, read_named_ledger
+from tcptop.accounting import account
+from tcptop.commands.common import Parser, make_sampler, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
+from tcptop.hosts.folder import FolderHost
+from tcptop.ledger import Ledger
+from tcptop.text.printable import printable, printable_name
 
 DESCRIPTION = """\
 What changed from A to B: sockets, bytes per connection, slab caches, TCP
@@ -30,6 +35,9 @@ The exit code is 0 also where they differ.
 """
 
 COMMAND = "diff"
+LIVE = "live"
+FIRST_OF_JSON = b"{"
+COLUMNS_IN_A_PIPE = 80
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -60,9 +68,8 @@ def _diff_text(names: tuple[str, str], as_json: bool) -> str:
 
 def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
     from tcptop.comparison.compare import compare_ledgers
-    from tcptop.text.printable import printable_name
 
-    before, after = (read_named_ledger(name, COMMAND) for name in names)
+    before, after = (read_named_ledger(name) for name in names)
     labels = (printable_name(names[0]), printable_name(names[1]))
     difference = compare_ledgers(before, after, labels)
     if as_json:
@@ -75,15 +82,55 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _labs_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.lab.compare_parts import compare_parts_as_json, compare_parts_as_text
-    from tcptop.lab.compare_states import compare_as_json, compare_as_text
+    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_json, compare_parts_as_text
+    from tcptop.lab.result_file import load_result_json
 
-    first, second = (read_lab_result(name, COMMAND) for name in names)
+    first, second = (load_result_json(name, COMMAND) for name in names)
     if as_json:
         found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
-        return json.dumps(found, ensure_ascii=True, separators=(", ", ": ")) + "\n"
+        return f"{json.dumps(found)}\n"
     columns = terminal_columns() or COLUMNS_IN_A_PIPE
     return f"{compare_as_text(first, second, columns)}\n{compare_parts_as_text(first, second, columns)}"
 
 
-COLUMNS_IN_A_PIPE = 80
+def is_lab_result(name: str) -> bool:
+    """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return False
+    try:
+        return os.read(descriptor, 64).lstrip()[:1] == FIRST_OF_JSON
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def read_named_ledger(name: str) -> Ledger:
+    """The ledger of this machine (`live`), of a saved tree, or of one sample of a recording.
+
+    `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
+
+    Raises:
+        TcptopError: if the source named cannot be opened; the text begins with the command.
+
+    """
+    if name == LIVE:
+        with closing(FolderHost()) as host:
+            return read_ledger(make_sampler(host, 1.0, None))
+    path, moment = split_time(name)
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.time_spec import TimeRange, select_samples
+
+    try:
+        with closing(open_recording(path)) as recording:
+            return account(recording.snapshot(select_samples(recording, TimeRange(at=moment))[-1]))
+    except TcptopError as error:
+        raise TcptopError(f"{COMMAND}: {str(error).replace('--at:', f'{printable(name)}:')}") from None
+
+
+def split_time(name: str) -> tuple[str, str | None]:
+    """Splits `PATH@TIME` at the last @; the time is None if there is none, or if a file of the whole name exists."""
+    path, at, moment = name.rpartition("@")
+    return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.commands.common import (
-    Parser,
-    add_lab_option,
-    add_root_option,
-    make_sampler,
-    open_host,
-    read_ledger,
-    terminal_columns,
-    write_stdout,
-)
+from tcptop.commands.common import Parser, make_sampler, open_host, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
 from tcptop.report.explain_text import overview_text, page_text
 
@@ -29,8 +20,8 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "what", nargs="?", help="a cache (TCP, sock_inode_cache), a struct, or a page; without it, what there is"
     )
-    add_root_option(parser)
-    add_lab_option(parser)
+    parser.add_root_option()
+    parser.add_lab_option()
     options = parser.parse_args(arguments)
     sampler = make_sampler(open_host(options.root), 1.0, options.lab)
     sampler.ask_for("btf")

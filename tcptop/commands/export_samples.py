@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
-from tcptop.commands.common import Parser
-from tcptop.commands.time_options import add_time_options, join_offsets, time_range
+from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recording import raise_if_damaged
@@ -21,12 +21,9 @@ def run(arguments: Sequence[str]) -> int:
     parser = Parser(prog="tcptop export", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("-r", "--replay", metavar="FILE", required=True, help="the recording")
     parser.add_argument("folder", metavar="DIR", help="a folder that is not there yet")
-    add_time_options(parser)
+    parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
-    recording = open_recording(options.replay)
-    try:
+    with closing(open_recording(options.replay)) as recording:
         damages = export(recording, select_samples(recording, time_range(options)), options.folder)
-        raise_if_damaged(recording.path, damages)
-    finally:
-        recording.close()
+    raise_if_damaged(recording.path, damages)
     return 0

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 
-from tcptop.commands.common import Parser
-from tcptop.commands.time_options import add_time_options, join_offsets, time_range
+from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
@@ -26,25 +25,20 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
     parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
-    add_time_options(parser)
+    parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
     if os.path.lexists(options.write):
         raise TcptopError(f"{options.write}: is there already; an import makes a new file")
-    recording = open_recording(options.source)
-    try:
+    with closing(open_recording(options.source)) as recording:
         indices = select_samples(recording, time_range(options))
-        recorder = Recorder(options.write, scrub=scrub_read if options.scrub else None)
-        try:
-            damages = copy_samples(recording, indices, recorder)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
-            raise
-        finally:
-            recorder.close()
-        raise_if_damaged(recording.path, damages)
-    finally:
-        recording.close()
+        with closing(Recorder(options.write, scrub=scrub_read if options.scrub else None)) as recorder:
+            try:
+                damages = copy_samples(recording, indices, recorder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
+                raise
+    raise_if_damaged(recording.path, damages)
     return 0
 
 

@@ -12,7 +12,7 @@ from tcptop.commands.common import Parser, parse_positive, terminal_columns, wri
 from tcptop.errors import TcptopError
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import result_as_text
-from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json
@@ -82,11 +82,11 @@ def _run(options: argparse.Namespace) -> None:
         return
     result = _measure(options)
     result_json = result_as_json(result)
-    write_error = _try_write(options.write, f"{_json_line(result_json)}\n") if options.write else None
+    write_error = _try_write(options.write, f"{json.dumps(result_json)}\n") if options.write else None
     if saved_results:
         _print_comparison(options.json, saved_results[0], result_json)
     elif options.json:
-        write_stdout(f"{_json_line(result_json)}\n")
+        write_stdout(f"{json.dumps(result_json)}\n")
     else:
         write_stdout(result_as_text(result, terminal_columns(), options.write if write_error is None else None))
     if write_error is not None:
@@ -116,14 +116,10 @@ def _measure(options: argparse.Namespace) -> LabResult:
 
 def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
     write_stdout(
-        f"{_json_line(compare_as_json(first, second))}\n"
+        f"{json.dumps(compare_as_json(first, second))}\n"
         if as_json
         else compare_as_text(first, second, terminal_columns())
     )
-
-
-def _json_line(content: Json) -> str:
-    return json.dumps(content, ensure_ascii=True, separators=(", ", ": "))
 
 
 def _check_writable(path: str) -> None:

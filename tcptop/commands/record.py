@@ -8,9 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import FrameType
 
-from tcptop.commands.common import Parser, add_root_option, argument_type, open_host, write_stdout
+from tcptop.commands.common import Parser, argument_type, open_host, write_stdout
 from tcptop.hosts.host import Host
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
 from tcptop.recording.scrub import scrub_read
@@ -73,7 +72,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--scrub", action="store_true", help="leave out the host's name and the kernel's command line")
     parser.add_argument("--json", action="store_true", help="print each sample as JSON too")
-    add_root_option(parser)
+    parser.add_root_option()
     return parser.parse_args(arguments)
 
 
@@ -98,7 +97,9 @@ def record_until_signal(
         TcptopError: if a sample cannot be written.
 
     """
-    ended = _event_of_signals()
+    ended = threading.Event()
+    for number in ENDS:
+        signal.signal(number, lambda *_: ended.set())
     sampler = Sampler(host, kernel_sources(), period_s, on_read=recorder.add_read)
     started_s = next_s = time.monotonic()
     while True:
@@ -112,17 +113,6 @@ def record_until_signal(
             return
         if ended.wait(max(0.0, next_s - time.monotonic())):
             return
-
-
-def _event_of_signals() -> threading.Event:
-    ended = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (parameters of a signal handler)
-        ended.set()
-
-    for number in ENDS:
-        signal.signal(number, end)
-    return ended
 
 
 def _print_message(options: argparse.Namespace, text: str) -> None:

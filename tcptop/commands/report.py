@@ -6,9 +6,9 @@ import argparse
 import gc
 import time
 from collections.abc import Callable
+from contextlib import closing
 
-from tcptop.commands.common import load_lab_result, make_sampler, open_host, read_ledger, write_stdout
-from tcptop.commands.time_options import time_range
+from tcptop.commands.common import load_lab_result, make_sampler, open_host, read_ledger, time_range, write_stdout
 from tcptop.ledger import Ledger
 
 Formatter = Callable[[Ledger], str]
@@ -60,15 +60,12 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
     from tcptop.recording.time_spec import select_samples
 
     lab_result = load_lab_result(options.lab)
-    recording = open_recording(options.replay)
     damages: list[str] = []
-    try:
+    with closing(open_recording(options.replay)) as recording:
         indices = select_samples(recording, time_range(options))
         for index in indices[-1:] if options.once else indices:
             write_stdout(formatter(account(recording.snapshot(index)._replace(lab_measurement=lab_result))))
             damage = recording.damage(index)
             if damage is not None:
                 damages.append(damage)
-    finally:
-        recording.close()
     raise_if_damaged(options.replay, damages)

@@ -7,8 +7,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from tcptop.commands.common import load_lab_result, open_host
-from tcptop.commands.time_options import time_range
+from tcptop.commands.common import load_lab_result, open_host, time_range
 from tcptop.terminal.requirements import require_terminal
 
 if TYPE_CHECKING:

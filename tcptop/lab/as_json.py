@@ -26,8 +26,8 @@ def result_as_json(result: LabResult) -> Json:
         "took_s": round(result.took_s, 2),
         "states": {
             "established": established,
-            "fin_wait2": states.get("fin_wait2/"),
-            "close_wait": states.get("close_wait/"),
+            "fin_wait2": states.get("fin_wait2"),
+            "close_wait": states.get("close_wait"),
             "time_wait": time_wait,
         },
         "few_ports": _few_ports(result.results.get("established/few_ports")),

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import State
-from tcptop.lab.fit import Fit, FittedLine, FittedRow, fit_control_run, fit_run
+from tcptop.lab.fit import Fit, FittedRow, fit_control_run, fit_run
 from tcptop.lab.preconditions import MIN_CONNECTIONS
-from tcptop.lab.prediction import Prediction, Predictor, read_predictor
+from tcptop.lab.prediction import PredictedRow, Prediction, Predictor, read_predictor
 from tcptop.lab.result import LabPart, LabResult, StateResult
-from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, STEPS, Run, Runner, RunReadings, select_runs
+from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, RUNS, STEPS, Run, Runner, RunReadings, select_runs
 from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
@@ -44,18 +44,11 @@ MIN_CONNECTIONS_SHARE = 0.5
 TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
 
-STATE_OF_RUN: Mapping[str, State] = {
-    "established": State.ESTABLISHED,
-    "fin_wait2": State.FIN_WAIT2_CLOSED,
-    "close_wait": State.CLOSE_WAIT,
-    "time_wait": State.TIME_WAIT,
-}
-PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2/", "time_wait/outgoing"})
+PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
 """Keys of the runs whose endpoints own their local port, and so the bind buckets of the port."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabPlan:
+class LabPlan(NamedTuple):
     """Parameters of one lab."""
 
     states: tuple[str, ...]
@@ -68,8 +61,8 @@ class LabPlan:
 Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
-FULL_SOCKET_RUNS = ("established/", "close_wait/")
-"""Prefixes of the keys of runs with full sockets; a full socket has ten times as many vectors as a mini-socket."""
+FULL_SOCKET_RUNS = frozenset(run.key for run in RUNS if run.full_sockets)
+"""Keys of the runs with full sockets; a full socket has ten times as many vectors as a mini-socket."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -104,9 +97,10 @@ def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
         overall.begin_run(run.title, len(runs) - number)
         results[run.key] = measure(run)
     repeat_disturbed_runs(runs, results, measure, overall, started_s)
+    sysctls = predictor.snapshot.sysctls.value
     return LabResult(
-        kernel=predictor.kernel,
-        build_id=predictor.build_id,
+        kernel=sysctls.kernel_release if sysctls else None,
+        build_id=sysctls.build_id if sysctls else None,
         taken_at_unix_s=began_unix_s,
         page_size_bytes=predictor.snapshot.page_size_bytes or 0,
         ipv6=plan.ipv6,
@@ -183,26 +177,17 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     every program uses: too few to be measured in its own run. A full socket has ten times as many. One ratio is right
     for all runs, since memory cgroups charge the slabs of all caches or of none.
     """
-    known = {key: result.vectors for key, result in results.items() if result.vectors is not None}
-    whole = [part for key, part in known.items() if results[key].sockets and key.startswith(FULL_SOCKET_RUNS)]
-    pooled = [part for part in whole or known.values() if part.catalogue_bytes]
-    predicted = sum(part.catalogue_bytes or 0.0 for part in pooled)
-    if not predicted:
-        return dict(results)
-    ratio = sum(part.bytes for part in pooled) / predicted
-    return {
-        key: replace(
-            result,
-            vectors=replace(
-                result.vectors,
-                objects=ratio * (result.vectors.catalogue_objects or 0.0),
-                bytes=ratio * result.vectors.catalogue_bytes,
-            ),
-        )
-        if result.vectors is not None and result.vectors.catalogue_bytes
-        else result
-        for key, result in results.items()
+    parts = {
+        key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
     }
+    pooled = [part for key, part in parts.items() if key in FULL_SOCKET_RUNS] or [*parts.values()]
+    predicted = sum(part.catalogue_bytes or 0.0 for part in pooled)
+    ratio = sum(part.bytes for part in pooled) / predicted if predicted else 0.0
+    scaled = {
+        key: part._replace(objects=ratio * (part.catalogue_objects or 0.0), bytes=ratio * (part.catalogue_bytes or 0.0))
+        for key, part in parts.items()
+    }
+    return {key: result._replace(vectors=scaled.get(key, result.vectors)) for key, result in results.items()}
 
 
 def repeat_reason(result: StateResult) -> str | None:
@@ -223,25 +208,26 @@ def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResul
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}
     parts = tuple(part for part in quiet.parts if part.catalogue_objects is not None or part.row in other_rows)
-    return replace(quiet, parts=parts)
+    return quiet._replace(parts=parts)
 
 
 def make_state_result(
-    run: Run, readings: RunReadings, control: Mapping[str, FittedLine], predictor: Predictor
+    run: Run, readings: RunReadings, control: Mapping[str, float], predictor: Predictor
 ) -> StateResult:
     """The result of a run: the fit of its readings, and the prediction of the catalogue."""
     predicted = predict_run(run, predictor)
     shapes, related = predictor.row_shapes(), predictor.related_rows()
     run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys())
-    run_fit = separate_vectors(run_fit, shapes, related, predicted.objects)
+    run_fit = separate_vectors(run_fit, shapes, related, {name: row.objects for name, row in predicted.rows.items()})
+    connections = STEPS * readings.series.step
     return StateResult(
-        connections=readings.connections,
-        sockets=readings.connections * (run.full_sockets + run.mini_sockets),
+        connections=connections,
+        sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
-        vectors=make_vectors_part(run_fit.vectors, predicted),
+        vectors=make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,
-        catalogue_counts_vectors=predicted.counts_vectors,
+        catalogue_counts_vectors=bool(predicted.vectors),
         observer=make_part(run_fit.observer, None, predictor),
         control_bytes=run_fit.control_bytes,
         all_rows_bytes=run_fit.all_rows_bytes,
@@ -254,7 +240,8 @@ def make_state_result(
 
 def predict_run(run: Run, predictor: Predictor) -> Prediction:
     """The catalogue's prediction for the endpoints of a run."""
-    state = STATE_OF_RUN[run.state]
+    # The run of FIN_WAIT2 closes its clients, so the kernel replaces them by mini-sockets.
+    state = State.FIN_WAIT2_CLOSED if run.state == "fin_wait2" else State[run.state.upper()]
     if run.side == "pair":
         return predictor.predict_pair(state)
     if run.side == "few_ports":
@@ -262,34 +249,23 @@ def predict_run(run: Run, predictor: Predictor) -> Prediction:
     return predictor.predict_endpoint(state, owns_port=run.key in PORT_OWNERS)
 
 
-def make_vectors_part(vectors: FittedRow | None, predicted: Prediction) -> LabPart | None:
+def make_vectors_part(vectors: FittedRow | None, predicted: Prediction, predictor: Predictor) -> LabPart | None:
     """The vectors of all rows, measured and predicted; None if there are neither measured nor predicted vectors."""
     known = predicted.all_vectors
     if vectors is None and known is None:
         return None
-    row = vectors or FittedRow(VECTORS, 0.0, 0.0, 0.0)
-    return LabPart(
-        row=VECTORS,
-        names=(VECTORS,),
-        objects=row.objects,
-        bytes=row.bytes,
-        r2=row.r2,
-        catalogue_objects=known.objects if known else None,
-        catalogue_bytes=known.bytes if known else None,
-    )
+    return make_part(vectors or FittedRow(VECTORS, 0.0, 0.0, 0.0), known, predictor)
 
 
 def make_parts(run_fit: Fit, predicted: Prediction, predictor: Predictor) -> tuple[LabPart, ...]:
     """Parts for the rows that the fit accepted, then parts with 0 objects for the other predicted rows."""
-    parts = [make_part(row, predicted, predictor) for row in run_fit.rows]
-    accepted = {part.row for part in parts}
+    accepted = {row.row for row in run_fit.rows}
     absent = [FittedRow(row, 0.0, 0.0, 0.0) for row in predicted.rows if row not in accepted]
-    return (*parts, *(make_part(row, predicted, predictor) for row in absent))
+    return tuple(make_part(row, predicted.rows.get(row.row), predictor) for row in (*run_fit.rows, *absent))
 
 
-def make_part(row: FittedRow, predicted: Prediction | None, predictor: Predictor) -> LabPart:
+def make_part(row: FittedRow, known: PredictedRow | None, predictor: Predictor) -> LabPart:
     """The part that combines a fitted row with the prediction for the same row."""
-    known = predicted.rows.get(row.row) if predicted else None
     return LabPart(
         row=row.row,
         names=tuple(known.names if known else predictor.cache_names(row.row)),

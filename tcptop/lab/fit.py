@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
@@ -67,8 +67,7 @@ OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
 inode_init_always)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RowShape:
+class RowShape(NamedTuple):
     """The slab size of a row, and the number of objects in one slab."""
 
     objects_per_slab: int
@@ -90,51 +89,45 @@ class RowShape:
         return self.slab_bytes / self.objects_per_slab if self.objects_per_slab else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One reading: the active objects of every row, and the number of endpoints in the state."""
+class SlabReading(NamedTuple):
+    """Active objects of every row at one time. With SLUB the counts include free objects on per-CPU slabs."""
 
-    endpoints: int
     at_s: float
     active: Mapping[str, int]
+    sockets: int | None
+    """Full TCP sockets of the whole machine (sockstat's `alloc`), read right after the rows; None if unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """The readings of one run."""
 
-    opening: Point
+    opening: SlabReading
     """The reading before the namespace was made."""
-    ramp: tuple[Point, ...]
+    ramp: tuple[SlabReading, ...]
     """The readings after 0, 1, 2, … steps of endpoints."""
-    closing: Point
+    closing: SlabReading
     """The reading after the namespace was freed."""
-
-    @property
-    def points(self) -> tuple[Point, ...]:
-        """All readings, the earliest first."""
-        return (self.opening, *self.ramp, self.closing)
+    step: int
+    """Number of endpoints that one step adds."""
 
     @property
     def endpoints(self) -> list[float]:
         """Number of endpoints at each reading of the ramp."""
-        return [float(point.endpoints) for point in self.ramp]
+        return [float(number * self.step) for number in range(len(self.ramp))]
 
 
 Column = list[float]
-"""The counts of one row at all points of a series: opening, ramp, closing."""
+"""The counts of one row at all readings of a series: opening, ramp, closing."""
 
 
-@dataclass(frozen=True, slots=True)
-class FittedLine:
+class FittedLine(NamedTuple):
     """Least-squares line through one row's readings: slope in objects per endpoint, and r² (0 to 1)."""
 
     slope: float
     r2: float
 
 
-@dataclass(frozen=True, slots=True)
-class RelatedRows:
+class RelatedRows(NamedTuple):
     """Rows whose counts follow those of other rows.
 
     Dentries and LSM inode blobs follow inodes; vectors in kmalloc rows follow the slabs of accounted caches.
@@ -155,8 +148,7 @@ class RelatedRows:
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class FittedRow:
+class FittedRow(NamedTuple):
     """Objects and bytes that an endpoint holds in one row."""
 
     row: str
@@ -165,8 +157,7 @@ class FittedRow:
     r2: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """Result of one run. All figures are per endpoint; bytes are shares of full slabs."""
 
     rows: tuple[FittedRow, ...]
@@ -185,11 +176,6 @@ class Fit:
     uncertain_bytes: float
     """Error bound on the catalogued rows, which other programs use too: sum of `slope_uncertainty`, in bytes."""
 
-    @property
-    def bytes(self) -> float:
-        """Sum over the accepted rows, without vectors."""
-        return sum(row.bytes for row in self.rows)
-
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
     """Ordinary least squares with an intercept; slope and r² are 0 if x or y does not vary."""
@@ -204,7 +190,7 @@ def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
 
 def fit_run(
     series: Series,
-    control: Mapping[str, FittedLine],
+    control: Mapping[str, float],
     shapes: Mapping[str, RowShape],
     related: RelatedRows,
     catalogued: Collection[str],
@@ -213,7 +199,7 @@ def fit_run(
 
     Args:
         series: the readings of the run.
-        control: the line of each row in the control run; its x is the number of connections opened and dropped.
+        control: the slopes of the control run, from `fit_control_run`.
         shapes: the slab size of each row.
         related: the rows whose counts follow the counts of other rows.
         catalogued: the rows in which the catalogue predicts objects of such an endpoint.
@@ -221,13 +207,13 @@ def fit_run(
     """
     known = {*catalogued, *related.kmalloc.values()}
     raw = raw_columns(series, shapes)
-    own_inodes = subtract_other_inodes(raw, shapes, related, series.endpoints)
+    own_inodes = subtract_other_inodes(series, raw, shapes, related)
     columns = remove_drifts(series, own_inodes, shapes, known)
     lines = {
         row: fit_ramp_without_outlier(series, column) if row in known else fit_ramp(series, column)
         for row, column in columns.items()
     }
-    control_slopes = {row: control_slope(control.get(row)) for row in lines}
+    control_slopes = {row: control.get(row, 0.0) for row in lines}
     rows = [make_fitted_row(row, line.slope - control_slopes[row], line.r2, shapes[row]) for row, line in lines.items()]
     accepted = [
         row
@@ -261,16 +247,20 @@ def fit_run(
     )
 
 
-def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, FittedLine]:
-    """The line of each row in the control run, without other programs' inodes and drifts."""
-    columns = subtract_other_inodes(raw_columns(series, shapes), shapes, related, series.endpoints)
-    return {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
+def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:
+    """Growth of each row per connection opened and dropped in the control run, without rows that only jitter.
+
+    Other programs' inodes and drifts are removed as in `fit_run`.
+    """
+    columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
+    lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
+    return {row: line.slope for row, line in lines.items() if line.r2 >= MIN_CONTROL_R2}
 
 
 def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
     """The unmodified counts of every row whose slab size is known."""
     return {
-        row: [float(point.active.get(row, 0)) for point in series.points]
+        row: [float(reading.active.get(row, 0)) for reading in (series.opening, *series.ramp, series.closing)]
         for row in series.ramp[-1].active
         if row in shapes
     }
@@ -279,12 +269,20 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without drift; in a known row, a drift above `MAX_DRIFT_SHARE` is not removed."""
-    times = [point.at_s - series.opening.at_s for point in series.points]
-    return {
-        row: remove_drift(column, times, shapes[row], MAX_DRIFT_SHARE if row in known else None)
-        for row, column in columns.items()
-    }
+    """The columns without drift: the closing reading less the opening reading, taken as linear in time.
+
+    No endpoint exists at either reading, so the drift belongs to other programs. A column is left unchanged if its
+    drift is within the row's slack, or, in a known row, above `MAX_DRIFT_SHARE` of the growth over the ramp.
+    """
+    first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
+    corrected = dict(columns)
+    for row, column in columns.items():
+        drift = column[-1] - column[0]
+        is_burst = row in known and abs(drift) > MAX_DRIFT_SHARE * abs(column[-2] - column[1])
+        if abs(drift) > shapes[row].slack_objects and not is_burst:
+            shares = [(at_s - first_s) / (last_s - first_s) for at_s in times]
+            corrected[row] = [count - drift * share for count, share in zip(column, shares, strict=True)]
+    return corrected
 
 
 def most_per_endpoint(series: Series, column: Column) -> float:
@@ -350,40 +348,14 @@ def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> Fitte
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 
-def control_slope(line: FittedLine | None) -> float:
-    """Growth of a row per connection of the control run; 0 if the row only jitters, or is missing in that run."""
-    return line.slope if line is not None and line.r2 >= MIN_CONTROL_R2 else 0.0
-
-
 def released_share(column: Column) -> float:
     """Share of a row's growth over the ramp that is gone in the closing reading; 0 if it did not grow."""
     growth = column[-2] - column[1]
     return (column[-2] - column[-1]) / growth if growth else 0.0
 
 
-def remove_drift(column: Column, times: Sequence[float], shape: RowShape, max_share: float | None) -> Column:
-    """The column without its drift: the closing reading less the opening reading, taken as linear in time.
-
-    No endpoint exists at either reading, so the drift belongs to other programs. The column is returned unchanged if
-    the drift is within the row's slack, or above `max_share` of the growth over the ramp.
-
-    Args:
-        column: the counts of the row.
-        times: time of each reading, in seconds after the opening reading.
-        shape: the slab size of the row.
-        max_share: largest drift that is removed, relative to the growth over the ramp; None for no limit.
-
-    """
-    drift = column[-1] - column[0]
-    if abs(drift) <= shape.slack_objects or not times[-1]:
-        return column
-    if max_share is not None and abs(drift) > max_share * abs(column[-2] - column[1]):
-        return column
-    return [count - drift * at / times[-1] for count, at in zip(column, times, strict=True)]
-
-
 def subtract_other_inodes(
-    columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows, endpoints: Sequence[float]
+    series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows
 ) -> dict[str, Column]:
     """The columns without the objects that belong to inodes of file systems, computed from the inodes in each reading.
 
@@ -407,7 +379,8 @@ def subtract_other_inodes(
         row = related.vector_row(shapes[source]) if proc_inodes and source in shapes else None
         if row is not None and row in corrected:
             per_slab = [count / shapes[source].objects_per_slab for count in proc_inodes]
-            corrected[row] = choose_straighter(endpoints, corrected[row], subtract(corrected[row], per_slab))
+            columns_of_row = corrected[row], subtract(corrected[row], per_slab)
+            corrected[row] = max(columns_of_row, key=lambda column: fit_ramp(series, column).r2)
     return corrected
 
 
@@ -421,14 +394,9 @@ def subtract(column: Column, other: Column) -> Column:
     return [count - taken for count, taken in zip(column, other, strict=True)]
 
 
-def choose_straighter(endpoints: Sequence[float], first: Column, second: Column) -> Column:
-    """The column whose line over the ramp has the larger r²."""
-    return max((first, second), key=lambda column: fit_line(endpoints, column[1:-1]).r2)
-
-
 def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
     """Inodes of /proc per endpoint; the bytes include a dentry and an LSM blob for each."""
-    line = fit_line(series.endpoints, [float(point.active.get(OBSERVER_ROW, 0)) for point in series.ramp])
+    line = fit_line(series.endpoints, [float(reading.active.get(OBSERVER_ROW, 0)) for reading in series.ramp])
     rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)
     return FittedRow(OBSERVER_ROW, line.slope, line.slope * share, line.r2)

@@ -5,8 +5,9 @@ A report shows the same figures for this machine. The lab compares measurements 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
 from tcptop.accounting.socket_cost import IPV4, IPV6, socket_cost
@@ -66,8 +67,7 @@ class PredictedRow:
             self.names.append(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
@@ -78,29 +78,16 @@ class Prediction:
     """Memory cgroups' obj_cgroup vectors, by kmalloc row."""
 
     @property
-    def counts_vectors(self) -> bool:
-        """Whether the prediction includes vectors."""
-        return bool(self.vectors)
-
-    @property
     def all_vectors(self) -> PredictedRow | None:
         """The vectors of all kmalloc rows, added up; None if there are no vectors."""
-        if not self.vectors:
-            return None
-        together = PredictedRow()
-        for row in self.vectors.values():
-            together.add(VECTORS, row.objects, row.bytes)
-        return together
+        rows = self.vectors.values()
+        objects, amount = sum(row.objects for row in rows), sum(row.bytes for row in rows)
+        return PredictedRow(objects, amount, [VECTORS]) if rows else None
 
     @property
     def bytes(self) -> float:
         """Sum of the bytes of all rows and vectors."""
         return sum(row.bytes for row in (*self.rows.values(), *self.vectors.values()))
-
-    @property
-    def objects(self) -> dict[str, float]:
-        """Objects by row, without vectors."""
-        return {name: row.objects for name, row in self.rows.items()}
 
 
 class Predictor:
@@ -110,18 +97,6 @@ class Predictor:
         self.snapshot = snapshot
         self.table = CacheTable(snapshot, snapshot.page_size_bytes)
         self._mix = IPV6 if ipv6 else IPV4
-
-    @property
-    def kernel(self) -> str | None:
-        """Release of the kernel; None if unknown."""
-        sysctls = self.snapshot.sysctls.value
-        return sysctls.kernel_release if sysctls else None
-
-    @property
-    def build_id(self) -> str | None:
-        """Build ID of the kernel, which distinguishes builds of one release; None if unknown."""
-        sysctls = self.snapshot.sysctls.value
-        return sysctls.build_id if sysctls else None
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
         """Predicts one endpoint in a state; in CLOSE_WAIT this includes the sk_buff of the unread FIN."""
@@ -180,13 +155,10 @@ class Predictor:
 
     def watched_rows(self) -> WatchedRows:
         """The rows that a run watches: of `WATCHED_OBJECTS`, of files, and of an observer's inodes."""
-        settling = (self._row(each) for each in (*WATCHED_OBJECTS, FILE))
-        releasing = (self._row(each) for each in WATCHED_OBJECTS if each.tcp_only)
-        mini_sockets = (self._row(each) for each in (TW_SOCK, TW6_SOCK))
         return WatchedRows(
-            settling=frozenset({OBSERVER_ROW, *(row for row in settling if row is not None)}),
-            releasing=frozenset(row for row in releasing if row is not None),
-            mini_sockets=frozenset(row for row in mini_sockets if row is not None),
+            settling=self._rows((*WATCHED_OBJECTS, FILE)) | {OBSERVER_ROW},
+            releasing=self._rows(each for each in WATCHED_OBJECTS if each.tcp_only),
+            mini_sockets=self._rows((TW_SOCK, TW6_SOCK)),
         )
 
     def cache_names(self, row: str) -> list[str]:
@@ -197,6 +169,9 @@ class Predictor:
     def _row(self, kernel_object: KernelObject) -> str | None:
         line = self.table.find(kernel_object).line
         return line.row if line else None
+
+    def _rows(self, kernel_objects: Iterable[KernelObject]) -> frozenset[str]:
+        return frozenset(filter(None, map(self._row, kernel_objects)))
 
     def _predict(self, costs: Sequence[SocketCost], more_parts: Sequence[ObjectCost] = ()) -> Prediction:
         rows: dict[str, PredictedRow] = {}

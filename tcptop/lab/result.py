@@ -1,9 +1,9 @@
-"""Lab results as frozen dataclasses, for the reports. Bytes are shares of full slabs, per endpoint."""
+"""Lab results as named tuples, for the reports. Bytes are shares of full slabs, per endpoint."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 NOTABLE_BYTES = 8.0
 """Least bytes of an unexplained row, or of the observer's objects, that the report mentions in a note."""
@@ -11,8 +11,7 @@ NOTABLE_BYTES = 8.0
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 
 
-@dataclass(frozen=True, slots=True)
-class LabPart:
+class LabPart(NamedTuple):
     """Objects and bytes that an endpoint holds in one slabinfo row."""
 
     row: str
@@ -26,8 +25,7 @@ class LabPart:
     catalogue_bytes: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class StateResult:
+class StateResult(NamedTuple):
     """Result for one endpoint of one state and side; for `pair` and `few_ports`, for both ends together."""
 
     connections: int
@@ -104,8 +102,7 @@ class StateResult:
         return max(unaccounted, self.uncertain_bytes / known if known else 0.0, self.other_sockets / self.sockets)
 
 
-@dataclass(frozen=True, slots=True)
-class LabResult:
+class LabResult(NamedTuple):
     """Results of all runs of a lab on one kernel."""
 
     kernel: str | None

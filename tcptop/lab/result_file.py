@@ -22,8 +22,8 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "established/outgoing": ("states", "established", "outgoing"),
     "established/pair": ("states", "established", "pair"),
     "established/few_ports": ("few_ports", "pair"),
-    "fin_wait2/": ("states", "fin_wait2"),
-    "close_wait/": ("states", "close_wait"),
+    "fin_wait2": ("states", "fin_wait2"),
+    "close_wait": ("states", "close_wait"),
     "time_wait/accepted": ("states", "time_wait", "accepted"),
     "time_wait/outgoing": ("states", "time_wait", "outgoing"),
 }
@@ -36,6 +36,7 @@ MAX_NUMBER = 1e12
 """Largest number accepted, far above any byte or object count per endpoint."""
 MAX_PARTS = 10_000
 MAX_DIGITS = 18
+PAGE_SIZES = frozenset(1 << order for order in range(10, 25))
 BUILD_ID = re.compile("[0-9a-f]{8,128}")
 ADVICE = "give a file that tcptop lab -w wrote"
 
@@ -81,7 +82,7 @@ def load_result_json(path: str, option: str) -> Json:
         raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
     try:
         found = json.loads(
-            data.decode("utf-8"), parse_constant=_reject_constant, parse_float=_parse_float, parse_int=_parse_integer
+            data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer
         )
     except DamagedResultError as error:
         raise TcptopError(f"{where}: {error}; {ADVICE}") from None
@@ -110,16 +111,11 @@ def _parse_measurement(path: str, found: Json) -> LabMeasurement:
     for key, place in STATE_PATHS.items():
         state = find_state(found, place)
         if state is not None:
-            states[key] = _parse_state(state, key.rstrip("/"))
+            states[key] = _parse_state(state, key)
     if not states:
         raise DamagedResultError("it has no state")
     page_size, build_id, family = found.get("page_size"), found.get("build_id"), found.get("family")
-    if page_size is not None and (
-        isinstance(page_size, bool)
-        or not isinstance(page_size, int)
-        or not 1024 <= page_size <= 1 << 24
-        or page_size & (page_size - 1)
-    ):
+    if page_size is not None and not (isinstance(page_size, int) and page_size in PAGE_SIZES):
         raise DamagedResultError("its page_size is not a power of two from 1024 to 16777216")
     if build_id is not None and not (isinstance(build_id, str) and BUILD_ID.fullmatch(build_id)):
         raise DamagedResultError("its build_id is not 8 to 128 hexadecimal digits")
@@ -192,7 +188,3 @@ def _parse_integer(text: str) -> int:
     if len(text) > MAX_DIGITS:
         raise DamagedResultError("it has a number that is not finite or has too many digits")
     return int(text)
-
-
-def _reject_constant(_: str) -> float:
-    raise DamagedResultError("it has a number that is not finite or has too many digits")

@@ -10,10 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.lab.fit import Point, Series
-from tcptop.lab.slab_meter import GRACE_PERIOD_S, SlabMeter, SlabReading
+from tcptop.lab.fit import Series, SlabReading
+from tcptop.lab.slab_meter import GRACE_PERIOD_S, SlabMeter
 from tcptop.lab.socket_process import SocketCounts, SocketProcess, start_socket_process
 from tcptop.lab.socket_program import LISTENERS
 
@@ -37,8 +38,7 @@ IDLE_MINI_SOCKETS = 300
 """Most free objects on per-CPU slabs that count as active in the rows of mini-sockets; a change up to it is ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """The commands that fill a namespace with endpoints of one state and side, and with no other sockets."""
 
     state: str
@@ -53,8 +53,8 @@ class Run:
 
     @property
     def key(self) -> str:
-        """State and side, for example `established/accepted`."""
-        return f"{self.state}/{self.side}"
+        """State and side, for example `established/accepted`; the state alone if only one side is measured."""
+        return f"{self.state}/{self.side}" if self.side else self.state
 
     @property
     def closes_sockets(self) -> bool:
@@ -102,8 +102,7 @@ RUN_TITLES = {run.key: run.title for run in RUNS}
 STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedRows:
+class WatchedRows(NamedTuple):
     """The slab rows whose counts show that the kernel has finished allocating and freeing."""
 
     settling: frozenset[str]
@@ -114,21 +113,14 @@ class WatchedRows:
     """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunReadings:
+class RunReadings(NamedTuple):
     """The readings of one run."""
 
     series: Series
-    connections: int
     local_ports: int
     """Local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
     """Sockets of other programs that came or went during the ramp; slab rows do not distinguish them."""
-
-
-def make_point(endpoints: int, reading: SlabReading) -> Point:
-    """A point of a series: a reading, and the number of endpoints at that time."""
-    return Point(endpoints, reading.at_s, reading.active)
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
@@ -142,24 +134,19 @@ def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
     return tuple(run for run in RUNS if run.state in states)
 
 
+@dataclass(slots=True)
 class Runner:
     """Makes runs, each in a namespace of its own, so that no run counts the mini-sockets of another."""
 
-    def __init__(
-        self,
-        meter: SlabMeter,
-        watched: WatchedRows,
-        connections: int,
-        ipv6: bool,
-        deadline_s: float,
-        progress: Callable[[float], None],
-    ) -> None:
-        self._meter = meter
-        self._watched = watched
-        self.connections = connections
-        self._ipv6 = ipv6
-        self._deadline_s = deadline_s
-        self._progress = progress
+    meter: SlabMeter
+    watched: WatchedRows
+    connections: int
+    """Connections of each run, without `WARM_UP`."""
+    ipv6: bool
+    deadline_s: float
+    """Latest time (time.monotonic) at which a step may begin."""
+    progress: Callable[[float], None]
+    """Called with the share of a run that is done."""
 
     @property
     def _step(self) -> int:
@@ -176,27 +163,25 @@ class Runner:
             TcptopError: if the kernel refuses an operation, or the lab's deadline has passed.
 
         """
-        opening = self._meter.read_settled(self._watched.settling, self._tolerance)
-        with start_socket_process(self._ipv6, STEPS * self._step + WARM_UP) as process:
+        opening = self.meter.read_settled(self.watched.settling, self._tolerance)
+        with start_socket_process(self.ipv6, STEPS * self._step + WARM_UP) as process:
             readings = [self._add_endpoints(process, run, WARM_UP, 0)]
             first = process.send_command("count")
             for number in range(1, STEPS + 1):
-                self._progress((number - 1) / STEPS)
+                self.progress((number - 1) / STEPS)
                 readings.append(self._add_endpoints(process, run, self._step, WARM_UP + (number - 1) * self._step))
             last = self._check_unchanged(process, run)
-        self._progress(1.0)
-        closing = self._meter.read_released(self._watched.releasing, opening, self._tolerance)
-        ramp = tuple(make_point(number * self._step, reading) for number, reading in enumerate(readings))
+        self.progress(1.0)
+        closing = self.meter.read_released(self.watched.releasing, opening, self._tolerance)
         return RunReadings(
-            series=Series(make_point(0, opening), ramp, make_point(0, closing)),
-            connections=STEPS * self._step,
+            series=Series(opening, tuple(readings), closing, self._step),
             local_ports=last.few_ports - first.few_ports,
             other_sockets=self._other_sockets(run, readings),
         )
 
     def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
         """Adds `count` connections to `before` existing ones, waits until all endpoints are in the state, and reads."""
-        if time.monotonic() > self._deadline_s:
+        if time.monotonic() > self.deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
         for command in run.commands:
@@ -205,8 +190,8 @@ class Runner:
             else:
                 process.send_command(command, count)
         process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
-        return self._meter.read_settled(
-            self._watched.settling, self._tolerance, GRACE_PERIOD_S if run.closes_sockets else 0.0
+        return self.meter.read_settled(
+            self.watched.settling, self._tolerance, GRACE_PERIOD_S if run.closes_sockets else 0.0
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
@@ -217,7 +202,7 @@ class Runner:
             if reading.sockets is not None
         ]
         mini_sockets = [
-            sum(reading.active.get(row, 0) for row in self._watched.mini_sockets)
+            sum(reading.active.get(row, 0) for row in self.watched.mini_sockets)
             - run.mini_sockets * number * self._step
             for number, reading in enumerate(readings)
         ]

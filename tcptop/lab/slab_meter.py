@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
+from tcptop.lab.fit import SlabReading
 from tcptop.sources.slabinfo import SlabinfoSource
 from tcptop.sources.sockstat import SockstatSource
 
@@ -24,16 +24,6 @@ end may agree although more objects will be freed."""
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5
 """Time allowed for a namespace and its mini-sockets to be freed (net/core/net_namespace.c, cleanup_net)."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlabReading:
-    """Active objects of every row at one time. With SLUB the counts include free objects on per-CPU slabs."""
-
-    at_s: float
-    active: Mapping[str, int]
-    sockets: int | None
-    """Full TCP sockets of the whole machine (sockstat's `alloc`), read right after the rows; None if unknown."""
 
 
 class SlabMeter:

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 
@@ -40,8 +40,7 @@ STEP_ERRORS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SocketCounts:
+class SocketCounts(NamedTuple):
     """Counts of the lab's network namespace."""
 
     inuse: int
@@ -57,7 +56,6 @@ class SocketProcess:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._buffered = b""
 
     def send_command(self, command: str, count: int = 0) -> SocketCounts:
         """Sends one command, waits for its answer, and returns the counts in it.
@@ -69,14 +67,21 @@ class SocketProcess:
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(f"{command} {count}\n".encode())
-            self._process.stdin.flush()
         except OSError:
             raise TcptopError("the process that holds the sockets ended (was it killed?)") from None
         return self.read_answer()
 
     def read_answer(self) -> SocketCounts:
         """Reads the next answer; raises TcptopError as `send_command` does."""
-        reply = json.loads(self._read_line())
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)
+        if not ready:
+            raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
+        # The child writes a line in one piece, so the whole line is there.
+        line = self._process.stdout.readline()
+        if not line:
+            raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
+        reply = json.loads(line)
         if "failed" in reply:
             why = STEP_ERRORS.get(reply["failed"], f"a step of the lab failed ({reply['failed']})")
             raise TcptopError(f"{why}: {reply['error']}")
@@ -109,33 +114,10 @@ class SocketProcess:
                 )
             time.sleep(POLL_S)
 
-    def kill_and_wait(self) -> None:
-        """Kills the process and waits for its end; the kernel then dismantles its namespace."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-
-    def _read_line(self) -> bytes:
-        assert self._process.stdout is not None
-        deadline_s = time.monotonic() + ANSWER_TIMEOUT_S
-        while b"\n" not in self._buffered:
-            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))
-            if not ready:
-                raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-            chunk = os.read(self._process.stdout.fileno(), 4096)
-            if not chunk:
-                raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
-            self._buffered += chunk
-        line, _, self._buffered = self._buffered.partition(b"\n")
-        return line
-
 
 @contextlib.contextmanager
 def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess]:
-    """Starts the child process; kills it when the block ends.
+    """Starts the child process; when the block ends, kills it and waits until the kernel has ended it.
 
     Args:
         ipv6: True for IPv6 sockets, False for IPv4.
@@ -146,30 +128,22 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
 
     """
     arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
-    running: SocketProcess | None = None
+    # In a session of its own the child does not receive a terminal's Ctrl-C; the parent does, and kills it.
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(PROGRAM), *arguments],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
-        # In a session of its own the child does not receive a terminal's Ctrl-C; the parent does, and kills it.
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(PROGRAM), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         running = SocketProcess(process)
         running.read_answer()
         yield running
     finally:
-        with _without_interrupts():
-            if running is not None:
-                running.kill_and_wait()
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Blocks SIGINT, so that a second Ctrl-C does not interrupt the cleanup after the first."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        # A second Ctrl-C must not interrupt the cleanup after the first.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        process.kill()
+        process.communicate()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -51,7 +51,6 @@ class Endpoints:
         self.clients: list[socket.socket] = []
         self.servers: list[socket.socket] = []
         self.few_ports = 0
-        self.few_ports_connections = 0
         self.listener_index = 0
         self.listeners = [self.make_listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
 
@@ -62,15 +61,20 @@ class Endpoints:
         listener.listen(64)
         return listener
 
+    def connect(self, listener_index: int, local_port: int | None = None) -> None:
+        """Connects a client to a listener and accepts it; the kernel chooses the local port if none is given."""
+        client = socket.socket(self.family, socket.SOCK_STREAM)
+        if local_port is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            client.bind((self.address, local_port))
+        client.connect((self.address, FIRST_LISTENER_PORT + listener_index))
+        self.clients.append(client)
+        self.servers.append(self.listeners[listener_index].accept()[0])
+
     def open(self, count: int) -> None:
         """Opens connections to the current listener; they share one destination, so each needs its own local port."""
-        listener = self.listeners[self.listener_index]
-        to = (self.address, FIRST_LISTENER_PORT + self.listener_index)
         for _ in range(count):
-            client = socket.socket(self.family, socket.SOCK_STREAM)
-            client.connect(to)
-            self.clients.append(client)
-            self.servers.append(listener.accept()[0])
+            self.connect(self.listener_index)
 
     def open_elsewhere(self, count: int) -> None:
         """Opens connections to the next listener.
@@ -83,17 +87,10 @@ class Endpoints:
 
     def open_few_ports(self, count: int) -> None:
         """Opens connections whose clients share local ports: one port for `LISTENERS` clients, one to each listener."""
-        for number in range(self.few_ports_connections, self.few_ports_connections + count):
-            listener = self.listeners[number % LISTENERS]
+        for number in range(len(self.clients), len(self.clients) + count):
             if number % LISTENERS == 0:
                 self.few_ports += 1
-            client = socket.socket(self.family, socket.SOCK_STREAM)
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            client.bind((self.address, FIRST_FEW_PORT + self.few_ports))
-            client.connect((self.address, FIRST_LISTENER_PORT + number % LISTENERS))
-            self.clients.append(client)
-            self.servers.append(listener.accept()[0])
-        self.few_ports_connections += count
+            self.connect(number % LISTENERS, FIRST_FEW_PORT + self.few_ports)
 
     def count_sockets(self) -> dict[str, int]:
         """Counts full sockets without listeners, and mini-sockets (both from sockstat), and shared local ports."""

@@ -7,7 +7,6 @@ therefore estimated from the slabs per endpoint of all fitted rows, apart from a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
@@ -43,7 +42,7 @@ def separate_vectors(
             vectors.append(make_fitted_row(row.row, count, row.r2, shapes[row.row]))
         if not count or rest.bytes >= MIN_REST_BYTES:
             rows.append(rest)
-    return replace(run_fit, rows=tuple(rows), vectors=sum_vectors(vectors))
+    return run_fit._replace(rows=tuple(rows), vectors=sum_vectors(vectors))
 
 
 def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:

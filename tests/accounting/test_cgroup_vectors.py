@@ -462,7 +462,7 @@ def test_on_7_x_a_lab_decides_what_the_files_leave_open(vector_bytes: float, the
         (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, kernel_release=None), "kernel"),
         (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, build_id="ff" * 20), "build"),
         (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, page_size_bytes=65536), "page size"),
-        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, state="close_wait/"), "established"),
+        (lab_result(("kmalloc-96", 1.0), vector_bytes=34.0, state="close_wait"), "established"),
     ],
     ids=["release", "no release", "build", "page size", "state"],
 )

@@ -8,7 +8,7 @@ from typing import Any
 from lab_results import BUCKETS, SOCK, STRANGE, result
 
 from tcptop.lab.as_json import result_as_json
-from tcptop.lab.compare_parts import compare_parts_as_json, compare_parts_as_text
+from tcptop.lab.compare import compare_parts_as_json, compare_parts_as_text
 from tcptop.lab.result import LabPart
 
 LARGER = LabPart("TCP", ("TCP",), 1.0, 2688.0, 1.0, 1.0, 2688.0)

@@ -11,10 +11,10 @@ from tcptop.lab.fit import (
     OBSERVER_ROW,
     Fit,
     FittedLine,
-    Point,
     RelatedRows,
     RowShape,
     Series,
+    SlabReading,
     fit_control_run,
     fit_line,
     fit_run,
@@ -39,12 +39,11 @@ RAMP = (0, STEP, 2 * STEP, 3 * STEP, 4 * STEP)
 
 def series(columns: Mapping[str, tuple[int, ...]]) -> Series:
     """Readings one second apart: opening, ramp, closing."""
-    endpoints = (0, *RAMP, 0)
-    points = [
-        Point(count, float(at), {row: 100 + column[at] for row, column in columns.items()})
-        for at, count in enumerate(endpoints)
-    ]
-    return Series(points[0], tuple(points[1:-1]), points[-1])
+    opening, *ramp, closing = (
+        SlabReading(float(at), {row: 100 + column[at] for row, column in columns.items()}, None)
+        for at in range(len(RAMP) + 2)
+    )
+    return Series(opening, tuple(ramp), closing, STEP)
 
 
 def proportional(per_endpoint: float) -> tuple[int, ...]:
@@ -52,7 +51,7 @@ def proportional(per_endpoint: float) -> tuple[int, ...]:
     return tuple(round(count * per_endpoint) for count in (0, *RAMP, 0))
 
 
-def fit_columns(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, FittedLine] | None = None) -> Fit:
+def fit_columns(columns: Mapping[str, tuple[int, ...]], control: Mapping[str, float] | None = None) -> Fit:
     """The fit with every row predicted by the catalogue but `quiet` and `ext4_inode_cache`."""
     return fit_run(series(columns), control or {}, SHAPES, RELATED, SHAPES.keys() - {"quiet", "ext4_inode_cache"})
 
@@ -79,8 +78,8 @@ def test_slope_and_r2_of_scattered_points() -> None:
 def test_objects_and_bytes_of_accepted_rows() -> None:
     run_fit = fit_columns({"TCP": proportional(1), "dentry": proportional(2)})
     assert objects(run_fit) == {"TCP": 1.0, "dentry": 2.0}
-    assert run_fit.bytes == pytest.approx(32_768 / 13 + 2 * 4096 / 21)
-    assert run_fit.all_rows_bytes == pytest.approx(run_fit.bytes)
+    assert sum(row.bytes for row in run_fit.rows) == pytest.approx(32_768 / 13 + 2 * 4096 / 21)
+    assert run_fit.all_rows_bytes == pytest.approx(32_768 / 13 + 2 * 4096 / 21)
     assert [row.row for row in run_fit.rows] == ["TCP", "dentry"], "the largest first"
 
 

@@ -8,7 +8,7 @@ from recorded import snapshot_of, tree
 from tcptop.kernel.objects import State
 from tcptop.lab import prediction as prediction_module
 from tcptop.lab.experiment import make_state_result
-from tcptop.lab.fit import Point, Series
+from tcptop.lab.fit import Series, SlabReading
 from tcptop.lab.prediction import Predictor
 from tcptop.lab.result import StateResult
 from tcptop.lab.runs import RUNS, RunReadings
@@ -48,15 +48,13 @@ def with_parts(monkeypatch: pytest.MonkeyPatch, *parts: ObjectCost) -> None:
 def measure(predictor: Predictor, **per_endpoint: float) -> StateResult:
     """The result of a run in which these rows hold this many objects per endpoint."""
     counts = (0, *RAMP, 0)
-    points = [
-        Point(
-            count,
-            float(at),
-            {row.replace("_", "-"): 50 + round(each * count) for row, each in per_endpoint.items()},
+    opening, *ramp, closing = (
+        SlabReading(
+            float(at), {row.replace("_", "-"): 50 + round(each * count) for row, each in per_endpoint.items()}, None
         )
         for at, count in enumerate(counts)
-    ]
-    readings = RunReadings(Series(points[0], tuple(points[1:-1]), points[-1]), RAMP[-1], 0, 0)
+    )
+    readings = RunReadings(Series(opening, tuple(ramp), closing, RAMP[1]), 0, 0)
     return make_state_result(ACCEPTED, readings, {}, predictor)
 
 

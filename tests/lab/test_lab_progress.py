@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from lab_results import SOCK, STRANGE, state
 
@@ -12,7 +10,7 @@ from tcptop.lab.progress import progress_line
 from tcptop.lab.result import LabPart, StateResult
 from tcptop.lab.runs import RUNS, Run
 
-NOISY = replace(state(SOCK), all_rows_bytes=3000.0)
+NOISY = state(SOCK)._replace(all_rows_bytes=3000.0)
 
 
 class RecordedProgress(list[tuple[str, float]]):

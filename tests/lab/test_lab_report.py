@@ -9,7 +9,7 @@ from lab_results import BUCKETS, SOCK, STRANGE, TAKEN, result, state
 
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.as_text import DETAIL, SUMMARY, result_as_text
-from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.experiment import affordable_connections, choose_less_disturbed
 from tcptop.lab.result import LabPart, LabResult
 from tcptop.lab.runs import RUNS, select_runs
@@ -85,7 +85,7 @@ def test_sockets_of_other_programs_are_reported() -> None:
 def test_uncertain_rows_are_reported() -> None:
     uncertain = state(SOCK, uncertain_bytes=255.8)
     assert uncertain.disturbance == pytest.approx(0.1)
-    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait/": uncertain}))
+    text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait": uncertain}))
     assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
 
 
@@ -97,7 +97,7 @@ def test_a_predicted_part_that_did_not_grow_is_reported() -> None:
 
 def test_a_prediction_with_a_missing_part_is_a_lower_bound() -> None:
     larger = LabPart("TCP", ("TCP",), 1.1, 2772.0, 1.0, 1.0, 2520.0)
-    lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(larger, missing=("blob",))})
+    lacking = LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait": state(larger, missing=("blob",))})
     text = result_as_text(lacking)
     assert ">= 2520.0  <= +10.00 %" in text
     assert "without what is not known here: blob. DIFFERENCE <=: with that, it would be less." in text
@@ -119,7 +119,7 @@ def test_the_report_names_the_saved_file() -> None:
 
 def test_a_note_says_whether_vectors_are_in_the_sums() -> None:
     assert "; beside MEASURED and CATALOGUE." in result_as_text(result())
-    counted = {"close_wait/": state(SOCK, vectors_counted=True)}
+    counted = {"close_wait": state(SOCK, vectors_counted=True)}
     text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, counted))
     assert "; in MEASURED and in CATALOGUE too." in text
 
@@ -190,7 +190,7 @@ def test_two_kernels_are_compared() -> None:
 
 
 def test_a_state_that_only_one_result_has_has_no_difference() -> None:
-    first = result_as_json(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait/": state(SOCK)}))
+    first = result_as_json(LabResult("6.1", None, TAKEN, 4096, False, 1000, 1.0, {"close_wait": state(SOCK)}))
     found = compare_as_json(first, result_as_json(result()))["states"]
     assert found["close_wait"]["bytes"] == [2520.0, 2520.0]
     assert (found["fin_wait2"]["bytes"], found["fin_wait2"]["difference"]) == ([None, 2520.0], None)

@@ -15,7 +15,7 @@ from lab_results import STRANGE, result
 
 from tcptop.errors import TcptopError
 from tcptop.lab.as_json import result_as_json
-from tcptop.lab.compare_states import compare_as_json, compare_as_text
+from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.result_file import STATE_PATHS, load_measurement, load_result_json
 from tcptop.snapshot import MeasuredRow
 
@@ -66,11 +66,11 @@ def test_a_written_result_is_read_back(tmp_path: Path) -> None:
     assert (back.path, back.kernel_release, back.build_id) == (path, "6.18.0", "ab" * 20)
     assert (back.page_size_bytes, back.ipv6) == (4096, False)
     assert back.states.keys() == STATE_PATHS.keys()
-    assert back.states["close_wait/"].rows == (
+    assert back.states["close_wait"].rows == (
         MeasuredRow("TCP", 1.0, 2520.0, 1.0),
         MeasuredRow("kmalloc-64", 1.0, 64.0, None),
     )
-    assert back.states["close_wait/"].vector_bytes == 38.0
+    assert back.states["close_wait"].vector_bytes == 38.0
     assert [row.row for row in back.states["established/few_ports"].rows] == ["TCP", "eventpoll_epi"]
 
 
@@ -82,8 +82,8 @@ def test_a_result_without_a_build_id_is_read(tmp_path: Path) -> None:
     path = write_result(tmp_path, old)
     back = load_measurement(path)
     assert back.build_id is None
-    assert "fin_wait2/" not in back.states
-    assert back.states["close_wait/"].vector_bytes == 0.0
+    assert "fin_wait2" not in back.states
+    assert back.states["close_wait"].vector_bytes == 0.0
     assert (
         compare_as_json(load_result_json(path, "--compare"), load_result_json(path, "--compare"))["states"][
             "close_wait"
@@ -149,7 +149,7 @@ def test_names_are_made_printable(tmp_path: Path) -> None:
     found["kernel"] = "6.1\n\ud800"
     back = load_measurement(write_result(tmp_path, found))
     assert back.kernel_release == "6.1\\x0a\\ud800"
-    name = back.states["close_wait/"].rows[0].row
+    name = back.states["close_wait"].rows[0].row
     assert name.isprintable()
     assert name.startswith("\\x1b[2J\\u202ekmalloc")
     assert len(name) <= 80

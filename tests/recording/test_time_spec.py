@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import phase_trees, record, recording_at
 
-from tcptop.commands.time_options import join_offsets
+from tcptop.commands.common import join_offsets
 from tcptop.errors import TcptopError
 from tcptop.recording.time_spec import TimeRange, parse_time, select_samples
 

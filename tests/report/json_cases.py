@@ -18,8 +18,7 @@ from tcptop.comparison.compare import compare_ledgers
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import Answer, FileRead, FolderRead
 from tcptop.lab.as_json import result_as_json
-from tcptop.lab.compare_parts import compare_parts_as_json
-from tcptop.lab.compare_states import compare_as_json
+from tcptop.lab.compare import compare_as_json, compare_parts_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS
 from tcptop.ledger import Ledger
@@ -230,7 +229,7 @@ def lab_results() -> list[Json]:
     return [
         result("6.18.0", False, {run.key: lab_state(TCP, UNKNOWN) for run in RUNS}),
         result("6.1.0", False, {run.key: lab_state(SMALLER_TCP) for run in RUNS}),
-        result(None, True, {"close_wait/": lab_state(TCP, observed=-0.1, vectors=None)}),
+        result(None, True, {"close_wait": lab_state(TCP, observed=-0.1, vectors=None)}),
         result("6.18.0", False, {"established/few_ports": lab_state(UNKNOWN, ports=0, vectors=None)}),
     ]
 

@@ -80,7 +80,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
     },
     "cache object": {each.struct for each in OBJECT_OF_CACHE.values()},
-    "lab state": {key.rstrip("/") for key in STATE_PATHS},
+    "lab state": set(STATE_PATHS),
     "bound": set(get_args(Bound)),
 }
 """Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""

@@ -1,0 +1,162 @@
+"""Compares two lab results: the bytes per endpoint of each state, and within a state each slabinfo row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tcptop.lab.as_text import format_percent
+from tcptop.lab.result_file import SCHEMA, STATE_PATHS, Json, find_state, parse_number
+from tcptop.lab.runs import RUN_TITLES
+from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.line import wrap_text
+from tcptop.text.printable import printable_name
+from tcptop.text.table import make_headings, plain_table
+
+MILLION = 1_000_000
+
+STATE_HEADINGS = make_headings(
+    "<STATE", "A", "B", "DIFFERENCE", "", "A AT 1 M", "B AT 1 M", "DIFFERENCE", least=("DIFFERENCE",)
+)
+FIRST_MILLION_COLUMN = 5
+
+ROW_HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
+SAME_BELOW_BYTES = 0.05
+"""Least change that is listed; a smaller one is not visible, since bytes are printed with one decimal."""
+
+
+def compare_as_json(first: Json, second: Json) -> Json:
+    """The comparison as JSON, with every state that either result measured."""
+    pairs = {key: (_measured_bytes(first, path), _measured_bytes(second, path)) for key, path in STATE_PATHS.items()}
+    return {
+        "schema": SCHEMA,
+        "kernels": [_kernel_name(first), _kernel_name(second)],
+        "states": {
+            key: {
+                "bytes": list(pair),
+                "difference": _difference(*pair),
+                "bytes_per_million": [None if each is None else round(each * MILLION) for each in pair],
+            }
+            for key, pair in pairs.items()
+            if pair != (None, None)
+        },
+    }
+
+
+def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
+    """The comparison as tables, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
+    return report_to_ascii("\n".join([*_state_lines(first, second, columns), ""]))
+
+
+def compare_parts_as_json(first: Json, second: Json) -> Json:
+    """The rows of each state that both results measured, the largest change first, as JSON."""
+    pairs = {key: (find_state(first, path), find_state(second, path)) for key, path in STATE_PATHS.items()}
+    return {key: _compare_rows(one, two) for key, (one, two) in pairs.items() if one is not None and two is not None}
+
+
+def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
+    """The rows that differ, by state, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
+    return report_to_ascii("\n".join([*_row_lines(first, second, columns), ""]))
+
+
+def _state_lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
+    comparison = compare_as_json(first, second)
+    names = comparison["kernels"]
+    yield from wrap_text(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns, "  ")
+    for letter, result in zip("AB", (first, second), strict=True):
+        family = printable_name(str(result.get("family", "ipv4")))
+        yield from wrap_text(
+            f"  {letter}: {family}, {units.size(_integer(result.get('page_size')))} pages,"
+            f" {units.count(_integer(result.get('connections')))} connections",
+            columns,
+            "    ",
+        )
+    yield ""
+    yield from wrap_text("Bytes per endpoint (both ends: per connection), and for a million of them", columns, "  ")
+    rows = [[RUN_TITLES[key], *_cells(state)] for key, state in comparison["states"].items()]
+    yield from plain_table(STATE_HEADINGS, rows, columns, split_at=FIRST_MILLION_COLUMN)
+
+
+def _cells(state: Json) -> list[str]:
+    first, second = state["bytes"]
+    known = first is not None and second is not None
+    change = (second or 0.0) - (first or 0.0)
+    sign = "+" if change >= 0 else "-"
+    return [
+        *("-" if each is None else f"{each:.1f}" for each in state["bytes"]),
+        f"{change:+.1f}" if known else "-",
+        format_percent(state["difference"]),
+        *("-" if each is None else _format_mebibytes(each) for each in state["bytes_per_million"]),
+        f"{sign}{_format_mebibytes(abs(change) * MILLION)}" if known else "-",
+    ]
+
+
+def _row_lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
+    yield "Where it is: slabinfo rows, for each endpoint; what differs, the most first"
+    rows: list[list[str]] = []
+    titles: dict[int, str] = {}
+    same = 0
+    for key, parts in compare_parts_as_json(first, second).items():
+        titles[len(rows)] = RUN_TITLES[key]
+        for part in parts:
+            if abs(part["change_bytes"]) < SAME_BELOW_BYTES:
+                same += 1
+                continue
+            amounts = [f"{each:.2f}" for each in part["objects"]] + [f"{each:.1f}" for each in part["bytes"]]
+            rows.append([part["row"], *amounts, f"{part['change_bytes']:+.1f}"])
+    if rows:
+        heading, *lines = plain_table(ROW_HEADINGS, rows, columns)
+        yield heading
+        for index, line in enumerate(lines):
+            if index in titles:
+                yield f"  {titles[index]}"
+            yield line
+    if same:
+        yield f"  the same in both: {same} {'row' if same == 1 else 'rows'}"
+
+
+def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
+    return parse_number((find_state(result, path) or {}).get("bytes"))
+
+
+def _compare_rows(first: Json, second: Json) -> list[Json]:
+    """The rows of two results of a state; 0 objects and bytes if a result does not have the row."""
+    one, two = _sum_rows(first), _sum_rows(second)
+    compared = []
+    for row in {**one, **two}:
+        objects, amounts = zip(one.get(row, (0.0, 0.0)), two.get(row, (0.0, 0.0)), strict=True)
+        change = round(amounts[1] - amounts[0], 2)
+        compared.append({"row": row, "objects": [*objects], "bytes": [*amounts], "change_bytes": change})
+    return sorted(compared, key=lambda part: -abs(part["change_bytes"]))
+
+
+def _sum_rows(state: Json) -> dict[str, tuple[float, float]]:
+    """Objects and bytes by row; malformed parts are skipped, since the file may come from anywhere."""
+    amounts: dict[str, tuple[float, float]] = {}
+    parts = state.get("parts")
+    for part in parts if isinstance(parts, list) else ():
+        if not isinstance(part, dict) or not isinstance(part.get("row"), str):
+            continue
+        objects, bytes_ = parse_number(part.get("objects")), parse_number(part.get("bytes"))
+        if objects is not None and bytes_ is not None:
+            row = printable_name(part["row"])
+            before = amounts.get(row, (0.0, 0.0))
+            amounts[row] = (before[0] + objects, before[1] + bytes_)
+    return amounts
+
+
+def _format_mebibytes(amount: float) -> str:
+    """Formats bytes in MiB, never in another unit, so that the figures of a column can be compared."""
+    return f"{units.grouped(round(amount / 2**20))} MiB"
+
+
+def _difference(first: float | None, second: float | None) -> float | None:
+    return round(second / first - 1.0, 5) if first and second is not None else None
+
+
+def _kernel_name(result: Json) -> str:
+    return printable_name(str(result.get("kernel") or "unknown kernel"))
+
+
+def _integer(number: object) -> int | None:
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
