@@ -40,7 +40,7 @@ def cgroup_vector_costs(
         line = table.get(part.cache)
         if line is None or not line.objects_per_slab or not _is_accounted(table, part):
             continue
-        row = vector_cache(snapshot, table, line)
+        row = vector_cache(snapshot, table, line.objects_per_slab)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
             all_known = False
             continue
@@ -49,11 +49,11 @@ def cgroup_vector_costs(
     return [_vector_cost(row, vectors[name], bool(charged)) for name, row in rows.items()], all_known
 
 
-def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
-    """The kmalloc cache that holds the vectors of a cache's slabs; None if unknown."""
+def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -> CacheLine | None:
+    """The kmalloc cache that holds the vectors of slabs with so many objects; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
-    return table.kmalloc_cache(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
+    return table.kmalloc_cache(objects_per_slab * entry_bytes)
 
 
 def has_vectors(snapshot: Snapshot) -> bool | None:

@@ -80,10 +80,11 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
         line = table.find(kernel_object).line if kernel_object.tcp_only else None
-        row = vector_cache(snapshot, table, line) if line is not None else None
-        if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
-            number, amount = by_row.get(row.name, (0, 0.0))
-            by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
+        for slabs, per_slab in table.slabs_by_size(line) if line is not None else ():
+            row = vector_cache(snapshot, table, per_slab)
+            if row is not None and row.slab_share_bytes is not None:
+                number, amount = by_row.get(row.name, (0, 0.0))
+                by_row[row.name] = (number + slabs, amount + slabs * row.slab_share_bytes)
     return [
         MemoryPart(
             name=f"vectors of its slabs, {row}",
@@ -119,15 +120,15 @@ def _shared_caches(
         # An LSM socket blob belongs to the sock, so it exists without a file too.
         with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
         number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
-        line = table.get(part.cache)
+        line, factor = table.get(part.cache), table.fallback_factor(part.cache)
         parts.append(
             MemoryPart(
                 name=_part_name(part),
                 count=math.ceil(number * part.count),
                 row=(line.row if line else None) or part.cache,
-                bytes=round(number * part.slab_bytes),
-                low_bytes=round(low * part.slab_bytes),
-                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes)),
+                bytes=round(number * part.slab_bytes * factor),
+                low_bytes=round(low * part.slab_bytes * factor),
+                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes) * factor),
                 estimated=True,
             )
         )
@@ -165,7 +166,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
             missing.append(line.name)
             continue
         buckets = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
-        high = round(buckets * (line.slab_share_bytes or 0.0))
+        high = round(buckets * (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name))
         parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
     return parts
 

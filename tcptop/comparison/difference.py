@@ -174,12 +174,15 @@ class SlabGrowth:
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
-    idle_bytes: int | None
-    """Growth of free objects (each with its share of a slab) in rows that count objects of sockets; None without
+    idle_bytes: Amount | None
+    """Bounds on growth of free objects and ends of slabs in rows that count objects of sockets; None without slabinfo.
+
+    In TCP's own rows, all but the objects of sockets is idle.
+    """
+    others_bytes: Amount | None
+    """Bounds on growth of shared rows due to other users' objects and free objects that count as active; None without
     slabinfo.
     """
-    socket_rows_bytes: int | None
-    """Total growth of the rows that count objects of sockets; None without slabinfo."""
     other_rows: tuple[RowGrowth, ...] | None
     """Growth of each row that counts no objects of sockets; None without slabinfo."""
     no_row_bytes: int | None
@@ -197,14 +200,6 @@ class SlabGrowth:
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
-
-    @property
-    def others_bytes(self) -> Amount | None:
-        """Bounds on growth of the sockets' rows due to other users' objects and free objects that count as active."""
-        if self.socket_rows_bytes is None or self.idle_bytes is None:
-            return None
-        left = self.socket_rows_bytes - self.idle_bytes
-        return Amount(round(left - self.socket_bytes.high, 2), round(left - self.socket_bytes.low, 2))
 
 
 @dataclass(frozen=True, slots=True)

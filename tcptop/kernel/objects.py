@@ -556,7 +556,20 @@ socket_smack.
 """
 
 LSM_WITHOUT_SOCKET_BLOB = frozenset(
-    "capability lockdown landlock yama loadpin safesetid bpf tomoyo integrity ima evm ipe".split()
+    (
+        "bpf",
+        "capability",
+        "evm",
+        "ima",
+        "integrity",
+        "ipe",
+        "landlock",
+        "loadpin",
+        "lockdown",
+        "safesetid",
+        "tomoyo",
+        "yama",
+    )
 )
 """Security modules that allocate no data for a socket: their lbs_sock is 0 in struct lsm_blob_sizes (security/)."""
 

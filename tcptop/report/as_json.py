@@ -145,14 +145,15 @@ def _cost(cost: ConnectionCost) -> Json:
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
+        "now_is_at_most": cost.now_is_at_most,
     }
 
 
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": _side_sums(state.accepted),
-        "outgoing": _side_sums(state.outgoing),
+        "accepted": None if state.accepted is None else _side_sums(state.accepted),
+        "outgoing": None if state.outgoing is None else _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
@@ -161,13 +162,12 @@ def _state(state: StateCost) -> Json:
     }
 
 
-def _side_sums(side: SocketCost | None) -> Json | None:
-    """The sums of an accepted or outgoing socket, without its parts; None if the state has no such socket."""
-    if side is None:
-        return None
+def _side_sums(side: SocketCost) -> Json:
+    """The sums of an accepted or outgoing socket, without its parts."""
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
+        "high_slab_bytes": None if side.missing else _number(side.high_slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
@@ -192,17 +192,15 @@ def _figure(figure: CostBySide) -> Json:
 
 def _side(side: SocketCost) -> Json:
     return {
-        "object_bytes": _number(side.object_bytes),
-        "slab_bytes": _number(side.slab_bytes),
-        "complete": side.complete,
-        "missing": list(side.missing),
+        **_side_sums(side),
         "parts": [
             {
                 "object": part.object,
                 "cache": part.cache,
-                "count": _number(part.count),
+                "count": _number(part.count, 4),
                 "object_bytes": _number(part.object_bytes),
                 "slab_bytes": _number(part.slab_bytes),
+                "high_slab_bytes": _number(part.high_slab_bytes),
                 "estimated": part.estimated,
             }
             for part in side.parts
@@ -242,9 +240,12 @@ def _zone(zone: ZoneMemory) -> Json:
     }
 
 
-def _number(amount: float | None) -> float | None:
-    """The amount; an integer if the amount is a whole number."""
-    return int(amount) if amount is not None and amount == int(amount) else amount
+def _number(amount: float | None, digits: int = 2) -> float | None:
+    """The amount, rounded to this many digits after the point; an integer if it is then a whole number."""
+    if amount is None:
+        return None
+    rounded = round(amount, digits)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def utc_text(unix_s: float | None) -> str | None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, Amount, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -64,8 +63,7 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        now = Amount(cost.now_bytes, cost.now_bytes if cost.by_family["mix"].accepted.complete else inf)
-        yield f"  now, on average    {units.bounded(now, units.exact_bytes):>10} B in slabs"
+        yield f"  now, on average    {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):

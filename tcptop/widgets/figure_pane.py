@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -166,8 +165,7 @@ def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tu
     accepted = cost.by_family["mix"].accepted
     missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
-        now = Amount(cost.now_bytes, cost.now_bytes if accepted.complete else inf)
-        return _bounded(now), "now, average", cost.now_slices, missing
+        return _bounded(cost.now_bounds), "now, average", cost.now_slices, missing
     if accepted.slab_bytes is None:
         return _bounded(accepted.object_bounds), "next, objects", accepted.slices, missing
     label = "next, computed" if accepted.computed else "next accepted"
