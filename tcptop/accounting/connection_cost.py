@@ -126,26 +126,29 @@ def _time_wait_cost(
     The present average divides the bytes of the machine's tw_sock slabs by the least number of the machine's
     mini-sockets, and is an upper bound unless that number is exact.
     """
-    count = _mini_socket_count(table, sockets)
+    bounds = _mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
+    accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    least = count.low if count else None
-    idle = _idle_bytes(table, cache_bytes, least, mix, "time_wait")
-    because = _too_few(least, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table))
+    # The average over the most mini-sockets is a lower bound, as are all sums without a missing part.
+    count = None if bounds is None else bounds.high if accepted.missing else bounds.low
+    idle = _idle_bytes(table, cache_bytes, count, mix, "time_wait")
+    # Of few active mini-sockets most may be free ones, and then the least number bounds nothing.
+    because = _too_few(
+        bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
+    ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
     now: tuple[Slice, ...] = ()
     if cache_bytes is None:
         because = "what the tw_sock caches hold is not known"
-    elif count and count.low < count.high and by_family["mix"].accepted.missing:
-        because = f"not known: {', '.join(by_family['mix'].accepted.missing)}"
-    elif least and because is None:
-        now = _now_slices(snapshot, table, by_family["mix"].accepted, cache_bytes / least, (idle or 0.0) / least, 0.0)
+    elif count and because is None:
+        now = _now_slices(snapshot, table, accepted, cache_bytes / count, (idle or 0.0) / count, 0.0)
     return ConnectionCost(
         by_family=by_family,
-        idle_bytes_per_socket=idle / least if now and idle is not None and least else None,
+        idle_bytes_per_socket=idle / count if now and idle is not None and count else None,
         # A mini-socket has no queues (include/net/inet_timewait_sock.h).
         buffer_bytes_per_socket=0.0,
         now_bytes=sum(each.bytes for each in now) if now else None,
-        now_is_at_most=bool(now and count and count.low < count.high),
+        now_is_at_most=bool(now and bounds and not accepted.missing and bounds.low < bounds.high),
         now_unknown_because=because,
         now_slices=now,
     )
@@ -183,10 +186,10 @@ def _now_slices(
 ) -> tuple[Slice, ...]:
     """The slices of the average socket: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches per socket, of which `idle_per_socket` is idle; `with_file` is the share of sockets with a
-    file, which weights the objects that only a socket with a file has. Every slab of TCP's own caches has a memory
-    cgroup vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port
-    and no counter shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches per socket, of which `idle_per_socket` is idle; `with_file`
+    is the share of sockets with a file, which weights the objects that only a socket with a file has. Every slab of
+    TCP's own caches has a memory cgroup vector, even a slab without active objects. Bind buckets are left out, because
+    each belongs to a local port and no counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]

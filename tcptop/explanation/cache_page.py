@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.explanation.call_tree import draw_call_tree
+from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
@@ -101,9 +101,11 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
         trees = list(find_call_trees((item,), released))
         yield EMPTY_LINE
-        yield ((f" {title} by ", "dim"), (function, "accent"))
+        yield ((f" {title} by ", "dim"), (named_functions(ledger, function), "accent"))
         for tree in trees:
             yield from draw_call_tree(ledger, tree, columns)
+    yield EMPTY_LINE
+    yield from paragraph(f" {names_text(ledger)}", columns - 1, "dim")
     if layout is not None:
         yield EMPTY_LINE
         yield from _draw_members(layout, columns)

@@ -1,6 +1,7 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.x; a note marks each place where older kernels differ enough to mislead. Each call that
+Function names are from Linux 6.18; `function_names` has older ones. A note marks each place where older kernels differ
+enough to mislead. Each call that
 allocates or frees lists catalogue objects, so that their sizes on the running kernel can be shown beside the call.
 """
 
@@ -83,6 +84,7 @@ FILE_OF_SOCKET = Call(
                 Call(
                     "init_file() → security_file_alloc() → lsm_file_alloc() → kmem_cache_zalloc()",
                     allocates=(LSM_FILE_BLOB,),
+                    note="before 5.1 a module by itself",
                 ),
             ),
         ),
@@ -97,6 +99,7 @@ INODE_OF_SOCKET = Call(
         Call(
             "inode_init_always() → security_inode_alloc() → lsm_inode_alloc() → kmem_cache_alloc()",
             allocates=(LSM_INODE_BLOB,),
+            note="before 5.1 a module by itself",
         ),
     ),
 )
@@ -173,7 +176,22 @@ HANDSHAKE_ACK = Call(
                     allocates=(*SOCKS, LSM_SOCKET_BLOB),
                     note="waits in the accept queue, with no file yet",
                 ),
-                Call("__inet_inherit_port()", note="shares the listener's buckets"),
+                Call(
+                    "__inet_inherit_port()",
+                    (
+                        Call(
+                            "inet_bind2_bucket_create() → kmem_cache_alloc()",
+                            allocates=(BIND2_BUCKET,),
+                            note="a listener on any address: one for each local address that is connected to",
+                        ),
+                        Call(
+                            "inet_bind_bucket_create() → kmem_cache_alloc()",
+                            allocates=(BIND_BUCKET,),
+                            note="TPROXY to a listener on another port: one for each port that is connected to",
+                        ),
+                    ),
+                    note="else it shares the listener's buckets",
+                ),
             ),
         ),
     ),
