@@ -147,31 +147,18 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 def _conflict(options: argparse.Namespace) -> str | None:
     """The error for the first options that cannot be combined, in one line; None if all can."""
     is_replay = options.replay is not None
+    has_delay, has_count = options.delay is not None, options.count is not None
+    has_times = options.at or options.first or options.last
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
+        (has_count and not (options.once or options.json), "-n goes with -o or --json"),
+        (has_times and not is_replay, "--at, --from and --to choose samples of a recording: -r FILE"),
+        (is_replay and (options.root != "/" or has_count), "-r is a recording; it goes without --root and -n"),
         (
-            options.count is not None and not (options.once or options.json),
-            "-n goes with -o or --json",
-        ),
-        (
-            not is_replay and (options.at or options.first or options.last),
-            "--at, --from and --to choose samples of a recording: -r FILE",
-        ),
-        (
-            is_replay and (options.root != "/" or options.count is not None),
-            "-r is a recording; it goes without --root and -n",
-        ),
-        (
-            is_replay and options.delay is not None,
+            is_replay and has_delay,
             "-d is the time between samples, which a recording has already; in the screen + and - change the speed",
         ),
-        (
-            options.once and options.delay is not None and options.count is None,
-            "cannot combine -d and -o without -n COUNT: once is once",
-        ),
-        (
-            options.json and options.delay is not None and options.count is None,
-            "--json takes -d together with -n COUNT",
-        ),
+        (options.once and has_delay and not has_count, "cannot combine -d and -o without -n COUNT: once is once"),
+        (options.json and has_delay and not has_count, "--json takes -d together with -n COUNT"),
     )
     return next((message for is_wrong, message in conflicts if is_wrong), None)

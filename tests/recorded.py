@@ -13,7 +13,7 @@ import pytest
 
 from tcptop.accounting import account
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Host, Identity
 from tcptop.ledger import Ledger
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.snapshot import Snapshot
@@ -206,10 +206,6 @@ class MemoryHost:
         if path in self.folders:
             return FolderRead(path, self.folders[path], None, 1)
         return FolderRead(path, None, FileNotFoundError(2, "No such file or directory"), 1)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Makes the call."""
-        return call()
 
     def close(self) -> None:
         """Does nothing."""

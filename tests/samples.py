@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from recorded import RECORDINGS, tree
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import NO_BOUNDS, Bounds, Recorder
 from tcptop.recording.recording import Recording
@@ -48,9 +48,6 @@ class TreeSequenceHost:
 
     async def list_folder(self, path: str) -> FolderRead:
         return (await self._host.list_folder(path))._replace(took_us=11)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        return call()
 
     def close(self) -> None:
         for host in self._hosts:

@@ -8,7 +8,6 @@ from contextlib import closing
 from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.recording.exported_folder import export
 from tcptop.recording.opening import open_recording
-from tcptop.recording.recording import raise_if_damaged
 from tcptop.recording.time_spec import select_samples
 
 DESCRIPTION = (
@@ -24,6 +23,6 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_time_options()
     options = parser.parse_args(join_offsets(arguments))
     with closing(open_recording(options.replay)) as recording:
-        damages = export(recording, select_samples(recording, time_range(options)), options.folder)
-    raise_if_damaged(recording.path, damages)
+        export(recording, select_samples(recording, time_range(options)), options.folder)
+        recording.raise_if_damaged()
     return 0

@@ -10,7 +10,7 @@ from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.errors import TcptopError
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
-from tcptop.recording.recording import Recording, raise_if_damaged
+from tcptop.recording.recording import Recording
 from tcptop.recording.scrub import scrub_read
 from tcptop.recording.time_spec import select_samples
 
@@ -33,27 +33,24 @@ def run(arguments: Sequence[str]) -> int:
         indices = select_samples(recording, time_range(options))
         with closing(Recorder(options.write, scrub=scrub_read if options.scrub else None)) as recorder:
             try:
-                damages = copy_samples(recording, indices, recorder)
+                copy_samples(recording, indices, recorder)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
                 raise
-    raise_if_damaged(recording.path, damages)
+        recording.raise_if_damaged()
     return 0
 
 
-def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> list[str]:
-    """Copies samples of a recording to a recorder; returns a line for each damaged sample.
+def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> None:
+    """Copies samples of a recording to a recorder, without what is damaged.
 
     Raises:
         TcptopError: if a sample cannot be written.
 
     """
-    damages: list[str] = []
     for index in indices:
         sample = recording.sample(index)
         for read in sample.reads:
             recorder.add_read(read)
         recorder.write(sample.snapshot)
-        damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
-    return damages

@@ -56,16 +56,11 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
     """Prints each selected sample, or with -o the last one; then raises TcptopError if a printed one was damaged."""
     from tcptop.accounting import account
     from tcptop.recording.opening import open_recording
-    from tcptop.recording.recording import raise_if_damaged
     from tcptop.recording.time_spec import select_samples
 
     lab_result = load_lab_result(options.lab)
-    damages: list[str] = []
     with closing(open_recording(options.replay)) as recording:
         indices = select_samples(recording, time_range(options))
         for index in indices[-1:] if options.once else indices:
             write_stdout(formatter(account(recording.snapshot(index)._replace(lab_measurement=lab_result))))
-            damage = recording.damage(index)
-            if damage is not None:
-                damages.append(damage)
-    raise_if_damaged(options.replay, damages)
+        recording.raise_if_damaged()

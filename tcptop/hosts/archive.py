@@ -5,12 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping
 
 from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 from tcptop.hosts.folder import MAX_FILE_BYTES
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
 from tcptop.hosts.wanted_paths import WantedPaths
@@ -22,7 +21,7 @@ MAX_PATH_CHARACTERS = 4096
 CUT_OFF = "not in the part of the archive that is left: it is cut off"
 
 
-class ArchiveHost:
+class ArchiveHost(BlockingHost):
     """Host that keeps in memory the files of an archive that a source may ask for."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
@@ -34,39 +33,16 @@ class ArchiveHost:
             OSError: with the reason in one line, if the file is not an archive of a saved tree.
         """
         self.top, self._tree = _read_archive(path, WantedPaths(wanted_paths))
-        self.identity = Identity(
-            live=False,
-            page_size_bytes=None,
-            place=os.path.abspath(path),  # noqa: PTH100
-            net_namespace=None,
-            proc_folder=None,
-        )
-
-    async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Returns the kept file at each path."""
-        return [self._read(path) for path in paths]
-
-    async def list_folder(self, path: str) -> FolderRead:
-        """Lists the kept names in a folder, with the targets of links."""
-        started = time.perf_counter_ns()
-        try:
-            return FolderRead(path, self._tree.list_folder(path), None, _micros_since(started))
-        except OSError as error:
-            return FolderRead(path, None, error, _micros_since(started))
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call` directly."""
-        return call()
+        self.identity = Identity(live=False, place=os.path.abspath(path))  # noqa: PTH100
 
     def close(self) -> None:
         """Does nothing: the archive is already closed."""
 
-    def _read(self, path: str) -> FileRead:
-        started = time.perf_counter_ns()
-        try:
-            return FileRead(path, self._tree.read_file(path), None, _micros_since(started))
-        except OSError as error:
-            return FileRead(path, None, error, _micros_since(started))
+    def _read_file(self, path: str) -> bytes:
+        return self._tree.read_file(path)
+
+    def _list_names(self, path: str) -> Mapping[str, str | None]:
+        return self._tree.list_folder(path)
 
 
 def _read_archive(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
@@ -167,7 +143,3 @@ class _Reader:
             if len(parts) > depth + 1 and parts[depth] in self._wanted.top_folders:
                 return "/".join(parts[:depth]), "/".join(parts[depth:])
         return None
-
-
-def _micros_since(started_ns: int) -> int:
-    return (time.perf_counter_ns() - started_ns) // 1000

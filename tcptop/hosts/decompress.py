@@ -5,8 +5,11 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
-import zlib
-from typing import BinaryIO, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Union
+
+if TYPE_CHECKING:
+    from tcptop.hosts.zstd import zstd
 
 CHUNK_BYTES = 1 << 16
 MAX_DICTIONARY_BYTES = 128 << 20
@@ -16,6 +19,8 @@ ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
 """Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`; sosreports full of logs reach 100."""
 MAX_UNPACKED_BYTES = 32 << 30
+
+Decompressor = Union[lzma.LZMADecompressor, "zstd.ZstdDecompressor"]
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -84,7 +89,7 @@ class UnpackedStream:
             raise CutArchiveError from None
         except MemoryError:
             raise DamagedArchiveError("it takes too much memory to unpack") from None
-        except (OSError, zlib.error, lzma.LZMAError, ValueError) as error:
+        except Exception as error:  # OSError, ValueError, zlib.error, LZMAError, ZstdError
             raise DamagedArchiveError(f"it is damaged: {error}") from None
         self._read_bytes += len(piece)
         if self._read_bytes > self._max_bytes:
@@ -92,28 +97,29 @@ class UnpackedStream:
         return piece
 
 
-class XzReader:
-    """Decompresses an xz file of one or more streams in bounded memory; lzma.LZMAFile has no memory limit."""
+class BoundedReader:
+    """Decompresses an xz or zstd file of one or more streams in bounded memory; lzma.LZMAFile has no memory limit."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, make_decompressor: Callable[[], Decompressor]) -> None:
         self._file = file
-        self._decoder = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
+        self._make_decompressor = make_decompressor
+        self._decompressor = make_decompressor()
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; none at the end. Raises EOFError if the file is cut off."""
         while True:
-            if self._decoder.eof:
-                rest = (self._decoder.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
+            if self._decompressor.eof:
+                rest = (self._decompressor.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
                 if not rest:
                     return b""
-                self._decoder = lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
-            elif self._decoder.needs_input:
+                self._decompressor = self._make_decompressor()
+            elif self._decompressor.needs_input:
                 rest = self._file.read(CHUNK_BYTES)
                 if not rest:
                     raise EOFError
             else:
                 rest = b""
-            piece = self._decoder.decompress(rest, max_length=size)
+            piece = self._decompressor.decompress(rest, max_length=size)
             if piece:
                 return piece
 
@@ -124,10 +130,10 @@ def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
     if magic.startswith(b"BZh"):
         return bz2.BZ2File(file)
     if magic.startswith(b"\xfd7zXZ\0"):
-        return XzReader(file)
+        return BoundedReader(file, lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES))
     if magic.startswith(ZSTD_MAGIC):
         # Imported here, because importing zstd takes time, and few archives need it.
-        from tcptop.hosts.zstd import ZstdReader
+        from tcptop.hosts.zstd import make_decompressor
 
-        return ZstdReader(file, MAX_DICTIONARY_BYTES)
+        return BoundedReader(file, lambda: make_decompressor(MAX_DICTIONARY_BYTES))
     return file

@@ -1,17 +1,12 @@
-"""Host that reads files below a folder: this machine's root, a host's root in a container (/host), a saved tree.
-
-The coroutines of this host block in the kernel and never suspend, so `run_sync` can run them without an event loop.
-"""
+"""Host that reads files below a folder: this machine's root, a host's root in a container (/host), a saved tree."""
 
 from __future__ import annotations
 
 import errno
 import os
-import time
-from collections.abc import Callable, Sequence
 
 from tcptop.hosts.confined_tree import ConfinedTree, require_regular
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import BlockingHost, Identity
 
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
@@ -44,7 +39,7 @@ def is_same_folder(one: str, other: str) -> bool:
         return False
 
 
-class FolderHost:
+class FolderHost(BlockingHost):
     """Host that reads below `root`. Descriptors stay open between reads; each read starts at the file's beginning."""
 
     def __init__(self, root: str = "/") -> None:
@@ -71,33 +66,6 @@ class FolderHost:
             proc_folder=proc if live else None,
         )
 
-    async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path from its beginning to its end."""
-        return [self._read(path) for path in paths]
-
-    async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder without following the links in it."""
-        started = time.thread_time_ns()
-        try:
-            entries: dict[str, str | None] = {}
-            folder = self._open_folder(path)
-            try:
-                with os.scandir(folder) as scanned:
-                    for entry in scanned:
-                        is_link = entry.is_symlink()
-                        entries[entry.name] = os.readlink(entry.name, dir_fd=folder) if is_link else None
-                        if len(entries) >= MAX_FOLDER_NAMES:
-                            raise OSError(errno.E2BIG, f"more than {MAX_FOLDER_NAMES} names in the folder")
-            finally:
-                os.close(folder)
-        except (OSError, ValueError) as error:
-            return FolderRead(path, None, _as_os_error(error), _micros_since(started))
-        return FolderRead(path, entries, None, _micros_since(started))
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call` directly."""
-        return call()
-
     def close(self) -> None:
         """Closes every descriptor."""
         if self._tree is not None:
@@ -106,15 +74,7 @@ class FolderHost:
             _, descriptor = self._descriptors.popitem()
             os.close(descriptor)
 
-    def _read(self, path: str) -> FileRead:
-        started = time.thread_time_ns()
-        try:
-            data = self._read_bytes(path)
-        except (OSError, ValueError) as error:
-            return FileRead(path, None, _as_os_error(error), _micros_since(started))
-        return FileRead(path, data, None, _micros_since(started))
-
-    def _read_bytes(self, path: str) -> bytes:
+    def _read_file(self, path: str) -> bytes:
         open_descriptor = self._descriptors.get(path)
         if open_descriptor is not None:
             try:
@@ -136,6 +96,19 @@ class FolderHost:
         if self._descriptors.setdefault(path, descriptor) != descriptor:
             os.close(descriptor)  # another thread has opened the same path
         return data
+
+    def _list_names(self, path: str) -> dict[str, str | None]:
+        names: dict[str, str | None] = {}
+        folder = self._open_folder(path)
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    names[entry.name] = os.readlink(entry.name, dir_fd=folder) if entry.is_symlink() else None
+                    if len(names) >= MAX_FOLDER_NAMES:
+                        raise OSError(errno.E2BIG, f"more than {MAX_FOLDER_NAMES} names in the folder")
+        finally:
+            os.close(folder)
+        return names
 
     def _open(self, path: str) -> int:
         if self._tree is not None:
@@ -172,12 +145,3 @@ def _read_stream(descriptor: int) -> bytes:
         if sum(map(len, chunks)) > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return b"".join(chunks)
-
-
-def _as_os_error(error: OSError | ValueError) -> OSError:
-    """The error as an OSError: a path with a NUL raises ValueError."""
-    return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
-
-
-def _micros_since(started_ns: int) -> int:
-    return (time.thread_time_ns() - started_ns) // 1000

@@ -1,5 +1,8 @@
-"""The interface of hosts, which read files and list folders, and the answers that they return."""
+"""The interface of hosts, which read files and list folders, the answers that they return, and a base of hosts."""
 
+import errno
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -33,13 +36,13 @@ class Identity(NamedTuple):
 
     live: bool
     """True for a running machine; False for a saved tree, for which no rates or ages can be computed."""
-    page_size_bytes: int | None
+    page_size_bytes: int | None = None
     """Page size in bytes; None for a saved tree, whose page size is inferred from the files."""
-    place: str | None
+    place: str | None = None
     """Path of the root that the files are from; None for this machine's own root."""
-    net_namespace: str | None
+    net_namespace: str | None = None
     """Folder read in place of proc/net, such as `/host/proc/1/net`; None if proc/net itself is read."""
-    proc_folder: str | None
+    proc_folder: str | None = None
     """Path of the live procfs, for libraries that read procfs themselves (psutil); None for a saved tree."""
     taken_at_unix_s: float | None = None
     """Time at which a saved tree was made, in seconds since the epoch; None if unknown."""
@@ -62,13 +65,41 @@ class Host(Protocol):
         """Lists a folder, with the targets of links."""
         ...
 
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call` in the thread in which this host reads, and returns its result.
-
-        `call` may block: a library that reads this machine, a long parse.
-        """
-        ...
-
     def close(self) -> None:
         """Closes the descriptors that the host has open."""
         ...
+
+
+class BlockingHost(ABC):
+    """Base of hosts that block while they read; their coroutines never suspend, so `run_sync` can run them."""
+
+    identity: Identity
+
+    async def read(self, paths: Sequence[str]) -> list[FileRead]:
+        """Reads each path, and measures the CPU time of each read."""
+        return [FileRead(path, *_measure(self._read_file, path)) for path in paths]
+
+    async def list_folder(self, path: str) -> FolderRead:
+        """Lists a folder without following the links in it."""
+        return FolderRead(path, *_measure(self._list_names, path))
+
+    @abstractmethod
+    def _read_file(self, path: str) -> bytes:
+        """The bytes of a file; raises OSError, or ValueError for a path with a NUL."""
+
+    @abstractmethod
+    def _list_names(self, path: str) -> Mapping[str, str | None]:
+        """The names in a folder, with the targets of links; raises as `_read_file` does."""
+
+
+def _measure(call: Callable[[str], Answer], path: str) -> tuple[Answer | None, OSError | None, int]:
+    """The result of a call or its error, and the CPU time of the call in microseconds."""
+    started_ns = time.thread_time_ns()
+    result, error = None, None
+    try:
+        result = call(path)
+    except OSError as raised:
+        error = raised
+    except ValueError as raised:
+        error = OSError(errno.EINVAL, str(raised))
+    return result, error, (time.thread_time_ns() - started_ns) // 1000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host
+from tcptop.hosts.host import FileRead, FolderRead, Host
 
 HostAnswer = FileRead | FolderRead
 
@@ -28,10 +28,6 @@ class RecordingHost:
         folder = await self._host.list_folder(path)
         self.answers.append(folder)
         return folder
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Passes `call` to the wrapped host; files that `call` reads are not recorded."""
-        return await self._host.run(call)
 
     def close(self) -> None:
         """Does nothing: the owner of the wrapped host closes it."""

@@ -15,7 +15,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity, NotSavedError
+from tcptop.hosts.host import FileRead, FolderRead, Host, NotSavedError
 from tcptop.hosts.run_sync import run_sync
 
 COMMANDS = "sos_commands"
@@ -127,14 +127,7 @@ class SosreportHost:
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._outputs: tuple[str, ...] | None = None
-        self.identity = Identity(
-            live=False,
-            page_size_bytes=None,
-            place=tree.identity.place,
-            net_namespace=None,
-            proc_folder=None,
-            taken_at_unix_s=self._taken_at_unix_s(),
-        )
+        self.identity = tree.identity._replace(taken_at_unix_s=self._taken_at_unix_s())
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
         """Reads each path, or its substitute if the tree lacks the file."""
@@ -151,10 +144,6 @@ class SosreportHost:
                 if entries:
                     return FolderRead(path, entries, None, read.took_us)
         return FolderRead(path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Passes `call` to the report's tree."""
-        return await self._tree.run(call)
 
     def close(self) -> None:
         """Closes the tree."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcptop.hosts.zstd import zstd
+from tcptop.hosts.zstd import make_decompressor, zstd
 from tcptop.recording.checksum import DamagedError, add_checksum, check
 
 BLOCK_SAMPLES = 60
@@ -24,8 +24,8 @@ WINDOW_LOG = 22
 """Base-2 logarithm of the window, 4 MiB: a large machine's document fits, so the previous document is always within."""
 MAX_CACHED_BYTES = 8 << 20
 """Limit on cached documents. A step back in a block unpacks nothing if the documents of the block fit in the cache."""
-MAX_WINDOW_LOG = 24
-"""Base-2 logarithm of the largest window accepted: limits the memory that a hostile file can make zstd take."""
+MAX_WINDOW_BYTES = 16 << 20
+"""Largest window accepted: limits the memory that a hostile file can make zstd take."""
 
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
@@ -80,7 +80,7 @@ class BlockReader:
             return self._documents[number]
         first = number - self._read_part(number)[0]
         if self._decompressor is None or first != self._first or number < self._next:
-            self._decompressor = _make_decompressor()
+            self._decompressor = make_decompressor(MAX_WINDOW_BYTES)
             self._first = self._next = first
             self._documents.clear()
             self._cached_bytes = 0
@@ -123,7 +123,7 @@ def pack_content(data: bytes) -> bytes:
 
 def unpack_content(data: bytes) -> bytes:
     """Checks and unpacks bytes from `pack_content`; raises DamagedError for any other bytes."""
-    decompressor = _make_decompressor()
+    decompressor = make_decompressor(MAX_WINDOW_BYTES)
     content = _unpack_part(decompressor, check(data, 0), MAX_CONTENT_BYTES, ends=True)
     if decompressor.unused_data:
         raise DamagedError("more bytes follow its end")
@@ -133,10 +133,6 @@ def unpack_content(data: bytes) -> bytes:
 def _check_size(data: bytes, max_bytes: int) -> None:
     if len(data) > max_bytes:
         raise ValueError(f"more than {max_bytes >> 20} MiB")
-
-
-def _make_decompressor() -> zstd.ZstdDecompressor:
-    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW_LOG})
 
 
 def _unpack_part(decompressor: zstd.ZstdDecompressor, part: bytes, max_bytes: int, ends: bool = False) -> bytes:

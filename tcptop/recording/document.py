@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
 from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources
@@ -327,10 +327,6 @@ class ReplayHost:
         """The recorded listing of a folder."""
         return self._answer(FolderRead, path)
 
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Calls `call` directly, because `call` only computes on bytes already read."""
-        return call()
-
     def close(self) -> None:
         """Does nothing: no file is open."""
 
@@ -344,7 +340,7 @@ class ReplayHost:
 def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> ParsedSample:
     """Makes a sample in place of one that cannot be read: every reading is in state `failed`, with this reason."""
     readings = {name: failed_reading(reason) for name in READING_NAMES}
-    identity = Identity(live=True, page_size_bytes=None, place=None, net_namespace=None, proc_folder=None)
+    identity = Identity(live=True)
     return ParsedSample(RecordedSample(_make_snapshot(taken_at_unix_s, None, identity, readings), ()), reason)
 
 
@@ -374,7 +370,6 @@ def _parse_identity(document: Json) -> Identity:
         page_size_bytes=_valid_count(document.get("page_size_bytes")),
         place=_valid_text(document.get("place")),
         net_namespace=_valid_text(document.get("net_namespace")),
-        proc_folder=None,
     )
 
 

@@ -42,8 +42,8 @@ MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
 
-def export(recording: Recording, indices: Sequence[int], folder: str) -> list[str]:
-    """Writes samples into a new folder, and nothing outside that folder; returns a line for each damaged sample.
+def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
+    """Writes samples into a new folder, and nothing outside that folder; leaves out what is damaged.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -53,15 +53,12 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> list[st
     try:
         where.mkdir()
         names: list[str] = []
-        damages: list[str] = []
         for number, index in enumerate(indices, 1):
             name = f"{number:06}"
             (where / name).mkdir()
             _SampleFolder(where / name).write(recording.sample(index))
             names.append(name)
-            damages += [damaged for damaged in [recording.damage(index)] if damaged is not None]
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
-        return damages
     except FileExistsError:
         raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -26,13 +25,6 @@ class TimelineCounts(NamedTuple):
 UNKNOWN_COUNTS = TimelineCounts(None, None)
 
 
-def raise_if_damaged(path: str, damages: Sequence[str]) -> None:
-    """Raises TcptopError with the number of damaged samples and the first description in `damages`."""
-    if damages:
-        samples = "1 sample is damaged" if len(damages) == 1 else f"{len(damages)} samples are damaged"
-        raise TcptopError(f"{printable(path)}: {samples}: {damages[0]}")
-
-
 class Recording(ABC):
     """Samples in the order in which they were taken, numbered from 0. Damaged or hostile data raise no exception."""
 
@@ -40,6 +32,7 @@ class Recording(ABC):
         """Takes the path that the recording was opened from."""
         self.path = path
         self._samples: dict[int, ParsedSample] = {}
+        self._damaged: set[int] = set()
 
     @abstractmethod
     def __len__(self) -> int:
@@ -82,6 +75,13 @@ class Recording(ABC):
         """The damage to a sample, in one line; None if it is intact."""
         return self._cached(index).damage
 
+    def raise_if_damaged(self) -> None:
+        """Raises TcptopError if a sample that was read is damaged: the number of such samples, and the first damage."""
+        if self._damaged:
+            count = len(self._damaged)
+            samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"
+            raise TcptopError(f"{printable(self.path)}: {samples}: {self.damage(min(self._damaged))}")
+
     def _cached(self, index: int) -> ParsedSample:
         sample = self._samples.get(index)
         if sample is None:
@@ -90,6 +90,8 @@ class Recording(ABC):
             except (OSError, ValueError) as error:
                 reason = f"this sample is damaged: {printable(str(error))}"
                 sample = lost_sample(reason, self.taken_at_unix_s(index))
+            if sample.damage is not None:
+                self._damaged.add(index)
             while len(self._samples) >= MAX_CACHED_SAMPLES:
                 del self._samples[next(iter(self._samples))]
             self._samples[index] = sample

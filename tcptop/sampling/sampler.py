@@ -113,7 +113,7 @@ class Sampler:
         self._monotonic = monotonic
         self._unix_time = unix_time
         self._asked_for: set[str] = set()
-        self._unwanted: set[str] = set()
+        self._disabled: set[str] = set()
         self._lab_measurement = lab_measurement
         self._on_read = on_read
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
@@ -130,16 +130,16 @@ class Sampler:
         if name not in self._readings:
             self._paces.make_due(name)
 
-    def want(self, name: str, wanted: bool) -> None:
-        """Sets whether the screen shows figures of a source; a source without figures on the screen is not read."""
-        if wanted:
-            self._unwanted.discard(name)
+    def set_enabled(self, name: str, enabled: bool) -> None:
+        """Sets whether a source is read; the screen disables a source while no visible pane shows its figures."""
+        if enabled:
+            self._disabled.discard(name)
         else:
-            self._unwanted.add(name)
+            self._disabled.add(name)
 
     def due(self) -> list[AnySource]:
         """The sources that may be read now."""
-        names = [name for name in self._sources if name not in self._unwanted and self._is_allowed(name)]
+        names = [name for name in self._sources if name not in self._disabled and self._is_allowed(name)]
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
     def make_all_due(self) -> None:

@@ -228,14 +228,14 @@ class TcptopApp(App[int]):
         reverse = self.choices.sort == column_id and not self.choices.reverse
         self.choose(replace(self.choices, sort=column_id, reverse=reverse))
 
-    def action_ask_filter(self) -> None:
+    def action_open_name_filter(self) -> None:
         """Asks the user for the name filter, and filters the cache table at each typed character."""
         from tcptop.widgets.prompt import Prompt
 
-        prompt = Prompt("only caches with:", self.choices.name_filter, self.action_filter)
-        self.push_screen(prompt, lambda answer: self.action_filter(answer or ""))
+        prompt = Prompt("only caches with:", self.choices.name_filter, self.action_set_name_filter)
+        self.push_screen(prompt, lambda answer: self.action_set_name_filter(answer or ""))
 
-    def action_filter(self, text: str) -> None:
+    def action_set_name_filter(self, text: str) -> None:
         """Sets the name filter: shows only caches with `text` in one of their names; all caches if `text` is empty."""
         self.choose(replace(self.choices, name_filter=text))
 
@@ -259,7 +259,6 @@ class TcptopApp(App[int]):
         """Redraws the whole screen, for a terminal that lost its contents."""
         if isinstance(self._driver, CellDriver):
             self._driver.send_all()
-        self.refresh(repaint=True, layout=True)
 
     def action_suspend_process(self) -> None:
         """Suspends the whole process group, including a parent such as `sh -c`, until the shell continues the group."""

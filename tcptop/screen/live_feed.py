@@ -71,7 +71,7 @@ class LiveFeed(Feed):
         self._latest = ledger
         if self._past is None:
             super().draw(ledger)
-        self._sampler.want("pagetypeinfo", self.app.is_visible(BuddyPane))
+        self._sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""

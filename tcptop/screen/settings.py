@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +60,13 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
             content = opened.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             return NO_SETTINGS, [f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read"]
-        text = content.decode("utf-8")
+        values = _parse_toml(content.decode("utf-8"))
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
         return NO_SETTINGS, [f"{file}: {error.strerror}"]
     except UnicodeDecodeError:
         return NO_SETTINGS, [f"{file}: not UTF-8; no setting is read"]
-    try:
-        values = _parse_toml(text)
     except (ValueError, RecursionError) as error:
         message = str(error)
         where = ERROR_LINE.search(message)
@@ -105,29 +103,18 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 def write_settings(file: Path, settings: Settings) -> None:
     """Replaces the settings file atomically; raises OSError if writing fails."""
-    texts = [f"{key} = {_to_toml(value)}" for key, value in _known_values(settings).items()]
+    import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
+
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
     file = Path(os.path.realpath(file))  # a symbolic link, as into a dotfiles folder, is kept: its target is replaced
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        temporary.write_text("\n".join(texts) + "\n", encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8")
         temporary.replace(file)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _known_values(settings: Settings) -> dict[str, Any]:
-    values = {each.name: getattr(settings, each.name) for each in fields(settings)}
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _to_toml(value: Any) -> str:  # noqa: ANN401 (a value of Settings)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_to_toml(each) for each in value)}]"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def shorten(text: str) -> str:
@@ -135,25 +122,19 @@ def shorten(text: str) -> str:
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 
-def _check_bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"true or false, not {value!r:.40}")
-    return value
+def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
+    """A check that returns a valid value, and for any other raises ValueError with the allowed values in words."""
 
-
-def _check_node(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_NODE:
-        raise ValueError(f"the number of a node, not {value!r:.40}")
-    return value
-
-
-def _one_of(names: tuple[str, ...]) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        if value not in names:
-            raise ValueError(f"one of {', '.join(names)}, not {value!r:.40}")
-        return str(value)
+    def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
+        if not is_valid(value):
+            raise ValueError(f"{allowed}, not {value!r:.40}")
+        return value
 
     return check
+
+
+def _check_name(names: Sequence[str]) -> Callable[[Any], Any]:
+    return _check(names.__contains__, f"one of {', '.join(names)}")
 
 
 def _check_columns(value: object) -> tuple[str, ...]:
@@ -166,13 +147,15 @@ def _check_columns(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+_check_boolean = _check(lambda value: isinstance(value, bool), "true or false")
+
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "interval": lambda value: parse_interval_s(str(value)),
-    "sort": _one_of(tuple(sorted(SORT_KEYS))),
-    "theme": _one_of(THEMES),
-    "node": _check_node,
+    "sort": _check_name(sorted(SORT_KEYS)),
+    "theme": _check_name(THEMES),
+    "node": _check(lambda value: type(value) is int and 0 <= value <= MOST_NODE, "the number of a node"),
     "columns": _check_columns,
-    "ascii": _check_bool,
-    "mouse": _check_bool,
-    "extras": _check_bool,
+    "ascii": _check_boolean,
+    "mouse": _check_boolean,
+    "extras": _check_boolean,
 }

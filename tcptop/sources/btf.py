@@ -82,8 +82,7 @@ class BtfSource(Source[Btf]):
         failed: Reading[Btf] | None = failed_reading(file)
         if failed is not None:
             return failed
-        data = file.data or b""
-        value, damage = await host.run(lambda: parse(data, self._structs))
+        value, damage = parse(file.data or b"", self._structs)
         return make_reading(value, damage, PATH, file.took_us)
 
 

@@ -27,7 +27,7 @@ class MachineLoadSource(Source[MachineLoad]):
         if proc is None:
             return Reading("off", None, "a saved tree has no load", None, None, None, None, None)
         try:
-            load, took_us = await host.run(lambda: self._measure(proc))
+            load, took_us = self._measure(proc)
         except Exception as error:  # psutil may raise any exception for a malformed meminfo or stat
             reason = f"psutil could not read {proc}: {printable(str(error))}"
             return Reading("failed", None, reason, None, None, None, None, None)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Meminfo
-from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, worse_damage
+from tcptop.sources.source import Damage, FileSource, parse_count
 
 
 class MeminfoSource(FileSource[Meminfo]):
     """A source read at every interval, because the kernel takes no lock for it."""
 
     name = "meminfo"
-    path = "proc/meminfo"
+    paths = ("proc/meminfo",)
 
-    def parse(self, text: str) -> tuple[Meminfo | None, Damage | None]:
-        """Calls the function `parse` of this module."""
-        return parse(text)
-
-
-def parse(text: str) -> tuple[Meminfo | None, Damage | None]:
-    """Parses MemTotal, MemAvailable and Slab; converts kB into bytes."""
-    lines, cut = whole_lines(text)
-    fields = parse_fields_bytes(lines)
-    if not fields:
-        return None, worse_damage(cut, Damage("strange", "no line has the form `MemTotal: 16 kB`"))
-    return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab")), cut
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Meminfo:  # noqa: ARG002 (no line is damage)
+        """Parses MemTotal, MemAvailable and Slab; converts kB into bytes."""
+        fields = parse_fields_bytes(lines)
+        if not fields:
+            raise ValueError("no line has the form `MemTotal: 16 kB`")
+        return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab"))
 
 
 def parse_fields_bytes(lines: list[str]) -> dict[str, int]:

@@ -16,9 +16,9 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     printable_path,
+    small_text,
     unread,
 )
-from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 COMMAND_LINE = "proc/cmdline"
 CGROUPS = "proc/cgroups"
@@ -51,14 +51,14 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
         """
         command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
-        charged = False if is_switched_off(_text(command_line) or "") else charged_by_cgroup2(*cgroup2)
+        charged = False if is_switched_off(small_text(command_line) or "") else charged_by_cgroup2(*cgroup2)
         if charged is not None:
             return make_reading(MemoryCgroups(charged), None, CGROUP2, took_us)
         [cgroups] = await host.read((CGROUPS,))
         took_us += cgroups.took_us
         controllers, subtree, kind, _ = cgroup2
         cgroup2_has_none = controllers.data is not None and is_whole_cgroup2(subtree, kind)
-        charged, damage = charged_by_proc_cgroups(_text(cgroups), cgroup2_has_none)
+        charged, damage = charged_by_proc_cgroups(small_text(cgroups), cgroup2_has_none)
         if charged is not None or damage is not None:
             return make_reading(None if charged is None else MemoryCgroups(charged), damage, CGROUPS, took_us)
         if cgroups.error is not None:
@@ -81,10 +81,10 @@ def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead,
 
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
-    enabled_below = (_text(subtree) or "").split()
-    if (_text(memory_max) or "").strip() or MEMORY in enabled_below:
+    enabled_below = (small_text(subtree) or "").split()
+    if (small_text(memory_max) or "").strip() or MEMORY in enabled_below:
         return True
-    if MEMORY not in (_text(controllers) or "").split():
+    if MEMORY not in (small_text(controllers) or "").split():
         return None
     if IMPLIES_MEMORY in enabled_below:
         return True
@@ -117,7 +117,3 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
         return True, None
     # Hierarchy 0 is cgroup2, where a cgroup need not have the memory controller, so the count proves nothing.
     return (False if cgroup2_has_none else None), None
-
-
-def _text(file: FileRead) -> str | None:
-    return decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None

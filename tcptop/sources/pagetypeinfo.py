@@ -7,17 +7,10 @@ from collections.abc import Sequence
 
 from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
-from tcptop.sources.source import (
-    EVERY_FIVE_SECONDS,
-    Damage,
-    FileSource,
-    parse_count,
-    skipped_lines,
-    whole_lines,
-    worse_damage,
-)
+from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, parse_count, parse_rows
 from tcptop.text.printable import printable_name
 
+PATH = "proc/pagetypeinfo"
 FREE_HEADER = "Free pages count per migrate type at order"
 BLOCKS_HEADER = "Number of blocks type"
 TYPE_COLUMNS_AT = 23
@@ -28,7 +21,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     """A source read every five seconds while shown, because the kernel walks lists and pageblocks under zone->lock."""
 
     name = "pagetypeinfo"
-    path = "proc/pagetypeinfo"
+    paths = (PATH,)
     pace = EVERY_FIVE_SECONDS
     needs_release = True
 
@@ -38,11 +31,24 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         if numbers is not None and numbers >= (5, 4):
             return None
         kernel = f"Linux {kernel_release}" if kernel_release else "a kernel of unknown release"
-        return f"/{self.path} is not read: {kernel} walks its free lists without a cap"
+        return f"/{PATH} is not read: {kernel} walks its free lists without a cap"
 
-    def parse(self, text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
-        """Calls the function `parse` of this module."""
-        return parse(text)
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Pagetypeinfo:
+        """Parses both tables, which the kernel repeats for each node.
+
+        The headers name the migrate types and the orders. `>100000` (since 5.4, commit 93b3a674485f) is a lower
+        bound of a count; the order of such a count is in `capped_orders`. Other tables (`Number of mixed blocks`) are
+        ignored.
+        """
+        tables = _Tables()
+        parse_rows(lines, tables.add_line, damages)
+        if tables.cut_lines:
+            damages.insert(0, Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"))
+        if tables.cut_types:
+            damages.insert(0, Damage("cut", "the table of pageblocks is cut off on the right"))
+        if not tables.areas and not tables.pageblocks:
+            raise ValueError("no line names a zone")
+        return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks))
 
 
 class _Tables:
@@ -58,52 +64,27 @@ class _Tables:
         self.cut_lines = 0
         self.cut_types = False
 
-
-def parse(text: str) -> tuple[Pagetypeinfo | None, Damage | None]:
-    """Parses both tables, which the kernel repeats for each node.
-
-    The headers name the migrate types and the orders. `>100000` (since 5.4, commit 93b3a674485f) is a lower
-    bound of a count; the order of such a count is in `capped_orders`. Other tables (`Number of mixed blocks`) are
-    ignored.
-    """
-    lines, cut = whole_lines(text)
-    tables = _Tables()
-    bad: list[str] = []
-    for line in lines:
-        try:
-            _parse_line(line, tables)
-        except (ValueError, IndexError):
-            bad.append(line)
-    damage = worse_damage(cut, skipped_lines(bad))
-    if tables.cut_lines:
-        damage = worse_damage(Damage("cut", f"lines are cut off on the right, after order {tables.orders - 1}"), damage)
-    if tables.cut_types:
-        damage = worse_damage(Damage("cut", "the table of pageblocks is cut off on the right"), damage)
-    if not tables.areas and not tables.pageblocks:
-        return None, worse_damage(damage, Damage("strange", "no line names a zone"))
-    return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks)), damage
-
-
-def _parse_line(line: str, tables: _Tables) -> None:
-    if line.startswith("Node"):
-        if tables.in_free_table:
-            tables.areas.append(_parse_free_area(line, tables.orders))
-        elif tables.types:
-            tables.pageblocks.append(_parse_pageblocks(line, tables.types, tables.cut_types))
-    elif line.startswith(FREE_HEADER):
-        tables.in_free_table = True
-        numbers = line.removeprefix(FREE_HEADER).split()
-        tables.orders = next((k for k, number in enumerate(numbers) if number != str(k)), len(numbers))
-        tables.cut_lines += tables.orders < len(numbers)
-    elif line.startswith(BLOCKS_HEADER):
-        tables.in_free_table = False
-        names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
-        tables.cut_types = _is_last_type_cut(line, names, {area.migrate_type for area in tables.areas})
-        tables.types = names[:-1] if tables.cut_types else names
-    elif line.startswith("Number of"):
-        tables.in_free_table, tables.types = False, []
-    elif line.startswith("Page block order:"):
-        tables.pageblock_order = parse_count(line.partition(":")[2].strip())
+    def add_line(self, line: str) -> None:
+        """Adds the row of a line, or applies the header in it; raises ValueError or IndexError for a damaged line."""
+        if line.startswith("Node"):
+            if self.in_free_table:
+                self.areas.append(_parse_free_area(line, self.orders))
+            elif self.types:
+                self.pageblocks.append(_parse_pageblocks(line, self.types, self.cut_types))
+        elif line.startswith(FREE_HEADER):
+            self.in_free_table = True
+            numbers = line.removeprefix(FREE_HEADER).split()
+            self.orders = next((k for k, number in enumerate(numbers) if number != str(k)), len(numbers))
+            self.cut_lines += self.orders < len(numbers)
+        elif line.startswith(BLOCKS_HEADER):
+            self.in_free_table = False
+            names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
+            self.cut_types = _is_last_type_cut(line, names, {area.migrate_type for area in self.areas})
+            self.types = names[:-1] if self.cut_types else names
+        elif line.startswith("Number of"):
+            self.in_free_table, self.types = False, []
+        elif line.startswith("Page block order:"):
+            self.pageblock_order = parse_count(line.partition(":")[2].strip())
 
 
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:

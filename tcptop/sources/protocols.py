@@ -3,15 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Protocol, Protocols
-from tcptop.sources.source import (
-    EVERY_MINUTE,
-    Damage,
-    FileSource,
-    parse_count,
-    skipped_lines,
-    whole_lines,
-    worse_damage,
-)
+from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, parse_count, parse_rows
 from tcptop.text.printable import printable_name
 
 
@@ -19,33 +11,25 @@ class ProtocolsSource(FileSource[Protocols]):
     """A source read once a minute, because only the sizes are used, and sizes do not change."""
 
     name = "protocols"
-    path = "proc/net/protocols"
+    paths = ("proc/net/protocols",)
     pace = EVERY_MINUTE
 
-    def parse(self, text: str) -> tuple[Protocols | None, Damage | None]:
-        """Calls the function `parse` of this module."""
-        return parse(text)
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Protocols:
+        """Parses each protocol's name, size and number of sockets; ignores the flags, which differ between kernels."""
+        if not lines or not lines[0].startswith("protocol"):
+            raise ValueError("the first line is not the header of a protocols file")
+        return Protocols({protocol.name: protocol for protocol in parse_rows(lines[1:], _parse_protocol, damages)})
 
 
-def parse(text: str) -> tuple[Protocols | None, Damage | None]:
-    """Parses the name, size and number of sockets of each protocol; ignores the flags, which differ between kernels.
-
-    The name (`%-9s`) may contain spaces, so the size is the first number after it.
-    """
-    lines, cut = whole_lines(text)
-    if not lines or not lines[0].startswith("protocol"):
-        return None, worse_damage(cut, Damage("strange", "the first line is not the header of a protocols file"))
-    found: dict[str, Protocol] = {}
-    bad: list[str] = []
-    for line in lines[1:]:
-        fields = line.split()
-        at = next((k for k, text in enumerate(fields) if k and text.isdigit()), 0)
-        try:
-            if not at:
-                raise ValueError("no size")
-            name = printable_name(" ".join(fields[:at]))
-            sockets = fields[at + 1]
-            found[name] = Protocol(name, parse_count(fields[at]), None if sockets == "-1" else parse_count(sockets))
-        except (ValueError, IndexError):
-            bad.append(line)
-    return Protocols(found), worse_damage(cut, skipped_lines(bad))
+def _parse_protocol(line: str) -> Protocol:
+    """Parses one line. The name (`%-9s`) may contain spaces, so the size is the first number after it."""
+    fields = line.split()
+    at = next((k for k, text in enumerate(fields) if k and text.isdigit()), 0)
+    if not at:
+        raise ValueError("no size")
+    sockets = fields[at + 1]
+    return Protocol(
+        printable_name(" ".join(fields[:at])),
+        parse_count(fields[at]),
+        None if sockets == "-1" else parse_count(sockets),
+    )

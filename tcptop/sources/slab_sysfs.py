@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from abc import abstractmethod
+from collections.abc import Sequence
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
-from tcptop.sources.source import EVERY_MINUTE, Source, explain_error, make_reading, parse_count, skipped_lines, unread
-from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
+from tcptop.sources.source import (
+    EVERY_MINUTE,
+    Damage,
+    Source,
+    Value,
+    explain_error,
+    make_reading,
+    parse_count,
+    report_skipped,
+    small_text,
+    unread,
+    worst_damage,
+)
+from tcptop.text.printable import printable_name
 
 FOLDER = "sys/kernel/slab"
 
@@ -16,8 +28,8 @@ SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "s
 COUNTS = ("slabs", "total_objects")
 """Lock-free counters. For `objects` and `objects_partial`, the kernel walks partial lists under list_lock."""
 
-Parsed = TypeVar("Parsed")
-AllParsed = TypeVar("AllParsed")
+Numbers = tuple[int | None, dict[int, int]]
+"""The total in an attribute (None if unknown), and the number of each node."""
 
 
 class SlabLinksSource(Source[SlabLinks]):
@@ -45,58 +57,68 @@ class SlabLinksSource(Source[SlabLinks]):
         return make_reading(value, None, FOLDER, folder.took_us)
 
 
-class SlabSizesSource(Source[SlabSizes]):
-    """A source read once a minute, because the sizes of a cache do not change."""
+class _CachesSource(Source[Value]):
+    """A source that reads the same attributes of every cache of the catalogue."""
 
-    name = "slab_sizes"
-    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
-    pace = EVERY_MINUTE
+    attributes: tuple[str, ...]
 
     def __init__(self, caches: Sequence[str]) -> None:
         """`caches` are the names of the caches to read; some may not exist in this kernel."""
         self._caches = tuple(caches)
 
-    async def read(self, host: Host) -> Reading[SlabSizes]:
-        """Reads the size files of every cache."""
-        return await _read_caches(host, self._caches, SIZES, _parse_size, SlabSizes)
+    async def read(self, host: Host) -> Reading[Value]:
+        """Reads the attributes of every cache; the caches without any are left out."""
+        paths = [f"{FOLDER}/{cache}/{attribute}" for cache in self._caches for attribute in self.attributes]
+        files = await host.read(paths)
+        took_us = sum(file.took_us for file in files)
+        numbers: dict[str, list[Numbers]] = {}
+        skipped: list[str] = []
+        for index, cache in enumerate(self._caches):
+            own = files[index * len(self.attributes) : (index + 1) * len(self.attributes)]
+            texts = [small_text(file) for file in own]
+            if any(texts):
+                numbers[cache] = [parse_total_by_node(text, skipped) for text in texts]
+        if not numbers:
+            return unread(*_explain_none(files, self.attributes[0]), took_us)
+        damages: list[Damage] = []
+        report_skipped(skipped, damages)
+        return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
+
+    @abstractmethod
+    def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
+        """Makes the value, given the numbers of each cache in the order of `attributes`."""
 
 
-class SlabCountsSource(Source[SlabCounts]):
+class SlabSizesSource(_CachesSource[SlabSizes]):
+    """A source read once a minute, because the sizes of a cache do not change."""
+
+    name = "slab_sizes"
+    attributes = SIZES
+    paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in SIZES)
+    pace = EVERY_MINUTE
+
+    def collect(self, numbers: dict[str, list[Numbers]]) -> SlabSizes:
+        """The sizes of each cache."""
+        return SlabSizes({cache: SlabSize(*(total for total, _ in own)) for cache, own in numbers.items()})
+
+
+class SlabCountsSource(_CachesSource[SlabCounts]):
     """A source read at every interval, because the kernel reads atomic counters without a lock."""
 
     name = "slab_counts"
+    attributes = COUNTS
     paths = tuple(f"{FOLDER}/*/{attribute}" for attribute in COUNTS)
     makes_rates = True
     pairs_with_sockstat = True
 
-    def __init__(self, caches: Sequence[str]) -> None:
-        """`caches` are the names of the caches to read; some may not exist in this kernel."""
-        self._caches = tuple(caches)
-
-    async def read(self, host: Host) -> Reading[SlabCounts]:
-        """Reads the count files of every cache."""
-        return await _read_caches(host, self._caches, COUNTS, _parse_slab_count, SlabCounts)
-
-
-async def _read_caches(
-    host: Host,
-    caches: Sequence[str],
-    attributes: Sequence[str],
-    parse: Callable[[Sequence[str | None], list[str]], Parsed],
-    collect: Callable[[dict[str, Parsed]], AllParsed],
-) -> Reading[AllParsed]:
-    files = await host.read([f"{FOLDER}/{cache}/{attribute}" for cache in caches for attribute in attributes])
-    took_us = sum(file.took_us for file in files)
-    parsed: dict[str, Parsed] = {}
-    bad: list[str] = []
-    for index, cache in enumerate(caches):
-        own = files[index * len(attributes) : (index + 1) * len(attributes)]
-        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in own]
-        if any(texts):
-            parsed[cache] = parse(texts, bad)
-    if parsed:
-        return make_reading(collect(parsed), skipped_lines(bad), FOLDER, took_us)
-    return unread(*_explain_none(files, attributes[0]), took_us)
+    def collect(self, numbers: dict[str, list[Numbers]]) -> SlabCounts:
+        """The counts of each cache, and of each of its nodes."""
+        return SlabCounts(
+            {
+                cache: SlabCount(slabs, objects, slabs_by_node, objects_by_node)
+                for cache, ((slabs, slabs_by_node), (objects, objects_by_node)) in numbers.items()
+            }
+        )
 
 
 def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState, str]:
@@ -107,19 +129,10 @@ def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState,
     return explain_error(FOLDER, error) if error else ("empty", f"/{FOLDER}/*/{attribute} are empty")
 
 
-def _parse_size(texts: Sequence[str | None], bad: list[str]) -> SlabSize:
-    return SlabSize(*(parse_total_by_node(text, bad)[0] for text in texts))
-
-
-def _parse_slab_count(texts: Sequence[str | None], bad: list[str]) -> SlabCount:
-    (slabs, slabs_by_node), (objects, objects_by_node) = (parse_total_by_node(text, bad) for text in texts)
-    return SlabCount(slabs, objects, slabs_by_node, objects_by_node)
-
-
-def parse_total_by_node(text: str | None, bad: list[str]) -> tuple[int | None, dict[int, int]]:
+def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
     """Parses `143 N0=130 N2=13`: a total, and each node's count unless it is 0 (mm/slub.c, show_slab_objects).
 
-    The total of a missing, empty or unparsable text is None; an unparsable text is appended to `bad`.
+    The total of a missing, empty or unparsable text is None; an unparsable text is appended to `skipped`.
     """
     fields = text.split() if text else []
     if not fields:
@@ -132,6 +145,6 @@ def parse_total_by_node(text: str | None, bad: list[str]) -> tuple[int | None, d
             if node.startswith("N"):
                 by_node[parse_count(node[1:])] = parse_count(number)
     except ValueError:
-        bad.append(text or "")
+        skipped.append(text or "")
         return None, {}
     return total, by_node

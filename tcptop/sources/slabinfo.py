@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tcptop.snapshot import Slabinfo, SlabRow
-from tcptop.sources.source import Damage, FileSource, parse_count, skipped_lines, whole_lines, worse_damage
+from tcptop.sources.source import Damage, FileSource, parse_count, parse_rows
 from tcptop.text.printable import printable_name
 
 VERSIONS = ("2.0", "2.1")
@@ -18,40 +18,21 @@ class SlabinfoSource(FileSource[Slabinfo]):
     """A source read at every interval if cheap: the kernel takes slab_mutex, and the list_lock of each node in turn."""
 
     name = "slabinfo"
-    path = "proc/slabinfo"
+    paths = ("proc/slabinfo",)
     makes_rates = True
     pairs_with_sockstat = True
 
-    def parse(self, text: str) -> tuple[Slabinfo | None, Damage | None]:
-        """Calls the function `parse` of this module."""
-        return parse(text)
-
-
-def parse(text: str) -> tuple[Slabinfo | None, Damage | None]:
-    """Parses versions 2.0 and 2.1, with and without the `(statistics)` tails of CONFIG_DEBUG_SLAB."""
-    lines, cut = whole_lines(text)
-    header = lines[0] if lines else text
-    if not header.startswith(HEADER):
-        return None, worse_damage(cut, Damage("strange", "the first line is not a slabinfo header"))
-    version = header.removeprefix(HEADER).strip().partition(" ")[0]
-    if version not in VERSIONS:
-        known = " and ".join(VERSIONS)
-        return None, worse_damage(
-            cut, Damage("strange", f"version {printable_name(version)} is not known ({known} are)")
-        )
-    rows: list[SlabRow] = []
-    bad: list[str] = []
-    for line in lines[1:]:
-        if not line or line[0] == "#":
-            continue
-        try:
-            rows.append(_parse_row(line))
-        except ValueError:
-            bad.append(line)
-    if cut is None and not any(row.name == LAST_ROW for row in rows):
-        cut = Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last")
-    damage = worse_damage(cut, skipped_lines(bad))
-    return Slabinfo(tuple(rows)), damage
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Slabinfo:
+        """Parses versions 2.0 and 2.1, with and without the `(statistics)` tails of CONFIG_DEBUG_SLAB."""
+        if not lines or not lines[0].startswith(HEADER):
+            raise ValueError("the first line is not a slabinfo header")
+        version = lines[0].removeprefix(HEADER).strip().partition(" ")[0]
+        if version not in VERSIONS:
+            raise ValueError(f"version {printable_name(version)} is not known ({' and '.join(VERSIONS)} are)")
+        rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), _parse_row, damages)
+        if not any(row.name == LAST_ROW for row in rows):
+            damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
+        return Slabinfo(tuple(rows))
 
 
 # Most rows have not changed since the previous read.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Snmp
-from tcptop.sources.source import Damage, FileSource, parse_count, whole_lines, worse_damage
+from tcptop.sources.source import Damage, FileSource, parse_count
 
 LABEL = "Tcp:"
 ESTABLISHED = "CurrEstab"
@@ -19,28 +19,23 @@ class SnmpSource(FileSource[Snmp]):
     """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for sockstat."""
 
     name = "snmp"
-    path = "proc/net/snmp"
+    paths = ("proc/net/snmp",)
 
-    def parse(self, text: str) -> tuple[Snmp | None, Damage | None]:
-        """Calls the function `parse` of this module."""
-        return parse(text)
-
-
-def parse(text: str) -> tuple[Snmp | None, Damage | None]:
-    """Parses the two `Tcp:` lines, the first with names, the second with values; CurrEstab is None if missing."""
-    lines, cut = whole_lines(text)
-    tcp_lines = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
-    if len(tcp_lines) < 2:
-        return None, worse_damage(cut, Damage("strange", f"fewer than two lines begin with {LABEL}"))
-    names, values = tcp_lines[:2]
-    if len(names) != len(values):
-        return None, worse_damage(cut, Damage("strange", f"the two {LABEL} lines have different numbers of fields"))
-    if ESTABLISHED not in names:
-        return Snmp(None), cut
-    try:
-        established = parse_count(values[names.index(ESTABLISHED)])
-        if established >= BELOW_ZERO:
-            raise ValueError("below 0")
-    except ValueError:
-        return Snmp(None), worse_damage(cut, Damage("strange", f"{ESTABLISHED} is not a count"))
-    return Snmp(established), cut
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Snmp:
+        """Parses the two `Tcp:` lines, the first with names, the second with values; CurrEstab is None if missing."""
+        tcp_lines = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
+        if len(tcp_lines) < 2:
+            raise ValueError(f"fewer than two lines begin with {LABEL}")
+        names, values = tcp_lines[:2]
+        if len(names) != len(values):
+            raise ValueError(f"the two {LABEL} lines have different numbers of fields")
+        if ESTABLISHED not in names:
+            return Snmp(None)
+        try:
+            established = parse_count(values[names.index(ESTABLISHED)])
+            if established >= BELOW_ZERO:
+                raise ValueError("below 0")
+        except ValueError:
+            damages.append(Damage("strange", f"{ESTABLISHED} is not a count"))
+            return Snmp(None)
+        return Snmp(established)

@@ -5,9 +5,6 @@ The numbers of open files and conntrack entries are read too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SocketLimits
 from tcptop.sources.source import (
@@ -17,10 +14,11 @@ from tcptop.sources.source import (
     make_reading,
     parse_count,
     parse_counts,
+    parse_sysctl,
+    stripped_texts,
     unread,
-    worse_damage,
+    worst_damage,
 )
-from tcptop.text.printable import SMALL_FILE_BYTES, decode_text
 
 FILE_NR = "proc/sys/fs/file-nr"
 MAX_ORPHANS = "proc/sys/net/ipv4/tcp_max_orphans"
@@ -31,8 +29,6 @@ CONNTRACK_MAX = "proc/sys/net/netfilter/nf_conntrack_max"
 
 MACHINE_WIDE = (FILE_NR, MAX_ORPHANS)
 PER_NET_NAMESPACE = (MAX_TIME_WAIT, PORT_RANGE, CONNTRACK_COUNT, CONNTRACK_MAX)
-
-Parsed = TypeVar("Parsed")
 
 
 class SocketLimitsSource(Source[SocketLimits]):
@@ -52,10 +48,7 @@ class SocketLimitsSource(Source[SocketLimits]):
         paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
         files = await host.read(paths)
         took_us = sum(file.took_us for file in files)
-        texts = {
-            file.path: decode_text(file.data, SMALL_FILE_BYTES).strip("\0 \t\r\n") if file.data is not None else ""
-            for file in files
-        }
+        texts = stripped_texts(files)
         if not any(texts.values()):
             error = next((file.error for file in files if file.error is not None), OSError("empty"))
             return unread(*explain_error("proc/sys", error), took_us)
@@ -65,30 +58,18 @@ class SocketLimitsSource(Source[SocketLimits]):
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
     """Parses the texts, given by path. A missing or empty text gives None; an unparsable text, None and damage."""
-    damage: Damage | None = None
-
-    def parse_text(path: str, parse_value: Callable[[str], Parsed]) -> Parsed | None:
-        nonlocal damage
-        text = texts.get(path)
-        if not text:
-            return None
-        try:
-            return parse_value(text)
-        except ValueError:
-            damage = worse_damage(damage, Damage("strange", f"{path.removeprefix('proc/sys/')} has an unknown format"))
-            return None
-
-    files = parse_text(FILE_NR, parse_file_nr)
+    damages: list[Damage] = []
+    open_files, max_open_files = parse_sysctl(texts, FILE_NR, parse_file_nr, damages) or (None, None)
     limits = SocketLimits(
-        open_files=files[0] if files else None,
-        max_open_files=files[1] if files else None,
-        max_orphans=parse_text(MAX_ORPHANS, parse_count),
-        max_time_wait=parse_text(MAX_TIME_WAIT, parse_count),
-        local_ports=parse_text(PORT_RANGE, parse_port_range),
-        conntrack_entries=parse_text(CONNTRACK_COUNT, parse_count),
-        max_conntrack_entries=parse_text(CONNTRACK_MAX, parse_count),
+        open_files=open_files,
+        max_open_files=max_open_files,
+        max_orphans=parse_sysctl(texts, MAX_ORPHANS, parse_count, damages),
+        max_time_wait=parse_sysctl(texts, MAX_TIME_WAIT, parse_count, damages),
+        local_ports=parse_sysctl(texts, PORT_RANGE, parse_port_range, damages),
+        conntrack_entries=parse_sysctl(texts, CONNTRACK_COUNT, parse_count, damages),
+        max_conntrack_entries=parse_sysctl(texts, CONNTRACK_MAX, parse_count, damages),
     )
-    return limits, damage
+    return limits, worst_damage(damages)
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:

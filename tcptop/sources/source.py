@@ -3,14 +3,16 @@
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host, NotSavedError
 from tcptop.snapshot import Reading, ReadState
-from tcptop.text.printable import decode_text, printable
+from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable
 
 Value = TypeVar("Value")
+Row = TypeVar("Row")
+Parsed = TypeVar("Parsed")
 
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
 """Command line that runs this program, from an environment variable that scripts/run of a checkout sets.
@@ -48,15 +50,13 @@ class Source(ABC, Generic[Value]):
     name: str
     """Name of the source, and of the source's reading in `Snapshot`."""
 
-    @property
-    @abstractmethod
-    def paths(self) -> tuple[str, ...]:
-        """Patterns of all paths that `read` may ask a host for, relative to the host's root.
+    paths: tuple[str, ...]
+    """Patterns of all paths that `read` may ask a host for, relative to the host's root.
 
-        From an archive, only files that match a pattern are kept.
+    From an archive, only files that match a pattern are kept.
 
-        `*` matches any part of one name. A pattern that ends in a slash is a folder whose names are listed.
-        """
+    `*` matches any part of one name. A pattern that ends in a slash is a folder whose names are listed.
+    """
 
     pace: Pace = EVERY_INTERVAL
     makes_rates: bool = False
@@ -84,27 +84,38 @@ class Source(ABC, Generic[Value]):
 
 
 class FileSource(Source[Value]):
-    """A source that reads a single file."""
-
-    path: str
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The path of the file, as the only pattern."""
-        return (self.path,)
-
-    @abstractmethod
-    def parse(self, text: str) -> tuple[Value | None, Damage | None]:
-        """Parses the file's text; returns the value without damaged parts, and the damage. Never raises."""
+    """A source that reads a single file, whose path is the only one in `paths`."""
 
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
-        [file] = await host.read([self.path])
+        [file] = await host.read(self.paths)
         failed: Reading[Value] | None = failed_reading(file)
         if failed is not None:
             return failed
         value, damage = self.parse(decode_text(file.data or b""))
-        return make_reading(value, damage, self.path, file.took_us)
+        return make_reading(value, damage, file.path, file.took_us)
+
+    def parse(self, text: str) -> tuple[Value | None, Damage | None]:
+        """Parses the file's text; returns the value without damaged parts, and the worst damage. Never raises."""
+        lines = text.split("\n")
+        damages: list[Damage] = []
+        if lines.pop():
+            damages.append(Damage("cut", "the file ends in the middle of a line; that line is left out"))
+        value: Value | None = None
+        try:
+            value = self.parse_lines(lines, damages)
+        except ValueError as error:
+            damages.append(Damage("strange", str(error)))
+        return value, worst_damage(damages)
+
+    @abstractmethod
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Value:
+        """Parses the complete lines of the file; adds the damage that it finds to `damages`.
+
+        Raises:
+            ValueError: with the reason in one line, if no part of the file is understood.
+
+        """
 
 
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
@@ -147,26 +158,55 @@ def printable_path(path: str) -> str:
     return f"/{printable(path)}"
 
 
-def whole_lines(text: str) -> tuple[list[str], Damage | None]:
-    """Splits a file's text into lines; leaves out an unfinished last line, and reports it as damage."""
-    lines = text.split("\n")
-    if lines.pop() == "":
-        return lines, None
-    return lines, Damage("cut", "the file ends in the middle of a line; that line is left out")
-
-
-def worse_damage(first: Damage | None, second: Damage | None) -> Damage | None:
-    """The worse of two damages: `cut` is worse than `strange`. The first if equal; None if both are None."""
-    damages = [damage for damage in (first, second) if damage is not None]
+def worst_damage(damages: Sequence[Damage]) -> Damage | None:
+    """The worst of several damages: `cut` is worse than `strange`. The first of equal ones; None without damages."""
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
 
-def skipped_lines(lines: Sequence[str]) -> Damage | None:
-    """Damage that reports lines not understood; None if `lines` is empty."""
-    if not lines:
+def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: list[Damage]) -> list[Row]:
+    """Parses each line that is not blank; leaves out lines for which `parse_row` raises ValueError or IndexError."""
+    rows: list[Row] = []
+    skipped: list[str] = []
+    for line in lines:
+        try:
+            if line.strip():
+                rows.append(parse_row(line))
+        except (ValueError, IndexError):
+            skipped.append(line)
+    report_skipped(skipped, damages)
+    return rows
+
+
+def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
+    """Adds the damage that `lines` were not understood; adds nothing if there are none."""
+    if lines:
+        number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
+        first = printable(lines[0].strip())[:60]
+        damages.append(Damage("strange", f"{number} not understood and left out, the first: {first!r}"))
+
+
+def small_text(file: FileRead) -> str | None:
+    """The text of a small file, which is cut at SMALL_FILE_BYTES; None if the file could not be read."""
+    return decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None
+
+
+def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
+    """The texts of small files by path, without blanks and NULs around them; empty if a file could not be read."""
+    return {file.path: (small_text(file) or "").strip("\0 \t\r\n") for file in files}
+
+
+def parse_sysctl(
+    texts: Mapping[str, str], path: str, parse_value: Callable[[str], Parsed], damages: list[Damage]
+) -> Parsed | None:
+    """Parses the text at a path below proc/sys. None if it is missing or empty, or for damage, which is added."""
+    text = texts.get(path)
+    if not text:
         return None
-    number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-    return Damage("strange", f"{number} not understood and left out, the first: {printable(lines[0].strip())[:60]!r}")
+    try:
+        return parse_value(text)
+    except ValueError:
+        damages.append(Damage("strange", f"{path.removeprefix('proc/sys/')} has an unknown format"))
+        return None
 
 
 def parse_count(text: str) -> int:

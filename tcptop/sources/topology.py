@@ -12,10 +12,11 @@ from tcptop.sources.source import (
     explain_error,
     make_reading,
     parse_count,
+    small_text,
     unread,
-    worse_damage,
+    worst_damage,
 )
-from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
+from tcptop.text.printable import printable_name
 
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"
@@ -43,29 +44,26 @@ class TopologySource(Source[Topology]):
             paths += [f"{NODES}/node{number}/cpulist", f"{NODES}/node{number}/meminfo"]
         files = await host.read(paths)
         took_us = folder.took_us + sum(file.took_us for file in files)
-        texts = [decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None for file in files]
-        damage: Damage | None = None
+        texts = [small_text(file) for file in files]
+        damages: list[Damage] = []
         nodes: list[NodeFacts] = []
-        for index, number in enumerate(numbers):
-            cpu_list, meminfo = texts[1 + 2 * index : 3 + 2 * index]
-            fields = parse_fields_bytes(meminfo.splitlines()) if meminfo else {}
-            cpus, cpu_damage = _count_cpus_in(cpu_list)
-            damage = worse_damage(damage, cpu_damage)
+        for number, cpu_list, meminfo in zip(numbers, texts[1::2], texts[2::2], strict=True):
+            fields = parse_fields_bytes((meminfo or "").splitlines())
             printable_list = None if cpu_list is None else printable_name(cpu_list.strip())
-            nodes.append(NodeFacts(number, printable_list, cpus, fields.get("MemTotal")))
-        online_cpus, cpu_damage = _count_cpus_in(texts[0])
+            nodes.append(NodeFacts(number, printable_list, _count_cpus_in(cpu_list, damages), fields.get("MemTotal")))
+        online_cpus = _count_cpus_in(texts[0], damages)
         if not nodes and online_cpus is None:
             return unread(*explain_error(NODES, folder.error or FileNotFoundError(2, "")), folder.took_us)
-        return make_reading(Topology(tuple(nodes), online_cpus), worse_damage(damage, cpu_damage), NODES, took_us)
+        return make_reading(Topology(tuple(nodes), online_cpus), worst_damage(damages), NODES, took_us)
 
 
-def _count_cpus_in(text: str | None) -> tuple[int | None, Damage | None]:
-    if not text:
-        return None, None
+def _count_cpus_in(text: str | None, damages: list[Damage]) -> int | None:
     try:
-        return count_cpus(text), None
+        return count_cpus(text) if text else None
     except ValueError:
-        return None, Damage("strange", f"a list of CPUs has an unknown format: {printable_name(text.strip())[:60]!r}")
+        shown = printable_name((text or "").strip())[:60]
+        damages.append(Damage("strange", f"a list of CPUs has an unknown format: {shown!r}"))
+        return None
 
 
 def count_cpus(text: str) -> int:

@@ -28,8 +28,10 @@ NARROW: set[str] = set()
 GAP_BYTES = 4
 """Length of a short cursor move within a line; a gap of at most this many bytes is rewritten, not skipped."""
 
-INDEPENDENT_ATTRIBUTES = frozenset("12345789")
-"""SGR attributes that do not affect each other."""
+PEN_CODE = re.compile(
+    r"(?:(38;5;\d+|38;2;\d+;\d+;\d+|[39][0-7])|(48;5;\d+|48;2;\d+;\d+;\d+|4[0-7]|10[0-7])|([1-57-9]))(?:;(?=\d)|$)"
+)
+"""SGR code that does not depend on codes of another kind: a foreground, a background, or an attribute."""
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
 """SGR code that ends each attribute; bold and faint share the code 22.
@@ -52,24 +54,15 @@ class CellScreen:
     """
 
     def __init__(self, columns: int, rows: int) -> None:
-        self._clear(columns, rows)
+        self.reset(columns, rows)
 
     @property
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
         return self._columns, self._rows
 
-    def resize(self, columns: int, rows: int) -> None:
-        """Changes the size. All shown cells become unknown; wanted cells within the new size are kept."""
-        before_text, before_pens = self._wanted_text, self._wanted_pens
-        self._clear(columns, rows)
-        for y, (text, pens) in enumerate(zip(before_text[:rows], before_pens, strict=False)):
-            blank_cut_halves(text, columns, columns)
-            self._wanted_text[y][: len(text)] = text[:columns]
-            self._wanted_pens[y][: len(text)] = pens[:columns]
-        self.mark_unknown()
-
-    def _clear(self, columns: int, rows: int) -> None:
+    def reset(self, columns: int, rows: int) -> None:
+        """Sets the size, and forgets all cells: the terminal's content stays unchanged until a frame covers it."""
         self._columns, self._rows = columns, rows
         self._wanted_text = [[" "] * columns for _ in range(rows)]
         self._wanted_pens: list[Pens] = [[None] * columns for _ in range(rows)]
@@ -79,20 +72,11 @@ class CellScreen:
         self._wanted_cursor: tuple[int, int] | None = None
         self._shown_cursor: tuple[int, int] | None = None
 
-    def mark_unknown(self) -> None:
-        """Marks all shown cells as unknown, so that every wanted cell is written again."""
-        self._shown_pens = [[None] * self._columns for _ in range(self._rows)]
-        self._touched = set(range(self._rows))
-
-    def mark_foreign(self) -> None:
-        """Marks all cells as drawn by other output; each cell stays unchanged until a frame covers it."""
-        self._clear(self._columns, self._rows)
-
     def parse_frame(self, frame: str) -> bool:
         """Parses a frame written by Textual into the wanted cells; returns False if `frame` is other output.
 
         A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. Other output may have
-        been parsed in part; the caller must write it to the terminal, and call `mark_foreign` if it changes cells.
+        been parsed in part; the caller must write it to the terminal, and call `reset` if it changes cells.
         """
         x = y = end = 0
         pen = ""
@@ -313,26 +297,13 @@ class Pen(NamedTuple):
 @lru_cache(1024)
 def pen_of(parameters: str) -> Pen | None:
     """Parses SGR parameters; None if their meaning may depend on their order."""
-    attributes: set[str] = set()
-    foreground = background = ""
-    rest = parameters.split(";") if parameters else []
-    while rest:
-        code, rest = rest[0], rest[1:]
-        number = int(code or 0)
-        if number in (38, 48):
-            taken = {"5": 2, "2": 4}.get(rest[0] if rest else "", 0)
-            if not taken or len(rest) < taken:
-                return None
-            code, rest = ";".join([code, *rest[:taken]]), rest[taken:]
-        if number == 38 or 30 <= number <= 37 or 90 <= number <= 97:
-            foreground = code
-        elif number == 48 or 40 <= number <= 47 or 100 <= number <= 107:
-            background = code
-        elif code in INDEPENDENT_ATTRIBUTES:
-            attributes.add(code)
-        else:
-            return None
-    return Pen(frozenset(attributes), foreground, background)
+    if PEN_CODE.sub("", parameters):
+        return None
+    pen = Pen(frozenset(), "", "")
+    for foreground, background, attribute in PEN_CODE.findall(parameters):
+        attributes = pen.attributes | {attribute} if attribute else pen.attributes
+        pen = Pen(attributes, foreground or pen.foreground, background or pen.background)
+    return pen
 
 
 @lru_cache(4096)

@@ -9,8 +9,6 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
-from typing import ParamSpec
 
 from textual import events
 from textual._ansi_sequences import SYNC_END, SYNC_START
@@ -28,7 +26,6 @@ PLAIN_PEN = "\x1b[m"
 MOUSE_PIXELS_OFF = "\x1b[?1016l"
 INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))*")
 """Output that changes no cell: modes, queries, titles and bells."""
-Arguments = ParamSpec("Arguments")
 
 FIRST_FRAME_S = 0.5
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
@@ -75,7 +72,7 @@ class CellDriver(LinuxDriver):
             self._synchronized = True
         elif data != SYNC_END and not self._cells.parse_frame(data):
             if not INVISIBLE_OUTPUT.fullmatch(data):
-                self._cells.mark_foreign()
+                self._cells.reset(*self._cells.size)
             self._send(data)
 
     def flush(self) -> None:
@@ -90,9 +87,8 @@ class CellDriver(LinuxDriver):
             self._send(f"{SYNC_START}{changes}{SYNC_END}" if self._synchronized else changes)
 
     def send_all(self) -> None:
-        """Sends every cell again, in case the terminal has lost some cells."""
-        self._cells.mark_unknown()
-        self.flush()
+        """Draws every cell again, in case the terminal has lost some cells."""
+        self._resize(Size(*self._cells.size))
 
     def start_drawing(self) -> None:
         """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
@@ -130,7 +126,7 @@ class CellDriver(LinuxDriver):
             self._drawing = True
             self._resize(size)
         else:
-            self._cells.resize(*size)
+            self._cells.reset(*size)
             self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
         # add_signal_handler sets a wakeup descriptor: every signal wakes the event loop, whichever thread receives it.
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
@@ -262,12 +258,12 @@ class CellDriver(LinuxDriver):
 
         An unchanged size, which Textual ignores, is drawn too: the window may have had another size in between.
         """
-        self._cells.resize(*size)
+        self._cells.reset(*size)
         self._app.call_later(self._app.refresh)
 
-    def _in_loop(self, call: Callable[Arguments, object], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def _in_loop(self, call: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the event loop has ended
-            self._loop.call_soon_threadsafe(partial(call, *args, **kwargs))
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _send(self, data: str) -> None:
         if self._restore_output is not None:

@@ -28,7 +28,6 @@ class TerminalOutput:
         self._loop = asyncio.get_running_loop()
         self._drained = drained
         self._backlog = b""
-        self._watching = False
         self._gone = False
         again = reopen_terminal(descriptor)
         self._owns_descriptor = again is not None
@@ -43,9 +42,9 @@ class TerminalOutput:
         """Writes as much of `data` as the terminal accepts now, and the rest when the terminal accepts more."""
         if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
             self._backlog += data
-        if not self._watching:
-            self._write()
-            self._watch()
+        self._write()
+        if self._backlog:
+            self._loop.add_writer(self._descriptor, self._continue)
 
     def leave(self, data: bytes, until_s: float) -> None:
         """Writes the final output; waits until `until_s` (monotonic clock) at most.
@@ -54,7 +53,7 @@ class TerminalOutput:
         the frame is lost, but `data`, which restores the terminal, is short enough for the emptied buffer and takes
         effect when the terminal continues.
         """
-        self._unwatch()
+        self._loop.remove_writer(self._descriptor)
         self._backlog += data
         poller = select.poll()
         poller.register(self._descriptor, select.POLLOUT)
@@ -71,7 +70,7 @@ class TerminalOutput:
 
     def close(self) -> None:
         """Closes the descriptor if it was reopened; drops all later output."""
-        self._unwatch()
+        self._loop.remove_writer(self._descriptor)
         if self._owns_descriptor:
             os.close(self._descriptor)
         self._gone = True
@@ -89,20 +88,10 @@ class TerminalOutput:
                 self._backlog = self._backlog[taken:]
         self._backlog = b""
 
-    def _watch(self) -> None:
-        if self._backlog and not self._watching:
-            self._loop.add_writer(self._descriptor, self._write_on)
-            self._watching = True
-
-    def _unwatch(self) -> None:
-        if self._watching:
-            self._loop.remove_writer(self._descriptor)
-            self._watching = False
-
-    def _write_on(self) -> None:
+    def _continue(self) -> None:
         self._write()
         if not self._backlog:
-            self._unwatch()
+            self._loop.remove_writer(self._descriptor)
             self._drained()
 
 

@@ -26,10 +26,6 @@ class HeadLine(Pane):
     HeadLine { height: 1; background: $panel; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The head line."""
         return [head_line(ledger, self._view, columns)]

@@ -73,9 +73,9 @@ class Pane(Widget):
         self.set_titles(*self.edge_titles(self._ledger, self._view.choices))
         self.set_lines(self.lines(self._ledger, self._view.choices, columns, rows))
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The titles in the upper and in the lower edge of the box."""
-        raise NotImplementedError
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+        """The titles in the upper and in the lower edge of the box; empty unless a subclass has titles."""
+        return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""

@@ -137,9 +137,6 @@ def test_hostile_paths_stay_in_the_export_folder(recorded_file: IntactRecording,
         def sample(self, _: int) -> RecordedSample:
             return sample
 
-        def damage(self, _: int) -> str | None:
-            return None
-
     export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # an export calls no other method
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]
     assert not list(outside.iterdir())

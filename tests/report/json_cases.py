@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, t
 from tcptop.accounting import account
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead
+from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json, compare_parts_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
@@ -55,10 +55,6 @@ class PatchedHost:
     async def list_folder(self, path: str) -> FolderRead:
         """Lists the recording's folder."""
         return await self._host.list_folder(path)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        """Runs the call."""
-        return call()
 
     def close(self) -> None:
         """Closes the recording."""

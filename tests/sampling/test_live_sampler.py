@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.sampling.live_sampler import LiveSampler
 from tcptop.sampling.reader_thread import STUCK_S
 from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due
@@ -46,9 +46,6 @@ class TroubledHost:
 
     async def list_folder(self, path: str) -> FolderRead:
         return (await self.tree.list_folder(path))._replace(took_us=1)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        return call()
 
     def close(self) -> None:
         self.tree.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -52,9 +52,6 @@ class TimedHost:
     async def list_folder(self, path: str) -> FolderRead:
         took_us = self._spend(path)
         return FolderRead(path, None, FileNotFoundError(errno.ENOENT, "No such file"), took_us)
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        return call()
 
     def close(self) -> None:
         pass
@@ -232,13 +229,13 @@ def test_a_refused_source_is_retried_less_often() -> None:
     assert sampler.snapshot().slabinfo.state == "ok"
 
 
-def test_an_unwanted_source_is_not_read() -> None:
+def test_a_disabled_source_is_not_read() -> None:
     host = machine()
     sampler = sampler_on(host)
-    sampler.want("pagetypeinfo", wanted=False)
+    sampler.set_enabled("pagetypeinfo", enabled=False)
     run_sampler(host, sampler, 20)
     assert host.read_times_s("proc/pagetypeinfo") == []
-    sampler.want("pagetypeinfo", wanted=True)
+    sampler.set_enabled("pagetypeinfo", enabled=True)
     run_sampler(host, sampler, 20)
     assert host.read_times_s("proc/pagetypeinfo")
 

@@ -26,7 +26,7 @@ from textual.notifications import Notify
 from textual.pilot import Pilot
 
 from tcptop.hosts.folder import FolderHost
-from tcptop.hosts.host import Answer, FileRead, FolderRead, Host, Identity
+from tcptop.hosts.host import FileRead, FolderRead, Host, Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
@@ -191,9 +191,6 @@ class ScriptedHost:
 
     async def list_folder(self, path: str) -> FolderRead:
         return run_sync(self._folder.list_folder(path))
-
-    async def run(self, call: Callable[[], Answer]) -> Answer:
-        return call()
 
     def close(self) -> None:
         self.release()

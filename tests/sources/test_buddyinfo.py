@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import FreeArea
-from tcptop.sources.buddyinfo import parse
+from tcptop.sources.buddyinfo import BuddyinfoSource
+
+parse = BuddyinfoSource().parse
 
 NORMAL = "Node 0, zone   Normal   1137    789   1850    763    240    501   1252   1481    952    100    178 \n"
 DMA32 = "Node 0, zone    DMA32      2      2      2      2      1      1      2      2      2      2    338 \n"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import Meminfo
-from tcptop.sources.meminfo import parse
+from tcptop.sources.meminfo import MeminfoSource
+
+parse = MeminfoSource().parse
 
 
 @each_recording

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
-from tcptop.sources.pagetypeinfo import PagetypeinfoSource, parse
+from tcptop.sources.pagetypeinfo import PagetypeinfoSource
+
+parse = PagetypeinfoSource().parse
 
 HEAD = "Page block order: 9\nPages per block:  512\n\n"
 TITLES = "Free pages count per migrate type at order       0      1      2      3      4      5 \n"

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import Protocol
-from tcptop.sources.protocols import parse
+from tcptop.sources.protocols import ProtocolsSource
+
+parse = ProtocolsSource().parse
 
 HEAD = "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br\n"
 TCP = "TCP       2304      5     253   no     320   yes  kernel      y  y  y  y  y  y  y  y  y  y  y  y  n  y\n"

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from recorded import ALL, cuts, snapshot, text
 
 from tcptop.snapshot import Snmp
-from tcptop.sources.snmp import parse
+from tcptop.sources.snmp import SnmpSource
+
+parse = SnmpSource().parse
 
 WITH_SNMP = [(kernel, phase) for kernel, phase in ALL if kernel != "6.18-1n"]
 

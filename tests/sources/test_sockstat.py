@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import Sockstat, Sockstat6
-from tcptop.sources.sockstat import parse, parse6
+from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
+
+parse = SockstatSource().parse
+parse6 = Sockstat6Source().parse
 
 WHOLE = "sockets: used 1411\nTCP: inuse 1401 orphan 3 tw 300 alloc 1402 mem 165\nUDP: inuse 2 mem 4\nRAW: inuse 0\n"
 

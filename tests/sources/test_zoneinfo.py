@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from recorded import cuts, each_recording, snapshot, text
 
 from tcptop.snapshot import Zone
-from tcptop.sources.zoneinfo import parse
+from tcptop.sources.zoneinfo import ZoneinfoSource
+
+parse = ZoneinfoSource().parse
 
 
 def number(block: str, pattern: str) -> int | None:

@@ -111,10 +111,11 @@ def test_the_changes_show_the_same_as_textuals_output(data: st.DataObject) -> No
         event(step)
         if step == "lost":
             actual.feed("\x1b[31;7mx漢" * columns * rows + "\x1b[H\x1b[2K")
-            cells.mark_unknown()
+            cells.reset(columns, rows)
+            draw(full_frame(columns, rows, "45"))
         elif step == "resized":
             columns, rows = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 6))
-            cells.resize(columns, rows)
+            cells.reset(columns, rows)
             for terminal in (expected, actual):
                 terminal.resize(rows, columns)
             draw(full_frame(columns, rows, "45"))
@@ -213,8 +214,7 @@ def test_output_that_is_no_frame_is_not_parsed(output: str) -> None:
 def test_foreign_output_stays_until_a_frame_covers_it() -> None:
     cells, terminal = blank_screen(), Emulator(20, 3)
     terminal.feed("\x1b[1;1Hdrawn by another\x1b[2;1Hand this")
-    cells.mark_foreign()
-    cells.mark_unknown()
+    cells.reset(20, 3)
     cells.parse_frame("\x1b[2;1Ho\x1b[2;4Hs\x1b[1;1H")
     terminal.feed(cells.changes())
     assert terminal.text().split() == ["drawn", "by", "another", "ondsthis"]

@@ -158,8 +158,12 @@ def test_a_resize_without_sigwinch_is_drawn_with_the_next_frame(open_session: Op
     assert session.screen.text().splitlines()[19].strip(), "the key line in the last of 20 rows"
 
 
-def test_sigwinch_with_the_same_size_draws_again(open_session: OpenSession) -> None:
+@pytest.mark.parametrize(("key", "text"), [("", "Buddy"), ("/", "only caches with:"), ("?", "Ctrl-C")])
+def test_sigwinch_with_the_same_size_draws_again(open_session: OpenSession, key: str, text: str) -> None:
     session = wait_until_ready(open_session(TCPTOP))
+    session.type(key)
+    session.until_shown(text)
+    session.until_quiet()
     shown = session.screen.visible_cells()
     session.screen.feed("\x1b[2J")
     session.process.send_signal(signal.SIGWINCH)

@@ -98,7 +98,8 @@ def test_an_exported_folder_gives_the_same_counts(tmp_path: Path) -> None:
     phases = ["base", "established", "timewait"]
     record(tmp_path / "rec", [tree("6.1-4n", phase) for phase in phases], 6)
     with recording_at(tmp_path / "rec") as recording:
-        assert export(recording, range(6), str(tmp_path / "folder")) == []
+        export(recording, range(6), str(tmp_path / "folder"))
+        recording.raise_if_damaged()
         with recording_at(tmp_path / "folder") as folder:
             for first in range(6):
                 for last in range(first, 7):
