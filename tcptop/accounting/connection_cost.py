@@ -132,7 +132,8 @@ def _time_wait_cost(
     cache_bytes = _cache_bytes(table, "time_wait")
     # The average over the most mini-sockets is a lower bound, as are all sums without a missing part.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
-    idle = _idle_bytes(table, cache_bytes, count, mix, "time_wait")
+    is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
+    idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
     # Of few active mini-sockets most may be free ones, and then the least number bounds nothing.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
