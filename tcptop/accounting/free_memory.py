@@ -122,8 +122,8 @@ class NodeTable:
     ) -> int | None:
         """Pages that can be allocated before reclaim starts: stealable blocks − low watermark − protection.
 
-        Follows __zone_watermark_ok in mm/page_alloc.c for an allocation that prefers zone Normal and may use neither
-        CMA pages nor the HighAtomic reserve.
+        The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal. The
+        allocation may use neither CMA pages nor the HighAtomic reserve.
         """
         if zone is None or area is None or zone.low_pages is None or not zone.protection_pages:
             return None

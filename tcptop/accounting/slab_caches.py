@@ -14,12 +14,12 @@ from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
-"""The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
+"""Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Names of plain kmalloc caches and of their copies under CONFIG_RANDOM_KMALLOC_CACHES (since 6.6), where each call
-site uses one of the copies.
+"""Names of plain kmalloc caches and of their random copies.
 
+With CONFIG_RANDOM_KMALLOC_CACHES (since 6.6) each kmalloc cache has copies, and each call site uses one of the copies.
 Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
 """
 
@@ -30,16 +30,20 @@ SHEAVES_SINCE = (7, 0)
 """First release in which most caches have sheaves, which keep more free objects than partial slabs do."""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
-"""Folder name of merged caches with SLAB_ACCOUNT, which contains the letter A (mm/slub.c, create_unique_id)."""
+"""Folder name of a merged cache with SLAB_ACCOUNT. The name contains the letter A (mm/slub.c, create_unique_id)."""
 
 MEMCG_CHILDREN_UNTIL = (5, 9)
-"""First release without a child cache for each memory cgroup; slabinfo counts children with their parent, sysfs does
-not.
+"""First release without a child cache for each memory cgroup.
+
+Slabinfo counts the objects of a child cache in the row of its parent, but sysfs does not.
 """
 
 
 class CacheLookup(NamedTuple):
-    """Whether the kernel has the cache of an object (`unknown` if undecided), and the line of that cache."""
+    """Whether the kernel has the cache of an object, and the sizes and counts of the cache.
+
+    The status is `unknown` if the files do not show whether the kernel has the cache.
+    """
 
     status: Literal["known", "absent", "unknown"]
     line: CacheLine | None = None
@@ -84,10 +88,11 @@ class CacheTable:
             self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has it.
+        """The cache of an object, and whether the kernel has the cache.
 
-        A cache without a row is `absent` if the kernel lists all its cache names, or is too old or too new for the
-        object; otherwise the cache is `unknown`, because its row may be hidden by merging.
+        This concerns a cache without a row. The cache is `absent` if the kernel lists the names of all its caches, or
+        if the kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged
+        into the row of another cache.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
@@ -101,7 +106,7 @@ class CacheTable:
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
-        """Upper bound on the objects of a kind that are in use; None if unknown."""
+        """Upper bound on the number of objects in use, for one kind of object; None if unknown."""
         line = self.find(kernel_object).line
         return line.max_in_use if line else None
 
@@ -131,7 +136,10 @@ class CacheTable:
         return sum(known) if known and len(known) == len(copies) else None
 
     def _kmalloc_names_by_size(self) -> dict[int, str]:
-        """Names of the kmalloc caches by object size, the smallest first; a copy only if the plain cache is missing."""
+        """Names of the kmalloc caches by object size, the smallest first.
+
+        The name of a random copy is returned only for a size without a plain cache.
+        """
         sizes: dict[int, str] = {}
         copies: dict[int, str] = {}
         for name in self._names():
@@ -141,7 +149,10 @@ class CacheTable:
         return dict(sorted({**copies, **sizes}.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
-        """The line of a kmalloc cache without a slabinfo row; SLUB's rules give its order and objects per slab."""
+        """The CacheLine of a kmalloc cache without a slabinfo row.
+
+        The order and the objects per slab are computed by SLUB's rules.
+        """
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
         return _EMPTY._replace(
@@ -206,8 +217,8 @@ class CacheTable:
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace those of slabinfo, by cache name.
 
-        Empty if slabinfo is readable and the kernel may have memory cgroup children, which slabinfo includes and sysfs
-        does not.
+        Empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup. Slabinfo includes
+        the objects of child caches, but sysfs does not.
         """
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
@@ -265,8 +276,8 @@ class CacheTable:
     def _idle_error(self, row: SlabRow) -> int | None:
         """Upper bound on those active objects of a row that are really free objects cached per CPU.
 
-        None with the SLAB allocator, if the number of CPUs is unknown, or if the kernel may have sheaves of unknown
-        capacity.
+        None in three cases: the kernel has the SLAB allocator, the number of CPUs is unknown, or the kernel may have
+        sheaves of unknown capacity.
         """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
@@ -287,7 +298,10 @@ class CacheTable:
         return min(bound, row.active_objects)
 
     def _line_without_row(self, name: str) -> CacheLine:
-        """The line of a catalogue cache without a row of its own: it is merged, or slabinfo is not readable."""
+        """The CacheLine of a catalogue cache without a row of its own.
+
+        The cache is merged, or slabinfo is not readable.
+        """
         names = self._names_sharing(name)
         row = next((self._by_name[other] for other in names if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
@@ -345,7 +359,7 @@ class CacheTable:
         )
 
     def _names_sharing(self, name: str) -> tuple[str, ...]:
-        """All names of the merged cache that has a given name, including the given name."""
+        """The names of all caches that are merged with a given cache, including the given cache."""
         if self._links is None or name not in self._links.group_of:
             return (name,)
         return self._links.names_of.get(self._links.group_of[name], (name,))
@@ -355,7 +369,10 @@ class CacheTable:
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """Size of a cache's struct without padding; None for a merged cache, which shows only its largest struct."""
+        """Size of a cache's struct without padding.
+
+        None for a merged cache, because sysfs shows only the largest struct of such a cache.
+        """
         if merged:
             return None
         sizes = self._snapshot.slab_sizes.value
@@ -425,7 +442,7 @@ def _line_of_slabinfo(
     active_per_s: float | None,
     page_bytes: int | None,
 ) -> CacheLine:
-    """The line of a cache, from its slabinfo row without counts from sysfs."""
+    """The CacheLine of a slabinfo row, without counts from sysfs."""
     objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
     return CacheLine(
         name=row.name,

@@ -24,7 +24,7 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether the value `before` is exact or a bound, if it is known."""
+    """Whether `before` is exact or a bound; has no meaning if `before` is None."""
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
@@ -37,7 +37,7 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """Whether the figures differ, or only one of them is known."""
+        """True if the figures differ, or if only one of them is known."""
         return self.before != self.after
 
 
@@ -59,7 +59,10 @@ class CacheChange:
 
     @property
     def changed(self) -> bool:
-        """Whether a figure other than `tcp_bytes` changed; `tcp_bytes` follows from other rows."""
+        """Whether a figure other than `tcp_bytes` changed.
+
+        A change of `tcp_bytes` does not count, because `tcp_bytes` is computed from other rows.
+        """
         return any(change.changed for change in self.changes if change is not self.tcp_bytes)
 
 
@@ -133,7 +136,10 @@ class ChangedRows(Generic[ChangedRow]):
 
 
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
-    """Sort rows by the increase of one figure, the largest first; if it is unknown, by a known value of the figure."""
+    """The changed rows, sorted by the change of one figure, the largest change first.
+
+    If the change is unknown, the value `before` of the figure takes its place, or the value `after` without `before`.
+    """
 
     def size_of_change(row: ChangedRow) -> float:
         change = by(row)
@@ -196,7 +202,10 @@ class SlabGrowth:
 
     @property
     def shares(self) -> Amount | None:
-        """Bounds on the share of the growth that sockets explain; None unless both have the same sign as the growth."""
+        """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that sockets explain.
+
+        None unless both bounds of `socket_bytes` have the same sign as `bytes`.
+        """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))

@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from tcptop.accounting.growth_since_mark import growth_since_mark
+from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
@@ -169,11 +170,21 @@ class TcptopApp(App[int]):
         self.view = replace(self.view, choices=choices)
         self._draw()
 
-    def ask(self, question: str, answered: Callable[[str], None]) -> None:
-        """Asks a question in the last line; calls `answered` unless the answer is empty or the user presses ESC."""
+    def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
+        """Asks a question in the last line; calls `use_answer` unless the answer is empty or the user presses ESC.
+
+        If the answer is not valid, `use_answer` raises TcptopError or ValueError, whose message is shown.
+        """
         from tcptop.widgets.prompt import Prompt
 
-        self.push_screen(Prompt(question), lambda answer: answered(answer) if answer else None)
+        def on_answer(answer: str | None) -> None:
+            try:
+                if answer:
+                    use_answer(answer)
+            except (TcptopError, ValueError) as error:
+                self.notify(str(error), timeout=5, markup=False)
+
+        self.push_screen(Prompt(question), on_answer)
 
     def _draw(self) -> None:
         if self._ledger is None:
@@ -187,10 +198,6 @@ class TcptopApp(App[int]):
     def action_feed(self, name: str, *arguments: object) -> None:
         """Passes the action of a key to the feed."""
         self.feed.act(name, *arguments)
-
-    def action_leave(self) -> None:
-        """Quits with exit code 0."""
-        self.exit(0)
 
     def action_switch(self, name: str, one: object, other: object) -> None:
         """Switches one of the user's choices between two values."""
@@ -218,10 +225,9 @@ class TcptopApp(App[int]):
         self.ask("node:", self._answer_node)
 
     def _answer_node(self, answer: str) -> None:
-        if answer.isascii() and answer.isdigit():
-            self.action_node(int(answer))
-        else:
-            self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
+        if not (answer.isascii() and answer.isdigit()):
+            raise ValueError(f"not the number of a node: {answer[:20]}")
+        self.action_node(int(answer))
 
     def action_sort(self, column_id: str) -> None:
         """Sorts the cache table by a column; a second call with the same column reverses the order."""

@@ -143,11 +143,6 @@ class CachesPane(ScrollPane):
         if self._keys:
             self.post_message(self.RowSelected(self._keys[self._cursor_index][0]))
 
-    def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark on the cursor's row."""
-        super().watch_has_focus(has_focus)
-        self.redraw()
-
 
 def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
     """The reason why the table has no rows."""

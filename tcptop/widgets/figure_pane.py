@@ -91,11 +91,6 @@ class FigurePane(Pane, can_focus=True):
         if label is not None:
             self.post_message(self.PartSelected(label))
 
-    def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark on the selected part."""
-        super().watch_has_focus(has_focus)
-        self.redraw()
-
     def _labels(self) -> list[str]:
         if self._ledger is None:
             return []

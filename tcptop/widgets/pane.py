@@ -132,6 +132,11 @@ class Pane(Widget):
         self.redraw()
         self.refresh()
 
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Draws the pane again: a cursor is shown only in the pane with the focus."""
+        super().watch_has_focus(has_focus)
+        self.redraw()
+
     def notify_style_update(self) -> None:
         """Drops the cached styles: the theme may have changed."""
         super().notify_style_update()

@@ -34,7 +34,7 @@ class SocketsPane(Pane):
 def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     """The lines of the pane, each with the longest note that fits."""
     counts, host = ledger.sockets, ledger.host
-    rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
+    rate = f" {units.short_signed_count(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     orphans = f"orphans {units.count(counts.orphans)}"
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
     busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
