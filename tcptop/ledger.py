@@ -218,7 +218,10 @@ class ConnectionCost(NamedTuple):
 
     @property
     def now_bounds(self) -> Amount | None:
-        """Bounds on `now_bytes`, a lower bound if the size of an object is unknown; None if unknown."""
+        """Bounds on `now_bytes`; None if `now_bytes` is unknown.
+
+        If the size of an object is unknown, only the lower bound is known.
+        """
         amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
         if amount is None:
             return None
@@ -370,7 +373,7 @@ class SlabMemory(NamedTuple):
 class LiveObjects(NamedTuple):
     """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets.
 
-    The number of sockets is read right after slabinfo.
+    On a running kernel the number of sockets is read right after slabinfo.
     """
 
     sockets: int
@@ -497,7 +500,7 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """Text on the age of a source's figures, such as `≤ 5 s old`; empty unless they may be older than `interval_s`.
+        """The age of a source's figures, such as `≤ 5 s old`; empty if no figure can be older than `interval_s`.
 
         The text shows the source's own interval as an upper bound, because an exact age would change with every sample.
         If the source's last reading is overdue, the text shows the exact age.

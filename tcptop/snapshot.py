@@ -240,7 +240,7 @@ class Snmp(NamedTuple):
 class SocketLimits(NamedTuple):
     """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
 
-    The numbers of open files and of tracked flows are included.
+    Two members are counts: the open files, and the tracked flows.
     """
 
     open_files: int | None

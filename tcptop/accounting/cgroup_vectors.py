@@ -71,7 +71,7 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
 def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
     """Whether the cache of `part` has SLAB_ACCOUNT.
 
-    If the cache is merged, the name of its folder in /sys/kernel/slab shows this. Otherwise the catalogue shows it.
+    For a merged cache, the folder name in /sys/kernel/slab decides. For any other cache, the catalogue decides.
     """
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)

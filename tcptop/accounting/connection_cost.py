@@ -195,10 +195,10 @@ def _now_slices(
     """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
     `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` of it is idle.
-    `with_file` is the share of sockets that have a file, 0 to 1. The bytes of an object that only a socket with a file
-    has are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector, even a slab without
-    active objects. Bind buckets are left out, because each belongs to a local port and no counter shows the number of
-    ports in use.
+    `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket with a file. The
+    bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector,
+    even a slab without active objects. Bind buckets are left out, because each belongs to a local port and no counter
+    shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]

@@ -43,8 +43,8 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
     """The kmalloc cache of the LSM socket blob, as measured by the lab; None if there is none.
 
-    In this cache, the lab measured one object per socket, and the object is of no known struct. If several caches have
-    such an object, the smallest of these caches is returned.
+    In this cache, the lab measured one object per socket, and the catalogue has no struct for the object. If this is
+    true of several caches, the smallest is returned.
     """
     state = measured_socket(snapshot)
     if state is None:

@@ -116,10 +116,10 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
     """Cost of the LSM socket blob, which the active security modules allocate for a socket.
 
-    The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without both, the size lies between
-    the minimum and the maximum over all kernels. The size is rounded up to the object size of a kmalloc cache of this
-    kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security module that
-    the catalogue does not know may have a blob of any size.
+    The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and lab result, the size
+    is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc cache of
+    this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security module
+    that the catalogue does not know may have a blob of any size.
     """
     modules, sockstat = snapshot.security_modules.value, table.matching_sockstat
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []

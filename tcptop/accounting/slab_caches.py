@@ -1,7 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -57,6 +57,8 @@ class CacheTable:
         self._snapshot = snapshot
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
+        self._group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
+        self._object_sizes = _object_sizes(snapshot)
         self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
         rows = slabinfo.rows if slabinfo else ()
         self._has_rows = slabinfo is not None
@@ -82,17 +84,19 @@ class CacheTable:
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""
-        self._kmalloc_names = self._kmalloc_names_by_size()
-        self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
+        self._kmalloc_names = _kmalloc_names_by_size((*self._by_name, *self._group_of))
+        self._kmalloc_lines: dict[int, list[CacheLine]] = {}
         for line in lines:
-            self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
+            size = kmalloc_size_bytes(line.name)
+            if size is not None:
+                self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache of an object, and whether the kernel has the cache.
 
-        This concerns a cache without a row. The cache is `absent` if the kernel lists the names of all its caches, or
-        if the kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged
-        into the row of another cache.
+        A cache without a row is `absent` in two cases: if the kernel lists the names of all its caches, or if the
+        kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged into the
+        row of another cache.
         """
         for name in kernel_object.caches:
             if name in self._by_name:
@@ -106,7 +110,7 @@ class CacheTable:
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
-        """Upper bound on the number of objects in use, for one kind of object; None if unknown."""
+        """Upper bound on the number of objects of one kind in use; None if unknown."""
         line = self.find(kernel_object).line
         return line.max_in_use if line else None
 
@@ -131,22 +135,9 @@ class CacheTable:
 
     def kmalloc_max_in_use(self, line: CacheLine) -> int | None:
         """Upper bound on objects in use in a kmalloc cache and its copies together; None if unknown."""
-        copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
+        copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name) or 0, [])
         known = [copy.max_in_use for copy in copies if copy.max_in_use is not None]
         return sum(known) if known and len(known) == len(copies) else None
-
-    def _kmalloc_names_by_size(self) -> dict[int, str]:
-        """Names of the kmalloc caches by object size, the smallest first.
-
-        The name of a random copy is returned only for a size without a plain cache.
-        """
-        sizes: dict[int, str] = {}
-        copies: dict[int, str] = {}
-        for name in self._names():
-            size = kmalloc_size_bytes(name)
-            if size is not None:
-                (copies if "-rnd-" in name else sizes).setdefault(size, name)
-        return dict(sorted({**copies, **sizes}.items()))
 
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
         """The CacheLine of a kmalloc cache without a slabinfo row.
@@ -168,7 +159,7 @@ class CacheTable:
 
     def is_accounted(self, name: str) -> bool | None:
         """Whether a merged cache has SLAB_ACCOUNT, by the name of its folder; None if the cache is not merged."""
-        group = self._links.group_of.get(name, "") if self._links is not None else ""
+        group = self._group_of.get(name, "")
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
     def row_max_in_use(self, line: CacheLine) -> int | None:
@@ -200,12 +191,7 @@ class CacheTable:
         """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
-        return sum(line.bytes or 0 for line in self.lines if line.name == line.row)
-
-    def _names(self) -> Iterable[str]:
-        yield from self._by_name
-        if self._links is not None:
-            yield from self._links.group_of
+        return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
 
     def _is_outside(self, kernel_object: KernelObject) -> bool:
         """Whether the kernel's release is known to be too old or too new to have an object."""
@@ -360,12 +346,10 @@ class CacheTable:
 
     def _names_sharing(self, name: str) -> tuple[str, ...]:
         """The names of all caches that are merged with a given cache, including the given cache."""
-        if self._links is None or name not in self._links.group_of:
-            return (name,)
-        return self._links.names_of.get(self._links.group_of[name], (name,))
+        return self._names_of.get(self._group_of.get(name, ""), (name,))
 
     def _size_of_group(self, name: str) -> int | None:
-        match = GROUP_SIZE.match(self._links.group_of.get(name, "")) if self._links else None
+        match = GROUP_SIZE.match(self._group_of.get(name, ""))
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
@@ -373,14 +357,7 @@ class CacheTable:
 
         None for a merged cache, because sysfs shows only the largest struct of such a cache.
         """
-        if merged:
-            return None
-        sizes = self._snapshot.slab_sizes.value
-        if sizes is not None and name in sizes.caches and sizes.caches[name].object_size_bytes is not None:
-            return sizes.caches[name].object_size_bytes
-        protocols = self._snapshot.protocols.value
-        protocol = protocols.by_name.get(name) if protocols else None
-        return protocol.object_size_bytes if protocol else None
+        return None if merged else self._object_sizes.get(name)
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
         """Step from one object to the next by SLUB's rules; None if the struct is unknown or slab debugging is on."""
@@ -424,6 +401,32 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
+    """Size of the struct in each cache, from sysfs or, for a protocol's socks, from /proc/net/protocols."""
+    sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
+    found = {name: each.object_size_bytes for name, each in (protocols.by_name if protocols else {}).items()}
+    for name, size in (sizes.caches if sizes else {}).items():
+        if size.object_size_bytes is not None:
+            found[name] = size.object_size_bytes
+    return found
+
+
+# The names of the caches hardly ever change.
+@lru_cache(2)
+def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
+    """Names of the kmalloc caches by object size, the smallest first.
+
+    The name of a random copy is returned only for a size without a plain cache.
+    """
+    sizes: dict[int, str] = {}
+    copies: dict[int, str] = {}
+    for name in names:
+        size = kmalloc_size_bytes(name)
+        if size is not None:
+            (copies if "-rnd-" in name else sizes).setdefault(size, name)
+    return dict(sorted({**copies, **sizes}.items()))
 
 
 @lru_cache(1024)

@@ -31,8 +31,8 @@ IPV6 = FamilyMix(0.0, 1.0)
 
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
     """The cost of one socket in a state, with or without a local port of its own; computed once per CacheTable."""
-    shares = [(item, mix.share(item)) for item in objects_held(state, owns_port)]
-    key = tuple((item.struct, share) for item, share in shares if share)
+    shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
+    key = tuple([(item.struct, share) for item, share in shares])
     if key not in table.socket_costs:
         table.socket_costs[key] = _add_up(snapshot, table, shares)
     return table.socket_costs[key]
@@ -58,8 +58,6 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     parts: list[ObjectCost] = []
     missing: list[str] = []
     for kernel_object, share in shares:
-        if not share:
-            continue
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):
                 parts.append(cost)

@@ -26,7 +26,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """Text for a TCP state: the objects of a socket, and the sides of a connection that can be in this state."""
+    """Text for a TCP state: the objects that a socket holds in it, and the sides of a connection that can be in it."""
 
     holds: str
     sides: StateSides = "both"

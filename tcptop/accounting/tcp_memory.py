@@ -142,9 +142,10 @@ def _part_name(part: ObjectCost) -> str:
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     """The memory of the bind buckets.
 
-    If only bind buckets use a cache, the whole cache counts. In a merged cache there are at most as many bind buckets
-    as active objects, and at most as many as sockets. If both kinds of bucket are merged into one row, each kind has at
-    most half of the row's active objects. The estimate is the middle of the range, where the possible error is least.
+    If only bind buckets use a cache, the whole cache counts. In a merged cache the number of bind buckets has two upper
+    bounds: the active objects of the cache, and the sockets including mini-sockets. If both kinds of bucket are merged
+    into one row, each kind has at most half of the row's active objects. The estimate is the middle of the range, where
+    the possible error is least.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -172,9 +173,9 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     """The pages that the kernel charges to socket buffers.
 
-    The charge includes the sk_buffs, so the slabs of sk_buffs are not added again. A socket is charged in whole pages,
-    so the last page of its charge may be almost unused (all but one byte). Before 6.0 a socket may keep more pages than
-    it uses, so the lower bound is 0. The upper bound is the charge plus the counter's error.
+    The charge includes the sk_buffs, so the slabs of sk_buffs are not added again. A socket is charged in whole pages.
+    Of its last page, perhaps only one byte is used. Before 6.0 a socket may keep more pages than it uses, so the lower
+    bound is 0. The upper bound is the charge plus the counter's error.
     """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")

@@ -116,7 +116,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
     """The change of the slab bytes of one socket.
 
-    With `at_most` (for outgoing sockets), the upper bound on these bytes is compared instead.
+    With `at_most` (for outgoing sockets), the upper bounds on these bytes are compared.
     """
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])

@@ -138,7 +138,8 @@ class ChangedRows(Generic[ChangedRow]):
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
     """The changed rows, sorted by the change of one figure, the largest change first.
 
-    If the change is unknown, the value `before` of the figure takes its place, or the value `after` without `before`.
+    A row with an unknown change is sorted by the value `before`. If `before` is unknown or 0, the row is sorted by
+    `after`.
     """
 
     def size_of_change(row: ChangedRow) -> float:

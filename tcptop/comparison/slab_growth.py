@@ -1,8 +1,8 @@
 """Growth of slab memory between two ledgers, and the part of the growth that sockets explain.
 
 For each kind of object, sockets explain (increase of the number of objects) × (cost of one object). If the number of
-objects is known only within bounds, the product has bounds too. The growth of slabinfo rows that count no objects of
-sockets is listed for each row.
+objects is known only within bounds, the product has bounds too. Slabinfo rows that count no objects of sockets are
+listed, each with its growth.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
 
     Orphans have no file, and socks in an accept queue have none yet. The lower bound assumes that each request sock
     belongs to a sock in an accept queue. The upper bound is the number of socks that are not orphans. Every file has an
-    inode, so the number of inodes in use is the upper bound if it is smaller.
+    inode. If fewer inodes are in use, the number of these inodes is the upper bound.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))

@@ -37,7 +37,8 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
     """A page with one section for each object, one below the other."""
-    return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    lines = [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
@@ -104,8 +105,6 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
         yield ((f" {title} by ", "dim"), (named_functions(ledger, function), "accent"))
         for tree in trees:
             yield from draw_call_tree(ledger, tree, columns)
-    yield EMPTY_LINE
-    yield from paragraph(f" {names_text(ledger)}", columns - 1, "dim")
     if layout is not None:
         yield EMPTY_LINE
         yield from _draw_members(layout, columns)

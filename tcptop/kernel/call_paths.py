@@ -84,7 +84,6 @@ FILE_OF_SOCKET = Call(
                 Call(
                     "init_file() → security_file_alloc() → lsm_file_alloc() → kmem_cache_zalloc()",
                     allocates=(LSM_FILE_BLOB,),
-                    note="before 5.1 a module by itself",
                 ),
             ),
         ),
@@ -99,7 +98,6 @@ INODE_OF_SOCKET = Call(
         Call(
             "inode_init_always() → security_inode_alloc() → lsm_inode_alloc() → kmem_cache_alloc()",
             allocates=(LSM_INODE_BLOB,),
-            note="before 5.1 a module by itself",
         ),
     ),
 )
@@ -348,7 +346,7 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 
 
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
-    """The call trees that allocate any of the objects; with `freed`, the call trees that free any of them.
+    """The call trees in which at least one of the objects is allocated, or freed if `freed` is True.
 
     Each tree is cut down to the calls for these objects. Equal trees are yielded only once.
     """

@@ -30,6 +30,8 @@ RENAMED = (
     Renamed("__d_alloc() → kmem_cache_alloc_lru()", "__d_alloc() → kmem_cache_alloc()", (5, 18), by_symbol=False),
     Renamed("alloc_inode_sb() → kmem_cache_alloc_lru()", "kmem_cache_alloc()", (5, 18), by_symbol=False),
     Renamed("sock_free_inode()", "sock_destroy_inode()", (5, 3)),
+    Renamed("lsm_file_alloc() → kmem_cache_zalloc()", "a module by itself", (5, 1), by_symbol=False),
+    Renamed("lsm_inode_alloc() → kmem_cache_alloc()", "a module by itself", (5, 1), by_symbol=False),
     Renamed("alloc_slab_obj_exts()", "memcg_alloc_slab_cgroups()", (6, 10)),
     Renamed("memcg_alloc_slab_cgroups()", "memcg_alloc_page_obj_cgroups()", (5, 17)),
     Renamed("free_slab_obj_exts()", "memcg_free_slab_cgroups()", (6, 10)),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 
+
+@lru_cache
 def release_numbers(release: str | None) -> tuple[int, int] | None:
     """Major and minor number, (6, 1) for `6.1.0-56-amd64`; None if the text is missing or has another form."""
     parts = (release or "").split(".")

@@ -35,6 +35,9 @@ from tcptop.widgets.sockets_pane import SocketsPane
 from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
 
+CURSOR_HOME = "\x1b[1;1H"
+"""Where Textual leaves the cursor, too: a cursor that moves with each frame costs bytes."""
+
 
 class TcptopApp(App[int]):
     """Shows the samples of a feed. The feed adds its keys to the app's keys, and calls `show` with each ledger."""
@@ -163,7 +166,7 @@ class TcptopApp(App[int]):
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
-        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.query(pane))
+        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.walk_children(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
@@ -191,6 +194,17 @@ class TcptopApp(App[int]):
             return
         if self.view.mark is not None:
             self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger))
+        driver = self._driver
+        if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
+            # Nothing covers a pane. The compositor would process the lines of all panes to draw the changed ones.
+            panes = self.screen.walk_children(Pane)
+            for pane in panes:
+                pane.lay_out(self._ledger, self.view)
+            changes = "".join(pane.render_changes() for pane in panes)
+            if changes:
+                driver.write(f"{changes}{CURSOR_HOME}")
+                driver.flush()
+            return
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self.view)

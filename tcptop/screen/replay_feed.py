@@ -44,7 +44,7 @@ class SampleSelection(NamedTuple):
 
 
 def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelection:
-    """The samples between --from and --to; the replay starts at --at or, without it, at the first of them.
+    """Selects the samples between --from and --to. The replay starts at --at; without --at, at the first sample.
 
     Raises:
         TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.

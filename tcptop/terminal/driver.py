@@ -237,7 +237,7 @@ class CellDriver(LinuxDriver):
         if self._drawing:
             return
         if in_background(self.fileno):
-            # Stops the whole process group, including a parent such as `sh -c`, as the kernel does in the background.
+            # Stops the whole process group, including a parent such as `sh -c`: so does the kernel in the background.
             self._stop(0)
         else:
             # Sets up the terminal as after SIGCONT, because `fg` sends no SIGCONT to a running job.

@@ -20,7 +20,7 @@ MAX_GAP_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A value for each bucket; None for a bucket without a sample, or while the timeline is being filled."""
+    """Three series with a value for each bucket; None if the bucket has no sample, or is not filled yet."""
 
     sockets: Series = ()
     time_wait: Series = ()

@@ -12,7 +12,7 @@ STEP_S = 10
 MAX_STEPS = 90
 
 Series = tuple[float | None, ...]
-"""Values of a graph from left to right; None where a value is unknown."""
+"""The values of a graph from left to right; None for an unknown value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ NO_TRENDS = Trends()
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
-    """The trends with one more sample.
+    """Adds a sample; returns the new trends.
 
     The value of a step is the value in the step's last sample; a step without a sample has the value None. If a clock
     was set back, the trends begin again; a sample without a time changes nothing.

@@ -39,7 +39,8 @@ def to_ascii(text: str) -> str:
 
 def line_width(line: Line) -> int:
     """The columns that a line takes on a terminal."""
-    return sum(cell_width(text) for text, _ in line)
+    text = "".join([text for text, _ in line])
+    return len(text) if text.isascii() else sum(cell_width(text) for text, _ in line)
 
 
 def crop_line(line: Line, columns: int) -> Line:
