@@ -47,14 +47,9 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
 
 
 def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
-    host = ledger.host
     return ComparedInput(
         label=label,
-        host_name=host.name,
-        kernel=host.kernel,
-        page_size_bytes=host.page_size_bytes,
-        cpus=host.cpus,
-        memory_bytes=host.memory_bytes,
+        host=ledger.host,
         taken_at_unix_s=ledger.taken_at_unix_s,
         live=ledger.live,
         not_read={

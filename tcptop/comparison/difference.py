@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from tcptop.ledger import Amount
+from tcptop.ledger import Amount, HostFacts
 from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most"]
@@ -218,11 +218,7 @@ class ComparedInput:
 
     label: str
     """Name that the user gave the input."""
-    host_name: str | None
-    kernel: str | None
-    page_size_bytes: int | None
-    cpus: int | None
-    memory_bytes: int | None
+    host: HostFacts
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]

@@ -63,11 +63,11 @@ def diff_as_object(difference: LedgerDifference) -> Json:
 def _subject(subject: ComparedInput) -> Json:
     return {
         "name": subject.label,
-        "host": subject.host_name,
-        "kernel": subject.kernel,
-        "page_size": subject.page_size_bytes,
-        "cpus": subject.cpus,
-        "memory_bytes": subject.memory_bytes,
+        "host": subject.host.name,
+        "kernel": subject.host.kernel,
+        "page_size": subject.host.page_size_bytes,
+        "cpus": subject.host.cpus,
+        "memory_bytes": subject.host.memory_bytes,
         "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),

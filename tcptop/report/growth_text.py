@@ -70,8 +70,8 @@ def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
     rows = growth.other_rows or ()
     for row in rows[:MAX_OTHER_ROWS]:
         yield [row.name[:MAX_NAME_CHARACTERS], units.signed_size(row.bytes)]
-    if rows[MAX_OTHER_ROWS:]:
-        rest = rows[MAX_OTHER_ROWS:]
+    rest = rows[MAX_OTHER_ROWS:]
+    if rest:
         more = "1 more cache" if len(rest) == 1 else f"{len(rest)} more caches"
         yield [more, units.signed_size(sum(row.bytes for row in rest))]
     if growth.no_row_bytes:

@@ -81,11 +81,10 @@ class BuddyPane(ScrollPane):
             bound = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
             title += f" ─ headroom: {bound}{units.rough_count(sum(headroom))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
-        if (
-            stale
-            and choices.node is not None
-            and any(zone.migrate_types for node in ledger.nodes for zone in node.zones)
-        ):
+        types_shown = choices.node is not None and any(
+            zone.migrate_types for node in ledger.nodes for zone in node.zones
+        )
+        if stale and types_shown:
             title += f" ─ types {stale.removesuffix(' old')}"
         return title
 
