@@ -152,22 +152,28 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
 def _segments_increase(before: Ledger, after: Ledger) -> Amount:
     """Bounds on the increase of segments in queues, such as unread FINs, which no counter shows.
 
-    The bound is the change of the active objects of their rows, the smaller one of a segment's objects, if others use
-    these rows as before.
+    The bounds are those of the change of the objects in use in the rows of a segment's objects, if others use these
+    rows as before. Of a row's active objects, some may be free ones that are cached per CPU.
     """
-    parts = _state(after, State.CLOSE_WAIT).unread_fin_parts or ()
-    changes = [increase(*(_row_active(ledger, part.cache) for ledger in (before, after))) for part in parts]
-    known = [change for change in changes if change is not None]
-    if not known or len(known) < len(changes):
+    changes: list[Amount] = []
+    for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
+        one, two = (_objects_in_use(ledger, part.cache) for ledger in (before, after))
+        if one is None or two is None:
+            return ZERO
+        changes.append(two.minus(one))
+    if not changes:
         return ZERO
-    return Amount(min(0.0, max(known)), max(0.0, min(known)))
+    return Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
 
 
-def _row_active(ledger: Ledger, cache: str) -> int | None:
-    """Active objects of the row that counts a cache; None if unknown."""
+def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
+    """Bounds on the objects in use in the row that counts a cache; None if unknown."""
     line = ledger.cache(cache)
     row = ledger.cache(line.row) if line is not None else None
-    return row.active_objects if row is not None else None
+    if row is None or row.active_objects is None:
+        return None
+    idle_error = row.active_objects if row.idle_error_objects is None else row.idle_error_objects
+    return Amount(row.active_objects - idle_error, row.active_objects)
 
 
 def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Cost] | str:
