@@ -181,13 +181,15 @@ class SlabGrowth:
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
-    idle_bytes: int | None
-    """Growth of free objects, each with its share of a slab; None without slabinfo.
+    idle_bytes: Amount | None
+    """Bounds on growth of free objects and ends of slabs in rows that count objects of sockets; None without slabinfo.
 
-    Only rows that count objects of sockets are included.
+    In TCP's own rows, all but the objects of sockets is idle.
     """
-    socket_rows_bytes: int | None
-    """Total growth of the rows that count objects of sockets; None without slabinfo."""
+    others_bytes: Amount | None
+    """Bounds on growth of shared rows due to other users' objects and free objects that count as active; None without
+    slabinfo.
+    """
     other_rows: tuple[RowGrowth, ...] | None
     """Growth of each row that counts no objects of sockets; None without slabinfo."""
     no_row_bytes: int | None
@@ -208,17 +210,6 @@ class SlabGrowth:
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
-
-    @property
-    def others_bytes(self) -> Amount | None:
-        """Bounds on `socket_rows_bytes` − `idle_bytes` − `socket_bytes`; None without slabinfo.
-
-        This growth has two causes: objects of other users, and free objects that count as active.
-        """
-        if self.socket_rows_bytes is None or self.idle_bytes is None:
-            return None
-        left = self.socket_rows_bytes - self.idle_bytes
-        return Amount(round(left - self.socket_bytes.high, 2), round(left - self.socket_bytes.low, 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.explanation.call_tree import draw_call_tree
+from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
 from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
@@ -47,7 +47,8 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
     """A page with one section for each object, one below the other."""
-    return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    lines = [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
@@ -110,7 +111,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
         yield EMPTY_LINE
-        yield ((f" {title} by ", "dim"), (function, "accent"))
+        yield ((f" {title} by ", "dim"), (named_functions(ledger, function), "accent"))
         for tree in find_call_trees((item,), released):
             yield from draw_call_tree(ledger, tree, columns)
     if layout is not None:

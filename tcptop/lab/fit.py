@@ -313,7 +313,7 @@ def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowSh
 
 
 def fit_ramp(series: Series, column: Column) -> FittedLine:
-    """The line through a row's readings of the ramp."""
+    """The straight line fitted to the readings of a row that were taken while the endpoints were opened."""
     return fit_line(series.endpoints, column[1:-1])
 
 

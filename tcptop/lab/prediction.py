@@ -126,7 +126,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes the vectors of this many objects of a row from a prediction that includes vectors."""
+        """Removes from a prediction the vectors that `objects` objects of a row account for."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:

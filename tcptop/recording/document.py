@@ -25,7 +25,7 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
 UNRECORDED_READING = "machine_load"
-"""The only reading that is not recorded, because psutil reads its files, not a host."""
+"""The only reading that is not recorded: psutil opens the files itself, so no host sees their bytes."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}

@@ -122,7 +122,7 @@ def is_sqlite(header: bytes) -> bool:
 
 @contextmanager
 def errors_in_one_line(path: str) -> Iterator[None]:
-    """Turns an error of the file at `path` that is raised within into a TcptopError of one line."""
+    """Context manager: an error of the file at `path` becomes a TcptopError of one line."""
     where = printable(path)
     try:
         yield

@@ -202,7 +202,7 @@ class Sampler:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns the sockstat value to divide by, its answers, and the CPU time of a new read in us.
+        """Returns sockstat's counts, the host's answers with their bytes, and the CPU time (us) of a new read.
 
         Reads sockstat again if the latest reading is older than `BESIDE_S`, or lacks the answers that `on_read` needs.
         """

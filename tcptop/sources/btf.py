@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
+from tcptop.kernel.objects import unknown_security_modules
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources.source import Damage, Pace, Source, failed_reading, make_reading
 from tcptop.text.printable import decode_text, printable_name
@@ -64,8 +65,15 @@ class BtfSource(Source[Btf]):
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
             return None
-        if modules is not None and modules.value is not None and self._modules.intersection(modules.value.names):
+        if modules is None or modules.value is None:
+            return "not read: slabinfo is readable, and which security modules keep data for each socket is not known"
+        if self._modules.intersection(modules.value.names):
             return None
+        unknown = unknown_security_modules(modules.value.names)
+        if unknown:
+            return (
+                f"not read: slabinfo is readable, and BTF does not show what {', '.join(unknown)} keeps for each socket"
+            )
         return "not needed while slabinfo is readable and no security module keeps data for each socket"
 
     async def read(self, host: Host) -> Reading[Btf]:

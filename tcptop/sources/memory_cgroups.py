@@ -33,7 +33,7 @@ IMPLIES_MEMORY = "io"
 """Controller that depends on memory, which cgroup2 then enables unlisted (block/blk-cgroup.c, io_cgrp_subsys)."""
 
 OFF_OPTIONS = {"cgroup.memory": "nokmem", "cgroup_disable": MEMORY}
-"""The word that turns charging off in the comma-separated value of each kernel parameter."""
+"""For each kernel parameter: the word that turns charging off if the comma-separated value contains it."""
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):

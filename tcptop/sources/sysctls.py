@@ -51,7 +51,7 @@ class SysctlsSource(Source[Sysctls]):
             return unread(*explain_error("proc/sys", files[1].error or OSError("empty")), took_us)
         release = texts[RELEASE]
         if not release and texts[VERSION].startswith("Linux version "):
-            release = texts[VERSION].split()[2]
+            release = next(iter(texts[VERSION].split()[2:]), "")
         damages: list[Damage] = []
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,

@@ -44,7 +44,7 @@ class CacheRow(NamedTuple):
     def tcp_bytes(self) -> float | None:
         """The bytes of the cache that TCP uses; None if unknown.
 
-        On a node, TCP's bytes on the machine times the share of the cache's objects that are on the node.
+        For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
         """
         return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
