@@ -82,7 +82,8 @@ def _few_ports(state: StateResult | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Objects caused by a process that walks /proc/PID/fd, in the run with most of them; in no other figure."""
+    """Inodes that a walk of /proc/PID/fd caused, in the run with the most of these inodes; no other figure includes
+    them."""
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:
         return {"row": "proc_inode_cache", "objects": 0, "bytes": 0, "r2": 0}

@@ -68,7 +68,7 @@ class PredictedRow:
 
 
 class Prediction(NamedTuple):
-    """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
+    """The catalogue's prediction for one endpoint, or for both ends of a connection; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
     """Predicted objects and bytes by slabinfo row, without vectors."""
@@ -154,7 +154,7 @@ class Predictor:
         return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched_rows(self) -> WatchedRows:
-        """The rows that a run watches: of `WATCHED_OBJECTS`, of files, and of an observer's inodes."""
+        """The rows that a run watches: the rows of `WATCHED_OBJECTS`, the row of files, and `OBSERVER_ROW`."""
         return WatchedRows(
             settling=self._rows((*WATCHED_OBJECTS, FILE)) | {OBSERVER_ROW},
             releasing=self._rows(each for each in WATCHED_OBJECTS if each.tcp_only),

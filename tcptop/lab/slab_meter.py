@@ -49,7 +49,7 @@ class SlabMeter:
         return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
 
     def read_settled(self, watched: Collection[str], tolerance: int, delay_s: float = 0.0) -> SlabReading:
-        """Reads until two readings in a row agree, or `SETTLE_TIMEOUT_S` has passed; returns the last one.
+        """Reads until two consecutive readings agree, or `SETTLE_TIMEOUT_S` has passed; returns the last reading.
 
         Args:
             watched: the rows that must agree.

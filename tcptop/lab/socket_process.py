@@ -19,7 +19,7 @@ from tcptop.errors import TcptopError
 PROGRAM = Path(__file__).with_name("socket_program.py")
 
 ANSWER_TIMEOUT_S = 35.0
-"""Longest wait for an answer; longer than `COMMAND_TIMEOUT_S`, after which an alarm ends the child."""
+"""Longest wait for an answer. It is longer than `COMMAND_TIMEOUT_S`, so that an alarm ends a slow child first."""
 
 STATE_TIMEOUT_S = 3.0
 """Time allowed for all sockets to reach their state; loopback needs milliseconds."""
