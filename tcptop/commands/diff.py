@@ -113,7 +113,7 @@ def read_named_ledger(name: str) -> Ledger:
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
     Raises:
-        TcptopError: if what `name` names cannot be opened; the text of the error begins with `COMMAND`.
+        TcptopError: if the tree or the recording cannot be opened; the text of the error begins with `COMMAND`.
 
     """
     if name == LIVE:

@@ -120,7 +120,7 @@ def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
 
 
 def _compare_rows(first: Json, second: Json) -> list[Json]:
-    """The rows of one state in two results; if only one result has a row, the other has 0 objects and 0 bytes of it."""
+    """The rows of one state in two results; a result that does not have a row counts as 0 objects and 0 bytes."""
     one, two = _sum_rows(first), _sum_rows(second)
     compared = []
     for row in {**one, **two}:

@@ -47,8 +47,8 @@ MIN_BYTES = 0.5
 active."""
 
 MIN_CONTROL_R2 = 0.9
-"""Least r² in the control run at which a row's slope is subtracted from the other runs. A row with a smaller r² only
-jitters."""
+"""Least r² of a row in the control run. The slope of a row with a smaller r² is not subtracted from the other runs,
+since such a row only jitters."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
@@ -146,7 +146,7 @@ class RelatedRows(NamedTuple):
     """Rows of kmalloc caches, by the largest allocation that fits, in bytes."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
-        """The row of the smallest kmalloc cache that an allocation fits into; None if none is large enough."""
+        """The row of the smallest kmalloc cache that an allocation fits into; None if no cache is large enough."""
         fitting = [size for size in self.kmalloc if size >= size_bytes]
         return self.kmalloc[min(fitting)] if fitting else None
 
@@ -174,8 +174,8 @@ class Fit(NamedTuple):
     rows: tuple[FittedRow, ...]
     """The accepted rows, the largest first."""
     vectors: FittedRow | None
-    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are none, or until
-    vectors.py separates them from the kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are no vectors, and
+    before vectors.py has separated the vectors from the kmalloc rows."""
     observer: FittedRow
     """Inodes of /proc that exist because a process walks /proc/PID/fd. The bytes include their dentries and LSM blobs.
     Not in `rows`."""
@@ -321,8 +321,8 @@ def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowSh
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
     The first is the difference between the slope and `most_per_endpoint`. The second is the difference between the
-    closing and the opening reading, divided by the number of endpoints. The second counts as 0 up to `slack_objects`.
-    Above that, objects of other programs may have come or gone during the ramp.
+    closing and the opening reading, divided by the number of endpoints. The second is 0 if the two readings differ by
+    at most `slack_objects`. If they differ by more, objects of other programs may have come or gone during the ramp.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -379,9 +379,10 @@ def subtract_other_inodes(
 
     Each reading counts the inodes too, and the number of subtracted objects is computed from that count.
 
-    A process that walks /proc/PID/fd (lsof, ss -p) makes the kernel keep an inode of /proc, its dentry and its LSM blob
-    for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too. The kernel
-    caches and frees the dentries of such inodes independently, so no dentries are subtracted for them.
+    A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. The kernel then keeps three objects for
+    every descriptor: an inode of /proc, the dentry of that inode, and its LSM blob. Inodes of other file systems have
+    an LSM blob too. The kernel caches and frees the dentries of such inodes independently, so no dentries are
+    subtracted for such inodes.
 
     Slabs of /proc inodes and of their dentries have vectors only if memory cgroups are charged. So these vectors are
     subtracted from a kmalloc row only if the subtraction makes the row's line straighter.
@@ -405,7 +406,7 @@ def subtract_other_inodes(
 
 
 def growth(column: Column | None) -> Column:
-    """Growth of a row since its first reading, at each reading; empty without a column."""
+    """Growth of a row since its first reading, at each reading; empty if `column` is None or empty."""
     return [count - column[0] for count in column] if column else []
 
 
@@ -415,7 +416,7 @@ def subtract(column: Column, other: Column) -> Column:
 
 
 def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
-    """Inodes of /proc per endpoint; the bytes include a dentry and an LSM blob for each."""
+    """Inodes of /proc per endpoint; the bytes include one dentry and one LSM blob for each inode."""
     line = fit_line(series.endpoints, [float(reading.active.get(OBSERVER_ROW, 0)) for reading in series.ramp])
     rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)

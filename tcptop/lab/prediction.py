@@ -1,6 +1,6 @@
 """Predicts from the catalogue the objects and bytes of an endpoint in each slabinfo row.
 
-A report shows the same figures for this machine. The lab compares measurements with them.
+A report for this machine shows the same figures as a prediction. The lab compares its measurements with the prediction.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class StateResult(NamedTuple):
     uncertain_bytes: float
     """Error bound on the bytes of catalogued rows, which other programs use too."""
     local_ports: int
-    """Local ports that connections shared; 0 in all runs but the one with few ports."""
+    """Local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
     """Sockets of other programs that came or went during the run."""
 

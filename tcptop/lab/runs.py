@@ -125,7 +125,7 @@ class RunReadings(NamedTuple):
     local_ports: int
     """Local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Sockets of other programs that came or went during the ramp; slab rows do not distinguish them."""
+    """Sockets of other programs that came or went during the ramp; slab rows count these sockets too."""
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:

@@ -77,7 +77,7 @@ class SocketProcess:
         ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)
         if not ready:
             raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-        # The child writes a line in one piece, so the whole line is there.
+        # The child writes each line in one piece, so readline() does not wait for the rest of a line.
         line = self._process.stdout.readline()
         if not line:
             raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")

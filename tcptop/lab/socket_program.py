@@ -4,8 +4,8 @@ The parent (socket_process.py) starts it by its path, in Python's isolated mode,
 only. The process holds both ends of every connection. It reads one-line commands from standard input and answers each
 with one line of JSON.
 
-The process ends at the end of its input, when its parent ends (PR_SET_PDEATHSIG), and when a command takes longer than
-`COMMAND_TIMEOUT_S` (by an alarm). Its sockets and its namespace end with it.
+The process ends when its input ends, when its parent ends (PR_SET_PDEATHSIG), or, by an alarm, when a command takes
+longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees its sockets and its namespace.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ class Endpoints:
             self.connect(number % LISTENERS, FIRST_FEW_PORT + self.few_ports)
 
     def count_sockets(self) -> dict[str, int]:
-        """Counts full sockets without listeners, and mini-sockets (both from sockstat), and shared local ports."""
+        """Counts full sockets (listeners excluded), mini-sockets, and shared local ports.
+
+        The counts of sockets come from sockstat.
+        """
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
             for line in read_lines(path):
@@ -116,9 +119,9 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged, even by a delayed ACK.
 
-    A socket that is closed before the acknowledgement could stay a full socket in FIN_WAIT2 for a minute. This happens
-    if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer
-    were dropped before it acknowledges the FIN, the kernel would answer the FIN with a reset.
+    If a socket were closed before the acknowledgement, it could remain in FIN_WAIT2 as a full socket for a minute. This
+    happens if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If
+    a peer were dropped before it acknowledges the FIN, the kernel would answer the FIN with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.

@@ -60,7 +60,7 @@ def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: Rela
 
 
 def sum_vectors(vectors: list[FittedRow]) -> FittedRow | None:
-    """Combines the vectors of all rows into one row, with the smallest r2 of any; None if there are no vectors."""
+    """Combines the vectors of all rows into one row; its r² is the smallest r² of these rows. None without vectors."""
     if not vectors:
         return None
     return FittedRow(
