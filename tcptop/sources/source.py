@@ -68,7 +68,7 @@ class Source(ABC, Generic[Value]):
     """True if `off_reason` depends on the kernel release; the source is then read only once the release is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """Why the source is read on this kernel only if the user requests it; None if it is read without a request."""
+        """The reason to read the source on this kernel only at the user's request; None if there is no such reason."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
