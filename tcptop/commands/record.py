@@ -93,7 +93,7 @@ def record_until_signal(
 ) -> None:
     """Writes a sample every `period_s` until `length_s` has passed or a signal arrives.
 
-    If the host is a saved tree, writes one sample only.
+    A saved tree never changes: it gives one sample.
 
     Raises:
         TcptopError: if a sample cannot be written.

@@ -72,7 +72,7 @@ class StateChange:
 
     state: str
     accepted_bytes: Change | None
-    """Change of an accepted socket's cost; None if only sockets that own their port are in this state."""
+    """Change of an accepted socket's cost; None for a state without accepted sockets, such as LISTEN."""
     outgoing_bytes: Change | None
     count: Change
 

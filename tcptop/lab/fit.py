@@ -39,8 +39,10 @@ MIN_R2_UNKNOWN = 0.985
 nearly linearly over a few seconds."""
 
 MIN_RELEASED_SHARE = 0.5
-"""Least share of an accepted row's growth over the ramp that is gone in the closing reading. The share is near 1 for
-objects of the endpoints and near 0 for other growth; half is far from both."""
+"""A row is accepted if its counts fall by at least this share of their growth when the endpoints are closed.
+
+The share is near 1 for objects of the endpoints and near 0 for other growth; half is far from both.
+"""
 
 MIN_BYTES = 0.5
 """Least bytes per endpoint of an accepted row. A smaller figure is noise, since free objects on per-CPU slabs count as
@@ -282,13 +284,11 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without their drifts.
+    """Subtracts from each column its drift, which is assumed to be linear in time.
 
-    The drift of a column is the closing count minus the opening count. It is removed as if it were linear in time.
-
-    The opening and the closing reading include no endpoints, so a drift belongs to other programs. A column is left
-    unchanged if its drift is at most the `slack_objects` of the row. The column of a known row is also left unchanged
-    if its drift is above `MAX_DRIFT_SHARE` of the growth over the ramp.
+    The drift is the closing reading less the opening reading. No endpoint exists at either of them, so the drift
+    belongs to other programs. A drift within the row's slack is too small to be subtracted. In a known row, a drift
+    above `MAX_DRIFT_SHARE` of the growth is not subtracted either: it is more likely a burst of another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -304,10 +304,10 @@ def remove_drifts(
 def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
-    Every step of the ramp adds objects of endpoints, and the closing reading includes no endpoints. Growth by other
-    programs makes a step larger, so the growth in a small step is an upper bound. The second smallest step is used,
-    since another program may have freed objects during the smallest step. A second upper bound is the number of objects
-    freed between the last reading of the ramp and the closing reading. The smaller of the two bounds is returned.
+    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Growth by other programs
+    makes a step larger, so a small step is an upper bound on the objects of its endpoints. The second smallest step is
+    used, since another program may have freed objects during the smallest. The objects freed between the last reading
+    of the ramp and the closing reading are an upper bound too. The smaller of the two bounds is returned.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -367,7 +367,7 @@ def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> Fitte
 
 
 def released_share(column: Column) -> float:
-    """Share of a row's growth over the ramp that is gone in the closing reading; 0 if the row did not grow."""
+    """Share of a row's growth that disappears when the endpoints are closed; 0 if the row did not grow."""
     growth = column[-2] - column[1]
     return (column[-2] - column[-1]) / growth if growth else 0.0
 

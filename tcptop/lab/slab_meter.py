@@ -52,8 +52,8 @@ class SlabMeter:
         """Reads until two consecutive readings agree, or `SETTLE_TIMEOUT_S` has passed; returns the last reading.
 
         Args:
-            watched: the rows that must agree.
-            tolerance: objects by which these rows together may differ.
+            watched: the rows that must be equal in two consecutive readings.
+            tolerance: largest difference between the two readings, in objects of all watched rows together.
             delay_s: seconds to wait before the first reading.
 
         """

@@ -25,7 +25,7 @@ NO_AVERAGE = "no average"
 WIDE_COLUMNS = 54
 """Minimum width of the pane, in columns, for captions and titles in full."""
 ROOMY_COLUMNS = 64
-"""Minimum width of the pane, in columns, for a note on each line for the next socket."""
+"""Minimum width of the pane, in columns, that leaves space for a note on each line."""
 
 
 class FigurePane(Pane, can_focus=True):
