@@ -68,7 +68,7 @@ class PredictedRow:
 
 
 class Prediction(NamedTuple):
-    """The catalogue's prediction for one endpoint, or for both ends of a connection; bytes are shares of full slabs."""
+    """The prediction for one endpoint or both ends of a connection, in one state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
     """Predicted objects and bytes by slabinfo row, without vectors."""
