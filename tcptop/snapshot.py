@@ -376,6 +376,18 @@ class Reading(_Reading, Generic[Value]):
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
+Doubt = Literal["size", "counts"]
+"""Numbers of a slabinfo row that cannot be right: those of its objects and slabs, or how many there are."""
+
+
+class Contradictions(NamedTuple):
+    """The sources that have impossible figures, as accounting found them."""
+
+    sources: frozenset[str] = frozenset()
+    rows: Mapping[str, frozenset[Doubt]] = {}
+    """The numbers in doubt of each slabinfo row that has any."""
+
+
 class Snapshot(NamedTuple):
     """One reading of every source of a host."""
 
@@ -411,6 +423,8 @@ class Snapshot(NamedTuple):
     machine_load: Reading[MachineLoad]
     lab_measurement: LabMeasurement | None = None
     """Lab result that the user gave; accounting checks whether it was measured on this kernel."""
+    contradictions: Contradictions = Contradictions()
+    """Set by accounting, which makes all other impossible figures unknown."""
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))

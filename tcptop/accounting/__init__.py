@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
+from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import NodeTable
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.lab_result import lab_result_use
@@ -21,6 +22,7 @@ from tcptop.snapshot import Reading, Snapshot
 def account(snapshot: Snapshot) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot."""
     page_bytes = page_size_bytes(snapshot)
+    snapshot = without_contradictions(snapshot, page_bytes)
     host = _host_facts(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
     sockets = socket_counts(snapshot, table, page_bytes, host.cpus)
@@ -28,7 +30,8 @@ def account(snapshot: Snapshot) -> Ledger:
     costs = connection_costs(snapshot, table, sockets, host.cpus, mixes)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
     memory = tcp_memory(snapshot, table, sockets)
-    socket_bytes = costs["full"].by_family["mix"].accepted.slab_bytes
+    accepted = costs["full"].by_family["mix"].accepted
+    socket_bytes = None if table.doubted_sources else accepted.slab_bytes
     nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,

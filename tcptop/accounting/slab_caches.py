@@ -1,7 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import Doubt, SlabCount, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
@@ -39,6 +39,10 @@ Slabinfo counts the objects of a child cache in the row of its parent, but sysfs
 """
 
 
+COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
+"""Sources that the costs of sockets and TCP's memory are computed from."""
+
+
 class CacheLookup(NamedTuple):
     """Whether the kernel has the cache of an object, and the sizes and counts of the cache.
 
@@ -60,7 +64,12 @@ class CacheTable:
         self._group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
         self._object_sizes = _object_sizes(snapshot)
         self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
-        rows = slabinfo.rows if slabinfo else ()
+        rows = unique_rows(slabinfo.rows) if slabinfo else ()
+        self._doubts = snapshot.contradictions.rows
+        self.doubted_sources = tuple(
+            f"{name} (impossible figures)" for name in COST_SOURCES if name in snapshot.contradictions.sources
+        )
+        """Sources of costs that contradict themselves or others, as parts that are missing from every cost."""
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._counts = self._usable_sysfs_counts()
@@ -236,10 +245,13 @@ class CacheTable:
         line = _line_of_slabinfo(
             row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes
         )
+        doubts = self._doubts.get(row.name, frozenset())
+        if doubts:
+            line = _without_doubted(line, doubts)
         if not line.in_catalogue:
             return line
         count = next((self._counts[name] for name in names if name in self._counts), None)
-        objects, slabs, newer = row.objects, row.slabs, False
+        objects, slabs, newer = line.objects, line.slabs, False
         if (
             count is not None
             and count.objects is not None
@@ -252,11 +264,11 @@ class CacheTable:
             objects=objects,
             slabs=slabs,
             bytes=known_slab_bytes(
-                objects, slabs, row.object_bytes, row.objects_per_slab, row.pages_per_slab, self._page_bytes
+                objects, slabs, line.object_bytes, line.objects_per_slab, line.pages_per_slab, self._page_bytes
             ),
-            nodes=self._nodes(names, row.object_bytes, row.objects_per_slab, row.pages_per_slab),
-            max_in_use=objects if newer else row.active_objects,
-            idle_error_objects=self._idle_error(row),
+            nodes=self._nodes(names, line.object_bytes, line.objects_per_slab, line.pages_per_slab),
+            max_in_use=objects if newer else line.active_objects,
+            idle_error_objects=None if doubts else self._idle_error(row),
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
@@ -401,6 +413,42 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
+    """The rows, each cache of the catalogue once: the row with most slabs, in the place of the first.
+
+    Between two reads of a part of slabinfo the list of caches may change, so that a row is printed twice. Other caches
+    may share a name.
+    """
+    rows = tuple(rows)
+    catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
+    if len(catalogued) == len(set(catalogued)):
+        return rows
+    largest: dict[str, SlabRow] = {}
+    for row in rows:
+        if row.name in OBJECT_OF_CACHE and row.slabs >= largest.get(row.name, row).slabs:
+            largest[row.name] = row
+    unique: list[SlabRow] = []
+    for row in rows:
+        if row.name not in OBJECT_OF_CACHE:
+            unique.append(row)
+        elif row.name in largest:
+            unique.append(largest.pop(row.name))
+    return tuple(unique)
+
+
+def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
+    """The line without the numbers that are in doubt, and without what follows from them."""
+    if "size" in doubts:
+        line = line._replace(
+            object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None
+        )
+    if "counts" in doubts:
+        line = line._replace(
+            active_objects=None, use=None, objects=None, slabs=None, active_per_s=None, max_in_use=None
+        )
+    return line._replace(bytes=None)
 
 
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:

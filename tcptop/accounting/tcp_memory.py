@@ -34,6 +34,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
+    missing += [name for name in table.doubted_sources if name not in missing]
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
         low_bytes=sum(part.low_bytes for part in parts) if own_known else None,

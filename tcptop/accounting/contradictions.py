@@ -1,0 +1,611 @@
+"""Contradictions: figures that no healthy kernel prints, held against each other and against the machine's memory.
+
+A file may be damaged, edited or copied from another machine, and still have the right format. Files are read at
+different times, and the kernel counts without a lock, so every bound leaves room for what changes in between. A count
+above its sysctl is no contradiction: a sysctl may be lowered while files, flows or sockets are open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from tcptop.accounting.slab_bytes import slab_bytes
+from tcptop.accounting.slab_caches import unique_rows
+from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKS, KernelObject
+from tcptop.snapshot import (
+    Contradictions,
+    Doubt,
+    FreeArea,
+    Meminfo,
+    Pagetypeinfo,
+    Reading,
+    SlabCount,
+    Slabinfo,
+    SlabRow,
+    SlabSize,
+    Snapshot,
+    Sockstat,
+    Zone,
+)
+from tcptop.text.units import grouped
+
+Item = TypeVar("Item")
+
+MAX_MEMORY_BYTES = 1 << 52
+"""Upper bound on the memory of a machine: no architecture has physical addresses of more than 52 bits."""
+
+DRIFT_SLABS = 64
+DRIFT_SOCKETS = 1000
+"""Slabs, and sockets, that may be made between the reads of two counts, besides a share of the count."""
+
+DRIFT_PAGES_PER_CPU = 125
+"""Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
+
+UNEXPLAINED_SHARE = 0.01
+"""Share of meminfo's Slab by which the rows of slabinfo may exceed it."""
+
+GROWTH_BYTES_PER_S = 1 << 30
+"""Upper bound on the growth of the slab memory between two reads."""
+
+MAX_APART_S = 0.5
+"""Two readings of a running kernel that are further apart are not held against each other."""
+
+SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
+"""Less than the size of a sock, a mini-socket, a struct file and a conntrack entry on any kernel since 2.4."""
+
+
+class Facts(NamedTuple):
+    """Figures of a Snapshot that others are held against."""
+
+    page_bytes: int | None
+    memory_bytes: int
+    is_slub: bool
+    drift_pages: int
+    socks: int | None
+    """Objects in the caches of socks, free ones too; None if unknown."""
+    mini_sockets: int | None
+    struct_bytes: Mapping[str, int]
+    """Sizes of the structs in caches that are not merged, by name of the cache."""
+    step_bytes: Mapping[str, int]
+    """Steps from one object to the next according to sysfs, by name of the cache."""
+    managed_pages: Mapping[tuple[int, str], int]
+    """Managed pages by node and name of the zone."""
+
+
+@dataclass(frozen=True)
+class Check(Generic[Item]):
+    """A figure of an item and its upper bound; the check holds if either is None, which means unknown."""
+
+    doubts: tuple[str, ...]
+    """What is unknown if the check fails: fields of the item, or of a row of slabinfo each `Doubt`."""
+    figure: Callable[[Item, Facts], int | None]
+    bound: Callable[[Item, Facts], int | None]
+    sentence: str
+    """A format of `figure`, `bound` and `item`."""
+
+    def failure(self, item: Item, facts: Facts) -> str | None:
+        """The sentence, if the check fails."""
+        figure, bound = self.figure(item, facts), self.bound(item, facts)
+        if figure is None or bound is None or figure <= bound:
+            return None
+        return self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
+
+
+def _fitting(size: int | None, pages: int | None, facts: Facts) -> int | None:
+    """Number of objects of a size that fit into a slab (mm/slub.c, order_objects); None if unknown."""
+    return facts.page_bytes * pages // size if facts.page_bytes and pages and size else None
+
+
+def _with_drift(slabs: int) -> int:
+    return slabs + slabs // 8 + DRIFT_SLABS
+
+
+def _with_later_sockets(sockets: int | None) -> int | None:
+    return None if sockets is None else sockets + sockets // 4 + DRIFT_SOCKETS
+
+
+def _times(count: int | None, size: int) -> int | None:
+    return None if count is None else count * size
+
+
+def _difference(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else abs(one - other)
+
+
+ROW_CHECKS: tuple[Check[SlabRow], ...] = (
+    Check(
+        ("size",),
+        lambda _, __: 1,
+        lambda row, _: min(row.object_bytes, row.objects_per_slab, row.pages_per_slab),
+        "{item.name} has objects of {item.object_bytes} B, {item.objects_per_slab} in {item.pages_per_slab} pages",
+    ),
+    # SLUB fills a slab; the SLAB allocator may keep a list of the free objects in it.
+    Check(
+        ("size",),
+        lambda row, _: row.objects_per_slab,
+        lambda row, facts: _fitting(row.object_bytes, row.pages_per_slab, facts),
+        "{item.name} has {figure} objects of {item.object_bytes} B in a slab that holds {bound}",
+    ),
+    Check(
+        ("size",),
+        lambda row, facts: _fitting(row.object_bytes, row.pages_per_slab, facts) if facts.is_slub else None,
+        lambda row, _: row.objects_per_slab,
+        "{item.name} has {bound} objects of {item.object_bytes} B in a slab that holds {figure}",
+    ),
+    Check(
+        ("size",),
+        lambda row, facts: facts.struct_bytes.get(row.name),
+        lambda row, _: row.object_bytes,
+        "{item.name} has objects of {bound} B, and their struct has {figure} B",
+    ),
+    Check(
+        ("size",),
+        lambda row, facts: _difference(facts.step_bytes.get(row.name), row.object_bytes),
+        lambda _, __: 0,
+        "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
+    ),
+    Check(
+        ("counts",),
+        lambda row, _: row.active_objects,
+        lambda row, _: row.objects,
+        "{item.name} has {figure} active objects of {bound}",
+    ),
+    Check(
+        ("counts",),
+        lambda row, _: row.slabs,
+        lambda row, _: _with_drift(row.objects),
+        "{item.name} has {figure} slabs and only {item.objects} objects",
+    ),
+    Check(
+        ("counts",),
+        lambda row, _: row.objects,
+        lambda row, _: _with_drift(row.slabs) * row.objects_per_slab,
+        "{item.name} has {figure} objects in {item.slabs} slabs of {item.objects_per_slab}",
+    ),
+    Check(
+        ("counts", "size"),
+        lambda row, facts: max(row.objects * row.object_bytes, row.slabs * (facts.page_bytes or 1)),
+        lambda _, facts: facts.memory_bytes,
+        "{item.name} takes {figure} B at least, and the machine has {bound} B",
+    ),
+)
+
+CACHE_SIZE_CHECKS: tuple[Check[SlabSize], ...] = (
+    Check(
+        (),
+        lambda size, _: size.object_size_bytes,
+        lambda size, _: size.slab_size_bytes,
+        "a struct of {figure} B in an object of {bound} B",
+    ),
+    Check(
+        (),
+        lambda size, facts: _difference(
+            size.objects_per_slab,
+            _fitting(size.slab_size_bytes, None if size.order is None else 1 << min(size.order, 64), facts),
+        ),
+        lambda _, __: 0,
+        "{item.objects_per_slab} objects of {item.slab_size_bytes} B in a slab of order {item.order}",
+    ),
+)
+
+CACHE_COUNT_CHECKS: tuple[Check[SlabCount], ...] = (
+    Check(
+        (),
+        lambda count, _: count.slabs,
+        lambda count, _: None if count.objects is None else _with_drift(count.objects),
+        "{figure} slabs and only {item.objects} objects",
+    ),
+    Check(
+        (),
+        lambda count, facts: _times(count.slabs, facts.page_bytes or 1),
+        lambda _, facts: facts.memory_bytes,
+        "slabs of {figure} B at least, and the machine has {bound} B",
+    ),
+    # One walk over the nodes gives the total and the count of each node (mm/slub.c, show_slab_objects).
+    Check(
+        (),
+        lambda count, _: _difference(sum(count.slabs_by_node.values()), count.slabs),
+        lambda count, _: 0 if count.slabs_by_node else None,
+        "{item.slabs} slabs, and another number on the nodes together",
+    ),
+    Check(
+        (),
+        lambda count, _: _difference(sum(count.objects_by_node.values()), count.objects),
+        lambda count, _: 0 if count.objects_by_node else None,
+        "{item.objects} objects, and another number on the nodes together",
+    ),
+)
+
+MEMINFO_CHECKS: tuple[Check[Meminfo], ...] = (
+    Check(
+        ("total_bytes",),
+        lambda meminfo, _: meminfo.total_bytes,
+        lambda _, __: MAX_MEMORY_BYTES,
+        "MemTotal is {figure} B, more than any machine has",
+    ),
+    Check(
+        ("available_bytes", "total_bytes"),
+        lambda meminfo, _: meminfo.available_bytes,
+        lambda meminfo, _: meminfo.total_bytes,
+        "MemAvailable is {figure} B, and MemTotal {bound} B",
+    ),
+    Check(
+        ("slab_bytes", "total_bytes"),
+        lambda meminfo, _: meminfo.slab_bytes,
+        lambda meminfo, _: meminfo.total_bytes,
+        "Slab is {figure} B, and MemTotal {bound} B",
+    ),
+)
+
+
+def _in_memory(field: str, size: int, things: str) -> Check[Any]:
+    """The check that a count of things, each of at least so many bytes, is not more than the memory holds."""
+    return Check(
+        (field,),
+        lambda value, _: _times(getattr(value, field), size),
+        lambda _, facts: facts.memory_bytes,
+        f"{{item.{field}}} {things}: these are {{figure}} B at least, and the machine has {{bound}} B",
+    )
+
+
+SOCKSTAT_CHECKS: tuple[Check[Sockstat], ...] = (
+    *(_in_memory(field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
+    _in_memory("time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
+    _in_memory("buffer_units", 4096, "pages of buffers"),
+    Check(
+        ("orphans", "allocated"),
+        lambda sockstat, _: sockstat.orphans,
+        lambda sockstat, _: _with_later_sockets(sockstat.allocated),
+        "{figure} orphans of {item.allocated} sockets",
+    ),
+    Check(
+        ("allocated",),
+        lambda sockstat, _: sockstat.allocated,
+        lambda _, facts: _with_later_sockets(facts.socks),
+        "{figure} sockets, more than their caches have objects",
+    ),
+    Check(
+        ("time_wait",),
+        lambda sockstat, _: sockstat.time_wait,
+        lambda _, facts: _with_later_sockets(facts.mini_sockets),
+        "{figure} TIME_WAIT sockets, more than their caches have objects",
+    ),
+)
+
+VALUE_CHECKS: Mapping[str, tuple[Check[Any], ...]] = {
+    "sockstat": SOCKSTAT_CHECKS,
+    "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
+    "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
+    "socket_limits": (
+        _in_memory("open_files", FILE_BYTES, "open files"),
+        _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
+    ),
+}
+"""Checks of those sources whose value is a few counts, by source."""
+
+ZONE_CHECKS: tuple[Check[Zone], ...] = (
+    Check(
+        (),
+        lambda zone, _: zone.free_pages,
+        lambda zone, facts: None if zone.managed_pages is None else zone.managed_pages + facts.drift_pages,
+        "zone {item.name} of node {item.node} has {figure} free pages of {item.managed_pages}",
+    ),
+    Check(
+        (),
+        lambda zone, _: zone.managed_pages,
+        lambda zone, _: zone.present_pages,
+        "zone {item.name} of node {item.node} has {figure} managed pages of {bound}",
+    ),
+    Check(
+        (),
+        lambda zone, _: max(zone.min_pages or 0, zone.low_pages or 0),
+        lambda zone, _: zone.high_pages,
+        "zone {item.name} of node {item.node} has a lower watermark of {figure} pages and a high one of {bound}",
+    ),
+    Check(
+        (),
+        lambda zone, facts: _times(zone.managed_pages, facts.page_bytes or 1),
+        lambda _, __: MAX_MEMORY_BYTES,
+        "zone {item.name} of node {item.node} has {figure} B, more than any machine",
+    ),
+)
+
+AREA_CHECKS: tuple[Check[FreeArea], ...] = (
+    Check(
+        (),
+        lambda area, _: sum(count << order for order, count in enumerate(area.blocks)),
+        lambda area, facts: (
+            facts.managed_pages.get((area.node, area.zone), facts.memory_bytes // (facts.page_bytes or 1))
+            + facts.drift_pages
+        ),
+        "zone {item.zone} of node {item.node} has {figure} free pages, more than it manages",
+    ),
+)
+
+FILES: Mapping[str, str] = {
+    "slabinfo": "/proc/slabinfo",
+    "slab_sizes": "/sys/kernel/slab",
+    "slab_counts": "/sys/kernel/slab",
+    "sockstat": "/proc/net/sockstat",
+    "sockstat6": "/proc/net/sockstat6",
+    "snmp": "/proc/net/snmp",
+    "socket_limits": "/proc/sys",
+    "meminfo": "/proc/meminfo",
+    "zoneinfo": "/proc/zoneinfo",
+    "buddyinfo": "/proc/buddyinfo",
+    "pagetypeinfo": "/proc/pagetypeinfo",
+}
+"""The file of each source that is checked, as sentences name it."""
+
+
+def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
+    """The Snapshot with impossible figures unknown and their sources `strange`, each with one sentence.
+
+    A row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of them are in doubt.
+    """
+    return _Audit(snapshot).run(page_bytes)
+
+
+class _Audit:
+    """Runs all checks on a Snapshot."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._sources: set[str] = set()
+
+    def run(self, page_bytes: int | None) -> Snapshot:
+        self._check_value("meminfo", MEMINFO_CHECKS, _find_facts(self._snapshot, page_bytes))
+        facts = _find_facts(self._snapshot, page_bytes)
+        doubts = self._check_rows(facts)
+        self._check_caches(facts)
+        trusted = {row for row, kinds in doubts.items() if "counts" in kinds}
+        facts = facts._replace(
+            socks=None if trusted & _cache_names(SOCKS) else facts.socks,
+            mini_sockets=None if trusted & _cache_names(MINI_SOCKETS) else facts.mini_sockets,
+        )
+        for source, checks in VALUE_CHECKS.items():
+            self._check_value(source, checks, facts)
+        self._check_zones(facts)
+        if not self._sources:
+            return self._snapshot
+        return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
+
+    def _mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
+        """Marks a source as strange for the first of the sentences, and replaces its value unless `value` is None."""
+        sentence = next(iter(sentences), None)
+        if sentence is None:
+            return
+        reading: Reading[Any] = getattr(self._snapshot, source)
+        reason = f"{FILES[source]}: {sentence}" if reading.reason is None else f"{reading.reason}; {sentence}"
+        if source in self._sources:
+            reason = reading.reason or reason
+        self._sources.add(source)
+        self._put(source, reading._replace(state="strange", reason=reason))
+        if value is not None:
+            self._put(source, getattr(self._snapshot, source)._replace(value=value))
+
+    def _put(self, source: str, reading: Reading[Any]) -> None:
+        changed: dict[str, Any] = {source: reading}
+        self._snapshot = self._snapshot._replace(**changed)
+
+    def _check_value(self, source: str, checks: Sequence[Check[Any]], facts: Facts) -> None:
+        """Checks a value that is a few counts; sockstat also where it was read beside slab counts."""
+        value = getattr(self._snapshot, source).value
+        if value is not None:
+            sentences, value = _examine(value, checks, facts)
+            self._mark(source, sentences, value)
+        for other in ("slabinfo", "slab_counts") if source == "sockstat" else ():
+            reading: Reading[Any] = getattr(self._snapshot, other)
+            if reading.sockstat is not None:
+                sentences, beside = _examine(reading.sockstat, checks, facts)
+                if sentences:
+                    self._put(other, reading._replace(sockstat=beside))
+                    self._mark(source, sentences)
+
+    def _check_rows(self, facts: Facts) -> dict[str, frozenset[Doubt]]:
+        """Checks slabinfo; returns the doubts about each row that fails."""
+        slabinfo = self._snapshot.slabinfo.value
+        if slabinfo is None:
+            return {}
+        doubts: dict[str, frozenset[Doubt]] = {}
+        for row, check, sentence in _failures(slabinfo.rows, ROW_CHECKS, facts):
+            kinds: set[Any] = set(check.doubts)
+            doubts[row.name] = doubts.get(row.name, frozenset()) | kinds
+            self._mark("slabinfo", [sentence])
+        for name in _names_with_two_sizes(slabinfo):
+            doubts[name] = frozenset(("size", "counts"))
+            self._mark("slabinfo", [f"{name} has two rows with different sizes"])
+        self._mark("slabinfo", self._rows_beyond_slab(slabinfo, facts))
+        return doubts
+
+    def _rows_beyond_slab(self, slabinfo: Slabinfo, facts: Facts) -> list[str]:
+        """The sentence that slabinfo's rows are larger than meminfo's Slab; empty if they are not."""
+        meminfo, page_bytes = self._snapshot.meminfo, facts.page_bytes
+        total = meminfo.value.slab_bytes if meminfo.value else None
+        apart_s = _seconds_apart(meminfo, self._snapshot.slabinfo, self._snapshot.live)
+        if total is None or page_bytes is None or apart_s is None:
+            return []
+        bound = total + facts.drift_pages * page_bytes + int(total * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
+        # The size without a correction for order fallback is an upper bound, and quick to compute.
+        if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
+            return []
+        size = sum([slab_bytes(*row[2:3], row.slabs, *row[3:6], page_bytes) for row in unique_rows(slabinfo.rows)])
+        if size <= bound:
+            return []
+        return [f"its rows take {grouped(size)} B, and Slab of /proc/meminfo is {grouped(total)} B"]
+
+    def _check_caches(self, facts: Facts) -> None:
+        """Checks the caches in sysfs, and leaves out those that fail."""
+        checks_of: Mapping[str, Sequence[Check[Any]]] = {
+            "slab_sizes": CACHE_SIZE_CHECKS,
+            "slab_counts": CACHE_COUNT_CHECKS,
+        }
+        for source, checks in checks_of.items():
+            value = getattr(self._snapshot, source).value
+            if value is not None:
+                failed = {
+                    name: sentence
+                    for name, cache in value.caches.items()
+                    for _, _, sentence in _failures([cache], checks, facts)
+                }
+                kept = {name: cache for name, cache in value.caches.items() if name not in failed}
+                self._mark(source, (f"{name}: {text}" for name, text in failed.items()), value._replace(caches=kept))
+
+    def _check_zones(self, facts: Facts) -> None:
+        """Checks zoneinfo, buddyinfo and pagetypeinfo, and makes the figures of a zone unknown that fails."""
+        snapshot = self._snapshot
+        if snapshot.zoneinfo.value is not None:
+            zones = snapshot.zoneinfo.value.zones
+            failed = {zone: sentence for zone, _, sentence in _failures(zones, ZONE_CHECKS, facts)}
+            unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
+            kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zones)
+            self._mark("zoneinfo", failed.values(), snapshot.zoneinfo.value._replace(zones=kept))
+            facts = facts._replace(managed_pages=_managed_pages(kept))
+        buddyinfo, types = snapshot.buddyinfo, snapshot.pagetypeinfo
+        if buddyinfo.value is not None:
+            areas = buddyinfo.value.areas
+            failed_areas = self._failed_areas(areas, buddyinfo, facts)
+            left = tuple(area for area in areas if (area.node, area.zone) not in failed_areas)
+            self._mark("buddyinfo", failed_areas.values(), buddyinfo.value._replace(areas=left))
+        if types.value is not None:
+            failed_areas = self._failed_areas(_areas_of_all_types(types.value), types, facts)
+            typed = tuple(area for area in types.value.areas if (area.node, area.zone) not in failed_areas)
+            self._mark("pagetypeinfo", failed_areas.values(), types.value._replace(areas=typed))
+        if buddyinfo.value is not None and types.value is not None and buddyinfo.state == types.state == "ok":
+            orders = sorted(
+                {len(area.blocks) for area in buddyinfo.value.areas} | {len(area.blocks) for area in types.value.areas}
+            )
+            if len(orders) > 1:
+                sentence = f"it has {orders[-1]} orders, or {orders[0]}, and /proc/buddyinfo the other number"
+                self._mark("pagetypeinfo", [sentence], types.value._replace(areas=()))
+
+    def _failed_areas(
+        self, areas: Iterable[FreeArea], reading: Reading[Any], facts: Facts
+    ) -> dict[tuple[int, str], str]:
+        """The sentence for each zone with more free pages than it manages, by node and name."""
+        if _seconds_apart(reading, self._snapshot.zoneinfo, self._snapshot.live) is None:
+            facts = facts._replace(managed_pages={})
+        return {(area.node, area.zone): sentence for area, _, sentence in _failures(areas, AREA_CHECKS, facts)}
+
+
+def _failures(
+    items: Iterable[Item], checks: Sequence[Check[Item]], facts: Facts
+) -> list[tuple[Item, Check[Item], str]]:
+    """Each item, check and sentence of the checks that fail."""
+    return [
+        (item, check, sentence)
+        for item in items
+        for check in checks
+        if (sentence := check.failure(item, facts)) is not None
+    ]
+
+
+def _examine(value: Any, checks: Sequence[Check[Any]], facts: Facts) -> tuple[list[str], Any]:  # noqa: ANN401
+    """The sentences of the checks that fail, and the value without the fields that they doubt."""
+    failures = _failures([value], checks, facts)
+    doubted = dict.fromkeys(field for _, check, _ in failures for field in check.doubts)
+    return [sentence for _, _, sentence in failures], value._replace(**doubted)
+
+
+def _find_facts(snapshot: Snapshot, page_bytes: int | None) -> Facts:
+    slabinfo, sizes, zoneinfo = snapshot.slabinfo.value, snapshot.slab_sizes.value, snapshot.zoneinfo.value
+    meminfo = snapshot.meminfo.value
+    caches = sizes.caches if sizes else {}
+    managed_pages = _managed_pages(zoneinfo.zones if zoneinfo else ())
+    # The memory of a container's meminfo (lxcfs) may be less than the machine's.
+    total = (meminfo.total_bytes if meminfo else None) or 0
+    memory = max(total, sum(managed_pages.values()) * (page_bytes or 0)) or MAX_MEMORY_BYTES
+    return Facts(
+        page_bytes=page_bytes,
+        memory_bytes=min(memory, MAX_MEMORY_BYTES),
+        is_slub=slabinfo is not None and not any(row.tunables_limit for row in slabinfo.rows),
+        drift_pages=_drift_pages(snapshot),
+        socks=_objects(snapshot, SOCKS, "allocated"),
+        mini_sockets=_objects(snapshot, MINI_SOCKETS, "time_wait"),
+        struct_bytes=_struct_bytes(snapshot),
+        step_bytes={name: size.slab_size_bytes for name, size in caches.items() if size.slab_size_bytes is not None},
+        managed_pages=managed_pages,
+    )
+
+
+def _drift_pages(snapshot: Snapshot) -> int:
+    """Upper bound on the error of a counter of pages, which each CPU keeps for each node."""
+    topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
+    of_zones = max((zone.cpus or 1 for zone in zoneinfo.zones), default=1) if zoneinfo else 1
+    cpus = (topology.online_cpus if topology else None) or of_zones
+    return DRIFT_PAGES_PER_CPU * cpus * max(1, len(topology.nodes) if topology else 1)
+
+
+def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
+    """Sizes of the structs in caches that are not merged, by name of the cache (sysfs, /proc/net/protocols)."""
+    sizes, protocols, links = snapshot.slab_sizes.value, snapshot.protocols.value, snapshot.slab_links.value
+    groups = links.names_of.values() if links else ()
+    merged = {name for names in groups if len(names) > 1 for name in names}
+    structs = {
+        name: size.object_size_bytes
+        for name, size in (sizes.caches if sizes else {}).items()
+        if size.object_size_bytes is not None and name not in merged
+    }
+    protocols_by_name = protocols.by_name if protocols else {}
+    return structs | {
+        name: protocols_by_name[name].object_size_bytes for name in _cache_names(SOCKS) if name in protocols_by_name
+    }
+
+
+def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
+    """Objects of the rows of both families, if every reading of sockstat is to be held against them; else None.
+
+    The caches are never merged, so that a row that a whole file lacks counts 0. Sockets may be opened after slabinfo is
+    read, and closed before: one reading of sockstat that agrees with slabinfo is enough.
+    """
+    slabinfo, sockstat = snapshot.slabinfo, snapshot.sockstat
+    if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
+        return None
+    names = _cache_names(objects)
+    rows = [row for row in slabinfo.value.rows if row.name in names]
+    if not any(row.name in objects[0].caches for row in rows):
+        return None
+    total = sum(row.objects for row in rows)
+    readings = (slabinfo.sockstat, sockstat.value, sockstat.before.value if sockstat.before else None)
+    counts = [getattr(reading, field) for reading in readings if reading is not None]
+    least = min((count for count in counts if count is not None), default=None)
+    return total if least is not None and least > (_with_later_sockets(total) or 0) else None
+
+
+def _cache_names(objects: Sequence[KernelObject]) -> set[str]:
+    return {name for item in objects for name in item.caches}
+
+
+def _names_with_two_sizes(slabinfo: Slabinfo) -> list[str]:
+    """Caches of the catalogue with rows of different sizes: the kernel has only one cache of such a name."""
+    sizes: dict[str, set[tuple[int, ...]]] = {}
+    for row in slabinfo.rows:
+        if row.name in OBJECT_OF_CACHE:
+            sizes.setdefault(row.name, set()).add((row.object_bytes, row.objects_per_slab, row.pages_per_slab))
+    return [name for name, found in sizes.items() if len(found) > 1]
+
+
+def _managed_pages(zones: Iterable[Zone]) -> dict[tuple[int, str], int]:
+    return {(zone.node, zone.name): zone.managed_pages for zone in zones if zone.managed_pages is not None}
+
+
+def _areas_of_all_types(types: Pagetypeinfo) -> list[FreeArea]:
+    """The free blocks of each zone, all migrate types together."""
+    blocks: dict[tuple[int, str], list[int]] = {}
+    for area in types.areas:
+        total = blocks.setdefault((area.node, area.zone), [0] * len(area.blocks))
+        for order, count in enumerate(area.blocks[: len(total)]):
+            total[order] += count
+    return [FreeArea(node, zone, tuple(total)) for (node, zone), total in blocks.items()]
+
+
+def _seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
+    """Seconds between two readings, 0 in a saved tree; None if they are too far apart to be held against each other."""
+    if not live:
+        return 0.0
+    if one.taken_at_s is None or other.taken_at_s is None:
+        return None
+    apart_s = abs(one.taken_at_s - other.taken_at_s)
+    return apart_s if apart_s <= MAX_APART_S else None
