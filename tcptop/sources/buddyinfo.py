@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Buddyinfo, FreeArea
-from tcptop.sources.source import Damage, FileSource, parse_count, parse_counts, parse_rows
+from tcptop.sources.source import Damage, FileSource, first_of_each, parse_count, parse_counts, parse_rows
 from tcptop.text.printable import printable_name
 
 
@@ -24,7 +24,7 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
             damages.insert(0, Damage("cut", "some lines end early; they are left out"))
         if not areas:
             raise ValueError("no line names a zone")
-        return Buddyinfo(tuple(areas))
+        return Buddyinfo(tuple(first_of_each(areas, lambda area: (area.node, area.zone), damages)))
 
 
 def _parse_area(line: str) -> FreeArea:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Meminfo
-from tcptop.sources.source import Damage, FileSource, parse_count
+from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
 
 
 class MeminfoSource(FileSource[Meminfo]):
@@ -12,23 +12,31 @@ class MeminfoSource(FileSource[Meminfo]):
     name = "meminfo"
     paths = ("proc/meminfo",)
 
-    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Meminfo:  # noqa: ARG002 (no line is damage)
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> Meminfo:
         """Parses MemTotal, MemAvailable and Slab; converts kB into bytes."""
-        fields = parse_fields_bytes(lines)
+        fields = parse_fields_bytes(lines, damages)
         if not fields:
             raise ValueError("no line has the form `MemTotal: 16 kB`")
         return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab"))
 
 
-def parse_fields_bytes(lines: list[str]) -> dict[str, int]:
-    """Parses lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`; returns bytes by field name."""
+def parse_fields_bytes(lines: list[str], damages: list[Damage]) -> dict[str, int]:
+    """Parses lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`; returns bytes by field name.
+
+    Of two lines with one name the first counts, and the other is damage.
+    """
     found: dict[str, int] = {}
+    repeated: list[str] = []
     for line in lines:
         label, _, amount = line.partition(":")
         words = amount.split()
         if len(words) == 2 and words[1] == "kB" and label:
             try:
-                found[label.split()[-1]] = parse_count(words[0]) << 10
+                name, size = label.split()[-1], parse_count(words[0]) << 10
             except (ValueError, IndexError):
                 continue
+            if name in found:
+                repeated.append(name)
+            found.setdefault(name, size)
+    report_repeated(repeated, damages)
     return found

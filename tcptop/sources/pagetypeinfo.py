@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
-from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, parse_count, parse_rows
+from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, first_of_each, parse_count, parse_rows
 from tcptop.text.printable import printable_name
 
 PATH = "proc/pagetypeinfo"
@@ -48,7 +48,9 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
             damages.insert(0, Damage("cut", "the table of pageblocks is cut off on the right"))
         if not tables.areas and not tables.pageblocks:
             raise ValueError("no line names a zone")
-        return Pagetypeinfo(tables.pageblock_order, tuple(tables.areas), tuple(tables.pageblocks))
+        areas = first_of_each(tables.areas, lambda area: (area.node, area.zone, area.migrate_type), damages)
+        pageblocks = first_of_each(tables.pageblocks, lambda row: (row.node, row.zone), damages)
+        return Pagetypeinfo(tables.pageblock_order, tuple(areas), tuple(pageblocks))
 
 
 class _Tables:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Protocol, Protocols
-from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, parse_count, parse_rows
+from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, first_of_each, parse_count, parse_rows
 from tcptop.text.printable import printable_name
 
 
@@ -18,7 +18,9 @@ class ProtocolsSource(FileSource[Protocols]):
         """Parses each protocol's name, size and number of sockets; ignores the flags, which differ between kernels."""
         if not lines or not lines[0].startswith("protocol"):
             raise ValueError("the first line is not the header of a protocols file")
-        return Protocols({protocol.name: protocol for protocol in parse_rows(lines[1:], _parse_protocol, damages)})
+        protocols = parse_rows(lines[1:], _parse_protocol, damages)
+        unique = first_of_each(protocols, lambda protocol: protocol.name, damages)
+        return Protocols({protocol.name: protocol for protocol in unique})
 
 
 def _parse_protocol(line: str) -> Protocol:

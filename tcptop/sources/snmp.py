@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Snmp
-from tcptop.sources.source import Damage, FileSource, parse_count
+from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
 
 LABEL = "Tcp:"
 ESTABLISHED = "CurrEstab"
@@ -26,6 +26,7 @@ class SnmpSource(FileSource[Snmp]):
         tcp_lines = [fields for fields in map(str.split, lines) if fields and fields[0] == LABEL]
         if len(tcp_lines) < 2:
             raise ValueError(f"fewer than two lines begin with {LABEL}")
+        report_repeated([LABEL] if len(tcp_lines) > 2 else [], damages)
         names, values = tcp_lines[:2]
         if len(names) != len(values):
             raise ValueError(f"the two {LABEL} lines have different numbers of fields")

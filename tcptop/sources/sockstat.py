@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Sockstat, Sockstat6
-from tcptop.sources.source import Damage, FileSource, parse_count
+from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
 from tcptop.text.printable import printable
+
+MAX_COUNT = (1 << 31) - 1
+"""Maximum of a counter, which the kernel prints as an `int`."""
+MAX_COUNTS = {"mem": (1 << 63) - 1}
+"""Maximum of those counters that it prints as a `long`."""
 
 
 class SockstatSource(FileSource[Sockstat]):
@@ -32,16 +37,26 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dict[str, int]:
     """The counts of the first line with a label, by key; raises ValueError if there is no such line."""
-    fields = next((fields for fields in map(str.split, lines) if fields and fields[0] == label), None)
-    if fields is None:
+    found = [fields for fields in map(str.split, lines) if fields and fields[0] == label]
+    if not found:
         raise ValueError(f"no {label} line")
+    fields = found[0]
+    repeated = [label] if len(found) > 1 else []
     if len(fields) % 2 == 0:
         damages.append(Damage("strange", f"{printable(fields[-1])} of the {label} line has no count"))
     counts: dict[str, int] = {}
     for key, number in zip(fields[1::2], fields[2::2], strict=False):
         try:
-            counts[key] = parse_count(number)
+            count = parse_count(number)
         except ValueError:
             # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
             damages.append(Damage("strange", f"{printable(key)} of the {label} line is not a count"))
+            continue
+        if count > MAX_COUNTS.get(key, MAX_COUNT):
+            damages.append(Damage("strange", f"{printable(key)} of the {label} line is more than its counter holds"))
+        elif key in counts:
+            repeated.append(printable(key))
+        else:
+            counts[key] = count
+    report_repeated(repeated, damages)
     return counts

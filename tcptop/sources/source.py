@@ -3,7 +3,7 @@
 import errno
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host, NotSavedError
@@ -183,6 +183,27 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip())[:60]
         damages.append(Damage("strange", f"{number} not understood and left out, the first: {first!r}"))
+
+
+def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
+    """The first row of each key, in order; if there are others, adds a damage. The kernel prints each key once."""
+    firsts: dict[Hashable, Row] = {}
+    repeated: list[Hashable] = []
+    for row in rows:
+        name = key(row)
+        if name in firsts:
+            repeated.append(name)
+        else:
+            firsts[name] = row
+    report_repeated(repeated, damages)
+    return list(firsts.values())
+
+
+def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
+    """If there are `keys`, adds a damage: that the file has these keys more than once, and the first counts."""
+    if keys:
+        first = " ".join(map(str, keys[0])) if isinstance(keys[0], tuple) else str(keys[0])
+        damages.append(Damage("strange", f"{printable(first)[:60]} is there more than once; the first counts"))
 
 
 def small_text(file: FileRead) -> str | None:

@@ -48,7 +48,7 @@ class TopologySource(Source[Topology]):
         damages: list[Damage] = []
         nodes: list[NodeFacts] = []
         for number, cpu_list, meminfo in zip(numbers, texts[1::2], texts[2::2], strict=True):
-            fields = parse_fields_bytes((meminfo or "").splitlines())
+            fields = parse_fields_bytes((meminfo or "").splitlines(), damages)
             printable_list = None if cpu_list is None else printable_name(cpu_list.strip())
             nodes.append(NodeFacts(number, printable_list, _count_cpus_in(cpu_list, damages), fields.get("MemTotal")))
         online_cpus = _count_cpus_in(texts[0], damages)

@@ -6,7 +6,15 @@ from functools import partial
 from typing import Any
 
 from tcptop.snapshot import Zone, Zoneinfo
-from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, parse_count, parse_counts, parse_rows
+from tcptop.sources.source import (
+    EVERY_FIVE_SECONDS,
+    Damage,
+    FileSource,
+    first_of_each,
+    parse_count,
+    parse_counts,
+    parse_rows,
+)
 from tcptop.text.printable import printable_name
 
 PAGE_COUNTS = {
@@ -35,10 +43,10 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
         zones: list[dict[str, Any]] = [{}]  # the first takes lines before any zone
         parse_rows(lines, partial(_parse_line, zones), damages)
-        named = tuple(Zone(**(NO_FIGURES | zone)) for zone in zones if "name" in zone)
+        named = [Zone(**(NO_FIGURES | zone)) for zone in zones if "name" in zone]
         if not named:
             raise ValueError("no line names a zone")
-        return Zoneinfo(named)
+        return Zoneinfo(tuple(first_of_each(named, lambda zone: (zone.node, zone.name), damages)))
 
 
 def _parse_line(zones: list[dict[str, Any]], line: str) -> None:

@@ -376,7 +376,7 @@ def test_the_average_mini_socket_is_the_rows_size_divided_by_the_least_number_of
     assert ledger(kernel, "timewait").sockets.time_wait_machine_max == active
 
 
-@pytest.mark.parametrize("count", [0, 1, 250, 123_456_789])
+@pytest.mark.parametrize("count", [0, 1, 250, 9_000])
 def test_the_time_wait_count_of_one_namespace_is_only_a_bound(tmp_path: Path, count: int) -> None:
     """Most of the machine's mini-sockets may be in other network namespaces."""
     root = copy_recording("6.1-4n", "timewait", tmp_path)

@@ -61,14 +61,14 @@ def test_closed_sockets_are_measured_too() -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_too_few_sockets_measure_nothing(tmp_path: Path, more: int, known: bool, sign: int) -> None:
     """Free objects cached per CPU count as active, so the measurement of a few sockets would be noise."""
-    base = counters("6.1-4n", "base")["alloc"]
+    base = counters("6.1-4n", "established")["alloc"]
     sockets = sign * (ENOUGH_PER_CPU * CPUS["6.1-4n"] + more)
-    folder = copy_recording("6.1-4n", "base", tmp_path)
+    folder = copy_recording("6.1-4n", "established", tmp_path)
     sockstat = folder / "proc/net/sockstat"
     sockstat.write_text(sockstat.read_text().replace(f"alloc {base} ", f"alloc {base + 1000 + sockets} "))
-    mark = copy_recording("6.1-4n", "base", tmp_path / "mark")
+    mark = copy_recording("6.1-4n", "established", tmp_path / "mark")
     (mark / "proc/net/sockstat").write_text(
-        text("6.1-4n", "base", "proc/net/sockstat").replace(f"alloc {base} ", f"alloc {base + 1000} ")
+        text("6.1-4n", "established", "proc/net/sockstat").replace(f"alloc {base} ", f"alloc {base + 1000} ")
     )
     found = growth_since_mark(ledger_of(mark), ledger_of(folder))
     assert found.sockets == sockets

@@ -150,6 +150,7 @@ def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) 
             ),
             min_size=1,
             max_size=6,
+            unique_by=lambda zone: zone[:2],
         )
     )
 )

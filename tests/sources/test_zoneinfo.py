@@ -254,7 +254,13 @@ def test_arbitrary_words_never_raise_or_give_a_negative_count(words: list[str]) 
 PAGES = st.integers(0, 2**63 - 1)
 
 
-@given(st.lists(st.tuples(st.integers(0, 1023), st.tuples(*[PAGES] * 7), st.lists(PAGES, min_size=1)), min_size=1))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1023), st.tuples(*[PAGES] * 7), st.lists(PAGES, min_size=1)),
+        min_size=1,
+        unique_by=lambda zone: zone[0],
+    )
+)
 def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...], list[int]]]) -> None:
     """In the format of mm/vmstat.c, zoneinfo_show_print."""
     printed = ""
