@@ -13,6 +13,14 @@ from tcptop.snapshot import StructLayout
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
+Presence = Literal["known", "absent", "hidden", "unknown"]
+"""Whether a kernel has the cache of an object.
+
+`known`: a file shows the cache.
+`absent`: the kernel does not have it.
+`hidden`: the kernel has it, merged with a cache that no file names.
+`unknown`: the files do not decide.
+"""
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
 
 
@@ -135,7 +143,10 @@ class Slice(NamedTuple):
 
 
 class SocketCost(NamedTuple):
-    """The bytes that one more socket takes, in a given state and on a given side of the connection."""
+    """The bytes that one more socket takes, in a given state and on a given side of the connection.
+
+    Both sums are None if the kernel lacks an object that every such socket has: it has no such sockets.
+    """
 
     object_bytes: float | None
     slab_bytes: float | None
@@ -447,6 +458,13 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(amounts) else None
 
 
+class UnseenObject(NamedTuple):
+    """An object of the catalogue whose cache no file shows, and why, as a clause."""
+
+    presence: Presence
+    reason: str
+
+
 class SourceHealth(NamedTuple):
     """State, age and read time of a source's last reading, and the interval between its readings."""
 
@@ -506,6 +524,8 @@ class Ledger(NamedTuple):
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
+    unseen_objects: Mapping[str, UnseenObject]
+    """The catalogue's objects whose cache no file shows, by struct."""
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""

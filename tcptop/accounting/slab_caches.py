@@ -3,15 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
-from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, ObjectCost, SocketCost
+from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.snapshot import SlabCount, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import SlabCount, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
@@ -38,11 +38,17 @@ not.
 """
 
 
-class CacheLookup(NamedTuple):
-    """Whether the kernel has the cache of an object (`unknown` if undecided), and the line of that cache."""
+SLAB_MERGES_SINCE = (3, 18)
+"""First release in which the SLAB allocator merges caches too, as SLUB always did (12220dea07f1)."""
 
-    status: Literal["known", "absent", "unknown"]
+
+class CacheLookup(NamedTuple):
+    """Whether the kernel has the cache of an object, and the line of that cache."""
+
+    status: Presence
     line: CacheLine | None = None
+    reason: str | None = None
+    """Why there is no line, as a clause; None if there is one."""
 
 
 class CacheTable:
@@ -53,10 +59,12 @@ class CacheTable:
         self._snapshot = snapshot
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
-        self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
+        self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
+        self._release = release_numbers(self._kernel_release)
         rows = slabinfo.rows if slabinfo else ()
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
+        self._is_slab_allocator = any(row.tunables_limit for row in rows)
         self._counts = self._usable_sysfs_counts()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
@@ -72,29 +80,85 @@ class CacheTable:
                 self._by_name[name] = line
                 lines.append(line)
         self.lines = tuple(lines)
+        self._links_are_whole = links is not None and self._has_every_name(links)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """Results of `socket_cost`; a key lists the structs that a socket holds, each with the share of sockets that
         hold it.
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""
+        self._lookups: dict[str, CacheLookup] = {}
         self._kmalloc_names = self._kmalloc_names_by_size()
         self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
         for line in lines:
             self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has it.
+        """The cache of an object, and whether the kernel has it."""
+        if kernel_object.struct not in self._lookups:
+            line = next((self._by_name[name] for name in kernel_object.names if name in self._by_name), None)
+            self._lookups[kernel_object.struct] = (
+                CacheLookup("known", line) if line is not None else self._lookup_without_line(kernel_object)
+            )
+        return self._lookups[kernel_object.struct]
 
-        A cache without a row is `absent` if the kernel lists all its cache names, or is too old or too new for the
-        object; otherwise the cache is `unknown`, because its row may be hidden by merging.
+    def _lookup_without_line(self, kernel_object: KernelObject) -> CacheLookup:
+        """Tells apart why no file shows the cache of an object: `absent`, `hidden` or `unknown`.
+
+        The cache is absent if the kernel is too old or too new, if the protocol that creates the cache is not
+        registered, or if a complete list of caches lacks it. An object that every such kernel has is never absent.
         """
-        for name in kernel_object.caches:
-            if name in self._by_name:
-                return CacheLookup("known", self._by_name[name])
-        if self._links is not None or self._is_outside(kernel_object):
-            return CacheLookup("absent")
-        return CacheLookup("unknown")
+        if kernel_object.is_outside(self._release):
+            return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
+        if not kernel_object.caches:
+            return CacheLookup("unknown", reason="it comes from kmalloc, whose caches serve others too")
+        protocols = self._snapshot.protocols
+        registered: bool | None = None
+        if kernel_object.protocol is not None and protocols.value is not None and protocols.state in ("ok", "late"):
+            registered = kernel_object.protocol in protocols.value.by_name
+            if not registered:
+                return CacheLookup("absent", reason=f"/proc/net/protocols has no {kernel_object.protocol}")
+        must_exist = registered or (kernel_object.always and (kernel_object.since is None or self._release is not None))
+        may_be_merged = self._may_merge(kernel_object)
+        if not must_exist and self._is_whole and not may_be_merged:
+            return CacheLookup("absent", reason="/proc/slabinfo has no row of it, and no other row hides it")
+        if not must_exist and self._links_are_whole:
+            return CacheLookup("absent", reason="/sys/kernel/slab has no such name")
+        if not self._is_whole:
+            return CacheLookup("unknown", reason=self._snapshot.slabinfo.reason or "/proc/slabinfo was not read")
+        if not may_be_merged:
+            return CacheLookup("unknown", reason="/proc/slabinfo has no row of it, and no other row hides it")
+        unnamed = "/sys/kernel/slab does not name it" if self._links else self._snapshot.slab_links.reason
+        merged = f"it is merged with another cache; {unnamed or '/sys/kernel/slab was not read'}"
+        return (
+            CacheLookup("hidden", reason=merged)
+            if must_exist
+            else CacheLookup("unknown", reason=f"there is none, or {merged}")
+        )
+
+    def _may_merge(self, kernel_object: KernelObject) -> bool:
+        """Whether the allocator may count an object's cache in the row of another cache."""
+        sysctls = self._snapshot.sysctls.value
+        if sysctls is not None and not sysctls.merges_caches:
+            return False
+        if self._release is None:
+            return True
+        never_since = kernel_object.never_merged_since
+        if never_since is not None and self._release >= never_since:
+            return False
+        return not self._is_slab_allocator or self._release >= SLAB_MERGES_SINCE
+
+    def _has_every_name(self, links: SlabLinks) -> bool:
+        """Whether the names in /sys/kernel/slab, with slabinfo's rows, include all that every kernel with TCP has.
+
+        In a saved tree, single links may be missing, and usually the folders of caches that are not merged.
+        """
+        certain = (item for item in KERNEL_OBJECTS if item.always and not item.is_outside(self._release or item.since))
+        return all(
+            any(name in self._by_name or name in links.group_of for name in item.names)
+            for item in certain
+            if item.since is None or self._release is not None
+        )
 
     def get(self, name: str) -> CacheLine | None:
         """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
@@ -175,13 +239,6 @@ class CacheTable:
         yield from self._by_name
         if self._links is not None:
             yield from self._links.group_of
-
-    def _is_outside(self, kernel_object: KernelObject) -> bool:
-        """Whether the kernel's release is known to be too old or too new to have an object."""
-        if self._release is None:
-            return False
-        since, until = kernel_object.since, kernel_object.until
-        return (since is not None and self._release < since) or (until is not None and self._release >= until)
 
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace those of slabinfo, by cache name.

@@ -144,11 +144,14 @@ class TcptopApp(App[int]):
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # Selects the node of the settings; if the machine has no such node, the first node with memory.
+            # Selects the node of the settings; if the machine has no such node, the first node with memory. Without
+            # counts by node, a node's table would have no counts.
             self._node_chosen = True
             node = self._settings.node
             if node not in self._node_numbers:
-                node = next((each for each in ledger.nodes if each.zones), ledger.nodes[0]).node
+                first = next((each for each in ledger.nodes if each.zones), ledger.nodes[0])
+                waiting = ledger.sources["slab_counts"].state == "waiting"
+                node = first.node if waiting or any(cache.nodes for cache in ledger.caches) else None
             self.view = replace(view, choices=replace(self.choices, node=node))
         self._draw()
 

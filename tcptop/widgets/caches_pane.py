@@ -165,7 +165,11 @@ def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
     sources = [ledger.sources[name] for name in names]
     reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
     lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
-    if choices.all_caches and table_node(ledger, choices) is not None:
+    if table_node(ledger, choices) is None:
+        return lines
+    if not any(cache.nodes for cache in ledger.caches):
+        lines += paragraph("there are no counts by node here; = has the machine's", columns, "dim")
+    elif choices.all_caches:
         lines += paragraph("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
     return lines
 
