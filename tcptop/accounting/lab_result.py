@@ -38,8 +38,8 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     state = measured_socket(snapshot)
     if state is None:
         return None
-    separate, certain = has_socket_wq(snapshot, table)
-    wq_cache = table.kmalloc_cache(socket_wq_bytes(snapshot, table)[0]) if separate and certain else None
+    separate, _ = has_socket_wq(snapshot, table)
+    wq_cache = table.kmalloc_cache(socket_wq_bytes(snapshot, table)[0]) if separate else None
     candidates: list[CacheLine] = []
     for row in state.rows:
         line, size = table.get(row.row), kmalloc_size_bytes(row.row)

@@ -1,0 +1,51 @@
+"""The program that the tests of faults run: this checkout's, or another version's.
+
+TCPTOP_CHECKOUT names the folder of another checkout, TCPTOP_PYTHON the Python that runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TIME_LIMIT_S = 60.0
+
+
+def program() -> tuple[list[str], dict[str, str]]:
+    """The first words of the command line, and the environment."""
+    checkout = os.environ.get("TCPTOP_CHECKOUT", str(CHECKOUT))
+    python = os.environ.get("TCPTOP_PYTHON", sys.executable)
+    return [python, "-m", "tcptop"], {**os.environ, "PYTHONPATH": checkout}
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs the program with these arguments; its output is text."""
+    command, environment = program()
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        env=environment,
+        cwd=environment["PYTHONPATH"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+        check=False,
+    )
+
+
+def output(*arguments: str | Path) -> str:
+    """Standard output of the program, which must succeed."""
+    done = run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def report(root: Path) -> dict[str, Any]:
+    """The JSON report of a saved tree."""
+    found: dict[str, Any] = json.loads(output("--root", root, "--json"))
+    return found
