@@ -1,7 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -75,10 +75,10 @@ class CacheTable:
             if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
                 self._by_name[line.name] = line
         for name in SLAB_CACHES:
-            if name not in self._by_name and links is not None and name in links.group_of:
-                line = self._line_without_row(name)
-                self._by_name[name] = line
-                lines.append(line)
+            unnamed = self._line_of_catalogue(name, lines) if name not in self._by_name else None
+            if unnamed is not None:
+                self._by_name[name] = unnamed
+                lines.append(unnamed)
         self.lines = tuple(lines)
         self._links_are_whole = links is not None and self._has_every_name(links)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
@@ -323,6 +323,19 @@ class CacheTable:
         )
         return min(bound, row.active_objects)
 
+    def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
+        """The line of a catalogue cache that slabinfo does not name; None if no other file shows it either.
+
+        Without a complete slabinfo, the size of a sock is that of its protocol (/proc/net/protocols).
+        """
+        protocols, pattern = self._snapshot.protocols.value, OBJECT_OF_CACHE[name].name_in_namespace
+        if self._links is not None and name in self._links.group_of:
+            return self._line_without_row(name)
+        if not self._is_whole and protocols is not None and name in protocols.by_name:
+            return self._line_without_row(name)
+        parts = [line for line in lines if re.fullmatch(pattern, line.name)] if pattern is not None else []
+        return _line_of_namespaces(name, parts) if parts else None
+
     def _line_without_row(self, name: str) -> CacheLine:
         """The line of a catalogue cache without a row of its own: it is merged, or slabinfo is not readable."""
         names = self._names_sharing(name)
@@ -444,6 +457,23 @@ class CacheTable:
             self._snapshot.slab_counts,
             lambda counts: counts.caches[name].objects_by_node.get(node, 0) if name in counts.caches else None,
         )
+
+
+def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
+    """One line for the caches of all network namespaces, which have objects of one size and count in their own rows."""
+    return lines[0]._replace(
+        name=name,
+        row=lines[0].row if len(lines) == 1 else None,
+        objects_of=(OBJECT_OF_CACHE[name].struct,),
+        in_catalogue=True,
+        active_objects=None,
+        use=None,
+        objects=None,
+        slabs=None,
+        bytes=None,
+        active_per_s=None,
+        max_in_use=None,
+    )
 
 
 @lru_cache(1024)

@@ -73,6 +73,8 @@ class KernelObject(NamedTuple):
     """Older names of the cache, which only the slabinfo of a SLAB kernel has: until 2.6.11 to 2.6.13 for TCP's own
     caches, until 2.6.24 for `dentry_cache`.
     """
+    name_in_namespace: str | None = None
+    """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
     hwcache_align: bool = False
     """True with SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
     outer_free_pointer: bool = False
@@ -454,6 +456,8 @@ NF_CONN = KernelObject(
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
     caches=("nf_conntrack",),
+    # An address or a number, up to 4.7; not nf_conntrack_expect.
+    name_in_namespace=r"nf_conntrack_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9]+)",
     btf_struct="nf_conn",
     hwcache_align=True,
     outer_free_pointer=True,

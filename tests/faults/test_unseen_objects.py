@@ -164,6 +164,17 @@ def test_a_slabinfo_that_is_not_there_is_not_unreadable(tmp_path: Path) -> None:
     assert state(report(root), "SYN_RECV")["note"] == "there is no /proc/slabinfo here"
 
 
+def test_the_size_of_a_sock_is_known_from_its_protocol_alone(tmp_path: Path) -> None:
+    root = copied(tmp_path, "6.1-4n")
+    (root / "proc/slabinfo").unlink()
+    shutil.rmtree(root / SLAB)
+    document = report(root)
+    for family, size in (("ipv4", 2280), ("ipv6", 2440)):
+        accepted = side(document, family, "accepted")
+        assert accepted["object_bytes"] >= size
+        assert not accepted["complete"]
+
+
 # Old names of the same caches.
 
 
@@ -195,6 +206,18 @@ def test_old_names_of_the_caches(tmp_path: Path) -> None:
     assert state(document, "SYN_RECV")["sockets"] == 20
     assert "1 024 B from one object to the next" in explained(root, "tcp_sock")
     assert "256 B from one object to the next" in explained(root, "struct dentry")
+
+
+@pytest.mark.parametrize(
+    "names", [("nf_conntrack_ffff9990dcb49480", "nf_conntrack_ffff9b1ef89e2900"), ("nf_conntrack_1",)]
+)
+def test_conntrack_has_a_cache_for_each_namespace_on_old_kernels(names: tuple[str, ...], tmp_path: Path) -> None:
+    rows = [row("nf_conntrack_expect", 240), *(row(name, 320, 4) for name in names), row("kmem_cache", 256)]
+    document = report(machine(tmp_path, "3.10.0-1160.el7.x86_64", *rows))
+    [conntrack] = [cache for cache in document["caches"] if cache["name"] == "nf_conntrack"]
+    assert (conntrack["object_bytes"], conntrack["row"]) == (320, names[0] if len(names) == 1 else None)
+    assert conntrack["bytes"] is None  # counted in the rows of the namespaces
+    assert "320 B from one object to the next" in explained(tmp_path, "nf_conntrack")
 
 
 # struct socket_wq.
