@@ -536,6 +536,7 @@ class Ledger(NamedTuple):
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if no cache is counted per node."""
-        known = [cache.tcp_bytes_on(node) for cache in self.caches if cache.tcp_bytes is not None]
+        """TCP's slab bytes on a node; None if no cache with bytes of TCP is counted per node."""
+        caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
+        known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

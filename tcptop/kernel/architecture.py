@@ -1,7 +1,5 @@
 """The architecture of a kernel, for the sizes of its words and of the cache lines that it was built for."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
