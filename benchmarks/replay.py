@@ -20,7 +20,7 @@ from tcptop.recording.time_spec import WHOLE_RECORDING
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.idle_gc import run_idle_gc
-from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 
 SAMPLES = 86_400
 HOUR = 3600
@@ -63,7 +63,7 @@ async def draw_sample_ms(app: TcptopApp, feed: ReplayFeed, index: int) -> float:
 async def print_times(file: str) -> None:
     """Prints the times to open the recording, to fill the time line, and to draw steps and jumps."""
     started_s = time.perf_counter()
-    recording, _ = select_and_start(open_recording(file), WHOLE_RECORDING)
+    recording = select_for_replay(open_recording(file), WHOLE_RECORDING)
     print(f"opened in {(time.perf_counter() - started_s) * 1000:.0f} ms: {len(recording.samples)} samples")
     feed = ReplayFeed(recording)
     app = TcptopApp(feed)

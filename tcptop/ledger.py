@@ -81,15 +81,17 @@ class CacheLine(NamedTuple):
     objects: int | None
     slabs: int | None
     bytes: int | None
-    """Size of all slabs of the cache, corrected for order fallback; None if unknown, or if another line counts the
-    slabs.
+    """Size of all slabs of the cache, corrected for order fallback.
+
+    None if unknown, or if the slabs are counted in the CacheLine of another cache.
     """
     active_per_s: float | None
     """Change per second of active objects."""
     nodes: Mapping[int, NodeCount] | None
     max_in_use: int | None = None
-    """Upper bound on objects in use, read together with `bytes`: active objects from slabinfo, or all objects from
-    sysfs.
+    """Upper bound on objects in use: active objects from slabinfo, or all objects from sysfs.
+
+    The bound and `bytes` come from the same reading.
     """
     computed: bool = False
     """Whether sizes were computed by SLUB's rules, because no file shows them."""
@@ -108,7 +110,10 @@ class CacheLine(NamedTuple):
         return None if objects is None else min(1.0, objects / self.objects)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's bytes on a node, spread over the nodes in proportion to the cache's objects; None if unknown."""
+        """TCP's bytes on one node; None if unknown.
+
+        `tcp_bytes` is split among the nodes in proportion to the number of the cache's objects on each node.
+        """
         if self.tcp_bytes is None:
             return None
         if not self.objects:
@@ -151,7 +156,8 @@ class SocketCost(NamedTuple):
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
-    """Objects whose size or slab share is unknown; if there are any, both sums are lower bounds."""
+    """Objects whose size or slab share is unknown; if there are any, `object_bytes` and `slab_bytes` are lower bounds.
+    """
     parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
 
@@ -183,7 +189,7 @@ class SocketCost(NamedTuple):
 
     @property
     def computed(self) -> bool:
-        """Whether the sizes of any part were computed by SLUB's rules."""
+        """Whether the sizes of at least one object in `parts` were computed by SLUB's rules."""
         return any(part.computed for part in self.parts)
 
     @property
@@ -210,6 +216,15 @@ class ConnectionCost(NamedTuple):
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
+
+    @property
+    def now_bounds(self) -> Amount | None:
+        """Bounds on `now_bytes`; None if `now_bytes` is unknown.
+
+        If the size of an object is unknown, only the lower bound is known.
+        """
+        amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
+        return None if amount is None else Amount(amount, amount if is_complete else inf)
 
 
 class SocketCounts(NamedTuple):
@@ -309,7 +324,10 @@ class Limits(NamedTuple):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the limits on every socket with unknown maximum and headroom; any may be nearer than `first`."""
+        """Names of the limits on every socket whose maximum and headroom are unknown.
+
+        Each of these limits may be nearer than `first`.
+        """
         unknown = [
             limit
             for limit in self.rows
@@ -332,19 +350,25 @@ class SlabMemory(NamedTuple):
     idle_bytes: int | None
     """Free objects, each with its share of a slab, in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
-    """Upper bound on idle memory beyond `idle_bytes`: free objects cached per CPU, which count as active."""
+    """Upper bound on the bytes of free objects that are not in `idle_bytes`.
+
+    These objects are cached per CPU and count as active.
+    """
     share_bytes: int | None
     """TCP's share of the caches that others use too."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
-    """Size of all slabinfo rows less `own_bytes` and `share_bytes`."""
+    """Size of all slabinfo rows − `own_bytes` − `share_bytes`."""
     unexplained_bytes: int | None
-    """Slab of /proc/meminfo less the sum of all slabinfo rows."""
+    """The field Slab of /proc/meminfo − the size of all slabinfo rows."""
 
 
 class LiveObjects(NamedTuple):
-    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets, read together."""
+    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets.
+
+    On a running kernel the number of sockets is read right after slabinfo.
+    """
 
     sockets: int
     bytes: float
@@ -394,8 +418,6 @@ class TcpMemory(NamedTuple):
     bytes: int | None
     low_bytes: int | None
     high_bytes: int | None
-    unexplained_bytes: int | None
-    """Slab of /proc/meminfo less the sum of all slabinfo rows."""
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
     """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""
@@ -438,7 +460,10 @@ class NodeMemory(NamedTuple):
 
     @property
     def tcp_slabs_free(self) -> int | None:
-        """Slabs of the TCP cache that fit into the node's free blocks of the migrate types that slabs can use."""
+        """Number of slabs of the TCP cache that fit into the node's free blocks; None if unknown for any zone.
+
+        Only blocks of a migrate type that slabs can use are counted.
+        """
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
 
     @property
@@ -476,10 +501,10 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """The age of a source's figures, such as `≤ 5 s old`, if they may be older than the interval; otherwise empty.
+        """The age of a source's figures, such as `≤ 5 s old`; empty if no figure can be older than `interval_s`.
 
         The text shows the source's own interval as an upper bound, because an exact age would change with every sample.
-        The text shows the exact age only if the source's last reading is overdue.
+        If the source's last reading is overdue, the text shows the exact age.
         """
         if self.age_s is None or self.every_s is None:
             return ""

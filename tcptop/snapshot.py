@@ -227,7 +227,7 @@ class Sysctls(NamedTuple):
     memory_per_cpu_reserve_pages: int | None
     """net.core.mem_pcpu_rsv: pages of socket buffers that each CPU may hold without `mem` counting them."""
     build_id: str | None = None
-    """GNU build ID from /sys/kernel/notes, in hexadecimal, which differs between two builds of one release."""
+    """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
     architecture: str | None = None
     """Architecture named in the release or in /proc/version; None if neither names one."""
     merges_caches: bool = True
@@ -242,7 +242,10 @@ class Snmp(NamedTuple):
 
 
 class SocketLimits(NamedTuple):
-    """Limits on the number of sockets, other than memory, and how much of each limit is in use."""
+    """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
+
+    Two members are counts: the open files, and the tracked flows.
+    """
 
     open_files: int | None
     """/proc/sys/fs/file-nr: the machine's open files (fs/file_table.c, proc_nr_files)."""
@@ -315,7 +318,7 @@ class MeasuredRow(NamedTuple):
     objects: float
     bytes: float
     catalogue_objects: float | None
-    """Objects that the catalogue predicts; None if the catalogue has no object in this row."""
+    """Number of objects in this row according to the catalogue; None if the catalogue has no object in this row."""
 
 
 class MeasuredState(NamedTuple):
@@ -353,9 +356,15 @@ class _Reading(NamedTuple):
     every_s: float | None
     """Present interval between readings; None if the source is read once."""
     before: Any
-    """Previous reading that has a value; None for sources that no rates are computed from."""
+    """Previous reading of this source.
+
+    None if that reading had no value, or if no rates are computed from this source.
+    """
     sockstat: Sockstat | None
-    """TCP line of /proc/net/sockstat, read right after a source whose counts are divided by sockets; otherwise None."""
+    """TCP line of /proc/net/sockstat, read right after this source.
+
+    None unless counts of this source are divided by the number of sockets.
+    """
 
 
 class Reading(_Reading, Generic[Value]):

@@ -69,7 +69,10 @@ def has_vectors(snapshot: Snapshot) -> bool | None:
 
 
 def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
-    """Whether a part's cache has SLAB_ACCOUNT, by its folder name if it is merged, otherwise by the catalogue."""
+    """Whether the cache of `part` has SLAB_ACCOUNT.
+
+    For a merged cache, the folder name in /sys/kernel/slab decides. For any other cache, the catalogue decides.
+    """
     kernel_object = OBJECT_OF_CACHE.get(part.cache)
     by_group = table.is_accounted(part.cache)
     return kernel_object is not None and (kernel_object.accounted if by_group is None else by_group)

@@ -30,10 +30,17 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.units import grouped
 
 MIN_SOCKETS_PER_CPU = 100
-"""Minimum number of sockets per CPU for an average, which would otherwise mostly show idle objects on per-CPU slabs."""
+"""Minimum number of sockets per CPU for an average.
+
+An average over fewer sockets would mostly show idle objects on per-CPU slabs.
+"""
 
 IDLE_SLABS_PER_CPU = 16
-"""Twice the number of slabs that a CPU may cache; every free object on a cached slab counts as active."""
+"""Minimum number of mini-sockets per CPU for an average, in full slabs.
+
+The minimum is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
+active.
+"""
 
 STATE_OF_MODE: Mapping[AccountingMode, State] = {"full": State.ESTABLISHED, "time_wait": State.TIME_WAIT}
 FAMILY_OBJECTS: Mapping[AccountingMode, tuple[KernelObject, KernelObject]] = {
@@ -64,8 +71,8 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    If sockets are few, most active objects are really free ones on per-CPU slabs; the shares then come from the sockets
-    in use in this network namespace, or are IPv4 alone if no socket is in use.
+    If there are few sockets, most active objects are really free objects on per-CPU slabs. The shares then come from
+    the sockets in use in this network namespace. If no socket is in use there, the share of IPv4 is 1.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -144,12 +151,13 @@ def _time_wait_cost(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix
 def _now_slices(
     snapshot: Snapshot, table: CacheTable, accepted: SocketCost, cache_bytes_per_socket: float, with_file: float
 ) -> tuple[Slice, ...]:
-    """The slices of the average socket: objects in TCP's own caches, idle slab, and the other objects of a socket.
+    """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches per socket; `with_file` is the share of sockets with a
-    file, which weights the objects that only a socket with a file has. Every slab of TCP's own caches has a memory
-    cgroup vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port
-    and no counter shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets. `with_file` is the share of
+    sockets that have a file, 0 to 1. Some objects belong only to a socket with a file. The bytes of these objects are
+    multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector, even a slab without active
+    objects. Bind buckets are left out, because each belongs to a local port and no counter shows the number of ports in
+    use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -230,7 +238,10 @@ def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None
 
 
 def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
-    """The reason that a count does not allow an average (unknown or too small); None if the count is large enough."""
+    """The reason that there is no average: a number is unknown, or `count` is too small.
+
+    None if `count` is large enough.
+    """
     if count is None:
         return f"the number of {what} is not known"
     if cpus is None:

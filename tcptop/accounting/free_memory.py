@@ -90,9 +90,10 @@ class NodeTable:
         zone, area = self._zones.get((node, name)), self._areas.get((node, name))
         typed, pageblocks = self._typed.get((node, name), []), self._pageblocks.get((node, name))
         types = {row.migrate_type: row.blocks for row in typed}
-        slabs = self._tcp_slabs(name, _stealable_blocks(area, types))
+        stealable = _stealable_blocks(area, types)
+        slabs = self._tcp_slabs(name, stealable)
         unmovable_slabs = self._tcp_slabs(name, types.get(UNMOVABLE))
-        spare = self._spare_pages(node, zone, area, types)
+        spare = self._spare_pages(node, zone, area, stealable, bool(types))
         free = None if area is None else sum(count << order for order, count in enumerate(area.blocks))
         return ZoneMemory(
             zone=name,
@@ -118,20 +119,25 @@ class NodeTable:
         return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
 
     def _spare_pages(
-        self, node: int, zone: Zone | None, area: FreeArea | None, types: dict[str, tuple[int, ...]]
+        self,
+        node: int,
+        zone: Zone | None,
+        area: FreeArea | None,
+        stealable: Sequence[int] | None,
+        types_known: bool,
     ) -> int | None:
         """Pages that can be allocated before reclaim starts: stealable blocks − low watermark − protection.
 
-        Follows __zone_watermark_ok in mm/page_alloc.c for an allocation that prefers zone Normal and may use neither
-        CMA pages nor the HighAtomic reserve.
+        The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal. The
+        allocation may use neither CMA pages nor the HighAtomic reserve.
         """
         if zone is None or area is None or zone.low_pages is None or not zone.protection_pages:
             return None
         if zone.name not in SLAB_ZONES:
             return 0
-        usable = _stealable_blocks(area, types) or area.blocks
+        usable = stealable or area.blocks
         free = sum(count << order for order, count in enumerate(usable))
-        if not types:
+        if not types_known:
             free -= zone.free_cma_pages or 0
         return max(0, free - zone.low_pages - self._protection(node, zone))
 

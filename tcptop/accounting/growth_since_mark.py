@@ -16,8 +16,8 @@ UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
     """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets; None if unknown.
 
-    Because the rows also count dentries and files of other programs, their growth is due to sockets alone only while
-    the number of those dentries and files is constant.
+    The rows also count dentries and files of other programs. The growth of the rows is due to sockets alone only if the
+    number of these other dentries and files stays constant.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:

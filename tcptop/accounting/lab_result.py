@@ -14,11 +14,17 @@ ONE_EACH = (0.8, 1.25)
 """Range in which a measured number of objects per socket counts as exactly one object."""
 
 MIN_VECTOR_BYTES = 4.0
-"""Minimum of measured vector bytes per socket that proves vectors; less may come from counting whole slabs."""
+"""If the lab measured at least this many vector bytes per socket, the kernel has vectors.
+
+Fewer bytes may be an error of the measurement, because the lab counts whole slabs.
+"""
 
 
 def lab_result_use(snapshot: Snapshot) -> LabUse | None:
-    """The user's lab result, with the reason if it is not used; None if the user gave no lab result."""
+    """The user's lab result; None if the user gave no lab result.
+
+    `unused_because` is the reason that accounting does not use the lab result; None if accounting uses it.
+    """
     measurement = snapshot.lab_measurement
     if measurement is None:
         return None
@@ -34,7 +40,11 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
-    """The smallest kmalloc cache with one measured object of no known struct per socket; None if there is none."""
+    """The kmalloc cache of the LSM socket blob, as measured by the lab; None if there is none.
+
+    In this cache, the lab measured one object per socket, and the catalogue has no struct for the object. If this is
+    true of several caches, the smallest is returned.
+    """
     state = measured_socket(snapshot)
     if state is None:
         return None

@@ -51,9 +51,9 @@ def _object_costs(
 
 
 def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether a security module's cache is unused by sockets: it has fewer objects than there are sockets with a file.
+    """Whether the cache of a security module has fewer objects than there are sockets with a file.
 
-    A kernel built with SELinux but booted without it has such unused caches.
+    Sockets then do not use the cache. A kernel built with SELinux but booted without SELinux has such unused caches.
     """
     sockstat = snapshot.sockstat.value
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
@@ -104,9 +104,9 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
     """Cost of the LSM socket blob, which the active security modules allocate for a socket.
 
-    The blob's size comes from BTF, else from a lab result, else from its range over all kernels; it is rounded up to
-    the size of a kmalloc cache of this kernel. A kmalloc cache with fewer active objects than there are sockets is
-    ruled out.
+    The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and lab result, the size
+    is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc cache of
+    this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets.
     """
     modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []

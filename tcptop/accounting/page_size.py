@@ -10,18 +10,20 @@ PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
 """Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
 
 TOLERANCE = 0.002
-"""Relative error allowed in a quotient of figures from two files; memory may be added between the reads of the files.
+"""Relative error allowed in memory ÷ managed pages.
+
+Memory and managed pages are from two files, and memory may be added between the reads of the files.
 """
 
 
 def page_size_bytes(snapshot: Snapshot) -> int | None:
     """The page size in bytes, as reported by the host or as derived from its files; None if unknown.
 
-    Slabinfo is the best evidence: SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
-    order_objects), a formula that only one page size satisfies in all rows. The second-best evidence is the nodes'
-    memory ÷ the managed pages of their zones, because the kernel adds up these pages to get a node's memory
-    (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages is tried last, because the managed pages lag behind
-    MemTotal on a machine that initialises its memory late.
+    Slabinfo is the best evidence. SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
+    order_objects), and only one page size gives the right number of objects in all rows. The second-best evidence is
+    the memory of all nodes ÷ the managed pages of all zones: the kernel adds up the managed pages of a node's zones to
+    get the memory of the node (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages is tried last, because the
+    managed pages lag behind MemTotal on a machine that initialises its memory late.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes

@@ -1,7 +1,7 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,12 +14,12 @@ from tcptop.rates import elapsed_s, per_second, rate
 from tcptop.snapshot import SlabCount, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
-"""The folder of a merged cache has the size of its objects in its name: `:A-0000128` (mm/slub.c, create_unique_id)."""
+"""Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Names of plain kmalloc caches and of their copies under CONFIG_RANDOM_KMALLOC_CACHES (since 6.6), where each call
-site uses one of the copies.
+"""Names of plain kmalloc caches and of their random copies.
 
+With CONFIG_RANDOM_KMALLOC_CACHES (since 6.6) each kmalloc cache has copies, and each call site uses one of the copies.
 Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
 """
 
@@ -30,20 +30,20 @@ SHEAVES_SINCE = (7, 0)
 """First release in which most caches have sheaves, which keep more free objects than partial slabs do."""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
-"""Folder name of merged caches with SLAB_ACCOUNT, which contains the letter A (mm/slub.c, create_unique_id)."""
+"""Folder name of a merged cache with SLAB_ACCOUNT. The name contains the letter A (mm/slub.c, create_unique_id)."""
 
 MEMCG_CHILDREN_UNTIL = (5, 9)
-"""First release without a child cache for each memory cgroup; slabinfo counts children with their parent, sysfs does
-not.
-"""
+"""First release without a child cache for each memory cgroup.
 
+Slabinfo counts the objects of a child cache in the row of its parent, but sysfs does not.
+"""
 
 SLAB_MERGES_SINCE = (3, 18)
 """First release in which the SLAB allocator merges caches too, as SLUB always did (12220dea07f1)."""
 
 
 class CacheLookup(NamedTuple):
-    """Whether the kernel has the cache of an object, and the line of that cache."""
+    """Whether the kernel has the cache of an object, and the sizes and counts of the cache."""
 
     status: Presence
     line: CacheLine | None = None
@@ -59,6 +59,8 @@ class CacheTable:
         self._snapshot = snapshot
         slabinfo, links = snapshot.slabinfo.value, snapshot.slab_links.value
         self._links = links
+        self._group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
+        self._object_sizes = _object_sizes(snapshot)
         self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
         self._release = release_numbers(self._kernel_release)
         rows = slabinfo.rows if slabinfo else ()
@@ -88,10 +90,12 @@ class CacheTable:
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""
         self._lookups: dict[str, CacheLookup] = {}
-        self._kmalloc_names = self._kmalloc_names_by_size()
-        self._kmalloc_lines: dict[int | None, list[CacheLine]] = {}
+        self._kmalloc_names = _kmalloc_names_by_size((*self._by_name, *self._group_of))
+        self._kmalloc_lines: dict[int, list[CacheLine]] = {}
         for line in lines:
-            self._kmalloc_lines.setdefault(kmalloc_size_bytes(line.name), []).append(line)
+            size = kmalloc_size_bytes(line.name)
+            if size is not None:
+                self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
         """The cache of an object, and whether the kernel has it."""
@@ -165,7 +169,7 @@ class CacheTable:
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
-        """Upper bound on the objects of a kind that are in use; None if unknown."""
+        """Upper bound on the number of objects of one kind in use; None if unknown."""
         line = self.find(kernel_object).line
         return line.max_in_use if line else None
 
@@ -190,22 +194,15 @@ class CacheTable:
 
     def kmalloc_max_in_use(self, line: CacheLine) -> int | None:
         """Upper bound on objects in use in a kmalloc cache and its copies together; None if unknown."""
-        copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name), [])
+        copies = self._kmalloc_lines.get(kmalloc_size_bytes(line.name) or 0, [])
         known = [copy.max_in_use for copy in copies if copy.max_in_use is not None]
         return sum(known) if known and len(known) == len(copies) else None
 
-    def _kmalloc_names_by_size(self) -> dict[int, str]:
-        """Names of the kmalloc caches by object size, the smallest first; a copy only if the plain cache is missing."""
-        sizes: dict[int, str] = {}
-        copies: dict[int, str] = {}
-        for name in self._names():
-            size = kmalloc_size_bytes(name)
-            if size is not None:
-                (copies if "-rnd-" in name else sizes).setdefault(size, name)
-        return dict(sorted({**copies, **sizes}.items()))
-
     def _kmalloc_without_row(self, name: str, size_bytes: int) -> CacheLine:
-        """The line of a kmalloc cache without a slabinfo row; SLUB's rules give its order and objects per slab."""
+        """The CacheLine of a kmalloc cache without a slabinfo row.
+
+        The order and the objects per slab are computed by SLUB's rules.
+        """
         order, per_slab = self._computed_slab(size_bytes)
         pages = None if order is None else 1 << order
         return _EMPTY._replace(
@@ -221,7 +218,7 @@ class CacheTable:
 
     def is_accounted(self, name: str) -> bool | None:
         """Whether a merged cache has SLAB_ACCOUNT, by the name of its folder; None if the cache is not merged."""
-        group = self._links.group_of.get(name, "") if self._links is not None else ""
+        group = self._group_of.get(name, "")
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
     def row_max_in_use(self, line: CacheLine) -> int | None:
@@ -233,18 +230,13 @@ class CacheTable:
         """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""
         if not self._is_whole or self._page_bytes is None:
             return None
-        return sum(line.bytes or 0 for line in self.lines if line.name == line.row)
-
-    def _names(self) -> Iterable[str]:
-        yield from self._by_name
-        if self._links is not None:
-            yield from self._links.group_of
+        return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
 
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace those of slabinfo, by cache name.
 
-        Empty if slabinfo is readable and the kernel may have memory cgroup children, which slabinfo includes and sysfs
-        does not.
+        Empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup. Slabinfo includes
+        the objects of child caches, but sysfs does not.
         """
         counts, slabinfo = self._snapshot.slab_counts, self._snapshot.slabinfo
         if counts.value is None:
@@ -302,8 +294,8 @@ class CacheTable:
     def _idle_error(self, row: SlabRow) -> int | None:
         """Upper bound on those active objects of a row that are really free objects cached per CPU.
 
-        None with the SLAB allocator, if the number of CPUs is unknown, or if the kernel may have sheaves of unknown
-        capacity.
+        None in three cases: the kernel has the SLAB allocator, the number of CPUs is unknown, or the kernel may have
+        sheaves of unknown capacity.
         """
         topology, sizes = self._snapshot.topology.value, self._snapshot.slab_sizes.value
         if topology is None or topology.online_cpus is None or row.tunables_limit:
@@ -337,7 +329,10 @@ class CacheTable:
         return _line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:
-        """The line of a catalogue cache without a row of its own: it is merged, or slabinfo is not readable."""
+        """The CacheLine of a catalogue cache without a row of its own.
+
+        The cache is merged, or slabinfo is not readable.
+        """
         names = self._names_sharing(name)
         row = next((self._by_name[other] for other in names if other in self._by_name), None)
         size = self._snapshot.slab_sizes.value.caches.get(name) if self._snapshot.slab_sizes.value else None
@@ -395,25 +390,19 @@ class CacheTable:
         )
 
     def _names_sharing(self, name: str) -> tuple[str, ...]:
-        """All names of the merged cache that has a given name, including the given name."""
-        if self._links is None or name not in self._links.group_of:
-            return (name,)
-        return self._links.names_of.get(self._links.group_of[name], (name,))
+        """The names of all caches that are merged with a given cache, including the given cache."""
+        return self._names_of.get(self._group_of.get(name, ""), (name,))
 
     def _size_of_group(self, name: str) -> int | None:
-        match = GROUP_SIZE.match(self._links.group_of.get(name, "")) if self._links else None
+        match = GROUP_SIZE.match(self._group_of.get(name, ""))
         return int(match[1]) if match else None
 
     def _object_size(self, name: str, merged: bool) -> int | None:
-        """Size of a cache's struct without padding; None for a merged cache, which shows only its largest struct."""
-        if merged:
-            return None
-        sizes = self._snapshot.slab_sizes.value
-        if sizes is not None and name in sizes.caches and sizes.caches[name].object_size_bytes is not None:
-            return sizes.caches[name].object_size_bytes
-        protocols = self._snapshot.protocols.value
-        protocol = protocols.by_name.get(name) if protocols else None
-        return protocol.object_size_bytes if protocol else None
+        """Size of a cache's struct without padding.
+
+        None for a merged cache, because sysfs shows only the largest struct of such a cache.
+        """
+        return None if merged else self._object_sizes.get(name)
 
     def _computed_step(self, name: str, object_size: int | None) -> int | None:
         """Step from one object to the next by SLUB's rules; None if the struct is unknown or slab debugging is on."""
@@ -476,6 +465,32 @@ def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
     )
 
 
+def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
+    """Size of the struct in each cache, from sysfs or, for a protocol's socks, from /proc/net/protocols."""
+    sizes, protocols = snapshot.slab_sizes.value, snapshot.protocols.value
+    found = {name: each.object_size_bytes for name, each in (protocols.by_name if protocols else {}).items()}
+    for name, size in (sizes.caches if sizes else {}).items():
+        if size.object_size_bytes is not None:
+            found[name] = size.object_size_bytes
+    return found
+
+
+# The names of the caches hardly ever change.
+@lru_cache(2)
+def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
+    """Names of the kmalloc caches by object size, the smallest first.
+
+    The name of a random copy is returned only for a size without a plain cache.
+    """
+    sizes: dict[int, str] = {}
+    copies: dict[int, str] = {}
+    for name in names:
+        size = kmalloc_size_bytes(name)
+        if size is not None:
+            (copies if "-rnd-" in name else sizes).setdefault(size, name)
+    return dict(sorted({**copies, **sizes}.items()))
+
+
 @lru_cache(1024)
 def kmalloc_size_bytes(name: str) -> int | None:
     """Object size of a kmalloc cache, parsed from the name of the cache; None for any other cache."""
@@ -492,7 +507,7 @@ def _line_of_slabinfo(
     active_per_s: float | None,
     page_bytes: int | None,
 ) -> CacheLine:
-    """The line of a cache, from its slabinfo row without counts from sysfs."""
+    """The CacheLine of a slabinfo row, without counts from sysfs."""
     objects_of = [OBJECT_OF_CACHE[name] for name in names if name in OBJECT_OF_CACHE]
     return CacheLine(
         name=row.name,

@@ -18,10 +18,10 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
     shared = [part for part in in_slabs if part.estimated]
     share = sum(part.bytes for part in shared)
     rows = table.total_bytes()
-    meminfo = snapshot.meminfo.value
+    total = snapshot.meminfo.value.slab_bytes if snapshot.meminfo.value else None
     idle = _idle(table) if own_known else None
     return SlabMemory(
-        total_bytes=meminfo.slab_bytes if meminfo else None,
+        total_bytes=total,
         own_bytes=own if own_known else None,
         idle_bytes=idle[0] if idle else None,
         idle_error_bytes=idle[1] if idle else None,
@@ -29,7 +29,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
         share_low_bytes=sum(part.low_bytes for part in shared) if own_known else None,
         share_high_bytes=sum(part.high_bytes for part in shared) if all_known else None,
         rest_bytes=rows - own - share if rows is not None and all_known else None,
-        unexplained_bytes=memory.unexplained_bytes,
+        unexplained_bytes=total - rows if total is not None and rows is not None else None,
     )
 
 

@@ -15,7 +15,10 @@ changes it.
 MAX_OBJECTS_PER_SLAB = 32_767
 
 CPU_PARTIAL = ((4096, 6), (1024, 24), (256, 52), (0, 120))
-"""Pairs of a minimum step and the free objects that a CPU may keep on partial slabs (mm/slub.c, set_cpu_partial)."""
+"""How many free objects a CPU may keep on its partial slabs: pairs (minimum step in bytes, number of free objects).
+
+The first pair whose minimum step is not larger than the cache's step applies (mm/slub.c, set_cpu_partial).
+"""
 SHEAVES_PER_CPU = 3
 FULL_SHEAVES_PER_NODE = 10
 
@@ -23,8 +26,9 @@ FULL_SHEAVES_PER_NODE = 10
 def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer: bool) -> int:
     """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
-    With `outer_free_pointer`, the free pointer lies behind the object, because a freed object must remain readable
-    (SLAB_TYPESAFE_BY_RCU) or must keep the data that its constructor set up.
+    With `outer_free_pointer`, the free pointer lies behind the object and does not overwrite the freed object. Two
+    kinds of cache need this. With SLAB_TYPESAFE_BY_RCU, a freed object must remain readable. With a constructor, a
+    freed object must keep the data that the constructor set up.
     """
     size = _round_up(struct_bytes, WORD_BYTES)
     if outer_free_pointer:
@@ -82,10 +86,11 @@ def max_idle_objects(
     """Upper bound on the free objects of a cache that are cached per CPU and therefore count as active.
 
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
-    slub_percpu_sheaves). Without sheaves, each CPU has the slab that it allocates from and its partial slabs, which the
-    kernel assumes to be half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel limits the
-    partial slabs by the number of objects that are free when a slab is put on the CPU's list (put_cpu_partial), which
-    may be one object per slab, although all objects of the slab may be free later.
+    slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and the slab that it allocates from. The kernel
+    assumes that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel
+    limits the partial slabs by the number of their free objects. The kernel counts only the objects that are free when
+    it puts a slab on the CPU's list (put_cpu_partial). At that time perhaps one object of the slab is free. Later all
+    objects of the slab may be free.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -31,8 +31,8 @@ IPV6 = FamilyMix(0.0, 1.0)
 
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
     """The cost of one socket in a state, with or without a local port of its own; computed once per CacheTable."""
-    shares = [(item, mix.share(item)) for item in objects_held(state, owns_port)]
-    key = tuple((item.struct, share) for item, share in shares if share)
+    shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
+    key = tuple([(item.struct, share) for item, share in shares])
     if key not in table.socket_costs:
         table.socket_costs[key] = _add_up(snapshot, table, shares)
     return table.socket_costs[key]
@@ -58,8 +58,6 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     parts: list[ObjectCost] = []
     missing: list[str] = []
     for kernel_object, share in shares:
-        if not share:
-            continue
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
             # Without the sock itself there is no socket, and no sum of its other objects.
@@ -76,7 +74,7 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     unshared = [part.object for part in parts if part.slab_bytes is None]
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
-    # An object's own size is a lower bound on its share of a slab. If every slab share is unknown, so is their sum.
+    # An object's own size is a lower bound on its share of a slab. If no slab share is known, their sum is unknown.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(

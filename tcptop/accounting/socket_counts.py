@@ -91,10 +91,10 @@ def _error_bytes(
 
 
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:
-    """Upper bound on TCP sockets with a file, which orphans and sockets in an accept queue lack. None if unknown.
+    """Upper bound on the number of TCP sockets with a file; None if unknown.
 
-    The bound is min(alloc − orphan, active objects of sock_inode_cache), because no counter shows the length of accept
-    queues.
+    Orphans and sockets in an accept queue have no file. The bound is min(alloc − orphan, active objects of
+    sock_inode_cache), because no counter shows the length of accept queues.
     """
     if allocated is None or orphans is None:
         return None

@@ -26,7 +26,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """Text for a TCP state: the objects that its sockets hold, and the sides of a connection on which it occurs."""
+    """Text for a TCP state: the objects that a socket holds in it, and the sides of a connection that can be in it."""
 
     holds: str
     sides: StateSides = "both"
@@ -46,7 +46,7 @@ ROWS: Mapping[State, StateRow] = {
 
 
 class Count(NamedTuple):
-    """The number of sockets in a TCP state, and the sockets that this number covers."""
+    """The number of sockets in a TCP state; `scope` and `note` say which sockets the number includes."""
 
     number: int | None
     scope: CountScope | None
@@ -57,7 +57,10 @@ class Count(NamedTuple):
 def state_costs(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, mixes: Mapping[AccountingMode, FamilyMix]
 ) -> tuple[StateCost, ...]:
-    """Cost and count of every state; costs are weighted by the family mix of whole sockets or of mini-sockets."""
+    """The cost of one socket in every TCP state, and the number of such sockets.
+
+    The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among whole sockets or among mini-sockets.
+    """
     counts = _counts(snapshot, table, sockets)
     fin = _unread_fin_bytes(snapshot, table)
     costs: list[StateCost] = []

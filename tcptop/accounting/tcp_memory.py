@@ -35,13 +35,10 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
     parts += _buffers(sockets, missing)
-    total = table.total_bytes()
-    slab = snapshot.meminfo.value.slab_bytes if snapshot.meminfo.value else None
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
         low_bytes=sum(part.low_bytes for part in parts) if own_known else None,
         high_bytes=sum(part.high_bytes for part in parts) if own_known and not missing else None,
-        unexplained_bytes=slab - total if slab is not None and total is not None else None,
         parts=tuple(parts),
         missing=tuple(missing),
     )
@@ -105,7 +102,7 @@ def _shared_caches(
     """TCP's share of caches with other users: objects of a socket with a file × number of sockets with a file.
 
     A socket in an accept queue has no file yet, but still has its request sock. The number of request socks is
-    therefore an upper bound on sockets without a file, and gives the lower bound of the share.
+    therefore an upper bound on the number of sockets without a file. From it follows the lower bound of TCP's share.
     """
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
@@ -142,17 +139,19 @@ def _shared_caches(
 
 
 def _part_name(part: ObjectCost) -> str:
-    """The name of a part: its cache, preceded by the object unless the cache is the object's own."""
+    """The name of a part: the cache if it is the object's own, otherwise the object and the cache."""
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
 
 
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """Bind buckets: all of a cache that only they use; in a merged cache at most one per active object and per socket.
+    """The memory of the bind buckets.
 
-    If both kinds of bucket are merged into one row, each kind has at most half of the row's active objects. The
-    estimate is the middle of the range, where the possible error is least.
+    If only bind buckets use a cache, the whole cache counts. In a merged cache the number of bind buckets has two upper
+    bounds: the active objects of the cache, and the sockets including mini-sockets. If both kinds of bucket are merged
+    into one row, each kind has at most half of the row's active objects. The estimate is the middle of the range, where
+    the possible error is least.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -178,11 +177,11 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
 
 def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """The pages charged to socket buffers; the charge includes sk_buffs, whose slabs are therefore not added again.
+    """The pages that the kernel charges to socket buffers.
 
-    A socket is charged in whole pages, so up to one byte less than a page of each socket's charge may be unused. Before
-    6.0 a socket may keep more pages than it uses, so the lower bound is 0. The upper bound is the charge plus the
-    counter's error.
+    The charge includes the sk_buffs, so the slabs of sk_buffs are not added again. A socket is charged in whole pages.
+    Of its last page, perhaps only one byte is used. Before 6.0 a socket may keep more pages than it uses, so the lower
+    bound is 0. The upper bound is the charge plus the counter's error.
     """
     if sockets.buffer_bytes is None:
         missing.append("socket buffers")

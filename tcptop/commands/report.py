@@ -16,6 +16,8 @@ Formatter = Callable[[Ledger], str]
 
 def run(options: argparse.Namespace) -> None:
     """Prints reports of a recording, or of a host every `--delay` seconds."""
+    # The imports and one report leave too little garbage to be worth a collection.
+    gc.disable()
     formatter = report_formatter(options.json, options.sort)
     if options.replay is not None:
         _report_recording(options, formatter)
@@ -36,8 +38,6 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
 
 
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
-    # One report leaves too little garbage to be worth a collection.
-    gc.disable()
     period_s = options.delay or 1.0
     sampler = make_sampler(open_host(options.root), period_s, options.lab)
     count = options.count or 1

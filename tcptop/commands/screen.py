@@ -59,8 +59,7 @@ def _live_feed(options: argparse.Namespace) -> Feed:
 
 def _replay_feed(options: argparse.Namespace) -> Feed:
     from tcptop.recording.opening import open_recording
-    from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+    from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 
     lab_result = load_lab_result(options.lab)
-    selection, start = select_and_start(open_recording(options.replay), time_range(options))
-    return ReplayFeed(selection, start, lab_result)
+    return ReplayFeed(select_for_replay(open_recording(options.replay), time_range(options)), lab_result)

@@ -115,13 +115,16 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 
 
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
-    """The change of a socket's slab bytes or, with `at_most` (for outgoing sockets), of their upper bound."""
+    """The change of the slab bytes of one socket.
+
+    With `at_most` (for outgoing sockets), the upper bounds on these bytes are compared.
+    """
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])
 
 
 def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
-    """The bound of an amount that reports show, and the kind of that bound."""
+    """The number that reports show for an amount, and whether this number is exact or a bound."""
     if bounds is None:
         return None, "exact"
     if bounds.high == inf:

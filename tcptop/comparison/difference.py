@@ -24,7 +24,7 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether the value `before` is exact or a bound, if it is known."""
+    """Whether `before` is exact or a bound; has no meaning if `before` is None."""
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
@@ -37,7 +37,7 @@ class Change:
 
     @property
     def changed(self) -> bool:
-        """Whether the figures differ, or only one of them is known."""
+        """True if the figures differ, or if only one of them is known."""
         return self.before != self.after
 
 
@@ -59,7 +59,10 @@ class CacheChange:
 
     @property
     def changed(self) -> bool:
-        """Whether a figure other than `tcp_bytes` changed; `tcp_bytes` follows from other rows."""
+        """Whether a figure other than `tcp_bytes` changed.
+
+        A change of `tcp_bytes` does not count, because `tcp_bytes` is computed from other rows.
+        """
         return any(change.changed for change in self.changes if change is not self.tcp_bytes)
 
 
@@ -133,7 +136,11 @@ class ChangedRows(Generic[ChangedRow]):
 
 
 def sort_by_change(rows: Iterable[ChangedRow], by: Callable[[ChangedRow], Change]) -> ChangedRows[ChangedRow]:
-    """Sort rows by the increase of one figure, the largest first; if it is unknown, by a known value of the figure."""
+    """The changed rows, sorted by the change of one figure, the largest change first.
+
+    A row with an unknown change is sorted by the value `before`. If `before` is unknown or 0, the row is sorted by
+    `after`.
+    """
 
     def size_of_change(row: ChangedRow) -> float:
         change = by(row)
@@ -175,8 +182,9 @@ class SlabGrowth:
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
     idle_bytes: int | None
-    """Growth of free objects (each with its share of a slab) in rows that count objects of sockets; None without
-    slabinfo.
+    """Growth of free objects, each with its share of a slab; None without slabinfo.
+
+    Only rows that count objects of sockets are included.
     """
     socket_rows_bytes: int | None
     """Total growth of the rows that count objects of sockets; None without slabinfo."""
@@ -193,14 +201,20 @@ class SlabGrowth:
 
     @property
     def shares(self) -> Amount | None:
-        """Bounds on the share of the growth that sockets explain; None unless both have the same sign as the growth."""
+        """Bounds on `socket_bytes` ÷ `bytes`, the share of the growth that sockets explain.
+
+        None unless both bounds of `socket_bytes` have the same sign as `bytes`.
+        """
         if not self.bytes or any(end * self.bytes <= 0 for end in self.socket_bytes):
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
 
     @property
     def others_bytes(self) -> Amount | None:
-        """Bounds on growth of the sockets' rows due to other users' objects and free objects that count as active."""
+        """Bounds on `socket_rows_bytes` − `idle_bytes` − `socket_bytes`; None without slabinfo.
+
+        This growth has two causes: objects of other users, and free objects that count as active.
+        """
         if self.socket_rows_bytes is None or self.idle_bytes is None:
             return None
         left = self.socket_rows_bytes - self.idle_bytes

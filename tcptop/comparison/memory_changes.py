@@ -143,7 +143,7 @@ def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tu
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """Whether the count of free blocks in each ledger is exact, or `at least` because the kernel stopped counting."""
+    """The bound of each ledger's number of free blocks: `exact`, or `at least` if the kernel stopped counting."""
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

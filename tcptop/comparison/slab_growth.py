@@ -1,7 +1,8 @@
-"""Growth of slab memory, and the part that sockets explain: the change of each object's count × the object's cost.
+"""Growth of slab memory between two ledgers, and the part of the growth that sockets explain.
 
-If a count is known only within bounds, the bytes are bounds too. Growth that sockets do not explain is reported by
-slabinfo row.
+For each kind of object, sockets explain (increase of the number of objects) × (cost of one object). If the number of
+objects is known only within bounds, the product has bounds too. Slabinfo rows that count no objects of sockets are
+listed, each with its growth.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     if counts_and_missing is None:
         return "the number of sockets is missing from /proc/net/sockstat of one input"
     counts, missing = counts_and_missing
-    # Object sizes are the same in both ledgers of one kernel; the family mix is from the ledger with more sockets.
+    # Both ledgers are of one kernel and have the same object sizes. The ledger with more sockets has the better shares
+    # of IPv4 and IPv6.
     most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
     most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
     costs = _costs(most_sockets, most_mini_sockets)
@@ -100,11 +102,11 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
 
 
 def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
-    """Bounds on the number of socks with a file, which orphans and socks in an accept queue do not have.
+    """Bounds on the number of socks that have a file.
 
-    The lower bound assumes that each request sock belongs to a sock in an accept queue, which has no file yet. The
-    upper bound is the number of socks that are not orphans, or of inodes in use if these are fewer, because every file
-    has an inode.
+    Orphans have no file, and socks in an accept queue have none yet. The lower bound assumes that each request sock
+    belongs to a sock in an accept queue. The upper bound is the number of socks that are not orphans. Every file has an
+    inode. If fewer inodes are in use, the number of these inodes is the upper bound.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
@@ -204,6 +206,6 @@ def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
 
 
 def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
-    """The rows that changed and count no objects of sockets, the largest change first."""
+    """The slabinfo rows that changed and that count no objects of sockets, the largest change first."""
     others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
     return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

@@ -28,12 +28,8 @@ INTRODUCTION = (
 )
 
 
-def draw_call_tree(ledger: Ledger, tree: Call, columns: int) -> Iterator[Line]:
-    """The lines of one call tree."""
-    yield from _draw_call(ledger, tree, " ", " ", columns)
-
-
-def _draw_call(ledger: Ledger, call: Call, first: str, later: str, columns: int) -> Iterator[Line]:
+def draw_call_tree(ledger: Ledger, call: Call, columns: int, first: str = " ", later: str = " ") -> Iterator[Line]:
+    """The lines of a call and of the calls below it; `first` is before its first line, `later` before the others."""
     below = later + (TRUNK if call.calls else NO_TRUNK)
     for at, text in enumerate(_wrap_chain(call.function, columns - len(later) - 3)):
         yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
@@ -45,13 +41,8 @@ def _draw_call(ledger: Ledger, call: Call, first: str, later: str, columns: int)
             yield ((below, "dim"), (text, "dim"))
     for at, each in enumerate(call.calls):
         is_last = at + 1 == len(call.calls)
-        yield from _draw_call(
-            ledger,
-            each,
-            later + (LAST_BRANCH if is_last else BRANCH),
-            later + (NO_TRUNK if is_last else TRUNK),
-            columns,
-        )
+        branch, trunk = (LAST_BRANCH, NO_TRUNK) if is_last else (BRANCH, TRUNK)
+        yield from draw_call_tree(ledger, each, columns, later + branch, later + trunk)
 
 
 def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, columns: int) -> Iterator[Line]:

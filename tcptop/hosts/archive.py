@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
+from typing import BinaryIO
 
 from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
 from tcptop.hosts.folder import MAX_FILE_BYTES
@@ -32,8 +33,16 @@ class ArchiveHost(BlockingHost):
         Raises:
             OSError: with the reason in one line, if the file is not an archive of a saved tree.
         """
-        self.top, self._tree = _read_archive(path, WantedPaths(wanted_paths))
+        self.top: str | None = None
+        """Name of the folder in the archive that holds proc and sys; empty if they are not in a folder."""
         self.identity = Identity(live=False, place=os.path.abspath(path))  # noqa: PTH100
+        self._tree = MemoryTree()
+        self._wanted = WantedPaths(wanted_paths)
+        self._has_proc_file = False
+        # O_NONBLOCK: opening a named pipe must not block.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with open(descriptor, "rb") as file:  # noqa: PTH123
+            self._read_archive(file)
 
     def close(self) -> None:
         """Does nothing: the archive is already closed."""
@@ -44,42 +53,24 @@ class ArchiveHost(BlockingHost):
     def _list_names(self, path: str) -> Mapping[str, str | None]:
         return self._tree.list_folder(path)
 
-
-def _read_archive(path: str, wanted: WantedPaths) -> tuple[str, MemoryTree]:
-    """Reads an archive; returns the name of its top folder (empty if none) and the kept files; raises OSError."""
-    tree = MemoryTree()
-    reader = _Reader(tree, wanted)
-    # O_NONBLOCK: opening a named pipe must not block.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    with open(descriptor, "rb") as file:  # noqa: PTH123
-        status = os.fstat(descriptor)
+    def _read_archive(self, file: BinaryIO) -> None:
+        status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "neither a folder nor a file")
+        cut = ""
         try:
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:
-                reader.add_if_wanted(member, members)
+                self._add_if_wanted(member, members)
         except CutArchiveError:
-            tree.incomplete_reason = CUT_OFF
+            self._tree.incomplete_reason = CUT_OFF
+            cut = "; it is cut off"
         except DamagedArchiveError as error:
             raise OSError(errno.EINVAL, f"cannot be read as an archive of a saved tree: {error}") from None
-    if not reader.has_proc_file:
-        cut = "; it is cut off" if tree.incomplete_reason else ""
-        raise OSError(errno.ENOENT, f"the archive holds no file of /proc that tcptop reads{cut}")
-    return reader.top or "", tree
+        if not self._has_proc_file:
+            raise OSError(errno.ENOENT, f"the archive holds no file of /proc that tcptop reads{cut}")
 
-
-class _Reader:
-    """Adds the wanted members of an archive to a tree."""
-
-    def __init__(self, tree: MemoryTree, wanted: WantedPaths) -> None:
-        self._tree = tree
-        self._wanted = wanted
-        self.top: str | None = None
-        self.has_proc_file = False
-        """Whether a kept file is below /proc."""
-
-    def add_if_wanted(self, member: Member, members: TarMembers) -> None:
+    def _add_if_wanted(self, member: Member, members: TarMembers) -> None:
         """Adds a member to the tree if a source may ask for it.
 
         Raises:
@@ -120,7 +111,7 @@ class _Reader:
             self._tree.add_file(path, OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB"))
         else:
             self._tree.add_file(path, OSError(errno.EINVAL, "not a regular file"))
-        self.has_proc_file = self.has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
+        self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
         """The bytes or error of the file that a hard link names; that file precedes the link in the archive."""

@@ -44,7 +44,7 @@ class ConfinedTree:
             self._root = -1
 
     def _open(self, path: str, flags: int) -> int:
-        names = _names(path)
+        names = split_path(path)
         folders = [self._root]
         links = 0
         try:
@@ -66,7 +66,7 @@ class ConfinedTree:
                         raise OSError(errno.ELOOP, "too many links") from None
                     if target.startswith("/"):
                         raise OSError(errno.EXDEV, LEADS_OUT) from None
-                    names = _names(target) + names
+                    names = split_path(target) + names
                     continue
                 if not names:
                     return opened
@@ -85,7 +85,8 @@ def require_regular(descriptor: int) -> int:
     return descriptor
 
 
-def _names(path: str) -> list[str]:
+def split_path(path: str) -> list[str]:
+    """The names in a path, without empty ones and `.`."""
     return [name for name in path.split("/") if name not in ("", ".")]
 
 

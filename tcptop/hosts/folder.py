@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 
 from tcptop.hosts.confined_tree import ConfinedTree, require_regular
 from tcptop.hosts.host import BlockingHost, Identity
@@ -89,7 +90,7 @@ class FolderHost(BlockingHost):
         except BaseException as error:
             try:
                 if isinstance(error, OSError) and error.errno == errno.ESPIPE:
-                    return _read_stream(descriptor)
+                    return _read_chunks(lambda _: os.read(descriptor, CHUNK_BYTES))
                 raise
             finally:
                 os.close(descriptor)
@@ -127,21 +128,17 @@ class FolderHost(BlockingHost):
 
 
 def _read_whole(descriptor: int) -> bytes:
-    """Reads the whole file, in a loop, because seq_file returns only about a page at each call."""
+    """Reads the whole file from its beginning."""
+    return _read_chunks(lambda offset: os.pread(descriptor, CHUNK_BYTES, offset))
+
+
+def _read_chunks(read_chunk: Callable[[int], bytes]) -> bytes:
+    """Joins the chunks that `read_chunk` returns by offset; seq_file returns only about a page at each call."""
     chunks: list[bytes] = []
     size = 0
-    while chunk := os.pread(descriptor, CHUNK_BYTES, size):
+    while chunk := read_chunk(size):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_FILE_BYTES:
-            raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
-    return b"".join(chunks)
-
-
-def _read_stream(descriptor: int) -> bytes:
-    chunks: list[bytes] = []
-    while chunk := os.read(descriptor, CHUNK_BYTES):
-        chunks.append(chunk)
-        if sum(map(len, chunks)) > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
     return b"".join(chunks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 
-from tcptop.hosts.confined_tree import MAX_LINKS
+from tcptop.hosts.confined_tree import MAX_LINKS, split_path
 from tcptop.hosts.folder import MAX_FOLDER_NAMES
 
 LEADS_OUT = "a symbolic link points outside the archive"
@@ -71,7 +71,7 @@ class MemoryTree:
 
     def _resolve(self, path: str) -> str:
         """The path with every link in it followed."""
-        names = _names(path)
+        names = split_path(path)
         place: list[str] = []
         links = 0
         while names:
@@ -90,7 +90,7 @@ class MemoryTree:
                 if target.startswith("/"):
                     raise OSError(errno.EXDEV, LEADS_OUT)
                 place.pop()
-                names = _names(target) + names
+                names = split_path(target) + names
         return "/".join(place)
 
     def _add_to_folder(self, path: str) -> None:
@@ -109,7 +109,3 @@ class MemoryTree:
         old = self._files.pop(path, None)
         self.size_bytes -= len(old) if isinstance(old, bytes) else 0
         self.size_bytes -= len(self._links.pop(path, ""))
-
-
-def _names(path: str) -> list[str]:
-    return [name for name in path.split("/") if name not in ("", ".")]

@@ -44,7 +44,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
     from tcptop.hosts.archive import ArchiveHost
 
     archive = ArchiveHost(path, (*wanted_paths, *sosreport.PATHS))
-    return _unwrap_sosreport(archive.top, archive)
+    return _unwrap_sosreport(archive.top or "", archive)
 
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:

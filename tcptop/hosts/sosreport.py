@@ -13,6 +13,7 @@ import re
 import time
 from calendar import timegm
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from tcptop.hosts.host import FileRead, FolderRead, Host, NotSavedError
@@ -126,7 +127,6 @@ class SosreportHost:
         """Takes the report's tree, a host whose coroutines never suspend; `close` closes the tree too."""
         self._tree = tree
         self._texts: dict[str, str] = {}
-        self._outputs: tuple[str, ...] | None = None
         self.identity = tree.identity._replace(taken_at_unix_s=self._taken_at_unix_s())
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
@@ -165,7 +165,7 @@ class SosreportHost:
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
         """The texts of the outputs that may contain the content of a path."""
         if re.fullmatch(substitute.path, path):
-            for output in self._all_outputs():
+            for output in self._outputs:
                 if re.fullmatch(substitute.output, output):
                     yield self._text(output)
 
@@ -176,14 +176,11 @@ class SosreportHost:
             self._texts[output] = (read.data or b"")[:MAX_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
         return self._texts[output]
 
-    def _all_outputs(self) -> tuple[str, ...]:
+    @cached_property
+    def _outputs(self) -> list[str]:
         """The paths of the outputs of PLUGINS, below `sos_commands`."""
-        if self._outputs is None:
-            folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
-            self._outputs = tuple(
-                f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())
-            )
-        return self._outputs
+        folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
+        return [f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())]
 
     def _taken_at_unix_s(self) -> float | None:
         """The time at which `date` ran; None unless `date` printed UTC: other zone names are ambiguous."""

@@ -87,8 +87,7 @@ class TarMembers:
                 name, target = extended.get("path", header.name), extended.get("linkpath", header.linkname)
                 extended = {}
                 yield Member(name, KINDS.get(header.type, "other"), target, size_bytes)
-            self._stream.skip(self._unread_bytes)
-            self._stream.skip(self._padding_bytes)
+            self._stream.skip(self._unread_bytes + self._padding_bytes)
 
     def data(self) -> bytes:
         """The bytes of the current member, whose size the caller must check first; raises as `__iter__` does."""

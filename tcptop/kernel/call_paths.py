@@ -1,7 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.x; a note marks each place where older kernels differ enough to mislead. Each call that
-allocates or frees lists catalogue objects, so that their sizes on the running kernel can be shown beside the call.
+Function names are from Linux 6.x; a note marks each place where older kernels differ enough to mislead. Each call names
+the catalogue objects that the call allocates or frees. The sizes of these objects on the running kernel can then be
+shown beside the call.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function or chain of functions, with only those of its calls that lead to an allocation or a free."""
+    """A function or a chain of functions, and the calls in it that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -330,7 +331,10 @@ def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
 
 
 def find_call_trees(objects: Objects, freed: bool = False) -> Iterator[Call]:
-    """Call trees that allocate (or, if `freed`, free) any of the objects, pruned to these objects, without repeats."""
+    """The call trees in which at least one of the objects is allocated, or freed if `freed` is True.
+
+    Each tree is cut down to the calls for these objects. Equal trees are yielded only once.
+    """
     seen: list[Call] = []
     for page in CALL_PATH_PAGES.values():
         for tree in page.trees:

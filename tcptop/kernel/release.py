@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 Release = tuple[int, ...]
 """A release as numbers: (6, 1), or (2, 6, 35) before 3.0."""
@@ -10,6 +11,7 @@ Release = tuple[int, ...]
 NUMBERS = re.compile(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?(?=[.+-]|$)", re.ASCII)
 
 
+@lru_cache
 def release_numbers(release: str | None) -> Release | None:
     """The numbers of a release: (6, 1) for `6.1.0-56-amd64`, (2, 6, 32) for `2.6.32-5-amd64`.
 

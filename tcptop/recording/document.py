@@ -13,14 +13,14 @@ import errno
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, TypeVar, get_args
 
 from tcptop.hosts.host import FileRead, FolderRead, Identity
 from tcptop.hosts.recording_host import HostAnswer
 from tcptop.hosts.run_sync import run_sync
-from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources
+from tcptop.sampling.sampler import AnyReading, AnySource, SourceRead, kernel_sources, make_snapshot
 from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
@@ -42,7 +42,12 @@ REMEMBERED_READS = 2
 """Number of parsed reads cached for each source: most reads of a sample are also in the next or previous sample."""
 
 Json = dict[str, Any]
+ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
+"""The stored answers of a read with their files and host, and the answers and the reading parsed from them."""
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
+
+ReadKey = tuple[str, "float | None", int]
+"""Key of a read: name of the source, and time and identity of the value of the reading that was parsed from it."""
 
 PutFile = Callable[[str, bytes], Json]
 """Stores the bytes of the file at a path; returns the keys by which the document refers to them."""
@@ -51,47 +56,30 @@ GetFile = Callable[[Json], bytes]
 """Returns the bytes that a stored answer refers to; raises OSError or ValueError if they are missing."""
 
 
-ShareFile = Callable[[str, bytes], "str | None"]
-"""Stores a large file as a content and returns its SHA-256 digest; None if the file belongs in the document."""
-
-
 class RecordedSample(NamedTuple):
     """A sample with the bytes that it was parsed from."""
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
     """For each source, the reads that its reading and its previous reading were parsed from, where recorded."""
-
-
-class ParsedSample(NamedTuple):
-    """A sample, and one line about its damage (None if the sample is intact)."""
-
-    sample: RecordedSample
-    damage: str | None
+    damage: str | None = None
+    """The damage to a sample that was read from a recording, in one line; None if it is intact."""
 
 
 def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
     """Selects the reads that a snapshot was parsed from: for each source, at most its latest and its previous read."""
-    by_source: dict[str, list[SourceRead]] = {}
-    for read in reads:
-        if read.source != UNRECORDED_READING:
-            by_source.setdefault(read.source, []).append(read)
-    found: list[SourceRead] = []
-    for name, own in by_source.items():
-        reading: AnyReading = getattr(snapshot, name)
-        for each in (reading, reading.before):
-            read_behind = None if each is None else _find_read(name, each, own)
-            if read_behind is not None:
-                found.append(read_behind)
-    return tuple(found)
+    read_of = _index_reads(reads)
+    keys: list[ReadKey] = []
+    for name in RECORDED_NAMES:
+        reading = getattr(snapshot, name)
+        keys += [_read_key(name, each) for each in (reading, reading.before) if each is not None]
+    return tuple(read_of[key] for key in keys if key in read_of)
 
 
 def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
     """The document of a sample; calls `put_file` for each file, in the order of the document."""
     snapshot = sample.snapshot
-    by_source: dict[str, list[SourceRead]] = {name: [] for name in RECORDED_NAMES}
-    for read in sample.reads:
-        by_source[read.source].append(read)
+    read_of = _index_reads(sample.reads)
     return {
         "taken_at": _iso_utc(snapshot.taken_at_unix_s),
         "taken_at_unix_s": snapshot.taken_at_unix_s,
@@ -101,24 +89,31 @@ def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
         "net_namespace": snapshot.net_namespace,
         "page_size_bytes": snapshot.page_size_bytes,
         "sources": {
-            name: _reading_document(name, getattr(snapshot, name), by_source[name], put_file) for name in RECORDED_NAMES
+            name: _reading_document(name, getattr(snapshot, name), read_of, put_file) for name in RECORDED_NAMES
         },
     }
 
 
-def encode_sample(sample: RecordedSample, share_file: ShareFile) -> bytes:
-    """The document of a sample as bytes: the JSON in one line, then the files."""
+def encode_sample(
+    sample: RecordedSample, shared_paths: Collection[str], digest_of: Callable[[bytes], bytes]
+) -> tuple[bytes, dict[bytes, bytes]]:
+    """The document of a sample as bytes: the JSON in one line, then the files.
+
+    Also returns the contents of the files at `shared_paths`, by digest. The document refers to them, but lacks them.
+    """
     files: list[bytes] = []
+    contents: dict[bytes, bytes] = {}
 
     def put_file(path: str, data: bytes) -> Json:
-        digest = share_file(path, data)
-        if digest is not None:
-            return {"sha256": digest}
+        if path in shared_paths:
+            digest = digest_of(data)
+            contents[digest] = data
+            return {"sha256": digest.hex()}
         files.append(data)
         return {"bytes": len(data)}
 
     document = make_document(sample, put_file)
-    return b"".join((json.dumps(document, separators=(",", ":")).encode("ascii"), b"\n", *files))
+    return b"".join((json.dumps(document, separators=(",", ":")).encode("ascii"), b"\n", *files)), contents
 
 
 class DecodedDocument:
@@ -163,8 +158,8 @@ def load_json(text: bytes) -> Json:
     return document
 
 
-def _reading_document(name: str, reading: AnyReading, reads: Sequence[SourceRead], put_file: PutFile) -> Json:
-    read = _find_read(name, reading, reads)
+def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, SourceRead], put_file: PutFile) -> Json:
+    read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
         reading = NOT_READ  # the value was read before the recording began
     # The state is left out if parsing the files yields the same state. The states differ if a read is late or failed.
@@ -177,7 +172,7 @@ def _reading_document(name: str, reading: AnyReading, reads: Sequence[SourceRead
         "every_s": reading.every_s,
         "answers": [_answer_document(answer, put_file) for answer in read.answers] if read else [],
         "sockstat_answers": [_answer_document(answer, put_file) for answer in read.sockstat_answers] if read else [],
-        "before": None if reading.before is None else _reading_document(name, reading.before, reads, put_file),
+        "before": None if reading.before is None else _reading_document(name, reading.before, read_of, put_file),
     }
 
 
@@ -190,21 +185,13 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
     return {"path": answer.path, **put_file(answer.path, answer.data or b"")}
 
 
-def _find_read(name: str, reading: AnyReading, reads: Sequence[SourceRead]) -> SourceRead | None:
-    """Finds the read that a reading was parsed from (the last if several match); None if that read was not recorded."""
-    key = (name, reading.taken_at_s, id(reading.value))
-    same = (each for each in reversed(reads) if (each.source, each.reading.taken_at_s, id(each.reading.value)) == key)
-    return next(same, None)
+def _index_reads(reads: Iterable[SourceRead]) -> dict[ReadKey, SourceRead]:
+    """The reads by the reading that was parsed from each; of several reads, the last."""
+    return {_read_key(read.source, read.reading): read for read in reads}
 
 
-class _ParsedRead(NamedTuple):
-    """The stored answers of a read, with the answers and the reading that were parsed from them."""
-
-    identity: Identity
-    stored: list[Json]
-    files: list[bytes]
-    answers: tuple[HostAnswer, ...]
-    reading: AnyReading
+def _read_key(name: str, reading: AnyReading) -> ReadKey:
+    return name, reading.taken_at_s, id(reading.value)
 
 
 class DocumentParser:
@@ -212,9 +199,9 @@ class DocumentParser:
 
     def __init__(self) -> None:
         self._sources: dict[str, AnySource] = {source.name: source for source in kernel_sources()}
-        self._parsed: dict[str, deque[_ParsedRead]] = {name: deque(maxlen=REMEMBERED_READS) for name in self._sources}
+        self._parsed: dict[str, deque[ParsedRead]] = {name: deque(maxlen=REMEMBERED_READS) for name in self._sources}
 
-    def parse(self, document: Json, get_file: GetFile) -> ParsedSample:
+    def parse(self, document: Json, get_file: GetFile) -> RecordedSample:
         """Parses a document; the reading of a damaged source gets the state `failed`. Never raises."""
         readings: dict[str, AnyReading] = {}
         reads: list[SourceRead] = []
@@ -230,10 +217,9 @@ class DocumentParser:
                 reason = f"{printable(name)}: damaged in the recording: {printable(str(error))}"
                 readings[name] = failed_reading(reason)
                 damages.append(reason)
-        snapshot = _make_snapshot(
-            valid_number(document.get("taken_at_unix_s")), valid_number(document.get("monotonic_s")), identity, readings
-        )
-        return ParsedSample(RecordedSample(snapshot, tuple(reads)), "; ".join(damages) or None)
+        monotonic_s = valid_number(document.get("monotonic_s")) or 0.0
+        snapshot = make_snapshot(identity, valid_number(document.get("taken_at_unix_s")), monotonic_s, readings)
+        return RecordedSample(snapshot, tuple(reads), "; ".join(damages) or None)
 
     def parse_sockstat(self, document: Json, get_file: GetFile) -> AnyReading:
         """Parses only the sockstat reading; raises OSError or ValueError if that reading is damaged."""
@@ -278,16 +264,16 @@ class DocumentParser:
         if not stored:
             return (), NOT_READ
         files = [get_file(answer) for answer in stored if _is_file(answer)]
-        remembered = self._parsed.get(name, ())
-        for parsed in remembered:
-            if parsed.stored == stored and parsed.files == files and parsed.identity == identity:
-                return parsed.answers, parsed.reading
+        read = (stored, files, identity)
+        for known, answers, reading in self._parsed.get(name, ()):
+            if known == read:
+                return answers, reading
         contents = iter(files)
         answers = tuple(_parse_answer(answer, contents) for answer in stored)
         if name not in self._sources:
             return answers, NOT_READ  # a source that only a later tcptop has
-        reading: AnyReading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
-        self._parsed[name].append(_ParsedRead(identity, stored, files, answers, reading))
+        reading = run_sync(self._sources[name].read(ReplayHost(answers, identity)))
+        self._parsed[name].append((read, answers, reading))
         return answers, reading
 
 
@@ -337,31 +323,16 @@ class ReplayHost:
         return kind(path, None, FileNotFoundError(errno.ENOENT, "not in the recording"), 0)
 
 
-def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> ParsedSample:
+def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> RecordedSample:
     """Makes a sample in place of one that cannot be read: every reading is in state `failed`, with this reason."""
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True)
-    return ParsedSample(RecordedSample(_make_snapshot(taken_at_unix_s, None, identity, readings), ()), reason)
+    return RecordedSample(make_snapshot(identity, taken_at_unix_s, 0.0, readings), (), reason)
 
 
 def failed_reading(reason: str) -> AnyReading:
     """A reading in state `failed`, with the reason."""
     return NOT_READ._replace(state="failed", reason=reason)
-
-
-def _make_snapshot(
-    taken_at_unix_s: float | None, monotonic_s: float | None, identity: Identity, readings: dict[str, AnyReading]
-) -> Snapshot:
-    all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
-    return Snapshot(
-        taken_at_unix_s=taken_at_unix_s,
-        monotonic_s=monotonic_s or 0.0,
-        live=identity.live,
-        place=identity.place,
-        net_namespace=identity.net_namespace,
-        page_size_bytes=identity.page_size_bytes,
-        **all_readings,
-    )
 
 
 def _parse_identity(document: Json) -> Identity:

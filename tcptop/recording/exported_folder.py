@@ -19,13 +19,13 @@ from tcptop.hosts.host import FolderRead
 from tcptop.recording.document import (
     DocumentParser,
     Json,
-    ParsedSample,
     RecordedSample,
     load_json,
     make_document,
     valid_number,
 )
-from tcptop.recording.recording import UNKNOWN_COUNTS, Recording, TimelineCounts
+from tcptop.recording.recording import Recording
+from tcptop.snapshot import Sockstat
 from tcptop.text.printable import printable
 
 SCHEMA = 1
@@ -52,12 +52,10 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     where = Path(folder)
     try:
         where.mkdir()
-        names: list[str] = []
-        for number, index in enumerate(indices, 1):
-            name = f"{number:06}"
+        names = [f"{number:06}" for number in range(1, len(indices) + 1)]
+        for name, index in zip(names, indices, strict=True):
             (where / name).mkdir()
             _SampleFolder(where / name).write(recording.sample(index))
-            names.append(name)
         _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
     except FileExistsError:
         raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
@@ -90,16 +88,13 @@ class _SampleFolder:
     def write(self, sample: RecordedSample) -> None:
         for root in ROOTS:
             (self._folder / root).mkdir()
+        folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
         # Links first, because the files of a merged slab cache are written through its alias link, as they were read.
-        for read in sample.reads:
-            for answer in (*read.answers, *read.sockstat_answers):
-                if isinstance(answer, FolderRead):
-                    self._make_links(answer)
+        for folder in folders:
+            self._make_links(folder)
         document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})
-        for read in sample.reads:
-            for answer in read.answers:
-                if isinstance(answer, FolderRead):
-                    self._make_folders(answer)
+        for folder in folders:
+            self._make_folders(folder)
         _write_json(self._folder / SAMPLE_NAME, document)
 
     def _place_file(self, path: str, data: bytes) -> str:
@@ -125,8 +120,6 @@ class _SampleFolder:
         except FileExistsError:
             # Two names of one merged cache lead to the same file.
             return target.is_file() and target.read_bytes() == data
-        except (NotADirectoryError, IsADirectoryError):
-            return False
         except OSError as error:
             if error.errno in UNUSABLE_PATH_ERRNOS:
                 return False
@@ -151,7 +144,7 @@ class _SampleFolder:
                     (self._folder / folder.path / name).mkdir(parents=True)
 
 
-UNUSABLE_PATH_ERRNOS = (errno.ELOOP, errno.ENAMETOOLONG)
+UNUSABLE_PATH_ERRNOS = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 def _is_name(text: str) -> bool:
@@ -190,16 +183,6 @@ class ExportedFolder(Recording):
         """The time of a sample; None if unknown."""
         return self._times[index]
 
-    def timeline_counts(self, index: int) -> TimelineCounts:
-        """Socket counts of a sample from sockstat; reads only `sample.json` and the files of sockstat."""
-        name = self._names[index]
-        try:
-            document = self._read_json(f"{name}/{SAMPLE_NAME}")
-            value = self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
-        except (OSError, ValueError):
-            return UNKNOWN_COUNTS  # `damage` reports the error when the sample is shown
-        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
-
     def close(self) -> None:
         """Closes the folder."""
         self._tree.close()
@@ -225,9 +208,18 @@ class ExportedFolder(Recording):
         except ValueError:
             return None
 
-    def _read(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> RecordedSample:
         name = self._names[index]
         return self._parser.parse(self._read_json(f"{name}/{SAMPLE_NAME}"), _SampleFiles(self._tree, name).get_file)
+
+    def _sockstat(self, index: int) -> Sockstat | None:
+        """Reads only `sample.json` and the files of sockstat."""
+        name = self._names[index]
+        try:
+            document = self._read_json(f"{name}/{SAMPLE_NAME}")
+            return self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
+        except (OSError, ValueError):
+            return None  # the sample has the error in `damage` when it is shown
 
     def _read_json(self, path: str) -> Json:
         """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""

@@ -10,7 +10,7 @@ from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
 from tcptop.recording.reader import FileRecording
 from tcptop.recording.recording import Recording
 from tcptop.recording.saved_tree import SavedTree
-from tcptop.recording.store import HEADER_BYTES, is_sqlite
+from tcptop.recording.store import HEADER_BYTES, errors_in_one_line, file_status, is_sqlite
 from tcptop.text.printable import printable
 
 ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archive of one, or an export of tcptop"
@@ -23,21 +23,13 @@ def open_recording(path: str) -> Recording:
         TcptopError: if the path does not exist, cannot be read, or is not a recording.
 
     """
-    where = printable(path)
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 (ValueError below: a path with a NUL byte)
-    except OSError as error:
-        raise TcptopError(f"{where}: {error.strerror}") from None
-    except ValueError:
-        raise TcptopError(f"{where}: no file can have such a name") from None
-    try:
+    with errors_in_one_line(path):
+        mode = file_status(path).st_mode
         if stat.S_ISDIR(mode):
             return _open_folder(path)
         if stat.S_ISREG(mode):
             return _open_regular_file(path)
-    except OSError as error:
-        raise TcptopError(f"{where}: {error.strerror}") from None
-    raise TcptopError(f"{where}: neither a file nor a folder; give {ACCEPTED}")
+    raise TcptopError(f"{printable(path)}: neither a file nor a folder; give {ACCEPTED}")
 
 
 def _open_folder(path: str) -> Recording:

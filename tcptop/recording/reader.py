@@ -12,9 +12,9 @@ from typing import Any
 from tcptop.errors import TcptopError
 from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, BlockReader, unpack_content
 from tcptop.recording.checksum import DamagedError
-from tcptop.recording.document import DecodedDocument, DocumentParser, ParsedSample
+from tcptop.recording.document import DecodedDocument, DocumentParser, RecordedSample
 from tcptop.recording.recording import Recording, TimelineCounts
-from tcptop.recording.store import open_file, read_blob, sqlite_errors_in_one_line
+from tcptop.recording.store import open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
@@ -37,16 +37,13 @@ class FileRecording(Recording):
         self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
-        self._allocated = array("q")
-        self._time_wait = array("q")
-        self._counts = (self._allocated, self._time_wait)
+        self._counts = (array("q"), array("q"))
         self._contents: dict[str, bytes] = {}
         self._list_is_damaged = False
         self._blocks = BlockReader(self._read_record)
         self._parser = DocumentParser()
         try:
-            with sqlite_errors_in_one_line(printable(path)):
-                self._list_samples()
+            self._list_samples()
         except BaseException:
             self.close()
             raise
@@ -58,14 +55,6 @@ class FileRecording(Recording):
         """The time of a sample; None if unknown."""
         time_s = self._times[index]
         return None if math.isnan(time_s) else time_s
-
-    def timeline_counts(self, index: int) -> TimelineCounts:
-        """The counts of one sample, for the time line."""
-        allocated, time_wait = self._allocated[index], self._time_wait[index]
-        return TimelineCounts(
-            None if allocated == NO_COUNT else allocated,
-            None if time_wait == NO_COUNT else time_wait,
-        )
 
     def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest value of each count over a range of samples."""
@@ -90,13 +79,13 @@ class FileRecording(Recording):
     def _read_record(self, number: int) -> bytes:
         return read_blob(self._connection, "record", "number", number, MAX_DOCUMENT_BYTES)
 
-    def _read(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> RecordedSample:
         """Reads a sample; raises ValueError if the sample's record or time is damaged."""
         document = DecodedDocument(self._blocks.unpack(self._numbers[index]), self._read_content)
-        parsed = self._parser.parse(document.json, document.get_file)
-        if self.taken_at_unix_s(index) not in (None, parsed.sample.snapshot.taken_at_unix_s):
+        sample = self._parser.parse(document.json, document.get_file)
+        if self.taken_at_unix_s(index) not in (None, sample.snapshot.taken_at_unix_s):
             raise DamagedError("its time differs from that in the list of samples")
-        return parsed
+        return sample
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
@@ -111,11 +100,11 @@ class FileRecording(Recording):
             raise TcptopError(
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
-        for number, taken_at_unix_s, allocated, time_wait in listed:
+        for number, taken_at_unix_s, *counts in listed:
             self._numbers.append(number)
             self._times.append(_valid_time(taken_at_unix_s))
-            self._allocated.append(_valid_count(allocated))
-            self._time_wait.append(_valid_count(time_wait))
+            for column, count in zip(self._counts, counts, strict=True):
+                column.append(_valid_count(count))
 
     def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
         """Completes the list with rows after the damage, read backwards, and with the numbers in the table `record`."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tcptop.errors import TcptopError
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
-from tcptop.recording.store import create_file, open_file, sqlite_error_text
+from tcptop.recording.store import create_file, errors_in_one_line, file_status, open_file, sqlite_error_text
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 from tcptop.sources.btf import BtfSource
@@ -61,16 +61,17 @@ class Recorder:
         self._bounds = bounds
         self._scrub = scrub
         self._reads: list[SourceRead] = []
-        self._connection = self._open()
-        self._lock_descriptor = self._lock_file()
         self._writer = BlockWriter()
         self._contents: dict[bytes, bytes] = {}
-        try:
-            last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
-            self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
-        except sqlite3.Error as error:
-            self.close()
-            raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
+        with errors_in_one_line(path):
+            self._connection = _open_or_create(path)
+            self._lock_descriptor = self._lock_file()
+            try:
+                last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
+                self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
+            except BaseException:
+                self.close()
+                raise
         self._next_number = 0 if last is None else int(last) + 1
         self._block = self._next_number
 
@@ -108,34 +109,11 @@ class Recorder:
         """Encodes a snapshot into a document; sets `_contents` to the snapshot's large files."""
         sample = RecordedSample(snapshot, reads_behind(snapshot, self._reads))
         self._reads = list(sample.reads)
-        digests = {id(data): digest for digest, data in self._contents.items()}
-        contents: dict[bytes, bytes] = {}
-
-        def share_file(path: str, data: bytes) -> str | None:
-            if path not in SHARED_PATHS:
-                return None
-            digest = digests.get(id(data)) or sha256(data).digest()
-            contents[digest] = data
-            return digest.hex()
-
-        document = encode_sample(sample, share_file)
-        self._contents = contents
+        known = {id(data): digest for digest, data in self._contents.items()}
+        document, self._contents = encode_sample(
+            sample, SHARED_PATHS, lambda data: known.get(id(data)) or sha256(data).digest()
+        )
         return document
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            has_content = os.stat(self.path).st_size > 0  # noqa: PTH116 (ValueError below: a path with a NUL byte)
-        except FileNotFoundError:
-            has_content = False
-        except (OSError, ValueError) as error:
-            text = error.strerror if isinstance(error, OSError) else "no file can have such a name"
-            raise TcptopError(f"{printable(self.path)}: {text}") from None
-        if not has_content:
-            return _configure(create_file(self.path))
-        try:
-            return _configure(open_file(self.path, write=True))
-        except OSError as error:
-            raise TcptopError(f"{printable(self.path)}: {error.strerror}") from None
 
     def _lock_file(self) -> int:
         """Locks the file against a second recorder (flock) and returns the descriptor; replay takes no such lock."""
@@ -242,12 +220,17 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _configure(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Sets the journal and sync modes of a writer.
+def _open_or_create(path: str) -> sqlite3.Connection:
+    """Opens a recording for appending, or creates it, and sets its write modes; raises FileExistsError if it is empty.
 
     NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the last sample at
     most, and a commit each second stays cheap.
     """
+    try:
+        has_content = file_status(path).st_size > 0
+    except FileNotFoundError:
+        has_content = False
+    connection = open_file(path, write=True) if has_content else create_file(path)
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection

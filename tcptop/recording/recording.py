@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
-from tcptop.recording.document import ParsedSample, RecordedSample, lost_sample
-from tcptop.snapshot import Snapshot
+from tcptop.recording.document import RecordedSample, lost_sample
+from tcptop.snapshot import Snapshot, Sockstat
 from tcptop.text.printable import printable
 
 MAX_CACHED_SAMPLES = 4
@@ -22,16 +22,13 @@ class TimelineCounts(NamedTuple):
     """Number of TIME_WAIT sockets in one network namespace."""
 
 
-UNKNOWN_COUNTS = TimelineCounts(None, None)
-
-
 class Recording(ABC):
     """Samples in the order in which they were taken, numbered from 0. Damaged or hostile data raise no exception."""
 
     def __init__(self, path: str) -> None:
         """Takes the path that the recording was opened from."""
         self.path = path
-        self._samples: dict[int, ParsedSample] = {}
+        self._samples: dict[int, RecordedSample] = {}
         self._damaged: set[int] = set()
 
     @abstractmethod
@@ -47,42 +44,23 @@ class Recording(ABC):
         """Closes files and connections; a second call does nothing."""
 
     @abstractmethod
-    def _read(self, index: int) -> ParsedSample:
+    def _read(self, index: int) -> RecordedSample:
         """Reads and parses a sample; raises OSError or ValueError if all of it is damaged."""
-
-    def timeline_counts(self, index: int) -> TimelineCounts:
-        """The counts of one sample, for the time line."""
-        value = self.snapshot(index).sockstat.value
-        return UNKNOWN_COUNTS if value is None else TimelineCounts(value.allocated, value.time_wait)
 
     def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest value of each count over a range of samples; None where no sample has one."""
-        counts = [self.timeline_counts(index) for index in indices]
+        values = [value for value in map(self._sockstat, indices) if value is not None]
         return TimelineCounts(
-            max((each.allocated for each in counts if each.allocated is not None), default=None),
-            max((each.time_wait for each in counts if each.time_wait is not None), default=None),
+            max((value.allocated for value in values if value.allocated is not None), default=None),
+            max((value.time_wait for value in values if value.time_wait is not None), default=None),
         )
 
     def snapshot(self, index: int) -> Snapshot:
         """The snapshot as recorded, without the machine's load; damaged sources have readings in state `failed`."""
-        return self._cached(index).sample.snapshot
+        return self.sample(index).snapshot
 
     def sample(self, index: int) -> RecordedSample:
         """The snapshot with the bytes that were read; damaged reads are left out."""
-        return self._cached(index).sample
-
-    def damage(self, index: int) -> str | None:
-        """The damage to a sample, in one line; None if it is intact."""
-        return self._cached(index).damage
-
-    def raise_if_damaged(self) -> None:
-        """Raises TcptopError if a sample that was read is damaged: the number of such samples, and the first damage."""
-        if self._damaged:
-            count = len(self._damaged)
-            samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"
-            raise TcptopError(f"{printable(self.path)}: {samples}: {self.damage(min(self._damaged))}")
-
-    def _cached(self, index: int) -> ParsedSample:
         sample = self._samples.get(index)
         if sample is None:
             try:
@@ -96,3 +74,14 @@ class Recording(ABC):
                 del self._samples[next(iter(self._samples))]
             self._samples[index] = sample
         return sample
+
+    def raise_if_damaged(self) -> None:
+        """Raises TcptopError if a sample that was read is damaged: the number of such samples, and the first damage."""
+        if self._damaged:
+            count = len(self._damaged)
+            samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"
+            raise TcptopError(f"{printable(self.path)}: {samples}: {self.sample(min(self._damaged)).damage}")
+
+    def _sockstat(self, index: int) -> Sockstat | None:
+        """The sockstat of a sample, for the time line; None if unknown."""
+        return self.snapshot(index).sockstat.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.hosts.opening import open_host
-from tcptop.recording.document import ParsedSample, RecordedSample
+from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
 from tcptop.sampling.sampler import Sampler, SourceRead, kernel_sources, read_due, wanted_paths
 
@@ -27,9 +27,9 @@ class SavedTree(Recording):
         """Closes the tree."""
         self._host.close()
 
-    def _read(self, index: int) -> ParsedSample:  # noqa: ARG002 (there is one sample)
+    def _read(self, index: int) -> RecordedSample:  # noqa: ARG002 (there is one sample)
         """Reads the tree, as with `--root`. The sample is never damaged: each reading has its own error state."""
         reads: list[SourceRead] = []
         sampler = Sampler(self._host, kernel_sources(), on_read=reads.append)
         read_due(sampler)
-        return ParsedSample(RecordedSample(sampler.snapshot(), tuple(reads)), None)
+        return RecordedSample(sampler.snapshot(), tuple(reads))

@@ -7,6 +7,7 @@ beside the file, and the next open rolls the unfinished sample back.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import struct
@@ -57,48 +58,41 @@ LOCK_TIMEOUT_S = 5.0
 
 
 def create_file(path: str) -> sqlite3.Connection:
-    """Creates an empty recording; raises TcptopError if the file exists or cannot be created."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        connection = _connect(path, "rw")
-        connection.execute("PRAGMA page_size = 4096")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        with connection:
-            connection.execute("BEGIN")
-            for table in TABLES:
-                connection.execute(table)
-        return connection
-    except OSError as error:
-        raise TcptopError(f"{printable(path)}: {error.strerror}") from None
-    except sqlite3.Error as error:
-        raise TcptopError(f"{printable(path)}: {sqlite_error_text(error)}") from None
+    """Creates an empty recording; raises OSError or an SQLite error if the file exists or cannot be created."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = _connect(path, "rw")
+    connection.execute("PRAGMA page_size = 4096")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    with connection:
+        connection.execute("BEGIN")
+        for table in TABLES:
+            connection.execute(table)
+    return connection
 
 
 def open_file(path: str, write: bool = False) -> sqlite3.Connection:
     """Opens a recording, after rolling back an unfinished sample.
 
     Raises:
-        TcptopError: if the file is not a recording, has another schema version, or is too damaged to open.
-        OSError: if the file cannot be read.
+        TcptopError: if the file is not a recording, or has another schema version.
+        OSError, sqlite3.Error, UnicodeDecodeError: if the file cannot be read, or is too damaged to open.
 
     """
-    where = printable(path)
     check_header(path)
-    with sqlite_errors_in_one_line(where):
-        _roll_back(path)
-        connection = _connect(path, "rw" if write else "ro")
-        try:
-            # Code in the file (views, triggers, functions in the schema) must not run.
-            connection.execute("PRAGMA trusted_schema = OFF")
-            connection.execute("PRAGMA cell_size_check = ON")
-            if not write:
-                connection.execute("PRAGMA query_only = ON")
-            _check_tables(connection, where)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    _roll_back(path)
+    connection = _connect(path, "rw" if write else "ro")
+    try:
+        # Code in the file (views, triggers, functions in the schema) must not run.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        if not write:
+            connection.execute("PRAGMA query_only = ON")
+        _check_tables(connection, printable(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def check_header(path: str) -> None:
@@ -127,12 +121,23 @@ def is_sqlite(header: bytes) -> bool:
 
 
 @contextmanager
-def sqlite_errors_in_one_line(where: str) -> Iterator[None]:
-    """Turns an SQLite error raised within into a TcptopError of one line."""
+def errors_in_one_line(path: str) -> Iterator[None]:
+    """Turns an error of the file at `path` that is raised within into a TcptopError of one line."""
+    where = printable(path)
     try:
         yield
+    except OSError as error:
+        raise TcptopError(f"{where}: {error.strerror}") from None
     except SQLITE_ERRORS as error:
         raise TcptopError(f"{where}: {sqlite_error_text(error)}") from None
+
+
+def file_status(path: str) -> os.stat_result:
+    """The status of a file; raises OSError, also for a path with a NUL byte."""
+    try:
+        return os.stat(path)  # noqa: PTH116 (Path turns an empty path into `.`)
+    except ValueError:
+        raise OSError(errno.EINVAL, "no file can have such a name") from None
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)

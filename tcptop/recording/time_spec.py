@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import accumulate
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -73,20 +74,14 @@ def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
         ValueError: if the text is not a time; the message lists the accepted forms.
 
     """
-    wrong = ValueError(f"{ACCEPTED_TIMES}; not {text!r}")
-    if text[:1] in ("+", "-"):
-        try:
-            offset_s = parse_duration_s(text[1:])
-        except ValueError:
-            raise wrong from None
-        return first_unix_s + offset_s if text[0] == "+" else last_unix_s - offset_s
-    match = TIME.fullmatch(text.strip())
-    if match is None:
-        raise wrong
     try:
-        return _match_unix_s(match, first_unix_s)
+        if text[:1] == "+":
+            return first_unix_s + parse_duration_s(text[1:])
+        if text[:1] == "-":
+            return last_unix_s - parse_duration_s(text[1:])
+        return _parse_clock_or_date(text.strip(), first_unix_s)
     except (ValueError, OverflowError):
-        raise wrong from None
+        raise ValueError(f"{ACCEPTED_TIMES}; not {text!r}") from None
 
 
 def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_unix_s: float) -> float:
@@ -101,7 +96,10 @@ def parse_time_near(text: str, near_unix_s: float, first_unix_s: float, last_uni
     return parse_time(text, first_unix_s, last_unix_s)
 
 
-def _match_unix_s(match: re.Match[str], first_unix_s: float) -> float:
+def _parse_clock_or_date(text: str, first_unix_s: float) -> float:
+    match = TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("neither a clock time nor a date")
     zone = _zone(match["zone"])
     if match["year"] is not None:
         day = datetime(int(match["year"]), int(match["month"]), int(match["day"]), tzinfo=zone)
@@ -138,19 +136,12 @@ def ordered_times(recording: Recording) -> list[float]:
         TcptopError: if no sample has a time.
 
     """
-    times: list[float] = []
-    known = [
-        time_s for time_s in (recording.taken_at_unix_s(index) for index in range(len(recording))) if time_s is not None
-    ]
-    if not known:
+    times = [recording.taken_at_unix_s(index) for index in range(len(recording))]
+    first_s = next((time_s for time_s in times if time_s is not None), None)
+    if first_s is None:
         raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
-    last_s = known[0]
-    for index in range(len(recording)):
-        time_s = recording.taken_at_unix_s(index)
-        # Binary search needs sorted times. If the clock was set back, later samples must still be found.
-        last_s = last_s if time_s is None else max(last_s, time_s)
-        times.append(last_s)
-    return times
+    # Binary search needs sorted times. If the clock was set back, later samples must still be found.
+    return list(accumulate((first_s if time_s is None else time_s for time_s in times), max))
 
 
 def _parse_option(text: str, option: str, times: list[float]) -> float:

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container, Mapping
 from typing import Any
 
 from tcptop import __version__
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.ledger import (
-    CacheLine,
-    ConnectionCost,
-    CostBySide,
-    Ledger,
-    Limit,
-    NodeMemory,
-    SocketCost,
-    StateCost,
-    ZoneMemory,
-)
+from tcptop.ledger import CacheLine, ConnectionCost, Ledger, Limit, SocketCost, StateCost
 
 SCHEMA = 1
+
+RENAMED = {
+    "total_bytes": "bytes",
+    "headroom_sockets": "room_sockets",
+    "headroom_sockets_without_stealing": "room_sockets_without_stealing",
+}
+"""JSON keys of those fields of the ledger's records that have another name in JSON."""
 
 Json = dict[str, Any]
 
 
 def as_json(ledger: Ledger) -> str:
     """The ledger as one JSON object on one line, in ASCII."""
-    return json.dumps(as_object(ledger), ensure_ascii=True, separators=(", ", ": "))
+    return json.dumps(as_object(ledger))
 
 
 def as_object(ledger: Ledger) -> Json:
@@ -44,14 +42,14 @@ def as_object(ledger: Ledger) -> Json:
             "cpus": host.cpus,
             "nodes": [node.node for node in ledger.nodes],
         },
-        "sockets": _sockets(ledger),
+        "sockets": _to_json(ledger.sockets, {"time_wait_scope", "allocated_per_s", "tcp_mem_unit_bytes"}),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
         "tcp_memory": {
             "bytes": memory.bytes,
             "low_bytes": memory.low_bytes,
             "high_bytes": memory.high_bytes,
-            "unexplained_bytes": memory.unexplained_bytes,
+            "unexplained_bytes": ledger.slab_memory.unexplained_bytes,
             "complete": not memory.missing,
             "missing": list(memory.missing),
             "parts": [
@@ -66,17 +64,7 @@ def as_object(ledger: Ledger) -> Json:
                 for part in memory.parts
             ],
         },
-        "slab_memory": {
-            "bytes": ledger.slab_memory.total_bytes,
-            "own_bytes": ledger.slab_memory.own_bytes,
-            "idle_bytes": ledger.slab_memory.idle_bytes,
-            "idle_error_bytes": ledger.slab_memory.idle_error_bytes,
-            "share_bytes": ledger.slab_memory.share_bytes,
-            "share_low_bytes": ledger.slab_memory.share_low_bytes,
-            "share_high_bytes": ledger.slab_memory.share_high_bytes,
-            "rest_bytes": ledger.slab_memory.rest_bytes,
-            "unexplained_bytes": ledger.slab_memory.unexplained_bytes,
-        },
+        "slab_memory": _to_json(ledger.slab_memory),
         "states": [_state(state) for state in ledger.states],
         "capacity": {
             "room_sockets": ledger.limits.first.headroom_sockets if ledger.limits.first else None,
@@ -85,35 +73,26 @@ def as_object(ledger: Ledger) -> Json:
             "walls": [_limit(limit) for limit in ledger.limits.rows],
         },
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
-        "nodes": [_node(node) for node in ledger.nodes],
+        "nodes": _to_json(ledger.nodes),
         "sources": {
-            name: {
-                "state": source.state,
-                "reason": source.reason,
-                "age_s": source.age_s,
-                "read_us": source.read_us,
-                "every_s": source.every_s,
-            }
+            name: _to_json(source, {"name"})
             for name, source in ledger.sources.items()
             if name != "machine_load"  # the machine's load is shown on the screen only
         },
     }
 
 
-def _sockets(ledger: Ledger) -> Json:
-    sockets = ledger.sockets
-    return {
-        "inuse": sockets.inuse,
-        "inuse6": sockets.inuse6,
-        "orphans": sockets.orphans,
-        "time_wait": sockets.time_wait,
-        "time_wait_machine_max": sockets.time_wait_machine_max,
-        "allocated": sockets.allocated,
-        "buffer_pages": sockets.buffer_pages,
-        "buffer_bytes": sockets.buffer_bytes,
-        "buffer_error_bytes": sockets.buffer_error_bytes,
-        "tcp_mem_pages": list(sockets.tcp_mem_pages) if sockets.tcp_mem_pages else None,
-    }
+def _to_json(value: object, left_out: Container[str] = ()) -> object:
+    """A value of the ledger as JSON: a record or a mapping becomes an object, any other tuple becomes a list.
+
+    A record's keys are the names of its fields without those in `left_out`; RENAMED has the keys that differ.
+    """
+    if isinstance(value, tuple):
+        if not hasattr(value, "_asdict"):
+            return [_to_json(each) for each in value]
+        record = {RENAMED.get(name, name): each for name, each in value._asdict().items() if name not in left_out}
+        return _to_json(record)
+    return {key: _to_json(each) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
 def _cache(cache: CacheLine) -> Json:
@@ -141,7 +120,10 @@ def _cache(cache: CacheLine) -> Json:
 
 def _cost(cost: ConnectionCost) -> Json:
     return {
-        **{family: _figure(figure) for family, figure in cost.by_family.items()},
+        **{
+            family: {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
+            for family, figure in cost.by_family.items()
+        },
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
@@ -151,8 +133,8 @@ def _cost(cost: ConnectionCost) -> Json:
 def _state(state: StateCost) -> Json:
     return {
         "state": state.state,
-        "accepted": _side_sums(state.accepted),
-        "outgoing": _side_sums(state.outgoing),
+        "accepted": None if state.accepted is None else _side_sums(state.accepted),
+        "outgoing": None if state.outgoing is None else _side_sums(state.outgoing),
         "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
@@ -161,16 +143,29 @@ def _state(state: StateCost) -> Json:
     }
 
 
-def _side_sums(side: SocketCost | None) -> Json | None:
-    """The sums of an accepted or outgoing socket, without its parts; None if the state has no such socket."""
-    if side is None:
-        return None
+def _side_sums(side: SocketCost) -> Json:
+    """The sums of an accepted or outgoing socket, without its parts."""
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
+
+
+def _side(side: SocketCost) -> Json:
+    parts = [
+        {
+            "object": part.object,
+            "cache": part.cache,
+            "count": _number(part.count),
+            "object_bytes": _number(part.object_bytes),
+            "slab_bytes": _number(part.slab_bytes),
+            "estimated": part.estimated,
+        }
+        for part in side.parts
+    ]
+    return {**_side_sums(side), "parts": parts}
 
 
 def _limit(limit: Limit) -> Json:
@@ -183,62 +178,6 @@ def _limit(limit: Limit) -> Json:
         "room_sockets": limit.headroom_sockets,
         "scope": limit.scope,
         "note": limit.note,
-    }
-
-
-def _figure(figure: CostBySide) -> Json:
-    return {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
-
-
-def _side(side: SocketCost) -> Json:
-    return {
-        "object_bytes": _number(side.object_bytes),
-        "slab_bytes": _number(side.slab_bytes),
-        "complete": side.complete,
-        "missing": list(side.missing),
-        "parts": [
-            {
-                "object": part.object,
-                "cache": part.cache,
-                "count": _number(part.count),
-                "object_bytes": _number(part.object_bytes),
-                "slab_bytes": _number(part.slab_bytes),
-                "estimated": part.estimated,
-            }
-            for part in side.parts
-        ],
-    }
-
-
-def _node(node: NodeMemory) -> Json:
-    return {
-        "node": node.node,
-        "cpus": node.cpus,
-        "cpu_list": node.cpu_list,
-        "memory_bytes": node.memory_bytes,
-        "zones": [_zone(zone) for zone in node.zones],
-    }
-
-
-def _zone(zone: ZoneMemory) -> Json:
-    return {
-        "zone": zone.zone,
-        "managed_pages": zone.managed_pages,
-        "free_pages": zone.free_pages,
-        "min_pages": zone.min_pages,
-        "low_pages": zone.low_pages,
-        "high_pages": zone.high_pages,
-        "free_area": None if zone.free_area is None else list(zone.free_area),
-        "migrate_types": None
-        if zone.migrate_types is None
-        else {name: list(blocks) for name, blocks in zone.migrate_types.items()},
-        "capped": None if zone.capped is None else {name: list(orders) for name, orders in zone.capped.items()},
-        "pageblocks": None if zone.pageblocks is None else dict(zone.pageblocks),
-        "unusable_index": None if zone.unusable_index is None else list(zone.unusable_index),
-        "tcp_slabs_free": zone.tcp_slabs_free,
-        "tcp_slabs_free_without_stealing": zone.tcp_slabs_free_without_stealing,
-        "room_sockets": zone.headroom_sockets,
-        "room_sockets_without_stealing": zone.headroom_sockets_without_stealing,
     }
 
 

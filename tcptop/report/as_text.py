@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from math import inf
 
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
-from tcptop.ledger import AccountingMode, Amount, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
+from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
 from tcptop.text import cache_columns as columns
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
@@ -64,8 +63,7 @@ def _head(ledger: Ledger) -> Iterator[str]:
 def _cost(mode: AccountingMode, cost: ConnectionCost) -> Iterator[str]:
     yield MODE_TITLES[mode]
     if cost.now_bytes is not None:
-        now = Amount(cost.now_bytes, cost.now_bytes if cost.by_family["mix"].accepted.complete else inf)
-        yield f"  now, on average    {units.bounded(now, units.exact_bytes):>10} B in slabs"
+        yield f"  now, on average    {units.bounded(cost.now_bounds, units.exact_bytes):>10} B in slabs"
     else:
         yield f"  now, on average             {units.UNKNOWN}   {cost.now_unknown_because}"
     for family in ("mix", "ipv4", "ipv6"):
@@ -140,8 +138,9 @@ def _memory(ledger: Ledger) -> Iterator[str]:
                 f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
             )
             yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
-    if memory.unexplained_bytes is not None:
-        yield f"  slab memory of the machine that no row explains: {units.size(memory.unexplained_bytes)}"
+    unexplained = ledger.slab_memory.unexplained_bytes
+    if unexplained is not None:
+        yield f"  slab memory of the machine that no row explains: {units.size(unexplained)}"
 
 
 def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
@@ -186,17 +185,17 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
 
 
 def _zone(zone: ZoneMemory, orders: int, page_bytes: int | None) -> Iterator[list[str]]:
-    blocks = zone.free_area
     free = None if zone.free_pages is None or page_bytes is None else zone.free_pages * page_bytes
-    yield [zone.zone, "all", *_padded(blocks, orders), units.short_size(free)]
+    texts = [units.UNKNOWN] * orders if zone.free_area is None else list(map(str, zone.free_area))
+    yield [zone.zone, "all", *_pad(texts, orders), units.short_size(free)]
     for name, counts in (zone.migrate_types or {}).items():
         capped = (zone.capped or {}).get(name, ())
         texts = [f"≥{count}" if order in capped else str(count) for order, count in enumerate(counts)]
-        yield ["", name, *texts, *[""] * (orders - len(texts)), ""]
+        yield ["", name, *_pad(texts, orders), ""]
 
 
-def _padded(blocks: Sequence[int] | None, orders: int) -> list[str]:
-    return [units.UNKNOWN] * orders if blocks is None else [*map(str, blocks), *[""] * (orders - len(blocks))]
+def _pad(texts: list[str], orders: int) -> list[str]:
+    return [*texts, *[""] * (orders - len(texts))]
 
 
 def _sources(ledger: Ledger) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Callable
+from dataclasses import fields
 
 from tcptop import __version__
 from tcptop.comparison.difference import (
@@ -16,16 +17,19 @@ from tcptop.comparison.difference import (
     SlabGrowth,
     StateChange,
 )
-from tcptop.report.as_json import utc_text
+from tcptop.report.as_json import Json, utc_text
 
 SCHEMA = 1
 
-Json = dict[str, Any]
+Row = CacheChange | StateChange | NodeChange | FreeBlocksChange
+
+RENAMED = {"name": "cache", "count": "sockets", "headroom_sockets": "room_sockets"}
+"""JSON keys of those fields of a row that have another name in JSON."""
 
 
 def diff_as_json(difference: LedgerDifference) -> str:
     """The difference as one JSON object on one line, in ASCII."""
-    return json.dumps(diff_as_object(difference), ensure_ascii=True, separators=(", ", ": "))
+    return json.dumps(diff_as_object(difference))
 
 
 def diff_as_object(difference: LedgerDifference) -> Json:
@@ -45,13 +49,13 @@ def diff_as_object(difference: LedgerDifference) -> Json:
         difference.tcp_memory.key: _bounded(difference.tcp_memory),
         "slab_growth": _growth(difference.growth),
         "no_slab_growth_because": difference.no_growth_because,
-        "caches": [_cache(row) for row in difference.caches.changed],
+        "caches": [_row(row) for row in difference.caches.changed],
         "unchanged_caches": difference.caches.unchanged,
-        "states": [_state(row) for row in difference.states.changed],
+        "states": [_row(row, _bounded) for row in difference.states.changed],
         "unchanged_states": difference.states.unchanged,
-        "nodes": [_node(row) for row in difference.nodes.changed],
+        "nodes": [_row(row) for row in difference.nodes.changed],
         "unchanged_nodes": difference.nodes.unchanged,
-        "free_blocks": [_free_blocks(row) for row in difference.free_blocks.changed],
+        "free_blocks": [_row(row) for row in difference.free_blocks.changed],
         "unchanged_free_blocks": difference.free_blocks.unchanged,
     }
 
@@ -79,6 +83,12 @@ def _bounded(change: Change) -> Json:
 
 def _sides(change: Change) -> Json:
     return {"before": change.before, "after": change.after, "change": change.increase}
+
+
+def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
+    """The fields of a row; RENAMED has the keys that differ from the names of the fields."""
+    values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
+    return {key: change_as_json(value) if isinstance(value, Change) else value for key, value in values.items()}
 
 
 def _growth(growth: SlabGrowth | None) -> Json | None:
@@ -110,32 +120,4 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
         if growth.other_rows is None
         else [{"cache": row.name, "bytes": row.bytes} for row in growth.other_rows],
         "no_cache_bytes": growth.no_row_bytes,
-    }
-
-
-def _cache(row: CacheChange) -> Json:
-    return {"cache": row.name, **{change.key: _sides(change) for change in row.changes}}
-
-
-def _state(row: StateChange) -> Json:
-    return {
-        "state": row.state,
-        "accepted_bytes": None if row.accepted_bytes is None else _bounded(row.accepted_bytes),
-        "outgoing_bytes": None if row.outgoing_bytes is None else _bounded(row.outgoing_bytes),
-        "sockets": _bounded(row.count),
-    }
-
-
-def _node(row: NodeChange) -> Json:
-    return {"node": row.node, "free_bytes": _sides(row.free_bytes), "room_sockets": _sides(row.headroom_sockets)}
-
-
-def _free_blocks(row: FreeBlocksChange) -> Json:
-    return {
-        "node": row.node,
-        "zone": row.zone,
-        "migrate_type": row.migrate_type,
-        "order": row.order,
-        "blocks": _sides(row.blocks),
-        "bytes": _sides(row.bytes),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from time import gmtime, strftime
 
 from tcptop.comparison.difference import (
@@ -17,7 +18,6 @@ from tcptop.comparison.difference import (
     StateChange,
 )
 from tcptop.report.growth_text import COLUMNS, growth_lines
-from tcptop.report.signed import short_signed_count, signed_change
 from tcptop.text import units
 from tcptop.text.ascii import report_to_ascii
 from tcptop.text.line import wrap_text
@@ -39,7 +39,11 @@ def diff_as_text(difference: LedgerDifference) -> str:
         _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),
         _changed_rows("Slab caches", difference.caches, CACHE_HEADINGS, _cache_cells, lambda row: row.bytes, "caches"),
-        _state_counts(difference.states),
+        _figures(
+            "TCP states, sockets in each",
+            [replace(row.count, name=row.state) for row in difference.states.changed],
+            STATE_HEADINGS,
+        ),
         _state_costs(difference.states),
         _changed_rows(
             "Free memory of the nodes, and headroom for more sockets",
@@ -87,25 +91,16 @@ def _facts(subject: ComparedInput) -> str:
 
 
 FIGURE_HEADINGS = make_headings("<FIGURE", "A", "B", "CHANGE", "<OF")
+STATE_HEADINGS = make_headings("<STATE", "A", "B", "CHANGE", "<OF")
 
 
-def _figures(title: str, figures: Sequence[Change]) -> Iterator[str]:
-    changes = [change for change in figures if _is_listed(change)]
-    if not changes:
+def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] = FIGURE_HEADINGS) -> Iterator[str]:
+    rows = [[change.name, *_change_cells(change), change.note] for change in figures if _is_listed(change)]
+    if not rows:
         return
-    rows = [
-        [
-            change.name,
-            _side_text(change, after=False),
-            _side_text(change, after=True),
-            signed_change(change),
-            change.note,
-        ]
-        for change in changes
-    ]
-    count = len(FIGURE_HEADINGS) if any(row[-1] for row in rows) else len(FIGURE_HEADINGS) - 1
+    count = len(headings) if any(row[-1] for row in rows) else len(headings) - 1
     yield title
-    yield from plain_table(FIGURE_HEADINGS[:count], [row[:count] for row in rows])
+    yield from plain_table(headings[:count], [row[:count] for row in rows])
 
 
 def _is_listed(change: Change) -> bool:
@@ -114,6 +109,23 @@ def _is_listed(change: Change) -> bool:
 
 
 MAX_EXACT_BYTES = 10_000
+MAX_COUNT_CHARACTERS = 8
+"""Maximum length of a change of a count with its sign; a longer one is shortened to thousands or millions."""
+
+
+def _change_cells(change: Change) -> list[str]:
+    """The cells of a figure: its value in A and in B, and the change."""
+    return [_side_text(change, after=False), _side_text(change, after=True), _signed_change(change)]
+
+
+def _signed_change(change: Change) -> str:
+    """A change with its sign: of bytes as slabtop writes them, `+2.31M`; of a count `+16 042`, or shorter `+1604k`."""
+    if change.increase is None:
+        return units.UNKNOWN
+    if change.unit == "bytes":
+        return units.signed_size(change.increase)
+    text = units.signed_count(change.increase)
+    return text if len(text) <= MAX_COUNT_CHARACTERS else units.short_signed_count(change.increase)
 
 
 def _side_text(change: Change, after: bool) -> str:
@@ -132,33 +144,13 @@ CACHE_HEADINGS = make_headings("<CACHE", "OBJECTS", "ACTIVE", "SLABS", "A SIZE",
 def _cache_cells(row: CacheChange) -> list[str]:
     return [
         cut_text(row.name, MAX_NAME_CHARACTERS),
-        short_signed_count(row.objects.increase),
-        short_signed_count(row.active_objects.increase),
-        short_signed_count(row.slabs.increase),
+        _signed_change(row.objects),
+        _signed_change(row.active_objects),
+        _signed_change(row.slabs),
         units.short_size(row.bytes.before),
         units.short_size(row.bytes.after),
-        signed_change(row.bytes),
+        _signed_change(row.bytes),
     ]
-
-
-STATE_HEADINGS = make_headings("<STATE", "A", "B", "CHANGE", "<OF")
-
-
-def _state_counts(rows: ChangedRows[StateChange]) -> Iterator[str]:
-    lines = [
-        [
-            row.state,
-            _side_text(row.count, after=False),
-            _side_text(row.count, after=True),
-            signed_change(row.count),
-            row.count.note,
-        ]
-        for row in rows.changed
-        if _is_listed(row.count)
-    ]
-    if lines:
-        yield "TCP states, sockets in each"
-        yield from plain_table(STATE_HEADINGS, lines)
 
 
 STATE_COST_HEADINGS = make_headings("<STATE", "ACCEPTED A", "B", "CHANGE", "OUTGOING A", "B", "CHANGE")
@@ -170,16 +162,11 @@ def _state_costs(rows: ChangedRows[StateChange]) -> Iterator[str]:
     for row in rows.changed:
         costs = (row.accepted_bytes, row.outgoing_bytes)
         if any(cost is not None and _is_listed(cost) for cost in costs):
-            lines.append([row.state, *(text for cost in costs for text in _cost_cells(cost))])
+            cells = [["", "", ""] if cost is None else _change_cells(cost) for cost in costs]
+            lines.append([row.state, *cells[0], *cells[1]])
     if lines:
         yield "TCP states, bytes in slabs for each socket"
         yield from plain_table(STATE_COST_HEADINGS, lines)
-
-
-def _cost_cells(cost: Change | None) -> tuple[str, str, str]:
-    if cost is None:
-        return "", "", ""
-    return _side_text(cost, after=False), _side_text(cost, after=True), signed_change(cost)
 
 
 NODE_HEADINGS = make_headings("<NODE", "FREE A", "B", "CHANGE", "HEADROOM A", "B", "CHANGE")
@@ -190,10 +177,8 @@ def _node_cells(row: NodeChange) -> list[str]:
         str(row.node),
         units.size(row.free_bytes.before),
         units.size(row.free_bytes.after),
-        signed_change(row.free_bytes),
-        _side_text(row.headroom_sockets, after=False),
-        _side_text(row.headroom_sockets, after=True),
-        short_signed_count(row.headroom_sockets.increase),
+        _signed_change(row.free_bytes),
+        *_change_cells(row.headroom_sockets),
     ]
 
 
@@ -206,10 +191,8 @@ def _block_cells(row: FreeBlocksChange, page_bytes: int | None) -> list[str]:
         row.zone,
         cut_text(row.migrate_type or "all", MAX_NAME_CHARACTERS),
         units.page_order_size(row.order, page_bytes),
-        _side_text(row.blocks, after=False),
-        _side_text(row.blocks, after=True),
-        short_signed_count(row.blocks.increase),
-        signed_change(row.bytes),
+        *_change_cells(row.blocks),
+        _signed_change(row.bytes),
     ]
 
 

@@ -22,22 +22,18 @@ class LiveSampler:
     """Runs a Sampler: reads all due sources in a thread; delivers each sample without waiting for late sources."""
 
     def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
+        self.sample_requested = False
+        """True from a call of `sample_now` until its sample begins."""
         self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
         self._pending: dict[str, tuple[AnySource, float]] = {}
         """Sources whose reads have not returned, by name, each with the time when its read was submitted."""
         self._poked = asyncio.Event()
         self._paused = False
-        self._now = False
-
-    @property
-    def sampler(self) -> Sampler:
-        """The Sampler that this object runs."""
-        return self._sampler
 
     def set_interval(self, interval_s: float) -> None:
         """Changes the time between samples."""
-        self._sampler.interval_s = interval_s
+        self.sampler.interval_s = interval_s
         self._poked.set()
 
     def pause(self, paused: bool) -> None:
@@ -47,26 +43,21 @@ class LiveSampler:
 
     def sample_now(self) -> None:
         """Requests a sample of every source now, even of sources that rest, and even while sampling is paused."""
-        self._now = True
+        self.sample_requested = True
         self._poked.set()
-
-    @property
-    def sample_requested(self) -> bool:
-        """True from a call of `sample_now` until its sample begins."""
-        return self._now
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
         """Yields a Snapshot every interval, without end."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
-            if not self._paused or self._now:
-                if self._now:
-                    self._now = False
-                    self._sampler.make_all_due()
+            if not self._paused or self.sample_requested:
+                if self.sample_requested:
+                    self.sample_requested = False
+                    self.sampler.make_all_due()
                 await self._sample()
-                yield self._sampler.snapshot()
-            await self._wait_until(started_s + self._sampler.interval_s, loop.time())
+                yield self.sampler.snapshot()
+            await self._wait_until(started_s + self.sampler.interval_s, loop.time())
 
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()
@@ -74,7 +65,7 @@ class LiveSampler:
         self._store_results()
         # The second round reads the sources that become due because of values read in the first.
         for _ in range(2):
-            due = [source for source in self._sampler.due() if source.name not in self._pending]
+            due = [source for source in self.sampler.due() if source.name not in self._pending]
             self._pending.update((source.name, (source, loop.time())) for source in due)
             self._reader.submit(due)
             end_s = max(deadline_s, loop.time() + MIN_PATIENCE_S)
@@ -82,18 +73,18 @@ class LiveSampler:
                 await self._reader.wait(end_s - loop.time())
                 self._store_results()
             for source, submitted_s in self._pending.values():
-                self._sampler.mark_late(source, loop.time() - submitted_s)
+                self.sampler.mark_late(source, loop.time() - submitted_s)
 
     def _store_results(self) -> None:
         for source, result in self._reader.take_results():
             del self._pending[source.name]
             if isinstance(result, BaseException):
-                self._sampler.mark_failed(source, result)
+                self.sampler.mark_failed(source, result)
             else:
-                self._sampler.store(result)
+                self.sampler.store(result)
 
     async def _wait_until(self, at_s: float, now_s: float) -> None:
-        timeout = None if self._paused and not self._now else max(0.0, at_s - now_s)
+        timeout = None if self._paused and not self.sample_requested else max(0.0, at_s - now_s)
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._poked.wait(), timeout)
         self._poked.clear()

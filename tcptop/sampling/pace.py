@@ -20,13 +20,12 @@ TICK_TOLERANCE = 0.1
 
 
 class _Record:
-    __slots__ = ("next_s", "rested_s", "took_us", "was_read")
+    """The last read of one source, and the times before which it is not read again."""
 
-    def __init__(self) -> None:
-        self.next_s = 0.0
-        self.rested_s = 0.0
-        self.took_us = 0
-        self.was_read = False
+    next_s = 0.0
+    rested_s = 0.0
+    took_us = 0
+    was_read = False
 
 
 class Paces:

@@ -1,10 +1,10 @@
 """Sampler: reads each source at its own pace and assembles the latest readings into a Snapshot."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tcptop.hosts.host import Host
+from tcptop.hosts.host import Host, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
@@ -63,6 +63,22 @@ def kernel_sources() -> list[AnySource]:
 def wanted_paths() -> tuple[str, ...]:
     """Patterns of all paths that `kernel_sources` may ask a host for, in the form of `Source.paths`."""
     return tuple(path for source in kernel_sources() for path in source.paths)
+
+
+def make_snapshot(
+    identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
+) -> Snapshot:
+    """The Snapshot of a host; a reading that is not in `readings` is in state `waiting`."""
+    all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
+    return Snapshot(
+        taken_at_unix_s=taken_at_unix_s,
+        monotonic_s=monotonic_s,
+        live=identity.live,
+        place=identity.place,
+        net_namespace=identity.net_namespace,
+        page_size_bytes=identity.page_size_bytes,
+        **all_readings,
+    )
 
 
 class SourceRead(NamedTuple):
@@ -221,17 +237,10 @@ class Sampler:
     def snapshot(self) -> Snapshot:
         """The latest reading of each source."""
         identity = self.host.identity
-        readings = {name: self._reading(name) for name in Snapshot._fields if name in READING_NAMES}
-        return Snapshot(
-            taken_at_unix_s=self._unix_time() if identity.live else identity.taken_at_unix_s,
-            monotonic_s=self._monotonic(),
-            live=identity.live,
-            place=identity.place,
-            net_namespace=identity.net_namespace,
-            page_size_bytes=identity.page_size_bytes,
-            lab_measurement=self._lab_measurement,
-            **readings,
-        )
+        taken_at_unix_s = self._unix_time() if identity.live else identity.taken_at_unix_s
+        readings = {name: self._reading(name) for name in READING_NAMES}
+        snapshot = make_snapshot(identity, taken_at_unix_s, self._monotonic(), readings)
+        return snapshot._replace(lab_measurement=self._lab_measurement)
 
     def _reading(self, name: str) -> AnyReading:
         reading: AnyReading = self._readings.get(name, NOT_READ)

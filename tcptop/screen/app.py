@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from tcptop.accounting.growth_since_mark import growth_since_mark
+from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
@@ -33,6 +34,9 @@ from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.sockets_pane import SocketsPane
 from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
+
+CURSOR_HOME = "\x1b[1;1H"
+"""Where Textual leaves the cursor, too: a cursor that moves with each frame costs bytes."""
 
 
 class TcptopApp(App[int]):
@@ -164,24 +168,45 @@ class TcptopApp(App[int]):
 
     def is_visible(self, pane: type[Pane]) -> bool:
         """Whether a pane of this class has lines on the screen; False at exit, when the app has no screen any more."""
-        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.query(pane))
+        return any(each.size.height for screen in self.screen_stack[:1] for each in screen.walk_children(pane))
 
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
         self._draw()
 
-    def ask(self, question: str, answered: Callable[[str], None]) -> None:
-        """Asks a question in the last line; calls `answered` unless the answer is empty or the user presses ESC."""
+    def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
+        """Asks a question in the last line; calls `use_answer` unless the answer is empty or the user presses ESC.
+
+        If the answer is not valid, `use_answer` raises TcptopError or ValueError, whose message is shown.
+        """
         from tcptop.widgets.prompt import Prompt
 
-        self.push_screen(Prompt(question), lambda answer: answered(answer) if answer else None)
+        def on_answer(answer: str | None) -> None:
+            try:
+                if answer:
+                    use_answer(answer)
+            except (TcptopError, ValueError) as error:
+                self.notify(str(error), timeout=5, markup=False)
+
+        self.push_screen(Prompt(question), on_answer)
 
     def _draw(self) -> None:
         if self._ledger is None:
             return
         if self.view.mark is not None:
             self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger))
+        driver = self._driver
+        if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
+            # Nothing covers a pane. The compositor would process the lines of all panes to draw the changed ones.
+            panes = self.screen.walk_children(Pane)
+            for pane in panes:
+                pane.lay_out(self._ledger, self.view)
+            changes = "".join(pane.render_changes() for pane in panes)
+            if changes:
+                driver.write(f"{changes}{CURSOR_HOME}")
+                driver.flush()
+            return
         for screen in self.screen_stack:
             for pane in screen.query(Pane):
                 pane.show(self._ledger, self.view)
@@ -189,10 +214,6 @@ class TcptopApp(App[int]):
     def action_feed(self, name: str, *arguments: object) -> None:
         """Passes the action of a key to the feed."""
         self.feed.act(name, *arguments)
-
-    def action_leave(self) -> None:
-        """Quits with exit code 0."""
-        self.exit(0)
 
     def action_switch(self, name: str, one: object, other: object) -> None:
         """Switches one of the user's choices between two values."""
@@ -220,10 +241,9 @@ class TcptopApp(App[int]):
         self.ask("node:", self._answer_node)
 
     def _answer_node(self, answer: str) -> None:
-        if answer.isascii() and answer.isdigit():
-            self.action_node(int(answer))
-        else:
-            self.notify(f"not the number of a node: {answer[:20]}", timeout=3, markup=False)
+        if not (answer.isascii() and answer.isdigit()):
+            raise ValueError(f"not the number of a node: {answer[:20]}")
+        self.action_node(int(answer))
 
     def action_sort(self, column_id: str) -> None:
         """Sorts the cache table by a column; a second call with the same column reverses the order."""

@@ -86,19 +86,14 @@ class Feed:
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""
-
-        async def report_errors() -> None:
-            try:
-                await work
-            except Exception as error:
-                self.app.call_later(raise_error, error)
-
-        task = asyncio.create_task(report_errors(), name=name)
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._end_task)
         return task
 
-
-def raise_error(error: Exception) -> None:
-    """Raises `error`; if the app calls this as a callback, Textual restores the terminal and prints the error."""
-    raise error
+    def _end_task(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.app.call_later(
+                task.result
+            )  # raises the exception in the app: Textual restores the terminal, prints it

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from textual.binding import Binding
+from textual.keys import format_key
 
 from tcptop.text.cache_columns import SORT_KEYS, find_column
 
-SORT_BINDINGS: list[Binding] = [
-    Binding(
-        f"{key},{key.upper()}",
-        f"sort('{column_id}')",
-        f"sort by {find_column(column_id).heading.title}; again reverses",
-    )
-    for key, column_id in SORT_KEYS.items()
-]
-
 SHARED_BINDINGS: list[Binding] = [
-    Binding("q,Q,ctrl+c", "leave", "quit", priority=False),
+    Binding("q,Q,ctrl+c", "quit", "quit", priority=False),
     Binding("question_mark,h,H,f1", "help", "help"),
     Binding("m", "switch('mode', 'full', 'time_wait')", "full or TIME_WAIT accounting"),
     *(Binding(str(digit), f"node({digit})", "that node") for digit in range(10)),
@@ -26,7 +18,12 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("right_square_bracket", "step_node(1)", "next node"),
     Binding("equals_sign", "node(None)", "all nodes"),
     Binding("g", "ask_node", "a node by its number"),
-    *SORT_BINDINGS,
+    *(
+        Binding(
+            f"{key},{key.upper()}", f"sort('{column}')", f"sort by {find_column(column).heading.title}; again reverses"
+        )
+        for key, column in SORT_KEYS.items()
+    ),
     Binding("y", "switch('block_unit', 'blocks', 'bytes')", "free blocks or bytes"),
     Binding("slash", "open_name_filter", "only caches with a text in their name, as it is typed"),
     Binding("escape", "set_name_filter('')", "every name again", show=False),
@@ -69,29 +66,21 @@ REPLAY_BINDINGS: list[Binding] = [
 """All keys during the replay of a recording."""
 
 KEY_NAMES = {
-    "slash": "/",
     "escape": "ESC",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "equals_sign": "=",
-    "question_mark": "?",
-    "plus": "+",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "minus": "-",
     "space": "SPACE",
     "ctrl+c": "Ctrl-C",
     "ctrl+l": "Ctrl-L",
     "ctrl+z": "Ctrl-Z",
     "f1": "F1",
 }
+"""Names of the keys that the help writes in another way than Textual's format_key."""
 
 
 def bound_keys(bindings: Iterable[Binding]) -> list[tuple[str, str]]:
     """Pairs (key names, description); keys with the same description are joined into one pair."""
     found: dict[str, list[str]] = {}
     for binding in bindings:
-        names = [KEY_NAMES.get(key, key) for key in binding.key.split(",")]
+        names = [KEY_NAMES.get(key, format_key(key)) for key in binding.key.split(",")]
         # If both cases of a letter are bound, only the lower case is listed.
         names = [name for name in names if not (len(name) == 1 and name.isupper() and name.lower() in names)]
         found.setdefault(binding.description, []).extend(names)

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
@@ -16,7 +17,6 @@ from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Fee
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
 from tcptop.sources.machine_load import MachineLoadSource
-from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
 from tcptop.view import View
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -50,8 +50,7 @@ class LiveFeed(Feed):
         """Starts sampling the host."""
         sources = [*kernel_sources(), MachineLoadSource()]
         interval_s = self.app.choices.interval_s
-        self._sampler = Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement)
-        self._live = LiveSampler(self._sampler)
+        self._live = LiveSampler(Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement))
         self.start(self._follow(), "follow the host")
 
     def end(self) -> None:
@@ -71,16 +70,16 @@ class LiveFeed(Feed):
         self._latest = ledger
         if self._past is None:
             super().draw(ledger)
-        self._sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
+        self._live.sampler.set_enabled("pagetypeinfo", self.app.is_visible(BuddyPane))
 
     def view(self) -> View:
         """The view with the path of the current recording; the path is None if there is no recording."""
-        path = None if self._recording is None else printable(self._recording.path)
+        path = None if self._recording is None else self._recording.path
         return replace(super().view(), recording_path=path)
 
     def ask_for_layouts(self) -> None:
         """Requests the struct layouts (BTF), which only the explanation needs."""
-        self._sampler.ask_for("btf")
+        self._live.sampler.ask_for("btf")
 
     def sample(self) -> None:
         """Samples all sources now; ends looking back, so that the screen shows the new sample."""
@@ -96,7 +95,9 @@ class LiveFeed(Feed):
 
     def ask_interval(self) -> None:
         """Asks the user for the number of seconds between samples."""
-        self.app.ask("seconds from one sample to the next:", self._answer_interval)
+        self.app.ask(
+            "seconds from one sample to the next:", lambda answer: self._set_interval(parse_interval_s(answer))
+        )
 
     def interval(self, step: int) -> None:
         """Sets the next longer interval of INTERVALS_S if `step` is 1, the next shorter if -1."""
@@ -107,7 +108,7 @@ class LiveFeed(Feed):
     def read_pagetypeinfo(self) -> None:
         """Reads /proc/pagetypeinfo from now on, even if its cost is unbounded on this kernel."""
         if self._latest is not None and self._latest.sources["pagetypeinfo"].state == "off":
-            self._sampler.ask_for("pagetypeinfo")
+            self._live.sampler.ask_for("pagetypeinfo")
             self._live.sample_now()
         else:
             self.app.notify(READ_UNASKED, timeout=3, markup=False)
@@ -167,12 +168,6 @@ class LiveFeed(Feed):
                     self._recording.add(snapshot)
             self.app.post_message(Sampled(snapshot))
 
-    def _answer_interval(self, answer: str) -> None:
-        try:
-            self._set_interval(parse_interval_s(answer))
-        except ValueError as error:
-            self.app.notify(str(error), timeout=3, markup=False)
-
     def _set_interval(self, interval_s: float) -> None:
         self.app.choose(replace(self.app.choices, interval_s=interval_s))
         self._live.set_interval(interval_s)
@@ -181,7 +176,6 @@ class LiveFeed(Feed):
         self.start(self._begin_recording(os.path.expanduser(answer)), "begin the recording")  # noqa: PTH111
 
     async def _begin_recording(self, path: str) -> None:
-        from tcptop.errors import TcptopError
         from tcptop.recording.recorder import Recorder
         from tcptop.screen.live_recording import LiveRecording
 
@@ -193,16 +187,17 @@ class LiveFeed(Feed):
         if self._recording is not None:
             self._disk.submit(recorder.close)
             return
-        self._recording = LiveRecording(recorder, self._sampler, self._disk, self._recording_failed)
+        self._recording = LiveRecording(recorder, self._live.sampler, self._disk, self._recording_failed)
         self._first_sample_began = False
         self._recorded_path = path
         self._draw_again()
         self._live.sample_now()
 
     async def _report_end(self, recording: LiveRecording) -> None:
-        samples = await asyncio.wrap_future(recording.stop())
+        await asyncio.wrap_future(recording.stop())
+        samples = recording.recorder.samples
         words = "1 sample" if samples == 1 else f"{samples} samples"
-        self.app.notify(f"{words} recorded into {printable(recording.path)}", timeout=4, markup=False)
+        self.app.notify(f"{words} recorded into {recording.path}", timeout=4, markup=False)
 
     def _recording_failed(self, line: str) -> None:
         self._recording = None
@@ -220,13 +215,12 @@ class LiveFeed(Feed):
             self._opening = self.start(self._open(self._recorded_path, start, jump), "look back")
 
     async def _open(self, path: str, start: int, jump: bool) -> None:
-        from tcptop.errors import TcptopError
         from tcptop.recording.opening import open_recording
         from tcptop.recording.time_spec import WHOLE_RECORDING
-        from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+        from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 
         try:
-            selection, _ = await self._disk.run(lambda: select_and_start(open_recording(path), WHOLE_RECORDING))
+            selection = await self._disk.run(lambda: select_for_replay(open_recording(path), WHOLE_RECORDING))
         except TcptopError as error:
             self.app.notify(str(error), timeout=5, severity="warning", markup=False)
             return
@@ -237,7 +231,7 @@ class LiveFeed(Feed):
             return
         self._end_past()
         index = start if start >= 0 else max(0, samples + start)
-        self._past = ReplayFeed(selection, index, self.lab_measurement, self._disk)
+        self._past = ReplayFeed(selection._replace(start=index), self.lab_measurement, self._disk)
         self._past.app = self.app
         self._past.begin()
         if jump:

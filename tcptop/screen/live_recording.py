@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 
 from tcptop.errors import TcptopError
 from tcptop.recording.recorder import Recorder
@@ -22,7 +23,8 @@ class LiveRecording:
 
     def __init__(self, recorder: Recorder, sampler: Sampler, thread: Worker, ended: Callable[[str], None]) -> None:
         """Writes and closes the recording in `thread`; calls `ended` with one line of text after a failure."""
-        self._recorder = recorder
+        self.recorder = recorder
+        self.path = printable(recorder.path)
         self._sampler = sampler
         self._thread = thread
         self._ended = ended
@@ -32,33 +34,20 @@ class LiveRecording:
         self._loop = asyncio.get_running_loop()
         sampler.set_on_read(self._reads.append)
 
-    @property
-    def path(self) -> str:
-        """Path of the recording."""
-        return self._recorder.path
-
     def add(self, snapshot: Snapshot) -> None:
         """Queues a sample for the worker thread; ends the recording if more than MOST_WAITING calls wait there."""
-        if not self._is_on:
-            return
         if self._thread.waiting > MOST_WAITING:
-            self._give_up(
-                f"{printable(self.path)}: the disk has not taken the last {MOST_WAITING} samples; recording ended"
-            )
+            self._give_up(f"{self.path}: the disk has not taken the last {MOST_WAITING} samples; recording ended")
             return
         reads = tuple(self._reads)
         self._reads.clear()
         self._thread.submit(lambda: self._write(reads, snapshot))
 
-    def stop(self) -> Future[int]:
-        """Ends the recording; returns a future of the number of samples written."""
+    def stop(self) -> Future[None]:
+        """Ends the recording; the returned future is done when all samples are written and the file is closed."""
         self._is_on = False
         self._sampler.set_on_read(None)
-        return self._thread.submit(self._closed)
-
-    def _closed(self) -> int:
-        self._recorder.close()
-        return self._recorder.samples
+        return self._thread.submit(self.recorder.close)
 
     def _write(self, reads: tuple[SourceRead, ...], snapshot: Snapshot) -> None:
         """Writes a sample and the reads of its sources; runs in the worker thread."""
@@ -66,19 +55,17 @@ class LiveRecording:
             return
         try:
             for read in reads:
-                self._recorder.add_read(read)
-            self._recorder.write(snapshot)
+                self.recorder.add_read(read)
+            self.recorder.write(snapshot)
         except TcptopError as error:
-            self._tell(f"{error}; recording ended")
+            self._fail(f"{error}; recording ended")
         except Exception as error:
-            self._tell(f"{printable(self.path)}: {type(error).__name__}: {printable(str(error))}; please report it")
+            self._fail(f"{self.path}: {type(error).__name__}: {printable(str(error))}; please report it")
 
-    def _tell(self, line: str) -> None:
+    def _fail(self, line: str) -> None:
         self._has_failed = True
-        try:
+        with suppress(RuntimeError):  # the event loop has ended
             self._loop.call_soon_threadsafe(self._give_up, line)
-        except RuntimeError:
-            return  # the event loop has ended
 
     def _give_up(self, line: str) -> None:
         if self._is_on:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -31,17 +32,19 @@ DAMAGE_SHOWN_S = 5.0
 
 
 class SampleSelection(NamedTuple):
-    """A recording with its selected samples and their times."""
+    """A recording with its selected samples, their times, and the position at which the replay starts."""
 
     recording: Recording
     samples: range
     times_s: list[float]
     """Times of the samples, ascending; 0, 1, 2, … if the recording has no times."""
     timed: bool
+    start: int
+    """Position among the selected samples."""
 
 
-def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSelection, int]:
-    """The selected samples, and the position among them at which the replay starts.
+def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelection:
+    """Selects the samples between --from and --to. The replay starts at --at; without --at, at the first sample.
 
     Raises:
         TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.
@@ -58,7 +61,7 @@ def select_and_start(recording: Recording, choice: TimeRange) -> tuple[SampleSel
         times_s, timed = ordered_times(recording)[samples.start : samples.stop], True
     except TcptopError:
         times_s, timed = [float(number) for number in range(len(samples))], False
-    return SampleSelection(recording, samples, times_s, timed), start
+    return SampleSelection(recording, samples, times_s, timed, start)
 
 
 class ReplayFeed(Feed):
@@ -67,13 +70,9 @@ class ReplayFeed(Feed):
     bindings = REPLAY_BINDINGS
 
     def __init__(
-        self,
-        selection: SampleSelection,
-        start: int = 0,
-        lab_measurement: LabMeasurement | None = None,
-        thread: Worker | None = None,
+        self, selection: SampleSelection, lab_measurement: LabMeasurement | None = None, thread: Worker | None = None
     ) -> None:
-        """Takes selected samples and the position to start at; a LiveFeed that looks back passes its own `thread`."""
+        """Takes the selected samples; a LiveFeed that looks back passes its own `thread`."""
         super().__init__(lab_measurement)
         self._selection = selection
         self._looking_back = thread is not None
@@ -82,8 +81,8 @@ class ReplayFeed(Feed):
         self._requested_at_s = 0.0
         self._playing: asyncio.Task[None] | None = None
         self._ended = False
-        self.player = Player(selection.times_s).seek(start)
-        self._shown_index = start
+        self.player = Player(selection.times_s).seek(selection.start)
+        self._shown_index = selection.start
         self._timeline = NO_TIMELINE
 
     def begin(self) -> None:
@@ -138,27 +137,27 @@ class ReplayFeed(Feed):
         self.app.ask("jump to (12:04:31, +5m from the start, -5m):", self._answer_jump)
 
     def _answer_jump(self, answer: str) -> None:
-        recording, _, times_s, timed = self._selection
-        try:
-            if not timed:
-                raise ValueError("its samples have no times")
-            moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
-            self._go(self.player.seek(nearest_sample(times_s, moment_s, recording.path)))
-        except (ValueError, TcptopError) as error:
-            self.app.notify(str(error), timeout=5, markup=False)
+        times_s = self._selection.times_s
+        if not self._selection.timed:
+            raise ValueError("its samples have no times")
+        moment_s = parse_time_near(answer, times_s[self.player.index], times_s[0], times_s[-1])
+        self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
+        """Sets the player at the user's request, and starts playback if the player plays."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
-        moved = player.index != self.player.index
-        self.player = player
         if player.playing and (self._playing is None or self._playing.done()):
             self._playing = self.start(self._play(), "play")
-        if moved:
+        self._set_player(player)
+
+    def _set_player(self, player: Player) -> None:
+        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
+        before, self.player = self.player, player
+        if player.index != before.index:
             self._requested.set()
-        else:
+        elif (player.playing, player.speed) != (before.playing, before.speed):
             self.app.show_progress(self.view())
 
     async def _read_requested(self) -> None:
@@ -167,27 +166,20 @@ class ReplayFeed(Feed):
             await self._requested.wait()
             self._requested.clear()
             number = samples[self.player.index]
-            snapshot, damage = await self._thread.run(
-                lambda number=number: (recording.snapshot(number), recording.damage(number))  # type: ignore[misc]
-            )
+            sample = await self._thread.run(partial(recording.sample, number))
             self._shown_index = samples.index(number)
-            self.receive(snapshot._replace(lab_measurement=self.lab_measurement))
-            if damage is not None:
+            self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
+            if sample.damage is not None:
                 self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
-                self.app.notify(damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
+                self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     async def _play(self) -> None:
         before_s = time.monotonic()
         while self.player.playing:
             await asyncio.sleep(TICK_S)
             now_s = time.monotonic()
-            player = self.player.advance(now_s - before_s)
+            self._set_player(self.player.advance(now_s - before_s))
             before_s = now_s
-            if player.index != self.player.index:
-                self._requested.set()
-            elif player.playing != self.player.playing:
-                self.app.show_progress(self.view())
-            self.player = player
 
     async def _fill(self) -> None:
         pieces = fill_timeline(self._selection.recording, self._selection.samples, self._selection.times_s)

@@ -20,7 +20,7 @@ MOST_TEXT = 240
 MOST_NODE = 65_535
 
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
-"""Position at the end of tomllib's error messages."""
+"""Matches the position that ends each error message of tomllib."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def shorten(text: str) -> str:
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """A check that returns a valid value, and for any other raises ValueError with the allowed values in words."""
+    """Makes a check: it returns a valid value, and raises ValueError with the text `allowed` for an invalid value."""
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
         if not is_valid(value):

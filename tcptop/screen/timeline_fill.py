@@ -60,6 +60,4 @@ def work_for(pieces: Iterator[Timeline], length_s: float) -> Timeline | None:
 
 
 def _larger(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return max(one, other)
+    return max((count for count in (one, other) if count is not None), default=None)

@@ -105,7 +105,7 @@ class CellScreen:
         return True
 
     def changes(self) -> str:
-        """The output that makes the terminal show the wanted cells, which then count as shown; empty if unnecessary."""
+        """Output that makes the terminal show the wanted cells, empty if it does; they count as shown afterwards."""
         drawing = Drawing(self._columns)
         for y in sorted(self._touched):
             wanted_text, wanted_pens = self._wanted_text[y], self._wanted_pens[y]

@@ -18,7 +18,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tcptop.terminal.cell_screen import CellScreen
-from tcptop.terminal.hangup import end_on_hangup, end_on_signals
+from tcptop.terminal.hangup import end_on_hangup
 from tcptop.terminal.input import TerminalInput
 from tcptop.terminal.output import TerminalOutput
 
@@ -52,9 +52,10 @@ class CellDriver(LinuxDriver):
         self._encoding = getattr(self._file, "encoding", None) or "utf-8"
         self._drawing = False
         """True while frames are sent: the terminal is set up, and a sample has arrived or FIRST_FRAME_S passed."""
-        self._first_frame: asyncio.TimerHandle | None = None
+        self._awaits_sample = False
+        """True from the set-up of the terminal until frames are sent."""
         self._synchronized = False
-        self._restore_output: list[str] | None = None
+        self._restore_output: str | None = None
         """Output that restores the terminal, collected while Textual writes it; None at all other times."""
         self._stop_pending = False
         """True if SIGTSTP arrived after the last SIGCONT."""
@@ -63,7 +64,6 @@ class CellDriver(LinuxDriver):
         self._leaving = False
         """True once a signal or a hang-up ends the program, which then ignores requests to stop."""
         # Handlers are installed before the terminal is set up, so that an early signal restores the terminal too.
-        end_on_signals(self._leave)
         end_on_hangup(self.fileno, self._leave)
 
     def write(self, data: str) -> None:
@@ -92,9 +92,8 @@ class CellDriver(LinuxDriver):
 
     def start_drawing(self) -> None:
         """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
-        if self._first_frame is not None:
-            self._first_frame.cancel()
-            self._first_frame = None
+        if self._awaits_sample:
+            self._awaits_sample = False
             self._drawing = True
             self.flush()
 
@@ -119,7 +118,7 @@ class CellDriver(LinuxDriver):
         # Textual's own output thread is not needed: CellDriver writes nothing to it.
         self._writer_thread.stop()
         self._writer_thread = None
-        self._input = TerminalInput(self.fileno, self.process_message, self._debug)
+        self._input = TerminalInput(self.fileno, self.process_message)
         size = Size(*self._get_terminal_size())
         if self._suspended:
             self._suspended = False
@@ -127,7 +126,8 @@ class CellDriver(LinuxDriver):
             self._resize(size)
         else:
             self._cells.reset(*size)
-            self._first_frame = self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
+            self._awaits_sample = True
+            self._loop.call_later(FIRST_FRAME_S, self.start_drawing)
         # add_signal_handler sets a wakeup descriptor: every signal wakes the event loop, whichever thread receives it.
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
@@ -136,16 +136,12 @@ class CellDriver(LinuxDriver):
         if self._output is None or in_background(self.fileno):
             return
         until_s = time.monotonic() + RESTORE_WAIT_S
-        if self._first_frame is not None:
-            self._first_frame.cancel()
-            self._first_frame = None
-        self._drawing = False
-        self._restore_output = [SYNC_END] if self._synchronized else []
-        self._restore_output.append(PLAIN_PEN)
+        self._awaits_sample = self._drawing = False
+        self._restore_output = (SYNC_END if self._synchronized else "") + PLAIN_PEN
         super().stop_application_mode()
         if self._mouse_pixels:
             self.write(MOUSE_PIXELS_OFF)
-        output, self._restore_output = "".join(self._restore_output), None
+        output, self._restore_output = self._restore_output, None
         self._output.leave(self._encode(output), until_s)
 
     def run_input_thread(self) -> None:
@@ -241,7 +237,7 @@ class CellDriver(LinuxDriver):
         if self._drawing:
             return
         if in_background(self.fileno):
-            # Stops the whole process group, including a parent such as `sh -c`, as the kernel does in the background.
+            # Stops the whole process group, including a parent such as `sh -c`: so does the kernel in the background.
             self._stop(0)
         else:
             # Sets up the terminal as after SIGCONT, because `fg` sends no SIGCONT to a running job.
@@ -267,7 +263,7 @@ class CellDriver(LinuxDriver):
 
     def _send(self, data: str) -> None:
         if self._restore_output is not None:
-            self._restore_output.append(data)
+            self._restore_output += data
         elif self._output is not None:
             self._output.send(self._encode(data))
 

@@ -11,7 +11,6 @@ import os
 import select
 import signal
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -20,10 +19,12 @@ EXIT_WAIT_S = 2.0
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
-    """Watches a terminal from a daemon thread, and ends the program when it hangs up.
+    """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
 
-    The thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
+    A daemon thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: end(leave))
     poller = select.poll()
     poller.register(descriptor, 0)
 
@@ -34,19 +35,10 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     threading.Thread(target=watch, name="tcptop hang-up", daemon=True).start()
 
 
-def end_on_signals(leave: Callable[[], object]) -> None:
-    """Ends the program on SIGTERM and SIGHUP, even while its event loop waits for a blocked terminal."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: end(leave))
-
-
 def end(leave: Callable[[], object]) -> None:
     """Calls `leave`, and exits with code 1 if the program has not ended EXIT_WAIT_S later."""
-
-    def force_exit() -> None:
-        time.sleep(EXIT_WAIT_S)
-        os._exit(1)
-
     with suppress(RuntimeError):  # the event loop has ended already
         leave()
-    threading.Thread(target=force_exit, name="tcptop end", daemon=True).start()
+    timer = threading.Timer(EXIT_WAIT_S, os._exit, [1])
+    timer.daemon = True
+    timer.start()

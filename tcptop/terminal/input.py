@@ -20,21 +20,18 @@ LATER_S = constants.ESCAPE_DELAY * 1.05
 class TerminalInput:
     """Delivers each key press and each reply of the terminal as a Textual message, until `close` is called."""
 
-    def __init__(self, descriptor: int, take: Callable[[Message], None], debug: bool = False) -> None:
+    def __init__(self, descriptor: int, take: Callable[[Message], None]) -> None:
         """Starts reading; must be called in the event loop."""
         self._descriptor = descriptor
         self._take = take
-        self._debug = debug
         self._decoder = getincrementaldecoder("utf-8")("replace")
-        self._parser = XTermParser(debug)
+        self._parser = XTermParser()
         self._loop = asyncio.get_running_loop()
-        self._escape: asyncio.TimerHandle | None = None
         self._loop.add_reader(descriptor, self._read)
 
     def close(self) -> None:
         """Stops reading."""
         self._loop.remove_reader(self._descriptor)
-        self._forget_escape()
 
     def _read(self) -> None:
         try:
@@ -47,20 +44,14 @@ class TerminalInput:
             # The terminal has hung up; tcptop.terminal.hangup ends the program.
             self.close()
             return
-        self._forget_escape()
         try:
             for message in self._parser.feed(self._decoder.decode(data)):
                 self._take(message)
         except ParseError:
-            self._parser = XTermParser(self._debug)
-        self._escape = self._loop.call_later(LATER_S, self._pass_escape)
+            self._parser = XTermParser()
+        self._loop.call_later(LATER_S, self._pass_escape)
 
     def _pass_escape(self) -> None:
-        self._escape = None
+        """Delivers ESC as a key if no further byte has come; the parser itself measures the time."""
         for message in self._parser.tick():
             self._take(message)
-
-    def _forget_escape(self) -> None:
-        if self._escape is not None:
-            self._escape.cancel()
-            self._escape = None

@@ -30,8 +30,7 @@ class TerminalOutput:
         self._backlog = b""
         self._gone = False
         again = reopen_terminal(descriptor)
-        self._owns_descriptor = again is not None
-        self._descriptor = descriptor if again is None else again
+        self._descriptor = os.dup(descriptor) if again is None else again
 
     @property
     def idle(self) -> bool:
@@ -69,10 +68,9 @@ class TerminalOutput:
         self._backlog = b""
 
     def close(self) -> None:
-        """Closes the descriptor if it was reopened; drops all later output."""
+        """Closes the output's own descriptor; drops all later output."""
         self._loop.remove_writer(self._descriptor)
-        if self._owns_descriptor:
-            os.close(self._descriptor)
+        os.close(self._descriptor)
         self._gone = True
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""Check that the screen has a terminal that can position its cursor."""
+"""Requirements of the screen: a terminal that can position its cursor."""
 
 from __future__ import annotations
 

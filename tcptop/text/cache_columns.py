@@ -244,7 +244,7 @@ COLUMNS: tuple[Column, ...] = (
         "per_second",
         Heading("Δ/s", importance=25, min_width=5),
         "how fast the active objects change (on a node: all objects)",
-        lambda row: units.signed_rate(row.counts.objects_per_s if row.counts else None),
+        lambda row: units.short_signed_count(row.counts.objects_per_s if row.counts else None),
         lambda row: row.counts.objects_per_s if row.counts else None,
         is_rate=True,
     ),

@@ -133,7 +133,8 @@ def fit_columns(
     """
     titles = [heading.title for heading in headings]
     widths = [
-        max(heading.min_width, *map(width_of, texts)) for heading, *texts in zip(headings, titles, *rows, strict=True)
+        max(heading.min_width, *map(len if "".join(texts).isascii() else width_of, texts))
+        for heading, *texts in zip(headings, titles, *rows, strict=True)
     ]
     widths = [min(width, heading.max_width or width) for width, heading in zip(widths, headings, strict=True)]
     visible = list(range(len(headings)))

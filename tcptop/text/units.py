@@ -10,9 +10,10 @@ UNKNOWN = "–"
 ROUNDING_ERROR = 1e-9
 """Added to a value before rounding down, since 0.29 * 100 is slightly less than 29 as a float."""
 
-BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
+ROUNDED_LIMIT = 1023.5
+"""Least amount that rounds to 1024, so that it is shown in the next unit."""
 
 
 def grouped(number: int) -> str:
@@ -52,8 +53,12 @@ def exact_bytes(amount: float | None) -> str:
 
 def size(amount: float | None) -> str:
     """An amount of memory with its unit: `72.4 MiB`."""
-    value, unit = _scaled(amount, BINARY_UNITS)
-    return UNKNOWN if value is None else f"{value} {unit}"
+    if amount is None:
+        return UNKNOWN
+    value, unit = _scale(amount, ROUNDED_LIMIT)
+    if not unit:
+        return f"{grouped(round(value))} B"
+    return f"{value:.1f} {unit}iB" if abs(value) < 1000 else f"{value:.0f} {unit}iB"
 
 
 def size_range(low: float | None, high: float | None) -> str:
@@ -91,36 +96,27 @@ def short_size(amount: float | None) -> str:
         return UNKNOWN
     if amount < 1024:
         return f"{round(amount)}B"
-    step = 0
-    while round(amount) >= 1024 and step + 1 < len(SHORT_UNITS):
-        amount /= 1024
-        step += 1
-    text = f"{amount:.2f}"
-    return f"{text if len(text) < 6 else f'{amount:.0f}'}{SHORT_UNITS[step]}"
+    value, unit = _scale(amount, ROUNDED_LIMIT)
+    text = f"{value:.2f}"
+    return f"{text if len(text) < 6 else f'{value:.0f}'}{unit}"
 
 
 def compact_size(amount: float | None) -> str:
     """An amount of memory in at most four characters, rounded down: `0`, `4K`, `1.2G`, `311M`."""
     if amount is None:
         return UNKNOWN
-    step = 0
-    while amount >= 1000 and step + 1 < len(SHORT_UNITS):
-        amount /= 1024
-        step += 1
-    tenths = int(amount * 10) / 10
-    text = f"{tenths:.1f}" if step and tenths < 10 and tenths != int(tenths) else f"{int(amount)}"
-    return f"{text}{SHORT_UNITS[step]}"
+    value, unit = _scale(amount, 1000)
+    tenths = int(value * 10) / 10
+    text = f"{tenths:.1f}" if unit and tenths < 10 and tenths != int(tenths) else f"{int(value)}"
+    return f"{text}{unit}"
 
 
 def page_order_size(order: int, page_bytes: int | None) -> str:
     """The size of a block of 2^order pages, `32K`; the order, `o3`, if the page size is unknown."""
     if page_bytes is None:
         return f"o{order}"
-    amount, step = page_bytes << order, 0
-    while amount >= 1024 and step + 1 < len(SHORT_UNITS):
-        amount //= 1024
-        step += 1
-    return f"{amount}{SHORT_UNITS[step]}"
+    value, unit = _scale(page_bytes << order, 1024)
+    return f"{int(value)}{unit}"
 
 
 def percent(share: float | None) -> str:
@@ -133,25 +129,27 @@ def hundredths(share: float) -> str:
     return "1.0" if share >= 1 else f".{int(share * 100 + ROUNDING_ERROR):02}"
 
 
-def signed_rate(per_second: float | None) -> str:
-    """A change per second with its sign: `+120`, `0`."""
-    if per_second is None:
+def short_signed_count(change: float | None) -> str:
+    """A difference of counts, or a change per second, with its sign; shortened if too long: `+120`, `+1604k`, `0`."""
+    if change is None:
         return UNKNOWN
-    whole = round(per_second)
-    return f"{'+' if whole > 0 else '-' if whole < 0 else ''}{short_count(abs(whole), 6)}"
+    return f"{_sign(change)}{short_count(abs(round(change)), 6)}"
 
 
 def signed_count(change: float) -> str:
     """A difference of counts with its sign: `+1 204`, `0`."""
-    whole = round(change)
-    return f"{'+' if whole > 0 else '-' if whole < 0 else ''}{grouped(abs(whole))}"
+    return f"{_sign(change)}{grouped(abs(round(change)))}"
 
 
 def signed_size(change: float) -> str:
     """A difference of memory with its sign, as slabtop writes sizes: `+2.31M`."""
-    if not round(change):
-        return "0"
-    return f"{'+' if change > 0 else '-'}{short_size(abs(change))}"
+    return f"{_sign(change)}{short_size(abs(change))}" if round(change) else "0"
+
+
+def _sign(change: float) -> str:
+    """The sign of a change; empty if the change rounds to 0."""
+    whole = round(change)
+    return "+" if whole > 0 else "-" if whole < 0 else ""
 
 
 def seconds(amount: float | None) -> str:
@@ -165,13 +163,10 @@ def seconds(amount: float | None) -> str:
     return f"{amount:g} s"
 
 
-def _scaled(amount: float | None, units: tuple[str, ...]) -> tuple[str | None, str]:
-    if amount is None:
-        return None, ""
+def _scale(amount: float, limit: float) -> tuple[float, str]:
+    """The amount in the first of SHORT_UNITS in which it is below the limit, or in the last; and that unit."""
     step = 0
-    while round(abs(amount)) >= 1024 and step + 1 < len(units):
+    while abs(amount) >= limit and step + 1 < len(SHORT_UNITS):
         amount /= 1024
         step += 1
-    if not step:
-        return grouped(round(amount)), units[0]
-    return (f"{amount:.1f}" if abs(amount) < 1000 else f"{amount:.0f}"), units[step]
+    return amount, SHORT_UNITS[step]

@@ -30,4 +30,4 @@ class View:
     """Position and speed of playback; None if the sample does not come from a recording."""
     timeline: Timeline = NO_TIMELINE
     looking_back: bool = False
-    """Whether a live screen shows an earlier sample, from its own recording."""
+    """True while a live screen shows an earlier sample, which is read from the recording that the screen writes."""

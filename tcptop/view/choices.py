@@ -22,7 +22,7 @@ class Choices:
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
     """Sort keys: the id of the column that sorts the cache table."""
     reverse: bool = False
-    """A sort key pressed again: the table is sorted in the other direction."""
+    """Whether the direction of the sort is reversed, because the same sort key was pressed again."""
     block_unit: BlockUnit = "blocks"
     """Key `y`: the unit of the buddy pane."""
     interval_s: float = 1.0

@@ -13,7 +13,7 @@ SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 MAX_WAIT_S = 3.0
 """Longest wait for the next sample during playback; a longer gap is shortened to it."""
 UNKNOWN_STEP_S = 1.0
-"""Step to the next sample if both have the same time: the clock was set back, or the time of a sample is lost."""
+"""Step between two samples with the same time; they have it if the clock was set back, or if a time is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Player:
     speed: int = SPEEDS[0]
     playing: bool = False
     shown_for_s: float = 0.0
-    """Time for which the sample has been shown, in seconds of the recording."""
+    """Seconds of the recording for which the current sample has been shown."""
 
     @property
     def last_index(self) -> int:
@@ -34,29 +34,29 @@ class Player:
         return len(self.times_s) - 1
 
     def seek(self, index: int) -> Player:
-        """The player at a sample; an index outside the recording is changed to that of the first or the last sample."""
+        """A copy at the sample with an index; an index outside the recording means the first or the last sample."""
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:
-        """The player moved forward by `step` samples, or back if `step` is negative. A step pauses playback."""
+        """A paused copy, `step` samples later, or earlier if `step` is negative."""
         return replace(self.seek(self.index + step), playing=False)
 
     def toggle_playing(self) -> Player:
-        """The player paused, or playing if it was paused.
+        """A copy that is paused if this player plays, and plays if this player is paused.
 
-        At the last sample, starting playback returns to the first sample.
+        At the last sample, playback starts again from the first sample.
         """
         if self.playing:
             return replace(self, playing=False)
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """The player moved by `step` places in `SPEEDS`, but not beyond the slowest or the fastest speed."""
+        """A copy whose speed is `step` places further in `SPEEDS`, within the slowest and the fastest."""
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 
     def advance(self, elapsed_s: float) -> Player:
-        """The player `elapsed_s` wall-clock seconds later. Playback stops at the last sample."""
+        """A copy after `elapsed_s` seconds of wall-clock time. Playback stops at the last sample."""
         if not self.playing:
             return self
         index, shown_for_s = self.index, self.shown_for_s + max(0.0, elapsed_s) * self.speed

@@ -20,7 +20,7 @@ MAX_GAP_STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A value for each bucket; None for a bucket without a sample, or while the timeline is being filled."""
+    """Three series with a value for each bucket; None if the bucket has no sample, or is not filled yet."""
 
     sockets: Series = ()
     time_wait: Series = ()
@@ -79,9 +79,5 @@ def bucket_column(bucket: int, columns: int) -> int:
 
 def coarse_to_fine() -> list[int]:
     """All buckets in an order that fills a graph evenly: first a few far apart, then the buckets between them."""
-    return sorted(range(BUCKETS), key=lambda bucket: (-_power_of_two_divisor(bucket), bucket))
-
-
-def _power_of_two_divisor(number: int) -> int:
-    """The largest power of two that divides a number; `BUCKETS` for 0, so that bucket 0 is sorted first."""
-    return number & -number if number else BUCKETS
+    # `bucket & -bucket` is the largest power of two that divides the number of a bucket; bucket 0 comes first.
+    return sorted(range(BUCKETS), key=lambda bucket: (-(bucket & -bucket or BUCKETS), bucket))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from tcptop.ledger import Ledger
 
@@ -11,7 +12,7 @@ STEP_S = 10
 MAX_STEPS = 90
 
 Series = tuple[float | None, ...]
-"""Values of a graph from left to right; None where a value is unknown."""
+"""The values of a graph from left to right; None for an unknown value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +23,17 @@ class Trends:
     """Number of the current, incomplete step, counted from the Unix epoch; None before the first sample."""
     latest: Ledger | None = None
     """Latest sample, which is in the current step."""
-    bytes_per_connection: Series = field(default=())
-    sockets: Series = field(default=())
-    time_wait: Series = field(default=())
-    buffer_bytes: Series = field(default=())
+    bytes_per_connection: Series = ()
+    sockets: Series = ()
+    time_wait: Series = ()
+    buffer_bytes: Series = ()
 
 
 NO_TRENDS = Trends()
 
 
 def add_sample(trends: Trends, ledger: Ledger) -> Trends:
-    """The trends with one more sample.
+    """Adds a sample; returns the new trends.
 
     The value of a step is the value in the step's last sample; a step without a sample has the value None. If a clock
     was set back, the trends begin again; a sample without a time changes nothing.
@@ -46,8 +47,8 @@ def add_sample(trends: Trends, ledger: Ledger) -> Trends:
         return replace(trends, latest=ledger)
     missed = min(step - trends.step - 1, MAX_STEPS)
     values = {
-        name: (*getattr(trends, name), value, *(None,) * missed)[-MAX_STEPS:]
-        for name, value in _trend_values(trends.latest).items()
+        name: (*getattr(trends, name), figure(trends.latest), *(None,) * missed)[-MAX_STEPS:]
+        for name, figure in FIGURES.items()
     }
     return Trends(step, ledger, **values)
 
@@ -58,13 +59,10 @@ def connection_bytes(ledger: Ledger) -> float | None:
     return cost.now_bytes if cost.now_bytes is not None else cost.by_family["mix"].accepted.slab_bytes
 
 
-def _trend_values(ledger: Ledger) -> dict[str, float | None]:
-    sockets = ledger.sockets
-    values = {
-        "bytes_per_connection": connection_bytes(ledger),
-        "sockets": sockets.allocated,
-        "time_wait": sockets.time_wait,
-        "buffer_bytes": sockets.buffer_bytes,
-    }
-    assert values.keys() <= {trend.name for trend in fields(Trends)}
-    return values
+FIGURES: dict[str, Callable[[Ledger], float | None]] = {
+    "bytes_per_connection": connection_bytes,
+    "sockets": lambda ledger: ledger.sockets.allocated,
+    "time_wait": lambda ledger: ledger.sockets.time_wait,
+    "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
+}
+"""The figure of each trend, by its name in Trends."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import product
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger, NodeMemory, ZoneMemory
@@ -15,9 +14,9 @@ from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, Role, paragraph
 from tcptop.text.table import Heading, fit_columns
 from tcptop.view.choices import BlockUnit, Choices, node_title, selected_nodes
-from tcptop.widgets.cell_width import cell_width
+from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.node_table import node_lines
-from tcptop.widgets.scroll_pane import ScrollPane
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 MIN_LABEL_WIDTH = 12
 """Minimum width of the column for the zone and the migrate type."""
@@ -43,34 +42,24 @@ class BlockRow:
     """Free blocks by order; None if unknown."""
     capped: tuple[int, ...] = ()
     """The orders whose count is a lower bound: pagetypeinfo stops counting at 100 000."""
-    free_bytes: int | None = None
+    free_text: str = units.UNKNOWN
+    """The free bytes as text; empty for a row without counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
     """Texts of the cells by order, for a row without counts, such as the unusable index; else empty."""
 
-    @property
-    def free_text(self) -> str:
-        """The free bytes as text; empty for a row without counts."""
-        return "" if self.texts else units.compact_size(self.free_bytes)
 
+def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line]:
+    """The lines of a text over the whole width: the first variant that fits; if none fits, the last variant, wrapped.
 
-@dataclass(frozen=True, slots=True)
-class WideLine:
-    """A text over the whole width: the first variant that fits; if no variant fits, the last variant, wrapped."""
+    Args:
+        columns: the width of the pane.
+        variants: variants of the text, from the longest to the shortest.
+        warning: puts the marker of a warning before the text.
 
-    variants: tuple[str, ...]
-    """Variants of the text, from the longest to the shortest."""
-    warning: bool = False
-
-    def lines(self, columns: int) -> list[Line]:
-        """The lines of the text in `columns` columns."""
-        marker = WARNING if self.warning else None
-        free_columns = columns - (cell_len(WARNING[0]) if self.warning else 0)
-        text = next((text for text in self.variants if cell_len(text) <= free_columns), self.variants[-1])
-        return paragraph(text, columns, "text" if self.warning else "dim", marker)
-
-
-BodyLine = BlockRow | WideLine
+    """
+    text = first_fitting(variants, columns - (cell_width(WARNING[0]) if warning else 0))
+    return paragraph(text, columns, "text" if warning else "dim", WARNING if warning else None)
 
 
 class BuddyPane(ScrollPane):
@@ -80,11 +69,6 @@ class BuddyPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "app.explain('headroom')", "explain", show=False)]
-
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
-        super().__init__(id=id, classes=classes)
-        self._body: list[BodyLine] = []
-        self._block_lines: list[Line] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
         """The title: node, unit, headroom in sockets, and the age of the migrate types if they are stale."""
@@ -105,38 +89,36 @@ class BuddyPane(ScrollPane):
             title += f" ─ types {stale.removesuffix(' old')}"
         return title
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """Notes on sources that could not be read and, for a single node, the titles: the block size of each order."""
-        self._body = body_lines(ledger, choices)
-        rows = [line for line in self._body if isinstance(line, BlockRow)]
-        self._block_lines = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
-        titles = [] if self._shows_several_nodes(ledger, choices) else self._block_lines[:1]
-        return [*source_notes(ledger, columns), *titles]
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """Notes on sources that could not be read; and the counts and the watermarks of each zone.
 
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The counts and each zone's watermarks, after the table of nodes if several nodes are shown."""
-        lines: list[Line] = []
-        if self._shows_several_nodes(ledger, choices):
-            lines += [*node_lines(ledger, columns), EMPTY_LINE, *self._block_lines[:1]]
-        rows = iter(self._block_lines[1:])
-        for line in self._body:
-            lines += line.lines(columns) if isinstance(line, WideLine) else [next(rows)]
-        return lines
-
-    def _shows_several_nodes(self, ledger: Ledger, choices: Choices) -> bool:
-        """Whether several nodes are shown, one below the other."""
-        return choices.node is None and len(ledger.nodes) > 1
+        The titles, which show the block size of each order, stay in the head for a single node. Several nodes are shown
+        one below the other, after a table of the nodes.
+        """
+        body = body_lines(ledger, choices, columns)
+        rows = [line for line in body if isinstance(line, BlockRow)]
+        drawn = block_lines(rows, ledger, choices.block_unit, columns) if rows else []
+        titles, drawn_rows = drawn[:1], iter(drawn[1:])
+        lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
+        notes = source_notes(ledger, columns)
+        if choices.node is None and len(ledger.nodes) > 1:
+            return notes, [*node_lines(ledger, columns), EMPTY_LINE, *titles, *lines]
+        return [*notes, *titles], lines
 
 
-def body_lines(ledger: Ledger, choices: Choices) -> list[BodyLine]:
-    """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone."""
-    lines: list[BodyLine] = []
+def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow | Line]:
+    """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone.
+
+    The rows of all zones are drawn together, by `block_lines`; all other lines are ready to be shown.
+    """
+    lines: list[BlockRow | Line] = []
     for node in selected_nodes(ledger, choices):
         zones = sorted(node.zones, key=lambda zone: -(zone.managed_pages or zone.free_pages or 0))
         for zone in zones:
-            lines += _zone_lines(zone, node if choices.node is None else None, ledger.host.page_size_bytes)
+            shown_node = node if choices.node is None else None
+            lines += _zone_lines(zone, shown_node, ledger.host.page_size_bytes, columns)
         if not zones:
-            lines.append(WideLine((f"node {node.node}: {_no_zone_reason(node)}",)))
+            lines += wide_lines(columns, f"node {node.node}: {_no_zone_reason(node)}")
     return lines
 
 
@@ -147,18 +129,20 @@ def source_notes(ledger: Ledger, columns: int) -> list[Line]:
         source = ledger.sources[name]
         if source.reason and source.state != "waiting":
             hint = "; f reads it all the same" if source.state == "off" else ""
-            lines += WideLine((f"{source.reason}{hint}",), warning=True).lines(columns)
+            lines += wide_lines(columns, f"{source.reason}{hint}", warning=True)
     return lines
 
 
-def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None) -> list[BodyLine]:
+def _zone_lines(
+    zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | None, columns: int
+) -> list[BlockRow | Line]:
     free_bytes = zone.free_pages * page_bytes if zone.free_pages is not None and page_bytes is not None else None
     label = zone.zone if node is None else f"{node.node} {zone.zone}"
-    lines: list[BodyLine] = []
-    if zone.free_area is not None:
-        lines.append(BlockRow(label, zone.free_area, free_bytes=free_bytes, is_zone=True))
+    lines: list[BlockRow | Line] = []
     types, capped = zone.migrate_types or {}, zone.capped or {}
-    if zone.free_area is None and types:
+    if zone.free_area is not None:
+        lines.append(BlockRow(label, zone.free_area, free_text=units.compact_size(free_bytes), is_zone=True))
+    elif types:
         lines.append(BlockRow(label, None, is_zone=True))
     if node is not None:
         return lines
@@ -167,16 +151,17 @@ def _zone_lines(zone: ZoneMemory, node: NodeMemory | None, page_bytes: int | Non
         if name not in empty_types:
             type_pages = sum(count << order for order, count in enumerate(blocks))
             type_bytes = type_pages * page_bytes if page_bytes is not None and not capped.get(name) else None
-            lines.append(BlockRow(f"  {name}", blocks, capped.get(name, ()), type_bytes))
+            lines.append(BlockRow(f"  {name}", blocks, capped.get(name, ()), units.compact_size(type_bytes)))
     if zone.unusable_index is not None and zone.free_pages:
-        lines.append(BlockRow("  unusable", None, texts=tuple(map(units.hundredths, zone.unusable_index))))
-    lines.append(_watermark_line(zone, empty_types))
+        texts = tuple(map(units.hundredths, zone.unusable_index))
+        lines.append(BlockRow("  unusable", None, free_text="", texts=texts))
+    lines += _watermark_lines(zone, empty_types, columns)
     marks = watermark_bar(zone)
     if marks:
-        lines.append(WideLine((marks,)))
+        lines += wide_lines(columns, marks)
     if zone.pageblocks:
         counts = ", ".join(f"{name} {units.count(count)}" for name, count in zone.pageblocks.items() if count)
-        lines.append(WideLine((f"  pageblocks: {counts}",)))
+        lines += wide_lines(columns, f"  pageblocks: {counts}")
     return lines
 
 
@@ -198,17 +183,18 @@ def watermark_bar(zone: ZoneMemory) -> str:
     return f"  {''.join(cells)} free is {times:.1f} × high; │ min, low, high"
 
 
-def _watermark_line(zone: ZoneMemory, empty_types: Sequence[str]) -> WideLine:
+def _watermark_lines(zone: ZoneMemory, empty_types: Sequence[str], columns: int) -> list[Line]:
     if zone.low_pages is None:
-        return WideLine((f"  {zone.zone}: watermarks unknown",))
+        return wide_lines(columns, f"  {zone.zone}: watermarks unknown")
     marks = f"min {units.count(zone.min_pages)} low {units.count(zone.low_pages)} high {units.count(zone.high_pages)}"
     free = units.count(zone.free_pages)
     if zone.free_pages is not None and zone.free_pages <= zone.low_pages:
-        return WideLine((f"{zone.zone} is below its low watermark: pages free {free}, {marks}",), warning=True)
+        text = f"{zone.zone} is below its low watermark: pages free {free}, {marks}"
+        return wide_lines(columns, text, warning=True)
     name = "pages" if zone.free_area is not None or zone.migrate_types else f"{zone.zone} pages"
     text = f"  {name}: free {free}, watermarks {marks}"
     others = f"; none free: {', '.join(empty_types)}" if empty_types else ""
-    return WideLine((text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}"))
+    return wide_lines(columns, text + others, text, f"  {name}: free {free}, {marks}", f"  {name}: free {free} {marks}")
 
 
 def _no_zone_reason(node: NodeMemory) -> str:

@@ -11,17 +11,21 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tcptop.ledger import Ledger
-from tcptop.text import cache_columns as cache_columns
+from tcptop.text import cache_columns
 from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout, fit_columns
 from tcptop.text.units import UNKNOWN
 from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
 from tcptop.widgets.cell_width import cell_width
-from tcptop.widgets.scroll_pane import ScrollPane
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 SORTED_IMPORTANCE = 98
 """Importance of the sorted column, which is dropped after all other columns that may be dropped."""
+
+
+_RowKey = tuple[str, int]
+"""Key of a row: the row's name, and the number of rows with the same name above the row."""
 
 
 @dataclass(slots=True)
@@ -50,12 +54,10 @@ class CachesPane(ScrollPane):
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
-        self._keys: list[tuple[str, int]] = []
-        """Key of each row: the row's name, and the number of rows with the same name above the row."""
-        self._cursor_key: tuple[str, int] | None = None
+        self._cursor_key: _RowKey | None = None
         self._layout: Layout | None = None
-        self._drawn: dict[tuple[str, int], _DrawnRow] = {}
-        """The rows by key, as drawn with `_columns`; most rows do not change from one sample to the next."""
+        self._drawn: dict[_RowKey, _DrawnRow] = {}
+        """The rows as drawn with `_columns`; most rows do not change from one sample to the next."""
         self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
@@ -72,8 +74,11 @@ class CachesPane(ScrollPane):
             title += f" ─ by {cache_columns.find_column(choices.sort).heading.title}"
         return title
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """Lays out the rows; returns the notes and the column titles, or nothing if there is no row."""
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """The notes and the column titles; and the rows, or the reason why there are no rows.
+
+        While the table has the focus, the cursor is on one of the rows.
+        """
         rows = cache_columns.select_rows(
             ledger.caches,
             table_node(ledger, choices),
@@ -82,15 +87,10 @@ class CachesPane(ScrollPane):
             at_mark=self._view.mark.caches if self._view.mark is not None else None,
         )
         rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
-        names: Counter[str] = Counter()
-        self._keys = []
-        for row in rows:
-            self._keys.append((row.cache.name, names[row.cache.name]))
-            names[row.cache.name] += 1
+        self._draw_rows(rows, visible_columns(ledger, choices))
         self._kept_line = self._cursor_index if rows and self._cursor_key is not None else None
         if not rows:
-            return []
-        self._draw_rows(rows, visible_columns(ledger, choices))
+            return [], _empty_lines(ledger, choices, columns)
         texts_of_rows = (drawn.texts for drawn in self._drawn.values())
         shown = list(zip(self._columns, zip(*texts_of_rows, strict=True), strict=True))
         # A column whose cells are all unknown is left out.
@@ -104,27 +104,28 @@ class CachesPane(ScrollPane):
             if is_new or not drawn.line:
                 drawn.line = ((layout.text(texts), "dim" if _is_idle(drawn.row) else "text"),)
         self._layout = layout
-        return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)]
-
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The rows, with the cursor on one row while the table has the focus; or the reason why there are no rows."""
-        if not self._keys:
-            return _empty_lines(ledger, choices, columns)
         lines = [drawn.line for drawn in self._drawn.values()]
         if self.has_focus:
             index = self._cursor_index
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
-        return lines
+        return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)], lines
 
     def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
         """Formats the cells of the rows that changed; an unchanged row keeps its texts and its line."""
         before = self._drawn if columns == self._columns else {}
         self._columns, self._drawn = columns, {}
-        for key, row in zip(self._keys, rows, strict=True):
+        names: Counter[str] = Counter()
+        for row in rows:
+            key = row.cache.name, names[row.cache.name]
+            names[row.cache.name] += 1
             drawn = before.get(key)
             if drawn is None or drawn.row != row:
                 drawn = _DrawnRow(row, [_cell_text(column, row) for column in columns])
             self._drawn[key] = drawn
+
+    @property
+    def _keys(self) -> list[_RowKey]:
+        return list(self._drawn)
 
     @property
     def _cursor_index(self) -> int:
@@ -141,11 +142,6 @@ class CachesPane(ScrollPane):
         """Sends `RowSelected` for the cursor's row."""
         if self._keys:
             self.post_message(self.RowSelected(self._keys[self._cursor_index][0]))
-
-    def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark on the cursor's row."""
-        super().watch_has_focus(has_focus)
-        self.redraw()
 
 
 def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:

@@ -16,6 +16,16 @@ def cell_width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
+def first_fitting(texts: Sequence[str], columns: int) -> str:
+    """The first of the texts that fits the width; the last text if none fits."""
+    return next((text for text in texts if cell_width(text) <= columns), texts[-1])
+
+
+def first_fitting_line(lines: Sequence[Line], columns: int) -> Line:
+    """The first of the lines that fits the width; the last line if none fits."""
+    return next((line for line in lines if line_width(line) <= columns), lines[-1])
+
+
 def to_ascii(text: str) -> str:
     """The text in ASCII, of the same width.
 
@@ -29,7 +39,8 @@ def to_ascii(text: str) -> str:
 
 def line_width(line: Line) -> int:
     """The columns that a line takes on a terminal."""
-    return sum(cell_width(text) for text, _ in line)
+    text = "".join([text for text, _ in line])
+    return len(text) if text.isascii() else sum(cell_width(text) for text, _ in line)
 
 
 def crop_line(line: Line, columns: int) -> Line:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
-from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.events import Key
-from textual.screen import Screen
+from textual.binding import Binding, BindingType
 
 from tcptop.explanation import PAGES, Page
 from tcptop.ledger import Ledger
-from tcptop.text.line import Line
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.scroll_pane import ScrollPane
-
-SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
-PAGING_KEYS = {"right": 1, "left": -1}
-PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
-"""Keys that are left to the app, which handles them as on the main screen."""
+from tcptop.widgets.overlay_screen import OverlayScreen
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 
 class ExplainPane(ScrollPane):
@@ -28,6 +21,12 @@ class ExplainPane(ScrollPane):
     DEFAULT_CSS = """
     ExplainPane { width: 100%; height: 100%; border: round $secondary; padding: 0 1; background: $background; }
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # Without priority, Tab would move the focus, and there is only one pane to focus.
+        Binding("tab,right", "turn_page(1)", show=False, priority=True),
+        Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
+    ]
 
     def __init__(self, pages: Sequence[Page], first_index: int) -> None:
         super().__init__(id="explain")
@@ -42,57 +41,24 @@ class ExplainPane(ScrollPane):
         """The title for the upper edge, and the keys for the lower edge."""
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """No fixed lines."""
-        return []
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """No head, and the lines of the page."""
+        return [], self._pages[self._page_index].lines(ledger, columns)
 
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """The lines of the page."""
-        return self._pages[self._page_index].lines(ledger, columns)
-
-    def turn_page(self, step: int) -> None:
+    def action_turn_page(self, step: int) -> None:
         """Shows the next page, or the previous one if `step` is -1, from its first line."""
         self._page_index = (self._page_index + step) % len(self._pages)
         self._first = 0
         self.redraw()
 
 
-class ExplainScreen(Screen[None]):
+class ExplainScreen(OverlayScreen):
     """Screen of explanation pages that covers the whole terminal until a key closes the screen."""
 
-    BINDINGS = [  # noqa: RUF012 (as Textual declares it)
-        # Without these bindings Tab would move the focus, and there is only one pane to focus.
-        Binding("tab", "turn(1)", show=False, priority=True),
-        Binding("shift+tab", "turn(-1)", show=False, priority=True),
-    ]
+    PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
 
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
-        super().__init__()
-        self._page, self._ledger, self._view = first, ledger, view
-
-    def compose(self) -> ComposeResult:
-        """Yields the pane of all pages; a page of a cache or of a part of the figure comes before `PAGES`."""
-        own = [self._page] if self._page is not None and self._page not in PAGES else []
+        """Takes the page that is shown first; a page of a cache or of a part of the figure comes before `PAGES`."""
+        own = [first] if first is not None and first not in PAGES else []
         pages = [*own, *PAGES]
-        yield ExplainPane(pages, pages.index(self._page) if self._page is not None else 0)
-
-    def on_mount(self) -> None:
-        """Shows the page and focuses the pane."""
-        pane = self.query_one(ExplainPane)
-        pane.show(self._ledger, self._view)
-        pane.focus()
-
-    def action_turn(self, step: int) -> None:
-        """Turns `step` pages."""
-        self.query_one(ExplainPane).turn_page(step)
-
-    def on_key(self, event: Key) -> None:
-        """Turns pages, leaves scrolling keys to the pane and some keys to the app; any other key closes the screen."""
-        if event.key in PAGING_KEYS:
-            event.stop()
-            self.action_turn(PAGING_KEYS[event.key])
-        elif event.key not in (*SCROLLING_KEYS, *PASSED_ON_KEYS):
-            event.stop()
-            # A second key press may arrive before the first key press has closed the screen.
-            if self.is_current:
-                self.dismiss()
+        super().__init__(ExplainPane(pages, pages.index(first) if first is not None else 0), ledger, view)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import inf
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -16,7 +14,7 @@ from tcptop.text.line import Line, Piece, paragraph
 from tcptop.text.table import fit_text
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
-from tcptop.widgets.cell_width import line_width
+from tcptop.widgets.cell_width import first_fitting, line_width
 from tcptop.widgets.head_line import MODE_NAMES
 from tcptop.widgets.pane import ASCII_CLASS, Pane
 from tcptop.widgets.slice_bar import slice_bar, slice_legend
@@ -49,9 +47,8 @@ class FigurePane(Pane, can_focus=True):
             super().__init__()
             self.label = label
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
-        super().__init__(id=id, classes=classes)
-        self._part = 0
+    _part = 0
+    """Index of the selected part of the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
         """A title with the accounting mode, and a subtitle on a computed figure, a missing average or a lab result."""
@@ -93,11 +90,6 @@ class FigurePane(Pane, can_focus=True):
         label = self._selected_label()
         if label is not None:
             self.post_message(self.PartSelected(label))
-
-    def watch_has_focus(self, has_focus: bool) -> None:
-        """Shows or hides the mark on the selected part."""
-        super().watch_has_focus(has_focus)
-        self.redraw()
 
     def _labels(self) -> list[str]:
         if self._ledger is None:
@@ -158,7 +150,7 @@ def figure_lines(
 def _no_average_text(text: str, columns: int) -> str:
     """The reason why there is no average; text in brackets is left out if the whole reason does not fit."""
     whole = f"{NO_AVERAGE} yet: {text.removeprefix('an average ')}"
-    return whole if cell_len(whole) <= columns else whole.partition(" (")[0]
+    return first_fitting((whole, whole.partition(" (")[0]), columns)
 
 
 def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
@@ -166,8 +158,7 @@ def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tu
     accepted = cost.by_family["mix"].accepted
     missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
     if cost.now_bytes is not None:
-        now = Amount(cost.now_bytes, cost.now_bytes if accepted.complete else inf)
-        return _bounded(now), "now, average", cost.now_slices, missing
+        return _bounded(cost.now_bounds), "now, average", cost.now_slices, missing
     if accepted.slab_bytes is None:
         return _bounded(accepted.object_bounds), "next, objects", accepted.slices, missing
     label = "next, computed" if accepted.computed else "next accepted"

@@ -26,10 +26,6 @@ class HeadLine(Pane):
     HeadLine { height: 1; background: $panel; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The head line."""
         return [head_line(ledger, self._view, columns)]
@@ -51,24 +47,18 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     if host.cpus is not None:
         facts.append(f"{host.cpus} CPUs")
     name = host.name or (host.place.rpartition("/")[2] if host.place else "")
-    left: list[Piece] = [(" tcptop  ", "accent"), (name, "strong"), *((f" · {fact}", "text") for fact in facts)]
-    state_texts = _state_texts(ledger, view)
+    name_pieces: list[Piece] = [(" tcptop  ", "accent"), (name, "strong")]
+    fact_pieces: list[Piece] = [(f" · {fact}", "text") for fact in facts]
+    lefts = [[*name_pieces, *fact_pieces[:count]] for count in range(len(facts), -1, -1)]
+    lefts.append([(" ", "text"), (name, "strong")])  # the program's name is dropped before the machine's name
     role: Role = "warning" if choices.paused and view.player is None else "text"
-    right: list[Piece] = [(state_texts[0], role), (shown, "text")]
-    while len(left) > 2 and not _fits(left, [*right, *clock], columns):
-        left.pop()
-    if not _fits(left, [*right, *clock], columns):
-        left[0] = (" ", "text")  # drop the program's name before the machine's name
-    while len(state_texts) > 1 and not _fits(left, right, columns):
-        state_texts.pop(0)
-        right[0] = (state_texts[0], role)
-    if _fits(left, [*right, *clock], columns):
-        right += clock  # the clock is shown only if the machine and the state leave space
+    rights: list[list[Piece]] = [[(text, role), (shown, "text")] for text in _state_texts(ledger, view)]
+    variants = [(left, [*rights[0], *clock]) for left in lefts]
+    # The clock is shown only if the machine and the state leave space.
+    variants += [(lefts[-1], [*right, *end]) for right in rights for end in (clock, [])]
+    fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
+    left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)
-
-
-def _fits(left: Sequence[Piece], right: Sequence[Piece], columns: int) -> bool:
-    return line_width(tuple(left)) + line_width(tuple(right)) + len("   ") <= columns
 
 
 def _state_texts(ledger: Ledger, view: View) -> list[str]:

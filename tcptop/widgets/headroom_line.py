@@ -9,7 +9,7 @@ from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import line_width
+from tcptop.widgets.cell_width import first_fitting_line, line_width
 from tcptop.widgets.pane import Pane
 
 
@@ -19,10 +19,6 @@ class HeadroomLine(Pane):
     DEFAULT_CSS = """
     HeadroomLine { height: 1; padding: 0 1; }
     """
-
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
@@ -42,18 +38,17 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
         per_socket = f"{units.exact_bytes(growth.bytes_per_socket)} B each, measured"
     brief = per_socket.partition(" (")[0]
     live_objects = "" if growth.live_bytes is None else f", live objects {units.signed_size(growth.live_bytes)}"
-    line: Line = ()
-    for when, rest in (
+    variants = (
         (ago, f" sockets, {per_socket}{live_objects}"),
         (ago, f" sockets, {per_socket}"),
         (ago, f", {per_socket}"),
         (ago, f", {brief}"),
         ("", f", {brief}"),
-    ):
-        line = ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text"))
-        if line_width(line) <= columns:
-            break
-    return line
+    )
+    lines: list[Line] = [
+        ((f"since the mark{when}: ", "dim"), (sockets, "strong"), (rest, "text")) for when, rest in variants
+    ]
+    return first_fitting_line(lines, columns)
 
 
 def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
@@ -63,16 +58,13 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     """
     first, number = ledger.limits.first, headroom_number(ledger)
     nearest = first.name if first is not None else "not known"
-    line: Line = ()
-    for rest in (
+    variants = (
         headroom_sentence(ledger).removeprefix(f"headroom {number}"),
         f" sockets; first limit: {nearest}",
         f", first limit: {nearest}",
         f": {nearest}",
-    ):
-        line = (("headroom ", "dim"), (number, "strong"), (rest, "dim"))
-        if line_width(line) <= columns:
-            break
+    )
+    line = first_fitting_line([(("headroom ", "dim"), (number, "strong"), (rest, "dim")) for rest in variants], columns)
     for limit in sorted(ledger.limits.rows, key=lambda limit: (mode == "full") == (limit.concerns == "TIME_WAIT")):
         if limit is first or limit.scope == "node":
             continue

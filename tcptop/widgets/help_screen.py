@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.app import ComposeResult
-from textual.events import Key
 from textual.screen import ModalScreen
 
 from tcptop.ledger import Ledger
@@ -14,10 +12,10 @@ from tcptop.text.line import Line
 from tcptop.text.table import fact_lines
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.scroll_pane import ScrollPane
+from tcptop.widgets.overlay_screen import OverlayScreen
+from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 KEY_WIDTH = 14
-SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
 OTHER_KEYS: tuple[tuple[str, str], ...] = (
     (":", "command palette"),
@@ -64,12 +62,8 @@ class HelpPane(ScrollPane):
         """The title of the help."""
         return "Help ─ arrows scroll, any other key closes"
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """No fixed lines."""
-        return []
-
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:  # noqa: ARG002
-        """The help on keys, figures and columns."""
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
+        """No head, and the help on keys, figures and columns."""
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):
@@ -77,32 +71,13 @@ class HelpPane(ScrollPane):
             for key, text in entries:
                 lines += fact_lines(key, text, columns, KEY_WIDTH, "accent")
             lines.append(())
-        return lines
+        return [], lines
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(OverlayScreen, ModalScreen[None]):
     """Screen that shows the help over the panes; scrolling keys scroll the help, any other key closes the screen."""
 
     CSS = "HelpScreen { align: center middle; }"
 
     def __init__(self, keys: Sequence[tuple[str, str]], ledger: Ledger, view: View) -> None:
-        super().__init__()
-        self._keys, self._ledger, self._view = keys, ledger, view
-
-    def compose(self) -> ComposeResult:
-        """The help pane."""
-        yield HelpPane(self._keys)
-
-    def on_mount(self) -> None:
-        """Shows the text and focuses the pane."""
-        pane = self.query_one(HelpPane)
-        pane.show(self._ledger, self._view)
-        pane.focus()
-
-    def on_key(self, event: Key) -> None:
-        """Closes the help, unless the key scrolls it."""
-        if event.key not in SCROLLING_KEYS:
-            event.stop()
-            # A second key press may arrive before the first key press has closed the screen.
-            if self.is_current:
-                self.dismiss()
+        super().__init__(HelpPane(keys), ledger, view)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line, Piece
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import line_width
+from tcptop.widgets.cell_width import first_fitting_line
 from tcptop.widgets.pane import Pane
 
 KeyHint = tuple[str, str, str]
@@ -62,10 +62,6 @@ class KeyLine(Pane):
     KeyLine { height: 1; background: $panel; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The line with the keys that fit."""
         if self._view.looking_back:
@@ -77,11 +73,8 @@ class KeyLine(Pane):
 def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS) -> Line:
     """The keys that fit in the columns, with their full meanings if all fit, else with one word each."""
     full = _line([(key, meaning) for key, meaning, _ in hints])
-    if line_width(full) <= columns:
-        return full
     entries = [(key, word) for key, _, word in hints]
-    candidates = (_line(entries[:end]) for end in range(len(entries), 0, -1))
-    return next((line for line in candidates if line_width(line) <= columns), ())
+    return first_fitting_line([full, *(_line(entries[:end]) for end in range(len(entries), -1, -1))], columns)
 
 
 def _line(entries: Sequence[tuple[str, str]]) -> Line:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.ledger import Ledger, NodeMemory
+from tcptop.ledger import Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Role
 from tcptop.text.table import Heading, fit_columns
@@ -31,33 +31,24 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
     headroom = [node.headroom_sockets for node in ledger.nodes]
-    rows = [
-        _row(node, tcp[index], headroom[index], tcp, headroom, page_bytes) for index, node in enumerate(ledger.nodes)
-    ]
+    rows: list[tuple[str, ...]] = []
+    for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
+        free_bytes = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
+        rows.append(
+            (
+                str(node.node),
+                units.count(node.cpus),
+                units.compact_size(node.memory_bytes),
+                units.compact_size(free_bytes),
+                units.compact_size(tcp_bytes),
+                node_bar(tcp_bytes, tcp),
+                units.count(node.tcp_slabs_free),
+                units.count(node.headroom_sockets),
+                node_bar(node.headroom_sockets, headroom),
+            )
+        )
     layout = fit_columns(HEADINGS, rows, columns)
     return [((layout.text(layout.titles), "head"),), *(layout.line(row, ROLES) for row in rows)]
-
-
-def _row(
-    node: NodeMemory,
-    tcp_bytes: float | None,
-    headroom_sockets: int | None,
-    all_tcp: Sequence[float | None],
-    all_headroom: Sequence[int | None],
-    page_bytes: int | None,
-) -> tuple[str, ...]:
-    free_bytes = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
-    return (
-        str(node.node),
-        units.count(node.cpus),
-        units.compact_size(node.memory_bytes),
-        units.compact_size(free_bytes),
-        units.compact_size(tcp_bytes),
-        node_bar(tcp_bytes, all_tcp),
-        units.count(node.tcp_slabs_free),
-        units.count(headroom_sockets),
-        node_bar(headroom_sockets, all_headroom),
-    )
 
 
 def node_bar(amount: float | None, all_amounts: Sequence[float | None]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import ClassVar, get_args
 
 from rich.segment import Segment
@@ -17,7 +18,7 @@ from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role
 from tcptop.view import View
 from tcptop.view.choices import Choices
-from tcptop.widgets.cell_width import crop_line, line_width, to_ascii
+from tcptop.widgets.cell_width import line_width, to_ascii
 
 ASCII_CLASS = "-ascii"
 """CSS class of an app whose terminal shows ASCII only."""
@@ -26,7 +27,7 @@ ASCII_CLASS = "-ascii"
 class Pane(Widget):
     """Widget that draws lines, in a titled box if the widget has the CSS class `box`.
 
-    A subclass returns the lines and the titles; this class refreshes only the lines and titles that changed.
+    A subclass returns the lines and the titles; this class draws only the lines and titles that changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"pane--{role}" for role in get_args(Role)}
@@ -55,6 +56,8 @@ class Pane(Widget):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
+        self._changed: set[int] = set()
+        """Rows of the widget, from the top of its box, that were laid out differently and not drawn since."""
         self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
@@ -62,20 +65,44 @@ class Pane(Widget):
 
     def show(self, ledger: Ledger, view: View) -> None:
         """Draws a ledger according to the view."""
+        self.lay_out(ledger, view)
+        self.refresh_changes()
+
+    def lay_out(self, ledger: Ledger, view: View) -> None:
+        """Lays out a ledger according to the view; `render_changes` or `refresh_changes` then draws it."""
         self._ledger, self._view = ledger, view
-        self.redraw()
+        columns, rows = self.size
+        if columns:
+            self.set_titles(*self.edge_titles(ledger, view.choices))
+            self.set_lines(self.lines(ledger, view.choices, columns, rows))
 
     def redraw(self) -> None:
         """Draws the last ledger again, for the current size of the pane."""
-        columns, rows = self.size
-        if self._ledger is None or not columns:
-            return
-        self.set_titles(*self.edge_titles(self._ledger, self._view.choices))
-        self.set_lines(self.lines(self._ledger, self._view.choices, columns, rows))
+        if self._ledger is not None:
+            self.show(self._ledger, self._view)
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """The titles in the upper and in the lower edge of the box."""
-        raise NotImplementedError
+    def refresh_changes(self) -> None:
+        """Lets Textual's compositor draw the changed rows."""
+        if self._changed:
+            edge, columns = self.gutter, self.outer_size.width
+            self.refresh(*(Region(-edge.left, row - edge.top, columns, 1) for row in self._changed))
+            self._changed.clear()
+
+    def render_changes(self) -> str:
+        """The changed rows as output for the terminal, each after a cursor move; empty if no row changed."""
+        if not self._changed:
+            return ""
+        rows = sorted(self._changed)
+        self._changed.clear()
+        x, y, columns, _ = self.region
+        self._styles_cache.set_dirty(*(Region(0, row, columns, 1) for row in rows))
+        strips = self.render_lines(Region(0, rows[0], columns, rows[-1] + 1 - rows[0]))
+        console = self.app.console
+        return "".join(f"\x1b[{y + row + 1};{x + 1}H{strips[row - rows[0]].render(console)}" for row in rows)
+
+    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
+        """The titles in the upper and in the lower edge of the box; empty unless a subclass has titles."""
+        return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines for a pane of this size. Missing lines are drawn blank; lines beyond `rows` are not shown."""
@@ -87,50 +114,42 @@ class Pane(Widget):
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     def set_titles(self, title: str, subtitle: str) -> None:
-        """Sets the titles, as text without markup, and refreshes the edges if a title changed."""
+        """Sets the titles, as text without markup."""
         if title and not self.styles.border_left[0]:
             title = f" {title} "  # Textual puts spaces around a title only in a box with corners
         old = self._titles
         self._titles = (title, subtitle)
-        if self._titles == old:
-            return
-        (columns, rows), edge = self.outer_size, self.gutter
         # Textual's setters would refresh the whole pane, and many titles change with each sample.
         if title != old[0]:
             self._border_title = Content(self._terminal_text(title))
-            self.refresh(Region(-edge.left, -edge.top, columns, 1))
+            self._changed.add(0)
         if subtitle != old[1]:
             self._border_subtitle = Content(self._terminal_text(subtitle))
-            self.refresh(Region(-edge.left, rows - 1 - edge.top, columns, 1))
+            self._changed.add(self.outer_size.height - 1)
 
     def set_lines(self, lines: Sequence[Line]) -> None:
-        """Stores the lines of the pane, and refreshes each line that changed."""
-        columns, rows = self.size
-        new = tuple(lines[: max(0, rows)])
-        old = self._lines
-        self._lines = new
-        changed = [
-            Region(0, y, columns, 1)
-            for y in range(max(len(new), len(old)))
-            if (new[y] if y < len(new) else EMPTY_LINE) != (old[y] if y < len(old) else EMPTY_LINE)
-        ]
-        if changed:
-            self.refresh(*changed)
+        """Sets the lines of the pane."""
+        old, self._lines = self._lines, tuple(lines[: self.size.height])
+        pairs = enumerate(zip_longest(self._lines, old, fillvalue=EMPTY_LINE), self.gutter.top)
+        self._changed.update(row for row, (new_line, old_line) in pairs if new_line != old_line)
 
     def render_line(self, y: int) -> Strip:
         """A line as a Textual strip."""
         line = self._lines[y] if y < len(self._lines) else EMPTY_LINE
         columns = self.size.width
-        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in crop_line(line, columns)]
-        return (
-            Strip(segments, min(line_width(line), columns)).adjust_cell_length(columns, self._style("text")).simplify()
-        )
+        segments = [Segment(self._terminal_text(text), self._style(role)) for text, role in line]
+        return Strip(segments, line_width(line)).adjust_cell_length(columns, self._style("text")).simplify()
 
     def on_resize(self, _: events.Resize) -> None:
         """Draws the pane for its new size."""
         self._lines = ()
         self.redraw()
         self.refresh()
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Draws the pane again: a cursor is shown only in the pane with the focus."""
+        super().watch_has_focus(has_focus)
+        self.redraw()
 
     def notify_style_update(self) -> None:
         """Drops the cached styles: the theme may have changed."""

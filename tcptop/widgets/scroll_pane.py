@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import first_fitting
 from tcptop.widgets.pane import Pane
+
+Content = tuple[Sequence[Line], Sequence[Line]]
+"""The lines of a head and of a body."""
 
 TITLE_SEPARATOR = " ─ "
 """Separator between the parts of a title."""
@@ -27,7 +30,7 @@ def shorten_title(title: str, position: str, columns: int) -> str:
     word = parts[0].partition(" ")[0]
     candidates = [parts, *([word, *parts[1:end]] for end in range(len(parts), 0, -1))] if position else [parts]
     texts = [TITLE_SEPARATOR.join([*each, position] if position else each) for each in candidates]
-    return next((text for text in texts if cell_len(text) <= columns), texts[-1])
+    return first_fitting(texts, columns)
 
 
 class ScrollPane(Pane, can_focus=True):
@@ -42,20 +45,14 @@ class ScrollPane(Pane, can_focus=True):
         Binding("end", "scroll_to_end(1)", "first, last line", show=False),
     ]
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002 (as Textual)
-        super().__init__(id=id, classes=classes)
-        self._first = 0
-        self._body_length = 0
-        self._body_height = 0
-        self._kept_line: int | None = None
-        """Index of the body's line that must stay visible, set by `head`; None if any line may scroll out of view."""
+    _first = 0
+    _body_length = 0
+    _body_height = 0
+    _kept_line: int | None = None
+    """Index of the body's line that must stay visible, set by `content`; None if any line may scroll out of view."""
 
-    def head(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The fixed lines."""
-        raise NotImplementedError
-
-    def body(self, ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-        """The lines that scroll."""
+    def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
+        """The fixed lines of the head, and the lines of the body, which scroll."""
         raise NotImplementedError
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
@@ -72,7 +69,7 @@ class ScrollPane(Pane, can_focus=True):
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head and the visible part of the body."""
-        head, body = self.head(ledger, choices, columns), self.body(ledger, choices, columns)
+        head, body = self.content(ledger, choices, columns)
         self._body_length, self._body_height = len(body), max(0, rows - len(head))
         self._first = max(0, min(self._first, self._body_length - self._body_height))
         if self._kept_line is not None and self._body_height:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
-
 from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
 from tcptop.text.line import WARNING, Line, Piece, paragraph
 from tcptop.view.choices import Choices
+from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.pane import Pane
 
 TITLE_WIDTH = 10
@@ -35,7 +34,7 @@ class SocketsPane(Pane):
 def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     """The lines of the pane, each with the longest note that fits."""
     counts, host = ledger.sockets, ledger.host
-    rate = f" {units.signed_rate(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
+    rate = f" {units.short_signed_count(counts.allocated_per_s)}/s" if counts.allocated_per_s else ""
     orphans = f"orphans {units.count(counts.orphans)}"
     families = f"IPv4 {units.count(counts.inuse)}, IPv6 {units.count(counts.inuse6)}"
     busy = f", CPU {max(0.0, host.cpu_busy_percent):.0f} %" if host.cpu_busy_percent is not None else ""
@@ -63,8 +62,8 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
     lines: list[Line] = []
     for title, value, notes in rows:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
-        free_columns = columns - sum(map(cell_len, head)) - 2
-        note = next((note for note in notes if cell_len(note) <= free_columns), "")
+        free_columns = columns - sum(map(cell_width, head)) - 2
+        note = first_fitting((*notes, ""), free_columns)
         pieces: list[Piece] = [(head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")]
         lines.append(tuple(pieces))
     return lines

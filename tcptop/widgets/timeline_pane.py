@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from tcptop.ledger import Ledger
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line
+from tcptop.text.line import Line
 from tcptop.view.choices import Choices
 from tcptop.view.timeline import bucket_column, bucket_of, column_maxima
 from tcptop.widgets.cell_width import line_width
 from tcptop.widgets.pane import Pane
-from tcptop.widgets.trend_line import FIRST_GRAPH, Graph, format_count, sparkline
+from tcptop.widgets.trend_line import Graph, format_count, join_graphs, sparkline
 
 MIN_GRAPH_WIDTH = 12
-GAP = 2
 POSITION_MARK = "│"
 """Character that marks the column of the shown sample in a graph."""
 
@@ -25,10 +25,6 @@ class TimelinePane(Pane):
     DEFAULT_CSS = """
     TimelinePane { height: 1; padding: 0 1; }
     """
-
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The lines of the graphs. If all graphs share one line, the graph of the accounting mode comes first."""
@@ -44,24 +40,12 @@ class TimelinePane(Pane):
         if rows >= len(graphs):
             title_width = max(len(graph.title) for graph in graphs)
             range_width = max(len(graph.range_text) for graph in graphs)
-            return [_graph_line(graph, columns, title_width, range_width, bucket) for graph in graphs]
-        graphs.sort(key=lambda graph: graph.title != FIRST_GRAPH[choices.mode])
-        fitting = next((count for count in (3, 2, 1) if _graph_width(graphs[:count], columns) >= MIN_GRAPH_WIDTH), 0)
-        line: Line = EMPTY_LINE
-        for graph in graphs[:fitting]:
-            own_columns = graph.label_width + _graph_width(graphs[:fitting], columns)
-            line = (*line, *(((" " * GAP, "text"),) if line else ()))
-            line = (*line, *_graph_line(graph, own_columns, len(graph.title), len(graph.range_text), bucket))
-        return [line]
+            return [_graph_line(bucket, graph, columns, title_width, range_width) for graph in graphs]
+        return [join_graphs(graphs, columns, choices.mode, MIN_GRAPH_WIDTH, partial(_graph_line, bucket))]
 
 
-def _graph_width(graphs: Sequence[Graph], columns: int) -> int:
-    """The width of each graph without its labels, in columns, if all graphs share one line."""
-    return (columns + GAP - sum(graph.label_width + GAP for graph in graphs)) // len(graphs)
-
-
-def _graph_line(graph: Graph, columns: int, title_width: int, range_width: int, bucket: int) -> Line:
-    """A line of `columns` columns with a graph, its title and its range."""
+def _graph_line(bucket: int, graph: Graph, columns: int, title_width: int = 0, range_width: int = 0) -> Line:
+    """A line of `columns` columns with a graph, its title and its range, both padded to a width."""
     title: Line = ((f"{graph.title:<{title_width}} ", "dim"),)
     range_text: Line = ((f" {graph.range_text:<{range_width}}", "dim"),)
     graph_width = columns - line_width(title) - line_width(range_text)

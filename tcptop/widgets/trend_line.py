@@ -27,22 +27,18 @@ class TrendLine(Pane):
     TrendLine { height: 1; padding: 0 1; }
     """
 
-    def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """Empty titles, since the line has no box."""
-        return "", ""
-
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The graphs, side by side."""
         trends = self._view.trends
         if not choices.extras or not trends.sockets:
             return [EMPTY_LINE]
-        graphs = (
+        graphs = [
             Graph.of("B/conn", trends.bytes_per_connection, units.exact_bytes),
             Graph.of("sockets", trends.sockets, format_count),
             Graph.of("TIME_WAIT", trends.time_wait, format_count),
             Graph.of("buffers", trends.buffer_bytes, units.compact_size),
-        )
-        return [join_graphs(sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[choices.mode]), columns)]
+        ]
+        return [join_graphs(graphs, columns, choices.mode, MIN_GRAPH_WIDTH, Graph.line)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +61,7 @@ class Graph:
         """The columns of a graph's title, of its range, and of the two spaces that separate both from the graph."""
         return len(self.title) + len(self.range_text) + 2
 
-    def pieces(self, columns: int) -> Line:
+    def line(self, columns: int) -> Line:
         """The graph of the latest values that fit, with title and range, padded to `columns` columns."""
         # The scale covers all values, including values that do not fit.
         text = sparkline(self.values)[-(columns - self.label_width) :]
@@ -73,20 +69,24 @@ class Graph:
         return ((f"{self.title} ", "dim"), (f"{text} ", "slice-2"), (rest, "dim"))
 
 
-def join_graphs(graphs: Sequence[Graph], columns: int) -> Line:
-    """A line of the graphs that fit, side by side; spare columns are shared equally among the graphs."""
-    fitting: list[Graph] = []
-    for graph in graphs:
-        if sum(each.label_width + MIN_GRAPH_WIDTH + GAP for each in (*fitting, graph)) - GAP > columns:
+DrawGraph = Callable[[Graph, int], Line]
+"""Function that draws a graph with its title and range in a number of columns."""
+
+
+def join_graphs(graphs: Sequence[Graph], columns: int, mode: AccountingMode, min_width: int, draw: DrawGraph) -> Line:
+    """A line of the graphs that fit, side by side, the graph of the accounting mode first.
+
+    The graphs share the columns equally; without title and range, each is at least `min_width` wide.
+    """
+    fitting = sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[mode])
+    while fitting:
+        width = (columns + GAP - sum(graph.label_width + GAP for graph in fitting)) // len(fitting)
+        if width >= min_width:
             break
-        fitting.append(graph)
-    if not fitting:
-        return EMPTY_LINE
-    spare_columns = columns + GAP - sum(graph.label_width + MIN_GRAPH_WIDTH + GAP for graph in fitting)
-    line: Line = ()
-    for number, graph in enumerate(fitting, 1):
-        own_columns = graph.label_width + MIN_GRAPH_WIDTH + spare_columns // len(fitting)
-        line = (*line, *graph.pieces(own_columns), *(((" " * GAP, "text"),) if number < len(fitting) else ()))
+        fitting.pop()
+    line: Line = EMPTY_LINE
+    for graph in fitting:
+        line = (*line, *(((" " * GAP, "text"),) if line else ()), *draw(graph, graph.label_width + width))
     return line
 
 

@@ -179,10 +179,10 @@ def test_each_row_is_counted_once(kernel: str, phase: str) -> None:
     match = re.search(r"^Slab: +(\d+) kB$", text(kernel, phase, "proc/meminfo"), re.MULTILINE)
     assert match
     unexplained = (int(match[1]) << 10) - sum(held.values())
-    assert ledger(kernel, phase).tcp_memory.unexplained_bytes == unexplained
+    assert ledger(kernel, phase).slab_memory.unexplained_bytes == unexplained
     assert 0 <= unexplained < 8 << 20
     # Slab memory without a row does not depend on sockets.
-    assert unexplained == pytest.approx(known(ledger(kernel, "base").tcp_memory.unexplained_bytes), abs=300_000)
+    assert unexplained == pytest.approx(known(ledger(kernel, "base").slab_memory.unexplained_bytes), abs=300_000)
 
 
 @each_recording

@@ -145,13 +145,14 @@ def test_without_tcps_own_caches_the_sum_is_unknown_and_not_small(tmp_path: Path
     root = copy_recording("6.1-4n", "established", tmp_path)
     for path in ("proc/slabinfo", "proc/zoneinfo"):  # the page size goes with them
         (root / path).unlink()
-    memory = ledger_of(root).tcp_memory
+    figures = ledger_of(root)
+    memory = figures.tcp_memory
     assert (memory.bytes, memory.low_bytes, memory.high_bytes) == (None, None, None)
-    assert memory.unexplained_bytes is None
+    assert figures.slab_memory.unexplained_bytes is None
     assert memory.missing
 
 
 def test_unexplained_slab_memory_is_unknown_without_meminfo(tmp_path: Path) -> None:
     root = copy_recording("6.1-4n", "established", tmp_path)
     (root / "proc/meminfo").unlink()
-    assert ledger_of(root).tcp_memory.unexplained_bytes is None
+    assert ledger_of(root).slab_memory.unexplained_bytes is None

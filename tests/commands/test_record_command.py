@@ -237,7 +237,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         assert_refused(ran, str(file), "the disk is full")
         with recording_at(file) as recording:
             assert len(recording) > max(10, first)
-            assert all(recording.damage(index) is None for index in range(len(recording)))
+            assert all(recording.sample(index).damage is None for index in range(len(recording)))
     finally:
         subprocess.run(["umount", disk], check=True)
 

@@ -210,7 +210,7 @@ def test_arbitrary_json_in_a_sample_is_damage_at_most(
     document["sources"][source][field] = value
     (folder / "000001/sample.json").write_text(json.dumps(document))
     with recording_at(folder) as recording:
-        damage = recording.damage(0)
+        damage = recording.sample(0).damage
         assert damage is None or is_one_line(damage)
         json.loads(as_json(account(recording.snapshot(0))))
 
@@ -229,4 +229,4 @@ def test_a_sample_cannot_refer_to_files_outside_of_the_export(recorded_file: Int
         sample.write_text(json.dumps(document))
         with recording_at(folder) as recording:
             assert recording.snapshot(0).slabinfo.value is None
-            assert "slabinfo" in (recording.damage(0) or "")
+            assert "slabinfo" in (recording.sample(0).damage or "")

@@ -61,7 +61,7 @@ def assert_error_or_correct_samples(file: Path, live: list[Snapshot], indices: i
         return
     try:
         for index in rng.sample(range(len(recording)), min(indices, len(recording))):
-            snapshot, damage = recording.snapshot(index), recording.damage(index)
+            snapshot, damage = recording.snapshot(index), recording.sample(index).damage
             if damage is None:
                 assert snapshot in live
             else:
@@ -112,10 +112,10 @@ def test_one_damaged_record_costs_a_few_samples(recorded_file: IntactRecording, 
         connection.execute("UPDATE record SET data = substr(data, 1, 40) || zeroblob(100) WHERE number = 33")
     connection.close()
     with recording_at(damaged_copy) as recording:
-        assert "33" not in (recording.damage(32) or "")
-        assert "damaged" in (recording.damage(33) or "")
+        assert "33" not in (recording.sample(32).damage or "")
+        assert "damaged" in (recording.sample(33).damage or "")
         for index in (*range(33), *range(BLOCK_SAMPLES, SAMPLES)):
-            assert recording.damage(index) is None
+            assert recording.sample(index).damage is None
             assert recording.snapshot(index) == live[index]
 
 
@@ -126,7 +126,7 @@ def test_a_lost_whole_copy_costs_its_block(recorded_file: IntactRecording, damag
     connection.close()
     with recording_at(damaged_copy) as recording:
         assert len(recording) == SAMPLES
-        assert all(recording.damage(index) for index in range(BLOCK_SAMPLES))
+        assert all(recording.sample(index).damage for index in range(BLOCK_SAMPLES))
         assert recording.snapshot(BLOCK_SAMPLES) == live[BLOCK_SAMPLES]
 
 
@@ -137,13 +137,13 @@ def test_wrong_rows_in_the_sample_table(damaged_copy: Path) -> None:
         connection.execute("INSERT INTO sample VALUES (-9223372036854775808, 1, 1e308, 1, 1), (99999, 0, 2.0, 3, 4)")
     connection.close()
     with recording_at(damaged_copy) as recording:
-        assert recording.damage(0)
+        assert recording.sample(0).damage
         assert recording.taken_at_unix_s(0) is None
-        assert "time" in (recording.damage(4) or "")
-        assert recording.timeline_counts(5).allocated is None
-        assert recording.timeline_counts(5).time_wait is None
-        assert recording.damage(5) is None
-        assert recording.damage(len(recording) - 1)
+        assert "time" in (recording.sample(4).damage or "")
+        assert recording.largest_counts(range(5, 6)).allocated is None
+        assert recording.largest_counts(range(5, 6)).time_wait is None
+        assert recording.sample(5).damage is None
+        assert recording.sample(len(recording) - 1).damage
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ def test_a_decompression_bomb_is_not_unpacked(damaged_copy: Path) -> None:
         connection.execute("UPDATE record SET data = 'text' WHERE number = 6")
     connection.close()
     with recording_at(damaged_copy) as recording:
-        assert "8 MiB" in (recording.damage(60) or "")
-        assert "8 MiB" in (recording.damage(61) or "")
-        assert "not a record" in (recording.damage(5) or "")
-        assert "not a record" in (recording.damage(6) or "")
+        assert "8 MiB" in (recording.sample(60).damage or "")
+        assert "8 MiB" in (recording.sample(61).damage or "")
+        assert "not a record" in (recording.sample(5).damage or "")
+        assert "not a record" in (recording.sample(6).damage or "")
 
 
 def test_the_most_hostile_block_is_refused_in_bounded_time_and_memory() -> None:
@@ -297,7 +297,7 @@ def test_a_hostile_record_with_a_correct_checksum(
     connection.close()
     with recording_at(hostile) as recording:
         for index in (number, number + 1, number + 8):
-            damage = recording.damage(index)
+            damage = recording.sample(index).damage
             assert damage is None or is_one_line(damage)
             json.loads(as_json(account(recording.snapshot(index))))
 
@@ -359,7 +359,7 @@ def test_any_json_is_a_sample_or_damage(document: dict[str, object], files: byte
     decoded = DecodedDocument(json.dumps(document).encode() + b"\n" + files, no_content)
     sample = DocumentParser().parse(decoded.json, decoded.get_file)
     assert sample.damage is None or is_one_line(sample.damage)
-    json.loads(as_json(account(sample.sample.snapshot)))
+    json.loads(as_json(account(sample.snapshot)))
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=20).map(lambda data: data + b"\n"))
@@ -396,6 +396,6 @@ def test_a_source_of_a_later_version_is_passed_over() -> None:
     decoded = DecodedDocument(document + b"\nnew\n" + sockstat, lambda _: b"")
     sample = DocumentParser().parse(decoded.json, decoded.get_file)
     assert sample.damage is None
-    assert sample.sample.snapshot.sockstat.value is not None
-    assert sample.sample.snapshot.sockstat.value.allocated == 7
-    assert sample.sample.snapshot.slabinfo.state == "waiting"
+    assert sample.snapshot.sockstat.value is not None
+    assert sample.snapshot.sockstat.value.allocated == 7
+    assert sample.snapshot.slabinfo.state == "waiting"

@@ -45,7 +45,7 @@ def host() -> Iterator[TreeSequenceHost]:
 def assert_replayed(file: Path, live: list[Snapshot]) -> None:
     with recording_at(file) as recording:
         for index in reversed(range(len(live))):
-            assert recording.damage(index) is None
+            assert recording.sample(index).damage is None
             assert_same_snapshot(recording.snapshot(index), live[index])
 
 
@@ -132,7 +132,7 @@ def test_a_large_file_is_stored_once(btf_host: MemoryHost, clock: Clock, tmp_pat
         connection.execute("UPDATE content SET data = substr(data, 1, 1000000)")
     connection.close()
     with recording_at(file) as recording:
-        assert "btf" in (recording.damage(9) or "")
+        assert "btf" in (recording.sample(9).damage or "")
         assert recording.snapshot(9).btf.state == "failed"
         assert recording.snapshot(9).sockstat == live[9].sockstat
 
@@ -157,7 +157,7 @@ def test_a_large_file_is_dropped_with_the_last_block_that_uses_it(
     connection.close()
     assert_replayed(file, [])
     with recording_at(file) as recording:
-        assert recording.damage(0) is None
+        assert recording.sample(0).damage is None
         assert recording.snapshot(0).btf.state == "strange"
 
 
@@ -171,5 +171,5 @@ def test_a_recording_is_readable_while_it_is_written(host: TreeSequenceHost, clo
         clock.now_s += 1
         with recording_at(file) as recording:
             assert len(recording) == count
-            assert recording.damage(count - 1) is None
+            assert recording.sample(count - 1).damage is None
     recorder.close()

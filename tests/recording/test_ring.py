@@ -22,7 +22,7 @@ def test_a_ring_by_size(tmp_path: Path) -> None:
         remaining = len(recording)
         assert BLOCK_SAMPLES <= remaining < 350
         for index in (0, 1, remaining // 2, remaining - 1):
-            assert recording.damage(index) is None
+            assert recording.sample(index).damage is None
             assert_same_snapshot(recording.snapshot(index), live[350 - remaining + index])
 
 

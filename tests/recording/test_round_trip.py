@@ -23,7 +23,7 @@ def test_every_sample_round_trips(kernel: str, tmp_path: Path) -> None:
         order = list(range(len(live)))
         random.Random(kernel).shuffle(order)
         for index in order:
-            assert recording.damage(index) is None
+            assert recording.sample(index).damage is None
             assert_same_snapshot(recording.snapshot(index), live[index])
             assert recording.taken_at_unix_s(index) == live[index].taken_at_unix_s
 
@@ -46,7 +46,7 @@ def test_a_saved_tree_is_a_recording_of_one_sample(kernel: str, phase: str) -> N
         assert recording.snapshot(0).slabinfo.value == live.slabinfo.value
         assert recording.snapshot(0).zoneinfo.value == live.zoneinfo.value
         sockstat = live.sockstat.value
-        assert recording.timeline_counts(0).allocated == (sockstat.allocated if sockstat else None)
+        assert recording.largest_counts(range(1)).allocated == (sockstat.allocated if sockstat else None)
     finally:
         recording.close()
 
@@ -55,7 +55,7 @@ def test_timeline_counts(tmp_path: Path) -> None:
     file = tmp_path / "recording"
     record(file, phase_trees("6.1-4n"), 5)
     with recording_at(file) as recording:
-        counts = [recording.timeline_counts(index) for index in range(5)]
+        counts = [recording.largest_counts(range(index, index + 1)) for index in range(5)]
     expected = [counters("6.1-4n", phase) for phase in RECORDINGS["6.1-4n"]]
     assert counts == [(sockstat["alloc"], sockstat["tw"]) for sockstat in expected]
 

@@ -35,7 +35,7 @@ from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.screen.app import TcptopApp
 from tcptop.screen.feed import Sampled
 from tcptop.screen.live_feed import LiveFeed
-from tcptop.screen.replay_feed import ReplayFeed, select_and_start
+from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 from tcptop.screen.saved_feed import SavedFeed
 from tcptop.screen.settings import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
@@ -151,8 +151,7 @@ def record_phases(file: Path, kernel: str, phases: Sequence[str], every_s: float
 
 def replay_app(path: Path, choice: TimeRange = WHOLE_RECORDING, settings: Settings = NO_SETTINGS) -> TcptopApp:
     """The app on a recording."""
-    selection, start = select_and_start(open_recording(str(path)), choice)
-    return TcptopApp(ReplayFeed(selection, start), settings)
+    return TcptopApp(ReplayFeed(select_for_replay(open_recording(str(path)), choice)), settings)
 
 
 async def wait_for_replay(pilot: AppPilot) -> TcptopApp:

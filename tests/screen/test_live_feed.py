@@ -144,7 +144,7 @@ async def test_hung_source_is_marked_late(host: ScriptedHost, path: str) -> None
 def host_value(app: TcptopApp) -> object:
     """The latest snapshot; its attributes have the names of the sources."""
     assert isinstance(app.feed, LiveFeed)
-    return app.feed._sampler.snapshot()
+    return app.feed._live.sampler.snapshot()
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -216,7 +216,7 @@ async def test_plus_and_minus_change_the_interval(host: ScriptedHost) -> None:
 
         def interval() -> float:
             assert isinstance(app.feed, LiveFeed)
-            assert app.feed._sampler.interval_s == app.choices.interval_s
+            assert app.feed._live.sampler.interval_s == app.choices.interval_s
             return app.choices.interval_s
 
         await pilot.press("plus")
@@ -245,7 +245,7 @@ async def test_d_asks_for_the_interval(host: ScriptedHost) -> None:
             await pilot.pause()
             assert app.choices.interval_s == interval_s, answer
             assert isinstance(app.feed, LiveFeed)
-            assert app.feed._sampler.interval_s == interval_s, answer
+            assert app.feed._live.sampler.interval_s == interval_s, answer
             assert bool(notices) == (interval_s == 1.0 and answer != ""), answer
 
 

@@ -79,7 +79,7 @@ async def begin_recording(pilot: AppPilot, app: TcptopApp) -> None:
 
     def has_sample() -> bool:
         assert isinstance(app.feed, LiveFeed)
-        return app.feed._recording is not None and app.feed._recording._recorder.samples > 0
+        return app.feed._recording is not None and app.feed._recording.recorder.samples > 0
 
     await wait_until(pilot, has_sample, "the first sample is in the file")
 
@@ -100,7 +100,7 @@ async def test_w_records_what_is_shown_until_it_is_pressed_again(
         assert "recording" not in head(app)
         await change_sockets(pilot, host, app, 704)
     recording = open_recording(str(file))
-    counts = [recording.timeline_counts(index).allocated for index in range(len(recording))]
+    counts = [recording.largest_counts(range(index, index + 1)).allocated for index in range(len(recording))]
     first, last = recording.snapshot(0), recording.snapshot(len(recording) - 1)
     recording.close()
     assert [count for at, count in enumerate(counts) if not at or counts[at - 1] != count] == [700, 701, 702, 703]

@@ -190,7 +190,7 @@ def test_percent_is_rounded_down() -> None:
     ],
 )
 def test_rates_have_a_sign(per_second: float | None, text: str) -> None:
-    assert units.signed_rate(per_second) == text
+    assert units.short_signed_count(per_second) == text
 
 
 @pytest.mark.parametrize(
