@@ -126,7 +126,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_sort_key(text: str) -> str:
-    """Parses one of slabtop's sort letters, in either case; an argparse type."""
+    """Argparse type that parses a sort letter of slabtop, in upper or lower case."""
     from tcptop.text.cache_columns import SORT_KEYS
 
     key = text.lower()
@@ -145,7 +145,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """The error for the first options that cannot be combined, in one line; None if all can."""
+    """The error for the first options that cannot be combined, in one line; None if all options can be combined."""
     is_replay = options.replay is not None
     has_delay, has_count = options.delay is not None, options.count is not None
     has_times = options.at or options.first or options.last

@@ -1,7 +1,7 @@
 """The figures computed from one Snapshot, as named tuples; the screen and the reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; accounting rounds the
-share to hundredths, so that every total equals the sum of the parts shown beside it.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; only reports and the
+screen round it.
 """
 
 from collections.abc import Mapping
@@ -101,6 +101,14 @@ class CacheLine(NamedTuple):
     """TCP's part of `bytes`: all of a cache that only TCP uses, the sockets' share of a shared cache; None if unknown.
     """
 
+    @property
+    def present_share_bytes(self) -> float | None:
+        """An object's share of the slabs that the cache has now: larger than `slab_share_bytes` after order fallback.
+
+        The share of a full slab if the cache has no objects; None if unknown.
+        """
+        return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
+
     def share_on(self, node: int) -> float | None:
         """The share of the cache's objects that a node has, 0 to 1; None if unknown."""
         if self.nodes is None or not self.objects:
@@ -166,9 +174,7 @@ class SocketCost(NamedTuple):
         """Upper bound on `slab_bytes`, from the upper bounds of the parts; None if unknown."""
         if self.slab_bytes is None:
             return None
-        return round(
-            self.slab_bytes + sum((part.high_slab_bytes or 0.0) - (part.slab_bytes or 0.0) for part in self.parts), 2
-        )
+        return self.slab_bytes + sum((part.high_slab_bytes or 0.0) - (part.slab_bytes or 0.0) for part in self.parts)
 
     def slab_bounds(self, own_port: bool = False) -> Amount | None:
         """Bounds on the slab bytes; None if unknown.
@@ -213,6 +219,10 @@ class ConnectionCost(NamedTuple):
     buffer_bytes_per_socket: float | None
     now_bytes: float | None
     """Average slab bytes per socket, idle slab included."""
+    now_is_at_most: bool
+    """Whether `now_bytes` and `idle_bytes_per_socket` are upper bounds, because there may be more sockets than are
+    known.
+    """
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
     """Slices that add up to `now_bytes`; empty if `now_bytes` is unknown."""
@@ -224,7 +234,9 @@ class ConnectionCost(NamedTuple):
         If the size of an object is unknown, only the lower bound is known.
         """
         amount, is_complete = self.now_bytes, self.by_family["mix"].accepted.complete
-        return None if amount is None else Amount(amount, amount if is_complete else inf)
+        if amount is None:
+            return None
+        return Amount(0.0 if self.now_is_at_most else amount, amount if is_complete else inf)
 
 
 class SocketCounts(NamedTuple):
@@ -281,9 +293,8 @@ class StateCost(NamedTuple):
     """Cost of a server's socket; None if only sockets that own their port are in this state."""
     outgoing: SocketCost | None
     """Cost of a socket that owns its local port; None if only a server's sockets are in this state."""
-    unread_fin_bytes: float | None
-    """Bytes that a received FIN takes until the program reads it; None in states without an unread FIN, or if unknown.
-    """
+    unread_fin_parts: tuple[ObjectCost, ...] | None
+    """Objects of a received FIN until the program reads it; None in states without an unread FIN, or if unknown."""
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool
     """Whether `count` is an upper bound."""
@@ -291,6 +302,12 @@ class StateCost(NamedTuple):
     """The scope of `count`; None if there is no count."""
     note: str
     """Other sockets that `count` includes, or the reason that there is no count."""
+
+    @property
+    def unread_fin_bytes(self) -> float | None:
+        """Slab bytes of an unread FIN; None in states without one, or if unknown."""
+        parts = self.unread_fin_parts
+        return None if parts is None else sum(part.slab_bytes or 0.0 for part in parts)
 
 
 class Limit(NamedTuple):
@@ -554,6 +571,8 @@ class Ledger(NamedTuple):
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
+    symbols: frozenset[str] | None = None
+    """Those functions with several names that /proc/kallsyms has; None if it was not read."""
 
     def cache(self, name: str | None) -> CacheLine | None:
         """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""

@@ -330,4 +330,8 @@ def test_a_mini_socket_costs_its_share_of_a_slab(attempt: Attempt) -> None:
     assert 0 <= vectors <= 16
     assert accepted["slab_bytes"] - vectors == pytest.approx(share, rel=0.001)
     assert cost["now_bytes"] is not None
-    assert share * 0.99 <= cost["now_bytes"] - vectors <= share * 1.15
+    # No file here counts the mini-sockets of another namespace: the average is divided by the least number of them,
+    # which is the number of active objects less those that may be free ones cached per CPU.
+    least = attempt.time_wait - attempt.slack("tw_sock_TCP")
+    assert cost["now_is_at_most"]
+    assert share * 0.99 <= cost["now_bytes"] - vectors <= share * 1.15 * attempt.time_wait / least

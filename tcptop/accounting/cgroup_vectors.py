@@ -40,7 +40,7 @@ def cgroup_vector_costs(
         line = table.get(part.cache)
         if line is None or not line.objects_per_slab or not _is_accounted(table, part):
             continue
-        row = vector_cache(snapshot, table, line)
+        row = vector_cache(snapshot, table, line.objects_per_slab)
         if row is None or row.object_bytes is None or row.slab_share_bytes is None:
             all_known = False
             continue
@@ -49,11 +49,11 @@ def cgroup_vector_costs(
     return [_vector_cost(row, vectors[name], bool(charged)) for name, row in rows.items()], all_known
 
 
-def vector_cache(snapshot: Snapshot, table: CacheTable, line: CacheLine) -> CacheLine | None:
-    """The kmalloc cache that holds the vectors of a cache's slabs; None if unknown."""
+def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -> CacheLine | None:
+    """The kmalloc cache that holds the vectors of slabs with so many objects; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
-    return table.kmalloc_cache(line.objects_per_slab * entry_bytes) if line.objects_per_slab else None
+    return table.kmalloc_cache(objects_per_slab * entry_bytes)
 
 
 def has_vectors(snapshot: Snapshot) -> bool | None:
@@ -80,13 +80,13 @@ def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
 
 def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
     """The cost of a number of vectors in a kmalloc cache; its lower bound is 0 unless the vectors certainly exist."""
-    high = round(vectors * (row.slab_share_bytes or 0.0), 2)
+    high = vectors * (row.slab_share_bytes or 0.0)
     return ObjectCost(
         object=CGROUP_VECTORS.struct,
         label=CGROUP_VECTORS.label,
         cache=row.name,
-        count=round(vectors, 4),
-        object_bytes=round(vectors * (row.object_bytes or 0), 2) if certain else 0.0,
+        count=vectors,
+        object_bytes=vectors * (row.object_bytes or 0) if certain else 0.0,
         slab_bytes=high if certain else 0.0,
         high_slab_bytes=high,
         estimated=True,

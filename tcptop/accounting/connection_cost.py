@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import IPV4, IPV6, FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import sockets_with_file
+from tcptop.accounting.socket_counts import max_active, sockets_with_file
 from tcptop.kernel.objects import (
     CGROUP_VECTORS,
     LSM_SOCKET_BLOB,
@@ -19,6 +19,7 @@ from tcptop.kernel.objects import (
 )
 from tcptop.ledger import (
     AccountingMode,
+    Amount,
     ConnectionCost,
     CostBySide,
     Family,
@@ -59,7 +60,7 @@ def connection_costs(
     """The cost per connection in both accounting modes."""
     return {
         "full": _full_cost(snapshot, table, sockets, cpus, mixes["full"]),
-        "time_wait": _time_wait_cost(snapshot, table, cpus, mixes["time_wait"]),
+        "time_wait": _time_wait_cost(snapshot, table, sockets, cpus, mixes["time_wait"]),
     }
 
 
@@ -110,54 +111,94 @@ def _full_cost(
     elif allocated and sockstat and because is None:
         with_file = sockets_with_file(table, allocated, sockstat.orphans) or 0
         accepted = by_family["mix"].accepted
-        now = _now_slices(snapshot, table, accepted, cache_bytes / allocated, with_file / allocated)
+        now = _now_slices(
+            snapshot, table, accepted, cache_bytes / allocated, (idle or 0.0) / allocated, with_file / allocated
+        )
     return ConnectionCost(
         by_family=by_family,
-        idle_bytes_per_socket=round(idle / allocated, 2) if now and idle is not None and allocated else None,
+        idle_bytes_per_socket=idle / allocated if now and idle is not None and allocated else None,
         buffer_bytes_per_socket=_buffers_per_socket(sockets, cpus),
-        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
+        now_bytes=sum(each.bytes for each in now) if now else None,
+        now_is_at_most=False,
         now_unknown_because=because,
         now_slices=now,
     )
 
 
-def _time_wait_cost(snapshot: Snapshot, table: CacheTable, cpus: int | None, mix: FamilyMix) -> ConnectionCost:
+def _time_wait_cost(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, cpus: int | None, mix: FamilyMix
+) -> ConnectionCost:
     """Cost of a mini-socket.
 
-    The present average divides the bytes of the machine's tw_sock slabs by the machine's active mini-sockets. The
-    divisor is never sockstat's `tw`, which may count a single network namespace only.
+    The present average divides the bytes of the machine's tw_sock slabs by the least number of the machine's
+    mini-sockets, and is an upper bound unless that number is exact.
     """
-    active = sum(_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
+    bounds = _mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
+    accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    idle = _idle_bytes(table, cache_bytes, active, mix, "time_wait")
-    because = _too_few(active, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table))
+    # The average over the most mini-sockets is a lower bound, as are all sums without a missing part.
+    count = None if bounds is None else bounds.high if accepted.missing else bounds.low
+    is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
+    idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
+    # Of few active mini-sockets most may be free ones, and then the least number bounds nothing.
+    because = _too_few(
+        bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
+    ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
     now: tuple[Slice, ...] = ()
     if cache_bytes is None:
         because = "what the tw_sock caches hold is not known"
-    elif active and because is None:
-        now = _now_slices(snapshot, table, by_family["mix"].accepted, cache_bytes / active, 0.0)
+    elif count and because is None:
+        now = _now_slices(snapshot, table, accepted, cache_bytes / count, (idle or 0.0) / count, 0.0)
     return ConnectionCost(
         by_family=by_family,
-        idle_bytes_per_socket=round(idle / active, 2) if now and idle is not None and active else None,
+        idle_bytes_per_socket=idle / count if now and idle is not None and count else None,
         # A mini-socket has no queues (include/net/inet_timewait_sock.h).
         buffer_bytes_per_socket=0.0,
-        now_bytes=round(sum(each.bytes for each in now), 2) if now else None,
+        now_bytes=sum(each.bytes for each in now) if now else None,
+        now_is_at_most=bool(now and bounds and not accepted.missing and bounds.low < bounds.high),
         now_unknown_because=because,
         now_slices=now,
     )
 
 
+def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
+    """Bounds on the machine's mini-sockets; None if unknown.
+
+    Up to 4.8 sockstat's `tw` counts the machine. Since then it may count one network namespace, so that it is only a
+    lower bound; another one is the number of active objects less those that may be free ones cached per CPU. The upper
+    bound is the number of active objects.
+    """
+    sockstat = table.matching_sockstat
+    here = sockstat.time_wait if sockstat else None
+    if here is not None and sockets.time_wait_scope == "machine":
+        return Amount(here, here)
+    lines = [line for item in MINI_SOCKETS if (line := table.find(item).line) is not None]
+    active = max_active(table, MINI_SOCKETS)
+    if active is None:
+        return None
+    errors = [line.idle_error_objects for line in lines]
+    surely_used = 0 if None in errors else active - sum(filter(None, errors))
+    # sockstat is read after the caches, and may count mini-sockets that were made in between.
+    least = max(min(here or 0, active), surely_used)
+    return Amount(least, active)
+
+
 def _now_slices(
-    snapshot: Snapshot, table: CacheTable, accepted: SocketCost, cache_bytes_per_socket: float, with_file: float
+    snapshot: Snapshot,
+    table: CacheTable,
+    accepted: SocketCost,
+    cache_bytes_per_socket: float,
+    idle_per_socket: float,
+    with_file: float,
 ) -> tuple[Slice, ...]:
     """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets. `with_file` is the share of
-    sockets that have a file, 0 to 1. Some objects belong only to a socket with a file. The bytes of these objects are
-    multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector, even a slab without active
-    objects. Bind buckets are left out, because each belongs to a local port and no counter shows the number of ports in
-    use.
+    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` of it is idle.
+    `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket with a file. The
+    bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector,
+    even a slab without active objects. Bind buckets are left out, because each belongs to a local port and no counter
+    shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -167,17 +208,17 @@ def _now_slices(
     slices: dict[str, float] = {}
     for part in accepted.parts:
         if part.object in families:
-            share = (part.slab_bytes or 0.0) * min(1.0, of_slabs)
+            share = (part.slab_bytes or 0.0) / own * (cache_bytes_per_socket - idle_per_socket) if own else 0.0
         elif part.object == CGROUP_VECTORS.struct:
             continue
         else:
             share = (part.slab_bytes or 0.0) * (1.0 if part.object == LSM_SOCKET_BLOB.struct else with_file)
+            share *= table.fallback_factor(part.cache)
         slices[part.label] = slices.get(part.label, 0.0) + share
     vectors = sum(part.slab_bytes or 0.0 for part in accepted.parts if part.object == CGROUP_VECTORS.struct)
     slices[CGROUP_VECTORS.label] = own_vectors * of_slabs + max(0.0, vectors - own_vectors) * with_file
-    slices["idle"] = max(0.0, cache_bytes_per_socket - own)
-    rounded = {label: round(amount, 2) for label, amount in slices.items()}
-    return tuple(Slice(label, amount) for label, amount in rounded.items() if amount)
+    slices["idle"] = idle_per_socket
+    return tuple(Slice(label, amount) for label, amount in slices.items() if amount)
 
 
 def _costs_by_family(
@@ -208,21 +249,21 @@ def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
 
 
 def _idle_bytes(
-    table: CacheTable, cache_bytes: int | None, count: int | None, mix: FamilyMix, mode: AccountingMode = "full"
+    table: CacheTable, cache_bytes: int | None, count: float | None, mix: FamilyMix, mode: AccountingMode = "full"
 ) -> float | None:
     """Bytes of the IPv4 cache and the IPv6 cache that no socket uses, at least 0; None if unknown.
 
     Computed as the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share in
-    the IPv6 cache).
+    the IPv6 cache), with the present shares, which are larger after order fallback.
     """
     if cache_bytes is None or count is None:
         return None
     used = 0.0
     for kernel_object, share in zip(FAMILY_OBJECTS[mode], (mix.ipv4, mix.ipv6), strict=True):
         line = table.find(kernel_object).line
-        if share and (line is None or line.slab_share_bytes is None):
+        if share and (line is None or line.present_share_bytes is None):
             return None
-        used += count * share * (line.slab_share_bytes or 0.0 if line else 0.0)
+        used += count * share * (line.present_share_bytes or 0.0 if line else 0.0)
     return max(0.0, cache_bytes - used)
 
 
@@ -234,10 +275,10 @@ def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None
         return None
     if sockets.buffers_within_error:
         return None
-    return round(sockets.buffer_bytes / sockets.allocated, 2)
+    return sockets.buffer_bytes / sockets.allocated
 
 
-def _too_few(count: int | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
+def _too_few(count: float | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
     """The reason that there is no average: a number is unknown, or `count` is too small.
 
     None if `count` is large enough.

@@ -26,9 +26,10 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
     rows = {line.row: table.get(line.row) for line in lines if line is not None and line.row is not None}
     total = 0.0
     for row in rows.values():
-        if row is None or row.active_objects is None or row.slab_share_bytes is None:
+        share_bytes = row.present_share_bytes if row is not None else None
+        if row is None or row.active_objects is None or share_bytes is None:
             return None
-        total += row.active_objects * row.slab_share_bytes
+        total += row.active_objects * share_bytes
     return LiveObjects(sockstat.allocated, total) if rows else None
 
 

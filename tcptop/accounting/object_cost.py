@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_counts import min_sockets_with_file
 from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.kernel.objects import (
     LSM_FILE_BLOB,
@@ -13,9 +14,9 @@ from tcptop.kernel.objects import (
     LSM_SOCKET_BLOB,
     LSM_SOCKET_BLOB_BYTES,
     LSM_SOCKET_BLOB_STRUCTS,
-    SOCKET_ALLOC,
     SOCKET_WQ,
     KernelObject,
+    unknown_security_modules,
 )
 from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
@@ -46,23 +47,22 @@ def _object_costs(
         if lookup.line is None:
             if lookup.status != "absent":
                 yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif not _is_unused_lsm_cache(snapshot, table, kernel_object, lookup.line):
+        elif not _is_unused_lsm_cache(table, kernel_object, lookup.line):
             yield cost_from_cache(kernel_object, lookup.line, count)
 
 
-def _is_unused_lsm_cache(snapshot: Snapshot, table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether the cache of a security module has fewer objects than there are sockets with a file.
+def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
+    """Whether a security module's cache is unused: it has far fewer objects than the least number of socket files.
 
-    Sockets then do not use the cache. A kernel built with SELinux but booted without SELinux has such unused caches.
+    A kernel built with SELinux but booted without it has such unused caches, with next to no objects. Half as many
+    objects as files are enough to prove that, and allow for sockets opened between the readings of the two counts.
     """
-    sockstat = snapshot.sockstat.value
-    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB) or sockstat is None:
+    if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False
-    max_in_use, inode = table.row_max_in_use(line), table.find(SOCKET_ALLOC).line
-    with_file = max(0, (sockstat.allocated or 0) - (sockstat.orphans or 0))
-    if inode is not None and inode.max_in_use is not None:
-        with_file = min(with_file, inode.max_in_use)
-    return max_in_use is not None and max_in_use < with_file
+    max_in_use, sockstat = table.row_max_in_use(line), table.matching_sockstat
+    if max_in_use is None or sockstat is None:
+        return False
+    return 2 * max_in_use < min_sockets_with_file(table, sockstat.allocated, sockstat.orphans)
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
@@ -71,13 +71,13 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
     if size is None:
         return f"{kernel_object.struct} ({line.name})"
     share = line.slab_share_bytes
-    slab = round(count * share, 2) if share is not None else None
+    slab = count * share if share is not None else None
     return ObjectCost(
         object=kernel_object.struct,
         label=kernel_object.label,
         cache=line.name,
-        count=round(count, 4),
-        object_bytes=round(count * size, 2),
+        count=count,
+        object_bytes=count * size,
         slab_bytes=slab,
         high_slab_bytes=slab,
         # A computed size is an estimate, and so is a size without padding.
@@ -106,16 +106,22 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
 
     The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and lab result, the size
     is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc cache of
-    this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets.
+    this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security module
+    that the catalogue does not know may have a blob of any size.
     """
-    modules, sockstat = snapshot.security_modules.value, snapshot.sockstat.value
+    modules, sockstat = snapshot.security_modules.value, table.matching_sockstat
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []
-    if modules is not None and not names:
+    unknown = unknown_security_modules(modules.names) if modules is not None else []
+    if modules is not None and not names and not unknown:
         return
-    exact = _blob_bytes_by_btf(snapshot, names)
+    exact = _blob_bytes_by_btf(snapshot, names) if not unknown else None
     line = table.kmalloc_cache(exact) if exact is not None else measured_lsm_blob_cache(snapshot, table)
     if line is not None and line.object_bytes is not None:
         yield _from_kmalloc(LSM_SOCKET_BLOB, line, line, count, estimated=False)
+        return
+    if unknown and measured_socket(snapshot) is None:
+        yield f"{LSM_SOCKET_BLOB.struct} ({', '.join(unknown)})"
+    if modules is not None and not names:
         return
     if modules is None:
         if measured_socket(snapshot) is None:
@@ -149,10 +155,10 @@ def _from_kmalloc(
         kernel_object.struct,
         kernel_object.label,
         low.name,
-        round(count, 4),
-        round(count * (low.object_bytes or 0), 2),
-        round(count * low_share, 2) if low_share is not None else None,
-        round(count * high_share, 2) if high_share is not None else None,
+        count,
+        count * (low.object_bytes or 0),
+        count * low_share if low_share is not None else None,
+        count * high_share if high_share is not None else None,
         estimated or low.computed,
         low.computed,
     )

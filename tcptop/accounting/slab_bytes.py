@@ -27,23 +27,26 @@ def known_slab_bytes(
 def slab_bytes(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> int:
-    """Size of a cache's slabs, corrected for order fallback.
+    """Size of a cache's slabs, corrected for order fallback."""
+    small, pages, _ = fallback_slabs(objects, slabs, object_bytes, objects_per_slab, pages_per_slab, page_bytes)
+    return ((slabs - small) * pages_per_slab + small * pages) * page_bytes
+
+
+def fallback_slabs(
+    objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
+) -> tuple[int, int, int]:
+    """The number of a cache's slabs of the smallest order, and the pages and objects of each.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
     allocate_slab). In that case slabinfo still prints the preferred size, but shows fewer objects than slabs × objects
     per slab. Since only the preferred order and the smallest order occur, the counts of objects and slabs give the
     number of slabs of each order.
     """
-    preferred = page_bytes * pages_per_slab
-    if objects >= slabs * objects_per_slab:
-        return slabs * preferred
-    fallback_pages = 1
-    while fallback_pages * page_bytes < object_bytes:
-        fallback_pages *= 2
-    fallback = page_bytes * fallback_pages
-    per_fallback = fallback // object_bytes if object_bytes else objects_per_slab
-    if per_fallback >= objects_per_slab or fallback >= preferred:
-        return slabs * preferred
-    full = (objects - slabs * per_fallback) // (objects_per_slab - per_fallback)
-    full = max(0, min(slabs, full))
-    return full * preferred + (slabs - full) * fallback
+    pages = 1
+    while pages * page_bytes < object_bytes:
+        pages *= 2
+    per_slab = pages * page_bytes // object_bytes if object_bytes else objects_per_slab
+    if objects >= slabs * objects_per_slab or per_slab >= objects_per_slab or pages >= pages_per_slab:
+        return 0, pages, per_slab
+    full = (objects - slabs * per_slab) // (objects_per_slab - per_slab)
+    return slabs - max(0, min(slabs, full)), pages, per_slab

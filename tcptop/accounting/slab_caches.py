@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from tcptop.accounting.slab_bytes import known_slab_bytes, slab_share_bytes
+from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
@@ -225,6 +225,26 @@ class CacheTable:
         """Upper bound on objects in use in the row that counts a cache, including objects of caches merged with it."""
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
+
+    def fallback_factor(self, cache: str) -> float:
+        """The present share of an object in a cache's row ÷ its share of a full slab: above 1 after order fallback."""
+        line = self.get(cache)
+        row = self._by_name.get(line.row) if line is not None and line.row is not None else None
+        if row is None or not row.slab_share_bytes or row.present_share_bytes is None:
+            return 1.0
+        factor = row.present_share_bytes / row.slab_share_bytes
+        return factor if factor > 1.0 + 1e-9 else 1.0
+
+    def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
+        """A cache's slabs as pairs of a number of slabs and their objects each: full ones, and those of order fallback.
+
+        Empty if the counts are unknown.
+        """
+        objects, slabs, per_slab, pages = line.objects, line.slabs, line.objects_per_slab, line.pages_per_slab
+        if objects is None or not slabs or not per_slab or pages is None or self._page_bytes is None:
+            return [(slabs, per_slab)] if slabs and per_slab else []
+        small, _, per_small = fallback_slabs(objects, slabs, line.object_bytes or 0, per_slab, pages, self._page_bytes)
+        return [(slabs - small, per_slab), *([(small, per_small)] if small else [])]
 
     def total_bytes(self) -> int | None:
         """Size of all slabinfo rows; None if rows are missing or the page size is unknown."""

@@ -40,10 +40,11 @@ def _idle(table: CacheTable) -> tuple[int, int | None] | None:
     idle: float = 0.0
     error: float | None = 0.0
     for line in own:
-        if line.bytes is None or line.active_objects is None or line.slab_share_bytes is None:
+        share_bytes = line.present_share_bytes
+        if line.bytes is None or line.active_objects is None or share_bytes is None:
             return None
-        idle += max(0.0, line.bytes - line.active_objects * line.slab_share_bytes)
+        idle += max(0.0, line.bytes - line.active_objects * share_bytes)
         if error is not None:
             known = line.idle_error_objects is not None
-            error = error + (line.idle_error_objects or 0) * line.slab_share_bytes if known else None
+            error = error + (line.idle_error_objects or 0) * share_bytes if known else None
     return (round(idle), None if error is None else round(error)) if own else None

@@ -78,8 +78,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(
-        object_bytes=round(sum(part.object_bytes for part in parts), 2) if parts else None,
-        slab_bytes=round(sum(slab), 2) if slab else None,
+        object_bytes=sum(part.object_bytes for part in parts) if parts else None,
+        slab_bytes=sum(slab) if slab else None,
         missing=tuple(missing),
         parts=tuple(parts),
         slices=slices_by_label(tuple(parts)),
@@ -92,4 +92,4 @@ def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes
         slices[part.label] = slices.get(part.label, 0.0) + amount
-    return tuple(Slice(label, round(amount, 2)) for label, amount in slices.items() if amount)
+    return tuple(Slice(label, amount) for label, amount in slices.items() if amount)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tcptop.accounting.slab_caches import CacheTable
-from tcptop.kernel.objects import MINI_SOCKETS, SOCKET_ALLOC
+from tcptop.kernel.objects import MINI_SOCKETS, REQUEST_SOCKS, SOCKET_ALLOC, KernelObject
 from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.rates import rate
@@ -101,3 +103,27 @@ def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | N
     with_file = max(0, allocated - orphans)
     inodes = table.max_in_use(SOCKET_ALLOC)
     return with_file if inodes is None else min(with_file, inodes)
+
+
+def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int:
+    """Lower bound on TCP sockets with a file; 0 if the number of orphans or of request socks is unknown.
+
+    A socket in an accept queue has no file yet, but still has its request sock. The active request socks are therefore
+    an upper bound on the sockets in accept queues.
+    """
+    with_file = sockets_with_file(table, allocated, orphans)
+    requests = max_active(table, REQUEST_SOCKS)
+    return 0 if with_file is None or requests is None else max(0, with_file - requests)
+
+
+def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
+    """Upper bound on the objects in use of several kinds; None if a cache may exist and its count is unknown."""
+    total = 0
+    for item in objects:
+        lookup = table.find(item)
+        if lookup.status == "absent":
+            continue
+        if lookup.line is None or lookup.line.max_in_use is None:
+            return None
+        total += lookup.line.max_in_use
+    return total

@@ -62,7 +62,8 @@ def state_costs(
     The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among whole sockets or among mini-sockets.
     """
     counts = _counts(snapshot, table, sockets)
-    fin = _unread_fin_bytes(snapshot, table)
+    fin = tuple(unread_fin_parts(snapshot, table))
+    fin_known = sum(part.slab_bytes is not None for part in fin) == len(UNREAD_FIN)
     costs: list[StateCost] = []
     for state, row in ROWS.items():
         mix = mixes["time_wait" if state in AS_MINI_SOCKET else "full"]
@@ -72,7 +73,7 @@ def state_costs(
                 holds=row.holds,
                 accepted=None if row.sides == "outgoing" else socket_cost(snapshot, table, state, mix, owns_port=False),
                 outgoing=None if row.sides == "accepted" else socket_cost(snapshot, table, state, mix, owns_port=True),
-                unread_fin_bytes=fin if state is State.CLOSE_WAIT else None,
+                unread_fin_parts=fin if fin_known and state is State.CLOSE_WAIT else None,
                 count=counts[state].number,
                 count_is_upper_bound=counts[state].is_upper_bound,
                 scope=counts[state].scope,
@@ -100,12 +101,6 @@ def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
                 )
             )
     return parts
-
-
-def _unread_fin_bytes(snapshot: Snapshot, table: CacheTable) -> float | None:
-    parts = unread_fin_parts(snapshot, table)
-    known = [part.slab_bytes for part in parts if part.slab_bytes is not None]
-    return round(sum(known), 2) if len(known) == len(UNREAD_FIN) else None
 
 
 def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dict[State, Count]:

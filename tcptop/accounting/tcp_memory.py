@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
-from tcptop.accounting.socket_counts import sockets_with_file
+from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
 from tcptop.kernel.objects import (
     BIND_BUCKETS,
     CGROUP_VECTORS,
     KERNEL_OBJECTS,
     LSM_SOCKET_BLOB,
     OBJECT_OF_CACHE,
-    REQUEST_SOCKS,
     SOCKS,
     State,
 )
@@ -78,10 +77,11 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
     by_row: dict[str, tuple[int, float]] = {}
     for kernel_object in KERNEL_OBJECTS:
         line = table.find(kernel_object).line if kernel_object.tcp_only else None
-        row = vector_cache(snapshot, table, line) if line is not None else None
-        if line is not None and line.slabs and row is not None and row.slab_share_bytes is not None:
-            number, amount = by_row.get(row.name, (0, 0.0))
-            by_row[row.name] = (number + line.slabs, amount + line.slabs * row.slab_share_bytes)
+        for slabs, per_slab in table.slabs_by_size(line) if line is not None else ():
+            row = vector_cache(snapshot, table, per_slab)
+            if row is not None and row.slab_share_bytes is not None:
+                number, amount = by_row.get(row.name, (0, 0.0))
+                by_row[row.name] = (number + slabs, amount + slabs * row.slab_share_bytes)
     return [
         MemoryPart(
             name=f"vectors of its slabs, {row}",
@@ -101,19 +101,13 @@ def _shared_caches(
 ) -> list[MemoryPart]:
     """TCP's share of caches with other users: objects of a socket with a file × number of sockets with a file.
 
-    A socket in an accept queue has no file yet, but still has its request sock. The number of request socks is
-    therefore an upper bound on the number of sockets without a file. From it follows the lower bound of TCP's share.
+    The lower bound of the share leaves out sockets that may be in an accept queue and have no file yet.
     """
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
         missing.append("TCP's share of shared caches")
         return []
-    requests = [table.max_in_use(item) for item in REQUEST_SOCKS]
-    requests_known = all(
-        count is not None or table.find(item).status == "absent"
-        for count, item in zip(requests, REQUEST_SOCKS, strict=True)
-    )
-    low_with_file = max(0, with_file - sum(filter(None, requests))) if requests_known else 0
+    low_with_file = min_sockets_with_file(table, sockets.allocated, sockets.orphans)
     accepted = socket_cost(snapshot, table, State.ESTABLISHED, FamilyMix(0.0, 0.0), owns_port=False)
     missing.extend(accepted.missing)
     parts: list[MemoryPart] = []
@@ -123,15 +117,15 @@ def _shared_caches(
         # An LSM socket blob belongs to the sock, so it exists without a file too.
         with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
         number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
-        line = table.get(part.cache)
+        line, factor = table.get(part.cache), table.fallback_factor(part.cache)
         parts.append(
             MemoryPart(
                 name=_part_name(part),
                 count=math.ceil(number * part.count),
                 row=(line.row if line else None) or part.cache,
-                bytes=round(number * part.slab_bytes),
-                low_bytes=round(low * part.slab_bytes),
-                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes)),
+                bytes=round(number * part.slab_bytes * factor),
+                low_bytes=round(low * part.slab_bytes * factor),
+                high_bytes=round(number * (part.high_slab_bytes or part.slab_bytes) * factor),
                 estimated=True,
             )
         )
@@ -171,7 +165,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
             missing.append(line.name)
             continue
         buckets = min(sockets.allocated + (sockets.time_wait_machine_max or 0), active // rows.count(line.row))
-        high = round(buckets * (line.slab_share_bytes or 0.0))
+        high = round(buckets * (line.slab_share_bytes or 0.0) * table.fallback_factor(line.name))
         parts.append(MemoryPart(line.name, line.row, high // 2, 0, high, estimated=True))
     return parts
 

@@ -1,7 +1,7 @@
 """Helpers shared by all commands: parser, options, opening a host, one sample's ledger, output.
 
-Functions import their modules when called, so that each command loads only the modules that it needs: the screen's
-take much longer to import than a report's.
+Functions import their modules when called, so that each command loads only the modules that it needs. The modules of
+the screen take much longer to import than the modules of a report.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIME_OPTIONS = ("--at", "--from", "--to")
 
 
 class Parser(argparse.ArgumentParser):
-    """Argument parser whose errors are one line with exit code 1, as in slabtop."""
+    """Argument parser whose errors are printed as one line; the exit code is then 1, as in slabtop."""
 
     def error(self, message: str) -> NoReturn:
         """Raises TcptopError instead of printing the usage."""
@@ -56,7 +56,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
-    """Makes an argparse type of a parser that raises ValueError: argparse shows the text of ArgumentTypeError only."""
+    """Makes an argparse type from `parse`, a function that raises ValueError.
+
+    The type raises ArgumentTypeError instead, since argparse does not show the text of a ValueError.
+    """
 
     def parse_argument(text: str) -> float:
         try:
@@ -68,7 +71,7 @@ def argument_type(parse: Callable[[str], float]) -> Callable[[str], float]:
 
 
 def parse_positive(text: str) -> int:
-    """Parses a whole number above 0, of up to nine digits; an argparse type."""
+    """Argparse type that parses a whole number above 0, of up to nine digits."""
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
         raise argparse.ArgumentTypeError(f"a whole number above 0, not {text!r}")
     return int(text)

@@ -113,7 +113,7 @@ def read_named_ledger(name: str) -> Ledger:
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
     Raises:
-        TcptopError: if the source named cannot be opened; the text begins with the command.
+        TcptopError: if the tree or the recording cannot be opened; the text of the error begins with `COMMAND`.
 
     """
     if name == LIVE:
@@ -131,6 +131,9 @@ def read_named_ledger(name: str) -> Ledger:
 
 
 def split_time(name: str) -> tuple[str, str | None]:
-    """Splits `PATH@TIME` at the last @; the time is None if there is none, or if a file of the whole name exists."""
+    """Splits `PATH@TIME` at the last @.
+
+    The time is None if the name has no @, or if a file exists whose name is all of `PATH@TIME`.
+    """
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from tcptop.commands.common import Parser, make_sampler, open_host, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
+from tcptop.hosts.run_sync import run_sync
+from tcptop.kernel.function_names import FUNCTIONS
 from tcptop.report.explain_text import overview_text, page_text
+from tcptop.sources.kallsyms import read_symbols
 
 COLUMNS_IN_A_PIPE = 100
 MAX_COLUMNS = 120
@@ -25,7 +28,8 @@ def run(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     sampler = make_sampler(open_host(options.root), 1.0, options.lab)
     sampler.ask_for("btf")
-    ledger = read_ledger(sampler)
+    symbols = run_sync(read_symbols(sampler.host, FUNCTIONS))
+    ledger = read_ledger(sampler)._replace(symbols=symbols)
     columns = min(MAX_COLUMNS, terminal_columns() or COLUMNS_IN_A_PIPE)
     text = overview_text(ledger, columns) if options.what is None else page_text(ledger, options.what, columns)
     if text is None:

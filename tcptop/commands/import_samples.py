@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorder) -> None:
-    """Copies samples of a recording to a recorder, without what is damaged.
+    """Copies samples of a recording to a recorder; damaged reads are left out.
 
     Raises:
         TcptopError: if a sample cannot be written.

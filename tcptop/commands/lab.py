@@ -63,7 +63,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _parse_states(text: str) -> tuple[str, ...]:
-    """Parses a comma-separated list of states, an argparse type; returns the states in the order of `STATES`."""
+    """Argparse type that parses a comma-separated list of states; returns the states in the order of `STATES`."""
     asked = {name.strip().lower() for name in text.split(",")}
     unknown = sorted(asked - set(STATES))
     if unknown:

@@ -91,7 +91,9 @@ def record_until_signal(
     length_s: float | None,
     on_sample: Callable[[Snapshot], None] | None = None,
 ) -> None:
-    """Writes a sample every `period_s` until `length_s` has passed or a signal arrives; one sample of a saved tree.
+    """Writes a sample every `period_s` until `length_s` has passed or a signal arrives.
+
+    A saved tree never changes: it gives one sample.
 
     Raises:
         TcptopError: if a sample cannot be written.

@@ -16,7 +16,7 @@ Formatter = Callable[[Ledger], str]
 
 def run(options: argparse.Namespace) -> None:
     """Prints reports of a recording, or of a host every `--delay` seconds."""
-    # The imports and one report leave too little garbage to be worth a collection.
+    # The imports and one report leave little garbage; a collection would take longer than it is worth.
     gc.disable()
     formatter = report_formatter(options.json, options.sort)
     if options.replay is not None:
@@ -53,7 +53,10 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
 
 
 def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:
-    """Prints each selected sample, or with -o the last one; then raises TcptopError if a printed one was damaged."""
+    """Prints the selected samples, or with -o the last of them.
+
+    After printing, raises TcptopError if a printed sample was damaged.
+    """
     from tcptop.accounting import account
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from tcptop.comparison.difference import (
     Bound,
     Change,
@@ -49,14 +47,9 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
 
 
 def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
-    host = ledger.host
     return ComparedInput(
         label=label,
-        host_name=host.name,
-        kernel=host.kernel,
-        page_size_bytes=host.page_size_bytes,
-        cpus=host.cpus,
-        memory_bytes=host.memory_bytes,
+        host=ledger.host,
         taken_at_unix_s=ledger.taken_at_unix_s,
         live=ledger.live,
         not_read={
@@ -101,13 +94,14 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         one, two = before.costs[mode], after.costs[mode]
         mixes = (one.by_family["mix"], two.by_family["mix"])
         now, idle = (one.now_bytes, two.now_bytes), (one.idle_bytes_per_socket, two.idle_bytes_per_socket)
+        bounds: list[Bound] = ["at most" if cost.now_is_at_most else "exact" for cost in (one, two)]
         changes += [
             _cost(f"{mode}_accepted_bytes", f"next{title}, accepted", mixes[0].accepted, mixes[1].accepted),
             _cost(
                 f"{mode}_outgoing_bytes", f"next{title}, outgoing", mixes[0].outgoing, mixes[1].outgoing, at_most=True
             ),
-            Change(f"{mode}_now_bytes", f"now{title}", "bytes", *now, note="on average"),
-            Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle),
+            Change(f"{mode}_now_bytes", f"now{title}", "bytes", *now, bounds[0], bounds[1], "on average"),
+            Change(f"{mode}_idle_bytes_per_socket", f"idle slab{title}", "bytes", *idle, bounds[0], bounds[1]),
         ]
     one, two = before.costs["full"], after.costs["full"]
     buffers = (one.buffer_bytes_per_socket, two.buffer_bytes_per_socket)
@@ -127,7 +121,7 @@ def _bounded(bounds: Amount | None) -> tuple[float | None, Bound]:
     """The number that reports show for an amount, and whether this number is exact or a bound."""
     if bounds is None:
         return None, "exact"
-    if bounds.high == inf:
+    if bounds.low and bounds.low < bounds.high:
         return bounds.low, "at least"
     return (bounds.low, "exact") if bounds.low else (bounds.high, "at most")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
-from tcptop.ledger import Amount
+from tcptop.ledger import Amount, HostFacts
 from tcptop.rates import increase
 
 Bound = Literal["exact", "at least", "at most"]
@@ -72,7 +72,7 @@ class StateChange:
 
     state: str
     accepted_bytes: Change | None
-    """Change of an accepted socket's cost; None if only sockets that own their port are in this state."""
+    """Change of an accepted socket's cost; None for a state without accepted sockets, such as LISTEN."""
     outgoing_bytes: Change | None
     count: Change
 
@@ -181,13 +181,15 @@ class SlabGrowth:
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
     """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
-    idle_bytes: int | None
-    """Growth of free objects, each with its share of a slab; None without slabinfo.
+    idle_bytes: Amount | None
+    """Bounds on growth of free objects and ends of slabs in rows that count objects of sockets; None without slabinfo.
 
-    Only rows that count objects of sockets are included.
+    In TCP's own rows, all but the objects of sockets is idle.
     """
-    socket_rows_bytes: int | None
-    """Total growth of the rows that count objects of sockets; None without slabinfo."""
+    others_bytes: Amount | None
+    """Bounds on growth of shared rows due to other users' objects and free objects that count as active; None without
+    slabinfo.
+    """
     other_rows: tuple[RowGrowth, ...] | None
     """Growth of each row that counts no objects of sockets; None without slabinfo."""
     no_row_bytes: int | None
@@ -209,17 +211,6 @@ class SlabGrowth:
             return None
         return Amount(*sorted(end / self.bytes for end in self.socket_bytes))
 
-    @property
-    def others_bytes(self) -> Amount | None:
-        """Bounds on `socket_rows_bytes` − `idle_bytes` − `socket_bytes`; None without slabinfo.
-
-        This growth has two causes: objects of other users, and free objects that count as active.
-        """
-        if self.socket_rows_bytes is None or self.idle_bytes is None:
-            return None
-        left = self.socket_rows_bytes - self.idle_bytes
-        return Amount(round(left - self.socket_bytes.high, 2), round(left - self.socket_bytes.low, 2))
-
 
 @dataclass(frozen=True, slots=True)
 class ComparedInput:
@@ -227,11 +218,7 @@ class ComparedInput:
 
     label: str
     """Name that the user gave the input."""
-    host_name: str | None
-    kernel: str | None
-    page_size_bytes: int | None
-    cpus: int | None
-    memory_bytes: int | None
+    host: HostFacts
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]

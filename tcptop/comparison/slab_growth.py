@@ -7,11 +7,12 @@ listed, each with its growth.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tcptop.comparison.difference import GrowthPart, RowGrowth, SlabGrowth
 from tcptop.kernel.objects import SOCKET_ALLOC, State
-from tcptop.ledger import Amount, CacheLine, Ledger, SocketCost, StateCost
+from tcptop.ledger import Amount, CacheLine, Ledger, ObjectCost, SocketCost, StateCost
 from tcptop.rates import increase
 
 ZERO = Amount(0.0, 0.0)
@@ -41,7 +42,7 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
             note=counted.note,
         )
         for counted in COUNTED_OBJECTS
-        if (growth_bytes := counts[counted].times(costs[counted])) != ZERO
+        if (growth_bytes := counts[counted].times(_sum(costs[counted]))) != ZERO
     ]
     socket_rows = _rows_of_sockets(before) | _rows_of_sockets(after)
     growths = _row_growths(before, after)
@@ -49,8 +50,8 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
         bytes=round(growth),
         sockets=tuple(parts),
         missing=(*_whole_socket(most_sockets).missing, *missing),
-        idle_bytes=None if growths is None else _idle_growth(before, after, socket_rows),
-        socket_rows_bytes=None if growths is None else sum(growths.get(row, 0) for row in socket_rows),
+        idle_bytes=None if growths is None else _idle_growth(before, after, socket_rows, growths, counts, costs),
+        others_bytes=None if growths is None else _others_growth(before, after, socket_rows, growths, counts, costs),
         other_rows=None if growths is None else _other_rows(growths, socket_rows),
         no_row_bytes=None if growths is None else round(growth) - sum(growths.values()),
     )
@@ -66,9 +67,28 @@ class CountedObject(NamedTuple):
 COUNTED_SOCKS = CountedObject("socks")
 COUNTED_FILES = CountedObject("files", "with inode, dentry")
 COUNTED_PORTS = CountedObject("local ports", "at most")
-COUNTED_REQUESTS = CountedObject("request socks", "active")
+COUNTED_REQUESTS = CountedObject("request socks", "at most")
 COUNTED_MINI_SOCKETS = CountedObject("mini-sockets", "TIME_WAIT")
-COUNTED_OBJECTS = (COUNTED_SOCKS, COUNTED_FILES, COUNTED_PORTS, COUNTED_REQUESTS, COUNTED_MINI_SOCKETS)
+COUNTED_SEGMENTS = CountedObject("queued FINs, data", "at most")
+COUNTED_OBJECTS = (
+    COUNTED_SOCKS,
+    COUNTED_FILES,
+    COUNTED_PORTS,
+    COUNTED_REQUESTS,
+    COUNTED_MINI_SOCKETS,
+    COUNTED_SEGMENTS,
+)
+
+
+class Cost(NamedTuple):
+    """Slab bytes of one counted object, in TCP's own caches and in caches with other users."""
+
+    own: Amount
+    shared: Amount
+
+    def less(self, other: Cost) -> Cost:
+        """The cost of what this object has besides another, which it contains."""
+        return Cost(_less(self.own, other.own), _less(self.shared, other.shared))
 
 
 def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount], tuple[str, ...]] | None:
@@ -79,9 +99,12 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    request_increase = increase(*requests)
-    if request_increase is None:
+    # Active request socks may all be free ones that are cached per CPU.
+    request_increase = ZERO
+    if requests[0] is None or requests[1] is None:
         missing.append(COUNTED_REQUESTS.name)
+    else:
+        request_increase = Amount(-requests[0], requests[1])
     with_file = [_socks_with_file(ledger, count) for ledger, count in zip(sides, requests, strict=True)]
     mini_sockets = [_mini_sockets(ledger) for ledger in sides]
     if mini_sockets[0] is None or mini_sockets[1] is None:
@@ -95,8 +118,9 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
         COUNTED_PORTS: Amount(
             min(0.0, socks) + min(0.0, mini_increase.low), max(0.0, socks) + max(0.0, mini_increase.high)
         ),
-        COUNTED_REQUESTS: Amount(request_increase or 0.0, request_increase or 0.0),
+        COUNTED_REQUESTS: request_increase,
         COUNTED_MINI_SOCKETS: mini_increase,
+        COUNTED_SEGMENTS: _segments_increase(before, after),
     }
     return counts, tuple(missing)
 
@@ -125,31 +149,86 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
     return None if here is None or active is None else Amount(here, max(here, active))
 
 
-def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Amount] | str:
+def _segments_increase(before: Ledger, after: Ledger) -> Amount:
+    """Bounds on the increase of segments in queues, such as unread FINs, which no counter shows.
+
+    The bounds are those of the change of the objects in use in the rows of a segment's objects, if others use these
+    rows as before. Of a row's active objects, some may be free ones that are cached per CPU.
+    """
+    changes: list[Amount] = []
+    for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
+        one, two = (_objects_in_use(ledger, part.cache) for ledger in (before, after))
+        if one is None or two is None:
+            return ZERO
+        changes.append(two.minus(one))
+    if not changes:
+        return ZERO
+    return Amount(min(0.0, max(each.low for each in changes)), max(0.0, min(each.high for each in changes)))
+
+
+def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
+    """Bounds on the objects in use in the row that counts a cache; None if unknown."""
+    line = ledger.cache(cache)
+    row = ledger.cache(line.row) if line is not None else None
+    if row is None or row.active_objects is None:
+        return None
+    idle_error = row.active_objects if row.idle_error_objects is None else row.idle_error_objects
+    return Amount(row.active_objects - idle_error, row.active_objects)
+
+
+def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Cost] | str:
     """Slab bytes of one object of each kind that is counted, or the reason that they are unknown.
 
     The arguments are the ledger with more sockets and the ledger with more mini-sockets.
     """
     sock, whole = _state(most_sockets, State.ORPHAN), _whole_socket(most_sockets)
-    if sock.accepted is None or sock.outgoing is None or _bounds(sock.accepted) is None or _bounds(whole) is None:
+    known = [side for side in (sock.accepted, sock.outgoing, whole) if side is not None and side.slab_bytes is not None]
+    if len(known) < 3:
         return "the size of a socket is not known"
-    alone, with_port, with_file = (_bounds(cost) or ZERO for cost in (sock.accepted, sock.outgoing, whole))
+    alone, with_port, with_file = (_cost(most_sockets, side.parts) for side in known)
     request = _state(most_sockets, State.SYN_RECV).accepted
     mini_socket = _state(most_mini_sockets, State.TIME_WAIT).accepted
+    segment = _state(most_sockets, State.CLOSE_WAIT).unread_fin_parts
     return {
         COUNTED_SOCKS: alone,
-        COUNTED_FILES: Amount(with_file.low - alone.low, with_file.high - alone.high),
-        COUNTED_PORTS: Amount(with_port.low - alone.low, with_port.high - alone.high),
-        COUNTED_REQUESTS: _bounds(request) or ZERO,
-        COUNTED_MINI_SOCKETS: _bounds(mini_socket) or ZERO,
+        COUNTED_FILES: with_file.less(alone),
+        COUNTED_PORTS: with_port.less(alone),
+        COUNTED_REQUESTS: _cost(most_sockets, request.parts if request else ()),
+        COUNTED_MINI_SOCKETS: _cost(most_mini_sockets, mini_socket.parts if mini_socket else ()),
+        COUNTED_SEGMENTS: _cost(most_sockets, segment or ()),
     }
 
 
-def _bounds(cost: SocketCost | None) -> Amount | None:
-    """Bounds on a socket's slab bytes; None if unknown."""
-    if cost is None or cost.slab_bytes is None:
-        return None
-    return Amount(cost.slab_bytes, cost.high_slab_bytes or cost.slab_bytes)
+def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
+    """The slab bytes of parts; the object bytes of a part whose slab share is unknown."""
+    own, shared = ZERO, ZERO
+    for part in parts:
+        low = part.object_bytes if part.slab_bytes is None else part.slab_bytes
+        amount = Amount(low, low if part.high_slab_bytes is None else part.high_slab_bytes)
+        if _is_own(ledger, part.cache):
+            own = _add(own, amount)
+        else:
+            shared = _add(shared, amount)
+    return Cost(own, shared)
+
+
+def _sum(cost: Cost) -> Amount:
+    return _add(cost.own, cost.shared)
+
+
+def _add(one: Amount, other: Amount) -> Amount:
+    return Amount(one.low + other.low, one.high + other.high)
+
+
+def _less(whole: Amount, part: Amount) -> Amount:
+    """What remains of an amount without a part of it, whose bounds are part of the amount's bounds."""
+    return Amount(whole.low - part.low, whole.high - part.high)
+
+
+def _is_own(ledger: Ledger, cache: str) -> bool:
+    """Whether only TCP uses a cache and its row."""
+    line = ledger.cache(cache)
+    return line is not None and not line.shared
 
 
 def _whole_socket(ledger: Ledger) -> SocketCost:
@@ -163,7 +242,9 @@ def _state(ledger: Ledger, state: State) -> StateCost:
 def _rows_of_sockets(ledger: Ledger) -> set[str]:
     """Names of the slabinfo rows that count objects of sockets in any TCP state."""
     costs = [cost for state in ledger.states for cost in (state.accepted, state.outgoing) if cost is not None]
-    lines = [ledger.cache(cache) for cache in {part.cache for cost in costs for part in cost.parts}]
+    parts = [part for cost in costs for part in cost.parts]
+    parts += [part for state in ledger.states for part in state.unread_fin_parts or ()]
+    lines = [ledger.cache(cache) for cache in {part.cache for part in parts}]
     return {line.row for line in lines if line is not None and line.row is not None}
 
 
@@ -195,14 +276,49 @@ def has_all_rows(ledger: Ledger) -> bool:
     return ledger.sources["slabinfo"].state in ("ok", "late") and bool(slabinfo_rows(ledger))
 
 
-def _idle_growth(before: Ledger, after: Ledger, names: set[str]) -> int:
-    """Growth of the idle bytes of the named rows: the size of each row less the slab shares of its active objects."""
-    idle = [0.0, 0.0]
-    for index, ledger in enumerate((before, after)):
-        for line in slabinfo_rows(ledger):
-            if line.name in names and line.bytes is not None and line.slab_share_bytes is not None:
-                idle[index] += line.bytes - (line.active_objects or 0) * line.slab_share_bytes
-    return round(idle[1] - idle[0])
+def _idle_growth(
+    before: Ledger,
+    after: Ledger,
+    rows: set[str],
+    growths: Mapping[str, int],
+    counts: Mapping[CountedObject, Amount],
+    costs: Mapping[CountedObject, Cost],
+) -> Amount:
+    """Bounds on the growth of idle bytes in the rows of sockets.
+
+    In TCP's own rows, all but the objects of sockets is idle, although free objects cached per CPU count as active. In
+    shared rows, the bytes that no active object takes are idle.
+    """
+    own = sum(growth for row, growth in growths.items() if row in rows and _is_own(after, row))
+    sockets = [counts[counted].times(costs[counted].own) for counted in COUNTED_OBJECTS]
+    free = _free_bytes(after, rows) - _free_bytes(before, rows)
+    low, high = own - sum(part.high for part in sockets) + free, own - sum(part.low for part in sockets) + free
+    return Amount(round(low), round(high))
+
+
+def _others_growth(
+    before: Ledger,
+    after: Ledger,
+    rows: set[str],
+    growths: Mapping[str, int],
+    counts: Mapping[CountedObject, Amount],
+    costs: Mapping[CountedObject, Cost],
+) -> Amount:
+    """Bounds on the growth of shared rows that neither sockets nor idle bytes explain."""
+    shared = sum(growth for row, growth in growths.items() if row in rows and not _is_own(after, row))
+    sockets = [counts[counted].times(costs[counted].shared) for counted in COUNTED_OBJECTS]
+    left = shared - _free_bytes(after, rows) + _free_bytes(before, rows)
+    low, high = left - sum(part.high for part in sockets), left - sum(part.low for part in sockets)
+    return Amount(round(low, 2), round(high, 2))
+
+
+def _free_bytes(ledger: Ledger, names: set[str]) -> float:
+    """Bytes of the named shared rows that no active object takes: their size less the active objects' slab shares."""
+    return sum(
+        line.bytes - (line.active_objects or 0) * line.slab_share_bytes
+        for line in slabinfo_rows(ledger)
+        if line.name in names and line.shared and line.bytes is not None and line.slab_share_bytes is not None
+    )
 
 
 def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tcptop.explanation.call_tree import draw_call_tree
+from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
-from tcptop.explanation.live_size import LiveSize, live_size, struct_of
+from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
 from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
@@ -19,6 +19,16 @@ from tcptop.text.table import fact_lines
 MAX_MEMBERS = 10
 
 PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
+
+BASIS_TEXTS: dict[Basis, str] = {
+    "read": "sizes as the kernel prints them",
+    "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
+    "estimated": "estimated: the kernel prints no size of it",
+    "struct": "the struct alone; what its cache adds is not known",
+    "absent": "there is none on this kernel, as it is configured",
+    "unknown": "not known: no readable file tells",
+}
+"""The source of a size as a phrase."""
 
 NO_TCP_OBJECT = (
     "No object of TCP's is known to lie in this cache. Its rows are counted under “everything else” in the memory page."
@@ -39,7 +49,8 @@ def cache_page(name: str, ledger: Ledger, columns: int) -> list[Line]:
 
 def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) -> list[Line]:
     """A page with one section for each object, one below the other."""
-    return [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    lines = [line for item in objects for line in (*_draw_object(ledger, item, columns), EMPTY_LINE)]
+    return [*lines, *paragraph(f" {names_text(ledger)}", columns - 1, "dim")] if objects else lines
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
@@ -102,12 +113,11 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     line = next((each for each in ledger.caches if each.name in item.names), None)
     for text in size_texts(item, size, line, layout):
         yield from fact_lines("size", text, columns)
-    yield from fact_lines("source", basis_text(size), columns)
+    yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
     for title, released, function in (("allocated", False, item.allocated_by), ("freed", True, item.freed_by)):
-        trees = list(find_call_trees((item,), released))
         yield EMPTY_LINE
-        yield ((f" {title} by ", "dim"), (function, "accent"))
-        for tree in trees:
+        yield ((f" {title} by ", "dim"), (named_functions(ledger, function), "accent"))
+        for tree in find_call_trees((item,), released):
             yield from draw_call_tree(ledger, tree, columns)
     if layout is not None:
         yield EMPTY_LINE
@@ -159,18 +169,6 @@ def size_texts(
     if item.kmalloc_bytes is not None:
         aligned = ", in whole cache lines" if item.cache_line_aligned else ""
         yield f"{item.kmalloc_bytes} B asked of kmalloc{aligned}"
-
-
-def basis_text(size: LiveSize) -> str:
-    """The source of a size as a phrase: read, computed, estimated or unknown."""
-    return {
-        "read": "sizes as the kernel prints them",
-        "computed": "computed from the struct by SLUB's rules, since slabinfo cannot be read",
-        "estimated": "estimated: the kernel prints no size of it",
-        "struct": "the struct alone; what its cache adds is not known",
-        "absent": "there is none on this kernel, as it is configured",
-        "unknown": "not known: no readable file tells",
-    }[size.basis]
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:

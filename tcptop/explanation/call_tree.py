@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from tcptop.explanation.live_size import live_size
 from tcptop.kernel.call_paths import Call, CallPathPage
+from tcptop.kernel.function_names import NEWEST, name_functions
 from tcptop.kernel.objects import KernelObject
+from tcptop.kernel.release import release_numbers
 from tcptop.ledger import Ledger
 from tcptop.text.line import EMPTY_LINE, Line, Role, paragraph, wrap_text
 
@@ -16,7 +18,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
     """The explanation page with all call trees of a subject."""
-    lines = [*paragraph(f" {INTRODUCTION}", columns, "dim"), EMPTY_LINE]
+    lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
     return lines
@@ -24,14 +26,25 @@ def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[
 
 INTRODUCTION = (
     "+ allocates, - frees; the size of one object in its cache, and its share of a slab, both of this kernel."
-    " Functions as in Linux 6.x."
 )
+
+
+def names_text(ledger: Ledger) -> str:
+    """The release that names of functions are from, such as `Functions as in Linux 6.1`, as a sentence."""
+    release = min(release_numbers(ledger.host.kernel) or NEWEST, NEWEST)
+    held = "" if ledger.symbols is None else ", held against /proc/kallsyms"
+    return f"Functions as in Linux {release[0]}.{release[1]}{held}."
+
+
+def named_functions(ledger: Ledger, text: str) -> str:
+    """A chain of functions by their names in the ledger's kernel."""
+    return name_functions(text, release_numbers(ledger.host.kernel), ledger.symbols)
 
 
 def draw_call_tree(ledger: Ledger, call: Call, columns: int, first: str = " ", later: str = " ") -> Iterator[Line]:
     """The lines of a call and of the calls below it; `first` is before its first line, `later` before the others."""
     below = later + (TRUNK if call.calls else NO_TRUNK)
-    for at, text in enumerate(_wrap_chain(call.function, columns - len(later) - 3)):
+    for at, text in enumerate(_wrap_chain(named_functions(ledger, call.function), columns - len(later) - 3)):
         yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
     for sign, objects in (("+", call.allocates), ("-", call.frees)):
         for item in objects:

@@ -6,7 +6,7 @@ from tcptop.explanation.live_size import live_size
 from tcptop.kernel.objects import KERNEL_OBJECTS, KernelObject
 from tcptop.ledger import Ledger
 from tcptop.text import units
-from tcptop.text.line import Line
+from tcptop.text.line import Line, Role
 from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings("<OBJECT", "OBJECT B", "SLAB B", "CACHE, AND WHAT FOR")
@@ -20,17 +20,9 @@ def catalogue_page(ledger: Ledger, columns: int) -> list[Line]:
         cache = size.cache or (item.caches[0] if item.caches else "kmalloc")
         if size.row is not None and size.row != size.cache:
             cache += f" in {size.row}"
-        rows.append(
-            TableRow(
-                (
-                    item.struct.removeprefix("struct "),
-                    units.exact_bytes(size.object_bytes),
-                    size.slab_text,
-                ),
-                f"{cache}: {item.purpose} ({occurrence(item)})",
-                role="dim" if size.basis == "absent" else "text",
-            )
-        )
+        cells = (item.struct.removeprefix("struct "), units.exact_bytes(size.object_bytes), size.slab_text)
+        role: Role = "dim" if size.basis == "absent" else "text"
+        rows.append(TableRow(cells, f"{cache}: {item.purpose} ({occurrence(item)})", role=role))
     return table_lines(HEADINGS, rows, columns)
 
 

@@ -5,7 +5,6 @@ A byte that a bit-field touches counts as used, even if some of its bits are fre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from tcptop.snapshot import StructLayout, StructMember
@@ -16,13 +15,20 @@ class Hole(NamedTuple):
 
     offset_bytes: int
     size_bytes: int
-    after: str | None
-    """Name of the member before the hole; None at the start of the struct."""
 
 
-def holes(layout: StructLayout) -> tuple[Hole, ...]:
+def holes(layout: StructLayout) -> list[Hole]:
     """The holes of a struct by offset, without the padding after the last member."""
-    return tuple(_find_holes(layout))
+    found: list[Hole] = []
+    end_bytes = 0
+    for member in sorted(layout.members, key=lambda each: each.offset_bytes):
+        if member.size_bytes == 0:  # a zero-size marker, such as __cacheline_group_begin
+            continue
+        start_bytes = min(member.offset_bytes, layout.size_bytes)
+        if start_bytes > end_bytes:
+            found.append(Hole(end_bytes, start_bytes - end_bytes))
+        end_bytes = max(end_bytes, _end_bytes(member))
+    return found
 
 
 def tail_padding_bytes(layout: StructLayout) -> int:
@@ -33,18 +39,6 @@ def tail_padding_bytes(layout: StructLayout) -> int:
 def largest_members(layout: StructLayout, number: int) -> tuple[StructMember, ...]:
     """The `number` largest members of a struct, the largest first; members of equal size are sorted by offset."""
     return tuple(sorted(layout.members, key=lambda each: (-each.size_bytes, each.offset_bytes))[:number])
-
-
-def _find_holes(layout: StructLayout) -> Iterator[Hole]:
-    end, last = 0, None
-    for member in sorted(layout.members, key=lambda each: each.offset_bytes):
-        if member.size_bytes == 0:  # a zero-size marker, such as __cacheline_group_begin
-            continue
-        start = min(member.offset_bytes, layout.size_bytes)
-        if start > end:
-            yield Hole(end, start - end, last)
-        if _end_bytes(member) > end:
-            end, last = _end_bytes(member), member.name
 
 
 def _end_bytes(member: StructMember) -> int:

@@ -86,7 +86,7 @@ def require_regular(descriptor: int) -> int:
 
 
 def split_path(path: str) -> list[str]:
-    """The names in a path, without empty ones and `.`."""
+    """The names in a path; empty names and the name `.` are left out."""
     return [name for name in path.split("/") if name not in ("", ".")]
 
 

@@ -37,7 +37,7 @@ class Readable(Protocol):
     """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
+        """Returns the next bytes, at most `size`; empty at the end of the stream."""
         ...
 
 
@@ -106,7 +106,7 @@ class BoundedReader:
         self._decompressor = make_decompressor()
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end. Raises EOFError if the file is cut off."""
+        """Returns the next bytes, at most `size`; empty at the end. Raises EOFError if the file is cut off."""
         while True:
             if self._decompressor.eof:
                 rest = (self._decompressor.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")

@@ -133,7 +133,7 @@ def _read_whole(descriptor: int) -> bytes:
 
 
 def _read_chunks(read_chunk: Callable[[int], bytes]) -> bytes:
-    """Joins the chunks that `read_chunk` returns by offset; seq_file returns only about a page at each call."""
+    """Joins the chunks of a file; `read_chunk` takes an offset. seq_file returns only about a page at each call."""
     chunks: list[bytes] = []
     size = 0
     while chunk := read_chunk(size):

@@ -1,4 +1,4 @@
-"""The interface of hosts, which read files and list folders, the answers that they return, and a base of hosts."""
+"""Hosts read files and list folders: their interface, the answers that they return, and a base class."""
 
 import errno
 import time
@@ -23,7 +23,7 @@ class FileRead(NamedTuple):
 
 
 class FolderRead(NamedTuple):
-    """The names in one folder, each with its target if it is a link and None otherwise; or the error."""
+    """The names in one folder, or the error. A link's name comes with its target, any other name with None."""
 
     path: str
     entries: Mapping[str, str | None] | None
@@ -93,7 +93,7 @@ class BlockingHost(ABC):
 
 
 def _measure(call: Callable[[str], Answer], path: str) -> tuple[Answer | None, OSError | None, int]:
-    """The result of a call or its error, and the CPU time of the call in microseconds."""
+    """Makes a call; returns its result, its error and its CPU time in microseconds. Either result or error is None."""
     started_ns = time.thread_time_ns()
     result, error = None, None
     try:

@@ -22,7 +22,7 @@ class MemoryTree:
         """Upper bound of the size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Why a file may be absent although it was saved (the archive is cut off); None for a complete archive."""
+        """Why a saved file may be missing from this tree: the archive is cut off. None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file, or the error that reading it raises."""
@@ -94,7 +94,7 @@ class MemoryTree:
         return "/".join(place)
 
     def _add_to_folder(self, path: str) -> None:
-        """Adds the last name of a path to its folder, which is created if needed."""
+        """Adds the last name of a path to the folder that contains it; creates the folder if needed."""
         self.entries += 1
         self.size_bytes += len(path)
         folder, _, name = path.rpartition("/")

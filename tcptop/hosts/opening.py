@@ -18,7 +18,7 @@ SOSREPORT_FOLDER = "sos_commands"
 def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     """The host that reads a folder (a root, a saved tree, a sosreport) or an archive of one.
 
-    Only files that match `wanted_paths`, patterns as in `Source.paths`, are kept from an archive.
+    `wanted_paths` are patterns as in `Source.paths`; of an archive, only files that match one of them are kept.
 
     Raises:
         OSError: with one line in `strerror`, if the path is no such folder or archive.
@@ -48,7 +48,7 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
-    """A SosreportHost for the tree if its name or a folder in it is that of a sosreport; otherwise the tree."""
+    """A SosreportHost for the tree if the tree is a sosreport, by its name or by a folder in it; otherwise the tree."""
     if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree
     from tcptop.hosts.sosreport import SosreportHost

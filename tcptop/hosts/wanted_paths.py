@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterable
 
 PROCESS_LINKS = ("proc/self", "proc/thread-self")
-"""Links above proc/net, which is a link to self/net; proc/self links to a PID (fs/proc/proc_net.c, fs/proc/self.c)."""
+"""Links that paths below proc/net lead through.
+
+proc/net is a link to self/net, and proc/self is a link to a PID (fs/proc/proc_net.c, fs/proc/self.c).
+"""
 
 
 class WantedPaths:
-    """Decides by its path whether a member of an archive is kept in memory."""
+    """Decides whether a member of an archive is kept in memory, by the member's path."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         """Takes patterns as in `Source.paths`: `*` matches any part of one name; `folder/` is a folder to list."""
         patterns = tuple(patterns)
         self.top_folders = frozenset(pattern.partition("/")[0] for pattern in patterns)
-        """First names in the patterns (`proc`, `sys`), by which a saved tree is recognised."""
+        """The first name of each pattern (`proc`, `sys`); a saved tree is recognised by these names."""
         self._listed = tuple(pattern for pattern in patterns if pattern.endswith("/"))
         files = [pattern for pattern in patterns if not pattern.endswith("/")]
         above = {parent for pattern in patterns for parent in _folders_above(pattern)}
@@ -32,7 +35,7 @@ class WantedPaths:
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:
-        """The listed folder that contains the path, and the name in that folder; None if no listed folder does."""
+        """The listed folder that contains the path, and the name in that folder; None if there is no such folder."""
         for folder in self._listed:
             if path.startswith(folder):
                 return folder[:-1], path[len(folder) :].partition("/")[0]

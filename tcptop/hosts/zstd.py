@@ -13,6 +13,9 @@ __all__ = ["make_decompressor", "zstd"]
 
 
 def make_decompressor(max_window_bytes: int) -> zstd.ZstdDecompressor:
-    """A decompressor of one frame in bounded memory: it raises ZstdError for a window larger than a power of two."""
+    """A decompressor of one frame in bounded memory: it raises ZstdError if the frame needs a larger window.
+
+    The largest window is `max_window_bytes`, rounded down to a power of two.
+    """
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: max_window_bytes.bit_length() - 1}
     return zstd.ZstdDecompressor(options=options)

@@ -1,8 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.x; a note marks each place where older kernels differ enough to mislead. Each call names
-the catalogue objects that the call allocates or frees. The sizes of these objects on the running kernel can then be
-shown beside the call.
+Function names are from Linux 6.18; `function_names` has those of older kernels. A note marks each other place where
+older kernels differ enough to mislead. Each call names the catalogue objects that the call allocates or frees. The
+sizes of these objects on the running kernel can then be shown beside the call.
 """
 
 from __future__ import annotations
@@ -174,7 +174,22 @@ HANDSHAKE_ACK = Call(
                     allocates=(*SOCKS, LSM_SOCKET_BLOB),
                     note="waits in the accept queue, with no file yet",
                 ),
-                Call("__inet_inherit_port()", note="shares the listener's buckets"),
+                Call(
+                    "__inet_inherit_port()",
+                    (
+                        Call(
+                            "inet_bind2_bucket_create() → kmem_cache_alloc()",
+                            allocates=(BIND2_BUCKET,),
+                            note="a listener on any address: one for each local address that is connected to",
+                        ),
+                        Call(
+                            "inet_bind_bucket_create() → kmem_cache_alloc()",
+                            allocates=(BIND_BUCKET,),
+                            note="TPROXY to a listener on another port: one for each port that is connected to",
+                        ),
+                    ),
+                    note="else it shares the listener's buckets",
+                ),
             ),
         ),
     ),

@@ -7,6 +7,7 @@ and `until` say what the lack of a row or a name means. The call paths from a sy
 `call_paths`.
 """
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Literal, NamedTuple
 
@@ -623,6 +624,30 @@ LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
 AppArmor allocates struct aa_sk_ctx (two or three pointers), SELinux struct sk_security_struct, and Smack struct
 socket_smack.
 """
+
+LSM_WITHOUT_SOCKET_BLOB = frozenset(
+    (
+        "bpf",
+        "capability",
+        "evm",
+        "ima",
+        "integrity",
+        "ipe",
+        "landlock",
+        "loadpin",
+        "lockdown",
+        "safesetid",
+        "tomoyo",
+        "yama",
+    )
+)
+"""Security modules that allocate no data for a socket: their lbs_sock is 0 in struct lsm_blob_sizes (security/)."""
+
+
+def unknown_security_modules(names: Iterable[str]) -> list[str]:
+    """Those security modules that the catalogue does not know, so that they may keep data for each socket."""
+    return [name for name in names if name not in LSM_SOCKET_BLOB_BYTES and name not in LSM_WITHOUT_SOCKET_BLOB]
+
 
 LSM_SOCKET_BLOB_STRUCTS: dict[str, str] = {
     "apparmor": "aa_sk_ctx",

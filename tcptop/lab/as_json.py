@@ -82,7 +82,10 @@ def _few_ports(state: StateResult | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Objects caused by a process that walks /proc/PID/fd, in the run with most of them; in no other figure."""
+    """Inodes that a process caused by walking /proc/PID/fd, in the run with the most bytes of such inodes.
+
+    No other figure includes these inodes.
+    """
     most = max(result.results.values(), key=lambda state: state.observer.bytes, default=None)
     if most is None or most.observer.objects <= 0:
         return {"row": "proc_inode_cache", "objects": 0, "bytes": 0, "r2": 0}

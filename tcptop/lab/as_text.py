@@ -26,7 +26,7 @@ SUMMARY = make_headings(
     least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
 FIRST_CHECK = 5
-"""First column of the second table into which a narrow terminal splits the summary."""
+"""Index of the column at which the summary is split into two tables if the terminal is narrow."""
 
 DETAIL = make_headings(
     "<STATE",
@@ -87,12 +87,12 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """The predicted bytes, after `>=` if the prediction lacks a part of unknown size."""
+    """The predicted bytes; begins with `>=` if the prediction lacks a part of unknown size."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """Measured less predicted bytes in percent, after `<=` if the prediction lacks a part of unknown size."""
+    """Measured minus predicted bytes, in percent; begins with `<=` if the prediction lacks a part of unknown size."""
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
     return f"{at_most}{format_percent(state.difference)}"
 
@@ -204,4 +204,5 @@ DISTURBED = 0.02
 """Largest disturbance of a run without a note in the report, after any repeats."""
 
 ENOUGH_CONNECTIONS = 4_000
-"""Least number of connections without a note; with fewer, one slab more or less in a step changes the figures."""
+"""Least number of connections without a note in the report. If there are fewer, one slab more or less in a step changes
+the figures."""

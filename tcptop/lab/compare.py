@@ -1,4 +1,4 @@
-"""Compares two lab results: the bytes per endpoint of each state, and within a state each slabinfo row."""
+"""Compares two lab results: the bytes per endpoint of each state, and the slabinfo rows of each state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_MILLION_COLUMN = 5
 
 ROW_HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
-"""Least change that is listed; a smaller one is not visible, since bytes are printed with one decimal."""
+"""Least change that is listed; a smaller change is not visible, since bytes are printed with one decimal."""
 
 
 def compare_as_json(first: Json, second: Json) -> Json:
@@ -120,7 +120,7 @@ def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
 
 
 def _compare_rows(first: Json, second: Json) -> list[Json]:
-    """The rows of two results of a state; 0 objects and bytes if a result does not have the row."""
+    """The rows of one state in two results; a result that does not have a row counts as 0 objects and 0 bytes."""
     one, two = _sum_rows(first), _sum_rows(second)
     compared = []
     for row in {**one, **two}:

@@ -45,7 +45,8 @@ TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
 
 PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
-"""Keys of the runs whose endpoints own their local port, and so the bind buckets of the port."""
+"""Keys of the runs in which each endpoint has a local port to itself. The prediction of these runs includes the bind
+buckets of the port."""
 
 
 class LabPlan(NamedTuple):
@@ -62,11 +63,11 @@ Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
 FULL_SOCKET_RUNS = frozenset(run.key for run in RUNS if run.full_sockets)
-"""Keys of the runs with full sockets; a full socket has ten times as many vectors as a mini-socket."""
+"""Keys of the runs that leave full sockets. A full socket has ten times as many vectors as a mini-socket."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
-    """Runs the lab: control run, one run for each state and side, repeats of disturbed runs.
+    """Runs the lab: the control run, one run for each state and side, and repeats of disturbed runs.
 
     Raises:
         TcptopError: if the kernel refuses an operation, or the lab takes longer than `TIME_LIMIT_S`.
@@ -126,8 +127,8 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
 class OverallProgress:
     """Computes the progress of the whole lab from the progress of each run.
 
-    The number of repeats is not known in advance. So the rest of the progress is divided equally among the runs that
-    are known to remain and one more, and the progress never reaches 1.
+    The number of repeats is not known in advance. So every run receives an equal part of the rest of the progress, and
+    one more part is kept for an unknown repeat. The progress therefore never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -155,9 +156,10 @@ def repeat_disturbed_runs(
     overall: OverallProgress,
     started_s: float,
 ) -> None:
-    """Repeats each run for which `repeat_reason` returns a reason, the most disturbed first, while there is time.
+    """Repeats disturbed runs while there is time, the most disturbed run first.
 
-    Replaces the run's entry in `results` by the return value of `choose_less_disturbed`.
+    A run is repeated if `repeat_reason` returns a reason. The entry of the run in `results` is then replaced by the
+    return value of `choose_less_disturbed`.
     """
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in MAX_REPEATS * sorted(runs, key=lambda run: -results[run.key].disturbance):
@@ -170,12 +172,13 @@ def repeat_disturbed_runs(
 
 
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
-    """The results, with each vector count replaced by the predicted count times a ratio that is the same for all runs.
+    """Replaces each vector count by the predicted count times a ratio, the same for all runs; returns the results.
 
-    The ratio is measured bytes of vectors divided by predicted bytes of vectors, each summed over the runs with full
-    sockets (over all runs if no run has full sockets). A mini-socket has some 8 bytes of vectors, in kmalloc rows that
-    every program uses: too few to be measured in its own run. A full socket has ten times as many. One ratio is right
-    for all runs, since memory cgroups charge the slabs of all caches or of none.
+    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Both are summed over the runs
+    with full sockets, or over all runs if no run has full sockets. A mini-socket has some 8 bytes of vectors, in
+    kmalloc rows that every program uses. These bytes are too few to be measured in a run of mini-sockets; a full socket
+    has ten times as many bytes of vectors. One ratio is right for all runs, since memory cgroups charge the slabs of
+    all caches or of none.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes

@@ -10,7 +10,8 @@ Other programs' objects are removed before the fit:
 - a drift: the change from the opening to the closing reading, both without endpoints (`remove_drift`);
 - in a known row, one outlying reading or step (`fit_ramp_without_outlier`).
 
-A known row is a row in which the catalogue predicts objects of the endpoints, or a kmalloc row: vectors may be there.
+A known row is a row in which the catalogue predicts objects of the endpoints, or a kmalloc row, since a kmalloc row may
+contain vectors.
 
 A row is accepted as holding objects of the endpoints if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is
 not negligible (`MIN_BYTES`), and its growth is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
@@ -34,37 +35,43 @@ MIN_R2 = 0.9
 """Least r² of an accepted known row; growth is expected there, so moderate noise does not reject the row."""
 
 MIN_R2_UNKNOWN = 0.985
-"""Least r² of any other accepted row; stricter, since unrelated growth is nearly straight over a few seconds too."""
+"""Least r² of any other accepted row. This limit is stricter than `MIN_R2`, since objects of other programs can grow
+nearly linearly over a few seconds."""
 
 MIN_RELEASED_SHARE = 0.5
-"""Least share of an accepted row's growth over the ramp that is gone in the closing reading. The share is near 1 for
-objects of the endpoints and near 0 for other growth; half is far from both."""
+"""A row is accepted if its counts fall by at least this share of their growth when the endpoints are closed.
+
+The share is near 1 for objects of the endpoints and near 0 for other growth; half is far from both.
+"""
 
 MIN_BYTES = 0.5
-"""Least bytes per endpoint of an accepted row; less is noise, since free objects on per-CPU slabs count as active."""
+"""Least bytes per endpoint of an accepted row. A smaller figure is noise, since free objects on per-CPU slabs count as
+active."""
 
 MIN_CONTROL_R2 = 0.9
-"""Least r² of a row in the control run for its slope to be subtracted; a row with a smaller r² only jitters."""
+"""Least r² of a row in the control run. The slope of a row with a smaller r² is not subtracted from the other runs,
+since such a row only jitters."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
-"""A known row with an r² below `STRAIGHT_R2` is fitted without one reading or step, if the r² without it is at least
-`STRAIGHT_WITHOUT_OUTLIER_R2`. Four of five readings nearly always have a larger r² than all five, but one as large as
-this only if the fifth reading was the whole disturbance."""
+"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or step. The new line is used if its
+r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. Four of five readings nearly always have a larger r² than all five. But
+the r² of four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if the fifth reading was the whole disturbance."""
 
 MAX_DRIFT_SHARE = 0.15
-"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger drift is more likely
-a burst of another program; if it were removed as a drift, linear in time, it would tilt the line."""
+"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger drift is more likely a burst
+of another program. A drift is removed as if it were linear in time, so the removal of a burst would tilt the line."""
 
 SLACK_CPUS = 2
-"""CPUs on which a run frees objects: the CPU of the child process, and of the worker that frees the namespace."""
+"""Number of CPUs on which a run frees objects: one CPU for the child process, and one for the worker that frees the
+namespace."""
 
 OBSERVER_ROW = "proc_inode_cache"
 """The row that grows if an observer, a process such as lsof or ss -p, walks /proc/PID/fd during the run."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Pattern of the rows of file systems' inodes, including /proc's. Each inode has one LSM inode blob (fs/inode.c,
-inode_init_always)."""
+"""Pattern of the rows that count inodes of file systems, including /proc. Each inode has one LSM inode blob
+(fs/inode.c, inode_init_always)."""
 
 
 class RowShape(NamedTuple):
@@ -75,10 +82,12 @@ class RowShape(NamedTuple):
 
     @property
     def slack_objects(self) -> int:
-        """Most free objects on per-CPU slabs, which count as active; a larger change between readings is real.
+        """Largest number of free objects on per-CPU slabs.
 
-        For each of `SLACK_CPUS`: the current slab, and partial slabs for twice cpu_partial objects in all, since the
-        kernel assumes that partial slabs are half full (mm/slub.c, set_cpu_partial).
+        Such objects count as active, so only a larger change between two readings is real.
+
+        Each of `SLACK_CPUS` CPUs may have one current slab, and partial slabs with 2 · cpu_partial objects in all. The
+        factor is 2 since the kernel assumes that partial slabs are half full (mm/slub.c, set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -128,7 +137,7 @@ class FittedLine(NamedTuple):
 
 
 class RelatedRows(NamedTuple):
-    """Rows whose counts follow those of other rows.
+    """Rows whose counts follow the counts of other rows.
 
     Dentries and LSM inode blobs follow inodes; vectors in kmalloc rows follow the slabs of accounted caches.
     """
@@ -139,12 +148,16 @@ class RelatedRows(NamedTuple):
     """Rows of kmalloc caches, by the largest allocation that fits, in bytes."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
-        """The row of the smallest kmalloc cache that an allocation fits into; None if none is large enough."""
+        """The row of the smallest kmalloc cache that an allocation fits into; None if no cache is large enough."""
         fitting = [size for size in self.kmalloc if size >= size_bytes]
         return self.kmalloc[min(fitting)] if fitting else None
 
     def vector_row(self, shape: RowShape) -> str | None:
-        """The row of the obj_cgroup vectors of slabs of this shape; each slab has a vector with an entry per object."""
+        """The row that contains the obj_cgroup vectors for slabs of this shape.
+
+        Each slab has one vector, and the vector has one entry for each object of the slab. None if no kmalloc cache is
+        large enough.
+        """
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
 
@@ -163,16 +176,18 @@ class Fit(NamedTuple):
     rows: tuple[FittedRow, ...]
     """The accepted rows, the largest first."""
     vectors: FittedRow | None
-    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are none, or until
-    vectors.py separates them from the kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are no vectors, and
+    before vectors.py has separated the vectors from the kmalloc rows."""
     observer: FittedRow
-    """Inodes of /proc, with dentries and LSM blobs, caused by a process that walks /proc/PID/fd; not in `rows`."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. The bytes include their dentries and LSM blobs.
+    Not in `rows`."""
     control_bytes: float
     """Growth per connection in the control run, which has no endpoints; not in `rows`."""
     all_rows_bytes: float
     """Upper bound on what endpoints hold in all rows: the accepted rows, and `most_per_endpoint` of every other row."""
     other_programs_bytes: float
-    """Growth of all rows less `all_rows_bytes`, observer and control; below 0 if other programs freed objects."""
+    """Growth of all rows, minus `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. Below 0 if other
+    programs freed objects."""
     uncertain_bytes: float
     """Error bound on the catalogued rows, which other programs use too: sum of `slope_uncertainty`, in bytes."""
 
@@ -202,7 +217,7 @@ def fit_run(
         control: the slopes of the control run, from `fit_control_run`.
         shapes: the slab size of each row.
         related: the rows whose counts follow the counts of other rows.
-        catalogued: the rows in which the catalogue predicts objects of such an endpoint.
+        catalogued: the rows in which the catalogue predicts objects of the endpoints of this run.
 
     """
     known = {*catalogued, *related.kmalloc.values()}
@@ -269,10 +284,11 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """The columns without drift: the closing reading less the opening reading, taken as linear in time.
+    """Subtracts from each column its drift, which is assumed to be linear in time.
 
-    No endpoint exists at either reading, so the drift belongs to other programs. A column is left unchanged if its
-    drift is within the row's slack, or, in a known row, above `MAX_DRIFT_SHARE` of the growth over the ramp.
+    The drift is the closing reading less the opening reading. No endpoint exists at either of them, so the drift
+    belongs to other programs. A drift within the row's slack is too small to be subtracted. In a known row, a drift
+    above `MAX_DRIFT_SHARE` of the growth is not subtracted either: it is more likely a burst of another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -289,9 +305,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
     Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Growth by other programs
-    makes a step larger, so the growth in a small step is an upper bound. The second smallest step is used, since
-    another program may have freed objects during the smallest. The objects freed between the last reading of the ramp
-    and the closing reading are an upper bound too. The smaller of the two bounds is returned.
+    makes a step larger, so a small step is an upper bound on the objects of its endpoints. The second smallest step is
+    used, since another program may have freed objects during the smallest. The objects freed between the last reading
+    of the ramp and the closing reading are an upper bound too. The smaller of the two bounds is returned.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -304,8 +320,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    The first is between the slope and `most_per_endpoint`. The second is between the closing and the opening reading,
-    divided by the endpoints; it counts only above `slack_objects`: such objects may have come or gone during the ramp.
+    The first is the difference between the slope and `most_per_endpoint`. The second is the difference between the
+    closing and the opening reading, divided by the number of endpoints. The second is 0 if the two readings differ by
+    at most `slack_objects`. If they differ by more, objects of other programs may have come or gone during the ramp.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -313,15 +330,16 @@ def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowSh
 
 
 def fit_ramp(series: Series, column: Column) -> FittedLine:
-    """The line through a row's readings of the ramp."""
+    """The straight line fitted to the readings of a row that were taken while the endpoints were opened."""
     return fit_line(series.endpoints, column[1:-1])
 
 
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
-    """The line through the ramp, without the one reading or step in which another program allocated or freed.
+    """The line through the ramp, without one outlier: a reading or a step that another program disturbed.
 
-    If another program's objects were there at one reading only, that reading is left out. If they came in one step and
-    remained, that step is replaced by the mean of the other steps. See `STRAIGHT_R2`.
+    If objects of another program were counted at one reading only, that reading is left out. If such objects came in
+    one step and remained, that step is replaced by the mean of the other steps. `STRAIGHT_R2` states when an outlier is
+    left out.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
@@ -336,7 +354,7 @@ def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
 
 
 def level_step(endpoints: Column, counts: Column, at: int) -> Column:
-    """The counts, with the step before reading `at` replaced by the mean step per endpoint of the other steps."""
+    """The counts, but the step that ends at reading `at` has the mean growth per endpoint of the other steps."""
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
     spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
@@ -349,7 +367,7 @@ def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> Fitte
 
 
 def released_share(column: Column) -> float:
-    """Share of a row's growth over the ramp that is gone in the closing reading; 0 if it did not grow."""
+    """Share of a row's growth that disappears when the endpoints are closed; 0 if the row did not grow."""
     growth = column[-2] - column[1]
     return (column[-2] - column[-1]) / growth if growth else 0.0
 
@@ -357,14 +375,17 @@ def released_share(column: Column) -> float:
 def subtract_other_inodes(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows
 ) -> dict[str, Column]:
-    """The columns without the objects that belong to inodes of file systems, computed from the inodes in each reading.
+    """The columns without the objects that belong to inodes of file systems.
 
-    A process that walks /proc/PID/fd (lsof, ss -p) makes the kernel keep an inode of /proc, its dentry and its LSM blob
-    for every descriptor, at any time during a run. Inodes of other file systems have an LSM blob too. The kernel
-    caches and frees the dentries of such inodes independently, so no dentries are subtracted for them.
+    Each reading counts the inodes too, and the number of subtracted objects is computed from that count.
 
-    The vectors of slabs of /proc's inodes and dentries are subtracted from a kmalloc row only if the line of the row is
-    then straighter, since slabs have vectors only if memory cgroups are charged.
+    A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. The kernel then keeps three objects for
+    every descriptor: an inode of /proc, the dentry of that inode, and its LSM blob. Inodes of other file systems have
+    an LSM blob too. The kernel caches and frees the dentries of such inodes independently, so no dentries are
+    subtracted for such inodes.
+
+    Slabs of /proc inodes and of their dentries have vectors only if memory cgroups are charged. So these vectors are
+    subtracted from a kmalloc row only if the subtraction makes the row's line straighter.
     """
     corrected = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
     proc_inodes = growth(columns.get(OBSERVER_ROW))
@@ -385,7 +406,7 @@ def subtract_other_inodes(
 
 
 def growth(column: Column | None) -> Column:
-    """Growth of a row since its first reading, at each reading; empty without a column."""
+    """Growth of a row since its first reading, at each reading; empty if `column` is None or empty."""
     return [count - column[0] for count in column] if column else []
 
 
@@ -395,7 +416,7 @@ def subtract(column: Column, other: Column) -> Column:
 
 
 def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
-    """Inodes of /proc per endpoint; the bytes include a dentry and an LSM blob for each."""
+    """Inodes of /proc per endpoint; the bytes include one dentry and one LSM blob for each inode."""
     line = fit_line(series.endpoints, [float(reading.active.get(OBSERVER_ROW, 0)) for reading in series.ramp])
     rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)

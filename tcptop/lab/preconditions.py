@@ -17,10 +17,12 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""Least number of connections; with fewer, one slab more or less in a step makes the figures too coarse."""
+"""Least number of connections. If there were fewer, one slab more or less in a step would make the figures too
+coarse."""
 
 MAX_CONNECTIONS = 24_000
-"""Most connections: each client needs its own local port, of which a new namespace has 28 000 (ip_local_port_range)."""
+"""Largest number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports
+(ip_local_port_range)."""
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
@@ -37,7 +39,8 @@ def choose_connections(requested: int | None, host: Host) -> int:
     """Connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: the number that the user asked for; None for the default, or fewer if the limits demand it.
+        requested: the number that the user asked for. None for the default number, which is reduced if the limits
+            demand it.
         host: this machine.
 
     Raises:

@@ -1,6 +1,6 @@
 """Predicts from the catalogue the objects and bytes of an endpoint in each slabinfo row.
 
-A report shows the same figures for this machine. The lab compares measurements with them.
+A report for this machine shows the same figures as a prediction. The lab compares its measurements with the prediction.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class PredictedRow:
 
 
 class Prediction(NamedTuple):
-    """The catalogue's prediction for one endpoint or pair of a state; bytes are shares of full slabs."""
+    """The prediction for one endpoint or both ends of a connection, in one state; bytes are shares of full slabs."""
 
     rows: Mapping[str, PredictedRow]
     """Predicted objects and bytes by slabinfo row, without vectors."""
@@ -126,7 +126,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes the vectors of this many objects of a row from a prediction that includes vectors."""
+        """Removes from a prediction the vectors that `objects` objects of a row account for."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:
@@ -154,7 +154,7 @@ class Predictor:
         return RelatedRows(dentry=self._row(DENTRY), inode_blob=self._row(LSM_INODE_BLOB), kmalloc=kmalloc)
 
     def watched_rows(self) -> WatchedRows:
-        """The rows that a run watches: of `WATCHED_OBJECTS`, of files, and of an observer's inodes."""
+        """The rows that a run watches: the rows of `WATCHED_OBJECTS`, the row of files, and `OBSERVER_ROW`."""
         return WatchedRows(
             settling=self._rows((*WATCHED_OBJECTS, FILE)) | {OBSERVER_ROW},
             releasing=self._rows(each for each in WATCHED_OBJECTS if each.tcp_only),

@@ -38,7 +38,7 @@ class StateResult(NamedTuple):
     """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc caused by a process that walks /proc/PID/fd; in no other figure."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes them."""
     control_bytes: float
     """Growth of the control run, subtracted from the other figures."""
     all_rows_bytes: float
@@ -48,7 +48,7 @@ class StateResult(NamedTuple):
     uncertain_bytes: float
     """Error bound on the bytes of catalogued rows, which other programs use too."""
     local_ports: int
-    """Local ports that connections shared; 0 in all runs but the one with few ports."""
+    """Local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
     """Sockets of other programs that came or went during the run."""
 
@@ -70,7 +70,7 @@ class StateResult(NamedTuple):
 
     @property
     def difference(self) -> float | None:
-        """Measured less predicted bytes, as a share of the predicted bytes; None without a prediction."""
+        """Measured minus predicted bytes, divided by the predicted bytes; None without a prediction."""
         return self.bytes / self.catalogue_bytes - 1.0 if self.catalogue_bytes else None
 
     @property
@@ -91,7 +91,8 @@ class StateResult(NamedTuple):
 
         - the difference between `all_rows_bytes` and the known bytes, relative to the known bytes;
         - the error bound `uncertain_bytes`, relative to the known bytes;
-        - the sockets of other programs that came or went, relative to the run's sockets: slab rows count both alike.
+        - the sockets of other programs that came or went, relative to the run's sockets: slab rows count the sockets of
+          all programs.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
         """

@@ -46,7 +46,7 @@ class DamagedResultError(ValueError):
 
 
 def load_measurement(path: str) -> LabMeasurement:
-    """Reads a saved result into the form that the accounting uses.
+    """Reads a saved result, and returns the measurement that `tcptop.accounting` uses.
 
     Raises:
         TcptopError: if the file cannot be read, or is not an intact lab result.

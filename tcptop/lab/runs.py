@@ -20,8 +20,9 @@ from tcptop.lab.socket_program import LISTENERS
 
 STEPS = 4
 WARM_UP = 1000
-"""Connections before the first reading of the ramp, which make the first step like the others: they use up the free
-objects on per-CPU slabs, which slabinfo counts as active, and leave freed objects behind, as every step does."""
+"""Number of connections opened before the first reading of the ramp, so that the first step is like the other steps.
+These connections use up the objects that are free but count as active, since they are on per-CPU slabs. The connections
+also leave freed objects behind, as every step does."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Connections that share one local port in the run with few ports: one to each listener."""
@@ -35,7 +36,8 @@ WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
 """The only command that is not sent to the child: the parent waits until the closed ends are mini-sockets."""
 
 IDLE_MINI_SOCKETS = 300
-"""Most free objects on per-CPU slabs that count as active in the rows of mini-sockets; a change up to it is ignored."""
+"""Largest number of free objects on per-CPU slabs in the rows of mini-sockets. Such objects count as active, so a
+change of at most this number is ignored."""
 
 
 class Run(NamedTuple):
@@ -58,7 +60,10 @@ class Run(NamedTuple):
 
     @property
     def closes_sockets(self) -> bool:
-        """Whether a step closes sockets; the kernel frees their inodes an RCU grace period later."""
+        """Whether a step closes sockets.
+
+        The kernel frees the inodes of closed sockets only after an RCU grace period.
+        """
         return len(self.commands) > 1
 
 
@@ -120,11 +125,11 @@ class RunReadings(NamedTuple):
     local_ports: int
     """Local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Sockets of other programs that came or went during the ramp; slab rows do not distinguish them."""
+    """Sockets of other programs that came or went during the ramp; slab rows count these sockets too."""
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
-    """The largest count less the smallest; 0 if the difference is at most `slack`."""
+    """The largest count minus the smallest count; 0 if the difference is at most `slack`."""
     apart = max(counts, default=0) - min(counts, default=0)
     return apart if apart > slack else 0
 
@@ -195,7 +200,10 @@ class Runner:
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """Largest less smallest number of other programs' sockets in the ramp; see `RunReadings.other_sockets`."""
+        """The sockets of other programs during the ramp: their largest number minus their smallest number.
+
+        See `RunReadings.other_sockets`.
+        """
         full_sockets = [
             reading.sockets - run.full_sockets * number * self._step
             for number, reading in enumerate(readings)

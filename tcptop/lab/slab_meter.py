@@ -14,12 +14,12 @@ from tcptop.sources.sockstat import SockstatSource
 
 PAUSE_S = 0.04
 PAUSE_PER_READ = 20
-"""Pause between two readings: `PAUSE_S`, or the duration of the last reading times `PAUSE_PER_READ` if that is longer,
-since the kernel holds slab_mutex and list locks during a read."""
+"""Pause between two readings: the longer of `PAUSE_S` and `PAUSE_PER_READ` times the duration of the last reading.
+Pauses are needed since the kernel holds slab_mutex and list locks during a read."""
 
 GRACE_PERIOD_S = 0.12
-"""Delay between a close() and the first reading. Inodes are freed only after an RCU grace period; readings before its
-end may agree although more objects will be freed."""
+"""Delay between a close() and the first reading. Inodes are freed only after an RCU grace period. Readings before the
+end of the grace period may agree although more objects will be freed."""
 
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5
@@ -49,11 +49,11 @@ class SlabMeter:
         return SlabReading(time.monotonic(), active, sockstat.allocated if sockstat else None)
 
     def read_settled(self, watched: Collection[str], tolerance: int, delay_s: float = 0.0) -> SlabReading:
-        """Reads until two readings in a row agree, or `SETTLE_TIMEOUT_S` has passed; returns the last one.
+        """Reads until two consecutive readings agree, or `SETTLE_TIMEOUT_S` has passed; returns the last reading.
 
         Args:
-            watched: the rows that must agree.
-            tolerance: objects by which these rows together may differ.
+            watched: the rows that must be equal in two consecutive readings.
+            tolerance: largest difference between the two readings, in objects of all watched rows together.
             delay_s: seconds to wait before the first reading.
 
         """

@@ -19,7 +19,7 @@ from tcptop.errors import TcptopError
 PROGRAM = Path(__file__).with_name("socket_program.py")
 
 ANSWER_TIMEOUT_S = 35.0
-"""Longest wait for an answer; longer than `COMMAND_TIMEOUT_S`, after which an alarm ends the child."""
+"""Longest wait for an answer. It is longer than `COMMAND_TIMEOUT_S`, so that an alarm ends a slow child first."""
 
 STATE_TIMEOUT_S = 3.0
 """Time allowed for all sockets to reach their state; loopback needs milliseconds."""
@@ -77,7 +77,7 @@ class SocketProcess:
         ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)
         if not ready:
             raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-        # The child writes a line in one piece, so the whole line is there.
+        # The child writes each line in one piece, so readline() does not wait for the rest of a line.
         line = self._process.stdout.readline()
         if not line:
             raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")

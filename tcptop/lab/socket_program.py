@@ -4,8 +4,8 @@ The parent (socket_process.py) starts it by its path, in Python's isolated mode,
 only. The process holds both ends of every connection. It reads one-line commands from standard input and answers each
 with one line of JSON.
 
-The process ends at the end of its input, when its parent ends (PR_SET_PDEATHSIG), and when a command takes longer than
-`COMMAND_TIMEOUT_S` (by an alarm). Its sockets and its namespace end with it.
+The process ends when its input ends, when its parent ends (PR_SET_PDEATHSIG), or, by an alarm, when a command takes
+longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees its sockets and its namespace.
 """
 
 from __future__ import annotations
@@ -93,7 +93,10 @@ class Endpoints:
             self.connect(number % LISTENERS, FIRST_FEW_PORT + self.few_ports)
 
     def count_sockets(self) -> dict[str, int]:
-        """Counts full sockets without listeners, and mini-sockets (both from sockstat), and shared local ports."""
+        """Counts full sockets (listeners excluded), mini-sockets, and shared local ports.
+
+        The counts of sockets come from sockstat.
+        """
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
             for line in read_lines(path):
@@ -114,11 +117,11 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 
 
 def half_close_sockets(sockets: list[socket.socket]) -> None:
-    """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged (delayed ACKs too).
+    """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged, even by a delayed ACK.
 
-    A close() before the acknowledgement could leave a full socket in FIN_WAIT2 for a minute: net/ipv4/tcp_input.c,
-    tcp_rcv_state_process(), if the acknowledgement arrives while the socket is locked. If a peer were dropped
-    before it acknowledges the FIN, the kernel would answer with a reset.
+    If a socket were closed before the acknowledgement, it could remain in FIN_WAIT2 as a full socket for a minute. This
+    happens if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If
+    a peer were dropped before it acknowledges the FIN, the kernel would answer the FIN with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
@@ -171,7 +174,9 @@ def read_lines(path: str) -> list[str]:
 
 
 def enter_namespace() -> None:
-    """Moves this process into a new network namespace and verifies it, since the lab must not touch the host's.
+    """Moves this process into a new network namespace, so that the lab does not touch the namespace of the host.
+
+    Verifies that the namespace has changed.
 
     Raises:
         OSError: if the kernel refuses, or the namespace is still the old one.
@@ -199,7 +204,8 @@ def set_namespace_limits(max_connections: int) -> None:
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # A new client that reused the port of a mini-socket would free that mini-socket while it is counted.
+        # Without this, a new client could reuse the port of a mini-socket. The kernel would then free the mini-socket,
+        # which the run still counts.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }
@@ -250,7 +256,7 @@ def run_setup_step(step: str, call: Callable[[], None]) -> None:
 
 
 def serve_commands(endpoints: Endpoints, lines: Iterable[str]) -> None:
-    """Executes commands until the input ends; an alarm kills the process if one exceeds `COMMAND_TIMEOUT_S`."""
+    """Executes commands until the input ends; an alarm kills the process if a command exceeds `COMMAND_TIMEOUT_S`."""
     handlers = command_handlers(endpoints)
     for line in lines:
         name, _, count = line.strip().partition(" ")

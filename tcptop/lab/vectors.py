@@ -1,7 +1,7 @@
 """Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Does no input or output.
 
-Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is
-therefore estimated from the slabs per endpoint of all fitted rows, apart from an error due to slabs that are not full.
+Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is therefore
+estimated from the slabs per endpoint of all fitted rows. The estimate is too low if slabs are not full.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
 MAX_VECTORS_RATIO = 1.25
-"""Most vectors accepted, relative to the estimate for full slabs: not all slabs are full, so there are more slabs."""
+"""Largest accepted number of vectors, relative to the estimate. The estimate assumes full slabs. Not all slabs are
+full, so there are more slabs, and more vectors."""
 
 MIN_REST_BYTES = 4.0
 """Least bytes per endpoint of a kmalloc row after its vectors are moved out; a row with less is noise."""
@@ -22,13 +23,15 @@ VECTORS = "obj_cgroup vectors"
 def separate_vectors(
     run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows, catalogued: Mapping[str, float]
 ) -> Fit:
-    """The fit with the vectors moved out of the kmalloc rows, at most `MAX_VECTORS_RATIO` times `expected_vectors`.
+    """Moves the vectors of a fit out of its kmalloc rows; returns the new fit.
+
+    The number of vectors moved out of a row is at most `MAX_VECTORS_RATIO` times the number from `expected_vectors`.
 
     Args:
         run_fit: a fit whose kmalloc rows include their vectors.
         shapes: the slab size of each row.
         related: the names of the kmalloc rows.
-        catalogued: the objects per endpoint that the catalogue predicts in each row, which are not vectors.
+        catalogued: the objects per endpoint, vectors excluded, that the catalogue predicts in each row.
 
     """
     expected = expected_vectors(run_fit, shapes, related)
@@ -57,7 +60,7 @@ def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: Rela
 
 
 def sum_vectors(vectors: list[FittedRow]) -> FittedRow | None:
-    """Combines the vectors of all rows into one row, with the smallest r2 of any; None if there are no vectors."""
+    """Combines the vectors of all rows into one row; its r² is the smallest r² of these rows. None without vectors."""
     if not vectors:
         return None
     return FittedRow(

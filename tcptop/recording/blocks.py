@@ -1,9 +1,9 @@
 """Packs documents into records. The documents of a block form one zstd stream, which is flushed after each document.
 
 A record is a checksum, the position of the record in its block (one byte), and the part of the stream that contains the
-document. The compressor encodes text that an earlier document of the block has too as a reference, so only the first
-record of a block, the key frame, has the size of a whole sample. Unpacking a document needs its record and all earlier
-records of the block.
+document. Where a document repeats text of an earlier document of the block, the compressor writes a reference. So only
+the first record of a block, the key frame, has the size of a whole sample. Unpacking a document needs its record and
+all earlier records of the block.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_CONTENT_BYTES = 16 << 20
 """Limits on unpacked sizes, against hostile files; real documents have 100 KB, real contents (BTF) 6 MB."""
 
 WINDOW_LOG = 22
-"""Base-2 logarithm of the window, 4 MiB: a large machine's document fits, so the previous document is always within."""
+"""Base-2 logarithm of the window, 4 MiB. It always holds the previous document, even that of a large machine."""
 MAX_CACHED_BYTES = 8 << 20
 """Limit on cached documents. A step back in a block unpacks nothing if the documents of the block fit in the cache."""
 MAX_WINDOW_BYTES = 16 << 20
@@ -30,7 +30,7 @@ MAX_WINDOW_BYTES = 16 << 20
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # Smaller tables than the level's default: they pack documents of 100 KB as well, and take 2 MiB instead of 16.
+    # Tables smaller than the default of level 9 take 2 MiB instead of 16 MiB, and pack documents of 100 KB as well.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }
@@ -67,7 +67,7 @@ class BlockReader:
     """Unpacks documents; keeps the stream's position, and caches the documents unpacked from the current block."""
 
     def __init__(self, read_record: Callable[[int], bytes]) -> None:
-        """Takes a function that returns the record of a number or raises DamagedError."""
+        """Takes a function that returns the record with a given number, or raises DamagedError."""
         self._read_record = read_record
         self._decompressor: zstd.ZstdDecompressor | None = None
         self._first = self._next = 0

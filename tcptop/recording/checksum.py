@@ -12,7 +12,7 @@ class DamagedError(ValueError):
 
 
 def add_checksum(body: bytes, number: int) -> bytes:
-    """The checksum followed by the bytes; `number` is the number of the record, or 0 for a content."""
+    """The checksum followed by the bytes; `number` is the record's number, or 0 for the stored content of a file."""
     return _checksum(body, number) + body
 
 

@@ -1,10 +1,10 @@
 """Converts a sample to a document, and back. Recordings and exported folders store samples as documents.
 
 The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host.
-The JSON only refers to the bytes of files. In an exported folder, it refers to a file by path (`file`). In a recording,
-the files follow the JSON one after another, and the JSON refers to a file by length (`bytes`), or by the digest of a
-content (`sha256`). A Snapshot is made by parsing the bytes again, so that a later tcptop can get more out of an old
-recording.
+The JSON only refers to the bytes of files. In an exported folder, the JSON refers to a file by path (`file`). In a
+recording, the files follow the JSON one after another, and the JSON refers to a file by length (`bytes`); it refers to
+a file in the table `content` by digest (`sha256`). A Snapshot is made by parsing the bytes again, so that a later
+tcptop can get more out of an old recording.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tcptop.snapshot import NOT_READ, READING_NAMES, ReadState, Snapshot
 from tcptop.text.printable import printable
 
 UNRECORDED_READING = "machine_load"
-"""The only reading that is not recorded, because psutil reads its files, not a host."""
+"""The only reading that is not recorded: psutil opens the files itself, so no host sees their bytes."""
 RECORDED_NAMES = sorted(READING_NAMES - {UNRECORDED_READING})
 
 STATES: dict[str, ReadState] = {state: state for state in get_args(ReadState)}
@@ -37,17 +37,17 @@ MAX_ANSWERS = 20_000
 """Maximum number of answers in one read of a source."""
 MAX_TEXT = 4096
 MAX_SHARED_BYTES = 32 << 20
-"""Limit on the contents of a sample together: a hostile document of a few bytes can refer to many contents."""
+"""Limit on the total size of the contents of a sample: a hostile document of a few bytes can refer to many contents."""
 REMEMBERED_READS = 2
 """Number of parsed reads cached for each source: most reads of a sample are also in the next or previous sample."""
 
 Json = dict[str, Any]
 ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
-"""The stored answers of a read with their files and host, and the answers and the reading parsed from them."""
+"""One parsed read: the stored JSON with its files and host, the answers, and the reading parsed from the answers."""
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 ReadKey = tuple[str, "float | None", int]
-"""Key of a read: name of the source, and time and identity of the value of the reading that was parsed from it."""
+"""Key of a read: name of the source; time of the reading that was parsed from the read; `id` of the reading's value."""
 
 PutFile = Callable[[str, bytes], Json]
 """Stores the bytes of the file at a path; returns the keys by which the document refers to them."""
@@ -61,7 +61,7 @@ class RecordedSample(NamedTuple):
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
-    """For each source, the reads that its reading and its previous reading were parsed from, where recorded."""
+    """For each source: the read of its reading and the read of its previous reading, if these reads were recorded."""
     damage: str | None = None
     """The damage to a sample that was read from a recording, in one line; None if it is intact."""
 
@@ -99,7 +99,8 @@ def encode_sample(
 ) -> tuple[bytes, dict[bytes, bytes]]:
     """The document of a sample as bytes: the JSON in one line, then the files.
 
-    Also returns the contents of the files at `shared_paths`, by digest. The document refers to them, but lacks them.
+    Also returns the contents of the files at `shared_paths`, by digest. The document does not include these
+    contents; it only refers to them by digest.
     """
     files: list[bytes] = []
     contents: dict[bytes, bytes] = {}
@@ -131,7 +132,10 @@ class DecodedDocument:
         self._left_shared_bytes = MAX_SHARED_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The content with the stored digest, or the next file of the document; raises ValueError if it is missing."""
+        """The bytes of one file: the content with the digest in `stored`, or without a digest the document's next file.
+
+        Raises ValueError if the bytes are missing.
+        """
         digest, length_bytes = stored.get("sha256"), _valid_count(stored.get("bytes"))
         if isinstance(digest, str):
             content = self._read_content(digest)
@@ -186,7 +190,7 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
 
 
 def _index_reads(reads: Iterable[SourceRead]) -> dict[ReadKey, SourceRead]:
-    """The reads by the reading that was parsed from each; of several reads, the last."""
+    """Maps each key to the read that has the key; if several reads have the same key, to the last of them."""
     return {_read_key(read.source, read.reading): read for read in reads}
 
 
@@ -230,7 +234,7 @@ class DocumentParser:
     def _parse_reading(
         self, name: str, stored: object, identity: Identity, get_file: GetFile, reads: list[SourceRead], depth: int = 0
     ) -> AnyReading:
-        """Parses the answers of a source's reading and of its previous reading; adds both reads to `reads`."""
+        """Parses a source's reading and its previous reading from their answers; adds both reads to `reads`."""
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")
         answers, reading = self._parse_read(name, stored.get("answers"), identity, get_file)

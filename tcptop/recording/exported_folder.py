@@ -89,7 +89,7 @@ class _SampleFolder:
         for root in ROOTS:
             (self._folder / root).mkdir()
         folders = [answer for read in sample.reads for answer in read.answers if isinstance(answer, FolderRead)]
-        # Links first, because the files of a merged slab cache are written through its alias link, as they were read.
+        # Makes the links first: the files of a merged slab cache were read through a link, and are written through it.
         for folder in folders:
             self._make_links(folder)
         document = make_document(sample, lambda path, data: {"file": self._place_file(path, data)})

@@ -107,7 +107,10 @@ class FileRecording(Recording):
                 column.append(_valid_count(count))
 
     def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
-        """Completes the list with rows after the damage, read backwards, and with the numbers in the table `record`."""
+        """Completes a list that ends at damage: adds the rows after the damage, and the numbers in the table `record`.
+
+        The rows after the damage are read backwards, from the end of the table.
+        """
         row_of: dict[int, Row] = {}
         for order in ("", " DESC"):
             for (number,) in self._read_rows(f"SELECT number FROM record ORDER BY number{order}"):
@@ -117,7 +120,7 @@ class FileRecording(Recording):
         return [row_of[number] for number in sorted(row_of)]
 
     def _read_rows(self, query: str) -> Iterator[Row]:
-        """The rows of a query up to the first damage, which sets `_list_is_damaged`."""
+        """Yields the rows of a query up to the first damage; sets `_list_is_damaged` if there is damage."""
         try:
             yield from self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
         except sqlite3.OperationalError:

@@ -48,7 +48,7 @@ class Recording(ABC):
         """Reads and parses a sample; raises OSError or ValueError if all of it is damaged."""
 
     def largest_counts(self, indices: range) -> TimelineCounts:
-        """The largest value of each count over a range of samples; None where no sample has one."""
+        """The largest value of each count over a range of samples; None for a count that no sample has."""
         values = [value for value in map(self._sockstat, indices) if value is not None]
         return TimelineCounts(
             max((value.allocated for value in values if value.allocated is not None), default=None),
@@ -76,7 +76,10 @@ class Recording(ABC):
         return sample
 
     def raise_if_damaged(self) -> None:
-        """Raises TcptopError if a sample that was read is damaged: the number of such samples, and the first damage."""
+        """Raises TcptopError if any sample read so far is damaged.
+
+        The message tells the number of damaged samples, and the damage of the first.
+        """
         if self._damaged:
             count = len(self._damaged)
             samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"

@@ -12,7 +12,7 @@ class SavedTree(Recording):
     """A recording of one sample, read from the tree at the first request."""
 
     def __init__(self, root: str) -> None:
-        """Opens a tree; takes the paths that `open_host` takes and raises OSError as it does."""
+        """Opens a tree. Takes any path that `open_host` takes; raises OSError as `open_host` does."""
         super().__init__(root)
         self._host = open_host(root, wanted_paths())
 

@@ -122,7 +122,7 @@ def is_sqlite(header: bytes) -> bool:
 
 @contextmanager
 def errors_in_one_line(path: str) -> Iterator[None]:
-    """Turns an error of the file at `path` that is raised within into a TcptopError of one line."""
+    """Context manager: an error of the file at `path` becomes a TcptopError of one line."""
     where = printable(path)
     try:
         yield
@@ -159,7 +159,10 @@ def sqlite_error_text(error: Exception) -> str:
 
 
 def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:
-    """The column `data` of one row; raises DamagedError if missing, no blob, or larger than `max_bytes`."""
+    """The column `data` of one row; raises DamagedError if the row is missing or damaged.
+
+    Damaged: the data are not a blob, or are larger than `max_bytes`.
+    """
     query = f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
     try:
         row = connection.execute(query, (max_bytes, value)).fetchone()

@@ -127,6 +127,7 @@ def _cost(cost: ConnectionCost) -> Json:
         "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
+        "now_is_at_most": cost.now_is_at_most,
     }
 
 
@@ -148,6 +149,7 @@ def _side_sums(side: SocketCost) -> Json:
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
+        "high_slab_bytes": None if side.missing else _number(side.high_slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
@@ -158,9 +160,10 @@ def _side(side: SocketCost) -> Json:
         {
             "object": part.object,
             "cache": part.cache,
-            "count": _number(part.count),
+            "count": _number(part.count, 4),
             "object_bytes": _number(part.object_bytes),
             "slab_bytes": _number(part.slab_bytes),
+            "high_slab_bytes": _number(part.high_slab_bytes),
             "estimated": part.estimated,
         }
         for part in side.parts
@@ -181,9 +184,12 @@ def _limit(limit: Limit) -> Json:
     }
 
 
-def _number(amount: float | None) -> float | None:
-    """The amount; an integer if the amount is a whole number."""
-    return int(amount) if amount is not None and amount == int(amount) else amount
+def _number(amount: float | None, digits: int = 2) -> float | None:
+    """The amount, rounded to this many digits after the point; an integer if it is then a whole number."""
+    if amount is None:
+        return None
+    rounded = round(amount, digits)
+    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def utc_text(unix_s: float | None) -> str | None:

@@ -50,11 +50,8 @@ def _head(ledger: Ledger) -> Iterator[str]:
     facts.append(f"{units.size(host.memory_bytes)} memory")
     yield ", ".join(facts) + ("" if ledger.live else "; saved, not live")
     if ledger.lab is not None:
-        used = (
-            "used where no file tells"
-            if ledger.lab.unused_because is None
-            else f"not used: {ledger.lab.unused_because}"
-        )
+        reason = ledger.lab.unused_because
+        used = "used where no file tells" if reason is None else f"not used: {reason}"
         yield f"lab result {ledger.lab.path}: {used}"
     if host.net_namespace:
         yield f"inuse and TIME_WAIT count the network namespace of {host.net_namespace}"
@@ -125,22 +122,22 @@ def _memory(ledger: Ledger) -> Iterator[str]:
     yield "Total kernel memory in TCP"
     if memory.bytes is None:
         yield f"  {units.UNKNOWN}   not known: {', '.join(memory.missing)}"
+    elif memory.missing:
+        yield f"  ≥ {units.size(memory.low_bytes)}, about {units.size(memory.bytes)} and what is not known:"
+        yield f"    {', '.join(memory.missing)}"
     else:
-        if memory.missing:
-            yield f"  ≥ {units.size(memory.low_bytes)}, about {units.size(memory.bytes)} and what is not known:"
-            yield f"    {', '.join(memory.missing)}"
-        else:
-            ends = f"between {units.size(memory.low_bytes)} and {units.size(memory.high_bytes)}"
-            yield f"  {units.size(memory.bytes)}   {ends}"
+        yield f"  {units.size(memory.bytes)}   {_between(memory.low_bytes, memory.high_bytes)}"
     for part in memory.parts:
         if part.high_bytes:
-            about = (
-                f"  between {units.size(part.low_bytes)} and {units.size(part.high_bytes)}" if part.estimated else ""
-            )
+            about = f"  {_between(part.low_bytes, part.high_bytes)}" if part.estimated else ""
             yield f"    {part.text:<38} {units.size(part.bytes):>10}{about}"
     unexplained = ledger.slab_memory.unexplained_bytes
     if unexplained is not None:
         yield f"  slab memory of the machine that no row explains: {units.size(unexplained)}"
+
+
+def _between(low_bytes: int | None, high_bytes: int | None) -> str:
+    return f"between {units.size(low_bytes)} and {units.size(high_bytes)}"
 
 
 def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:

@@ -63,11 +63,11 @@ def diff_as_object(difference: LedgerDifference) -> Json:
 def _subject(subject: ComparedInput) -> Json:
     return {
         "name": subject.label,
-        "host": subject.host_name,
-        "kernel": subject.kernel,
-        "page_size": subject.page_size_bytes,
-        "cpus": subject.cpus,
-        "memory_bytes": subject.memory_bytes,
+        "host": subject.host.name,
+        "kernel": subject.host.kernel,
+        "page_size": subject.host.page_size_bytes,
+        "cpus": subject.host.cpus,
+        "memory_bytes": subject.host.memory_bytes,
         "taken_at": utc_text(subject.taken_at_unix_s),
         "live": subject.live,
         "not_read": dict(subject.not_read),
@@ -82,7 +82,11 @@ def _bounded(change: Change) -> Json:
 
 
 def _sides(change: Change) -> Json:
-    return {"before": change.before, "after": change.after, "change": change.increase}
+    return {"before": _rounded(change.before), "after": _rounded(change.after), "change": change.increase}
+
+
+def _rounded(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 2)
 
 
 def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
@@ -113,7 +117,8 @@ def _growth(growth: SlabGrowth | None) -> Json | None:
             }
             for part in growth.sockets
         ],
-        "idle_bytes": growth.idle_bytes,
+        "idle_bytes": None if growth.idle_bytes is None else growth.idle_bytes.low,
+        "idle_high_bytes": None if growth.idle_bytes is None else growth.idle_bytes.high,
         "others_low_bytes": None if others is None else others[0],
         "others_high_bytes": None if others is None else others[1],
         "other_caches": None

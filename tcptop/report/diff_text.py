@@ -32,6 +32,7 @@ BOUND_SIGNS = {"exact": "", "at least": ">=", "at most": "<="}
 
 def diff_as_text(difference: LedgerDifference) -> str:
     """The whole report as text that ends in a newline."""
+    page_size_bytes = difference.after.host.page_size_bytes or difference.before.host.page_size_bytes
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
@@ -57,7 +58,7 @@ def diff_as_text(difference: LedgerDifference) -> str:
             "Free blocks by node, zone, migrate type and order",
             difference.free_blocks,
             BLOCK_HEADINGS,
-            lambda row: _block_cells(row, difference.after.page_size_bytes or difference.before.page_size_bytes),
+            lambda row: _block_cells(row, page_size_bytes),
             lambda row: row.bytes,
             "lists",
         ),
@@ -75,16 +76,17 @@ def _head(difference: LedgerDifference) -> Iterator[str]:
 
 
 def _facts(subject: ComparedInput) -> str:
+    host = subject.host
     if subject.taken_at_unix_s is not None:
         when = strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(subject.taken_at_unix_s))
     else:
         when = "live" if subject.live else "saved"
     facts = [
-        *(() if subject.host_name is None else (subject.host_name,)),
-        f"Linux {subject.kernel or units.UNKNOWN}",
-        f"{subject.cpus if subject.cpus is not None else units.UNKNOWN} CPUs",
-        f"{units.size(subject.page_size_bytes)} pages",
-        f"{units.size(subject.memory_bytes)} memory",
+        *(() if host.name is None else (host.name,)),
+        f"Linux {host.kernel or units.UNKNOWN}",
+        f"{host.cpus if host.cpus is not None else units.UNKNOWN} CPUs",
+        f"{units.size(host.page_size_bytes)} pages",
+        f"{units.size(host.memory_bytes)} memory",
         when,
     ]
     return f"{subject.label}: {', '.join(facts)}"

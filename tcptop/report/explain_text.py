@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from tcptop.explanation import PAGES, Page, find_page
 from tcptop.ledger import Ledger
-from tcptop.text.ascii import report_to_ascii
-from tcptop.text.line import Line, paragraph, text_of
+from tcptop.text.ascii import needs_ascii, report_to_ascii
+from tcptop.text.line import paragraph, text_of
 
 
 def overview_text(ledger: Ledger, columns: int) -> str:
@@ -30,15 +30,13 @@ def page_text(ledger: Ledger, name: str, columns: int) -> str | None:
 
 def _page_lines(ledger: Ledger, page: Page, columns: int) -> list[str]:
     kernel = f"Linux {ledger.host.kernel}" if ledger.host.kernel else "an unknown kernel"
-    lines: Sequence[Line] = page.lines(ledger, columns)
-    return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in lines)]
+    return [f"{page.title} - {kernel}", "", *(text_of(line).rstrip() for line in page.lines(ledger, columns))]
 
 
 def _text(lines: Sequence[str]) -> str:
     """The lines as one text, in ASCII unless the output is UTF-8."""
     text = "\n".join(lines).rstrip() + "\n"
-    encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower().replace("-", "")
-    if encoding == "utf8":
+    if not needs_ascii({}, getattr(sys.stdout, "encoding", None)):
         return text
     # The second character of `<=` and `>=` replaces the space after the sign, so that columns stay aligned.
     return report_to_ascii(text.replace("≤ ", "<=").replace("≥ ", ">="))

@@ -47,8 +47,8 @@ def growth_lines(difference: LedgerDifference) -> Iterator[str]:
 
 
 LEGEND = (
-    "  idle: free objects in the caches of the sockets' objects; others: other users of those caches, and free objects"
-    " that lie on CPUs; below them: caches that hold no object of a socket"
+    "  idle: free objects in the caches of the sockets' objects; others: other users of the shared ones, and free"
+    " objects there that lie on CPUs; below them: caches that hold no object of a socket"
 )
 
 
@@ -64,14 +64,14 @@ def _parts(growth: SlabGrowth) -> Iterator[list[str]]:
 
 def _rest(growth: SlabGrowth) -> Iterator[list[str]]:
     if growth.idle_bytes is not None:
-        yield ["idle", units.signed_size(growth.idle_bytes)]
+        yield ["idle", units.span(growth.idle_bytes, units.signed_size)]
     if growth.others_bytes is not None:
         yield ["others", units.span(growth.others_bytes, units.signed_size)]
     rows = growth.other_rows or ()
     for row in rows[:MAX_OTHER_ROWS]:
         yield [row.name[:MAX_NAME_CHARACTERS], units.signed_size(row.bytes)]
-    if rows[MAX_OTHER_ROWS:]:
-        rest = rows[MAX_OTHER_ROWS:]
+    rest = rows[MAX_OTHER_ROWS:]
+    if rest:
         more = "1 more cache" if len(rest) == 1 else f"{len(rest)} more caches"
         yield [more, units.signed_size(sum(row.bytes for row in rest))]
     if growth.no_row_bytes:

@@ -1,9 +1,9 @@
-"""Pacing: the time when each source may be read again, within 0.5 % of one CPU for all reads together."""
+"""Pacing: when each source may be read again. All reads together may take 0.5 % of one CPU."""
 
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""Least rest of a source after a read, relative to the CPU time of the read: at most 0.5 % of one CPU per source."""
+"""Minimum rest of a source, as a multiple of the CPU time of its last read: one source takes at most 0.5 % of a CPU."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time for the reads of all sources: 0.5 % of one CPU."""
@@ -16,7 +16,7 @@ CHEAP_US = 500
 """Largest CPU time of a read that counts as cheap."""
 
 TICK_TOLERANCE = 0.1
-"""Fraction of the interval by which a source may be read early; a source that misses a tick waits a whole interval."""
+"""A source may be read early by this fraction of the interval: if it missed a tick, it would wait a whole interval."""
 
 
 class _Record:

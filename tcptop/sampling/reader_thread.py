@@ -58,7 +58,7 @@ class ReaderThread(Generic[Argument, Answer]):
         return [self._results.popleft() for _ in range(len(self._results))]
 
     def _replace_if_stuck(self) -> None:
-        """If calls wait: starts a thread unless one runs that is not stuck, and schedules the next check."""
+        """If calls wait: starts a thread if none runs or the running one is stuck; then schedules the next check."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None

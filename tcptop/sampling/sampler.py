@@ -135,7 +135,7 @@ class Sampler:
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
-        """Passes every later read to `on_read`; unless it is None, makes all sources due: all are read again."""
+        """Passes every later read to `on_read`; if `on_read` is a function, makes all sources due to be read again."""
         self._on_read = on_read
         if on_read is not None:
             self.make_all_due()
@@ -198,12 +198,12 @@ class Sampler:
         if self._on_read is None:
             return
         if fetched.answers is None:
-            self._paces.make_due(source.name)  # this read began before `on_read` was set and kept no answers
+            self._paces.make_due(source.name)  # the read began before `on_read` was set, so its answers were not kept
         else:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns the sockstat value to divide by, its answers, and the CPU time of a new read in us.
+        """Returns sockstat's counts, the host's answers with their bytes, and the CPU time (us) of a new read.
 
         Reads sockstat again if the latest reading is older than `BESIDE_S`, or lacks the answers that `on_read` needs.
         """
@@ -214,7 +214,7 @@ class Sampler:
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
         if not old and (self._on_read is None or answers):
             return reading.value, answers, 0
-        # Not stored as a reading: a rate over so short a time would be noise.
+        # This value is not stored as a reading: a rate over so short a time would be noise.
         host = RecordingHost(self.host)
         reading = await source.read(host)
         return reading.value, tuple(host.answers), reading.read_us or 0

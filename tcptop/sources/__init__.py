@@ -1,1 +1,1 @@
-"""Sources: modules that read and parse one kernel file, or a few, and set its pace. Sources compute no figures."""
+"""Sources: each module reads and parses one kernel file or a few, and sets their pace. Sources compute no figures."""

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tcptop.hosts.host import Host
+from tcptop.kernel.objects import unknown_security_modules
 from tcptop.snapshot import Btf, Reading, StructLayout, StructMember
 from tcptop.sources.source import Damage, Pace, Source, failed_reading, make_reading
 from tcptop.text.printable import decode_text, printable_name
@@ -52,7 +53,7 @@ class BtfSource(Source[Btf]):
     pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
-        """Takes the names of the structs to return, and of the LSMs that keep such a struct for every socket."""
+        """Takes the names of the structs to return, and of the LSMs that keep one of these structs for every socket."""
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
@@ -64,8 +65,15 @@ class BtfSource(Source[Btf]):
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
             return None
-        if modules is not None and modules.value is not None and self._modules.intersection(modules.value.names):
+        if modules is None or modules.value is None:
+            return "not read: slabinfo is readable, and which security modules keep data for each socket is not known"
+        if self._modules.intersection(modules.value.names):
             return None
+        unknown = unknown_security_modules(modules.value.names)
+        if unknown:
+            return (
+                f"not read: slabinfo is readable, and BTF does not show what {', '.join(unknown)} keeps for each socket"
+            )
         return "not needed while slabinfo is readable and no security module keeps data for each socket"
 
     async def read(self, host: Host) -> Reading[Btf]:
@@ -86,7 +94,7 @@ class _Types(NamedTuple):
     starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
-        """Name offset, kind, number of members (vlen), and size or referenced type of a type."""
+        """Of one type: name offset, kind, number of members (vlen), and size or the ID of the type referred to."""
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size
@@ -97,7 +105,7 @@ class _Types(NamedTuple):
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """Parses BTF; returns the layouts of those structs in `structs` that the kernel has. Never raises."""
+    """Parses BTF; returns the layout of each struct in `structs`, if the kernel has the struct. Never raises."""
     try:
         return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
@@ -153,7 +161,7 @@ def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[in
 
 
 class _RecordWords(dict[int, int]):
-    """Number of 32-bit words in a type's record, by info word; cached, because few different info words occur."""
+    """Number of 32-bit words in a type's record, for each info word. Cached, because few different info words occur."""
 
     def __missing__(self, info: int) -> int:
         kind = info >> 24 & 31
@@ -211,7 +219,7 @@ def strip_qualifiers(types: _Types, type_id: int) -> int:
 
 
 def union_label(types: _Types, type_id: int) -> str:
-    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty without such a member."""
+    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty if no member is named."""
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
         first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None
@@ -244,7 +252,7 @@ def holds_free_pointer(types: _Types, type_id: int) -> bool:
 
 
 def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
-    """The size of a type in bytes, 0 for a type without one (a function); raises ValueError for a cycle."""
+    """The size of a type in bytes; 0 if the type has no size (a function). Raises ValueError for a cycle."""
     if depth > MAX_DEPTH:
         raise ValueError("types that refer to each other")
     _, kind, _, size = types.header(type_id)

@@ -30,10 +30,13 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""Controller that depends on memory, which cgroup2 then enables unlisted (block/blk-cgroup.c, io_cgrp_subsys)."""
+"""The io controller needs the memory controller: cgroup2 enables memory with io, but does not list it.
+
+See block/blk-cgroup.c, io_cgrp_subsys.
+"""
 
 OFF_OPTIONS = {"cgroup.memory": "nokmem", "cgroup_disable": MEMORY}
-"""The word that turns charging off in the comma-separated value of each kernel parameter."""
+"""For each kernel parameter: the word that turns charging off if the comma-separated value contains it."""
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):
@@ -92,7 +95,7 @@ def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead,
 
 
 def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
-    """Whether the mount is the root of cgroup2, which alone has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
+    """Whether the mount is the root of cgroup2: only the root has no `cgroup.type` (kernel/cgroup/cgroup.c)."""
     return subtree.data is not None and isinstance(kind.error, FileNotFoundError)
 
 

@@ -37,8 +37,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
         """Parses both tables, which the kernel repeats for each node.
 
         The headers name the migrate types and the orders. `>100000` (since 5.4, commit 93b3a674485f) is a lower
-        bound of a count; the order of such a count is in `capped_orders`. Other tables (`Number of mixed blocks`) are
-        ignored.
+        bound of a count; the orders with such counts are in `capped_orders`. Other tables (`Number of mixed blocks`)
+        are ignored.
         """
         tables = _Tables()
         parse_rows(lines, tables.add_line, damages)

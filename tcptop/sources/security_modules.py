@@ -1,7 +1,7 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
-Where this file cannot be read (containers rarely mount securityfs), other files, which any user may read, show which
-active modules keep data for each socket.
+Containers rarely mount securityfs. If this file cannot be read, other files are read instead; any user may read them.
+They show which active modules keep data for each socket.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
-    """The active modules that keep data for each socket (None if unknown), and the read time in microseconds."""
+    """Returns the active modules that keep data for each socket, None if unknown; and the time of the reads in us."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}

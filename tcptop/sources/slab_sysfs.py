@@ -31,7 +31,7 @@ COUNTS = ("slabs", "total_objects")
 """Lock-free counters. For `objects` and `objects_partial`, the kernel walks partial lists under list_lock."""
 
 Numbers = tuple[int | None, dict[int, int]]
-"""The total in an attribute (None if unknown), and the number of each node."""
+"""The numbers in one attribute of a cache: the total (None if unknown), and the count of each node."""
 
 
 class SlabLinksSource(Source[SlabLinks]):
@@ -69,7 +69,7 @@ class _CachesSource(Source[Value]):
         self._caches = tuple(caches)
 
     async def read(self, host: Host) -> Reading[Value]:
-        """Reads the attributes of every cache; the caches without any are left out."""
+        """Reads the attributes of every cache; leaves out a cache if all its attributes are missing or empty."""
         paths = [f"{FOLDER}/{cache}/{attribute}" for cache in self._caches for attribute in self.attributes]
         files = await host.read(paths)
         took_us = sum(file.took_us for file in files)
@@ -96,7 +96,7 @@ class _CachesSource(Source[Value]):
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
-        """Makes the value, given the numbers of each cache in the order of `attributes`."""
+        """Makes the value of the reading from the numbers of each cache, which are in the order of `attributes`."""
 
 
 class SlabSizesSource(_CachesSource[SlabSizes]):

@@ -57,7 +57,7 @@ class SocketLimitsSource(Source[SocketLimits]):
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
-    """Parses the texts, given by path. A missing or empty text gives None; an unparsable text, None and damage."""
+    """Parses the texts, given by path. A missing or empty text gives None; an unparsable text gives None and damage."""
     damages: list[Damage] = []
     open_files, max_open_files = parse_sysctl(texts, FILE_NR, parse_file_nr, damages) or (None, None)
     limits = SocketLimits(

@@ -20,7 +20,7 @@ class SockstatSource(FileSource[Sockstat]):
 
 
 class Sockstat6Source(FileSource[Sockstat6]):
-    """A source read at every interval, as sockstat is; the file is missing if the kernel has no IPv6."""
+    """A source that is read at every interval, like sockstat. A kernel without IPv6 lacks the file."""
 
     name = "sockstat6"
     paths = ("proc/net/sockstat6",)

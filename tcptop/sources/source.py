@@ -17,7 +17,7 @@ Parsed = TypeVar("Parsed")
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
 """Command line that runs this program, from an environment variable that scripts/run of a checkout sets.
 
-The default is the whole path of tcptop, because root's PATH may find another program of that name.
+The default is the whole path of tcptop in the user's PATH: in root's PATH, `tcptop` may be another program.
 """
 
 AS_ROOT = f"sudo {COMMAND}"
@@ -62,13 +62,13 @@ class Source(ABC, Generic[Value]):
     makes_rates: bool = False
     """True if rates are computed from two readings; each reading then keeps the previous reading."""
     pairs_with_sockstat: bool = False
-    """True if counts of the source are divided by counts of sockstat, which is then read right after the source."""
+    """True if counts of the source are divided by counts of sockstat. Sockstat is then read right after the source."""
 
     needs_release: bool = False
     """True if `off_reason` depends on the kernel release; the source is then read only once the release is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """Why the source is not read on a kernel unless the user requests it; None if it is read without a request."""
+        """The reason to read the source on this kernel only at the user's request; None if there is no such reason."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
@@ -104,7 +104,7 @@ class FileSource(Source[Value]):
         return make_reading(value, damage, file.path, file.took_us)
 
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
-        """Parses the file's text; returns the value without damaged parts, and the worst damage. Never raises."""
+        """Parses the file's text; returns the value, which lacks damaged parts, and the worst damage. Never raises."""
         lines = text.split("\n")
         damages: list[Damage] = []
         if lines.pop():
@@ -167,7 +167,7 @@ def printable_path(path: str) -> str:
 
 
 def worst_damage(damages: Sequence[Damage]) -> Damage | None:
-    """The worst of several damages: `cut` is worse than `strange`. The first of equal ones; None without damages."""
+    """The worst damage, `cut` before `strange`; of equally bad damages, the first. None if there is no damage."""
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
 
@@ -186,7 +186,7 @@ def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: l
 
 
 def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
-    """Adds the damage that `lines` were not understood; adds nothing if there are none."""
+    """If there are `lines`, adds a damage: that these lines were not understood."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip())[:60]
@@ -199,14 +199,14 @@ def small_text(file: FileRead) -> str | None:
 
 
 def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
-    """The texts of small files by path, without blanks and NULs around them; empty if a file could not be read."""
+    """The text of each small file, by path, without blanks and NULs around it; an empty text if the read failed."""
     return {file.path: (small_text(file) or "").strip("\0 \t\r\n") for file in files}
 
 
 def parse_sysctl(
     texts: Mapping[str, str], path: str, parse_value: Callable[[str], Parsed], damages: list[Damage]
 ) -> Parsed | None:
-    """Parses the text at a path below proc/sys. None if it is missing or empty, or for damage, which is added."""
+    """Parses the text at a path below proc/sys; None if missing, empty or damaged. Adds the damage to `damages`."""
     text = texts.get(path)
     if not text:
         return None

@@ -53,7 +53,7 @@ class SysctlsSource(Source[Sysctls]):
             return unread(*explain_error("proc/sys", files[1].error or OSError("empty")), took_us)
         release = texts[RELEASE]
         if not release and texts[VERSION].startswith("Linux version "):
-            release = texts[VERSION].split()[2]
+            release = next(iter(texts[VERSION].split()[2:]), "")
         options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
         damages: list[Damage] = []
         value = Sysctls(

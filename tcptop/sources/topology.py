@@ -67,7 +67,7 @@ def _count_cpus_in(text: str | None, damages: list[Damage]) -> int | None:
 
 
 def count_cpus(text: str) -> int:
-    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, as a node without CPUs has.
+    """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, which is the list of a node without CPUs.
 
     Raises:
         ValueError: if the list has another format.

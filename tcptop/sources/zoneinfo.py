@@ -17,7 +17,7 @@ PAGE_COUNTS = {
     "managed": "managed_pages",
     "nr_free_cma": "free_cma_pages",
 }
-"""Field of Zone for each key of a zone's own page counts.
+"""Maps the keys of the page counts of a whole zone to fields of Zone.
 
 Keys of per-CPU page sets end in a colon (`high:`), so they do not match.
 """

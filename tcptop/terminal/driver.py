@@ -80,7 +80,7 @@ class CellDriver(LinuxDriver):
         if self._output is None or not self._drawing or not self._output.idle:
             return
         if self._get_terminal_size() != self._cells.size:
-            # Under `su -c`, for example, the kernel sends SIGWINCH to another process group, so each frame checks.
+            # Under `su -c`, for example, SIGWINCH goes to another process group, so the size is compared at each frame.
             self._window_changed()
         changes = self._cells.changes()
         if changes:
@@ -173,7 +173,7 @@ class CellDriver(LinuxDriver):
         self._in_loop(self._app.exit, 0)
 
     def _sigtstp_application(self, *_: object) -> None:
-        # The event loop suspends the program, because a signal handler may run at any point, such as within a frame.
+        # The event loop, not this handler, suspends the program: the handler may run while a frame is being written.
         self._stop_pending = True
         self._in_loop(self._suspend)
 
@@ -226,8 +226,8 @@ class CellDriver(LinuxDriver):
         """Stops a background program again after BACKGROUND_S, as the kernel would if it changed the terminal's modes.
 
         The stop is delayed, because SIGTERM and SIGCONT of one `kill` may be handled in either order: any thread can
-        receive them, and one handler can interrupt the other. A program that stops before it handles SIGTERM could not
-        end.
+        receive them, and one handler can interrupt the other. A program that is suspended before it has handled
+        SIGTERM would not exit.
         """
         if self._background_check is not None:
             self._background_check.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
 from tcptop.rates import increase
@@ -44,7 +44,7 @@ class CacheRow(NamedTuple):
     def tcp_bytes(self) -> float | None:
         """The bytes of the cache that TCP uses; None if unknown.
 
-        On a node, TCP's bytes on the machine times the share of the cache's objects that are on the node.
+        For a node: TCP's bytes on the whole machine × the share of the cache's objects that are on the node.
         """
         return self.cache.tcp_bytes if self.node is None else self.cache.tcp_bytes_on(self.node)
 
@@ -55,11 +55,14 @@ class Column(NamedTuple):
     id: str
     heading: Heading
     help: str
-    format: Callable[[CacheRow], str]
     value: Callable[[CacheRow], float | str | None]
-    """Function that returns the number or text by which a row is sorted, or None if unknown."""
+    """Function that returns the number or text of a row, by which the row is sorted; None if unknown."""
     sort_key: str | None = None
     """The key that sorts by this column: slabtop(1)'s key, or `e` for TCP's bytes; None without a key."""
+    format: Callable[[Any], str] = units.count
+    """Function that formats a value."""
+    format_row: Callable[[CacheRow], str] | None = None
+    """Function that formats the cell of a row whose text does not follow from the value alone, used for `format`."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
     """Function that formats the change since the mark; None for a column that always shows the current value."""
@@ -72,10 +75,10 @@ class Column(NamedTuple):
 
     def text(self, row: CacheRow) -> str:
         """The text of a row's cell: the value, or the change of the value since the mark."""
-        if row.at_mark is None or self.change is None:
-            return self.format(row)
-        change = self.shown_value(row)
-        return units.UNKNOWN if not isinstance(change, (int, float)) else self.change(change)
+        value = self.shown_value(row)
+        if row.at_mark is not None and self.change is not None:
+            return self.change(value) if isinstance(value, (int, float)) else units.UNKNOWN
+        return self.format(value) if self.format_row is None else self.format_row(row)
 
     def shown_value(self, row: CacheRow) -> float | str | None:
         """The value of a row, or the change of the value since the mark; None if unknown."""
@@ -96,10 +99,6 @@ class Column(NamedTuple):
         return not self.heading.left
 
 
-def _name(row: CacheRow) -> str:
-    return row.cache.name
-
-
 def _objects_of(row: CacheRow) -> str:
     structs = [struct.removeprefix("struct ") for struct in row.cache.objects_of]
     text = ", ".join(structs)
@@ -114,9 +113,8 @@ def _object_bytes(row: CacheRow) -> str:
     return units.count(row.cache.object_bytes)
 
 
-def _changed(row: CacheRow) -> str:
-    """An arrow up or down if the number of objects changed between the last two samples; else empty."""
-    rate = row.counts.objects_per_s if row.counts else None
+def _arrow(rate: float | None) -> str:
+    """An arrow up or down if the rate is positive or negative; else empty."""
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
 
@@ -125,8 +123,8 @@ COLUMNS: tuple[Column, ...] = (
         "changed",
         Heading("±", left=True, importance=35, min_width=1),
         "▴ grew, ▾ shrank since the reading before",
-        _changed,
         lambda row: row.counts.objects_per_s if row.counts else None,
+        format=_arrow,
         is_rate=True,
         is_extra=True,
     ),
@@ -134,9 +132,9 @@ COLUMNS: tuple[Column, ...] = (
         "cache",
         Heading("CACHE", left=True, min_width=17),
         "the slab cache, by its row in /proc/slabinfo",
-        _name,
-        _name,
+        lambda row: row.cache.name,
         "n",
+        format=str,
         is_name=True,
     ),
     Column(
@@ -144,13 +142,12 @@ COLUMNS: tuple[Column, ...] = (
         Heading("OBJECT", left=True, importance=4, min_width=16, max_width=34, elastic=True),
         "what of TCP's lives in it; “+ 3 more”: caches of others that the kernel merged into the same row",
         _objects_of,
-        _objects_of,
+        format=str,
     ),
     Column(
         "objects",
         Heading("OBJS", importance=90, min_width=7),
         "objects, in use or not",
-        lambda row: units.count(row.counts.objects if row.counts else None),
         lambda row: row.counts.objects if row.counts else None,
         "o",
         change=units.signed_count,
@@ -159,7 +156,6 @@ COLUMNS: tuple[Column, ...] = (
         "active",
         Heading("ACTIVE", importance=80, min_width=7),
         "objects in use; SLUB counts free ones on per-CPU slabs as in use",
-        lambda row: units.count(row.cache.active_objects),
         lambda row: row.cache.active_objects,
         "a",
         scopes=("machine",),
@@ -169,32 +165,31 @@ COLUMNS: tuple[Column, ...] = (
         "use",
         Heading("USE", importance=40, min_width=4),
         "active ÷ objects",
-        lambda row: units.percent(row.cache.use),
         lambda row: row.cache.use,
         "u",
+        format=units.percent,
         scopes=("machine",),
     ),
     Column(
         "share",
         Heading("OF ALL", importance=80, min_width=6),
         "this node's share of the machine's objects",
-        lambda row: units.percent(row.share_on_node),
         lambda row: row.share_on_node,
+        format=units.percent,
         scopes=("node",),
     ),
     Column(
         "object_bytes",
         Heading("OBJ SIZE", importance=60, min_width=8),
         "the step from one object to the next, with padding",
-        _object_bytes,
         lambda row: row.cache.object_bytes or row.cache.object_size_bytes,
         "s",
+        format_row=_object_bytes,
     ),
     Column(
         "slabs",
         Heading("SLABS", importance=50, min_width=6),
         "slabs, full or not",
-        lambda row: units.count(row.counts.slabs if row.counts else None),
         lambda row: row.counts.slabs if row.counts else None,
         "l",
         change=units.signed_count,
@@ -203,7 +198,6 @@ COLUMNS: tuple[Column, ...] = (
         "objects_per_slab",
         Heading("O/S", importance=20, min_width=3),
         "objects in one slab",
-        lambda row: units.count(row.cache.objects_per_slab),
         lambda row: row.cache.objects_per_slab,
         "b",
     ),
@@ -211,7 +205,6 @@ COLUMNS: tuple[Column, ...] = (
         "pages_per_slab",
         Heading("P/S", importance=10, min_width=3),
         "pages in one slab, of the preferred order",
-        lambda row: units.count(row.cache.pages_per_slab),
         lambda row: row.cache.pages_per_slab,
         "p",
     ),
@@ -219,33 +212,32 @@ COLUMNS: tuple[Column, ...] = (
         "order",
         Heading("ORDER", importance=30, min_width=5),
         "the order of the block that a slab takes from the buddy allocator",
-        lambda row: units.count(row.cache.order),
         lambda row: row.cache.order,
     ),
     Column(
         "bytes",
         Heading("CACHE SIZE", importance=95, min_width=10),
         "what the slabs hold, order fallback repaired",
-        lambda row: units.short_size(row.counts.bytes if row.counts else None),
         lambda row: row.counts.bytes if row.counts else None,
         "c",
+        format=units.short_size,
         change=units.signed_size,
     ),
     Column(
         "tcp",
         Heading("TCP'S", importance=85, min_width=6),
         "what of the cache is TCP's: its own caches whole, of others its share; on a node by where objects are",
-        lambda row: units.short_size(row.tcp_bytes),
         lambda row: row.tcp_bytes,
         "e",
+        format=units.short_size,
         change=units.signed_size,
     ),
     Column(
         "per_second",
         Heading("Δ/s", importance=25, min_width=5),
         "how fast the active objects change (on a node: all objects)",
-        lambda row: units.short_signed_count(row.counts.objects_per_s if row.counts else None),
         lambda row: row.counts.objects_per_s if row.counts else None,
+        format=units.short_signed_count,
         is_rate=True,
     ),
 )
@@ -297,7 +289,7 @@ def select_rows(
     marked = None if at_mark is None else {cache.name: CacheRow(cache, node) for cache in at_mark}
     return [
         CacheRow(
-            cache, node, None if marked is None else marked.get(cache.name, CacheRow(without_objects(cache), node))
+            cache, node, None if marked is None else marked.get(cache.name, CacheRow(_without_objects(cache), node))
         )
         for cache in caches
         if (cache.in_catalogue or not only_catalogue)
@@ -306,7 +298,7 @@ def select_rows(
     ]
 
 
-def without_objects(cache: CacheLine) -> CacheLine:
+def _without_objects(cache: CacheLine) -> CacheLine:
     """A copy of the cache with all counts set to 0."""
     return cache._replace(active_objects=0, objects=0, slabs=0, bytes=0, tcp_bytes=0, nodes={})
 

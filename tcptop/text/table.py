@@ -21,7 +21,10 @@ MIN_CUT_CHARACTERS = 8
 EMPTY_CELLS = ("", UNKNOWN)
 """Texts of cells that are left out of the note below a row."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
-"""Match a text that ends in a digit and a text that begins with three digits: side by side, both read as one number."""
+"""Two patterns: a text that ends in a digit, and a text that begins with a group of three digits.
+
+With one space between them, `12` and `345` would look like the number 12 345.
+"""
 
 
 class Heading(NamedTuple):

@@ -34,7 +34,7 @@ class Player:
         return len(self.times_s) - 1
 
     def seek(self, index: int) -> Player:
-        """A copy at the sample with an index; an index outside the recording means the first or the last sample."""
+        """A copy at the sample `index`; below 0 at the first sample, above the last index at the last sample."""
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:

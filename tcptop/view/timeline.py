@@ -41,7 +41,7 @@ def bucket_samples(times_s: Sequence[float]) -> list[range]:
         first, end = bisect_left(times_s, begin_s), bisect_left(times_s, end_s)
         starts_with_sample = first < len(times_s) and times_s[first] == begin_s
         if first and not starts_with_sample and times_s[first - 1] + MAX_GAP_STEPS * step_s > begin_s:
-            first -= 1  # the sample before the bucket still counts
+            first -= 1  # the previous bucket's last sample is still recent enough
         buckets.append(range(first, end))
     return buckets
 

@@ -15,6 +15,7 @@ BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "9": ("┏━┓", "┗━┫", "╺━┛"),
     "–": ("   ", "╺━╸", "   "),
     "≥": ("  ", "≥ ", "  "),
+    "≤": ("  ", "≤ ", "  "),
     " ": (" ", " ", " "),
 }
 ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
@@ -30,6 +31,7 @@ ASCII_BIG_GLYPHS: dict[str, tuple[str, str, str]] = {
     "9": (" _ ", "|_|", " _|"),
     "–": ("   ", " _ ", "   "),
     "≥": ("  ", "> ", "  "),
+    "≤": ("  ", "< ", "  "),
     " ": (" ", " ", " "),
 }
 """The glyphs of `BIG_GLYPHS` in ASCII, each as wide as its counterpart."""

@@ -81,11 +81,10 @@ class BuddyPane(ScrollPane):
             bound = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
             title += f" ─ headroom: {bound}{units.rough_count(sum(headroom))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
-        if (
-            stale
-            and choices.node is not None
-            and any(zone.migrate_types for node in ledger.nodes for zone in node.zones)
-        ):
+        types_shown = choices.node is not None and any(
+            zone.migrate_types for node in ledger.nodes for zone in node.zones
+        )
+        if stale and types_shown:
             title += f" ─ types {stale.removesuffix(' old')}"
         return title
 
@@ -203,7 +202,7 @@ def _no_zone_reason(node: NodeMemory) -> str:
 
 
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
-    """The titles, with a mark at the order of a TCP slab, and a line for each row, with the most digits that fit.
+    """A line of titles, which marks the order of a TCP slab, and a line for each row. Figures have all digits that fit.
 
     If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below that of a TCP
     slab, from order 0 upwards; then the highest orders. Zeros are dim, so that free blocks stand out.

@@ -195,7 +195,7 @@ def _is_idle(row: CacheRow) -> bool:
 
 
 def _steady(layout: Layout, previous: Layout | None, columns: int) -> Layout:
-    """The layout with no column narrower than before, if that fits, so that a shorter figure moves no column."""
+    """Keeps the columns at least as wide as before if they fit, so that a shorter figure moves no column."""
     if previous is None or layout._replace(widths=()) != previous._replace(widths=()):
         return layout
     widest = layout._replace(widths=list(map(max, layout.widths, previous.widths)))

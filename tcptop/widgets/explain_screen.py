@@ -42,7 +42,7 @@ class ExplainPane(ScrollPane):
         return super().edge_titles(ledger, choices)[0], "← → pages, ↑ ↓ scroll, ESC closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """No head, and the lines of the page."""
+        """The lines of the page, all of which scroll."""
         return [], self._pages[self._page_index].lines(ledger, columns)
 
     def action_turn_page(self, step: int) -> None:

@@ -10,7 +10,7 @@ from textual.message import Message
 
 from tcptop.ledger import Amount, ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
-from tcptop.text.line import Line, Piece, paragraph
+from tcptop.text.line import Line, paragraph
 from tcptop.text.table import fit_text
 from tcptop.view.choices import Choices
 from tcptop.widgets.big_number import HEIGHT, draw_big_number
@@ -25,7 +25,7 @@ NO_AVERAGE = "no average"
 WIDE_COLUMNS = 54
 """Minimum width of the pane, in columns, for captions and titles in full."""
 ROOMY_COLUMNS = 64
-"""Minimum width of the pane, in columns, for a note on each line for the next socket."""
+"""Minimum width of the pane, in columns, that leaves space for a note on each line."""
 
 
 class FigurePane(Pane, can_focus=True):
@@ -59,11 +59,8 @@ class FigurePane(Pane, can_focus=True):
         elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = _no_average_text(cost.now_unknown_because, self.max_title_width)
         if ledger.lab is not None:
-            subtitle = (
-                "with a lab result of this kernel"
-                if ledger.lab.unused_because is None
-                else f"lab result not used: {ledger.lab.unused_because}"
-            )
+            reason = ledger.lab.unused_because
+            subtitle = "with a lab result of this kernel" if reason is None else f"lab result not used: {reason}"
         return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
@@ -176,13 +173,10 @@ def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int)
         ("outgoing", _bounded(outgoing.slab_bounds(own_port=True)), " own port"),
         ("objects", _bounded(accepted.object_bounds), " structs"),
     )
-    lines: list[Line] = []
-    for title, text, note in rows:
-        if columns < WIDE_COLUMNS:
-            pieces: list[Piece] = [(f"{title.removeprefix('next '):<8} ", "dim"), (f"{text:>7}", "strong")]
-        else:
-            pieces = [(f"{title:>13} ", "dim"), (f"{text:>7} B", "strong")]
-        if columns >= ROOMY_COLUMNS:
-            pieces.append((f"{note:<9}", "dim"))
-        lines.append(tuple(pieces))
-    return lines
+    if columns < WIDE_COLUMNS:
+        return [((f"{title.removeprefix('next '):<8} ", "dim"), (f"{text:>7}", "strong")) for title, text, _ in rows]
+    note_width = 9 if columns >= ROOMY_COLUMNS else 0
+    return [
+        ((f"{title:>13} ", "dim"), (f"{text:>7} B", "strong"), (f"{note:<9}"[:note_width], "dim"))
+        for title, text, note in rows
+    ]

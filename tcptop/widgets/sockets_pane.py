@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tcptop.ledger import CountScope, Ledger, SocketCounts
 from tcptop.text import units
-from tcptop.text.line import WARNING, Line, Piece, paragraph
+from tcptop.text.line import WARNING, Line, paragraph
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import cell_width, first_fitting
 from tcptop.widgets.pane import Pane
@@ -64,8 +64,7 @@ def socket_lines(ledger: Ledger, columns: int) -> list[Line]:
         head = f"{title:<{TITLE_WIDTH}}", f"{value:>{VALUE_WIDTH}}"
         free_columns = columns - sum(map(cell_width, head)) - 2
         note = first_fitting((*notes, ""), free_columns)
-        pieces: list[Piece] = [(head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")]
-        lines.append(tuple(pieces))
+        lines.append(((head[0], "dim"), (head[1], "strong"), (f"  {note}" if note else "", "dim")))
     return lines
 
 

@@ -264,7 +264,7 @@ KEYS = {
     "before": "name host kernel page_size cpus memory_bytes taken_at live not_read",
     "sockets": "allocated inuse inuse6 orphans time_wait time_wait_machine_max buffer_bytes",
     "slab_growth": "bytes sockets_low_bytes sockets_high_bytes sockets_low_share sockets_high_share complete missing"
-    " parts idle_bytes others_low_bytes others_high_bytes other_caches no_cache_bytes",
+    " parts idle_bytes idle_high_bytes others_low_bytes others_high_bytes other_caches no_cache_bytes",
 }
 
 

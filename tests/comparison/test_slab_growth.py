@@ -27,8 +27,10 @@ from recorded import (
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.comparison.difference import LedgerDifference, SlabGrowth
 
-MIDDLE = 0.025
-"""Tolerance of the middle of the explained share: half of the sockets own their port."""
+MIDDLE = 0.03
+"""Tolerance of the middle of the explained share: half of the sockets own their port, and any active request sock may
+be free.
+"""
 
 IDLE_KERNELS = [kernel for kernel in RECORDINGS if kernel != "6.18-1n"]
 """On these machines only the connections changed; the machine of 6.18-1n was in use."""
@@ -94,9 +96,10 @@ def test_the_parts_add_up_to_the_growth(kernel: str, before: str, after: str) ->
     assert found.idle_bytes is not None
     assert found.other_rows is not None
     assert found.no_row_bytes is not None
-    rest = found.idle_bytes + sum(row.bytes for row in found.other_rows) + found.no_row_bytes
-    assert found.socket_bytes.low + found.others_bytes[1] + rest == pytest.approx(found.bytes, abs=0.1)
-    assert found.socket_bytes.high + found.others_bytes[0] + rest == pytest.approx(found.bytes, abs=0.1)
+    rest = sum(row.bytes for row in found.other_rows) + found.no_row_bytes
+    idle, others = found.idle_bytes, found.others_bytes
+    assert found.socket_bytes.low + idle.high + others.high + rest == pytest.approx(found.bytes, abs=1)
+    assert found.socket_bytes.high + idle.low + others.low + rest == pytest.approx(found.bytes, abs=1)
     grown = sum(held(kernel, row) for row in rows(kernel, after).values()) - sum(
         held(kernel, row) for row in rows(kernel, before).values()
     )
@@ -133,19 +136,24 @@ def test_counts_of_the_parts_are_those_of_sockstat(kernel: str, before: str, aft
 
 
 @pytest.mark.parametrize("kernel", [kernel for kernel in IDLE_KERNELS if "halfclosed" in RECORDINGS[kernel]])
-def test_slabs_of_closed_sockets_are_idle_and_queued_fins_are_in_other_rows(kernel: str) -> None:
+def test_slabs_of_closed_sockets_are_idle_and_queued_fins_are_the_sockets(kernel: str) -> None:
     """The slabs of closed sockets remain as idle memory; FINs are in the caches of sk_buffs."""
     found = growth(kernel, "established", "halfclosed")
     assert found.shares is None, "fewer sockets do not explain growth"
-    assert found.socket_bytes.high < 0 < found.bytes
+    assert found.socket_bytes.low < 0 < found.bytes
     name = "TCPv6" if "ipv6" in kernel else "TCP"
     closed = 8000 * rows(kernel, "halfclosed")[name].share(PAGE_BYTES[kernel])
     assert found.idle_bytes is not None
-    assert found.idle_bytes > 0.9 * closed
-    assert found.other_rows is not None
+    assert found.idle_bytes.low > 0.9 * closed
+    [fins] = [part for part in found.sockets if part.name == "queued FINs, data"]
+    assert (fins.count.low, fins.note) == (0, "at most")
+    assert 8000 <= fins.count.high < 9200
     fclone = row_of(kernel, "base", "skbuff_fclone_cache")
-    small = row_of(kernel, "base", "skbuff_small_head")
-    assert {row.name for row in found.other_rows[:2]} == {fclone, "kmalloc-1k" if small is None else small}
+    small = row_of(kernel, "base", "skbuff_small_head") or "kmalloc-1k"
+    shares = [rows(kernel, "halfclosed")[name].share(PAGE_BYTES[kernel]) for name in (fclone, small) if name]
+    assert fins.bytes.high == pytest.approx(fins.count.high * sum(shares), rel=0.001)
+    assert found.other_rows is not None
+    assert not {fclone, small} & {row.name for row in found.other_rows}
 
 
 def test_growth_caused_by_another_process_is_not_attributed_to_sockets() -> None:

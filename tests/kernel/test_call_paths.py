@@ -157,8 +157,8 @@ def test_pruning_for_an_object_that_the_tree_lacks_gives_none() -> None:
     ("item", "allocating", "freeing"),
     [
         (TCP_SOCK, ["socket(2)", "its ACK arrives"], ["close(2)"]),
-        (BIND_BUCKET, ["bind(2)", "connect(2)"], ["close(2)", "what remains"]),
-        (BIND2_BUCKET, ["bind(2)", "connect(2)"], ["close(2)", "what remains"]),
+        (BIND_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "what remains"]),
+        (BIND2_BUCKET, ["bind(2)", "connect(2)", "its ACK arrives"], ["close(2)", "what remains"]),
         (FCLONE, ["connect(2)", "shutdown(2)", "data on its way"], ["data on its way"]),
         (EPITEM, ["epoll_ctl(2)"], ["close(2)"]),
         (TW_SOCK, ["close(2)"], ["what remains"]),
@@ -216,7 +216,7 @@ def test_a_handshake_has_one_tree_for_each_of_its_two_packets() -> None:
     accept = CALL_PATH_PAGES["accept"].trees
     assert accept.index(SYN) + 1 == accept.index(HANDSHAKE_ACK)
     assert allocated_by(SYN) == {REQUEST_SOCK, REQUEST6_SOCK}
-    assert allocated_by(HANDSHAKE_ACK) == {TCP_SOCK, TCP6_SOCK, LSM_SOCKET_BLOB}
+    assert allocated_by(HANDSHAKE_ACK) == {TCP_SOCK, TCP6_SOCK, LSM_SOCKET_BLOB, BIND_BUCKET, BIND2_BUCKET}
     assert "tcp_v6_syn_recv_sock(" in names(HANDSHAKE_ACK)
 
 

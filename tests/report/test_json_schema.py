@@ -76,9 +76,9 @@ CACHE = {
     "bytes",
     "nodes",
 }
-COST = {"ipv4", "ipv6", "mix", "idle_bytes_per_socket", "buffer_bytes_per_socket", "now_bytes"}
-SIDE = {"object_bytes", "slab_bytes", "complete", "missing", "parts"}
-PART = {"object", "cache", "count", "object_bytes", "slab_bytes", "estimated"}
+COST = {"ipv4", "ipv6", "mix", "idle_bytes_per_socket", "buffer_bytes_per_socket", "now_bytes", "now_is_at_most"}
+SIDE = {"object_bytes", "slab_bytes", "high_slab_bytes", "complete", "missing", "parts"}
+PART = {"object", "cache", "count", "object_bytes", "slab_bytes", "high_slab_bytes", "estimated"}
 MEMORY = {"bytes", "low_bytes", "high_bytes", "unexplained_bytes", "parts"}
 NODE = {"node", "cpus", "cpu_list", "memory_bytes", "zones"}
 ZONE = {

@@ -171,7 +171,7 @@ def test_members_of_embedded_structs_have_dotted_names_and_outer_offsets() -> No
         ("a", 72, 1, 3),
         ("b", 72, 2, 7),
     ]
-    assert (tail_padding_bytes(layout), holes(layout)) == (22, ())
+    assert (tail_padding_bytes(layout), holes(layout)) == (22, [])
 
 
 def test_a_cycle_of_structs_is_refused() -> None:

@@ -104,6 +104,21 @@ def test_the_screen_is_the_same_as_with_textuals_driver(open_session: OpenSessio
     assert len(actual.output) < len(expected.output) / 2
 
 
+def test_messages_stay_in_front_of_the_panes(open_session: OpenSession) -> None:
+    code = "notify = app.notify\napp.notify = lambda text, **options: notify(text, **{**options, 'timeout': 3600})"
+    session = wait_until_ready(open_session(program(code)))
+    message = "saved: there is one sample"
+    for _ in range(4):
+        session.type("k")
+    session.until(lambda: session.screen.text().count(message) == 4, "four messages")
+    for key, title in (("=", "all 4 nodes"), ("0", "node 0 of 4"), ("=", "all 4 nodes")):
+        session.until_quiet()
+        session.type(key)
+        session.until_shown(f"free_area ─ {title}")
+        session.until_quiet()
+        assert session.screen.text().count(message) == 4
+
+
 def test_the_first_filled_screen_takes_less_than_12_kb(open_session: OpenSession) -> None:
     assert len(wait_until_ready(open_session(FIRST_FRAME_IS_FILLED)).output) < 12_000
 

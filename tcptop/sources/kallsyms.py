@@ -1,0 +1,22 @@
+"""/proc/kallsyms (kernel/kallsyms.c): the names of the kernel's functions, which any user may read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tcptop.hosts.host import Host
+
+PATH = "proc/kallsyms"
+
+
+async def read_symbols(host: Host, names: Collection[str]) -> frozenset[str] | None:
+    """Those of the names that the kernel has a symbol for; None if the file cannot be read.
+
+    A suffix that the compiler adds to a copy of a function, such as `.constprop.0`, is ignored.
+    """
+    [file] = await host.read([PATH])
+    wanted = frozenset(name.encode("ascii") for name in names)
+    if file.error is not None or not file.data:
+        return None
+    found = {words[2].partition(b".")[0] for line in file.data.splitlines() if len(words := line.split(None, 3)) > 2}
+    return frozenset(name.decode("ascii") for name in found & wanted) if found else None
