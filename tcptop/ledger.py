@@ -13,6 +13,14 @@ from tcptop.snapshot import StructLayout
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
+Presence = Literal["known", "absent", "hidden", "unknown"]
+"""Whether a kernel has the cache of an object.
+
+`known`: a file shows the cache.
+`absent`: the kernel does not have it.
+`hidden`: the kernel has it, merged with a cache that no file names.
+`unknown`: the files do not decide.
+"""
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
 
 
@@ -148,7 +156,10 @@ class Slice(NamedTuple):
 
 
 class SocketCost(NamedTuple):
-    """The bytes that one more socket takes, in a given state and on a given side of the connection."""
+    """The bytes that one more socket takes, in a given state and on a given side of the connection.
+
+    Both sums are None if the kernel lacks an object that every such socket has: it has no such sockets.
+    """
 
     object_bytes: float | None
     slab_bytes: float | None
@@ -489,6 +500,13 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(amounts) else None
 
 
+class UnseenObject(NamedTuple):
+    """An object of the catalogue whose cache no file shows, and why, as a clause."""
+
+    presence: Presence
+    reason: str
+
+
 class SourceHealth(NamedTuple):
     """State, age and read time of a source's last reading, and the interval between its readings."""
 
@@ -548,6 +566,8 @@ class Ledger(NamedTuple):
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
+    unseen_objects: Mapping[str, UnseenObject]
+    """The catalogue's objects whose cache no file shows, by struct."""
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
@@ -560,6 +580,7 @@ class Ledger(NamedTuple):
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if no cache is counted per node."""
-        known = [cache.tcp_bytes_on(node) for cache in self.caches if cache.tcp_bytes is not None]
+        """TCP's slab bytes on a node; None if no cache with bytes of TCP is counted per node."""
+        caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
+        known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

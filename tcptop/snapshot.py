@@ -228,6 +228,10 @@ class Sysctls(NamedTuple):
     """net.core.mem_pcpu_rsv: pages of socket buffers that each CPU may hold without `mem` counting them."""
     build_id: str | None = None
     """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
+    architecture: str | None = None
+    """Architecture named in the release or in /proc/version; None if neither names one."""
+    merges_caches: bool = True
+    """False with the boot parameter slab_nomerge: every slab cache then has a row of its own in slabinfo."""
 
 
 class Snmp(NamedTuple):

@@ -14,8 +14,8 @@ from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
-from tcptop.kernel.objects import TCP6_SOCK, TCP_SOCK
-from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth
+from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK
+from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth, UnseenObject
 from tcptop.snapshot import Reading, Snapshot
 
 
@@ -48,9 +48,19 @@ def account(snapshot: Snapshot) -> Ledger:
         limits=find_limits(snapshot, sockets, nodes, socket_bytes, costs["full"].buffer_bytes_per_socket),
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
+        unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
         lab=lab_result_use(snapshot),
     )
+
+
+def _unseen_objects(table: CacheTable) -> dict[str, UnseenObject]:
+    lookups = {item: table.find(item) for item in KERNEL_OBJECTS}
+    return {
+        item.struct: UnseenObject(lookup.status, lookup.reason)
+        for item, lookup in lookups.items()
+        if lookup.reason is not None and (item.caches or lookup.status == "absent")
+    }
 
 
 def _mostly_ipv6(cost: ConnectionCost) -> bool:

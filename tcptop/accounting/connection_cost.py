@@ -240,9 +240,11 @@ def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:
         lookup = table.find(kernel_object)
-        if lookup.status == "unknown" or (lookup.line is not None and lookup.line.bytes is None):
+        if lookup.status == "absent":
+            continue
+        if lookup.line is None or lookup.line.bytes is None:
             return None
-        total += lookup.line.bytes or 0 if lookup.line is not None else 0
+        total += lookup.line.bytes
     return total
 
 

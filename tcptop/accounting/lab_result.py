@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
-from tcptop.kernel.objects import SOCKET_WQ
-from tcptop.kernel.release import release_numbers
+from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.ledger import CacheLine, LabUse
 from tcptop.snapshot import LabMeasurement, MeasuredState, Snapshot
 
@@ -49,16 +48,15 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     state = measured_socket(snapshot)
     if state is None:
         return None
-    sysctls = snapshot.sysctls.value
-    release = release_numbers(sysctls.kernel_release) if sysctls else None
-    has_separate_wq = release is not None and SOCKET_WQ.until is not None and release < SOCKET_WQ.until
+    separate, _ = has_socket_wq(snapshot, table)
+    wq_cache = table.kmalloc_cache(socket_wq_bytes(snapshot, table)[0]) if separate else None
     candidates: list[CacheLine] = []
     for row in state.rows:
         line, size = table.get(row.row), kmalloc_size_bytes(row.row)
         # A kmalloc row into which another cache is merged (`filp` on old kernels) also counts that cache's objects.
         if line is None or size is None or line.objects_of:
             continue
-        objects = row.objects - (1.0 if has_separate_wq and size == SOCKET_WQ.kmalloc_bytes else 0.0)
+        objects = row.objects - (1.0 if wq_cache is not None and line.name == wq_cache.name else 0.0)
         if ONE_EACH[0] <= objects <= ONE_EACH[1]:
             candidates.append(line)
     return min(candidates, key=lambda line: line.object_bytes or 0, default=None)

@@ -7,23 +7,19 @@ from collections.abc import Iterator, Sequence
 from tcptop.accounting.lab_result import measured_lsm_blob_cache, measured_socket
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_counts import min_sockets_with_file
+from tcptop.accounting.socket_wq import has_socket_wq, socket_wq_bytes
 from tcptop.kernel.objects import (
     LSM_FILE_BLOB,
     LSM_INODE_BLOB,
     LSM_SOCKET_BLOB,
     LSM_SOCKET_BLOB_BYTES,
     LSM_SOCKET_BLOB_STRUCTS,
-    SOCKET_ALLOC,
     SOCKET_WQ,
     KernelObject,
     unknown_security_modules,
 )
-from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
-
-SOCKET_ALLOC_WITH_WQ_BYTES = 768
-"""Minimum size of struct socket_alloc on 64-bit kernels if it contains struct socket_wq; otherwise it is smaller."""
 
 
 def object_costs(
@@ -48,9 +44,10 @@ def _object_costs(
         yield from _lsm_socket_blob(snapshot, table, count)
     else:
         lookup = table.find(kernel_object)
-        if lookup.status == "unknown":
-            yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
-        elif lookup.line is not None and not _is_unused_lsm_cache(table, kernel_object, lookup.line):
+        if lookup.line is None:
+            if lookup.status != "absent":
+                yield f"{kernel_object.struct} ({kernel_object.caches[0]})"
+        elif not _is_unused_lsm_cache(table, kernel_object, lookup.line):
             yield cost_from_cache(kernel_object, lookup.line, count)
 
 
@@ -90,27 +87,18 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """Cost of struct socket_wq, if the kernel allocates it separately.
-
-    Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
-    size of socket_alloc disagree, the release decides and the cost is marked as estimated.
-    """
-    release = _release(snapshot)
-    inode = table.find(SOCKET_ALLOC).line
-    size = (inode.object_size_bytes or inode.object_bytes) if inode else None
-    small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
-    old = None if release is None or SOCKET_WQ.until is None else release < SOCKET_WQ.until
-    separate = small if old is None else old
+    """Cost of struct socket_wq, if the kernel allocates it separately; a range if its kmalloc cache is not certain."""
+    separate, certain = has_socket_wq(snapshot, table)
     if separate is None:
         yield SOCKET_WQ.struct
         return
     if not separate:
         return
-    line = table.kmalloc_cache(SOCKET_WQ.kmalloc_bytes or 0)
-    if line is None or line.object_bytes is None:
+    caches = table.kmalloc_caches(*socket_wq_bytes(snapshot, table))
+    if not caches or caches[0].object_bytes is None:
         yield f"{SOCKET_WQ.struct} (kmalloc)"
         return
-    yield _from_kmalloc(SOCKET_WQ, line, line, count, estimated=small is not True or old is not True)
+    yield _from_kmalloc(SOCKET_WQ, caches[0], caches[-1], count, estimated=not certain or len(caches) > 1)
 
 
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
@@ -174,8 +162,3 @@ def _from_kmalloc(
         estimated or low.computed,
         low.computed,
     )
-
-
-def _release(snapshot: Snapshot) -> tuple[int, int] | None:
-    sysctls = snapshot.sysctls.value
-    return release_numbers(sysctls.kernel_release) if sysctls else None

@@ -1,17 +1,17 @@
 """Table of slab caches: the sizes and counts of each cache, and the slabinfo row that counts each catalogue object."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tcptop.accounting.slab_bytes import fallback_slabs, known_slab_bytes, slab_share_bytes
 from tcptop.accounting.slub_layout import max_idle_objects, object_step_bytes, slab_order
-from tcptop.kernel.objects import OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
+from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, KernelObject
 from tcptop.kernel.release import release_numbers
-from tcptop.ledger import CacheLine, NodeCount, ObjectCost, SocketCost
+from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
-from tcptop.snapshot import Doubt, SlabCount, SlabRow, Snapshot, Sockstat
+from tcptop.snapshot import Doubt, SlabCount, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
@@ -38,19 +38,21 @@ MEMCG_CHILDREN_UNTIL = (5, 9)
 Slabinfo counts the objects of a child cache in the row of its parent, but sysfs does not.
 """
 
+SLAB_MERGES_SINCE = (3, 18)
+"""First release in which the SLAB allocator merges caches too, as SLUB always did (12220dea07f1)."""
+
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
 """Sources that the costs of sockets and TCP's memory are computed from."""
 
 
 class CacheLookup(NamedTuple):
-    """Whether the kernel has the cache of an object, and the sizes and counts of the cache.
+    """Whether the kernel has the cache of an object, and the sizes and counts of the cache."""
 
-    The status is `unknown` if the files do not show whether the kernel has the cache.
-    """
-
-    status: Literal["known", "absent", "unknown"]
+    status: Presence
     line: CacheLine | None = None
+    reason: str | None = None
+    """Why there is no line, as a clause; None if there is one."""
 
 
 class CacheTable:
@@ -63,7 +65,8 @@ class CacheTable:
         self._links = links
         self._group_of, self._names_of = (links.group_of, links.names_of) if links else ({}, {})
         self._object_sizes = _object_sizes(snapshot)
-        self._release = release_numbers(snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None)
+        self._kernel_release = snapshot.sysctls.value.kernel_release if snapshot.sysctls.value else None
+        self._release = release_numbers(self._kernel_release)
         rows = unique_rows(slabinfo.rows) if slabinfo else ()
         self._doubts = snapshot.contradictions.rows
         self.doubted_sources = tuple(
@@ -72,6 +75,7 @@ class CacheTable:
         """Sources of costs that contradict themselves or others, as parts that are missing from every cost."""
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
+        self._is_slab_allocator = any(row.tunables_limit for row in rows)
         self._counts = self._usable_sysfs_counts()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
@@ -82,17 +86,19 @@ class CacheTable:
             if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
                 self._by_name[line.name] = line
         for name in SLAB_CACHES:
-            if name not in self._by_name and links is not None and name in links.group_of:
-                line = self._line_without_row(name)
-                self._by_name[name] = line
-                lines.append(line)
+            unnamed = self._line_of_catalogue(name, lines) if name not in self._by_name else None
+            if unnamed is not None:
+                self._by_name[name] = unnamed
+                lines.append(unnamed)
         self.lines = tuple(lines)
+        self._links_are_whole = links is not None and self._has_every_name(links)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
         """Results of `socket_cost`; a key lists the structs that a socket holds, each with the share of sockets that
         hold it.
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""
+        self._lookups: dict[str, CacheLookup] = {}
         self._kmalloc_names = _kmalloc_names_by_size((*self._by_name, *self._group_of))
         self._kmalloc_lines: dict[int, list[CacheLine]] = {}
         for line in lines:
@@ -101,18 +107,71 @@ class CacheTable:
                 self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has the cache.
+        """The cache of an object, and whether the kernel has it."""
+        if kernel_object.struct not in self._lookups:
+            line = next((self._by_name[name] for name in kernel_object.names if name in self._by_name), None)
+            self._lookups[kernel_object.struct] = (
+                CacheLookup("known", line) if line is not None else self._lookup_without_line(kernel_object)
+            )
+        return self._lookups[kernel_object.struct]
 
-        A cache without a row is `absent` in two cases: if the kernel lists the names of all its caches, or if the
-        kernel is too old or too new for the object. Otherwise the cache is `unknown`, because it may be merged into the
-        row of another cache.
+    def _lookup_without_line(self, kernel_object: KernelObject) -> CacheLookup:
+        """Tells apart why no file shows the cache of an object: `absent`, `hidden` or `unknown`.
+
+        The cache is absent if the kernel is too old or too new, if the protocol that creates the cache is not
+        registered, or if a complete list of caches lacks it. An object that every such kernel has is never absent.
         """
-        for name in kernel_object.caches:
-            if name in self._by_name:
-                return CacheLookup("known", self._by_name[name])
-        if self._links is not None or self._is_outside(kernel_object):
-            return CacheLookup("absent")
-        return CacheLookup("unknown")
+        if kernel_object.is_outside(self._release):
+            return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
+        if not kernel_object.caches:
+            return CacheLookup("unknown", reason="it comes from kmalloc, whose caches serve others too")
+        protocols = self._snapshot.protocols
+        registered: bool | None = None
+        if kernel_object.protocol is not None and protocols.value is not None and protocols.state in ("ok", "late"):
+            registered = kernel_object.protocol in protocols.value.by_name
+            if not registered:
+                return CacheLookup("absent", reason=f"/proc/net/protocols has no {kernel_object.protocol}")
+        must_exist = registered or (kernel_object.always and (kernel_object.since is None or self._release is not None))
+        may_be_merged = self._may_merge(kernel_object)
+        if not must_exist and self._is_whole and not may_be_merged:
+            return CacheLookup("absent", reason="/proc/slabinfo has no row of it, and no other row hides it")
+        if not must_exist and self._links_are_whole:
+            return CacheLookup("absent", reason="/sys/kernel/slab has no such name")
+        if not self._is_whole:
+            return CacheLookup("unknown", reason=self._snapshot.slabinfo.reason or "/proc/slabinfo was not read")
+        if not may_be_merged:
+            return CacheLookup("unknown", reason="/proc/slabinfo has no row of it, and no other row hides it")
+        unnamed = "/sys/kernel/slab does not name it" if self._links else self._snapshot.slab_links.reason
+        merged = f"it is merged with another cache; {unnamed or '/sys/kernel/slab was not read'}"
+        return (
+            CacheLookup("hidden", reason=merged)
+            if must_exist
+            else CacheLookup("unknown", reason=f"there is none, or {merged}")
+        )
+
+    def _may_merge(self, kernel_object: KernelObject) -> bool:
+        """Whether the allocator may count an object's cache in the row of another cache."""
+        sysctls = self._snapshot.sysctls.value
+        if sysctls is not None and not sysctls.merges_caches:
+            return False
+        if self._release is None:
+            return True
+        never_since = kernel_object.never_merged_since
+        if never_since is not None and self._release >= never_since:
+            return False
+        return not self._is_slab_allocator or self._release >= SLAB_MERGES_SINCE
+
+    def _has_every_name(self, links: SlabLinks) -> bool:
+        """Whether the names in /sys/kernel/slab, with slabinfo's rows, include all that every kernel with TCP has.
+
+        In a saved tree, single links may be missing, and usually the folders of caches that are not merged.
+        """
+        certain = (item for item in KERNEL_OBJECTS if item.always and not item.is_outside(self._release or item.since))
+        return all(
+            any(name in self._by_name or name in links.group_of for name in item.names)
+            for item in certain
+            if item.since is None or self._release is not None
+        )
 
     def get(self, name: str) -> CacheLine | None:
         """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
@@ -202,13 +261,6 @@ class CacheTable:
             return None
         return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
 
-    def _is_outside(self, kernel_object: KernelObject) -> bool:
-        """Whether the kernel's release is known to be too old or too new to have an object."""
-        if self._release is None:
-            return False
-        since, until = kernel_object.since, kernel_object.until
-        return (since is not None and self._release < since) or (until is not None and self._release >= until)
-
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
         """Counts from sysfs that may replace those of slabinfo, by cache name.
 
@@ -294,6 +346,19 @@ class CacheTable:
             counts_slabs=(self._release or PARTIAL_SLABS_SINCE) >= PARTIAL_SLABS_SINCE,
         )
         return min(bound, row.active_objects)
+
+    def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
+        """The line of a catalogue cache that slabinfo does not name; None if no other file shows it either.
+
+        Without a complete slabinfo, the size of a sock is that of its protocol (/proc/net/protocols).
+        """
+        protocols, pattern = self._snapshot.protocols.value, OBJECT_OF_CACHE[name].name_in_namespace
+        if self._links is not None and name in self._links.group_of:
+            return self._line_without_row(name)
+        if not self._is_whole and protocols is not None and name in protocols.by_name:
+            return self._line_without_row(name)
+        parts = [line for line in lines if re.fullmatch(pattern, line.name)] if pattern is not None else []
+        return _line_of_namespaces(name, parts) if parts else None
 
     def _line_without_row(self, name: str) -> CacheLine:
         """The CacheLine of a catalogue cache without a row of its own.
@@ -449,6 +514,23 @@ def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
             active_objects=None, use=None, objects=None, slabs=None, active_per_s=None, max_in_use=None
         )
     return line._replace(bytes=None)
+
+
+def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
+    """One line for the caches of all network namespaces, which have objects of one size and count in their own rows."""
+    return lines[0]._replace(
+        name=name,
+        row=lines[0].row if len(lines) == 1 else None,
+        objects_of=(OBJECT_OF_CACHE[name].struct,),
+        in_catalogue=True,
+        active_objects=None,
+        use=None,
+        objects=None,
+        slabs=None,
+        bytes=None,
+        active_per_s=None,
+        max_in_use=None,
+    )
 
 
 def _object_sizes(snapshot: Snapshot) -> dict[str, int]:

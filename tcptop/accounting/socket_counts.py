@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.kernel.objects import MINI_SOCKETS, REQUEST_SOCKS, SOCKET_ALLOC, KernelObject
-from tcptop.kernel.release import release_numbers
+from tcptop.kernel.release import Release, release_numbers
 from tcptop.ledger import CacheLine, CountScope, SocketCounts
 from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
@@ -34,7 +34,9 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
     units = sockstat.buffer_units if sockstat else None
     error = _error_bytes(release, sysctls.memory_per_cpu_reserve_pages if sysctls else None, page_bytes, cpus)
     lookups = [table.find(item) for item in MINI_SOCKETS]
-    active = [_in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.status != "unknown"]
+    active = [
+        _in_use(lookup.line) if lookup.line else 0 for lookup in lookups if lookup.line or lookup.status == "absent"
+    ]
     return SocketCounts(
         inuse=sockstat.inuse if sockstat else None,
         inuse6=sockstat6.inuse if sockstat6 else None,
@@ -57,7 +59,7 @@ def _in_use(line: CacheLine) -> int | None:
     return line.max_in_use if line.active_objects is not None else None
 
 
-def _time_wait_scope(release: tuple[int, int] | None) -> CountScope:
+def _time_wait_scope(release: Release | None) -> CountScope:
     """The scope of sockstat's `tw`: the machine up to 4.8, one network namespace since 4.13."""
     may_be_here, is_here = TIME_WAIT_PER_NAMESPACE
     if release is None or release >= is_here:
@@ -65,7 +67,7 @@ def _time_wait_scope(release: tuple[int, int] | None) -> CountScope:
     return "machine" if release < may_be_here else "machine or here"
 
 
-def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int | None:
+def _unit_bytes(release: Release | None, page_bytes: int | None) -> int | None:
     first, end = FIXED_UNIT_RELEASES
     if release is not None and first <= release < end:
         return FIXED_UNIT_BYTES
@@ -75,7 +77,7 @@ def _unit_bytes(release: tuple[int, int] | None, page_bytes: int | None) -> int 
 
 
 def _error_bytes(
-    release: tuple[int, int] | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
+    release: Release | None, reserve_pages: int | None, page_bytes: int | None, cpus: int | None
 ) -> int | None:
     """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
 

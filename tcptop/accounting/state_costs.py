@@ -104,10 +104,9 @@ def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
 
 
 def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dict[State, Count]:
-    requests = _requests(table)
+    requests, no_requests = _requests(snapshot, table)
     snmp = snapshot.snmp.value
     established = snmp.established if snmp else None
-    no_requests = "slabinfo is not readable" if requests is None else ""
     return {
         State.LISTEN: Count(None, None, ONLY_A_DUMP),
         State.SYN_RECV: Count(requests, "machine", no_requests or "active request socks, accept queues too", True),
@@ -121,17 +120,25 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
     }
 
 
-def _requests(table: CacheTable) -> int | None:
-    """Active request socks, IPv4 and IPv6 together; None if either cache may exist and its count is unknown."""
+def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
+    """Active request socks, IPv4 and IPv6 together; None if either cache may exist uncounted, then with the reason."""
+    slabinfo = snapshot.slabinfo
+    if slabinfo.value is None:
+        return None, "slabinfo is not readable" if slabinfo.state == "refused" else slabinfo.reason or ""
     total = 0
-    for item in REQUEST_SOCKS:
+    unknown: list[str] = []
+    known: list[str] = []
+    for item, family in zip(REQUEST_SOCKS, ("IPv4", "IPv6"), strict=True):
         lookup = table.find(item)
         if lookup.status == "absent":
             continue
-        if lookup.line is None or lookup.line.active_objects is None or lookup.line.max_in_use is None:
-            return None
-        total += lookup.line.max_in_use
-    return total
+        line = lookup.line
+        if line is None or line.active_objects is None or line.max_in_use is None:
+            unknown.append(f"{item.caches[0]}: {lookup.reason or 'its counts are not known'}")
+        else:
+            total += line.max_in_use
+            known.append(f"{family} alone ≤ {grouped(line.max_in_use)}")
+    return (None, "; ".join((*unknown[:1], *known))) if unknown else (total, "")
 
 
 def _time_wait_note(sockets: SocketCounts) -> str:

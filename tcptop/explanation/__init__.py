@@ -16,7 +16,7 @@ from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
-from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
+from tcptop.kernel.objects import KERNEL_OBJECTS, SLAB_CACHES, KernelObject, State
 from tcptop.ledger import Ledger
 from tcptop.text.line import Line
 
@@ -63,13 +63,13 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
     for page in PAGES:
         if page.name == page_name:
             return page
-    cache_names = {each.lower(): each for each in (*OBJECT_OF_CACHE, *(line.name for line in ledger.caches))}
+    cache_names = {each.lower(): each for each in (*SLAB_CACHES, *(line.name for line in ledger.caches))}
     name = name if ledger.cache(name) is not None else cache_names.get(name.lower(), name)
-    if name in OBJECT_OF_CACHE or ledger.cache(name) is not None:
+    if name in SLAB_CACHES or ledger.cache(name) is not None:
         return page_of_cache(name)
     for item in KERNEL_OBJECTS:
         if name.lower() in (item.struct.lower(), item.struct.lower().removeprefix("struct ")):
-            known = next((cache for cache in item.caches if ledger.cache(cache) is not None), None)
+            known = next((cache for cache in item.names if ledger.cache(cache) is not None), None)
             return page_of_cache(known) if known is not None else _page_of_objects(item.struct, [item])
     return None
 

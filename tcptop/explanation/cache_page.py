@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tcptop.explanation.call_tree import draw_call_tree, named_functions, names_text
 from tcptop.explanation.catalogue_page import occurrence
@@ -10,13 +10,15 @@ from tcptop.explanation.live_size import Basis, LiveSize, live_size, struct_of
 from tcptop.explanation.struct_layout import holes, largest_members, tail_padding_bytes
 from tcptop.kernel.call_paths import find_call_trees
 from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, KernelObject, State
-from tcptop.ledger import CacheLine, Ledger
+from tcptop.ledger import CacheLine, Ledger, Presence
 from tcptop.snapshot import StructLayout
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, paragraph
 from tcptop.text.table import fact_lines
 
 MAX_MEMBERS = 10
+
+PRESENCE_TEXTS: Mapping[Presence, str] = {"absent": "none", "hidden": "hidden", "unknown": "not known"}
 
 BASIS_TEXTS: dict[Basis, str] = {
     "read": "sizes as the kernel prints them",
@@ -105,7 +107,10 @@ def _draw_object(ledger: Ledger, item: KernelObject, columns: int) -> Iterator[L
     if item.since or item.until:
         yield from fact_lines("kernels", releases_text(item), columns)
     yield from fact_lines("seen by", item.detected_by, columns)
-    line = next((each for each in ledger.caches if each.name in item.caches), None)
+    unseen = ledger.unseen_objects.get(item.struct)
+    if unseen is not None:
+        yield from fact_lines("here", f"{PRESENCE_TEXTS[unseen.presence]}: {unseen.reason}", columns)
+    line = next((each for each in ledger.caches if each.name in item.names), None)
     for text in size_texts(item, size, line, layout):
         yield from fact_lines("size", text, columns)
     yield from fact_lines("source", BASIS_TEXTS[size.basis], columns)
@@ -133,8 +138,8 @@ def states_text(item: KernelObject) -> str:
 
 def releases_text(item: KernelObject) -> str:
     """The kernel releases that have the object: `since 6.1`, `before 5.3`, and the commit."""
-    since = f"since {item.since[0]}.{item.since[1]}" if item.since else ""
-    until = f"before {item.until[0]}.{item.until[1]}" if item.until else ""
+    since = f"since {'.'.join(map(str, item.since))}" if item.since else ""
+    until = f"before {'.'.join(map(str, item.until))}" if item.until else ""
     commit = f" (commit {item.commit})" if item.commit else ""
     return " ".join(filter(None, (since, until))) + commit
 
@@ -162,7 +167,8 @@ def size_texts(
             f" {line.pages_per_slab} {pages} (order {line.order}), {waste_bytes:.1f} B left over for each"
         )
     if item.kmalloc_bytes is not None:
-        yield f"{item.kmalloc_bytes} B asked of kmalloc"
+        aligned = ", in whole cache lines" if item.cache_line_aligned else ""
+        yield f"{item.kmalloc_bytes} B asked of kmalloc{aligned}"
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:

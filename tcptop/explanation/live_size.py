@@ -54,7 +54,7 @@ class LiveSize(NamedTuple):
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
     """The size of one object: from the object's cache, else from its part in a figure, else from BTF."""
-    for name in kernel_object.caches:
+    for name in kernel_object.names:
         line = ledger.cache(name)
         if line is not None:
             return _size_of_cache(line)
@@ -64,11 +64,12 @@ def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
     layout = struct_of(ledger, kernel_object)
     if layout is not None:
         return LiveSize("struct", None, None, layout.size_bytes, None)
-    names_known = ledger.sources["slab_links"].state == "ok"
+    unseen = ledger.unseen_objects.get(kernel_object.struct)
+    if unseen is not None:
+        return LiveSize("absent" if unseen.presence == "absent" else "unknown", None, None, None, None)
     is_missing = any(kernel_object.struct in each for each in ledger.costs["full"].by_family["mix"].outgoing.missing)
     has_figures = kernel_object.always_held and bool(ledger.costs["full"].by_family["mix"].outgoing.parts)
-    is_absent = not is_missing and (names_known if kernel_object.caches else has_figures)
-    return LiveSize("absent" if is_absent else "unknown", None, None, None, None)
+    return LiveSize("absent" if has_figures and not is_missing else "unknown", None, None, None, None)
 
 
 def struct_of(ledger: Ledger, kernel_object: KernelObject) -> StructLayout | None:

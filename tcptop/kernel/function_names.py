@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
+from tcptop.kernel.release import Release
+
 NEWEST = (6, 18)
 """Release of the newest kernel whose source the call paths were read from."""
 
@@ -15,7 +17,7 @@ class Renamed(NamedTuple):
 
     now: str
     before: str
-    since: tuple[int, int]
+    since: Release
     """First release with the new form."""
     by_symbol: bool = True
     """Whether /proc/kallsyms can decide between the forms: a kernel with the old function lacks the new one."""
@@ -53,7 +55,7 @@ FUNCTIONS = frozenset(
 """Names to look for in /proc/kallsyms."""
 
 
-def name_functions(text: str, release: tuple[int, int] | None, symbols: Collection[str] | None) -> str:
+def name_functions(text: str, release: Release | None, symbols: Collection[str] | None) -> str:
     """A chain of functions in a release, with the newest names if the release is unknown.
 
     If /proc/kallsyms has one of two names, that name is right whatever the release is, because vendors backport

@@ -2,13 +2,16 @@
 
 Each entry has the object's struct, its slab cache, the states in which a socket holds it, and the functions that
 allocate and free it. Sizes of objects with their own cache are not in the catalogue, because they are read from the
-host. Files of the host also show whether its kernel has an object: `since` and `until` are used only where no file
-shows it. The call paths from a system call to each allocation are in `call_paths`.
+host. Files of the host also show whether its kernel has an object: `always`, `protocol`, `never_merged_since`, `since`
+and `until` say what the lack of a row or a name means. The call paths from a system call to each allocation are in
+`call_paths`.
 """
 
 from collections.abc import Iterable
 from enum import Enum
 from typing import Literal, NamedTuple
+
+from tcptop.kernel.release import Release
 
 
 class State(Enum):
@@ -48,7 +51,7 @@ class KernelObject(NamedTuple):
     purpose: str
     """Use of the object, in one phrase."""
     caches: tuple[str, ...]
-    """Every name that the object's cache has had, newest first; empty if the object comes from kmalloc."""
+    """Every name of the object's cache in /sys/kernel/slab, newest first; empty if the object comes from kmalloc."""
     held_in: frozenset[State]
     allocated_by: str
     freed_by: str
@@ -67,6 +70,12 @@ class KernelObject(NamedTuple):
     """File contents that show whether a kernel has the object."""
     btf_struct: str | None = None
     """BTF struct that has the size of the object; None if there is none."""
+    names_before_slub: tuple[str, ...] = ()
+    """Older names of the cache, which only the slabinfo of a SLAB kernel has: until 2.6.11 to 2.6.13 for TCP's own
+    caches, until 2.6.24 for `dentry_cache`.
+    """
+    name_in_namespace: str | None = None
+    """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
     hwcache_align: bool = False
     """True with SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
     outer_free_pointer: bool = False
@@ -74,18 +83,40 @@ class KernelObject(NamedTuple):
     for it.
     """
     kmalloc_bytes: int | None = None
-    """Size passed to kmalloc; None if it is not a constant."""
-    since: tuple[int, int] | None = None
+    """Size of the struct that kmalloc allocates; None if it is not a constant."""
+    cache_line_aligned: bool = False
+    """True with ____cacheline_aligned_in_smp: the size passed to kmalloc is a multiple of the cache line."""
+    always: bool = False
+    """Whether every kernel with TCP has the object, from `since` to `until`; if it is not seen, it is hidden."""
+    protocol: str | None = None
+    """Protocol of /proc/net/protocols whose registration creates the cache; without it, no such socket can exist."""
+    never_merged_since: Release | None = None
+    """First release that never merges the cache, so that a complete slabinfo without its row shows that there is none.
+
+    See SLAB_NEVER_MERGE in mm/slab_common.c: caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor.
+    """
+    since: Release | None = None
     """First release that has the object."""
-    until: tuple[int, int] | None = None
+    until: Release | None = None
     """First release that no longer has the object."""
     commit: str | None = None
     """Commit that added or removed the object."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the object's cache has had, newest first."""
+        return self.caches + self.names_before_slub
+
+    @property
     def always_held(self) -> bool:
         """Whether every socket in a state of `held_in` has the object, whatever the socket's program does."""
         return self.only_with is None and self.per != "destination"
+
+    def is_outside(self, release: Release | None) -> bool:
+        """Whether a release is known to be too old or too new to have the object."""
+        if release is None:
+            return False
+        return (self.since is not None and release < self.since) or (self.until is not None and release >= self.until)
 
 
 TCP_SOCK = KernelObject(
@@ -93,6 +124,7 @@ TCP_SOCK = KernelObject(
     label="TCP",
     purpose="the protocol's own state: sequence numbers, windows, timers, queues, congestion control",
     caches=("TCP",),
+    names_before_slub=("tcp_sock",),
     btf_struct="tcp_sock",
     hwcache_align=True,
     outer_free_pointer=True,
@@ -102,6 +134,8 @@ TCP_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="sk_prot_alloc()",
     freed_by="sk_prot_free()",
+    always=True,
+    never_merged_since=(2, 6, 29),
 )
 
 TCP6_SOCK = KernelObject(
@@ -109,6 +143,7 @@ TCP6_SOCK = KernelObject(
     label="TCPv6",
     purpose="struct tcp_sock and the addresses and options of IPv6; also IPv4 over an IPv6 socket",
     caches=("TCPv6",),
+    names_before_slub=("tcp6_sock",),
     btf_struct="tcp6_sock",
     hwcache_align=True,
     outer_free_pointer=True,
@@ -118,6 +153,8 @@ TCP6_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="sk_prot_alloc()",
     freed_by="sk_prot_free()",
+    protocol="TCPv6",
+    never_merged_since=(2, 6, 29),
 )
 
 SOCKET_ALLOC = KernelObject(
@@ -132,6 +169,8 @@ SOCKET_ALLOC = KernelObject(
     held_in=WITH_FILE,
     allocated_by="sock_alloc_inode()",
     freed_by="sock_free_inode(), after a grace period",
+    always=True,
+    never_merged_since=(2, 6, 22),
 )
 
 SOCKET_WQ = KernelObject(
@@ -139,13 +178,15 @@ SOCKET_WQ = KernelObject(
     label="wq",
     purpose="the wait queue of those who sleep or poll on the socket",
     caches=(),
-    kmalloc_bytes=64,
+    kmalloc_bytes=56,
     held_in=WITH_FILE,
-    detected_by="the size of struct socket_alloc, which holds it since 5.3, and the release",
+    detected_by="the release, and the size of struct socket_alloc, which holds it before 2.6.35 and since 5.3",
     allocated_by="sock_alloc_inode()",
     freed_by="sock_destroy_inode(), after a grace period",
+    cache_line_aligned=True,
+    since=(2, 6, 35),
     until=(5, 3),
-    commit="333f7909a857",
+    commit="43815482370c, 333f7909a857",
 )
 
 DENTRY = KernelObject(
@@ -153,11 +194,13 @@ DENTRY = KernelObject(
     label="dentry",
     purpose="the name of the file, socket:[inode], in a file system that nobody can list",
     caches=("dentry",),
+    names_before_slub=("dentry_cache",),
     btf_struct="dentry",
     accounted=True,
     held_in=WITH_FILE,
     allocated_by="sock_alloc_file() → d_alloc_pseudo()",
     freed_by="dput() → __dentry_kill()",
+    always=True,
 )
 
 FILE = KernelObject(
@@ -171,6 +214,8 @@ FILE = KernelObject(
     held_in=WITH_FILE,
     allocated_by="sock_alloc_file() → alloc_empty_file()",
     freed_by="__fput() → file_free()",
+    always=True,
+    never_merged_since=(6, 7),
 )
 
 LSM_FILE_BLOB = KernelObject(
@@ -208,7 +253,8 @@ TW_SOCK = KernelObject(
     struct="struct tcp_timewait_sock",
     label="tw_sock",
     purpose="what TCP must remember of a closed connection: addresses, ports, the last sequence numbers, a timer",
-    caches=("tw_sock_TCP", "tcp_tw_bucket"),
+    caches=("tw_sock_TCP",),
+    names_before_slub=("tcp_tw_bucket",),
     btf_struct="tcp_timewait_sock",
     outer_free_pointer=True,
     accounted=True,
@@ -217,6 +263,8 @@ TW_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="tcp_time_wait() → inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
+    always=True,
+    never_merged_since=(2, 6, 29),
 )
 
 TW6_SOCK = KernelObject(
@@ -232,6 +280,9 @@ TW6_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="tcp_time_wait() → inet_twsk_alloc()",
     freed_by="inet_twsk_free()",
+    protocol="TCPv6",
+    never_merged_since=(2, 6, 29),
+    since=(2, 6, 14),
 )
 
 BIND_BUCKET = KernelObject(
@@ -246,6 +297,7 @@ BIND_BUCKET = KernelObject(
     per="local port",
     allocated_by="inet_bind_bucket_create()",
     freed_by="inet_bind_bucket_destroy()",
+    always=True,
 )
 
 BIND2_BUCKET = KernelObject(
@@ -260,6 +312,7 @@ BIND2_BUCKET = KernelObject(
     per="local port",
     allocated_by="inet_bind2_bucket_create()",
     freed_by="inet_bind2_bucket_destroy()",
+    always=True,
     since=(6, 1),
     commit="28044fc1d495",
 )
@@ -268,7 +321,8 @@ REQUEST_SOCK = KernelObject(
     struct="struct tcp_request_sock",
     label="request",
     purpose="a handshake that has begun: what the SYN said, until accept(2) takes the connection",
-    caches=("request_sock_TCP", "tcp_open_request"),
+    caches=("request_sock_TCP",),
+    names_before_slub=("tcp_open_request",),
     btf_struct="tcp_request_sock",
     outer_free_pointer=True,
     accounted=True,
@@ -277,6 +331,8 @@ REQUEST_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="tcp_conn_request() → inet_reqsk_alloc()",
     freed_by="reqsk_free(), at accept(2)",
+    always=True,
+    never_merged_since=(4, 4),
 )
 
 REQUEST6_SOCK = KernelObject(
@@ -292,6 +348,9 @@ REQUEST6_SOCK = KernelObject(
     tcp_only=True,
     allocated_by="tcp_conn_request() → inet_reqsk_alloc()",
     freed_by="reqsk_free(), at accept(2)",
+    protocol="TCPv6",
+    never_merged_since=(4, 4),
+    since=(2, 6, 13),
 )
 
 CGROUP_VECTORS = KernelObject(
@@ -360,6 +419,8 @@ SK_BUFF = KernelObject(
     only_with="received data, or a FIN, that the program has not read",
     allocated_by="__alloc_skb()",
     freed_by="kfree_skbmem()",
+    always=True,
+    never_merged_since=(6, 5),
 )
 
 FCLONE = KernelObject(
@@ -373,6 +434,8 @@ FCLONE = KernelObject(
     only_with="data, a SYN or a FIN that is not acknowledged or, over loopback, not read",
     allocated_by="tcp_stream_alloc_skb() → __alloc_skb()",
     freed_by="kfree_skbmem()",
+    always=True,
+    since=(2, 6, 14),
 )
 
 SKB_HEAD = KernelObject(
@@ -394,6 +457,8 @@ NF_CONN = KernelObject(
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
     caches=("nf_conntrack",),
+    # An address or a number, up to 4.7; not nf_conntrack_expect.
+    name_in_namespace=r"nf_conntrack_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9]+)",
     btf_struct="nf_conn",
     hwcache_align=True,
     outer_free_pointer=True,
@@ -401,6 +466,7 @@ NF_CONN = KernelObject(
     only_with="firewall rules that track connections, one for each flow",
     allocated_by="__nf_conntrack_alloc()",
     freed_by="nf_conntrack_free(), some time after the socket",
+    never_merged_since=(4, 8),
 )
 
 MPTCP_SOCK = KernelObject(
@@ -417,6 +483,8 @@ MPTCP_SOCK = KernelObject(
     only_with="socket(…, IPPROTO_MPTCP)",
     allocated_by="sk_prot_alloc()",
     freed_by="sk_prot_free()",
+    protocol="MPTCP",
+    never_merged_since=(5, 6),
     since=(5, 6),
 )
 
@@ -434,6 +502,8 @@ MPTCP6_SOCK = KernelObject(
     only_with="socket(…, IPPROTO_MPTCP)",
     allocated_by="sk_prot_alloc()",
     freed_by="sk_prot_free()",
+    protocol="MPTCPv6",
+    never_merged_since=(5, 6),
     since=(5, 6),
 )
 
@@ -530,9 +600,9 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
 )
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)
-"""Every cache name in the catalogue."""
+"""Every cache name in the catalogue that /sys/kernel/slab may have."""
 
-OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.caches}
+OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.names}
 """Object of each cache in the catalogue, by cache name."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
+
+Release = tuple[int, ...]
+"""A release as numbers: (6, 1), or (2, 6, 35) before 3.0."""
+
+NUMBERS = re.compile(r"(\d{1,5})\.(\d{1,5})(?:\.(\d{1,5}))?(?=[.+-]|$)", re.ASCII)
 
 
 @lru_cache
-def release_numbers(release: str | None) -> tuple[int, int] | None:
-    """Major and minor number, (6, 1) for `6.1.0-56-amd64`; None if the text is missing or has another form."""
-    parts = (release or "").split(".")
-    if len(parts) < 2:
+def release_numbers(release: str | None) -> Release | None:
+    """The numbers of a release: (6, 1) for `6.1.0-56-amd64`, (2, 6, 32) for `2.6.32-5-amd64`.
+
+    Since 3.0 the third number only counts fixes. None if the text is missing or has another form.
+    """
+    match = NUMBERS.match(release or "")
+    if match is None:
         return None
-    major, minor = parts[0], parts[1].partition("-")[0].rstrip("+")
-    if not (major.isascii() and major.isdigit() and minor.isascii() and minor.isdigit()):
-        return None
-    return int(major), int(minor)
+    major, minor, third = match.groups()
+    return (int(major), int(minor), int(third)) if int(major) < 3 and third else (int(major), int(minor))

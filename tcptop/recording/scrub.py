@@ -6,9 +6,14 @@ from collections.abc import Callable, Mapping
 
 from tcptop.hosts.host import FileRead
 from tcptop.hosts.recording_host import HostAnswer
+from tcptop.kernel.architecture import find_architecture
 from tcptop.sampling.sampler import SourceRead
+from tcptop.sources.sysctls import DEBUG_OPTIONS, NO_MERGE_OPTIONS
+from tcptop.text.printable import decode_text
 
-COMMAND_LINE_OPTIONS = (b"slub_debug", b"slab_debug", b"slab_nomerge", b"cgroup.memory", b"cgroup_disable")
+COMMAND_LINE_OPTIONS = tuple(
+    option.encode() for option in (*DEBUG_OPTIONS, *NO_MERGE_OPTIONS, "cgroup.memory", "cgroup_disable")
+)
 """Kernel parameters that are kept, because figures depend on them. Others may name disks, networks and people."""
 
 
@@ -34,8 +39,9 @@ def _keep_needed_options(command_line: bytes) -> bytes:
 
 
 def _keep_release(version: bytes) -> bytes:
-    """Keeps `Linux version 6.12.1`, without the builder and the build host."""
-    return b" ".join(version.split()[:3]) + b"\n"
+    """Keeps `Linux version 6.12.1` and the architecture, without the builder and the build host."""
+    architecture = find_architecture(decode_text(version))
+    return b" ".join([*version.split()[:3], *([architecture.encode()] if architecture else [])]) + b"\n"
 
 
 CHANGES: Mapping[str, Callable[[bytes], bytes]] = {

@@ -183,7 +183,8 @@ class Sampler:
 
     def store(self, fetched: Fetched) -> None:
         """Stores a reading and charges its cost."""
-        source, reading = fetched.source, fetched.reading
+        source = fetched.source
+        reading = source.check(fetched.reading, self._readings)
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)

@@ -23,7 +23,7 @@ from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.terminal.driver import CellDriver
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.view import View
-from tcptop.view.choices import Choices
+from tcptop.view.choices import Choices, lacks_counts_by_node
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane
 from tcptop.widgets.figure_pane import FigurePane
@@ -148,11 +148,13 @@ class TcptopApp(App[int]):
         self._ledger, self.view = ledger, view
         self.set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # Selects the node of the settings; if the machine has no such node, the first node with memory.
+            # Selects the node of the settings; if the machine has no such node, the first node with memory, or all
+            # nodes if only the machine's counts are known.
             self._node_chosen = True
             node = self._settings.node
             if node not in self._node_numbers:
-                node = next((each for each in ledger.nodes if each.zones), ledger.nodes[0]).node
+                first = next((each for each in ledger.nodes if each.zones), ledger.nodes[0])
+                node = None if lacks_counts_by_node(ledger) else first.node
             self.view = replace(view, choices=replace(self.choices, node=node))
         self._draw()
 

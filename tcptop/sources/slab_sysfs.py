@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tcptop.hosts.host import FileRead, Host
 from tcptop.snapshot import Reading, ReadState, SlabCount, SlabCounts, SlabLinks, SlabSize, SlabSizes
@@ -83,6 +85,14 @@ class _CachesSource(Source[Value]):
         damages: list[Damage] = []
         report_skipped(skipped, damages)
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
+
+    def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
+        """Does not say that the folder is missing if its names were read: only the files of this source are."""
+        links = others["slab_links"].value if "slab_links" in others else None
+        if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
+            return reading
+        files = f"/{FOLDER}/*/{self.attributes[0]}"
+        return reading._replace(reason=f"there is no {files} here: the kernel has none, or they were not copied")
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:

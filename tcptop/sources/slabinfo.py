@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
-from tcptop.snapshot import Slabinfo, SlabRow
-from tcptop.sources.source import Damage, FileSource, parse_count, parse_rows
+from tcptop.kernel.release import release_numbers
+from tcptop.snapshot import Reading, Slabinfo, SlabRow
+from tcptop.sources.source import Damage, FileSource, parse_count, parse_rows, printable_path
 from tcptop.text.printable import printable_name
 
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
 """Name in the last row: rows go from the newest cache to the oldest, and the kernel creates this cache first."""
+
+LAST_ROW_OF_OLD_SLUB = "kmem_cache_node"
+OLD_SLUB_UNTIL = (2, 6, 37)
+"""First release in which struct kmem_cache of SLUB has a cache too (mm/slub.c, kmem_cache_init)."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
@@ -30,9 +37,28 @@ class SlabinfoSource(FileSource[Slabinfo]):
         if version not in VERSIONS:
             raise ValueError(f"version {printable_name(version)} is not known ({' and '.join(VERSIONS)} are)")
         rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), _parse_row, damages)
-        if not any(row.name == LAST_ROW for row in rows):
+        # If the last row is that of an old SLUB kernel, `check` decides.
+        if not any(row.name == LAST_ROW for row in rows) and not _ends_as_old_slub(rows):
             damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
         return Slabinfo(tuple(rows))
+
+    def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
+        """Marks a file that ends like those of old SLUB kernels as cut, unless the kernel is one."""
+        value = reading.value
+        if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
+            return reading
+        sysctls = others["sysctls"].value if "sysctls" in others else None
+        release = release_numbers(sysctls.kernel_release) if sysctls else None
+        if release is not None and release < OLD_SLUB_UNTIL:
+            return reading
+        what = f"the file ends before the row of {LAST_ROW}, which is the last since 2.6.37"
+        if release is None:
+            what += "; the kernel release is not known"
+        return reading._replace(state="cut", reason=f"{printable_path(self.paths[0])}: {what}")
+
+
+def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
+    return bool(rows) and rows[-1].name == LAST_ROW_OF_OLD_SLUB and not any(row.tunables_limit for row in rows)
 
 
 # Most rows have not changed since the previous read.

@@ -78,6 +78,14 @@ class Source(ABC, Generic[Value]):
         """
         return None
 
+    def check(
+        self,
+        reading: Reading[Value],
+        others: Mapping[str, Reading[Any]],  # noqa: ARG002 (subclasses use it)
+    ) -> Reading[Value]:
+        """The reading, with a state and a reason that take the other readings by name into account."""
+        return reading
+
     @abstractmethod
     async def read(self, host: Host) -> Reading[Value]:
         """Reads the source once. Never raises: errors and damage of files are part of the reading."""

@@ -6,6 +6,7 @@ In a saved tree without /proc/sys, the kernel release is taken from /proc/versio
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
+from tcptop.kernel.architecture import find_architecture
 from tcptop.snapshot import Reading, Sysctls
 from tcptop.sources.kernel_notes import PATH as NOTES
 from tcptop.sources.kernel_notes import parse_build_id
@@ -32,6 +33,7 @@ PER_CPU_RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
 COMMAND_LINE = "proc/cmdline"
 
 DEBUG_OPTIONS = ("slub_debug", "slab_debug")
+NO_MERGE_OPTIONS = ("slub_nomerge", "slab_nomerge")
 
 
 class SysctlsSource(Source[Sysctls]):
@@ -52,14 +54,17 @@ class SysctlsSource(Source[Sysctls]):
         release = texts[RELEASE]
         if not release and texts[VERSION].startswith("Linux version "):
             release = next(iter(texts[VERSION].split()[2:]), "")
+        options = {word.partition("=")[0] for word in texts[COMMAND_LINE].split()}
         damages: list[Damage] = []
         value = Sysctls(
             host_name=printable_name(texts[HOST_NAME]) or None,
             kernel_release=printable_name(release) or None,
             memory_per_cpu_reserve_pages=parse_sysctl(texts, PER_CPU_RESERVE, parse_count, damages),
             tcp_mem=parse_sysctl(texts, TCP_MEM, parse_tcp_mem, damages),
-            slab_debug=any(word.partition("=")[0] in DEBUG_OPTIONS for word in texts[COMMAND_LINE].split()),
+            slab_debug=not options.isdisjoint(DEBUG_OPTIONS),
             build_id=build_id,
+            architecture=find_architecture(release, texts[VERSION]),
+            merges_caches=options.isdisjoint(NO_MERGE_OPTIONS),
         )
         return make_reading(value, worst_damage(damages), "proc/sys", took_us)
 

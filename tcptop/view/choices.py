@@ -52,6 +52,13 @@ def table_node(ledger: Ledger, choices: Choices) -> int | None:
     return None if len(ledger.nodes) <= 1 else choices.node
 
 
+def lacks_counts_by_node(ledger: Ledger) -> bool:
+    """Whether the slab caches are counted for the machine alone, so that the table of a node has no counts."""
+    waiting = ledger.sources["slab_counts"].state == "waiting"
+    counted = any(cache.objects is not None for cache in ledger.caches)
+    return counted and not waiting and not any(cache.nodes for cache in ledger.caches)
+
+
 def node_title(ledger: Ledger, choices: Choices) -> str:
     """The chosen node in a pane's title: `node 0 of 4`, `node 252, one of 4`, `all 4 nodes` or `node 0`."""
     if not ledger.nodes:

@@ -16,7 +16,7 @@ from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
 from tcptop.text.table import Heading, Layout, fit_columns
 from tcptop.text.units import UNKNOWN
-from tcptop.view.choices import Choices, node_title, table_node
+from tcptop.view.choices import Choices, lacks_counts_by_node, node_title, table_node
 from tcptop.widgets.cell_width import cell_width
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
@@ -161,7 +161,11 @@ def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
     sources = [ledger.sources[name] for name in names]
     reasons = dict.fromkeys(source.reason for source in sources if source.reason and source.state != "waiting")
     lines = [line for reason in reasons for line in paragraph(reason, columns, "text", WARNING)]
-    if choices.all_caches and table_node(ledger, choices) is not None:
+    if table_node(ledger, choices) is None:
+        return lines
+    if lacks_counts_by_node(ledger):
+        lines += paragraph("there are no counts by node here; = has the machine's", columns, "dim")
+    elif choices.all_caches:
         lines += paragraph("by node, the kernel is asked for TCP's caches only; = has the machine's", columns, "dim")
     return lines
 

@@ -134,8 +134,10 @@ def old_tree(root: Path, release: str, tcp: str, tw: str) -> Path:
             "tw_sock_TCP": (),
             "sock_inode_cache": (),
             "dentry": (),
-            ":0000256": ("kmalloc-256", "filp"),
+            ":0000256": ("kmalloc-256", "filp", "skbuff_head_cache"),
             ":0000064": ("kmalloc-64", "tcp_bind_bucket"),
+            ":0000304": ("request_sock_TCP",),
+            ":0000512": ("kmalloc-512", "skbuff_fclone_cache"),
         },
     )
     return root

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emulator import Emulator
 
-RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "established"
+RECORDING = Path(__file__).resolve().parent / "recordings" / "6.1-4n" / "established"
 GUARD_S = 60.0
 """Timeout that ends a failed test."""
 

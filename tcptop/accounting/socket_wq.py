@@ -1,0 +1,62 @@
+"""struct socket_wq: whether a kernel allocates it for each socket, and the sizes that it may ask kmalloc for."""
+
+from __future__ import annotations
+
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.architecture import ARCHITECTURES, UNKNOWN_ARCHITECTURE
+from tcptop.kernel.objects import SK_BUFF, SOCKET_ALLOC, SOCKET_WQ, SOCKS
+from tcptop.kernel.release import release_numbers
+from tcptop.snapshot import Snapshot
+
+SOCKET_ALLOC_WITH_WQ_BYTES = 768
+"""Minimum size of struct socket_alloc on 64-bit kernels if it contains struct socket_wq; otherwise it is smaller."""
+
+CACHE_LINES = (32, 64, 128, 256)
+
+ALIGNED = (*SOCKS, SOCKET_ALLOC, SK_BUFF)
+"""Objects whose caches have SLAB_HWCACHE_ALIGN on every kernel that allocates struct socket_wq."""
+
+
+def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, bool]:
+    """Whether the kernel allocates struct socket_wq (None if unknown), and whether that is certain.
+
+    Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
+    size of socket_alloc disagree, the release decides. Before 2.6.35 there is no such struct, and struct socket_alloc
+    is as small.
+    """
+    sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
+    release = release_numbers(sysctls.kernel_release) if sysctls else None
+    size = (inode.object_size_bytes or inode.object_bytes) if inode else None
+    small = None if size is None else size < SOCKET_ALLOC_WITH_WQ_BYTES
+    if release is None:
+        return small, small is False
+    if SOCKET_WQ.is_outside(release):
+        return False, True
+    return True, small is True
+
+
+def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
+    """Smallest and largest size that kmalloc may be asked for: the struct, rounded up to whole cache lines."""
+    sysctls = snapshot.sysctls.value
+    architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
+    word_bytes, min_line, max_line = architecture or UNKNOWN_ARCHITECTURE
+    struct_bytes = (SOCKET_WQ.kmalloc_bytes or 0) * word_bytes // 8
+    lines = [size for size in CACHE_LINES if min_line <= size <= max_line]
+    possible = [size for size in lines if _fits(snapshot, table, size)] or lines
+    return _round_up(struct_bytes, possible[0]), _round_up(struct_bytes, possible[-1])
+
+
+def _fits(snapshot: Snapshot, table: CacheTable, line_bytes: int) -> bool:
+    """Whether a size of the cache line is possible: caches aligned to it have steps that are multiples of it.
+
+    Slab debugging changes the steps, so they then rule out no size.
+    """
+    if snapshot.sysctls.value is not None and snapshot.sysctls.value.slab_debug:
+        return True
+    caches = [table.find(item).line for item in ALIGNED]
+    steps = [cache.object_bytes for cache in caches if cache and cache.object_bytes and not cache.aliases]
+    return all(step % line_bytes == 0 for step in steps if step >= line_bytes)
+
+
+def _round_up(size: int, step: int) -> int:
+    return -(-size // step) * step

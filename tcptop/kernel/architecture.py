@@ -1,0 +1,53 @@
+"""The architecture of a kernel, for the sizes of its words and of the cache lines that it was built for."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Architecture(NamedTuple):
+    """Sizes in bytes; the cache line (L1_CACHE_BYTES) as a range over the configurations of the architecture."""
+
+    word_bytes: int
+    min_cache_line_bytes: int
+    max_cache_line_bytes: int
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "x86_64": Architecture(8, 64, 64),
+    # The oldest processor that the kernel supports decides (arch/x86/Kconfig.cpu, X86_L1_CACHE_SHIFT).
+    "i386": Architecture(4, 32, 128),
+    "aarch64": Architecture(8, 64, 128),
+    "arm": Architecture(4, 32, 64),
+    "ppc64": Architecture(8, 128, 128),
+    "s390x": Architecture(8, 256, 256),
+}
+
+UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
+"""The range over all 64-bit architectures, for a kernel that no file names the architecture of."""
+
+OTHER_NAMES: Mapping[str, str] = {
+    "amd64": "x86_64",
+    "i486": "i386",
+    "i586": "i386",
+    "i686": "i386",
+    "686": "i386",
+    "arm64": "aarch64",
+    "armv7l": "arm",
+    "armhf": "arm",
+    "armmp": "arm",
+    "ppc64le": "ppc64",
+    "ppc64el": "ppc64",
+    "powerpc64": "ppc64",
+    "powerpc64le": "ppc64",
+}
+"""Other names of the same architectures, in releases and in the names of builders."""
+
+WORD = re.compile(r"[a-z0-9_]+")
+
+
+def find_architecture(*texts: str) -> str | None:
+    """The first architecture that is named as a word: `x86_64` for `3.10.0-1160.el7.x86_64`; None if none is."""
+    words = (word for text in texts for word in WORD.findall(text.lower()))
+    names = (OTHER_NAMES.get(word, word) for word in words)
+    return next((name for name in names if name in ARCHITECTURES), None)

@@ -1,0 +1,86 @@
+"""README's recipe for a machine without tcptop: it copies every path that is read, and gives the same figures."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import output, program, report
+
+from tcptop.sampling.sampler import wanted_paths
+
+Json = dict[str, Any]
+
+SLAB = "sys/kernel/slab"
+
+
+def recipe() -> str:
+    """The shell commands after `On a machine without tcptop` in the README of the checkout under test."""
+    readme = Path(program()[1]["PYTHONPATH"], "README.md").read_text()
+    after = readme[readme.index("On a machine without tcptop") :]
+    block = re.search(r"^```sh\n(.*?)^```$", after, re.DOTALL | re.MULTILINE)
+    assert block is not None
+    return block[1]
+
+
+def copied_by(commands: str) -> set[str]:
+    """The patterns of paths that the commands copy, in the form of `Source.paths`."""
+    words = commands.replace("\\\n", " ").split()
+    patterns = {word for word in words if word.startswith(("proc/", "sys/")) and word != SLAB}
+    attributes = {words[at + 1] for at, word in enumerate(words) if word == "-name"}
+    patterns |= {f"{SLAB}/*/{attribute}" for attribute in attributes}
+    if f"find {SLAB} -type l" in commands:
+        patterns |= {f"{SLAB}/", f"{SLAB}/*"}
+    if "sys/module/*;" in patterns:
+        patterns.add("sys/module/")
+    # The numbers of the nodes are those of the folders that are copied.
+    return patterns | {"sys/devices/system/node/"}
+
+
+def test_the_recipe_copies_every_path_that_is_read() -> None:
+    assert set(wanted_paths()) - copied_by(recipe()) == set()
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_tree_of_the_recipe_gives_the_figures_of_this_machine(shell: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which(shell) is None:
+        pytest.skip(f"needs root and {shell}")
+    place = tmp_path / "web17"
+    done = subprocess.run(
+        [shell, "-c", recipe().replace("/tmp/web17", str(place))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    live: Json = report(Path("/"))
+    for root in (place, place.with_suffix(".tgz")):
+        saved = report(root)
+        assert sizes(saved) == sizes(live)
+        for name, source in live["sources"].items():
+            if source["state"] == "ok" and name != "machine_load":
+                assert (name, saved["sources"][name]["state"]) == (name, "ok")
+    assert "TCP" in output("explain", "--root", place, "TCP")
+
+
+def sizes(document: Json) -> Json:
+    """The figures that do not change from one second to the next: those of the next socket, and of every cache."""
+    costs = document["bytes_per_connection"]
+    return {
+        "kernel": document["host"]["kernel"],
+        "page": document["host"]["page_size"],
+        "cpus": document["host"]["cpus"],
+        "next": {mode: {family: costs[mode][family] for family in ("ipv4", "ipv6")} for mode in costs},
+        "caches": {
+            cache["name"]: (cache["object_bytes"], cache["order"], cache["aliases"])
+            for cache in document["caches"]
+            if cache["objects_of"]
+        },
+        "limits": document["sockets"]["tcp_mem_pages"],
+    }
