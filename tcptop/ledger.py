@@ -317,7 +317,7 @@ class Limit(NamedTuple):
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
     used: int | None
     maximum: int | None
-    unit: Literal["sockets", "bytes", "files", "ports", "flows"]
+    unit: Literal["sockets", "bytes", "pages", "files", "ports", "flows"]
     headroom_sockets: int | None
     """Number of sockets that still fit below the limit; None if unknown."""
     scope: Literal["machine", "here", "node"]

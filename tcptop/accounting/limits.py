@@ -14,6 +14,12 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
 
+ORPHAN_WEIGHT = 4
+"""How often an orphan counts at most: one that retransmits or probes twice, and twice again after a soft error.
+
+At a quarter of tcp_max_orphans the kernel begins to reset such orphans (net/ipv4/tcp_timer.c, tcp_out_of_resources).
+"""
+
 MEMORY_NOTE = "free blocks above the low watermark; the kernel could give up page cache, or turn to another node"
 
 
@@ -68,6 +74,11 @@ def _memory_limits(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer
 def _tcp_mem_limit(sockets: SocketCounts, per_socket: float | None) -> Limit:
     """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
+    if pages is not None and unit is None and sockets.buffer_pages is not None:
+        # Both counts are in the same unit, so that their ratio is known.
+        percent = f"{100 * sockets.buffer_pages // pages[2]} % of it; " if pages[2] else ""
+        note = f"{percent}headroom not known: the size of a page is not"
+        return Limit("tcp_mem", "every socket", sockets.buffer_pages, pages[2], "pages", None, "machine", note)
     maximum = pages[2] * unit if pages is not None and unit is not None else None
     headroom: int | None = None
     if maximum is None:
@@ -122,9 +133,11 @@ def _limits_of_some_sockets(limits: SocketLimits, sockets: SocketCounts) -> Iter
         sockets.orphans,
         limits.max_orphans,
         "sockets",
-        _headroom(limits.max_orphans, sockets.orphans),
+        _headroom(None if limits.max_orphans is None else limits.max_orphans // ORPHAN_WEIGHT, sockets.orphans),
         "machine",
-        "beyond it a closed connection is reset" if limits.max_orphans is not None else "not known",
+        "beyond it a closed connection is reset, and one that retransmits, which counts up to 4 times, from 25 %"
+        if limits.max_orphans is not None
+        else "not known",
     )
     if limits.conntrack_entries is not None or limits.max_conntrack_entries is not None:
         yield Limit(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tcptop.kernel.architecture import ARCHITECTURES
 from tcptop.snapshot import SlabRow, Snapshot
 
 PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
 """Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
+
+MIN_SHARE = 2 / 3
+"""Smallest share of slabinfo's rows that the page size must fit: a single row may be damaged."""
 
 TOLERANCE = 0.002
 """Relative error allowed in memory ÷ managed pages.
@@ -22,8 +26,9 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     Slabinfo is the best evidence. SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
     order_objects), and only one page size gives the right number of objects in all rows. The second-best evidence is
     the memory of all nodes ÷ the managed pages of all zones: the kernel adds up the managed pages of a node's zones to
-    get the memory of the node (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages is tried last, because the
-    managed pages lag behind MemTotal on a machine that initialises its memory late.
+    get the memory of the node (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages comes third, because the
+    managed pages lag behind MemTotal on a machine that initialises its memory late. The last evidence is an
+    architecture with only one page size.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
@@ -37,24 +42,33 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     for memory_bytes in (of_nodes, total):
         if managed and (size := _nearest(memory_bytes / managed)) is not None:
             return size
-    return None
+    sysctls = snapshot.sysctls.value
+    architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
+    return architecture.page_bytes if architecture else None
 
 
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
-    """The only page size that fits all slabinfo rows of a SLUB kernel; None if several fit, or with the SLAB allocator.
-
-    A slab of the SLAB allocator also holds an index of its objects, so SLUB's formula does not apply to it.
-    """
-    if not rows or any(row.tunables_limit for row in rows):
+    """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of them; None if several fit as many."""
+    is_slub = not any(row.tunables_limit for row in rows)
+    sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
+    counts = {size: sum([_fits(row, size, is_slub) for row in sized]) for size in PAGE_SIZES}
+    best = max(counts, key=lambda size: counts[size])
+    if not sized or counts[best] < MIN_SHARE * len(sized) or list(counts.values()).count(counts[best]) > 1:
         return None
-    fitting = [
-        size
-        for size in PAGE_SIZES
-        if all(
-            size * row.pages_per_slab // row.object_bytes == row.objects_per_slab for row in rows if row.object_bytes
-        )
-    ]
-    return fitting[0] if len(fitting) == 1 else None
+    return best
+
+
+def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
+    """Whether a page size is possible for a row.
+
+    A slab of the SLAB allocator may also hold an index of its objects, so that fewer objects fit. It has the smallest
+    order with little waste (mm/slab.c, calculate_slab_order), so that one object in several pages fills more than half
+    of them.
+    """
+    slab, used = page_bytes * row.pages_per_slab, row.objects_per_slab * row.object_bytes
+    if is_slub:
+        return slab // row.object_bytes == row.objects_per_slab
+    return used <= slab and (row.objects_per_slab > 1 or row.pages_per_slab == 1 or slab < 2 * used)
 
 
 def _nearest(quotient: float) -> int | None:

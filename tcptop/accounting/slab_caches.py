@@ -70,9 +70,9 @@ class CacheTable:
         rows = unique_rows(slabinfo.rows) if slabinfo else ()
         self._doubts = snapshot.contradictions.rows
         self.doubted_sources = tuple(
-            f"{name} (impossible figures)" for name in COST_SOURCES if name in snapshot.contradictions.sources
+            f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """Sources of costs that contradict themselves or others, as parts that are missing from every cost."""
+        """Sources of costs that have damaged or impossible figures, as parts that are missing from every cost."""
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)

@@ -39,7 +39,7 @@ def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
     """Smallest and largest size that kmalloc may be asked for: the struct, rounded up to whole cache lines."""
     sysctls = snapshot.sysctls.value
     architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
-    word_bytes, min_line, max_line = architecture or UNKNOWN_ARCHITECTURE
+    word_bytes, min_line, max_line, _ = architecture or UNKNOWN_ARCHITECTURE
     struct_bytes = (SOCKET_WQ.kmalloc_bytes or 0) * word_bytes // 8
     lines = [size for size in CACHE_LINES if min_line <= size <= max_line]
     possible = [size for size in lines if _fits(snapshot, table, size)] or lines

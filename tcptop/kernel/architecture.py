@@ -11,16 +11,18 @@ class Architecture(NamedTuple):
     word_bytes: int
     min_cache_line_bytes: int
     max_cache_line_bytes: int
+    page_bytes: int | None = None
+    """The only page size of the architecture (PAGE_SHIFT); None if it has several."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
-    "x86_64": Architecture(8, 64, 64),
+    "x86_64": Architecture(8, 64, 64, 4096),
     # The oldest processor that the kernel supports decides (arch/x86/Kconfig.cpu, X86_L1_CACHE_SHIFT).
-    "i386": Architecture(4, 32, 128),
+    "i386": Architecture(4, 32, 128, 4096),
     "aarch64": Architecture(8, 64, 128),
-    "arm": Architecture(4, 32, 64),
+    "arm": Architecture(4, 32, 64, 4096),
     "ppc64": Architecture(8, 128, 128),
-    "s390x": Architecture(8, 256, 256),
+    "s390x": Architecture(8, 256, 256, 4096),
 }
 
 UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)

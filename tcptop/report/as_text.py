@@ -101,6 +101,8 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     error = sockets.buffer_error_bytes
     error_text = f", ± {units.size(error)}" if error and not sockets.buffers_within_error else ""
     charged = units.bounded(sockets.buffer_bounds, units.size)
+    if sockets.buffer_bytes is None and sockets.buffer_pages is not None:
+        charged = f"{units.count(sockets.buffer_pages)} pages"
     rows = (
         ("allocated", units.count(sockets.allocated), "machine: every full socket of every namespace"),
         ("in use", units.count(sockets.inuse_of_both), f"this network namespace: {families}"),
@@ -115,6 +117,9 @@ def _sockets(ledger: Ledger) -> Iterator[str]:
     if sockets.tcp_mem_pages and sockets.tcp_mem_unit_bytes:
         low, pressure, high = (units.size(pages * sockets.tcp_mem_unit_bytes) for pages in sockets.tcp_mem_pages)
         yield f"  tcp_mem     low {low}, pressure {pressure}, high {high}"
+    elif sockets.tcp_mem_pages:
+        low, pressure, high = map(units.count, sockets.tcp_mem_pages)
+        yield f"  tcp_mem     low {low}, pressure {pressure}, high {high} pages"
 
 
 def _memory(ledger: Ledger) -> Iterator[str]:

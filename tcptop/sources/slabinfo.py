@@ -21,6 +21,11 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 """First release in which struct kmem_cache of SLUB has a cache too (mm/slub.c, kmem_cache_init)."""
 
 
+EXCESS = 64
+MAX_EXCESS = 1 << 20
+"""Objects by which two counts of a cache may differ that are not taken at one time."""
+
+
 class SlabinfoSource(FileSource[Slabinfo]):
     """A source read at every interval if cheap: the kernel takes slab_mutex, and the list_lock of each node in turn."""
 
@@ -61,6 +66,15 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
     return bool(rows) and rows[-1].name == LAST_ROW_OF_OLD_SLUB and not any(row.tunables_limit for row in rows)
 
 
+def _exceeds_for_a_moment(active: int, objects: int) -> bool:
+    """Whether there may be more active objects than objects, because the kernel does not lock all lists to count.
+
+    It subtracts the free objects, so that a number below 0 is printed as one just below 2^32 or 2^64.
+    """
+    wrapped = any(0 < end - active <= MAX_EXCESS for end in (1 << 32, 1 << 64))
+    return objects < active <= objects + objects // 8 + EXCESS or (objects < active and wrapped)
+
+
 # Most rows have not changed since the previous read.
 @lru_cache(512)
 def _parse_row(line: str) -> SlabRow:
@@ -78,8 +92,7 @@ def _parse_row(line: str) -> SlabRow:
     _, slabs, _ = map(parse_count, fields[at + 7 : at + 10])
     return SlabRow(
         name=printable_name(" ".join(fields[: at - 5])),
-        # The kernel does not lock all lists at once to count, so active objects can exceed the total for a moment.
-        active_objects=min(active, objects),
+        active_objects=objects if _exceeds_for_a_moment(active, objects) else active,
         objects=objects,
         object_bytes=size,
         objects_per_slab=per_slab,

@@ -89,6 +89,8 @@ def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
     limit = _tcp_mem_text(counts)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""
     notes: tuple[str, ...] = (f"{error} {limit}".strip(), error or limit)
+    if counts.buffer_bytes is None and counts.buffer_pages is not None and counts.tcp_mem_pages:
+        return units.count(counts.buffer_pages), (f"of {units.count(counts.tcp_mem_pages[2])} pages", "pages")
     if counts.buffer_bytes is None:
         notes = ("charged to sockets",)
     elif counts.buffers_within_error:
