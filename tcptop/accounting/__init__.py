@@ -9,7 +9,7 @@ from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.lab_result import lab_result_use
 from tcptop.accounting.limits import find_limits
 from tcptop.accounting.page_size import page_size_bytes
-from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.slab_caches import COST_SOURCES, CacheTable
 from tcptop.accounting.slab_memory import slab_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
@@ -31,7 +31,7 @@ def account(snapshot: Snapshot) -> Ledger:
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
     memory = tcp_memory(snapshot, table, sockets)
     accepted = costs["full"].by_family["mix"].accepted
-    socket_bytes = None if table.doubted_sources else accepted.slab_bytes
+    socket_bytes = None if snapshot.contradictions.sources & set(COST_SOURCES) else accepted.slab_bytes
     nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,

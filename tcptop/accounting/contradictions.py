@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from tcptop.accounting.slab_bytes import slab_bytes
@@ -32,6 +33,7 @@ from tcptop.snapshot import (
 from tcptop.text.units import grouped
 
 Item = TypeVar("Item")
+Context = TypeVar("Context", "Machine", "Facts")
 
 MAX_MEMORY_BYTES = 1 << 52
 """Upper bound on the memory of a machine: no architecture has physical addresses of more than 52 bits."""
@@ -56,13 +58,23 @@ SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
 """Less than the size of a sock, a mini-socket, a struct file and a conntrack entry on any kernel since 2.4."""
 
 
-class Facts(NamedTuple):
-    """Figures of a Snapshot that others are held against."""
+KINDS: tuple[Doubt, ...] = ("size", "counts")
+
+
+class Machine(NamedTuple):
+    """What every count is held against."""
 
     page_bytes: int | None
     memory_bytes: int
     is_slub: bool
     drift_pages: int
+    """Upper bound on the error of a counter of pages."""
+
+
+class Facts(NamedTuple):
+    """Figures of a Snapshot that others are held against."""
+
+    machine: Machine
     socks: int | None
     """Objects in the caches of socks, free ones too; None if unknown."""
     mini_sockets: int | None
@@ -75,27 +87,27 @@ class Facts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Check(Generic[Item]):
+class Check(Generic[Item, Context]):
     """A figure of an item and its upper bound; the check holds if either is None, which means unknown."""
 
     doubts: tuple[str, ...]
     """What is unknown if the check fails: fields of the item, or of a row of slabinfo each `Doubt`."""
-    figure: Callable[[Item, Facts], int | None]
-    bound: Callable[[Item, Facts], int | None]
+    relation: Callable[[Item, Context], tuple[int | None, int | None]]
+    """Returns the figure and its upper bound."""
     sentence: str
     """A format of `figure`, `bound` and `item`."""
 
-    def failure(self, item: Item, facts: Facts) -> str | None:
+    def failure(self, item: Item, context: Context) -> str | None:
         """The sentence, if the check fails."""
-        figure, bound = self.figure(item, facts), self.bound(item, facts)
+        figure, bound = self.relation(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
         return self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
 
 
-def _fitting(size: int | None, pages: int | None, facts: Facts) -> int | None:
+def _fitting(size: int | None, pages: int | None, machine: Machine) -> int | None:
     """Number of objects of a size that fit into a slab (mm/slub.c, order_objects); None if unknown."""
-    return facts.page_bytes * pages // size if facts.page_bytes and pages and size else None
+    return machine.page_bytes * pages // size if machine.page_bytes and pages and size else None
 
 
 def _with_drift(slabs: int) -> int:
@@ -114,167 +126,164 @@ def _difference(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else abs(one - other)
 
 
-ROW_CHECKS: tuple[Check[SlabRow], ...] = (
+ROW_CHECKS: tuple[Check[SlabRow, Machine], ...] = (
     Check(
         ("size",),
-        lambda _, __: 1,
-        lambda row, _: min(row.object_bytes, row.objects_per_slab, row.pages_per_slab),
+        lambda row, _: (1, min(row.object_bytes, row.objects_per_slab, row.pages_per_slab)),
         "{item.name} has objects of {item.object_bytes} B, {item.objects_per_slab} in {item.pages_per_slab} pages",
     ),
     # SLUB fills a slab; the SLAB allocator may keep a list of the free objects in it.
     Check(
         ("size",),
-        lambda row, _: row.objects_per_slab,
-        lambda row, facts: _fitting(row.object_bytes, row.pages_per_slab, facts),
+        lambda row, machine: (row.objects_per_slab, _fitting(row.object_bytes, row.pages_per_slab, machine)),
         "{item.name} has {figure} objects of {item.object_bytes} B in a slab that holds {bound}",
     ),
     Check(
         ("size",),
-        lambda row, facts: _fitting(row.object_bytes, row.pages_per_slab, facts) if facts.is_slub else None,
-        lambda row, _: row.objects_per_slab,
+        lambda row, machine: (
+            _fitting(row.object_bytes, row.pages_per_slab, machine) if machine.is_slub else None,
+            row.objects_per_slab,
+        ),
         "{item.name} has {bound} objects of {item.object_bytes} B in a slab that holds {figure}",
     ),
     Check(
-        ("size",),
-        lambda row, facts: facts.struct_bytes.get(row.name),
-        lambda row, _: row.object_bytes,
-        "{item.name} has objects of {bound} B, and their struct has {figure} B",
-    ),
-    Check(
-        ("size",),
-        lambda row, facts: _difference(facts.step_bytes.get(row.name), row.object_bytes),
-        lambda _, __: 0,
-        "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
-    ),
-    Check(
         ("counts",),
-        lambda row, _: row.active_objects,
-        lambda row, _: row.objects,
+        lambda row, _: (row.active_objects, row.objects),
         "{item.name} has {figure} active objects of {bound}",
     ),
     Check(
         ("counts",),
-        lambda row, _: row.slabs,
-        lambda row, _: _with_drift(row.objects),
+        lambda row, _: (row.slabs, _with_drift(row.objects)),
         "{item.name} has {figure} slabs and only {item.objects} objects",
     ),
     Check(
         ("counts",),
-        lambda row, _: row.objects,
-        lambda row, _: _with_drift(row.slabs) * row.objects_per_slab,
+        lambda row, _: (row.objects, _with_drift(row.slabs) * row.objects_per_slab),
         "{item.name} has {figure} objects in {item.slabs} slabs of {item.objects_per_slab}",
     ),
     Check(
         ("counts", "size"),
-        lambda row, facts: max(row.objects * row.object_bytes, row.slabs * (facts.page_bytes or 1)),
-        lambda _, facts: facts.memory_bytes,
+        lambda row, machine: (
+            max(row.objects * row.object_bytes, row.slabs * (machine.page_bytes or 1)),
+            machine.memory_bytes,
+        ),
         "{item.name} takes {figure} B at least, and the machine has {bound} B",
     ),
 )
 
-CACHE_SIZE_CHECKS: tuple[Check[SlabSize], ...] = (
+NAMED_ROW_CHECKS: tuple[Check[SlabRow, Facts], ...] = (
+    Check(
+        ("size",),
+        lambda row, facts: (facts.struct_bytes.get(row.name), row.object_bytes),
+        "{item.name} has objects of {bound} B, and their struct has {figure} B",
+    ),
+    Check(
+        ("size",),
+        lambda row, facts: (_difference(facts.step_bytes.get(row.name), row.object_bytes), 0),
+        "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
+    ),
+)
+"""Checks of those rows whose sizes other files have too."""
+
+CACHE_SIZE_CHECKS: tuple[Check[SlabSize, Machine], ...] = (
     Check(
         (),
-        lambda size, _: size.object_size_bytes,
-        lambda size, _: size.slab_size_bytes,
+        lambda size, _: (size.object_size_bytes, size.slab_size_bytes),
         "a struct of {figure} B in an object of {bound} B",
     ),
     Check(
         (),
-        lambda size, facts: _difference(
-            size.objects_per_slab,
-            _fitting(size.slab_size_bytes, None if size.order is None else 1 << min(size.order, 64), facts),
+        lambda size, machine: (
+            _difference(
+                size.objects_per_slab,
+                _fitting(size.slab_size_bytes, None if size.order is None else 1 << min(size.order, 64), machine),
+            ),
+            0,
         ),
-        lambda _, __: 0,
         "{item.objects_per_slab} objects of {item.slab_size_bytes} B in a slab of order {item.order}",
     ),
 )
 
-CACHE_COUNT_CHECKS: tuple[Check[SlabCount], ...] = (
+CACHE_COUNT_CHECKS: tuple[Check[SlabCount, Machine], ...] = (
     Check(
         (),
-        lambda count, _: count.slabs,
-        lambda count, _: None if count.objects is None else _with_drift(count.objects),
+        lambda count, _: (count.slabs, None if count.objects is None else _with_drift(count.objects)),
         "{figure} slabs and only {item.objects} objects",
     ),
     Check(
         (),
-        lambda count, facts: _times(count.slabs, facts.page_bytes or 1),
-        lambda _, facts: facts.memory_bytes,
+        lambda count, machine: (_times(count.slabs, machine.page_bytes or 1), machine.memory_bytes),
         "slabs of {figure} B at least, and the machine has {bound} B",
     ),
     # One walk over the nodes gives the total and the count of each node (mm/slub.c, show_slab_objects).
     Check(
         (),
-        lambda count, _: _difference(sum(count.slabs_by_node.values()), count.slabs),
-        lambda count, _: 0 if count.slabs_by_node else None,
+        lambda count, _: (
+            _difference(sum(count.slabs_by_node.values()), count.slabs),
+            0 if count.slabs_by_node else None,
+        ),
         "{item.slabs} slabs, and another number on the nodes together",
     ),
     Check(
         (),
-        lambda count, _: _difference(sum(count.objects_by_node.values()), count.objects),
-        lambda count, _: 0 if count.objects_by_node else None,
+        lambda count, _: (
+            _difference(sum(count.objects_by_node.values()), count.objects),
+            0 if count.objects_by_node else None,
+        ),
         "{item.objects} objects, and another number on the nodes together",
     ),
 )
 
-MEMINFO_CHECKS: tuple[Check[Meminfo], ...] = (
+MEMINFO_CHECKS: tuple[Check[Meminfo, Machine], ...] = (
     Check(
         ("total_bytes",),
-        lambda meminfo, _: meminfo.total_bytes,
-        lambda _, __: MAX_MEMORY_BYTES,
+        lambda meminfo, _: (meminfo.total_bytes, MAX_MEMORY_BYTES),
         "MemTotal is {figure} B, more than any machine has",
     ),
     Check(
         ("available_bytes", "total_bytes"),
-        lambda meminfo, _: meminfo.available_bytes,
-        lambda meminfo, _: meminfo.total_bytes,
+        lambda meminfo, _: (meminfo.available_bytes, meminfo.total_bytes),
         "MemAvailable is {figure} B, and MemTotal {bound} B",
     ),
     Check(
         ("slab_bytes", "total_bytes"),
-        lambda meminfo, _: meminfo.slab_bytes,
-        lambda meminfo, _: meminfo.total_bytes,
+        lambda meminfo, _: (meminfo.slab_bytes, meminfo.total_bytes),
         "Slab is {figure} B, and MemTotal {bound} B",
     ),
 )
 
 
-def _in_memory(field: str, size: int, things: str) -> Check[Any]:
+def _in_memory(field: str, size: int, things: str) -> Check[Any, Facts]:
     """The check that a count of things, each of at least so many bytes, is not more than the memory holds."""
     return Check(
         (field,),
-        lambda value, _: _times(getattr(value, field), size),
-        lambda _, facts: facts.memory_bytes,
+        lambda value, facts: (_times(getattr(value, field), size), facts.machine.memory_bytes),
         f"{{item.{field}}} {things}: these are {{figure}} B at least, and the machine has {{bound}} B",
     )
 
 
-SOCKSTAT_CHECKS: tuple[Check[Sockstat], ...] = (
+SOCKSTAT_CHECKS: tuple[Check[Sockstat, Facts], ...] = (
     *(_in_memory(field, SOCK_BYTES, "sockets") for field in ("allocated", "inuse", "orphans")),
     _in_memory("time_wait", MINI_SOCKET_BYTES, "TIME_WAIT sockets"),
     _in_memory("buffer_units", 4096, "pages of buffers"),
     Check(
         ("orphans", "allocated"),
-        lambda sockstat, _: sockstat.orphans,
-        lambda sockstat, _: _with_later_sockets(sockstat.allocated),
+        lambda sockstat, _: (sockstat.orphans, _with_later_sockets(sockstat.allocated)),
         "{figure} orphans of {item.allocated} sockets",
     ),
     Check(
         ("allocated",),
-        lambda sockstat, _: sockstat.allocated,
-        lambda _, facts: _with_later_sockets(facts.socks),
+        lambda sockstat, facts: (sockstat.allocated, _with_later_sockets(facts.socks)),
         "{figure} sockets, more than their caches have objects",
     ),
     Check(
         ("time_wait",),
-        lambda sockstat, _: sockstat.time_wait,
-        lambda _, facts: _with_later_sockets(facts.mini_sockets),
+        lambda sockstat, facts: (sockstat.time_wait, _with_later_sockets(facts.mini_sockets)),
         "{figure} TIME_WAIT sockets, more than their caches have objects",
     ),
 )
 
-VALUE_CHECKS: Mapping[str, tuple[Check[Any], ...]] = {
+VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
     "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
@@ -285,40 +294,41 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any], ...]] = {
 }
 """Checks of those sources whose value is a few counts, by source."""
 
-ZONE_CHECKS: tuple[Check[Zone], ...] = (
+ZONE_CHECKS: tuple[Check[Zone, Machine], ...] = (
     Check(
         (),
-        lambda zone, _: zone.free_pages,
-        lambda zone, facts: None if zone.managed_pages is None else zone.managed_pages + facts.drift_pages,
+        lambda zone, machine: (
+            zone.free_pages,
+            None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
+        ),
         "zone {item.name} of node {item.node} has {figure} free pages of {item.managed_pages}",
     ),
     Check(
         (),
-        lambda zone, _: zone.managed_pages,
-        lambda zone, _: zone.present_pages,
+        lambda zone, _: (zone.managed_pages, zone.present_pages),
         "zone {item.name} of node {item.node} has {figure} managed pages of {bound}",
     ),
     Check(
         (),
-        lambda zone, _: max(zone.min_pages or 0, zone.low_pages or 0),
-        lambda zone, _: zone.high_pages,
+        lambda zone, _: (max(zone.min_pages or 0, zone.low_pages or 0), zone.high_pages),
         "zone {item.name} of node {item.node} has a lower watermark of {figure} pages and a high one of {bound}",
     ),
     Check(
         (),
-        lambda zone, facts: _times(zone.managed_pages, facts.page_bytes or 1),
-        lambda _, __: MAX_MEMORY_BYTES,
+        lambda zone, machine: (_times(zone.managed_pages, machine.page_bytes or 1), MAX_MEMORY_BYTES),
         "zone {item.name} of node {item.node} has {figure} B, more than any machine",
     ),
 )
 
-AREA_CHECKS: tuple[Check[FreeArea], ...] = (
+AREA_CHECKS: tuple[Check[FreeArea, Facts], ...] = (
     Check(
         (),
-        lambda area, _: sum(count << order for order, count in enumerate(area.blocks)),
         lambda area, facts: (
-            facts.managed_pages.get((area.node, area.zone), facts.memory_bytes // (facts.page_bytes or 1))
-            + facts.drift_pages
+            sum(count << order for order, count in enumerate(area.blocks)),
+            facts.managed_pages.get(
+                (area.node, area.zone), facts.machine.memory_bytes // (facts.machine.page_bytes or 1)
+            )
+            + facts.machine.drift_pages,
         ),
         "zone {item.zone} of node {item.node} has {figure} free pages, more than it manages",
     ),
@@ -356,14 +366,15 @@ class _Audit:
         self._sources: set[str] = set()
 
     def run(self, page_bytes: int | None) -> Snapshot:
-        self._check_value("meminfo", MEMINFO_CHECKS, _find_facts(self._snapshot, page_bytes))
-        facts = _find_facts(self._snapshot, page_bytes)
+        self._check_value("meminfo", MEMINFO_CHECKS, _find_machine(self._snapshot, page_bytes))
+        machine = _find_machine(self._snapshot, page_bytes)
+        facts = _find_facts(self._snapshot, machine)
         doubts = self._check_rows(facts)
-        self._check_caches(facts)
-        trusted = {row for row, kinds in doubts.items() if "counts" in kinds}
+        self._check_caches(machine)
+        miscounted = {row for row, kinds in doubts.items() if "counts" in kinds}
         facts = facts._replace(
-            socks=None if trusted & _cache_names(SOCKS) else facts.socks,
-            mini_sockets=None if trusted & _cache_names(MINI_SOCKETS) else facts.mini_sockets,
+            socks=None if miscounted & _cache_names(SOCKS) else facts.socks,
+            mini_sockets=None if miscounted & _cache_names(MINI_SOCKETS) else facts.mini_sockets,
         )
         for source, checks in VALUE_CHECKS.items():
             self._check_value(source, checks, facts)
@@ -390,16 +401,16 @@ class _Audit:
         changed: dict[str, Any] = {source: reading}
         self._snapshot = self._snapshot._replace(**changed)
 
-    def _check_value(self, source: str, checks: Sequence[Check[Any]], facts: Facts) -> None:
+    def _check_value(self, source: str, checks: Sequence[Check[Any, Context]], context: Context) -> None:
         """Checks a value that is a few counts; sockstat also where it was read beside slab counts."""
         value = getattr(self._snapshot, source).value
         if value is not None:
-            sentences, value = _examine(value, checks, facts)
+            sentences, value = _examine(value, checks, context)
             self._mark(source, sentences, value)
         for other in ("slabinfo", "slab_counts") if source == "sockstat" else ():
             reading: Reading[Any] = getattr(self._snapshot, other)
             if reading.sockstat is not None:
-                sentences, beside = _examine(reading.sockstat, checks, facts)
+                sentences, beside = _examine(reading.sockstat, checks, context)
                 if sentences:
                     self._put(other, reading._replace(sockstat=beside))
                     self._mark(source, sentences)
@@ -410,24 +421,28 @@ class _Audit:
         if slabinfo is None:
             return {}
         doubts: dict[str, frozenset[Doubt]] = {}
-        for row, check, sentence in _failures(slabinfo.rows, ROW_CHECKS, facts):
-            kinds: set[Any] = set(check.doubts)
-            doubts[row.name] = doubts.get(row.name, frozenset()) | kinds
+        named = [row for row in slabinfo.rows if row.name in facts.struct_bytes or row.name in facts.step_bytes]
+        failures = [failure for row in slabinfo.rows for failure in _row_failures(row, facts.machine)]
+        failures += [
+            (row.name, check.doubts, sentence) for row, check, sentence in _failures(named, NAMED_ROW_CHECKS, facts)
+        ]
+        for name, kinds, sentence in failures:
+            doubts[name] = doubts.get(name, frozenset()) | {kind for kind in KINDS if kind in kinds}
             self._mark("slabinfo", [sentence])
         for name in _names_with_two_sizes(slabinfo):
             doubts[name] = frozenset(("size", "counts"))
             self._mark("slabinfo", [f"{name} has two rows with different sizes"])
-        self._mark("slabinfo", self._rows_beyond_slab(slabinfo, facts))
+        self._mark("slabinfo", self._rows_beyond_slab(slabinfo, facts.machine))
         return doubts
 
-    def _rows_beyond_slab(self, slabinfo: Slabinfo, facts: Facts) -> list[str]:
+    def _rows_beyond_slab(self, slabinfo: Slabinfo, machine: Machine) -> list[str]:
         """The sentence that slabinfo's rows are larger than meminfo's Slab; empty if they are not."""
-        meminfo, page_bytes = self._snapshot.meminfo, facts.page_bytes
+        meminfo, page_bytes = self._snapshot.meminfo, machine.page_bytes
         total = meminfo.value.slab_bytes if meminfo.value else None
         apart_s = _seconds_apart(meminfo, self._snapshot.slabinfo, self._snapshot.live)
         if total is None or page_bytes is None or apart_s is None:
             return []
-        bound = total + facts.drift_pages * page_bytes + int(total * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
+        bound = total + machine.drift_pages * page_bytes + int(total * UNEXPLAINED_SHARE + apart_s * GROWTH_BYTES_PER_S)
         # The size without a correction for order fallback is an upper bound, and quick to compute.
         if sum([row.slabs * row.pages_per_slab for row in slabinfo.rows]) * page_bytes <= bound:
             return []
@@ -436,9 +451,9 @@ class _Audit:
             return []
         return [f"its rows take {grouped(size)} B, and Slab of /proc/meminfo is {grouped(total)} B"]
 
-    def _check_caches(self, facts: Facts) -> None:
+    def _check_caches(self, machine: Machine) -> None:
         """Checks the caches in sysfs, and leaves out those that fail."""
-        checks_of: Mapping[str, Sequence[Check[Any]]] = {
+        checks_of: Mapping[str, Sequence[Check[Any, Machine]]] = {
             "slab_sizes": CACHE_SIZE_CHECKS,
             "slab_counts": CACHE_COUNT_CHECKS,
         }
@@ -448,7 +463,7 @@ class _Audit:
                 failed = {
                     name: sentence
                     for name, cache in value.caches.items()
-                    for _, _, sentence in _failures([cache], checks, facts)
+                    for _, _, sentence in _failures([cache], checks, machine)
                 }
                 kept = {name: cache for name, cache in value.caches.items() if name not in failed}
                 self._mark(source, (f"{name}: {text}" for name, text in failed.items()), value._replace(caches=kept))
@@ -458,7 +473,7 @@ class _Audit:
         snapshot = self._snapshot
         if snapshot.zoneinfo.value is not None:
             zones = snapshot.zoneinfo.value.zones
-            failed = {zone: sentence for zone, _, sentence in _failures(zones, ZONE_CHECKS, facts)}
+            failed = {zone: sentence for zone, _, sentence in _failures(zones, ZONE_CHECKS, facts.machine)}
             unknown: dict[str, Any] = dict.fromkeys(Zone._fields[2:]) | {"protection_pages": ()}
             kept = tuple(zone._replace(**unknown) if zone in failed else zone for zone in zones)
             self._mark("zoneinfo", failed.values(), snapshot.zoneinfo.value._replace(zones=kept))
@@ -491,42 +506,57 @@ class _Audit:
 
 
 def _failures(
-    items: Iterable[Item], checks: Sequence[Check[Item]], facts: Facts
-) -> list[tuple[Item, Check[Item], str]]:
+    items: Iterable[Item], checks: Sequence[Check[Item, Context]], context: Context
+) -> list[tuple[Item, Check[Item, Context], str]]:
     """Each item, check and sentence of the checks that fail."""
     return [
         (item, check, sentence)
         for item in items
         for check in checks
-        if (sentence := check.failure(item, facts)) is not None
+        if (sentence := check.failure(item, context)) is not None
     ]
 
 
-def _examine(value: Any, checks: Sequence[Check[Any]], facts: Facts) -> tuple[list[str], Any]:  # noqa: ANN401
+@lru_cache(2048)
+def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """Name, doubts and sentence of each check that a row fails. Most rows have not changed since the last sample."""
+    return tuple((row.name, check.doubts, sentence) for _, check, sentence in _failures([row], ROW_CHECKS, machine))
+
+
+def _examine(
+    value: Any,  # noqa: ANN401 (the value of any source)
+    checks: Sequence[Check[Any, Context]],
+    context: Context,
+) -> tuple[list[str], Any]:
     """The sentences of the checks that fail, and the value without the fields that they doubt."""
-    failures = _failures([value], checks, facts)
+    failures = _failures([value], checks, context)
     doubted = dict.fromkeys(field for _, check, _ in failures for field in check.doubts)
     return [sentence for _, _, sentence in failures], value._replace(**doubted)
 
 
-def _find_facts(snapshot: Snapshot, page_bytes: int | None) -> Facts:
-    slabinfo, sizes, zoneinfo = snapshot.slabinfo.value, snapshot.slab_sizes.value, snapshot.zoneinfo.value
-    meminfo = snapshot.meminfo.value
-    caches = sizes.caches if sizes else {}
-    managed_pages = _managed_pages(zoneinfo.zones if zoneinfo else ())
+def _find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
+    slabinfo, zoneinfo, meminfo = snapshot.slabinfo.value, snapshot.zoneinfo.value, snapshot.meminfo.value
     # The memory of a container's meminfo (lxcfs) may be less than the machine's.
-    total = (meminfo.total_bytes if meminfo else None) or 0
-    memory = max(total, sum(managed_pages.values()) * (page_bytes or 0)) or MAX_MEMORY_BYTES
-    return Facts(
+    managed_pages = sum(_managed_pages(zoneinfo.zones if zoneinfo else ()).values())
+    memory_bytes = max((meminfo.total_bytes if meminfo else None) or 0, managed_pages * (page_bytes or 0))
+    return Machine(
         page_bytes=page_bytes,
-        memory_bytes=min(memory, MAX_MEMORY_BYTES),
+        memory_bytes=min(memory_bytes or MAX_MEMORY_BYTES, MAX_MEMORY_BYTES),
         is_slub=slabinfo is not None and not any(row.tunables_limit for row in slabinfo.rows),
         drift_pages=_drift_pages(snapshot),
+    )
+
+
+def _find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
+    sizes, zoneinfo = snapshot.slab_sizes.value, snapshot.zoneinfo.value
+    caches = sizes.caches if sizes else {}
+    return Facts(
+        machine=machine,
         socks=_objects(snapshot, SOCKS, "allocated"),
         mini_sockets=_objects(snapshot, MINI_SOCKETS, "time_wait"),
         struct_bytes=_struct_bytes(snapshot),
         step_bytes={name: size.slab_size_bytes for name, size in caches.items() if size.slab_size_bytes is not None},
-        managed_pages=managed_pages,
+        managed_pages=_managed_pages(zoneinfo.zones if zoneinfo else ()),
     )
 
 
