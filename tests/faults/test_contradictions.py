@@ -1,0 +1,402 @@
+"""Figures that no healthy kernel prints: their source is strange, with the reason, and no figure of it is complete."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from program import CHECKOUT, output, report
+
+RECORDINGS = CHECKOUT / "tests/recordings"
+KERNEL, PHASE = "6.1-4n", "established"
+ACTIVE, OBJECTS, SIZE, PER_SLAB, PAGES, SLABS = 1, 2, 3, 4, 5, 14
+PAGE_BYTES = 4096
+
+Json = dict[str, Any]
+
+
+def copied(destination: Path, kernel: str = KERNEL, phase: str = PHASE) -> Path:
+    return Path(shutil.copytree(RECORDINGS / kernel / phase, destination / f"{kernel}-{phase}", symlinks=True))
+
+
+def write(root: Path, files: Mapping[str, str]) -> Path:
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
+
+
+def change(root: Path, path: str, pattern: str, replacement: str) -> None:
+    text, number = re.subn(pattern, replacement, (root / path).read_text(), count=1, flags=re.MULTILINE)
+    assert number == 1
+    (root / path).write_text(text)
+
+
+def row_of(root: Path, name: str) -> list[str]:
+    lines = (root / "proc/slabinfo").read_text().splitlines()
+    return next(line.split() for line in lines if line.split()[0] == name)
+
+
+def change_row(root: Path, name: str, columns: Mapping[int, int]) -> None:
+    words = row_of(root, name)
+    for column, number in columns.items():
+        words[column] = str(number)
+    change(root, "proc/slabinfo", rf"^{re.escape(name)} .*$", " ".join(words))
+
+
+def assert_strange(found: Json, source: str, *mentioned: str) -> None:
+    health = found["sources"][source]
+    assert health["state"] == "strange", (source, health)
+    assert "\n" not in health["reason"]
+    for word in mentioned:
+        assert word in health["reason"]
+
+
+def assert_incomplete(found: Json, source: str) -> None:
+    """No cost of a socket and no sum is complete or has an upper end."""
+    for mode in found["bytes_per_connection"].values():
+        for family in ("ipv4", "ipv6", "mix"):
+            for side in mode[family].values():
+                assert not side["complete"]
+                assert any(source in name for name in side["missing"])
+                assert side["high_slab_bytes"] is None
+    assert not found["tcp_memory"]["complete"]
+    assert found["tcp_memory"]["high_bytes"] is None
+
+
+def times(column: int, factor: int) -> Callable[[list[str]], Mapping[int, int]]:
+    return lambda row: {column: int(row[column]) * factor}
+
+
+def to(column: int, number: int) -> Callable[[list[str]], Mapping[int, int]]:
+    return lambda row: {column: number}  # noqa: ARG005 (the row has no part in it)
+
+
+ROW_CHANGES: Mapping[str, Callable[[list[str]], Mapping[int, int]]] = {
+    "one object more in a slab": lambda row: {PER_SLAB: int(row[PER_SLAB]) + 1},
+    "one object less in a slab": lambda row: {PER_SLAB: int(row[PER_SLAB]) - 1},
+    "no object in a slab": to(PER_SLAB, 0),
+    "a slab of no pages": to(PAGES, 0),
+    "twice the pages": times(PAGES, 2),
+    "twice the size": times(SIZE, 2),
+    "objects of no bytes": to(SIZE, 0),
+    "objects smaller than their struct": lambda row: {
+        SIZE: int(row[SIZE]) // 2,
+        PER_SLAB: PAGE_BYTES * int(row[PAGES]) // (int(row[SIZE]) // 2),
+    },
+    "2^63 slabs": to(SLABS, 1 << 63),
+    "more slabs than objects": lambda row: {SLABS: 2 * int(row[OBJECTS])},
+    "no slabs": to(SLABS, 0),
+    "more objects than slabs hold": times(OBJECTS, 3),
+    "2^64 - 2^40 objects": to(OBJECTS, (1 << 64) - (1 << 40)),
+    "more active objects than objects": times(ACTIVE, 10),
+    "more bytes than memory": lambda row: {at: int(row[at]) * 1000 for at in (ACTIVE, OBJECTS, 13, SLABS)},
+}
+
+
+@pytest.mark.parametrize("name", ["TCP", "sock_inode_cache", "dentry"])
+@pytest.mark.parametrize("kind", ROW_CHANGES)
+def test_an_impossible_row_of_slabinfo(tmp_path: Path, kind: str, name: str) -> None:
+    root = copied(tmp_path)
+    change_row(root, name, ROW_CHANGES[kind](row_of(root, name)))
+    found = report(root)
+    assert_strange(found, "slabinfo", name)
+    assert_incomplete(found, "slabinfo")
+    assert found["capacity"]["room_sockets"] is None or found["capacity"]["missing"]
+    cache = next(cache for cache in found["caches"] if cache["name"] == name)
+    assert cache["bytes"] is None
+    if name == "TCP":
+        assert found["bytes_per_connection"]["full"]["now_bytes"] is None
+        assert found["tcp_memory"]["bytes"] is None
+    assert found["sources"]["slabinfo"]["reason"].split(": ", 1)[1] in output("--root", root, "-o")
+
+
+@pytest.mark.parametrize("kind", ["one object more in a slab", "twice the size", "twice the pages"])
+def test_an_impossible_row_is_found_without_other_files(tmp_path: Path, kind: str) -> None:
+    """The page size follows from the other rows."""
+    whole = copied(tmp_path)
+    root = write(tmp_path / "alone", {"proc/slabinfo": (whole / "proc/slabinfo").read_text()})
+    change_row(root, "TCP", ROW_CHANGES[kind](row_of(root, "TCP")))
+    found = report(root)
+    assert found["host"]["page_size"] == PAGE_BYTES
+    assert_strange(found, "slabinfo", "TCP")
+    assert_incomplete(found, "slabinfo")
+
+
+def test_a_lower_end_is_not_above_the_truth(tmp_path: Path) -> None:
+    true = report(RECORDINGS / KERNEL / PHASE)["bytes_per_connection"]["full"]["mix"]["accepted"]["slab_bytes"]
+    for kind in ("twice the size", "one object less in a slab", "twice the pages"):
+        root = copied(tmp_path / kind.replace(" ", "-"))
+        change_row(root, "TCP", ROW_CHANGES[kind](row_of(root, "TCP")))
+        assert report(root)["bytes_per_connection"]["full"]["mix"]["accepted"]["slab_bytes"] <= true
+
+
+@pytest.mark.parametrize("name", ["TCP", "dentry"])
+def test_a_row_that_is_there_twice_counts_once(tmp_path: Path, name: str) -> None:
+    """A part of slabinfo is read while the list of caches changes."""
+    root = copied(tmp_path)
+    change(root, "proc/slabinfo", rf"^({name} .*)$", r"\1\n\1")
+    whole = report(RECORDINGS / KERNEL / PHASE)
+    found = report(root)
+    for key in ("bytes_per_connection", "tcp_memory", "slab_memory"):
+        assert found[key] == whole[key]
+    assert [cache["name"] for cache in found["caches"]].count(name) == 1
+
+
+def test_two_rows_of_different_sizes_are_not_one_cache(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    row = row_of(root, "TCP")
+    other = [*row[:PER_SLAB], "4", "3", *row[PAGES + 1 :]]
+    change(root, "proc/slabinfo", r"^(TCP .*)$", rf"\1\n{' '.join(other)}")
+    found = report(root)
+    assert_strange(found, "slabinfo", "TCP")
+    assert_incomplete(found, "slabinfo")
+
+
+def test_rows_beyond_the_slab_memory(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    change(root, "proc/meminfo", r"^Slab: .*$", "Slab: 20000 kB")
+    found = report(root)
+    assert_strange(found, "slabinfo", "Slab of /proc/meminfo")
+    assert_incomplete(found, "slabinfo")
+    assert found["slab_memory"]["unexplained_bytes"] is None
+
+
+SOCKSTAT_CHANGES: Mapping[str, tuple[str, str, str]] = {
+    "100 times the sockets": (r"alloc (\d+)", r"alloc \g<1>00", "allocated"),
+    "twice the sockets": (r"alloc \d+", "alloc 32002", "allocated"),
+    "2^63 sockets": (r"alloc \d+", f"alloc {1 << 63}", "allocated"),
+    "more sockets than an int holds": (r"alloc \d+", f"alloc {1 << 31}", "allocated"),
+    "more orphans than sockets": (r"orphan \d+", "orphan 30000", "orphans"),
+    "more TIME_WAIT sockets than objects": (r"tw \d+", "tw 100000", "time_wait"),
+    "more buffers than memory": (r"mem \d+", "mem 4000000", "buffer_pages"),
+    "2^63 pages of buffers": (r"mem \d+", f"mem {1 << 63}", "buffer_pages"),
+    "more sockets in use than memory holds": (r"inuse \d+", "inuse 2000000000", "inuse"),
+}
+
+
+@pytest.mark.parametrize("kind", SOCKSTAT_CHANGES)
+def test_an_impossible_count_of_sockstat(tmp_path: Path, kind: str) -> None:
+    root = copied(tmp_path)
+    pattern, replacement, field = SOCKSTAT_CHANGES[kind]
+    change(root, "proc/net/sockstat", pattern, replacement)
+    found = report(root)
+    assert_strange(found, "sockstat")
+    assert_incomplete(found, "sockstat")
+    assert found["sockets"][field] is None
+    if field == "allocated":
+        assert found["bytes_per_connection"]["full"]["now_bytes"] is None
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "pattern", "replacement"),
+    [
+        ("socket_limits", "proc/sys/fs/file-nr", r"^\d+", str(1 << 62)),
+        ("snmp", "proc/net/snmp", r"^(Tcp: \d.*)$", "Tcp: " + " ".join(["9000000000000"] * 15)),
+        ("sockstat6", "proc/net/sockstat6", r"inuse \d+", "inuse 2000000000"),
+        ("meminfo", "proc/meminfo", r"^MemAvailable: .*$", "MemAvailable: 999999999 kB"),
+        ("meminfo", "proc/meminfo", r"^Slab: .*$", "Slab: 999999999 kB"),
+        ("zoneinfo", "proc/zoneinfo", r"pages free +\d+", "pages free 99999999"),
+        ("zoneinfo", "proc/zoneinfo", r"managed +\d+", "managed 99999999"),
+        ("zoneinfo", "proc/zoneinfo", r"min +\d+", "min 99999999"),
+        ("buddyinfo", "proc/buddyinfo", r"(zone +Normal +)\d+", r"\g<1>99999999"),
+        ("buddyinfo", "proc/buddyinfo", r"\d+ *$", "9999999 "),
+        ("pagetypeinfo", "proc/pagetypeinfo", r"^(Node +0, zone +DMA32, type +Movable) +\d+", r"\1 9999999"),
+        ("slab_sizes", "sys/kernel/slab/TCP/object_size", r"\d+", "99999"),
+        ("slab_sizes", "sys/kernel/slab/TCP/objs_per_slab", r"\d+", "17"),
+        ("slab_counts", "sys/kernel/slab/TCP/slabs", r"^\d+", str(1 << 63)),
+        ("slab_counts", "sys/kernel/slab/TCP/total_objects", r"^\d+", "16"),
+        ("slab_counts", "sys/kernel/slab/TCP/total_objects", r"N0=\d+", "N0=99999"),
+    ],
+)
+def test_an_impossible_figure_of_another_file(
+    tmp_path: Path, source: str, path: str, pattern: str, replacement: str
+) -> None:
+    root = copied(tmp_path, "6.12-4n")
+    change(root, path, pattern, replacement)
+    assert_strange(report(root), source)
+
+
+@pytest.mark.parametrize("path", ["proc/buddyinfo", "proc/zoneinfo"])
+def test_the_headroom_of_a_zone_with_impossible_figures_is_unknown(tmp_path: Path, path: str) -> None:
+    root = copied(tmp_path)
+    if path == "proc/buddyinfo":
+        change(root, path, r"^(Node 0, zone +DMA32 +)\d+", r"\g<1>99999999")
+    else:
+        change(root, path, r"pages free +\d+", "pages free 99999999")
+    found = report(root)
+    zone = found["nodes"][0]["zones"][0 if path == "proc/zoneinfo" else 1]
+    assert zone["room_sockets"] is None
+    assert found["capacity"]["walls"][0]["room_sockets"] is None
+    assert found["capacity"]["missing"]
+
+
+def test_other_orders_than_in_buddyinfo(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    lines = (root / "proc/pagetypeinfo").read_text().splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("Free pages count"))
+    lines[at] += "     11"
+    longer = [line + "      0" if ", type" in line else line for line in lines]
+    write(root, {"proc/pagetypeinfo": "\n".join(longer) + "\n"})
+    found = report(root)
+    assert_strange(found, "pagetypeinfo", "buddyinfo")
+
+
+DUPLICATES = [
+    ("meminfo", "proc/meminfo", r"^(MemTotal: .*)$", r"\1\nMemTotal: 123 kB"),
+    ("meminfo", "proc/meminfo", r"^(Slab: .*)$", r"\1\nSlab: 123 kB"),
+    ("meminfo", "proc/meminfo", r"^(Cached: .*)$", r"\1\nCached: 123 kB"),
+    ("sockstat", "proc/net/sockstat", r"^(TCP: .*)$", r"\1\nTCP: inuse 5 orphan 5 tw 5 alloc 5 mem 5"),
+    ("sockstat", "proc/net/sockstat", r"(alloc \d+)", r"\1 alloc 5"),
+    ("sockstat6", "proc/net/sockstat6", r"^(TCP6: .*)$", r"\1\nTCP6: inuse 5"),
+    ("buddyinfo", "proc/buddyinfo", r"^(Node 0, zone +DMA32.*)$", r"\1\n\1"),
+    ("zoneinfo", "proc/zoneinfo", r"\Z", "Node 0, zone    DMA32\n  pages free     1\n"),
+    ("protocols", "proc/net/protocols", r"^(TCP +)\d+(.*)$", r"\g<0>\n\g<1>123\2"),
+    ("pagetypeinfo", "proc/pagetypeinfo", r"^(Node +0, zone +DMA32, type +Movable.*)$", r"\1\n\1"),
+]
+
+
+@pytest.mark.parametrize(("source", "path", "pattern", "replacement"), DUPLICATES)
+def test_of_two_lines_with_one_name_the_first_counts(
+    tmp_path: Path, source: str, path: str, pattern: str, replacement: str
+) -> None:
+    root = copied(tmp_path)
+    change(root, path, pattern, replacement)
+    whole, found = report(RECORDINGS / KERNEL / PHASE), report(root)
+    assert_strange(found, source, "more than once")
+    for key in ("sockets", "slab_memory", "nodes", "caches", "host"):
+        assert found[key] == whole[key] or key == "slab_memory", key
+    assert found["slab_memory"]["bytes"] == whole["slab_memory"]["bytes"]
+
+
+def test_a_node_with_two_sizes_has_the_first(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    path = "sys/devices/system/node/node0/meminfo"
+    change(root, path, r"^(Node 0 MemTotal: .*)$", r"\1\nNode 0 MemTotal: 123 kB")
+    found = report(root)
+    assert_strange(found, "topology", "MemTotal")
+    assert found["nodes"][0]["memory_bytes"] == report(RECORDINGS / KERNEL / PHASE)["nodes"][0]["memory_bytes"]
+
+
+# Recordings.
+
+
+@pytest.mark.parametrize("field", ["alloc", "tw", "mem", "inuse", "orphan"])
+def test_a_count_beyond_the_databases_integers_is_recorded_as_unknown(tmp_path: Path, field: str) -> None:
+    counts = {"inuse": 1, "orphan": 0, "tw": 5, "alloc": 1, "mem": 1} | {field: 1 << 63}
+    line = " ".join(f"{key} {count}" for key, count in counts.items())
+    root = write(tmp_path / "tree", {"proc/net/sockstat": f"sockets: used 1\nTCP: {line}\n"})
+    recording = tmp_path / "sockets.tcptop"
+    output("import", root, "-w", recording)
+    found = json.loads(output("-r", recording, "--json"))
+    names = {"alloc": "allocated", "tw": "time_wait", "mem": "buffer_pages", "orphan": "orphans", "inuse": "inuse"}
+    assert found["sockets"][names[field]] is None
+    assert_strange(found, "sockstat", field)
+
+
+# Page sizes and ratios.
+
+SLAB_HEADER = "slabinfo - version: 2.1\n# name <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>\n"
+
+
+@pytest.mark.parametrize(("page_bytes", "pages"), [(4096, 16), (65536, 1), (16384, 4)])
+def test_one_object_that_fills_its_slab_gives_the_page_size_of_a_slab_kernel(
+    tmp_path: Path, page_bytes: int, pages: int
+) -> None:
+    per_slab = (page_bytes * 4 - 64) // 1536
+    rows = (
+        f"TCP 5 {per_slab} 1536 {per_slab} 4 : tunables 24 12 8 : slabdata 1 1 0\n"
+        f"kmalloc-65536 3 3 65536 1 {pages} : tunables 8 4 0 : slabdata 3 3 0\n"
+        f"kmalloc-131072 3 3 131072 1 {2 * pages} : tunables 8 4 0 : slabdata 3 3 0\n"
+        "kmem_cache 1 24 160 24 1 : tunables 32 16 8 : slabdata 1 1 0\n"
+    )
+    found = report(write(tmp_path, {"proc/slabinfo": SLAB_HEADER + rows}))
+    assert found["host"]["page_size"] == page_bytes
+    assert found["caches"][0]["bytes"] == 4 * page_bytes
+
+
+@pytest.mark.parametrize(
+    ("release", "size"),
+    [
+        ("2.6.32-5-amd64", 4096),
+        ("2.6.32-431.el6.x86_64", 4096),
+        ("5.14.0-1.el9.s390x", 4096),
+        ("6.1.0-9-686", 4096),
+        ("6.1.0-9-arm64", None),
+        ("4.18.0-80.el8.ppc64le", None),
+        ("6.18.1", None),
+    ],
+)
+def test_an_architecture_with_one_page_size_gives_it(tmp_path: Path, release: str, size: int | None) -> None:
+    root = write(tmp_path, {"proc/version": f"Linux version {release} (b@host) (gcc) #1 SMP\n"})
+    assert report(root)["host"]["page_size"] == size
+
+
+def test_a_ratio_of_two_counts_in_one_unit_needs_no_unit(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/net/sockstat": "TCP: inuse 900 orphan 0 tw 0 alloc 900 mem 2200\n",
+            "proc/sys/net/ipv4/tcp_mem": "2000\t2800\t4400\n",
+        },
+    )
+    found = report(root)
+    wall = next(wall for wall in found["capacity"]["walls"] if wall["wall"] == "tcp_mem")
+    assert (wall["used"], wall["most"], wall["unit"]) == (2200, 4400, "pages")
+    assert "50 %" in wall["note"]
+    assert found["capacity"]["missing"].count("tcp_mem") == 0
+    assert re.search(r"buffers +2 200 pages", output("--root", root, "-o"))
+
+
+@pytest.mark.parametrize(("orphans", "headroom"), [(0, 16384), (10_000, 6384), (21_564, 0), (65_738, 0)])
+def test_an_orphan_may_count_four_times(tmp_path: Path, orphans: int, headroom: int) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/net/sockstat": f"TCP: inuse 125217 orphan {orphans} tw 0 alloc 121429 mem 0\n",
+            "proc/sys/net/ipv4/tcp_max_orphans": "65536\n",
+        },
+    )
+    found = report(root)
+    wall = next(wall for wall in found["capacity"]["walls"] if wall["wall"] == "tcp_max_orphans")
+    assert (wall["used"], wall["most"], wall["room_sockets"]) == (orphans, 65536, headroom)
+    assert "4 times" in wall["note"]
+
+
+# What is possible.
+
+
+def test_a_count_above_its_lowered_sysctl_is_possible(tmp_path: Path) -> None:
+    root = write(
+        tmp_path,
+        {
+            "proc/sys/fs/file-nr": "5000 0 1000\n",
+            "proc/sys/net/netfilter/nf_conntrack_count": "5000\n",
+            "proc/sys/net/netfilter/nf_conntrack_max": "1000\n",
+            "proc/sys/net/ipv4/tcp_max_orphans": "5\n",
+            "proc/net/sockstat": "TCP: inuse 125217 orphan 65738 tw 103758 alloc 121429 mem 22016\n",
+            "proc/meminfo": "MemTotal: 4000000 kB\n",
+        },
+    )
+    states = {name: source["state"] for name, source in report(root)["sources"].items()}
+    assert "strange" not in states.values()
+
+
+def test_counts_that_are_not_read_at_one_time_may_be_off_by_some(tmp_path: Path) -> None:
+    root = copied(tmp_path)
+    row = row_of(root, "TCP")
+    change_row(root, "TCP", {ACTIVE: int(row[OBJECTS]) + 20, SLABS: int(row[SLABS]) - 5})
+    change(root, "proc/net/sockstat", r"alloc \d+", f"alloc {int(row[OBJECTS]) + 500}")
+    assert report(root)["sources"]["slabinfo"]["state"] == "ok"
+    assert report(root)["sources"]["sockstat"]["state"] == "ok"
+
+
+@pytest.mark.parametrize("tree", sorted(path.parent for path in RECORDINGS.glob("*/*/proc")), ids=str)
+def test_no_healthy_machine_contradicts_itself(tree: Path) -> None:
+    states = {name: source["state"] for name, source in report(tree)["sources"].items()}
+    assert "strange" not in states.values()
