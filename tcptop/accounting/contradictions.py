@@ -162,12 +162,14 @@ ROW_CHECKS: tuple[Check[SlabRow, Machine], ...] = (
         "{item.name} has {figure} objects in {item.slabs} slabs of {item.objects_per_slab}",
     ),
     Check(
+        ("counts",),
+        lambda row, machine: (row.slabs * (machine.page_bytes or 1), machine.memory_bytes),
+        "{item.name} has {item.slabs} slabs of at least a page, and the machine has {bound} B",
+    ),
+    Check(
         ("counts", "size"),
-        lambda row, machine: (
-            max(row.objects * row.object_bytes, row.slabs * (machine.page_bytes or 1)),
-            machine.memory_bytes,
-        ),
-        "{item.name} takes {figure} B at least, and the machine has {bound} B",
+        lambda row, machine: (row.objects * row.object_bytes, machine.memory_bytes),
+        "{item.name} has {item.objects} objects of {item.object_bytes} B, and the machine has {bound} B",
     ),
 )
 
