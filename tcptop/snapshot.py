@@ -11,7 +11,7 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 
 `ok`: the source was read and parsed completely.
 `cut`: the file or a line ends too early; the value holds the complete part.
-`strange`: parts are in an unknown format; the value holds the rest.
+`strange`: parts are in an unknown format or, as accounting finds, impossible; the value holds the rest.
 `late`: the read has not finished; the value is from the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
