@@ -132,7 +132,7 @@ class DecodedDocument:
         self._left_shared_bytes = MAX_SHARED_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The bytes of one file. By the digest in `stored`, if any; otherwise the next bytes in the document are returned.
+        """The bytes of one file: by the digest in `stored`, if any; otherwise the next bytes in the document.
 
         Raises ValueError if the bytes are missing.
         """
