@@ -29,9 +29,6 @@ from tcptop.snapshot import (
 )
 from tcptop.text.units import grouped
 
-Item = TypeVar("Item")
-Context = TypeVar("Context", "Machine", "Facts")
-
 MAX_MEMORY_BYTES = 1 << 52
 """Upper bound on the memory of a machine: no architecture has physical addresses of more than 52 bits."""
 
@@ -81,6 +78,10 @@ class Facts(NamedTuple):
     """Steps from one object to the next according to sysfs, by name of the cache."""
     managed_pages: Mapping[tuple[int, str], int]
     """Managed pages by node and name of the zone."""
+
+
+Item = TypeVar("Item")
+Context = TypeVar("Context", Machine, Facts)
 
 
 class Check(Generic[Item, Context]):
