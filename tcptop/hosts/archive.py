@@ -15,7 +15,7 @@ from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
 from tcptop.hosts.wanted_paths import WantedPaths
 
-MAX_KEPT_BYTES = 128 << 20
+MAX_KEPT_BYTES = 96 << 20
 MAX_KEPT_ENTRIES = 200_000
 MAX_PATH_CHARACTERS = 4096
 
