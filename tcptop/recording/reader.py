@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from tcptop.errors import TcptopError
@@ -24,18 +25,9 @@ NO_COUNT = -1
 """Value of an unknown count in the arrays."""
 NO_TIME = 1e300
 """Value of an unknown time in the array."""
-VALID_TIME = (
-    "CASE WHEN typeof(taken_at_unix_s) = 'real' AND taken_at_unix_s BETWEEN -1e11 AND 1e11 "
-    f"THEN taken_at_unix_s ELSE {NO_TIME} END"
-)
-VALID_COUNT = (
-    f"CASE WHEN typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {(1 << 31) - 1} THEN {{0}} ELSE {NO_COUNT} END"
-)
-"""SQL of a valid time, and of a valid count in a column: the kernel prints counts as `int`.
-
-SQLite checks the millions of rows of a month faster than Python does.
-"""
-
+MAX_UNIX_S = 1e11
+MAX_COUNT = (1 << 31) - 1
+"""Maximum of a count, which the kernel prints as an `int`."""
 MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
 """Range of the key of a table of SQLite."""
 CHUNK_ROWS = 10_000
@@ -104,8 +96,8 @@ class FileRecording(Recording):
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
-        counts = ", ".join(map(VALID_COUNT.format, ("allocated", "time_wait")))
-        query = f"SELECT number, {VALID_TIME}, {counts} FROM sample"
+        counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
+        query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"
         self._add_rows(self._read_rows(f"{query} ORDER BY number"))
         if self._list_is_damaged:
             self._list_around_damage(query)
@@ -117,34 +109,54 @@ class FileRecording(Recording):
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
 
-    def _add_rows(self, rows: Iterable[Row]) -> None:
-        """Adds rows to the arrays, some thousand at a time: a recording of a month has millions."""
-        left = iter(rows)
-        while chunk := list(islice(left, CHUNK_ROWS)):
+    def _add_rows(self, chunks: Iterable[Sequence[Row]]) -> None:
+        for chunk in chunks:
             numbers, times, *counts = zip(*chunk, strict=True)
             self._numbers.extend(numbers)
-            self._times.extend(times)
+            _extend(self._times, times, -MAX_UNIX_S, MAX_UNIX_S, NO_TIME)
             for column, values in zip(self._counts, counts, strict=True):
-                column.extend(values)
+                _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
         """Completes a list that ends at damage: adds the numbers of records there, and the rows after the damage."""
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER
-        for (number,) in self._read_rows(f"SELECT number FROM sample WHERE number > {last} ORDER BY number DESC"):
-            first_after = number
+        for chunk in self._read_rows(f"SELECT number FROM sample WHERE number > {last} ORDER BY number DESC"):
+            first_after = chunk[-1][0]
         records = f"SELECT number FROM record WHERE number > {last} AND number < {first_after} ORDER BY number"
-        between = array("q", (number for (number,) in self._read_rows(records)))
+        between = array("q", (number for chunk in self._read_rows(records) for (number,) in chunk))
         end = between[-1] if between else last
-        rest = array("q", (number for (number,) in self._read_rows(f"{records} DESC") if number > end))
-        self._add_rows((number, NO_TIME, NO_COUNT, NO_COUNT) for number in chain(between, reversed(rest)))
+        backwards = (number for chunk in self._read_rows(f"{records} DESC") for (number,) in chunk)
+        rest = array("q", takewhile(lambda number: number > end, backwards))
+        self._add_rows([(number, NO_TIME, NO_COUNT, NO_COUNT)] for number in chain(between, reversed(rest)))
         self._add_rows(self._read_rows(f"{query} WHERE number >= {first_after} ORDER BY number"))
 
-    def _read_rows(self, query: str) -> Iterator[Row]:
-        """Yields the rows of a query up to the first damage; sets `_list_is_damaged` if there is damage."""
+    def _read_rows(self, query: str) -> Iterator[list[Row]]:
+        """Yields the rows of a query in chunks, up to the first damage; sets `_list_is_damaged` if there is damage.
+
+        A recording of a month has millions of rows.
+        """
+        chunk: list[Row] = []
         try:
-            yield from self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
+            rows = self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
+            chunk.extend(islice(rows, CHUNK_ROWS))
+            while chunk:
+                yield chunk
+                chunk = []
+                chunk.extend(islice(rows, CHUNK_ROWS))
         except sqlite3.OperationalError:
             raise
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._list_is_damaged = True
+            if chunk:
+                yield chunk  # the rows before the damage
+
+
+def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:
+    """Adds values to an array; `unknown` stands in place of values of another type, or out of range."""
+    with suppress(TypeError):
+        if least <= min(values) and max(values) <= most:
+            column.extend(array(column.typecode, values))
+            return
+    kind = type(unknown)
+    column.extend(value if isinstance(value, kind) and least <= value <= most else unknown for value in values)
