@@ -228,7 +228,11 @@ def _lock_or_create(path: str) -> int:
     Returns the descriptor that holds the lock (flock; replay takes no such lock).
     """
     for _ in range(TRIES):
-        if not os.path.lexists(path) or file_status(path).st_size == 0:
+        try:
+            is_empty = file_status(path).st_size == 0
+        except FileNotFoundError:
+            is_empty = True
+        if is_empty:
             with suppress(FileExistsError):
                 create_file(path)
         descriptor = open_to_read(path)
