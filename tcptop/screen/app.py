@@ -10,6 +10,7 @@ from functools import partial
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.containers import Horizontal
+from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
 from tcptop.accounting.growth_since_mark import growth_since_mark
@@ -17,6 +18,7 @@ from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
+from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
 from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
@@ -99,6 +101,19 @@ class TcptopApp(App[int]):
             )
         )
         self._node_chosen = False
+        self._keys = KeyQueue(self, super().on_event)
+
+    async def on_event(self, event: Event) -> None:
+        """Queues keys, pasted texts and the mouse; handles every other event at once."""
+        if isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
+            self._keys.put(event)
+        else:
+            await super().on_event(event)
+
+    @property
+    def key_repeats(self) -> bool:
+        """Whether the next key is the same as the one that is being handled, and draws the panes again."""
+        return self._keys.repeats
 
     @property
     def choices(self) -> Choices:
@@ -134,7 +149,8 @@ class TcptopApp(App[int]):
         self.feed.begin()
 
     def on_unmount(self) -> None:
-        """Ends the feed."""
+        """Ends the feed, and discards keys."""
+        self._keys.end()
         self.feed.end()
 
     def on_sampled(self, message: Sampled) -> None:
@@ -173,7 +189,8 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
-        self._draw()
+        if not self.key_repeats:
+            self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
         """Asks a question in the last line; calls `use_answer` unless the answer is empty or the user presses ESC.
@@ -270,7 +287,8 @@ class TcptopApp(App[int]):
         """Sets a mark, from which growth is counted, at the current ledger; removes the mark if one is set."""
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
-        self._draw()
+        if not self.key_repeats:
+            self._draw()
 
     def _notify_if_saved(self) -> None:
         """Shows a message if the app shows a saved tree, whose only sample never changes."""

@@ -135,6 +135,9 @@ class CellDriver(LinuxDriver):
         """Restores the terminal, after RESTORE_WAIT_S at most if it is blocked; does nothing in the background."""
         if self._output is None or in_background(self.fileno):
             return
+        if self._app._exit:
+            # From here the terminal itself handles Ctrl-C, which must not interrupt the exit.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False
         self._restore_output = (SYNC_END if self._synchronized else "") + PLAIN_PEN

@@ -79,8 +79,8 @@ class ScrollPane(Pane, can_focus=True):
 
     def action_scroll_by(self, lines: int) -> None:
         """Scrolls down by `lines` lines, or up if `lines` is negative."""
-        self._first += lines
-        self.redraw()
+        self._first = max(0, min(self._first + lines, self._body_length - self._body_height))
+        self.redraw_after_key()
 
     def action_scroll_pages(self, pages: int) -> None:
         """Scrolls down by `pages` times the visible height of the body, or up if `pages` is negative."""
