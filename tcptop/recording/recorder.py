@@ -120,10 +120,13 @@ class Recorder:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             self._connection.close()
             os.close(descriptor)
-            raise TcptopError(f"{printable(self.path)}: tcptop is recording into it already") from None
+            reason = "tcptop is recording into it already"
+            if not isinstance(error, BlockingIOError):
+                reason = f"it cannot be locked ({error.strerror}); record into a local file"
+            raise TcptopError(f"{printable(self.path)}: {reason}") from None
         return descriptor
 
     def _try_write(self, snapshot: Snapshot) -> bool:

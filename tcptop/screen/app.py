@@ -24,6 +24,7 @@ from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_s
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.terminal.driver import CellDriver
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.choices import Choices, lacks_counts_by_node
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -345,12 +346,16 @@ class TcptopApp(App[int]):
             theme="light" if self.theme == LIGHT_THEME.name else "dark",
             extras=self.choices.extras,
         )
+        file = settings_path()
+        if file is None:
+            self.notify("no settings file: there is no home folder; set HOME", severity="warning", markup=False)
+            return
         try:
-            write_settings(settings_path(), settings)
+            write_settings(file, settings)
         except OSError as error:
-            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{printable(str(file))}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
+            self.notify(f"written: {printable(str(file))}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
         """Switches between the dark and the light theme."""
