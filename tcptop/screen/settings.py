@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tcptop.named_files import make_folders, read_bytes, write_bytes
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -61,15 +62,11 @@ def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
         return NO_SETTINGS, []
     name = printable(str(file))
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            return NO_SETTINGS, [f"{name}: larger than {MOST_BYTES >> 10} KiB; no setting is read"]
-        values = _parse_toml(content.decode("utf-8"))
+        values = _parse_toml(read_bytes(str(file), MOST_BYTES).decode("utf-8"))
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
-        return NO_SETTINGS, [f"{name}: {error.strerror}"]
+        return NO_SETTINGS, [f"{name}: {error.strerror}; no setting is read"]
     except UnicodeDecodeError:
         return NO_SETTINGS, [f"{name}: not UTF-8; no setting is read"]
     except (ValueError, RecursionError) as error:
@@ -111,15 +108,8 @@ def write_settings(file: Path, settings: Settings) -> None:
     import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
 
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
-    file = Path(os.path.realpath(file))  # a symbolic link is kept: only its target is replaced
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text("".join(lines), encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    make_folders(str(file.parent))
+    write_bytes(str(file), "".join(lines).encode("utf-8"))
 
 
 def shorten(text: str) -> str:
