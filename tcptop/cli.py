@@ -42,9 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
     except TcptopError as error:
+        from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        print(f"tcptop: {printable(str(error))}", file=sys.stderr)
+        print(f"tcptop: {printable(add_note(str(error)))}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
