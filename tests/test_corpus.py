@@ -128,12 +128,12 @@ def test_slabinfo_2_0_with_statistics() -> None:
     assert (row.active_objects, row.objects, row.object_bytes, row.objects_per_slab, row.slabs) == (10, 12, 1216, 3, 4)
 
 
-def test_slabinfo_of_the_slab_allocator_gives_no_page_size() -> None:
+def test_slabinfo_of_the_slab_allocator_gives_the_page_size_by_objects_that_fill_their_slab() -> None:
     value = slabinfo("molgen-5.4.54-slab")
     assert any(row.tunables_limit for row in value.rows)
     ledger = ledger_of(CORPUS / "molgen-5.4.54-slab")
-    assert ledger.host.page_size_bytes is None
-    assert all(cache.bytes is None for cache in ledger.caches)
+    assert ledger.host.page_size_bytes == 4096
+    assert {cache.name: cache.bytes for cache in ledger.caches}["sock_inode_cache"] == 92 * 4096
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def _time_wait_cost(
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # The average over the most mini-sockets is a lower bound, as are all sums without a missing part.
+    # With a part missing, the sum is a lower bound, and so is the average over the upper bound of the number.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")

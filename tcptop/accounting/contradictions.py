@@ -5,10 +5,7 @@ different times, and the kernel counts without a lock, so every bound leaves roo
 above its sysctl is no contradiction: a sysctl may be lowered while files, flows or sockets are open.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -31,9 +28,6 @@ from tcptop.snapshot import (
     Zone,
 )
 from tcptop.text.units import grouped
-
-Item = TypeVar("Item")
-Context = TypeVar("Context", "Machine", "Facts")
 
 MAX_MEMORY_BYTES = 1 << 52
 """Upper bound on the memory of a machine: no architecture has physical addresses of more than 52 bits."""
@@ -86,23 +80,34 @@ class Facts(NamedTuple):
     """Managed pages by node and name of the zone."""
 
 
-@dataclass(frozen=True)
+Item = TypeVar("Item")
+Context = TypeVar("Context", Machine, Facts)
+
+
 class Check(Generic[Item, Context]):
     """A figure of an item and its upper bound; the check holds if either is None, which means unknown."""
 
-    doubts: tuple[str, ...]
-    """What is unknown if the check fails: fields of the item, or of a row of slabinfo each `Doubt`."""
-    relation: Callable[[Item, Context], tuple[int | None, int | None]]
-    """Returns the figure and its upper bound."""
-    sentence: str
-    """A format of `figure`, `bound` and `item`."""
+    def __init__(
+        self,
+        doubts: tuple[str, ...],
+        relation: Callable[[Item, Context], tuple[int | None, int | None]],
+        sentence: str,
+    ) -> None:
+        """Makes a check of the figure and the upper bound that `relation` returns.
+
+        If it fails, `doubts` are unknown: fields of the item, or of a row of slabinfo each `Doubt`. `sentence` is a
+        format of `figure`, `bound` and `item`.
+        """
+        self.doubts = doubts
+        self._relation: Callable[[Item, Context], tuple[int | None, int | None]] = relation
+        self._sentence = sentence
 
     def failure(self, item: Item, context: Context) -> str | None:
         """The sentence, if the check fails."""
-        figure, bound = self.relation(item, context)
+        figure, bound = self._relation(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
-        return self.sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
+        return self._sentence.format(item=item, figure=grouped(figure), bound=grouped(bound))
 
 
 def _fitting(size: int | None, pages: int | None, machine: Machine) -> int | None:

@@ -105,7 +105,7 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # The part of the figure has the rounded size of a fraction of a vector; the cache has the exact object size.
+        # A socket has a fraction of a vector, so its part does not show the size of a vector; the cache does.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

@@ -47,7 +47,7 @@ RENAMED = (
     Renamed("__ep_remove()", "ep_remove()", (6, 4), by_symbol=False),
     Renamed("inet_twsk_hashdance_schedule()", "inet_twsk_hashdance()", (6, 11)),
 )
-"""Functions of the call paths and the catalogue; of one function, a younger renaming comes before an older one."""
+"""Functions of the call paths and the catalogue; if a function was renamed twice, the later renaming comes first."""
 
 FUNCTIONS = frozenset(
     form.removesuffix("()") for renamed in RENAMED if renamed.by_symbol for form in (renamed.now, renamed.before)

@@ -23,7 +23,7 @@ from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
 REPEAT_ABOVE = 0.01
-"""Largest disturbance of a run that is not repeated: the accuracy promised for a quiet machine."""
+"""A run with a larger disturbance is repeated. The value is the accuracy promised for a quiet machine."""
 
 REPEAT_UNTIL_S = 25.0
 """Latest expected end of a repeat, counted from the start of the lab."""
@@ -39,7 +39,7 @@ TARGET_S = 19.0
 """Target duration without repeats; on a slow machine the default number of connections is reduced to meet it."""
 
 MIN_CONNECTIONS_SHARE = 0.5
-"""Least share of the default number of connections that is left after the reduction."""
+"""The number of connections is never reduced below this share of the default number."""
 
 TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""

@@ -132,7 +132,7 @@ class DecodedDocument:
         self._left_shared_bytes = MAX_SHARED_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The bytes of one file: the content with the digest in `stored`, or without a digest the document's next file.
+        """The bytes of one file: by the digest in `stored`, if any; otherwise the next bytes in the document.
 
         Raises ValueError if the bytes are missing.
         """

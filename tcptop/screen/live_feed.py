@@ -82,7 +82,7 @@ class LiveFeed(Feed):
         self._live.sampler.ask_for("btf")
 
     def sample(self) -> None:
-        """Samples all sources now; ends looking back, so that the screen shows the new sample."""
+        """Samples all sources now. If an earlier sample is shown, returns to the live sample first."""
         if self._past is not None:
             self.back_to_live()
         self._live.sample_now()

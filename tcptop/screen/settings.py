@@ -106,7 +106,7 @@ def write_settings(file: Path, settings: Settings) -> None:
     import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
 
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
-    file = Path(os.path.realpath(file))  # a symbolic link, as into a dotfiles folder, is kept: its target is replaced
+    file = Path(os.path.realpath(file))  # a symbolic link is kept: only its target is replaced
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:

@@ -23,8 +23,8 @@ TITLE_SEPARATOR = " ─ "
 def shorten_title(title: str, position: str, columns: int) -> str:
     """The title with the scroll position as its last part, shortened to fit `columns`.
 
-    A long title has its first part cut to one word, and then loses the other parts, the last part first. Without a
-    scroll position, the title is returned unchanged.
+    If the title is too long, its first part is cut to one word; then the other parts are dropped, from the last to the
+    first. Without a scroll position, the title is returned unchanged.
     """
     parts = title.split(TITLE_SEPARATOR)
     word = parts[0].partition(" ")[0]
