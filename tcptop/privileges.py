@@ -104,7 +104,7 @@ def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN40
             except TcptopError as error:
                 answer = {"error": add_note(str(error))}
             with open(child_descriptor, "w", encoding="utf-8") as pipe:  # noqa: PTH123
-                json.dump(answer, pipe)
+                json.dump(answer, pipe, default=str)
         finally:
             os._exit(0)
     os.close(child_descriptor)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
+from tcptop.privileges import is_strangers
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
 from tcptop.recording.store import create_file, errors_in_one_line, file_status, open_file, sqlite_error_text
@@ -230,6 +231,8 @@ def _open_or_create(path: str) -> sqlite3.Connection:
         has_content = file_status(path).st_size > 0
     except FileNotFoundError:
         has_content = False
+    if has_content and is_strangers(path):
+        raise TcptopError(f"{printable(path)}: does not belong to root alone, so root adds nothing; name a new file")
     connection = open_file(path, write=True) if has_content else create_file(path)
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = NORMAL")

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tcptop.errors import TcptopError
+from tcptop.privileges import read_without_root
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -56,23 +58,13 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
     unset.
     """
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            return NO_SETTINGS, [f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read"]
-        values = _parse_toml(content.decode("utf-8"))
+        values = read_without_root(str(file), lambda: _read_toml(file))
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
         return NO_SETTINGS, [f"{file}: {error.strerror}"]
-    except UnicodeDecodeError:
-        return NO_SETTINGS, [f"{file}: not UTF-8; no setting is read"]
-    except (ValueError, RecursionError) as error:
-        message = str(error)
-        where = ERROR_LINE.search(message)
-        line = f":{where[1]}" if where is not None and where[1] is not None else ""
-        reason = shorten(printable(ERROR_LINE.sub("", message)))
-        return NO_SETTINGS, [f"{file}{line}: not TOML: {reason}; no setting is read"]
+    except TcptopError as error:
+        return NO_SETTINGS, [str(error)]
     settings, mistakes = NO_SETTINGS, []
     for key, value in values.items():
         try:
@@ -80,6 +72,24 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
         except ValueError as error:
             mistakes.append(f"{file}: {shorten(printable(str(error)))}; the setting is ignored")
     return settings, mistakes
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    """The values of a TOML file; raises TcptopError with one line if it is not TOML, OSError if it cannot be read."""
+    with file.open("rb") as opened:
+        content = opened.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise TcptopError(f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read")
+    try:
+        return _parse_toml(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise TcptopError(f"{file}: not UTF-8; no setting is read") from None
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+        where = ERROR_LINE.search(message)
+        line = f":{where[1]}" if where is not None and where[1] is not None else ""
+        reason = shorten(printable(ERROR_LINE.sub("", message)))
+        raise TcptopError(f"{file}{line}: not TOML: {reason}; no setting is read") from None
 
 
 def _parse_toml(text: str) -> dict[str, Any]:

@@ -340,3 +340,31 @@ def test_a_hostile_lab_result_is_refused_with_the_same_line_as_without_sudo(fold
         under_sudo, as_root = (run("--json", "--lab", path, sudo=sudo) for sudo in (True, False))
         assert (under_sudo.returncode, under_sudo.stderr) == (1, as_root.stderr)
         assert len(under_sudo.stderr.splitlines()) == 1
+
+
+def test_root_adds_nothing_to_a_recording_of_a_stranger(make: Make) -> None:
+    path = make("recording", CALLER)
+    content = path.read_bytes()
+    done = run("record", "--for", "0.1", "-w", path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert path.read_bytes() == content
+    give(path, 0)
+    assert run("record", "--for", "0.1", "-w", path).returncode == 0
+    assert len(run("--json", "-r", path).stdout.splitlines()) >= 2
+
+
+@pytest.mark.parametrize(("owner", "message"), [(CALLER, "theme: one of dark, light"), (STRANGER, DENIED)])
+def test_the_settings_of_another_user_are_read_in_a_child(owner: int, message: str, folder: Path, make: Make) -> None:
+    path = make("archive", 0)
+    (folder / "tcptop").mkdir()
+    (folder / "tcptop" / "config.toml").write_text('theme = "blue"\n')
+    give(folder / "tcptop", owner)
+    command, environment = program()
+    words = [f"SUDO_UID={CALLER}", f"SUDO_GID={CALLER}", f"PYTHONPATH={environment['PYTHONPATH']}"]
+    session = Session(["env", f"XDG_CONFIG_HOME={folder}", *words, *command, "--root", str(path)])
+    try:
+        session.until_shown(message)
+        assert status_of(session.process.pid)["Uid"] == "0 0 0 0"
+    finally:
+        session.end()
