@@ -5,6 +5,7 @@ who called sudo. A command that needs nothing else of root's drops its privilege
 reads the file in a child (`read_without_root`).
 """
 
+import errno
 import os
 import stat
 import sys
@@ -13,14 +14,14 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import MAX_LINKS, NO_SUCH_NAME
 from tcptop.text.printable import printable
 
 MAX_ID = (1 << 32) - 2
-MAX_LINKS = 40
 MAX_TREE_ENTRIES = 200_000
 """A tree with more files and folders is read without root's privileges."""
 MAX_ANSWER_CHARACTERS = 64 << 20
-PR_SET_NO_NEW_PRIVS = 38
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 NOT_FOR_A_REPORT = (
     "tcptop.__main__",
     "tcptop.screen",
@@ -28,7 +29,15 @@ NOT_FOR_A_REPORT = (
     "tcptop.terminal",
     "tcptop.sources.machine_load",
 )
-IMPORTED_LATE = ("_strptime", "concurrent.futures.thread", "encodings.ascii", "encodings.latin_1", "tomli", "tomllib")
+IMPORTED_LATE = (
+    "_strptime",
+    "ctypes",
+    "concurrent.futures.thread",
+    "encodings.ascii",
+    "encodings.latin_1",
+    "tomli",
+    "tomllib",
+)
 
 
 class Caller(NamedTuple):
@@ -78,6 +87,8 @@ def drop_root_for(*paths: str) -> None:
     for path in paths:
         if is_strangers(path):
             _become_caller(path)
+            # The kernel has closed /proc/self/fd to this process, by which named_files.py gives SQLite a path.
+            _control_process(PR_SET_DUMPABLE)
 
 
 def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 (any JSON value)
@@ -128,7 +139,9 @@ def _belongs_to_root(path: str, caller: Caller) -> bool:
     Root owns the file, or the tree with all in it, and no one else may write to it. The folders and links on the way
     belong to root or to the caller of sudo, and others may write to such a folder only if it is sticky, as /tmp is.
     """
-    names = os.path.join(os.getcwd(), path).split("/")[::-1]  # noqa: PTH109, PTH118
+    if "\0" in path:
+        raise OSError(errno.EINVAL, NO_SUCH_NAME)
+    names = (path if path.startswith("/") else f"{os.getcwd()}/{path}").split("/")[::-1]  # noqa: PTH109
     place, links = "/", 0
     while names:
         name = names.pop()
@@ -187,8 +200,6 @@ def _statuses(place: str) -> Iterator[os.stat_result]:
 
 def _become_caller(path: str) -> None:
     """Takes the ids and groups of the caller for good; raises TcptopError if root's could come back."""
-    import ctypes
-
     caller = find_caller()
     assert caller is not None
     where = f"{printable(path)} does not belong to root alone"
@@ -200,7 +211,7 @@ def _become_caller(path: str) -> None:
         os.setresuid(caller.uid, caller.uid, caller.uid)
     except OSError as error:
         raise TcptopError(f"{where}, and tcptop cannot become user {caller.uid}: {error.strerror}") from None
-    no_new_privileges = ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    no_new_privileges = _control_process(PR_SET_NO_NEW_PRIVS)
     is_caller = {*os.getresuid()} == {caller.uid} and {*os.getresgid()} == {caller.gid}
     if not (no_new_privileges and is_caller) or _can_be_root():
         raise TcptopError(f"{where}, and root's privileges cannot be dropped")
@@ -242,6 +253,13 @@ def _import_everything() -> None:
     for name in IMPORTED_LATE:
         with suppress(ImportError):
             import_module(name)
+
+
+def _control_process(option: int) -> bool:
+    """Sets an option of prctl(2) to 1; False if the kernel refuses."""
+    import ctypes
+
+    return bool(ctypes.CDLL(None).prctl(option, 1, 0, 0, 0) == 0)
 
 
 def _can_be_root() -> bool:

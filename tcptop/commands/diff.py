@@ -14,6 +14,7 @@ from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
 from tcptop.lab.result_file import Json, load_result_json
 from tcptop.ledger import Ledger
+from tcptop.named_files import open_to_read
 from tcptop.privileges import drop_root_for, is_strangers
 from tcptop.text.printable import printable, printable_name
 
@@ -113,8 +114,8 @@ def _labs_text(first: Json, second: Json, as_json: bool) -> str:
 def is_lab_result(name: str) -> bool:
     """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
+        descriptor = open_to_read(name)
+    except OSError:
         return False
     try:
         return os.read(descriptor, 64).lstrip()[:1] == FIRST_OF_JSON

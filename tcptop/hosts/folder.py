@@ -6,8 +6,9 @@ import errno
 import os
 from collections.abc import Callable
 
-from tcptop.hosts.confined_tree import ConfinedTree, require_regular
+from tcptop.hosts.confined_tree import ConfinedTree
 from tcptop.hosts.host import BlockingHost, Identity
+from tcptop.named_files import open_to_read
 
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
@@ -114,7 +115,7 @@ class FolderHost(BlockingHost):
     def _open(self, path: str) -> int:
         if self._tree is not None:
             return self._tree.open_file(self._tree_path(path))
-        return require_regular(os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
+        return open_to_read(f"/{path}")
 
     def _open_folder(self, path: str) -> int:
         if self._tree is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import read_bytes
 from tcptop.privileges import read_without_root
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
 from tcptop.text.printable import printable, printable_name
@@ -77,9 +78,8 @@ def load_result_json(path: str, option: str) -> Json:
     try:
         found = read_without_root(path, lambda: _read_json(path, where))
     except OSError as error:
-        raise TcptopError(f"{where}: {error.strerror}") from None
-    except ValueError:
-        raise TcptopError(f"{where}: no file can have such a name") from None
+        text = f"larger than any lab result; {ADVICE}" if error.errno == errno.EFBIG else error.strerror
+        raise TcptopError(f"{where}: {text}") from None
     if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
         raise TcptopError(f"{where}: not a lab result; {ADVICE}")
     if found.get("schema") != SCHEMA:
@@ -91,10 +91,7 @@ def load_result_json(path: str, option: str) -> Json:
 
 
 def _read_json(path: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
-    with Path(path).open("rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
+    data = read_bytes(path, MAX_FILE_BYTES)
     try:
         return json.loads(
             data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer

@@ -6,6 +6,7 @@ import os
 import stat
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import open_to_read
 from tcptop.privileges import drop_root_for
 from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
 from tcptop.recording.reader import FileRecording
@@ -46,7 +47,7 @@ def _open_folder(path: str) -> Recording:
 
 
 def _open_regular_file(path: str) -> Recording:
-    with open(path, "rb") as file:  # noqa: PTH123 (as above)
+    with os.fdopen(open_to_read(path), "rb") as file:
         header = file.read(HEADER_BYTES)
     if is_sqlite(header):
         return FileRecording(path)

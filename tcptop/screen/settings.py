@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import make_folders, read_bytes, write_bytes
 from tcptop.privileges import read_without_root
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
@@ -62,7 +63,7 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
-        return NO_SETTINGS, [f"{file}: {error.strerror}"]
+        return NO_SETTINGS, [f"{file}: {error.strerror}; no setting is read"]
     except TcptopError as error:
         return NO_SETTINGS, [str(error)]
     settings, mistakes = NO_SETTINGS, []
@@ -76,10 +77,7 @@ def read_settings(file: Path) -> tuple[Settings, list[str]]:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     """The values of a TOML file; raises TcptopError with one line if it is not TOML, OSError if it cannot be read."""
-    with file.open("rb") as opened:
-        content = opened.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise TcptopError(f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read")
+    content = read_bytes(str(file), MOST_BYTES)
     try:
         return _parse_toml(content.decode("utf-8"))
     except UnicodeDecodeError:
@@ -116,15 +114,8 @@ def write_settings(file: Path, settings: Settings) -> None:
     import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
 
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
-    file = Path(os.path.realpath(file))  # a symbolic link is kept: only its target is replaced
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text("".join(lines), encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    make_folders(str(file.parent))
+    write_bytes(str(file), "".join(lines).encode("utf-8"))
 
 
 def shorten(text: str) -> str:
