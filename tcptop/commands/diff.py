@@ -14,7 +14,7 @@ from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
 from tcptop.lab.result_file import Json, load_result_json
 from tcptop.ledger import Ledger
-from tcptop.named_files import open_to_read
+from tcptop.named_files import read_start
 from tcptop.privileges import drop_root_for, is_strangers
 from tcptop.text.printable import printable, printable_name
 
@@ -114,15 +114,9 @@ def _labs_text(first: Json, second: Json, as_json: bool) -> str:
 def is_lab_result(name: str) -> bool:
     """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
     try:
-        descriptor = open_to_read(name)
+        return read_start(name, 64).lstrip()[:1] == FIRST_OF_JSON
     except OSError:
         return False
-    try:
-        return os.read(descriptor, 64).lstrip()[:1] == FIRST_OF_JSON
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def read_named_ledger(name: str) -> Ledger:

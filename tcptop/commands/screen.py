@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import load_lab_result, open_host, time_range
-from tcptop.terminal.requirements import require_terminal
+from tcptop.terminal.requirements import remove_textual_variables, require_terminal
 
 if TYPE_CHECKING:
     from tcptop.screen.feed import Feed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Runs the screen until it is quit; returns the exit code."""
     require_terminal()
+    remove_textual_variables()
     # Imported modules are never freed; garbage collections while they load would take a tenth of the start.
     gc.disable()
     from dataclasses import replace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 
 from tcptop.hosts.confined_tree import ConfinedTree
@@ -16,6 +17,9 @@ MAX_FILE_BYTES = 16 << 20
 MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
+
+RESERVED_DESCRIPTORS = 64
+"""Descriptors of the process (ulimit -n) that are left for everything else."""
 
 
 def is_on_procfs(folder: str) -> bool:
@@ -42,7 +46,10 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost(BlockingHost):
-    """Host that reads below `root`. Descriptors stay open between reads; each read starts at the file's beginning."""
+    """Host that reads below `root`. Each read starts at the file's beginning.
+
+    Descriptors stay open between reads, as far as the process may have that many.
+    """
 
     def __init__(self, root: str = "/") -> None:
         """Takes the folder that contains `proc` and `sys`.
@@ -57,6 +64,8 @@ class FolderHost(BlockingHost):
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
+        limit = os.sysconf("SC_OPEN_MAX")
+        self._max_descriptors = limit - RESERVED_DESCRIPTORS if limit >= 0 else sys.maxsize
         live = own or is_on_procfs(proc)
         # Below another root, /proc/net shows tcptop's own network namespace; /proc/1/net shows the host's.
         self._net_of_init = live and not own
@@ -95,8 +104,10 @@ class FolderHost(BlockingHost):
                 raise
             finally:
                 os.close(descriptor)
-        if self._descriptors.setdefault(path, descriptor) != descriptor:
-            os.close(descriptor)  # another thread has opened the same path
+        is_kept = len(self._descriptors) < self._max_descriptors
+        # Another thread may have opened the same path.
+        if not is_kept or self._descriptors.setdefault(path, descriptor) != descriptor:
+            os.close(descriptor)
         return data
 
     def _list_names(self, path: str) -> dict[str, str | None]:

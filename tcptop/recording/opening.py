@@ -6,7 +6,7 @@ import os
 import stat
 
 from tcptop.errors import TcptopError
-from tcptop.named_files import open_to_read
+from tcptop.named_files import read_start
 from tcptop.privileges import drop_root_for
 from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
 from tcptop.recording.reader import FileRecording
@@ -47,8 +47,6 @@ def _open_folder(path: str) -> Recording:
 
 
 def _open_regular_file(path: str) -> Recording:
-    with os.fdopen(open_to_read(path), "rb") as file:
-        header = file.read(HEADER_BYTES)
-    if is_sqlite(header):
+    if is_sqlite(read_start(path, HEADER_BYTES)):
         return FileRecording(path)
     return SavedTree(path)

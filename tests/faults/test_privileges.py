@@ -308,6 +308,10 @@ def test_a_journal_of_a_stranger_is_not_rolled_back_as_root(folder: Path, make: 
     done = run("--json", "-r", path)
     assert (done.returncode, done.stdout) == (1, "")
     assert path.read_bytes() == content
+    journal.write_bytes(bytes(1024))
+    login = run("--json", "-r", path, sudo=False)
+    assert (login.returncode, login.stdout) == (1, "")
+    assert "not of the owner" in login.stderr
 
 
 def test_a_file_that_is_missing_is_said_to_be(folder: Path) -> None:
