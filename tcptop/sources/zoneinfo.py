@@ -44,7 +44,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
     name = "zoneinfo"
     paths = ("proc/zoneinfo",)
     pace = EVERY_FIVE_SECONDS
-    max_lines = 2_000_000
+    max_lines = 1_500_000
     """Each zone has six lines for each CPU."""
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:

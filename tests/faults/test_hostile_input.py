@@ -117,13 +117,15 @@ def test_btf_of_a_million_types_in_one_struct(tmp_path: Path) -> None:
     names = b"\0" + b"\0".join(structs) + b"\0freeptr_t\0"
     count = 60_000
     words = b""
-    for index, name in enumerate(structs):
-        member = struct.pack("<III", 1, len(structs) + 1, 0)
-        words += struct.pack("<III", names.index(b"\0" + name + b"\0") + 1, 4 << 24 | 1, 8) + member * (index >= 0)
+    for name in structs:
+        words += struct.pack("<III", names.index(b"\0" + name + b"\0") + 1, 4 << 24 | 1, 8)
+        words += struct.pack("<III", 1, len(structs) + 1, 0)
     first = len(structs) + 1
     words += struct.pack("<III", 0, 4 << 24 | count, 8)
     words += b"".join(struct.pack("<III", 1, first + 1 + number, 0) for number in range(count))
-    words += b"".join(struct.pack("<III", 1, 8 << 24 | number & 0xFF, first + 2 + number) for number in range(1_200_000))
+    words += b"".join(
+        struct.pack("<III", 1, 8 << 24 | number & 0xFF, first + 2 + number) for number in range(1_200_000)
+    )
     report = bounded_report(write(tmp_path, {BTF: btf(words, names)}))
     assert report["sources"]["btf"]["state"] == "strange"
 
@@ -175,11 +177,10 @@ def test_outputs_of_commands_that_are_quadratic_for_a_pattern(tmp_path: Path, te
 def test_counts_beyond_the_range_of_the_file_are_recorded_as_unknown(tmp_path: Path, count: int) -> None:
     line = f"sockets: used 1\nTCP: inuse 1 orphan 0 tw {count} alloc {count} mem 1\n".encode()
     root, file = write(tmp_path / "tree", {"proc/net/sockstat": line}), tmp_path / "recording"
-    for _ in range(2):
-        done = run_bounded("import", root, "-w", file)
-        assert done.returncode == 0, done.stderr
-        with closing(sqlite3.connect(file)) as connection:
-            assert connection.execute("SELECT DISTINCT allocated, time_wait FROM sample").fetchall() == [(None, None)]
+    done = run_bounded("import", root, "-w", file)
+    assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("SELECT allocated, time_wait FROM sample").fetchall() == [(None, None)]
     source = json.loads(run_bounded("-r", file, "--json").stdout.splitlines()[0])["sources"]["sockstat"]
     assert source["state"] == "strange"
 
