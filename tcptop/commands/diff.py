@@ -83,13 +83,12 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
 
 
 def _labs_text(names: tuple[str, str], as_json: bool) -> str:
-    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_json, compare_parts_as_text
+    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_text
     from tcptop.lab.result_file import load_result_json
 
     first, second = (load_result_json(name, COMMAND) for name in names)
     if as_json:
-        found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
-        return f"{json.dumps(found)}\n"
+        return f"{json.dumps(compare_as_json(first, second))}\n"
     columns = terminal_columns() or COLUMNS_IN_A_PIPE
     return f"{compare_as_text(first, second, columns)}\n{compare_parts_as_text(first, second, columns)}"
 
