@@ -22,10 +22,10 @@ from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, RUNS, STEPS, Run,
 from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
-REPEAT_UNTIL_S = 75.0
+REPEAT_UNTIL_S = 90.0
 """Latest expected end of a repeat, counted from the start of the lab."""
 
-MAX_REPEATS = 5
+MAX_REPEATS = 6
 """Largest number of repeats of one run."""
 
 MAX_CONTROL_BYTES = 2.0
