@@ -17,7 +17,7 @@ from tcptop.kernel.objects import State
 from tcptop.lab.fit import Fit, FittedRow, fit_control_run, fit_run
 from tcptop.lab.preconditions import MIN_CONNECTIONS
 from tcptop.lab.prediction import PredictedRow, Prediction, Predictor, read_predictor
-from tcptop.lab.result import LabPart, LabResult, StateResult
+from tcptop.lab.result import MAX_DISTURBANCE, LabPart, LabResult, StateResult
 from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, RUNS, STEPS, Run, Runner, RunReadings, select_runs
 from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
@@ -223,7 +223,15 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
 
 def repeat_reason(result: StateResult) -> str | None:
     """The reason to repeat a run; None if the run need not be repeated."""
-    return result.doubt or ("something unknown grew" if result.unexplained else None)
+    if not all(part.objects for part in result.parts):
+        return "a part did not follow"
+    if result.unexplained:
+        return "something unknown grew"
+    if result.doubt is None:
+        return None
+    if result.other_sockets > MAX_DISTURBANCE * result.sockets:
+        return "other programs opened sockets"
+    return "the socks were miscounted" if result.sock_error > MAX_DISTURBANCE else "other programs moved the slabs"
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
