@@ -43,9 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
     except TcptopError as error:
+        from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        _end_with_error(printable(str(error)))
+        _end_with_error(printable(add_note(str(error))))
     except BrokenPipeError:
         # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,10 +35,11 @@ def run(options: argparse.Namespace) -> int:
     )
     # Not part of `settings`: a lack of this terminal is not the user's choice, so it must not be saved.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
-    feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     from tcptop.screen.app import TcptopApp
     from tcptop.widgets.pane import ASCII_CLASS
 
+    # After the imports: the feed of a stranger's file drops the privileges that they may need.
+    feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)
     gc.freeze()

@@ -23,9 +23,9 @@ RESERVED_DESCRIPTORS = 64
 
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo."""
+    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if it is a link."""
     try:
-        device = os.stat(folder).st_dev  # noqa: PTH116
+        device = os.lstat(folder).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
             number = f"{os.major(device)}:{os.minor(device)}"
             return any(

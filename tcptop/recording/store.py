@@ -271,6 +271,8 @@ def _roll_back(path: str) -> None:
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
         with os.fdopen(_open_journal(journal), "rb") as file:
+            if os.fstat(file.fileno()).st_uid not in (0, file_status(path).st_uid):
+                raise TcptopError(f"{printable(journal)}: not of the owner of the recording; remove it")
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:
