@@ -271,7 +271,7 @@ def make_state_result(
 
 def predict_run(run: Run, predictor: Predictor) -> Prediction:
     """The catalogue's prediction for the endpoints of a run."""
-    # The run of FIN_WAIT2 closes its clients, so the kernel replaces them by mini-sockets.
+    # In the FIN_WAIT2 run the clients are closed, and the kernel replaces each client's socket by a mini-socket.
     state = State.FIN_WAIT2_CLOSED if run.state == "fin_wait2" else State[run.state.upper()]
     if run.side == "pair":
         return predictor.predict_pair(state)
