@@ -55,6 +55,8 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
+            if status.st_size == 0:  # also a file of /proc, which may have to be waited for
+                raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:
                 self._add_if_wanted(member, members)
