@@ -229,9 +229,11 @@ def repeat_reason(result: StateResult) -> str | None:
         return "something unknown grew"
     if result.doubt is None:
         return None
+    if result.sock_error > max(MAX_DISTURBANCE, result.other_sockets / result.sockets):
+        return "the socks were miscounted"
     if result.other_sockets > MAX_DISTURBANCE * result.sockets:
         return "other programs opened sockets"
-    return "the socks were miscounted" if result.sock_error > MAX_DISTURBANCE else "other programs moved the slabs"
+    return "other programs moved the slabs"
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
