@@ -12,7 +12,7 @@ from program import program
 from session import RECORDING, Session
 
 SAVED = ("--root", str(RECORDING))
-PASTE = 4000
+PASTE, REPEATS = 4000, 1000
 DOWN = "\x1b[B"
 
 
@@ -77,7 +77,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
     """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
     session = open_screen()
     before, written = session.screen.text(), len(session.output)
-    type_fast(session, key * PASTE)
+    type_fast(session, key * REPEATS)
     session.type("i")
     session.until_shown("Sockets by state")
     assert len(session.output) - written < 50 * 3_000
