@@ -30,7 +30,7 @@ MAX_COUNT = (1 << 31) - 1
 """Maximum of a count, which the kernel prints as an `int`."""
 MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
 """Range of the key of a table of SQLite."""
-CHUNK_ROWS = 10_000
+CHUNK_ROWS = 500
 
 Row = tuple[Any, ...]
 
