@@ -9,8 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+
+from tcptop.text.printable import printable
 
 READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 """O_NONBLOCK: opening a named pipe must not block."""
@@ -30,6 +32,7 @@ def open_to_read(path: str) -> int:
 
     """
     try:
+        _check_regular(os.stat(path))  # noqa: PTH116 (first: opening a device may act on it)
         descriptor = os.open(path, READ_FLAGS)
     except ValueError:  # a NUL byte
         raise OSError(errno.EINVAL, NO_SUCH_NAME) from None
@@ -55,10 +58,22 @@ def _check_regular(status: os.stat_result) -> None:
 
 def read_bytes(path: str, max_bytes: int) -> bytes:
     """The contents of a regular file; raises OSError as `open_to_read` does, and if it is larger than `max_bytes`."""
-    with os.fdopen(open_to_read(path), "rb") as file:
-        data = file.read(max_bytes + 1)
+    data = read_start(path, max_bytes + 1)
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes >> 10} KiB")
+    return data
+
+
+def read_start(path: str, max_bytes: int) -> bytes:
+    """The first bytes of a regular file, at most `max_bytes`; raises OSError as `open_to_read` does."""
+    descriptor = open_to_read(path)
+    data = b""
+    try:
+        # Not by a file object: it returns None for a file of /proc that would have to be waited for.
+        while len(data) < max_bytes and (piece := os.read(descriptor, max_bytes - len(data))):
+            data += piece
+    finally:
+        os.close(descriptor)
     return data
 
 
@@ -73,7 +88,7 @@ def write_bytes(path: str, data: bytes) -> None:
     """
     with _open_parent(path) as (folder, name):
         status = _writable_status(folder, name)
-        temporary, descriptor = _create_beside(folder, name, 0o666 if status is None else 0o600)
+        temporary, descriptor = _create_beside(folder, 0o666 if status is None else 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if status is not None:
@@ -106,10 +121,11 @@ def make_folders(path: str) -> None:
 
 
 @contextmanager
-def new_file(path: str, mode: int) -> Iterator[str]:
+def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
     """Context manager that makes a new file at a path, when its block ends without an exception.
 
-    The block fills an empty file beside it, whose path it gets. An empty file at the path counts as none.
+    The block fills an empty file beside it, whose path it gets. An empty file at the path counts as none. What is left
+    of an earlier file, at the path with one of the suffixes `companions`, is removed.
 
     Raises:
         FileExistsError: if there is a file at the path.
@@ -117,12 +133,16 @@ def new_file(path: str, mode: int) -> Iterator[str]:
 
     """
     with _open_parent(path) as (folder, name):
-        temporary, descriptor = _create_beside(folder, name, mode)
+        temporary, descriptor = _create_beside(folder, mode)
         os.close(descriptor)
-        place = f"/proc/self/fd/{folder}/{temporary}"
         try:
-            yield place
-            if _is_empty(folder, name):
+            yield f"/proc/self/fd/{folder}/{temporary}"
+            is_empty = _is_empty(folder, name)
+            if is_empty or not _exists(folder, name):
+                for suffix in companions:
+                    with suppress(FileNotFoundError):
+                        os.unlink(f"{name}{suffix}", dir_fd=folder)
+            if is_empty:
                 os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
             else:
                 _link(folder, temporary, name)
@@ -142,10 +162,10 @@ def new_folder(path: str) -> Iterator[str]:
         OSError: as `new_file` does.
 
     """
-    with _open_parent(path) as (folder, name):
+    with _open_parent(path.rstrip("/") or path) as (folder, name):
         if _exists(folder, name):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-        temporary = _free_name(name)
+        temporary = _free_name()
         os.mkdir(temporary, 0o700, dir_fd=folder)
         try:
             yield f"/proc/self/fd/{folder}/{temporary}"
@@ -169,7 +189,7 @@ def require_own(path: str) -> None:
     with _open_parent(path) as (folder, name):
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     _check_regular(status)
-    if status.st_uid not in _own_ids():
+    if status.st_uid not in (0, os.geteuid()):
         raise OSError(errno.EPERM, f"it belongs to another user (uid {status.st_uid}); give a new file")
 
 
@@ -216,22 +236,28 @@ def _step(folder: int, name: str) -> int:
 
 
 def _link_target(folder: int, name: str) -> str | None:
-    """The target of a link; None if the name is not a link. Raises OSError if the link is another user's."""
+    """The target of a link; None if the name is not a link.
+
+    Raises:
+        OSError: if the link belongs neither to this user nor to root. For root, that is also a link of the user who
+            called sudo, who may be permitted to run no more than this command.
+
+    """
     try:
-        status = os.stat(name or ".", dir_fd=folder, follow_symlinks=False)
+        link = os.open(name or ".", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except FileNotFoundError:
         return None
-    if not stat.S_ISLNK(status.st_mode):
-        return None
-    if status.st_uid not in _own_ids():
-        raise OSError(errno.EPERM, f"{name} is a link of another user (uid {status.st_uid}); give the file itself")
-    return os.readlink(name, dir_fd=folder)
-
-
-def _own_ids() -> set[int]:
-    """The user ids whose links are followed: the program's, root's, and that of the user who called sudo."""
-    caller = os.environ.get("SUDO_UID", "")
-    return {os.geteuid(), 0, *((int(caller),) if caller.isascii() and caller.isdigit() else ())}
+    try:
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        if status.st_uid not in (0, os.geteuid()):
+            raise OSError(
+                errno.EPERM, f"{printable(name)} is a link of another user (uid {status.st_uid}); give the file itself"
+            )
+        return os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
 
 
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
@@ -251,21 +277,22 @@ def _link(folder: int, temporary: str, name: str) -> None:
     """Gives a file a second name; raises FileExistsError if the name is in use."""
     try:
         os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except PermissionError:
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as vfat
         if _exists(folder, name):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        # A file system without hard links, such as vfat.
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
-def _create_beside(folder: int, name: str, mode: int) -> tuple[str, int]:
-    temporary = _free_name(name)
+def _create_beside(folder: int, mode: int) -> tuple[str, int]:
+    temporary = _free_name()
     return temporary, os.open(temporary, NEW_FLAGS, mode, dir_fd=folder)
 
 
-def _free_name(name: str) -> str:
-    """A hidden name that nobody can predict; O_EXCL or mkdir fails if there is one of it."""
-    return f".{name[:100]}.{os.urandom(8).hex()}"
+def _free_name() -> str:
+    """A hidden name that cannot be predicted; the caller creates it with O_EXCL, or by mkdir."""
+    return f".tcptop-{os.urandom(8).hex()}"
 
 
 def _exists(folder: int, name: str) -> bool:

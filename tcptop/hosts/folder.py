@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 
 from tcptop.hosts.confined_tree import ConfinedTree
@@ -13,15 +14,21 @@ from tcptop.named_files import open_to_read
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
 
+MAX_ZONEINFO_BYTES = 64 << 20
+"""Limit on /proc/zoneinfo, which has about 235 bytes for each CPU in each zone: 64 nodes with 4 096 CPUs."""
+
 MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
 
+RESERVED_DESCRIPTORS = 64
+"""Descriptors of the process (ulimit -n) that are left for everything else."""
+
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo."""
+    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if it is a link."""
     try:
-        device = os.stat(folder).st_dev  # noqa: PTH116
+        device = os.lstat(folder).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
             number = f"{os.major(device)}:{os.minor(device)}"
             return any(
@@ -42,7 +49,10 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost(BlockingHost):
-    """Host that reads below `root`. Descriptors stay open between reads; each read starts at the file's beginning."""
+    """Host that reads below `root`. Each read starts at the file's beginning.
+
+    Descriptors stay open between reads, as far as the process may have that many.
+    """
 
     def __init__(self, root: str = "/") -> None:
         """Takes the folder that contains `proc` and `sys`.
@@ -57,6 +67,8 @@ class FolderHost(BlockingHost):
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
+        limit = os.sysconf("SC_OPEN_MAX")
+        self._max_descriptors = limit - RESERVED_DESCRIPTORS if limit >= 0 else sys.maxsize
         live = own or is_on_procfs(proc)
         # Below another root, /proc/net shows tcptop's own network namespace; /proc/1/net shows the host's.
         self._net_of_init = live and not own
@@ -77,26 +89,29 @@ class FolderHost(BlockingHost):
             os.close(descriptor)
 
     def _read_file(self, path: str) -> bytes:
+        max_bytes = max_file_bytes(path)
         open_descriptor = self._descriptors.get(path)
         if open_descriptor is not None:
             try:
-                return _read_whole(open_descriptor)
+                return _read_whole(open_descriptor, max_bytes)
             except OSError:
                 # The file no longer exists (a destroyed slab cache), or does not support pread (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
                     os.close(open_descriptor)
         descriptor = self._open(path)
         try:
-            data = _read_whole(descriptor)
+            data = _read_whole(descriptor, max_bytes)
         except BaseException as error:
             try:
                 if isinstance(error, OSError) and error.errno == errno.ESPIPE:
-                    return _read_chunks(lambda _: os.read(descriptor, CHUNK_BYTES))
+                    return _read_chunks(lambda _: os.read(descriptor, CHUNK_BYTES), max_bytes)
                 raise
             finally:
                 os.close(descriptor)
-        if self._descriptors.setdefault(path, descriptor) != descriptor:
-            os.close(descriptor)  # another thread has opened the same path
+        is_kept = len(self._descriptors) < self._max_descriptors
+        # Another thread may have opened the same path.
+        if not is_kept or self._descriptors.setdefault(path, descriptor) != descriptor:
+            os.close(descriptor)
         return data
 
     def _list_names(self, path: str) -> dict[str, str | None]:
@@ -128,18 +143,23 @@ class FolderHost(BlockingHost):
         return path
 
 
-def _read_whole(descriptor: int) -> bytes:
+def max_file_bytes(path: str) -> int:
+    """Limit on the size of the file at a path."""
+    return MAX_ZONEINFO_BYTES if path == "proc/zoneinfo" else MAX_FILE_BYTES
+
+
+def _read_whole(descriptor: int, max_bytes: int) -> bytes:
     """Reads the whole file from its beginning."""
-    return _read_chunks(lambda offset: os.pread(descriptor, CHUNK_BYTES, offset))
+    return _read_chunks(lambda offset: os.pread(descriptor, CHUNK_BYTES, offset), max_bytes)
 
 
-def _read_chunks(read_chunk: Callable[[int], bytes]) -> bytes:
+def _read_chunks(read_chunk: Callable[[int], bytes], max_bytes: int) -> bytes:
     """Joins the chunks of a file; `read_chunk` takes an offset. seq_file returns only about a page at each call."""
     chunks: list[bytes] = []
     size = 0
     while chunk := read_chunk(size):
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_FILE_BYTES:
-            raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        if size > max_bytes:
+            raise OSError(errno.EFBIG, f"larger than {max_bytes >> 20} MiB")
     return b"".join(chunks)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tcptop.errors import TcptopError
 from tcptop.named_files import read_bytes
+from tcptop.privileges import read_without_root
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
 from tcptop.text.printable import printable, printable_name
 
@@ -63,6 +64,8 @@ def load_measurement(path: str) -> LabMeasurement:
 def load_result_json(path: str, option: str) -> Json:
     """Reads the JSON object of a saved result. Its numbers are finite; other values are not checked yet.
 
+    Under sudo, a child without root's privileges reads a file that does not belong to root alone.
+
     Args:
         path: the file.
         option: the option or command that named the file, for the error.
@@ -73,18 +76,10 @@ def load_result_json(path: str, option: str) -> Json:
     """
     where = f"{option} {printable(path)}"
     try:
-        data = read_bytes(path, MAX_FILE_BYTES)
+        found = read_without_root(path, lambda: _read_json(path, where))
     except OSError as error:
         text = f"larger than any lab result; {ADVICE}" if error.errno == errno.EFBIG else error.strerror
         raise TcptopError(f"{where}: {text}") from None
-    try:
-        found = json.loads(
-            data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer
-        )
-    except DamagedResultError as error:
-        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
-    except (ValueError, RecursionError):
-        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
     if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
         raise TcptopError(f"{where}: not a lab result; {ADVICE}")
     if found.get("schema") != SCHEMA:
@@ -93,6 +88,18 @@ def load_result_json(path: str, option: str) -> Json:
             f"{where}: its schema is {schema}, but this tcptop reads only {SCHEMA}; use the tcptop that wrote it"
         )
     return found
+
+
+def _read_json(path: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
+    data = read_bytes(path, MAX_FILE_BYTES)
+    try:
+        return json.loads(
+            data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer
+        )
+    except DamagedResultError as error:
+        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
+    except (ValueError, RecursionError):
+        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:

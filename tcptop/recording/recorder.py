@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tcptop.errors import TcptopError
 from tcptop.named_files import open_to_read
+from tcptop.privileges import is_strangers
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
 from tcptop.recording.store import create_file, errors_in_one_line, file_status, open_file, sqlite_error_text
@@ -232,6 +233,8 @@ def _lock_or_create(path: str) -> int:
             is_empty = file_status(path).st_size == 0
         except FileNotFoundError:
             is_empty = True
+        if not is_empty and is_strangers(path):
+            raise TcptopError(f"{printable(path)}: not root's alone, so root adds nothing to it; name a new file")
         if is_empty:
             with suppress(FileExistsError):
                 create_file(path)

@@ -12,12 +12,13 @@ import os
 import sqlite3
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
 from tcptop.errors import TcptopError
-from tcptop.named_files import NO_SUCH_NAME, new_file, open_to_read, require_own
+from tcptop.named_files import NO_SUCH_NAME, new_file, open_to_read, read_start, require_own
 from tcptop.recording.checksum import DamagedError
 from tcptop.text.printable import printable
 
@@ -57,6 +58,10 @@ EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 """Name and SQL of each table, as stored in sqlite_master."""
 
 LOCK_TIMEOUT_S = 5.0
+MAX_QUERY_S = 8.0
+MAX_CHECK_S = 5.0
+PROGRESS_STEPS = 50_000
+"""Steps of SQLite's virtual machine between two looks at the clock, some milliseconds."""
 
 LIMITS = (
     (
@@ -78,7 +83,7 @@ def create_file(path: str) -> None:
         OSError, sqlite3.Error: if it cannot be created.
 
     """
-    with new_file(path, 0o600) as place, closing(_connect(place, "rw")) as connection:
+    with new_file(path, 0o600, ("-journal", "-wal", "-shm")) as place, closing(_connect(place, "rw")) as connection:
         connection.execute("PRAGMA journal_mode = MEMORY")  # no second file: nobody reads this one before it is whole
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -108,8 +113,9 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA cell_size_check = ON")
         if not write:
             connection.execute("PRAGMA query_only = ON")
-        _check_tables(connection, printable(path))
-        if write and connection.execute("PRAGMA quick_check(1)").fetchone()[0] != b"ok":
+        with bounded_queries(connection):
+            _check_tables(connection, printable(path))
+        if write and _is_damaged(connection):
             raise TcptopError(f"{printable(path)}: damaged, so that nothing is added to it; record into a new file")
     except BaseException:
         connection.close()
@@ -117,11 +123,38 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
+    """Context manager: the queries end with an SQLite error after this much time of the processor.
+
+    A slow disk takes no time of the processor; a file whose tables lead in circles does.
+    """
+    end_s = time.thread_time() + seconds
+    connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _is_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite finds damage in the structure of the file, in the time that a start may take."""
+    end_s = time.monotonic() + MAX_CHECK_S
+    connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_STEPS)
+    try:
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != b"ok")
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return False
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
 def check_header(path: str) -> None:
     """Checks the first bytes of the file before SQLite reads it; raises as `open_file` does."""
     where = printable(path)
-    with os.fdopen(open_to_read(path), "rb") as file:
-        header = file.read(HEADER_BYTES)
+    header = read_start(path, HEADER_BYTES)
     if not is_sqlite(header):
         raise TcptopError(f"{where}: not a recording")
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
@@ -175,6 +208,8 @@ def sqlite_error_text(error: Exception) -> str:
         return "another program is writing into it; is tcptop recording there already?"
     if "readonly" in text:
         return "a recorder was killed while writing it; open it once as its owner, with its -journal file beside it"
+    if "interrupted" in text:
+        return "damaged: SQLite does not come to an end with it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable(text)
@@ -227,9 +262,14 @@ def _roll_back(path: str) -> None:
     A read-only connection cannot roll back, so the file is opened for writing once. A journal that names a
     super-journal is refused: SQLite would open, and may delete, the super-journal.
     """
+    if os.path.lexists(f"{path}-wal"):
+        # SQLite would read it, and make a third file, whatever the header says.
+        raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
         with os.fdopen(_open_journal(journal), "rb") as file:
+            if os.fstat(file.fileno()).st_uid not in (0, file_status(path).st_uid):
+                raise TcptopError(f"{printable(journal)}: not of the owner of the recording; remove it")
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:
