@@ -18,7 +18,7 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have it.
-`hidden`: the kernel has it, merged with a cache that no file names.
+`hidden`: the kernel has it, but merged with another cache, and no file shows which one.
 `unknown`: the files do not decide.
 """
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
@@ -341,7 +341,7 @@ class Limits(NamedTuple):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Names of the limits on every socket whose maximum and headroom are unknown.
+        """Names of unknown limits: of those that apply to all sockets, the ones without a known maximum and headroom.
 
         Each of these limits may be nearer than `first`.
         """

@@ -16,11 +16,14 @@ ESCAPE = b"\x1b"
 KEYS: tuple[bytes, ...] = (
     *(bytes([code]) for code in range(0x20, 0x7F) if chr(code) not in "qQ"),
     *(ESCAPE + b"[" + letter for letter in (b"A", b"B", b"C", b"D", b"H", b"F", b"Z", b"I", b"O", b"5~", b"6~", b"3~")),
-    *(b"\t", b"\r", b"\x7f", b"\x0c", b"\x1a", b"\x00", ESCAPE, ESCAPE + b"OP", ESCAPE + b"[105u", ESCAPE + b"[58;5u"),
+    *(b"\t", b"\r", b"\x7f", b"\x0c", b"\x00", ESCAPE, ESCAPE + b"OP", ESCAPE + b"[105u", ESCAPE + b"[58;5u"),
     *("ü".encode(), "漢".encode(), "\N{PILE OF POO}".encode(), b"\xff", b"\xe6\xbc", ESCAPE + b"["),
     *(ESCAPE + b"[200~" + text + ESCAPE + b"[201~" for text in (b"", b"q", b"tcp\r\x1b", "ü漢".encode())),
 )
-"""Keys of a terminal with and without the kitty protocol, pasted texts, and bytes that are no key."""
+"""Keys of a terminal with and without the kitty protocol, pasted texts, and bytes that are no key.
+
+Not Ctrl-Z, after which the terminal itself handles Ctrl-C.
+"""
 
 OPENING_KEYS = (b"i", b"?", b"/", b"g", b"d", b"j", b"w", b":", b"\r", ESCAPE)
 QUITTING_KEYS = (b"q", b"Q", b"\x03")

@@ -1,4 +1,4 @@
-"""Formats a lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
+"""Formats a lab result as ASCII text: measured and predicted bytes, by state and by slabinfo row."""
 
 from __future__ import annotations
 

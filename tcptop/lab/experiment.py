@@ -229,9 +229,11 @@ def repeat_reason(result: StateResult) -> str | None:
         return "something unknown grew"
     if result.doubt is None:
         return None
+    if result.sock_error > max(MAX_DISTURBANCE, result.other_sockets / result.sockets):
+        return "the socks were miscounted"
     if result.other_sockets > MAX_DISTURBANCE * result.sockets:
         return "other programs opened sockets"
-    return "the socks were miscounted" if result.sock_error > MAX_DISTURBANCE else "other programs moved the slabs"
+    return "other programs moved the slabs"
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
@@ -271,7 +273,7 @@ def make_state_result(
 
 def predict_run(run: Run, predictor: Predictor) -> Prediction:
     """The catalogue's prediction for the endpoints of a run."""
-    # The run of FIN_WAIT2 closes its clients, so the kernel replaces them by mini-sockets.
+    # In the FIN_WAIT2 run the clients are closed, and the kernel replaces each client's socket by a mini-socket.
     state = State.FIN_WAIT2_CLOSED if run.state == "fin_wait2" else State[run.state.upper()]
     if run.side == "pair":
         return predictor.predict_pair(state)

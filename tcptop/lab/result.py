@@ -134,10 +134,10 @@ class StateResult(NamedTuple):
             return f"{', '.join(gone)} did not follow the sockets"
         if self.disturbance <= MAX_DISTURBANCE:
             return None
+        if self.sock_error > max(MAX_DISTURBANCE, self.other_sockets / self.sockets):
+            return f"the socks counted differ from the sockets by {100 * self.sock_error:.1f} %"
         if self.other_sockets > MAX_DISTURBANCE * self.sockets:
             return f"{units.grouped(self.other_sockets)} sockets of other programs came or went"
-        if self.sock_error > MAX_DISTURBANCE:
-            return f"the socks counted differ from the sockets by {100 * self.sock_error:.1f} %"
         return f"other programs moved the machine's slabs by {100 * self.disturbance:.1f} % of it"
 
 

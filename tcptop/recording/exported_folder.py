@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,12 @@ ROOTS = ("proc", "sys")
 MAX_SAMPLES = 100_000
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, the same as in tcptop/hosts/folder.py."""
+START_BYTES = 512
+START_WITH_TIME = re.compile(
+    rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
+)
+MAX_PARSED_BYTES = 32 << 20
+"""Limit on the JSON that is parsed when an export is opened, for times that are not among a sample's first keys."""
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
@@ -177,13 +184,14 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 class ExportedFolder(Recording):
-    """The samples of a folder that `tcptop export` wrote; a sample is read on request."""
+    """The samples of a folder that `tcptop export` wrote; a sample is read on request, its time at the start."""
 
     def __init__(self, path: str) -> None:
         """Opens the folder; raises TcptopError if the folder is not an export, OSError if it cannot be opened."""
         super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
+        self._left_json_bytes = MAX_PARSED_BYTES
         try:
             self._names = self._read_names()
             self._times = [self._read_time(name) for name in self._names]
@@ -216,13 +224,25 @@ class ExportedFolder(Recording):
         for name in names:
             if not (isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 12):
                 raise ValueError("a sample name is not a number")
+        if len(set(names)) < len(names):
+            raise ValueError("it lists a sample twice")
         return names
 
     def _read_time(self, name: str) -> float | None:
-        """The time of a sample; None if its `sample.json` has none or cannot be read."""
+        """The time of a sample; None if its `sample.json` has none or cannot be read.
+
+        It is among the first keys of a file that tcptop wrote. Other files are parsed, up to `MAX_PARSED_BYTES` of all.
+        """
+        path = f"{name}/{SAMPLE_NAME}"
         try:
-            return valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
-        except ValueError:
+            start = _read_bytes(self._tree, path, START_BYTES)
+            time = START_WITH_TIME.match(start)
+            if time is not None:
+                return valid_number(float(time[1]))
+            document = _read_bytes(self._tree, path, max(0, self._left_json_bytes))
+            self._left_json_bytes -= len(document)
+            return valid_number(load_json(document).get("taken_at_unix_s"))
+        except (OSError, ValueError):
             return None
 
     def _read(self, index: int) -> RecordedSample:
@@ -268,9 +288,10 @@ class _SampleFiles:
         return data
 
 
-def _read_bytes(tree: ConfinedTree, path: str) -> bytes:
+def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES + 1) -> bytes:
+    """The bytes of a file, or only the first; raises OSError, and ValueError if more than MAX_FILE_BYTES are read."""
     with os.fdopen(tree.open_file(path), "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = file.read(first_bytes)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
     return data

@@ -57,6 +57,9 @@ TABLES = (
 EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 """Name and SQL of each table, as stored in sqlite_master."""
 
+COMPANIONS = ("-journal", "-wal", "-shm")
+"""Suffixes of the files that SQLite makes beside a database, and reads again with it."""
+
 LOCK_TIMEOUT_S = 5.0
 MAX_QUERY_S = 8.0
 MAX_CHECK_S = 5.0
@@ -83,7 +86,7 @@ def create_file(path: str) -> None:
         OSError, sqlite3.Error: if it cannot be created.
 
     """
-    with new_file(path, 0o600, ("-journal", "-wal", "-shm")) as place, closing(_connect(place, "rw")) as connection:
+    with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
         connection.execute("PRAGMA journal_mode = MEMORY")  # no second file: nobody reads this one before it is whole
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

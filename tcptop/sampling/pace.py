@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""Minimum rest of a source, as a multiple of the CPU time of its last read and of parsing: at most 0.5 % of a CPU."""
+"""Minimum pause after a read, in multiples of the CPU time of reading and parsing: at most 0.5 % of a CPU."""
 
 FREE_PARSE_US = 2_000
 """CPU time of parsing for which a source need not rest: more than the files of most machines take."""

@@ -17,6 +17,7 @@ from tcptop.sources.source import (
     explain_error,
     make_reading,
     parse_count,
+    parse_node,
     report_skipped,
     small_text,
     unread,
@@ -153,7 +154,7 @@ def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
         for field in fields[1:]:
             node, _, number = field.partition("=")
             if node.startswith("N"):
-                by_node[parse_count(node[1:])] = parse_count(number)
+                by_node[parse_node(node[1:])] = parse_count(number)
     except ValueError:
         skipped.append(text or "")
         return None, {}

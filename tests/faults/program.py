@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,33 @@ def report(root: Path) -> dict[str, Any]:
     """The JSON report of a saved tree."""
     found: dict[str, Any] = json.loads(output("--root", root, "--json"))
     return found
+
+
+MAX_CPU_S = 10
+MAX_DATA_BYTES = 300 << 20
+
+
+def limit_resources() -> None:
+    """Limits this process to what any untrusted file may cost: 10 s of CPU time, 300 MB of memory."""
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
+
+
+def run_bounded(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs the program as `run` does, within the limits of `limit_resources`; a traceback or a signal fails."""
+    command, environment = program()
+    done = subprocess.run(
+        [*command, *map(str, arguments)],
+        env=environment,
+        cwd=environment["PYTHONPATH"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+        check=False,
+        preexec_fn=limit_resources,
+    )
+    assert done.returncode in (0, 1), (done.returncode, done.stderr[-500:])
+    assert "Traceback" not in done.stderr, done.stderr[-500:]
+    assert len(done.stderr.splitlines()) <= 1, done.stderr[-500:]
+    return done

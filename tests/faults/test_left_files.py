@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
-from program import output, run
+from program import output, program, run
 from recorded import tree
 
 TREE = tree("6.1-4n", "established")
@@ -110,3 +112,71 @@ def test_root_follows_no_link_of_the_caller_of_sudo(tmp_path: Path, monkeypatch:
     os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
     assert "another user" in error_line("record", "--root", TREE, "-w", tmp_path / "link")
     assert not (tmp_path / "victim").exists()
+
+
+def exported(folder: Path) -> Path:
+    output("export", "-r", TREE, folder)
+    return folder
+
+
+def test_an_export_that_lists_a_sample_many_times_is_refused_at_once(tmp_path: Path) -> None:
+    listing = exported(tmp_path / "folder") / "recording.json"
+    names = json.loads(listing.read_text())["samples"] * 100_000
+    listing.write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+    assert "twice" in error_line("-o", "-r", tmp_path / "folder")
+    assert "twice" in error_line("export", "-r", tmp_path / "folder", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_export_of_many_samples_opens_without_parsing_them(tmp_path: Path) -> None:
+    """Links to one sample, so that the files are few; 0.1.0 took a minute."""
+    folder = exported(tmp_path / "folder")
+    names = [f"{number:06}" for number in range(1, 20_001)]
+    for name in names[1:]:
+        (folder / name).symlink_to(names[0])
+    (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+    sample = json.loads((folder / names[0] / "sample.json").read_text())
+    sample["taken_at_unix_s"] = 1e9
+    filler = {"filler": ["x"] * 200_000}
+    for ordered in ({**sample, **filler}, {**filler, **sample}):
+        (folder / names[0] / "sample.json").write_text(json.dumps(ordered))
+        output("-o", "-r", folder)
+
+
+def test_the_time_of_an_export_is_found_anywhere_in_its_file(tmp_path: Path) -> None:
+    path = exported(tmp_path / "folder") / "000001/sample.json"
+    sample = json.loads(path.read_text())
+    for ordered in (
+        {**sample, "taken_at_unix_s": 1e9},
+        {"a": {"taken_at_unix_s": 5}, **sample, "taken_at_unix_s": 1e9},
+        {"a": '{"taken_at_unix_s": 5,', **sample, "taken_at_unix_s": 1e9},
+    ):
+        path.write_text(json.dumps(ordered))
+        assert json.loads(output("--json", "-r", tmp_path / "folder", "--at", "2001-09-09T01:46:40Z"))[
+            "taken_at"
+        ].startswith("2001-09-09")
+
+
+def size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a journal
+        return 0
+
+
+def test_an_import_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
+    """The samples are many enough that the first ones are in the file before the last ones."""
+    folder = exported(tmp_path / "folder")
+    names = [f"{number:06}" for number in range(1, 301)]
+    for name in names[1:]:
+        (folder / name).symlink_to(names[0])
+    (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+    command, environment = program()
+    words = [*command, "import", str(folder), "-w", str(tmp_path / "file")]
+    started = subprocess.Popen(words, env=environment, cwd=environment["PYTHONPATH"])
+    while not any(size_bytes(each) > 32_768 for each in tmp_path.glob(".tcptop-*")):
+        assert started.poll() is None
+    started.kill()
+    started.wait()
+    assert not (tmp_path / "file").exists()
+    output("import", TREE, "-w", tmp_path / "file")
