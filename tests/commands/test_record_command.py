@@ -141,7 +141,7 @@ def test_time_options_select_samples(tmp_path: Path) -> None:
     for index in (0, 4, len(live) - 1):
         taken_at = json.loads(live[index])["taken_at"]
         assert tcptop("--json", "-r", file, "--at", taken_at).stdout.splitlines() == [live[index]]
-    times_s = [datetime.fromisoformat(json.loads(line)["taken_at"]).timestamp() for line in live]
+    times_s = [datetime.fromisoformat(json.loads(line)["taken_at"].replace("Z", "+00:00")).timestamp() for line in live]
     since_start_s = (times_s[2] + times_s[3]) / 2 - times_s[0]
     assert tcptop("--json", "-r", file, "--from", f"+{since_start_s:.6f}").stdout.splitlines() == live[3:]
     before_end_s = (times_s[-1] - times_s[-2]) / 2
