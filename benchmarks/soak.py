@@ -96,7 +96,6 @@ class Reporter:
         """Counts a sample, and reports if it is due."""
         self.samples += 1
         if self.samples % self._every == 0:
-            gc.collect()
             report = {
                 "samples": self.samples,
                 "private_kib": private_kib(),
