@@ -141,6 +141,16 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "lab": read_lab_result,
 }
 
+SEEDS: Mapping[str, bytes] = {
+    "recording": b'{"taken_at_unix_s":1.5,"monotonic_s":2.5,"live":true,"page_size_bytes":4096,"sources":{"sockstat":'
+    b'{"state":null,"taken_at_s":2.5,"read_us":7,"answers":[{"path":"proc/net/sockstat","bytes":26}],"before":null},'
+    b'"slab_links":{"answers":[{"path":"sys/kernel/slab","entries":{"TCP":null,"a":"TCP"}}]},"snmp":{"answers":'
+    b'[{"path":"proc/net/snmp","error":[2,"No such file"]}]}}}\nTCP: inuse 1 tw 2 alloc 3\n',
+    "lab": b'{"schema":1,"page_size":4096,"family":"ipv4","kernel":"6.1.0","build_id":"0123456789abcdef","states":'
+    b'{"established":{"parts":[{"row":"TCP","objects":1,"bytes":2048.5,"catalogue_objects":1}],"vectors":{"bytes":8}}}}',
+}
+"""First input of those targets whose form is hard to guess."""
+
 
 def main() -> None:
     """Runs one target with libFuzzer."""
@@ -150,8 +160,12 @@ def main() -> None:
     with atheris.instrument_imports(include=["tcptop"]):
         for module in MODULES:
             importlib.import_module(module)
-    atheris.Setup([sys.argv[0], *LIMITS, *sys.argv[2:]], TARGETS[sys.argv[1]])
-    atheris.Fuzz()
+    with tempfile.TemporaryDirectory() as seeds:
+        (Path(seeds) / "seed").write_bytes(SEEDS.get(sys.argv[1], b""))
+        corpora = [option for option in sys.argv[2:] if not option.startswith("-")] or [seeds]
+        options = [option for option in sys.argv[2:] if option.startswith("-")]
+        atheris.Setup([sys.argv[0], *LIMITS, *options, *corpora], TARGETS[sys.argv[1]])
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

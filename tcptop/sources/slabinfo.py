@@ -31,7 +31,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
 
     name = "slabinfo"
     paths = ("proc/slabinfo",)
-    max_lines = 200_000
+    max_lines = 125_000
     """Before 5.9 each memory cgroup has a row for each of its caches."""
     makes_rates = True
     pairs_with_sockstat = True
