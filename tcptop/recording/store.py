@@ -66,16 +66,14 @@ MAX_CHECK_S = 5.0
 PROGRESS_STEPS = 50_000
 """Steps of SQLite's virtual machine between two looks at the clock, some milliseconds."""
 
-LIMITS = (
-    (
+LIMITS: tuple[tuple[int, int], ...] = ()
+"""Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
+if sys.version_info >= (3, 11):
+    LIMITS = (
         (sqlite3.SQLITE_LIMIT_LENGTH, 256 << 20),
         (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 64 << 10),
         (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
     )
-    if sys.version_info >= (3, 11)
-    else ()
-)
-"""Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
 
 
 def create_file(path: str) -> None:
