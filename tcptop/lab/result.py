@@ -96,7 +96,7 @@ class StateResult(NamedTuple):
 
         The largest of four shares, where the known bytes are the measured bytes of predicted parts and of vectors:
 
-        - the difference between `all_rows_bytes` and the known bytes, relative to the known bytes;
+        - what `all_rows_bytes` has beyond the known bytes, relative to the known bytes;
         - the error bound `uncertain_bytes`, relative to the known bytes;
         - the sockets of other programs that came or went, relative to the run's sockets: slab rows count the sockets of
           all programs;
@@ -107,7 +107,7 @@ class StateResult(NamedTuple):
         if not all(part.objects for part in self.parts):
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
-        unaccounted = abs(self.all_rows_bytes - known) / known if known else 1.0
+        unaccounted = max(0.0, self.all_rows_bytes - known) / known if known else 1.0
         uncertain = self.uncertain_bytes / known if known else 0.0
         return max(unaccounted, uncertain, self.other_sockets / self.sockets, self.sock_error)
 
