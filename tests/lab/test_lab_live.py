@@ -152,7 +152,7 @@ def run_small_lab(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("family", [(), ("--ipv6",)])
 def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
-    """A state that is not in doubt is within 2 % with 4000 connections. Up to three labs, until no state is in doubt."""
+    """A state that is not in doubt is within 2 % with 4000 connections; up to three labs until no state is."""
     if family and not Path("/proc/net/if_inet6").exists():
         pytest.skip("needs IPv6")
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
