@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from session import Session
+from session import Session, is_readable
 
 ESCAPE = b"\x1b"
 KEYS: tuple[bytes, ...] = (
@@ -90,7 +90,7 @@ class Storm:
 
     def _read(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
-        while select.select([self._session.master], [], [], max(0.0, end_s - time.monotonic()))[0]:
+        while is_readable(self._session.master, max(0.0, end_s - time.monotonic())):
             self._tail = (self._tail + os.read(self._session.master, 65536))[-20_000:]
 
     def _read_until_idle(self) -> None:
