@@ -82,6 +82,22 @@ def test_a_recording_that_is_damaged_inside_is_not_continued(tmp_path: Path) -> 
     assert path.read_bytes() == data
 
 
+@pytest.mark.parametrize("tables", [("sample", "record"), ("sample",), ("record",)])
+def test_a_recording_whose_samples_have_impossible_numbers_is_not_continued(
+    tmp_path: Path, tables: tuple[str, ...]
+) -> None:
+    path = tmp_path / "file"
+    record(path)
+    connection = sqlite3.connect(path)
+    for table in tables:
+        connection.execute(f"UPDATE {table} SET number = {(1 << 63) - 1}")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    assert "damaged" in error_line("record", "--root", TREE, "-w", path)
+    assert path.read_bytes() == before
+
+
 def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
     record(tmp_path / "file")
     output("export", "-r", tmp_path / "file", f"{tmp_path}/folder/")
