@@ -55,7 +55,7 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
-            if status.st_size == 0:  # also a file of /proc, which may have to be waited for
+            if status.st_size == 0:  # a file of /proc, too; reading it might block
                 raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:

@@ -12,8 +12,8 @@ Answer = TypeVar("Answer")
 class FileRead(NamedTuple):
     """The bytes at one path or the kernel's error, and the time of the read in microseconds.
 
-    For a folder, `took_us` is CPU time of the thread that reads, not elapsed time: time spent waiting for the Python
-    interpreter or for a busy CPU costs the kernel nothing, and would look like a long walk under a lock.
+    `took_us` is CPU time of the thread that reads, not elapsed time: waiting for the Python interpreter or for a busy
+    CPU costs the kernel nothing, and would look like a long walk under a lock.
     """
 
     path: str
@@ -83,7 +83,7 @@ class BlockingHost(ABC):
     identity: Identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path, and measures the CPU time of each read; above MAX_READ_BYTES, the rest are errors."""
+        """Reads each path and measures its CPU time; paths beyond MAX_READ_BYTES in total get an error."""
         files: list[FileRead] = []
         left_bytes = MAX_READ_BYTES
         for path in paths:

@@ -28,7 +28,7 @@ NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
 """Limit on the size of an output; `sysctl -a` prints a quarter of this on a machine with hundreds of interfaces."""
 MAX_OUTPUTS_BYTES = 16 << 20
-"""Limit on the size of all outputs, which are kept."""
+"""Limit on the total size of the outputs, because they are kept in memory."""
 
 Entries = Mapping[str, str | None]
 
@@ -111,7 +111,7 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""Files that replace a missing one, in order of preference. Their commands print the kernel's text unchanged."""
+"""Outputs that can replace a missing kernel file, in order of preference; their commands print the file unchanged."""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
@@ -173,7 +173,7 @@ class SosreportHost:
                     yield self._text(output)
 
     def _text(self, output: str) -> str:
-        """The text of an output; empty if it cannot be read, or if all outputs have more than MAX_OUTPUTS_BYTES."""
+        """The text of an output; empty if it cannot be read, or if the outputs exceed MAX_OUTPUTS_BYTES in total."""
         if output not in self._texts and self._left_bytes > 0:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
             data = (read.data or b"")[:MAX_OUTPUT_BYTES]

@@ -59,7 +59,7 @@ Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""Least ratio of measured to predicted vectors at which every slab has one: half-way between all slabs and none."""
+"""Minimum ratio of measured to predicted vectors from which the lab assumes that every slab has a vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -144,8 +144,8 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
 class OverallProgress:
     """Computes the progress of the whole lab from the progress of each run.
 
-    The number of repeats is not known in advance. So every run receives an equal part of the rest of the progress, and
-    one more part is kept for an unknown repeat. The progress therefore never reaches 1.
+    The number of repeats is not known in advance. At its start, each run gets an equal part of the remaining progress,
+    and one more part is reserved for a repeat. The progress therefore never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -193,9 +193,9 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
 
     The ratio is the measured bytes of vectors divided by the predicted bytes of vectors, both summed over all runs that
     are not in doubt, or over all runs if all are. One ratio is right for all runs, since memory cgroups charge the
-    slabs of all caches or of none. From `MIN_VECTORS_RATIO` it is 1: every slab has its vector. The measured ratio is
-    smaller if objects fill slabs that other programs left partly free, which have their vectors already. An endpoint
-    has its share of these slabs too, and so of their vectors.
+    slabs of all caches or of none. A ratio of at least `MIN_VECTORS_RATIO` is replaced by 1: every slab has a vector. A
+    smaller ratio is measured if objects fill slabs that other programs left partly free, because these slabs have
+    vectors already. An endpoint's share of such a slab includes a share of its vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes

@@ -1,4 +1,4 @@
-"""Lab results as named tuples, for the reports. Bytes are shares of full slabs, per endpoint."""
+"""Lab results as named tuples, for the reports. All byte figures are shares of full slabs, per endpoint."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StateResult(NamedTuple):
     """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes them."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd; they are not part of any other figure."""
     control_bytes: float
     """Growth of the control run, subtracted from the other figures."""
     all_rows_bytes: float

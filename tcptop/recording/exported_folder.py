@@ -45,13 +45,13 @@ START_WITH_TIME = re.compile(
     rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
 )
 MAX_PARSED_BYTES = 32 << 20
-"""Limit on the JSON that is parsed when an export is opened, for times that are not among a sample's first keys."""
+"""Limit on the JSON that is parsed when an export is opened, to find times that are not at the start of their file."""
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
-    """Writes samples into a new folder, whole or not at all, and nothing outside it; leaves out what is damaged.
+    """Writes samples, except damaged reads, into a new folder; after an error no folder remains.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -59,7 +59,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names = [f"{number:06}" for number in range(1, len(indices) + 1)]
     mode = _folder_mode(recording.path)
-    # The files in the folder must not have wider modes than the recording: /proc/slabinfo is root's alone.
+    # The files must not be readable by more users than the recording is, because only root may read /proc/slabinfo.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -80,7 +80,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
 
 
 def _folder_mode(path: str) -> int:
-    """The mode of a folder whose files may be read by those who may read the recording, within the umask."""
+    """The mode of a folder that lets the users in who may read the recording, within the umask."""
     umask = os.umask(0o077)
     os.umask(umask)
     mode = os.stat(path).st_mode & ~umask  # noqa: PTH116
@@ -150,7 +150,8 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Makes only links to a name in the same folder, as in /sys/kernel/slab: such links cannot lead outside.
+            # Only links to a name in the same folder, as in /sys/kernel/slab, are made, because they cannot lead
+            # outside.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +185,7 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 class ExportedFolder(Recording):
-    """The samples of a folder that `tcptop export` wrote; a sample is read on request, its time at the start."""
+    """The samples of a folder that `tcptop export` wrote; only their times are read when the folder is opened."""
 
     def __init__(self, path: str) -> None:
         """Opens the folder; raises TcptopError if the folder is not an export, OSError if it cannot be opened."""
@@ -231,7 +232,8 @@ class ExportedFolder(Recording):
     def _read_time(self, name: str) -> float | None:
         """The time of a sample; None if its `sample.json` has none or cannot be read.
 
-        It is among the first keys of a file that tcptop wrote. Other files are parsed, up to `MAX_PARSED_BYTES` of all.
+        In files that tcptop wrote, the time is near the start. Other files are parsed whole, up to `MAX_PARSED_BYTES`
+        in total.
         """
         path = f"{name}/{SAMPLE_NAME}"
         try:
@@ -256,10 +258,10 @@ class ExportedFolder(Recording):
             document = self._read_json(f"{name}/{SAMPLE_NAME}")
             return self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
         except (OSError, ValueError):
-            return None  # the sample has the error in `damage` when it is shown
+            return None  # `damage` reports the error once the sample is read
 
     def _read_json(self, path: str) -> Json:
-        """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""
+        """The JSON object in a file; raises ValueError with the path if there is no such file or object."""
         try:
             return load_json(_read_bytes(self._tree, path))
         except OSError as error:

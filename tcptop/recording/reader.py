@@ -19,7 +19,7 @@ from tcptop.recording.store import bounded_queries, open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
-"""Two months at one sample a second. Each sample takes 24 bytes in the arrays of numbers, times and counts."""
+"""Maximum number of samples: two months at one sample a second, and 24 bytes each in the arrays."""
 
 NO_COUNT = -1
 """Value of an unknown count in the arrays."""

@@ -41,7 +41,7 @@ class KeyQueue:
         return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
 
     def put(self, event: Event) -> None:
-        """Adds a key. Ctrl-C discards all that wait, as in a terminal; so does a key that certainly quits."""
+        """Adds a key. Ctrl-C discards all waiting keys, as in a terminal; so does a key that certainly quits."""
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
             self._waiting.clear()
             if self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S:

@@ -98,7 +98,7 @@ class _Types(NamedTuple):
     starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
-        """Of one type: name offset, kind, number of members (vlen), and size or the ID of the type referred to."""
+        """The fields of a type: name offset, kind, number of members (vlen), and size or ID of the type referred to."""
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size

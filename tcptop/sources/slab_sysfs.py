@@ -88,7 +88,7 @@ class _CachesSource(Source[Value]):
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
-        """Does not say that the folder is missing if its names were read: only the files of this source are."""
+        """Corrects the reason if it calls the folder missing although only the files in the folder are missing."""
         links = others["slab_links"].value if "slab_links" in others else None
         if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
             return reading

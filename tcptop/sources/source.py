@@ -215,7 +215,7 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 
 
 def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
-    """The first row of each key, in order; if there are others, adds a damage. The kernel prints each key once."""
+    """The first row of each key, in order; records further rows of a key as damage. The kernel prints each key once."""
     firsts: dict[Hashable, Row] = {}
     repeated: list[Hashable] = []
     for row in rows:
@@ -229,7 +229,7 @@ def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: 
 
 
 def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
-    """If there are `keys`, adds a damage: that the file has these keys more than once, and the first counts."""
+    """Records as damage, if there are `keys`, that the file has these keys more than once and the first row is used."""
     if keys:
         first = " ".join(map(str, keys[0])) if isinstance(keys[0], tuple) else str(keys[0])
         damages.append(Damage("strange", f"{printable(first[:60])[:60]} is there more than once; the first counts"))

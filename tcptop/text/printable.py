@@ -8,7 +8,7 @@ MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
 """Size limit in bytes for decoding one-line files of /proc and /sys; real files are smaller."""
 MAX_ESCAPED_BYTES = 1 << 20
-"""Size limit in bytes of a file of which bytes that are not UTF-8 are escaped when it is decoded."""
+"""Maximum size, in bytes, of a file in which invalid UTF-8 becomes escapes when the file is decoded."""
 
 
 def printable(text: str) -> str:
@@ -34,7 +34,7 @@ def printable_name(text: str) -> str:
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
     r"""Decodes a file's data, or only the first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`.
 
-    In a large file they become surrogates instead, which `printable` escapes: millions of escapes take seconds.
+    In a larger file they become surrogates, which `printable` escapes later, because millions of escapes take seconds.
     """
     if max_bytes is not None:
         data = data[:max_bytes]
