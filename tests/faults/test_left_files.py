@@ -10,29 +10,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from program import output, program, run
+from program import error_line, output, program, record
 from recorded import tree
 
 TREE = tree("6.1-4n", "established")
 
 
-def error_line(*arguments: str | Path) -> str:
-    """The only line of an error; the program must end with 1."""
-    done = run(*arguments)
-    assert done.returncode == 1, done.stdout
-    [line] = done.stderr.splitlines()
-    assert line.startswith("tcptop: ")
-    return line
-
-
-def record(path: Path) -> None:
-    done = run("record", "--root", TREE, "-w", path)
-    assert done.returncode == 0, done.stderr
-
-
 def leave_journal(path: Path) -> None:
     """Leaves the journal of a recorder that was killed in a transaction, and not its recording."""
-    record(path)
+    record(TREE, path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
     connection.execute("BEGIN IMMEDIATE")
@@ -53,7 +39,7 @@ def test_the_journal_of_a_lost_recording_does_not_change_the_new_one(tmp_path: P
     leave_journal(path)
     if is_empty:
         path.touch()
-    record(path)
+    record(TREE, path)
     assert output("--json", "-r", path).count("\n") == 1
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
@@ -61,7 +47,7 @@ def test_the_journal_of_a_lost_recording_does_not_change_the_new_one(tmp_path: P
 @pytest.mark.parametrize("kind", ["file", "pipe"])
 def test_a_write_ahead_log_beside_a_recording_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "file"
-    record(path)
+    record(TREE, path)
     log = tmp_path / "file-wal"
     if kind == "pipe":
         os.mkfifo(log)
@@ -74,7 +60,7 @@ def test_a_write_ahead_log_beside_a_recording_is_refused(tmp_path: Path, kind: s
 def test_a_recording_that_is_damaged_inside_is_not_continued(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for _ in range(3):
-        record(path)
+        record(TREE, path)
     data = bytearray(path.read_bytes())
     data[5 * 4096 : 5 * 4096 + 64] = os.urandom(64)
     path.write_bytes(data)
@@ -87,7 +73,7 @@ def test_a_recording_whose_samples_have_impossible_numbers_is_not_continued(
     tmp_path: Path, tables: tuple[str, ...]
 ) -> None:
     path = tmp_path / "file"
-    record(path)
+    record(TREE, path)
     connection = sqlite3.connect(path)
     for table in tables:
         connection.execute(f"UPDATE {table} SET number = {(1 << 63) - 1}")
@@ -99,7 +85,7 @@ def test_a_recording_whose_samples_have_impossible_numbers_is_not_continued(
 
 
 def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     output("export", "-r", tmp_path / "file", f"{tmp_path}/folder/")
     assert (tmp_path / "folder/000001/sample.json").is_file()
 
@@ -107,7 +93,7 @@ def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["n" * 247, "é" * 120], ids=["ASCII", "UTF-8"])
 def test_the_longest_names(tmp_path: Path, name: str) -> None:
     """255 bytes less `-journal`."""
-    record(tmp_path / name)
+    record(TREE, tmp_path / name)
     output("export", "-r", tmp_path / name, tmp_path / f"{name}-folder"[-120:])
     output("-o", "-r", tmp_path / name)
 
@@ -144,18 +130,23 @@ def test_an_export_that_lists_a_sample_many_times_is_refused_at_once(tmp_path: P
     assert not (tmp_path / "new").exists()
 
 
-def test_an_export_of_many_samples_opens_without_parsing_them(tmp_path: Path) -> None:
-    """Links to one sample, so that the files are few; 0.1.0 took a minute."""
-    folder = exported(tmp_path / "folder")
-    names = [f"{number:06}" for number in range(1, 20_001)]
+def list_first_sample(folder: Path, times: int) -> None:
+    """Makes the export list its first sample many times, by links, so that the files are few."""
+    names = [f"{number:06}" for number in range(1, times + 1)]
     for name in names[1:]:
         (folder / name).symlink_to(names[0])
     (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
-    sample = json.loads((folder / names[0] / "sample.json").read_text())
+
+
+def test_an_export_of_many_samples_opens_without_parsing_them(tmp_path: Path) -> None:
+    """Version 0.1.0 took a minute."""
+    folder = exported(tmp_path / "folder")
+    list_first_sample(folder, 20_000)
+    sample = json.loads((folder / "000001/sample.json").read_text())
     sample["taken_at_unix_s"] = 1e9
     filler = {"filler": ["x"] * 200_000}
     for ordered in ({**sample, **filler}, {**filler, **sample}):
-        (folder / names[0] / "sample.json").write_text(json.dumps(ordered))
+        (folder / "000001/sample.json").write_text(json.dumps(ordered))
         output("-o", "-r", folder)
 
 
@@ -183,10 +174,7 @@ def size_bytes(path: Path) -> int:
 def test_an_import_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
     """The samples are many enough that the first ones are in the file before the last ones."""
     folder = exported(tmp_path / "folder")
-    names = [f"{number:06}" for number in range(1, 301)]
-    for name in names[1:]:
-        (folder / name).symlink_to(names[0])
-    (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+    list_first_sample(folder, 300)
     command, environment = program()
     words = [*command, "import", str(folder), "-w", str(tmp_path / "file")]
     started = subprocess.Popen(words, env=environment, cwd=environment["PYTHONPATH"])
