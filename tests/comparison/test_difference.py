@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -192,7 +193,8 @@ def test_rows_missing_from_a_cut_slabinfo_are_unknown_and_not_empty(tmp_path: Pa
 
 
 def test_a_sosreport_and_its_tree_differ_in_nothing_that_both_have(tmp_path: Path) -> None:
-    report = account(take_snapshot(open_packed(sosreport_of("6.1-4n", "established", tmp_path))))
+    with closing(open_packed(sosreport_of("6.1-4n", "established", tmp_path))) as host:
+        report = account(take_snapshot(host))
     found = compare_ledgers(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
     assert [change.key for change in found.sockets if change.changed] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,8 @@ class SlowHost(FolderHost):
 
 def test_a_report_from_a_slow_host_has_every_source() -> None:
     """A single sample reads every source, even if the first ones use up the budget of a second."""
-    seen = take_snapshot(SlowHost(str(tree("6.1-4n", "established"))))
+    with closing(SlowHost(str(tree("6.1-4n", "established")))) as host:
+        seen = take_snapshot(host)
     states = {name: reading.state for name, reading in recorded_readings("6.1-4n", seen).items()}
     assert states == dict.fromkeys(states, "ok")
 
