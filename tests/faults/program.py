@@ -11,8 +11,12 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from tcptop.commands.common import make_sampler, open_host, read_ledger
+from tcptop.commands.report import report_formatter
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TIME_LIMIT_S = 60.0
@@ -63,9 +67,26 @@ def record(root: Path, path: str | Path) -> None:
 
 
 def report(root: Path) -> dict[str, Any]:
-    """The JSON report of a saved tree."""
-    found: dict[str, Any] = json.loads(output("--root", root, "--json"))
+    """The JSON report of a root."""
+    found: dict[str, Any] = json.loads(printed_report(root, "--json"))
     return found
+
+
+def text_report(root: Path) -> str:
+    """The text report of a root."""
+    return printed_report(root, "-o")
+
+
+def printed_report(root: Path, option: str) -> str:
+    """What the program prints for a root with `-o` or `--json`.
+
+    For a saved tree and this checkout, this process does what the program does, because a start takes longer than a
+    report. Under sudo it must not: the program may drop root's privileges for good.
+    """
+    if {"TCPTOP_CHECKOUT", "TCPTOP_PYTHON", "SUDO_UID"} & os.environ.keys() or root == Path("/"):
+        return output("--root", root, option)
+    with closing(open_host(str(root))) as host:
+        return report_formatter(option == "--json")(read_ledger(make_sampler(host, 1.0, None)))
 
 
 MAX_CPU_S = 10

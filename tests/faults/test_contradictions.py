@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import CHECKOUT, output, report
+from program import CHECKOUT, output, report, text_report
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 KERNEL, PHASE = "6.1-4n", "established"
@@ -113,7 +113,7 @@ def test_an_impossible_row_of_slabinfo(tmp_path: Path, kind: str, name: str) -> 
     if name == "TCP":
         assert found["bytes_per_connection"]["full"]["now_bytes"] is None
         assert found["tcp_memory"]["bytes"] is None
-    assert found["sources"]["slabinfo"]["reason"].split(": ", 1)[1] in output("--root", root, "-o")
+    assert found["sources"]["slabinfo"]["reason"].split(": ", 1)[1] in text_report(root)
 
 
 @pytest.mark.parametrize("kind", ["one object more in a slab", "twice the size", "twice the pages"])
@@ -350,7 +350,7 @@ def test_a_ratio_of_two_counts_in_one_unit_needs_no_unit(tmp_path: Path) -> None
     assert (wall["used"], wall["most"], wall["unit"]) == (2200, 4400, "pages")
     assert "50 %" in wall["note"]
     assert found["capacity"]["missing"].count("tcp_mem") == 0
-    assert re.search(r"buffers +2 200 pages", output("--root", root, "-o"))
+    assert re.search(r"buffers +2 200 pages", text_report(root))
 
 
 @pytest.mark.parametrize(("orphans", "headroom"), [(0, 16384), (10_000, 6384), (21_564, 0), (65_738, 0)])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import CHECKOUT, output, report
+from program import CHECKOUT, output, report, text_report
 
 RECORDINGS = CHECKOUT / "tests/recordings"
 FRAGMENTED = Path(__file__).resolve().parent / "recordings/6.1-2n-fragmented"
@@ -154,7 +154,7 @@ def test_an_average_that_is_an_upper_bound_is_said_to_be(tmp_path: Path) -> None
     cost = report(root)["bytes_per_connection"]["time_wait"]
     assert cost["now_is_at_most"]
     assert bytes_of(row) / int(row[1]) < cost["now_bytes"] < bytes_of(row) / 1000
-    assert re.search(r"now, on average +≤|now, on average +<=", output("--root", root, "-o"))
+    assert re.search(r"now, on average +≤|now, on average +<=", text_report(root))
 
 
 # Growth.
@@ -221,7 +221,7 @@ def test_free_objects_in_tcps_own_rows_are_idle(kernel: str, phase: str) -> None
 def test_every_side_and_part_has_an_upper_end() -> None:
     root = RECORDINGS / "6.1-4n/established"
     found = report(root)
-    text = output("--root", root, "-o")
+    text = text_report(root)
     for mode in found["bytes_per_connection"].values():
         for family in ("ipv4", "ipv6", "mix"):
             for side in mode[family].values():
