@@ -71,7 +71,7 @@ class TcptopApp(App[int]):
     ToastRack { margin: 0; overflow: hidden; }
     ToastHolder { align-horizontal: left; width: 100%; }
     Toast { width: 100%; max-width: 100%; margin: 0; padding: 0 1; border: none; background: $panel; color: $primary; }
-    .-low #trends, .-tiny #trends, .-short #trends, .-saved #trends { display: none; }
+    .-low #trends, .-tiny #trends, .-short #trends, #trends.-saved { display: none; }
     #timeline { display: none; }
     .-replay .-tall #timeline, .-replay.-tall #timeline { display: block; height: 3; }
     .-replay .-short #timeline, .-replay.-short #timeline { display: block; height: 1; }
@@ -93,6 +93,10 @@ class TcptopApp(App[int]):
         self._settings, self._mistakes = settings, tuple(mistakes)
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self.animation_level = "none"
+        # Here and not in on_mount, where every widget would get its styles a second time.
+        for theme in THEMES.values():
+            self.register_theme(theme)
+        self.theme = THEMES[settings.theme or "dark"].name
         self._ledger: Ledger | None = None
         self.view = View(
             Choices(
@@ -141,10 +145,7 @@ class TcptopApp(App[int]):
         yield KeyLine(id="keys")
 
     def on_mount(self) -> None:
-        """Sets the theme, reports mistakes in the settings, starts the feed."""
-        for theme in THEMES.values():
-            self.register_theme(theme)
-        self.theme = THEMES[self._settings.theme or "dark"].name
+        """Reports mistakes in the settings, starts the feed."""
         for line in self._mistakes:
             self.notify(line, timeout=10, severity="warning", markup=False)
         self.query_one(CachesPane).focus()
@@ -164,7 +165,8 @@ class TcptopApp(App[int]):
         if self._ledger is None and isinstance(self._driver, CellDriver):
             self.call_after_refresh(self._driver.start_drawing)
         self._ledger, self.view = ledger, view
-        self.set_class(not ledger.live, "-saved")
+        for screen in self.screen_stack[:1]:
+            screen.query(TrendLine).set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
             # Selects the node of the settings; if the machine has no such node, the first node with memory, or all
             # nodes if only the machine's counts are known.
