@@ -24,7 +24,7 @@ def reset_environment() -> None:
     for name in [name for name in os.environ if name in RENDERING_VARIABLES or name.startswith("TEXTUAL_")]:
         if name != "TEXTUAL_SNAPSHOT_TEMPDIR":  # set by the plugin, for its worker processes
             del os.environ[name]
-    os.environ.update(TERM="xterm-256color", TZ="UTC", PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8", LANG="C.UTF-8")
+    os.environ.update(TERM="xterm-256color", TZ="UTC", LC_ALL="C.UTF-8", LANG="C.UTF-8")
     time.tzset()
     if "textual.constants" in sys.modules:
         importlib.reload(sys.modules["textual.constants"])
