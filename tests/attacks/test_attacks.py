@@ -54,6 +54,7 @@ def test_an_expanding_record_is_refused(tmp_path: Path) -> None:
     assert "it unpacks to more than 8 MiB" in error
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_ATTACKS, reason="the attack archives are not beside this checkout")
 @pytest.mark.parametrize("path", SHARED_ATTACKS, ids=lambda path: str(path.name))
 def test_shared_attacks_stay_within_the_limits(path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from key_storm import run_storm
 from program import program
 from session import RECORDING, Session
+from slow_case import slow
 
 SAVED = ("--root", str(RECORDING))
 PASTE, REPEATS = 4000, 1000
@@ -39,13 +40,13 @@ def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
     [
         ("iqi", "Sockets by state"),
         ("i?iq?", "Help"),
-        ("?q?", "Help"),
-        ("iiii", "TCP caches"),
+        slow("?q?", "Help"),
+        slow("iiii", "TCP caches"),
         ("/tcpv\r", "/tcpv"),
         ("/x\x1b[200~q\x1b[201~", "only caches with: xq"),
-        ("\ri\r", "page 1 of"),
-        ("i\x1b[Ci\x1b[C/q", "only caches with: q"),
-        ("i\t\tq:q", "quit (q"),
+        slow("\ri\r", "page 1 of"),
+        slow("i\x1b[Ci\x1b[C/q", "only caches with: q"),
+        slow("i\t\tq:q", "quit (q"),
     ],
 )
 def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
@@ -72,7 +73,7 @@ def type_fast(session: Session, keys: str) -> None:
     os.set_blocking(session.master, True)
 
 
-@pytest.mark.parametrize("key", ["r", "x", "k", "+", DOWN, "m", "s", "]"])
+@pytest.mark.parametrize("key", ["r", DOWN, *map(slow, "xk+ms]")])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
     """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
     session = open_screen()
@@ -88,7 +89,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
         assert session.screen.text() == before
 
 
-@pytest.mark.parametrize("keys", ["r", "ab", DOWN, "0123456789"])
+@pytest.mark.parametrize("keys", ["r", *map(slow, ("ab", DOWN, "0123456789"))])
 @pytest.mark.parametrize("end", ["q", "\x03"])
 def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Session], keys: str, end: str) -> None:
     """Of thousands of keys nearly none is drawn after the key that quits has come."""
@@ -107,7 +108,7 @@ def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[...
     assert session.process.poll() is None
 
 
-@pytest.mark.parametrize("size", [(40, 5), (80, 24), (240, 70)])
+@pytest.mark.parametrize("size", [(80, 24), slow((40, 5)), slow((240, 70))])
 @pytest.mark.parametrize("subject", [(), SAVED])
 def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size: tuple[int, int]) -> None:
     """The whole storm is scripts/key_storm.py."""
@@ -117,7 +118,11 @@ def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size:
 
 @pytest.mark.parametrize(
     "sequence",
-    ["[:u", "[1114112u", "[999999999999u", "[55555555;5u", "[48;99999999999999999999;1;1;1t", "[48;0;0;0;0t", "[<9;9M"],
+    [
+        "[999999999999u",
+        "[<9;9M",
+        *map(slow, ("[:u", "[1114112u", "[55555555;5u", "[48;99999999999999999999;1;1;1t", "[48;0;0;0;0t")),
+    ],
 )
 def test_a_sequence_that_is_no_key_costs_no_other_key(open_screen: Callable[..., Session], sequence: str) -> None:
     """Garbage on a line, or a terminal with an extension of its own."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from program import run_bounded
+from slow_case import slow
 
 FILE_BYTES = (16 << 20) - 4096
 SLABINFO = b"slabinfo - version: 2.1\n# name\n"
@@ -57,8 +58,12 @@ def filled(start: bytes, unit: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "unit",
-    [b"\n", b"a\n", b" \t \n", "🦀".encode(), b"\xff", b"\xff\n", "🦀\xff\n".encode("latin-1", "replace"), b" ", b"\0"],
-    ids=["newlines", "short", "blank", "emoji", "no-utf-8", "no-utf-8-lines", "mixed", "blanks", "nul"],
+    [
+        b"\n",
+        b"\xff\n",
+        *map(slow, (b"a\n", b" \t \n", "🦀".encode(), b"\xff", "🦀\xff\n".encode("latin-1", "replace"), b" ", b"\0")),
+    ],
+    ids=["newlines", "no-utf-8-lines", "short", "blank", "emoji", "no-utf-8", "mixed", "blanks", "nul"],
 )
 def test_files_of_one_repeated_unit(tmp_path: Path, unit: bytes) -> None:
     root = write(tmp_path, {name: filled(start, unit) for name, start in SINGLE_FILES.items()})
@@ -84,7 +89,7 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [name if name == "proc/buddyinfo" else slow(name) for name in ROWS])
 def test_more_rows_than_a_kernel_prints(tmp_path: Path, name: str) -> None:
     start = SINGLE_FILES[name] + (b"Free pages count per migrate type at order 0\n" if "pagetype" in name else b"")
     rows = b"".join(ROWS[name] % number for number in range(600_000))
@@ -112,6 +117,7 @@ def test_btf_whose_names_have_no_end(tmp_path: Path) -> None:
     assert report["sources"]["btf"]["state"] in ("ok", "strange")
 
 
+@pytest.mark.slow
 def test_btf_of_thousands_of_typedefs_in_one_struct(tmp_path: Path) -> None:
     structs = (
         b"tcp_sock",
@@ -150,6 +156,7 @@ def test_many_links_of_one_output_in_a_folder(tmp_path: Path) -> None:
     assert bounded_report(root)["sources"]["slab_links"]["state"] == "missing"
 
 
+@pytest.mark.slow
 def test_many_links_of_one_output_in_an_archive(tmp_path: Path) -> None:
     root = write(tmp_path / "sosreport-x", {OUTPUT.format(0): b"x" * (4 << 20)})
     for number in range(1, 400):
@@ -160,6 +167,7 @@ def test_many_links_of_one_output_in_an_archive(tmp_path: Path) -> None:
     assert done.returncode == 0 or "more than any kernel has" in done.stderr
 
 
+@pytest.mark.slow
 def test_node_folders_that_are_one_large_file(tmp_path: Path) -> None:
     """Sixteen gigabytes are named; none of it may be read twice into memory."""
     root = write(tmp_path, {"sys/devices/system/node/node0/meminfo": b"x" * FILE_BYTES})
@@ -175,15 +183,18 @@ def test_node_folders_that_are_one_large_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"\n" * (4 << 20), b" \n" * (2 << 20), b"drwxr-xr-x" + b" " * (4 << 20), b"drwxr-xr-x 1 " * 300_000],
-    ids=["newlines", "blanks", "one-run", "repeated"],
+    [
+        b"drwxr-xr-x" + b" " * (4 << 20),
+        *map(slow, (b"\n" * (4 << 20), b" \n" * (2 << 20), b"drwxr-xr-x 1 " * 300_000)),
+    ],
+    ids=["one-run", "newlines", "blanks", "repeated"],
 )
 def test_outputs_of_commands_that_are_quadratic_for_a_pattern(tmp_path: Path, text: bytes) -> None:
     outputs = ("processor/lscpu", "kernel/ls_-la_sys.kernel.slab", "kernel/sysctl_-a", "date/date", "host/hostname")
     bounded_report(write(tmp_path / "sosreport-x", {f"sos_commands/{name}": text for name in outputs}))
 
 
-@pytest.mark.parametrize("count", [1 << 31, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, 10**20 - 1])
+@pytest.mark.parametrize("count", [1 << 31, 1 << 63, *map(slow, ((1 << 63) - 1, (1 << 64) - 1, 10**20 - 1))])
 def test_counts_beyond_the_range_of_the_file_are_recorded_as_unknown(tmp_path: Path, count: int) -> None:
     line = f"sockets: used 1\nTCP: inuse 1 orphan 0 tw {count} alloc {count} mem 1\n".encode()
     root, file = write(tmp_path / "tree", {"proc/net/sockstat": line}), tmp_path / "recording"
@@ -195,6 +206,7 @@ def test_counts_beyond_the_range_of_the_file_are_recorded_as_unknown(tmp_path: P
     assert source["state"] == "strange"
 
 
+@pytest.mark.slow
 def test_a_recording_of_a_month_is_opened_within_the_limits(tmp_path: Path) -> None:
     root, file = write(tmp_path / "tree", {"proc/meminfo": b"MemTotal: 8 kB\n"}), tmp_path / "recording"
     assert run_bounded("import", root, "-w", file).returncode == 0

@@ -138,6 +138,7 @@ def list_first_sample(folder: Path, times: int) -> None:
     (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
 
 
+@pytest.mark.slow
 def test_an_export_of_many_samples_opens_without_parsing_them(tmp_path: Path) -> None:
     """Version 0.1.0 took a minute."""
     folder = exported(tmp_path / "folder")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from program import TIME_LIMIT_S, program
 from session import Session
+from slow_case import slow
 
 TREE = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "established"
 CALLER = 65_534
@@ -124,6 +125,22 @@ COMMANDS = {
 }
 """Each way in which a file that the user names is read, and the kind of the file among the words."""
 
+QUICK_COMMANDS = (
+    "-o --root tree",
+    "--json -r recording",
+    "-o -r export",
+    "diff lab lab",
+    "import recording",
+    "record --root archive",
+)
+"""One of each kind of file; two that write."""
+
+each_command = pytest.mark.parametrize(
+    "words",
+    [words if name in QUICK_COMMANDS else slow(words) for name, words in COMMANDS.items()],
+    ids=COMMANDS,
+)
+
 KINDS = ("archive", "tree", "recording", "export", "lab")
 
 
@@ -147,7 +164,7 @@ def owners(path: Path) -> set[tuple[int, int]]:
     return {(status.st_uid, status.st_gid) for status in (each.lstat() for each in (path, *path.rglob("*")))}
 
 
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@each_command
 def test_a_strangers_file_is_not_read_with_roots_privileges(words: tuple[str, ...], folder: Path, make: Make) -> None:
     done = run(*arguments_with(words, folder, make, STRANGER))
     assert (done.returncode, done.stdout) == (1, "")
@@ -157,7 +174,7 @@ def test_a_strangers_file_is_not_read_with_roots_privileges(words: tuple[str, ..
     assert not (folder / "out/made").exists()
 
 
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@each_command
 def test_the_callers_own_file_is_read_with_his_rights(words: tuple[str, ...], folder: Path, make: Make) -> None:
     done = run(*arguments_with(words, folder, make, CALLER))
     assert (done.returncode, done.stderr) == (0, "")
@@ -167,7 +184,7 @@ def test_the_callers_own_file_is_read_with_his_rights(words: tuple[str, ...], fo
         assert done.stdout
 
 
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@each_command
 def test_what_belongs_to_root_alone_is_read_as_root(words: tuple[str, ...], folder: Path, make: Make) -> None:
     done = run(*arguments_with(words, folder, make, 0))
     assert (done.returncode, done.stderr) == (0, "")
@@ -337,6 +354,7 @@ def test_a_caller_that_is_root_reads_as_root(make: Make) -> None:
     assert run("--json", "--root", path, SUDO_UID="0", SUDO_GID="0").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_hostile_lab_result_is_refused_with_the_same_line_as_without_sudo(folder: Path) -> None:
     path = folder / "lab"
     hostile = ("[" * 100_000, "{}", '{"states": {}, "schema": 2}', '{"states": {"a": 1e999}}', '"\u202e"', "\xff" * 9)

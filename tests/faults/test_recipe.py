@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from program import output, program, report
+from slow_case import slow
 
 from tcptop.sampling.sampler import wanted_paths
 
@@ -46,7 +47,7 @@ def test_the_recipe_copies_every_path_that_is_read() -> None:
     assert set(wanted_paths()) - copied_by(recipe()) == set()
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("shell", ["dash", slow("bash")])
 def test_the_tree_of_the_recipe_gives_the_figures_of_this_machine(shell: str, tmp_path: Path) -> None:
     if os.geteuid() != 0 or shutil.which(shell) is None:
         pytest.skip(f"needs root and {shell}")

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from samples import IntactRecording, is_one_line, phase_trees, record, recording_at
+from slow_case import slow
 
 from tcptop.accounting import account
 from tcptop.errors import TcptopError
@@ -71,12 +72,13 @@ def assert_error_or_correct_samples(file: Path, live: list[Snapshot], indices: i
         recording.close()
 
 
-def test_a_flipped_bit_anywhere(recorded_file: IntactRecording, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flips", [30, slow(150)])
+def test_a_flipped_bit_anywhere(recorded_file: IntactRecording, tmp_path: Path, flips: int) -> None:
     file, live = recorded_file.path, recorded_file.live_snapshots
     whole = file.read_bytes()
     rng = random.Random(5)
     copy = tmp_path / "copy"
-    for turn in range(150):
+    for turn in range(flips):
         data = bytearray(whole)
         # Every other flip hits the first page, which holds the header and the table of tables.
         at = rng.randrange(len(data) if turn % 2 else 4096)

@@ -7,6 +7,7 @@ import functools
 import gc
 import sys
 
+import pytest
 from drive import AppPilot, ScriptedHost, host_app, tree, wait_for_app
 
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
@@ -54,6 +55,7 @@ def change(host: ScriptedHost, turn: int) -> None:
     host.texts["proc/slabinfo"] = "\n".join([head, columns, *changed, *added, ""]).encode()
 
 
+@pytest.mark.slow
 async def test_twice_as_many_samples_leave_as_many_objects() -> None:
     host, clock_s = ScriptedHost(tree("6.1-4n"), live=True), 0.0
     sampler = Sampler(host, kernel_sources(), STEP_S, monotonic=lambda: clock_s, unix_time=lambda: 1.9e9 + clock_s)

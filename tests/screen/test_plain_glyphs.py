@@ -20,6 +20,7 @@ from drive import (
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from slow_case import slow
 
 from tcptop.hosts.host import Host
 from tcptop.screen.settings import Settings
@@ -84,7 +85,7 @@ async def view_texts(host: Host, ascii_only: bool, size: tuple[int, int]) -> dic
     return texts
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
+@pytest.mark.parametrize("size", [(80, 24), slow((120, 40))], ids=str)
 async def test_every_view_is_the_same_in_ascii(size: tuple[int, int]) -> None:
     rich_texts = await view_texts(open_host(tree("6.1-4n")), False, size)
     plain_texts = await view_texts(open_host(tree("6.1-4n")), True, size)

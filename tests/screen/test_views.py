@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from drive import (
     wait_for_app,
     wait_until,
 )
+from slow_case import slow
 from textual._doc import take_svg_screenshot
 
 from tcptop.screen.app import TcptopApp
@@ -41,6 +43,8 @@ from tcptop.widgets.trend_line import LEVELS, TrendLine
 LARGE = (200, 70)
 ALL = (200, 500)
 """A terminal so tall that no pane scrolls."""
+WIDTHS = [(20, 29, 30, 40, 60, 75, 76, 80, 100, 107, 108, 120, 160, 240), slow(range(20, 241, 3))]
+"""Usual widths of a terminal with both sides of each breakpoint; nearly every width."""
 
 
 def caches(app: TcptopApp) -> dict[str, dict[str, str]]:
@@ -248,12 +252,13 @@ async def test_x_hides_and_shows_graphs_and_marks() -> None:
         assert pane_lines(app, TrendLine)[0] == line
 
 
-async def test_graphs_are_separated_at_every_width() -> None:
+@pytest.mark.parametrize("widths", WIDTHS, ids=len)
+async def test_graphs_are_separated_at_every_width(widths: Sequence[int]) -> None:
     async with tree_app(tree("6.1-4n", "base")).run_test(size=(120, 40)) as pilot:
         app = await wait_for_app(pilot)
         for sample in minutes():
             await feed(pilot, sample)
-        for columns in range(20, 241, 3):
+        for columns in widths:
             await resize(pilot, (columns, 40))
             line = pane_lines(app, TrendLine)[0]
             assert len(line) <= columns - 2
@@ -295,11 +300,12 @@ async def test_a_message_covers_the_key_line_alone(size: tuple[int, int]) -> Non
         assert after[-1] == " no node 7; there are: 0, 1, 2, 3"
 
 
-async def test_no_key_is_cut() -> None:
+@pytest.mark.parametrize("widths", WIDTHS, ids=len)
+async def test_no_key_is_cut(widths: Sequence[int]) -> None:
     async with tree_app(tree("6.1-1n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
         both = [(f"{key} {long}", f"{key} {short}") for key, long, short in KEYS]
-        for columns in range(20, 241, 3):
+        for columns in widths:
             await resize(pilot, (columns, 24))
             [line] = pane_lines(app, KeyLine)
             assert len(line) <= columns
