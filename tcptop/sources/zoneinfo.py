@@ -24,11 +24,20 @@ PAGE_COUNTS = {
     "present": "present_pages",
     "managed": "managed_pages",
     "nr_free_cma": "free_cma_pages",
+    "boost": "boost_pages",
 }
 """Maps the keys of the page counts of a whole zone to fields of Zone.
 
 Keys of per-CPU page sets end in a colon (`high:`), so they do not match.
 """
+NODE_PAGE_COUNTS = {
+    "nr_active_file": "file_pages",
+    "nr_inactive_file": "file_pages",
+    "nr_slab_reclaimable": "reclaimable_pages",
+    "nr_kernel_misc_reclaimable": "reclaimable_pages",
+}
+"""Maps the keys of page counts to the field of Zone that they add up to."""
+
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
 
@@ -61,6 +70,11 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
         zones[-1]["free_pages"] = parse_count(fields[2])
     elif fields[0] == "cpu:":
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
+    elif len(fields) == 2 and fields[0] in NODE_PAGE_COUNTS:
+        name = NODE_PAGE_COUNTS[fields[0]]
+        zones[-1][name] = zones[-1].get(name, 0) + parse_count(fields[1])
+    elif fields[0] == "count:":
+        zones[-1]["on_cpu_lists_pages"] = zones[-1].get("on_cpu_lists_pages", 0) + parse_count(fields[1])
     elif fields[0] == "protection:":
         numbers = line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split()
         zones[-1]["protection_pages"] = parse_counts(numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
+from tcptop.explanation.headroom_page import SOCKETS, headroom_number, headroom_sentence
 from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import Line
@@ -52,21 +52,16 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
 
 
 def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
-    """The headroom, the nearest limit, and the other limits that fit.
-
-    In TIME_WAIT accounting, limits on mini-sockets come before the other limits.
-    """
-    first, number = ledger.limits.first, headroom_number(ledger)
-    nearest = first.name if first is not None else "not known"
-    variants = (
-        headroom_sentence(ledger).removeprefix(f"headroom {number}"),
-        f" sockets; first limit: {nearest}",
-        f", first limit: {nearest}",
-        f": {nearest}",
-    )
+    """The headroom of memory, the first limit, and the distances to other limits that fit, the nearest first."""
+    limits, number = ledger.limits[mode], headroom_number(ledger, mode)
+    first = limits.first
+    variants = [headroom_sentence(ledger, mode).removeprefix(f"headroom {number}"), f" {SOCKETS[mode]}"]
+    if first is not None:
+        more = "" if first.name == "memory" else f", {units.rough_count(first.headroom_sockets)}"
+        variants[1:1] = [f" {SOCKETS[mode]}; first limit: {first.label}{more}", f"; first: {first.label}{more}"]
     line = first_fitting_line([(("headroom ", "dim"), (number, "strong"), (rest, "dim")) for rest in variants], columns)
-    for limit in sorted(ledger.limits.rows, key=lambda limit: (mode == "full") == (limit.concerns == "TIME_WAIT")):
-        if limit is first or limit.scope == "node":
+    for limit in limits.rows:
+        if limit is first or limit.name == "memory":
             continue
         distance = _distance(limit)
         if line_width((*line, *distance)) <= columns:
@@ -76,10 +71,8 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 def _distance(limit: Limit) -> Line:
     """The name of a limit, with the bytes or the number of sockets up to the limit; empty if unknown."""
-    if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
+    if limit.maximum is None or limit.used is None:
         return ()
-    if limit.unit == "bytes":
-        text = f"{units.short_size(max(0, limit.maximum - (limit.used or 0)))} left"
-    else:
-        text = units.rough_count(limit.headroom_sockets)
-    return (("  │ ", "dim"), (f"{limit.name} ", "dim"), (text, "text"))
+    left = max(0, limit.maximum - limit.used)
+    text = f"{units.short_size(left)} left" if limit.unit == "bytes" else units.rough_count(left)
+    return (("  │ ", "dim"), (f"{limit.label} ", "dim"), (text, "text"))
