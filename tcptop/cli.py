@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -42,16 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
     except TcptopError as error:
+        from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        print(f"tcptop: {printable(str(error))}", file=sys.stderr)
-        sys.exit(1)
+        _end_with_error(printable(add_note(str(error))))
     except BrokenPipeError:
         # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        _end_with_error("too many open files; raise the limit (ulimit -n 256)")
     except KeyboardInterrupt:
         sys.exit(0)
+
+
+def _end_with_error(text: str) -> NoReturn:
+    """Prints one line, or nothing if standard error is closed, and ends the program with exit code 1."""
+    if sys.stderr is not None:  # None: the descriptor was closed at the start, and print() would write to stdout
+        print(f"tcptop: {text}", file=sys.stderr)
+    sys.exit(1)
 
 
 def _run(arguments: list[str]) -> int:

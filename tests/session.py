@@ -48,8 +48,16 @@ TEXTUAL_DRIVER = program("from textual.drivers.linux_driver import LinuxDriver\n
 class Session:
     """A program and its terminal, with the terminal's modes before the start."""
 
-    def __init__(self, command: list[str], synchronized: bool = False) -> None:
-        columns, rows = 120, 40
+    def __init__(
+        self,
+        command: list[str],
+        synchronized: bool = False,
+        size: tuple[int, int] = (120, 40),
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """Starts a command in a terminal of a size, with an environment (None: that of this program), in a folder."""
+        columns, rows = size
         self.screen = Emulator(columns, rows)
         self.output = b""
         self._synchronized = synchronized
@@ -64,7 +72,8 @@ class Session:
             stderr=self.slave,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-            env={**os.environ, "TERM": "xterm-256color", "PS1": "$ "},
+            env={**(os.environ if environment is None else environment), "TERM": "xterm-256color", "PS1": "$ "},
+            cwd=folder,
         )
 
     def attributes(self) -> Attributes:

@@ -6,12 +6,12 @@ above its sysctl is no contradiction: a sysctl may be lowered while files, flows
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from tcptop.accounting.slab_bytes import slab_bytes
 from tcptop.accounting.slab_caches import unique_rows
 from tcptop.kernel.objects import MINI_SOCKETS, OBJECT_OF_CACHE, SOCKS, KernelObject
+from tcptop.recall import Recall
 from tcptop.snapshot import (
     Contradictions,
     Doubt,
@@ -429,7 +429,8 @@ class _Audit:
             return {}
         doubts: dict[str, frozenset[Doubt]] = {}
         named = [row for row in slabinfo.rows if row.name in facts.struct_bytes or row.name in facts.step_bytes]
-        failures = [failure for row in slabinfo.rows for failure in _row_failures(row, facts.machine)]
+        _recall_failures.begin_round()
+        failures = [failure for row in slabinfo.rows for failure in _recall_failures(row, facts.machine)]
         failures += [
             (row.name, check.doubts, sentence) for row, check, sentence in _failures(named, NAMED_ROW_CHECKS, facts)
         ]
@@ -524,10 +525,12 @@ def _failures(
     ]
 
 
-@lru_cache(2048)
 def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     """Name, doubts and sentence of each check that a row fails. Most rows have not changed since the last sample."""
     return tuple((row.name, check.doubts, sentence) for _, check, sentence in _failures([row], ROW_CHECKS, machine))
+
+
+_recall_failures = Recall(_row_failures)
 
 
 def _examine(

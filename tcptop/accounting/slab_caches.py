@@ -11,6 +11,7 @@ from tcptop.kernel.objects import KERNEL_OBJECTS, OBJECT_OF_CACHE, SLAB_CACHES, 
 from tcptop.kernel.release import release_numbers
 from tcptop.ledger import CacheLine, NodeCount, ObjectCost, Presence, SocketCost
 from tcptop.rates import elapsed_s, per_second, rate
+from tcptop.recall import Recall
 from tcptop.snapshot import Doubt, SlabCount, SlabLinks, SlabRow, Snapshot, Sockstat
 
 GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
@@ -79,6 +80,7 @@ class CacheTable:
         self._counts = self._usable_sysfs_counts()
         self._previous_active = self._previous_active_objects()
         self._elapsed_s = elapsed_s(snapshot.slabinfo)
+        _recall_line.begin_round()
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
@@ -294,9 +296,7 @@ class CacheTable:
     def _line_of_row(self, row: SlabRow) -> CacheLine:
         names = self._names_sharing(row.name)
         active_per_s = per_second(self._previous_active.get(row.name), self._elapsed_s, row.active_objects)
-        line = _line_of_slabinfo(
-            row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes
-        )
+        line = _recall_line(row, names, self._object_size(row.name, len(names) > 1), active_per_s, self._page_bytes)
         doubts = self._doubts.get(row.name, frozenset())
         if doubts:
             line = _without_doubted(line, doubts)
@@ -566,8 +566,6 @@ def kmalloc_size_bytes(name: str) -> int | None:
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
 
-# Results are cached because most rows are not TCP's and did not change since the last sample.
-@lru_cache(512)
 def _line_of_slabinfo(
     row: SlabRow,
     names: tuple[str, ...],
@@ -603,6 +601,9 @@ def _line_of_slabinfo(
         idle_error_objects=None,
     )
 
+
+# Most rows are not TCP's and did not change since the last sample.
+_recall_line = Recall(_line_of_slabinfo)
 
 _EMPTY = CacheLine(
     name="",

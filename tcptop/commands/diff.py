@@ -6,13 +6,16 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from tcptop.accounting import account
 from tcptop.commands.common import Parser, make_sampler, read_ledger, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
 from tcptop.hosts.folder import FolderHost
+from tcptop.lab.result_file import Json, load_result_json
 from tcptop.ledger import Ledger
+from tcptop.named_files import read_start
+from tcptop.privileges import drop_root_for, is_strangers
 from tcptop.text.printable import printable, printable_name
 
 DESCRIPTION = """\
@@ -58,18 +61,35 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _diff_text(names: tuple[str, str], as_json: bool) -> str:
-    labs = [name != LIVE and is_lab_result(name) for name in names]
-    if all(labs):
-        return _labs_text(names, as_json)
-    if any(labs):
-        raise TcptopError(f"{COMMAND} {names[labs.index(True)]}: a lab result is compared with another one only")
-    return _ledgers_text(names, as_json)
+    # Strangers' files last: with them the privileges go that this machine and root's files need.
+    read = {name: _read_named(name) for name in sorted(names, key=_is_strangers)}
+    before, after = (read[name] for name in names)
+    if isinstance(before, dict) and isinstance(after, dict):
+        return _labs_text(before, after, as_json)
+    if isinstance(before, dict) or isinstance(after, dict):
+        name = names[0] if isinstance(before, dict) else names[1]
+        raise TcptopError(f"{COMMAND} {name}: a lab result is compared with another one only")
+    return _ledgers_text(before, after, names, as_json)
 
 
-def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
+def _is_strangers(name: str) -> bool:
+    with suppress(OSError, ValueError):
+        return name != LIVE and is_strangers(split_time(name)[0])
+    return False
+
+
+def _read_named(name: str) -> Ledger | Json:
+    """The JSON object of a lab result, or a ledger."""
+    if _is_strangers(name):
+        drop_root_for(split_time(name)[0])
+    if name != LIVE and is_lab_result(name):
+        return load_result_json(name, COMMAND)
+    return read_named_ledger(name)
+
+
+def _ledgers_text(before: Ledger, after: Ledger, names: tuple[str, str], as_json: bool) -> str:
     from tcptop.comparison.compare import compare_ledgers
 
-    before, after = (read_named_ledger(name) for name in names)
     labels = (printable_name(names[0]), printable_name(names[1]))
     difference = compare_ledgers(before, after, labels)
     if as_json:
@@ -81,11 +101,9 @@ def _ledgers_text(names: tuple[str, str], as_json: bool) -> str:
     return diff_as_text(difference)
 
 
-def _labs_text(names: tuple[str, str], as_json: bool) -> str:
+def _labs_text(first: Json, second: Json, as_json: bool) -> str:
     from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_json, compare_parts_as_text
-    from tcptop.lab.result_file import load_result_json
 
-    first, second = (load_result_json(name, COMMAND) for name in names)
     if as_json:
         found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
         return f"{json.dumps(found)}\n"
@@ -96,15 +114,9 @@ def _labs_text(names: tuple[str, str], as_json: bool) -> str:
 def is_lab_result(name: str) -> bool:
     """Whether a file of this name can be read and begins with `{`, as the JSON of a lab result does."""
     try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
-        return False
-    try:
-        return os.read(descriptor, 64).lstrip()[:1] == FIRST_OF_JSON
+        return read_start(name, 64).lstrip()[:1] == FIRST_OF_JSON
     except OSError:
         return False
-    finally:
-        os.close(descriptor)
 
 
 def read_named_ledger(name: str) -> Ledger:

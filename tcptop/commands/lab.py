@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from tcptop.commands.common import Parser, parse_positive, terminal_columns, write_stdout
 from tcptop.errors import TcptopError
@@ -17,6 +15,7 @@ from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json
 from tcptop.lab.runs import STATES
+from tcptop.named_files import check_writable, write_bytes
 
 DESCRIPTION = (
     "Opens real connections over a loopback of its own, and measures what each state of them costs this kernel."
@@ -124,17 +123,16 @@ def _print_comparison(as_json: bool, first: Json, second: Json) -> None:
 
 def _check_writable(path: str) -> None:
     """Checks, before the measurement and without creating the file, that the result can be written to `path`."""
-    target = Path(path)
-    if target.is_dir():
-        raise TcptopError(f"-w {path}: is a folder")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise TcptopError(f"-w {path}: cannot be written there")
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise TcptopError(f"-w {path}: {error.strerror}") from None
 
 
 def _try_write(path: str, text: str) -> TcptopError | None:
     """Writes a file; returns the error instead of raising it, so that the caller can print the result first."""
     try:
-        Path(path).write_text(text, encoding="ascii")
+        write_bytes(path, text.encode("ascii"))
     except OSError as error:
         return TcptopError(f"-w {path}: {error.strerror}")
     return None

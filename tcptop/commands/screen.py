@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tcptop.commands.common import load_lab_result, open_host, time_range
-from tcptop.terminal.requirements import require_terminal
+from tcptop.terminal.requirements import remove_textual_variables, require_terminal
 
 if TYPE_CHECKING:
     from tcptop.screen.feed import Feed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Runs the screen until it is quit; returns the exit code."""
     require_terminal()
+    remove_textual_variables()
     # Imported modules are never freed; garbage collections while they load would take a tenth of the start.
     gc.disable()
     from dataclasses import replace
@@ -34,10 +35,11 @@ def run(options: argparse.Namespace) -> int:
     )
     # Not part of `settings`: a lack of this terminal is not the user's choice, so it must not be saved.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
-    feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     from tcptop.screen.app import TcptopApp
     from tcptop.widgets.pane import ASCII_CLASS
 
+    # After the imports: the feed of a stranger's file drops the privileges that they may need.
+    feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)
     gc.freeze()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
@@ -14,6 +13,7 @@ from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
 from tcptop.hosts.wanted_paths import WantedPaths
+from tcptop.named_files import open_to_read
 
 MAX_KEPT_BYTES = 128 << 20
 MAX_KEPT_ENTRIES = 200_000
@@ -39,9 +39,7 @@ class ArchiveHost(BlockingHost):
         self._tree = MemoryTree()
         self._wanted = WantedPaths(wanted_paths)
         self._has_proc_file = False
-        # O_NONBLOCK: opening a named pipe must not block.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with open(descriptor, "rb") as file:  # noqa: PTH123
+        with os.fdopen(open_to_read(path), "rb") as file:
             self._read_archive(file)
 
     def close(self) -> None:
@@ -55,8 +53,6 @@ class ArchiveHost(BlockingHost):
 
     def _read_archive(self, file: BinaryIO) -> None:
         status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "neither a folder nor a file")
         cut = ""
         try:
             members = TarMembers(UnpackedStream(file, status.st_size))

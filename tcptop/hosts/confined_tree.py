@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
+
+from tcptop.named_files import require_regular
 
 MAX_LINKS = 20
 SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -75,14 +76,6 @@ class ConfinedTree:
         finally:
             for folder in folders[1:]:
                 os.close(folder)
-
-
-def require_regular(descriptor: int) -> int:
-    """Returns the descriptor if its file is regular; otherwise closes it and raises OSError."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return descriptor
 
 
 def split_path(path: str) -> list[str]:

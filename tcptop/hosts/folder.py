@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 
-from tcptop.hosts.confined_tree import ConfinedTree, require_regular
+from tcptop.hosts.confined_tree import ConfinedTree
 from tcptop.hosts.host import BlockingHost, Identity
+from tcptop.named_files import open_to_read
 
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
@@ -16,11 +18,14 @@ MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
 
+RESERVED_DESCRIPTORS = 64
+"""Descriptors of the process (ulimit -n) that are left for everything else."""
+
 
 def is_on_procfs(folder: str) -> bool:
-    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo."""
+    """Whether the folder is on a mounted procfs, according to /proc/self/mountinfo; False if it is a link."""
     try:
-        device = os.stat(folder).st_dev  # noqa: PTH116
+        device = os.lstat(folder).st_dev
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
             number = f"{os.major(device)}:{os.minor(device)}"
             return any(
@@ -41,7 +46,10 @@ def is_same_folder(one: str, other: str) -> bool:
 
 
 class FolderHost(BlockingHost):
-    """Host that reads below `root`. Descriptors stay open between reads; each read starts at the file's beginning."""
+    """Host that reads below `root`. Each read starts at the file's beginning.
+
+    Descriptors stay open between reads, as far as the process may have that many.
+    """
 
     def __init__(self, root: str = "/") -> None:
         """Takes the folder that contains `proc` and `sys`.
@@ -56,6 +64,8 @@ class FolderHost(BlockingHost):
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}
+        limit = os.sysconf("SC_OPEN_MAX")
+        self._max_descriptors = limit - RESERVED_DESCRIPTORS if limit >= 0 else sys.maxsize
         live = own or is_on_procfs(proc)
         # Below another root, /proc/net shows tcptop's own network namespace; /proc/1/net shows the host's.
         self._net_of_init = live and not own
@@ -94,8 +104,10 @@ class FolderHost(BlockingHost):
                 raise
             finally:
                 os.close(descriptor)
-        if self._descriptors.setdefault(path, descriptor) != descriptor:
-            os.close(descriptor)  # another thread has opened the same path
+        is_kept = len(self._descriptors) < self._max_descriptors
+        # Another thread may have opened the same path.
+        if not is_kept or self._descriptors.setdefault(path, descriptor) != descriptor:
+            os.close(descriptor)
         return data
 
     def _list_names(self, path: str) -> dict[str, str | None]:
@@ -114,7 +126,7 @@ class FolderHost(BlockingHost):
     def _open(self, path: str) -> int:
         if self._tree is not None:
             return self._tree.open_file(self._tree_path(path))
-        return require_regular(os.open(f"/{path}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
+        return open_to_read(f"/{path}")
 
     def _open_folder(self, path: str) -> int:
         if self._tree is not None:

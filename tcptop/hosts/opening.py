@@ -7,9 +7,10 @@ import os
 import stat
 from collections.abc import Sequence
 
-from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.folder import FolderHost, is_on_procfs
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
+from tcptop.privileges import drop_root_for, find_caller
 
 SOSREPORT_NAME_START = "sosreport-"
 SOSREPORT_FOLDER = "sos_commands"
@@ -18,11 +19,14 @@ SOSREPORT_FOLDER = "sos_commands"
 def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
     """The host that reads a folder (a root, a saved tree, a sosreport) or an archive of one.
 
+    Under sudo, a saved tree that does not belong to root alone is read without root's privileges.
     `wanted_paths` are patterns as in `Source.paths`; of an archive, only files that match one of them are kept.
 
     Raises:
         OSError: with one line in `strerror`, if the path is no such folder or archive.
     """
+    if find_caller() is not None and not is_on_procfs(os.path.join(path, "proc")):  # noqa: PTH118
+        drop_root_for(path)
     mode = os.stat(path).st_mode  # noqa: PTH116
     if stat.S_ISREG(mode):
         return _open_archive(path, wanted_paths)

@@ -14,7 +14,7 @@ class ProgressBar:
     """One line of the terminal, overwritten in place and cleared at the end."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
         self._shown = ""
 
     def show(self, title: str, share: float) -> None:
@@ -46,5 +46,5 @@ def stderr_columns() -> int:
     """Columns of the terminal on standard error; `DEFAULT_COLUMNS` if unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or DEFAULT_COLUMNS
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError):  # AttributeError: standard error is closed
         return DEFAULT_COLUMNS

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import read_bytes
+from tcptop.privileges import read_without_root
 from tcptop.snapshot import LabMeasurement, MeasuredRow, MeasuredState
 from tcptop.text.printable import printable, printable_name
 
@@ -62,6 +64,8 @@ def load_measurement(path: str) -> LabMeasurement:
 def load_result_json(path: str, option: str) -> Json:
     """Reads the JSON object of a saved result. Its numbers are finite; other values are not checked yet.
 
+    Under sudo, a child without root's privileges reads a file that does not belong to root alone.
+
     Args:
         path: the file.
         option: the option or command that named the file, for the error.
@@ -72,22 +76,10 @@ def load_result_json(path: str, option: str) -> Json:
     """
     where = f"{option} {printable(path)}"
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+        found = read_without_root(path, lambda: _read_json(path, where))
     except OSError as error:
-        raise TcptopError(f"{where}: {error.strerror}") from None
-    except ValueError:
-        raise TcptopError(f"{where}: no file can have such a name") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise TcptopError(f"{where}: larger than any lab result; {ADVICE}")
-    try:
-        found = json.loads(
-            data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer
-        )
-    except DamagedResultError as error:
-        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
-    except (ValueError, RecursionError):
-        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
+        text = f"larger than any lab result; {ADVICE}" if error.errno == errno.EFBIG else error.strerror
+        raise TcptopError(f"{where}: {text}") from None
     if not isinstance(found, dict) or not isinstance(found.get("states"), dict):
         raise TcptopError(f"{where}: not a lab result; {ADVICE}")
     if found.get("schema") != SCHEMA:
@@ -96,6 +88,18 @@ def load_result_json(path: str, option: str) -> Json:
             f"{where}: its schema is {schema}, but this tcptop reads only {SCHEMA}; use the tcptop that wrote it"
         )
     return found
+
+
+def _read_json(path: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
+    data = read_bytes(path, MAX_FILE_BYTES)
+    try:
+        return json.loads(
+            data.decode("utf-8"), parse_constant=_parse_float, parse_float=_parse_float, parse_int=_parse_integer
+        )
+    except DamagedResultError as error:
+        raise TcptopError(f"{where}: {error}; {ADVICE}") from None
+    except (ValueError, RecursionError):
+        raise TcptopError(f"{where}: not JSON; {ADVICE}") from None
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from tcptop.errors import TcptopError
 from tcptop.hosts.confined_tree import ConfinedTree
 from tcptop.hosts.host import FolderRead
+from tcptop.named_files import new_folder
 from tcptop.recording.document import (
     DocumentParser,
     Json,
@@ -43,26 +44,40 @@ MAX_SAMPLE_BYTES = 64 << 20
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
-    """Writes samples into a new folder, and nothing outside that folder; leaves out what is damaged.
+    """Writes samples into a new folder, whole or not at all, and nothing outside it; leaves out what is damaged.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
 
     """
-    where = Path(folder)
+    names = [f"{number:06}" for number in range(1, len(indices) + 1)]
+    mode = _folder_mode(recording.path)
+    # The files in the folder must not have wider modes than the recording: /proc/slabinfo is root's alone.
+    umask = os.umask(0o777 & ~mode)
     try:
-        where.mkdir()
-        names = [f"{number:06}" for number in range(1, len(indices) + 1)]
-        for name, index in zip(names, indices, strict=True):
-            (where / name).mkdir()
-            _SampleFolder(where / name).write(recording.sample(index))
-        _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
+        with new_folder(folder) as place:
+            where = Path(place)
+            for name, index in zip(names, indices, strict=True):
+                (where / name).mkdir()
+                _SampleFolder(where / name).write(recording.sample(index))
+            _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
+            where.chmod(mode)
     except FileExistsError:
         raise TcptopError(f"{printable(folder)}: already exists; give the name of a new folder") from None
     except OSError as error:
         raise TcptopError(f"{printable(folder)}: {error.strerror}") from None
     except ValueError as error:
         raise TcptopError(f"{printable(folder)}: {error}") from None
+    finally:
+        os.umask(umask)
+
+
+def _folder_mode(path: str) -> int:
+    """The mode of a folder whose files may be read by those who may read the recording, within the umask."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    mode = os.stat(path).st_mode & ~umask  # noqa: PTH116
+    return 0o700 | mode & 0o066 | (mode & 0o044) >> 2
 
 
 def is_below_root(path: str) -> bool:
@@ -148,7 +163,7 @@ UNUSABLE_PATH_ERRNOS = (errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOO
 
 
 def _is_name(text: str) -> bool:
-    return text not in ("", ".", "..") and "/" not in text and "\0" not in text and len(text.encode()) < 200
+    return text not in ("", ".", "..") and "/" not in text and "\0" not in text and len(os.fsencode(text)) < 200
 
 
 def _write_new(path: Path, data: bytes) -> None:
@@ -196,6 +211,8 @@ class ExportedFolder(Recording):
             )
         if not isinstance(names, list) or not 0 < len(names) <= MAX_SAMPLES:
             raise ValueError("it lists no samples")
+        if len({*map(str, names)}) < len(names):
+            raise ValueError("it lists a sample twice")
         for name in names:
             if not (isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 12):
                 raise ValueError("a sample name is not a number")

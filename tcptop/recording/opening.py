@@ -6,6 +6,8 @@ import os
 import stat
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import read_start
+from tcptop.privileges import drop_root_for
 from tcptop.recording.exported_folder import LIST_NAME, ExportedFolder
 from tcptop.recording.reader import FileRecording
 from tcptop.recording.recording import Recording
@@ -17,13 +19,16 @@ ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archiv
 
 
 def open_recording(path: str) -> Recording:
-    """Opens the recording at a path.
+    """Opens the recording at a path; under sudo, without root's privileges if it does not belong to root alone.
 
     Raises:
         TcptopError: if the path does not exist, cannot be read, or is not a recording.
 
     """
     with errors_in_one_line(path):
+        journal = f"{path}-journal"
+        file_status(path)
+        drop_root_for(path, *([journal] if os.path.lexists(journal) else []))
         mode = file_status(path).st_mode
         if stat.S_ISDIR(mode):
             return _open_folder(path)
@@ -33,6 +38,7 @@ def open_recording(path: str) -> Recording:
 
 
 def _open_folder(path: str) -> Recording:
+    os.listdir(path)  # noqa: PTH208 (raises the error of a folder that may not be read)
     if os.path.isdir(os.path.join(path, "proc")):  # noqa: PTH112, PTH118
         return SavedTree(path)
     if os.path.isfile(os.path.join(path, LIST_NAME)):  # noqa: PTH113, PTH118
@@ -41,8 +47,6 @@ def _open_folder(path: str) -> Recording:
 
 
 def _open_regular_file(path: str) -> Recording:
-    with open(path, "rb") as file:  # noqa: PTH123 (as above)
-        header = file.read(HEADER_BYTES)
-    if is_sqlite(header):
+    if is_sqlite(read_start(path, HEADER_BYTES)):
         return FileRecording(path)
     return SavedTree(path)

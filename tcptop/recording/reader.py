@@ -14,7 +14,7 @@ from tcptop.recording.blocks import MAX_CONTENT_BYTES, MAX_DOCUMENT_BYTES, Block
 from tcptop.recording.checksum import DamagedError
 from tcptop.recording.document import DecodedDocument, DocumentParser, RecordedSample
 from tcptop.recording.recording import Recording, TimelineCounts
-from tcptop.recording.store import open_file, read_blob
+from tcptop.recording.store import bounded_queries, open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
@@ -43,7 +43,8 @@ class FileRecording(Recording):
         self._blocks = BlockReader(self._read_record)
         self._parser = DocumentParser()
         try:
-            self._list_samples()
+            with bounded_queries(self._connection):
+                self._list_samples()
         except BaseException:
             self.close()
             raise

@@ -6,11 +6,13 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import open_to_read
+from tcptop.privileges import is_strangers
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
 from tcptop.recording.store import create_file, errors_in_one_line, file_status, open_file, sqlite_error_text
@@ -27,6 +29,10 @@ MIN_RING_BYTES = 1 << 20
 
 SPARE_PAGES = 8
 """Pages that SQLite may need for a sample in addition to the sample's bytes (b-tree and overflow pages)."""
+
+
+TRIES = 5
+"""How often a recording is opened that other recorders create at the same time."""
 
 
 class Bounds(NamedTuple):
@@ -64,9 +70,17 @@ class Recorder:
         self._writer = BlockWriter()
         self._contents: dict[bytes, bytes] = {}
         with errors_in_one_line(path):
-            self._connection = _open_or_create(path)
-            self._lock_descriptor = self._lock_file()
+            self._lock_descriptor = _lock_or_create(path)
             try:
+                self._connection = open_file(path, write=True)
+            except BaseException:
+                os.close(self._lock_descriptor)
+                raise
+            try:
+                # NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the
+                # last sample at most, and a commit each second stays cheap.
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
                 last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
                 self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
             except BaseException:
@@ -114,17 +128,6 @@ class Recorder:
             sample, SHARED_PATHS, lambda data: known.get(id(data)) or sha256(data).digest()
         )
         return document
-
-    def _lock_file(self) -> int:
-        """Locks the file against a second recorder (flock) and returns the descriptor; replay takes no such lock."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._connection.close()
-            os.close(descriptor)
-            raise TcptopError(f"{printable(self.path)}: tcptop is recording into it already") from None
-        return descriptor
 
     def _try_write(self, snapshot: Snapshot) -> bool:
         """Writes a sample; False if the sample fits only after its own block is dropped."""
@@ -220,17 +223,34 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _open_or_create(path: str) -> sqlite3.Connection:
-    """Opens a recording for appending, or creates it, and sets its write modes; raises FileExistsError if it is empty.
+def _lock_or_create(path: str) -> int:
+    """Locks a recording against a second recorder, after creating it if there is none or the file is empty.
 
-    NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the last sample at
-    most, and a commit each second stays cheap.
+    Returns the descriptor that holds the lock (flock; replay takes no such lock).
     """
-    try:
-        has_content = file_status(path).st_size > 0
-    except FileNotFoundError:
-        has_content = False
-    connection = open_file(path, write=True) if has_content else create_file(path)
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
+    for _ in range(TRIES):
+        try:
+            is_empty = file_status(path).st_size == 0
+        except FileNotFoundError:
+            is_empty = True
+        if not is_empty and is_strangers(path):
+            raise TcptopError(f"{printable(path)}: not root's alone, so root adds nothing to it; name a new file")
+        if is_empty:
+            with suppress(FileExistsError):
+                create_file(path)
+        descriptor = open_to_read(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Another recorder may have replaced an empty file meanwhile.
+            if os.path.samestat(os.fstat(descriptor), file_status(path)):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise TcptopError(f"{printable(path)}: tcptop is recording into it already") from None
+        except OSError as error:
+            os.close(descriptor)
+            raise TcptopError(
+                f"{printable(path)}: cannot be locked ({error.strerror}); record onto a local disk"
+            ) from None
+        os.close(descriptor)
+    raise TcptopError(f"{printable(path)}: another program replaces it; record into a file of another name")

@@ -11,11 +11,14 @@ import errno
 import os
 import sqlite3
 import struct
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import quote
 
 from tcptop.errors import TcptopError
+from tcptop.named_files import NO_SUCH_NAME, new_file, open_to_read, read_start, require_own
 from tcptop.recording.checksum import DamagedError
 from tcptop.text.printable import printable
 
@@ -55,30 +58,52 @@ EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 """Name and SQL of each table, as stored in sqlite_master."""
 
 LOCK_TIMEOUT_S = 5.0
+MAX_QUERY_S = 8.0
+MAX_CHECK_S = 5.0
+PROGRESS_STEPS = 50_000
+"""Steps of SQLite's virtual machine between two looks at the clock, some milliseconds."""
+
+LIMITS = (
+    (
+        (sqlite3.SQLITE_LIMIT_LENGTH, 256 << 20),
+        (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 64 << 10),
+        (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
+    )
+    if sys.version_info >= (3, 11)
+    else ()
+)
+"""Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
 
 
-def create_file(path: str) -> sqlite3.Connection:
-    """Creates an empty recording; raises OSError or an SQLite error if the file exists or cannot be created."""
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = _connect(path, "rw")
-    connection.execute("PRAGMA page_size = 4096")
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    with connection:
+def create_file(path: str) -> None:
+    """Creates a recording without samples, whole or not at all.
+
+    Raises:
+        FileExistsError: if there is a file of this name that is not empty.
+        OSError, sqlite3.Error: if it cannot be created.
+
+    """
+    with new_file(path, 0o600, ("-journal", "-wal", "-shm")) as place, closing(_connect(place, "rw")) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # no second file: nobody reads this one before it is whole
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("BEGIN")
         for table in TABLES:
             connection.execute(table)
-    return connection
+        connection.execute("COMMIT")
 
 
 def open_file(path: str, write: bool = False) -> sqlite3.Connection:
-    """Opens a recording, after rolling back an unfinished sample.
+    """Opens a recording, after rolling back an unfinished sample; to `write`, the whole file is checked first.
 
     Raises:
-        TcptopError: if the file is not a recording, or has another schema version.
+        TcptopError: if the file is not a recording, has another schema version, or is another user's and to be written.
         OSError, sqlite3.Error, UnicodeDecodeError: if the file cannot be read, or is too damaged to open.
 
     """
+    if write:
+        require_own(path)
     check_header(path)
     _roll_back(path)
     connection = _connect(path, "rw" if write else "ro")
@@ -88,18 +113,48 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA cell_size_check = ON")
         if not write:
             connection.execute("PRAGMA query_only = ON")
-        _check_tables(connection, printable(path))
+        with bounded_queries(connection):
+            _check_tables(connection, printable(path))
+        if write and _is_damaged(connection):
+            raise TcptopError(f"{printable(path)}: damaged, so that nothing is added to it; record into a new file")
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+@contextmanager
+def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
+    """Context manager: the queries end with an SQLite error after this much time of the processor.
+
+    A slow disk takes no time of the processor; a file whose tables lead in circles does.
+    """
+    end_s = time.thread_time() + seconds
+    connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _is_damaged(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite finds damage in the structure of the file, in the time that a start may take."""
+    end_s = time.monotonic() + MAX_CHECK_S
+    connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_STEPS)
+    try:
+        return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != b"ok")
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return False
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
 def check_header(path: str) -> None:
     """Checks the first bytes of the file before SQLite reads it; raises as `open_file` does."""
     where = printable(path)
-    with open(path, "rb") as file:  # noqa: PTH123 (the caller handles OSError)
-        header = file.read(HEADER_BYTES)
+    header = read_start(path, HEADER_BYTES)
     if not is_sqlite(header):
         raise TcptopError(f"{where}: not a recording")
     application, schema = struct.unpack_from(">I", header, 68)[0], struct.unpack_from(">I", header, 60)[0]
@@ -137,7 +192,7 @@ def file_status(path: str) -> os.stat_result:
     try:
         return os.stat(path)  # noqa: PTH116 (Path turns an empty path into `.`)
     except ValueError:
-        raise OSError(errno.EINVAL, "no file can have such a name") from None
+        raise OSError(errno.EINVAL, NO_SUCH_NAME) from None
 
 
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
@@ -153,6 +208,8 @@ def sqlite_error_text(error: Exception) -> str:
         return "another program is writing into it; is tcptop recording there already?"
     if "readonly" in text:
         return "a recorder was killed while writing it; open it once as its owner, with its -journal file beside it"
+    if "interrupted" in text:
+        return "damaged: SQLite does not come to an end with it"
     if "malformed" in text or "not a database" in text:
         return "damaged: SQLite cannot read it"
     return printable(text)
@@ -177,10 +234,13 @@ def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int |
 
 def _connect(path: str, mode: str) -> sqlite3.Connection:
     # The whole path is quoted: a `?` in a file name must not begin the URI's parameters.
-    uri = f"file:{quote(os.path.abspath(path))}?mode={mode}"  # noqa: PTH100
+    uri = f"file:{quote(os.fsencode(os.path.abspath(path)))}?mode={mode}"  # noqa: PTH100
     connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA mmap_size = 0")
     connection.text_factory = bytes
+    if sys.version_info >= (3, 11):
+        for limit, value in LIMITS:
+            connection.setlimit(limit, value)
     return connection
 
 
@@ -202,9 +262,14 @@ def _roll_back(path: str) -> None:
     A read-only connection cannot roll back, so the file is opened for writing once. A journal that names a
     super-journal is refused: SQLite would open, and may delete, the super-journal.
     """
+    if os.path.lexists(f"{path}-wal"):
+        # SQLite would read it, and make a third file, whatever the header says.
+        raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):
-        with open(journal, "rb") as file:  # noqa: PTH123 (the caller handles OSError)
+        with os.fdopen(_open_journal(journal), "rb") as file:
+            if os.fstat(file.fileno()).st_uid not in (0, file_status(path).st_uid):
+                raise TcptopError(f"{printable(journal)}: not of the owner of the recording; remove it")
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(SUPER_JOURNAL_MAGIC)))
             if size and file.read() == SUPER_JOURNAL_MAGIC:
@@ -216,3 +281,15 @@ def _roll_back(path: str) -> None:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
             connection.close()
+
+
+def _open_journal(path: str) -> int:
+    """A descriptor of a journal; raises TcptopError if it is not a regular file, which SQLite would wait for."""
+    try:
+        return open_to_read(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TcptopError(
+            f"{printable(path)}: {error.strerror}; the journal of a recording is needed to read it"
+        ) from None

@@ -10,6 +10,7 @@ from functools import partial
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.containers import Horizontal
+from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
 from tcptop.accounting.growth_since_mark import growth_since_mark
@@ -17,11 +18,13 @@ from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
 from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
+from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
 from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
 from tcptop.terminal.driver import CellDriver
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
+from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.choices import Choices, lacks_counts_by_node
 from tcptop.widgets.buddy_pane import BuddyPane
@@ -99,6 +102,19 @@ class TcptopApp(App[int]):
             )
         )
         self._node_chosen = False
+        self._keys = KeyQueue(self, super().on_event)
+
+    async def on_event(self, event: Event) -> None:
+        """Queues keys, pasted texts and the mouse; handles every other event at once."""
+        if isinstance(event, (InputEvent, Paste)) and not event.is_forwarded:
+            self._keys.put(event)
+        else:
+            await super().on_event(event)
+
+    @property
+    def key_repeats(self) -> bool:
+        """Whether the next key is the same as the one that is being handled, and draws the panes again."""
+        return self._keys.repeats
 
     @property
     def choices(self) -> Choices:
@@ -134,7 +150,8 @@ class TcptopApp(App[int]):
         self.feed.begin()
 
     def on_unmount(self) -> None:
-        """Ends the feed."""
+        """Ends the feed, and discards keys."""
+        self._keys.end()
         self.feed.end()
 
     def on_sampled(self, message: Sampled) -> None:
@@ -173,7 +190,8 @@ class TcptopApp(App[int]):
     def choose(self, choices: Choices) -> None:
         """Sets the user's choices, and draws the ledger again."""
         self.view = replace(self.view, choices=choices)
-        self._draw()
+        if not self.key_repeats:
+            self._draw()
 
     def ask(self, question: str, use_answer: Callable[[str], object]) -> None:
         """Asks a question in the last line; calls `use_answer` unless the answer is empty or the user presses ESC.
@@ -270,7 +288,8 @@ class TcptopApp(App[int]):
         """Sets a mark, from which growth is counted, at the current ledger; removes the mark if one is set."""
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
-        self._draw()
+        if not self.key_repeats:
+            self._draw()
 
     def _notify_if_saved(self) -> None:
         """Shows a message if the app shows a saved tree, whose only sample never changes."""
@@ -327,12 +346,16 @@ class TcptopApp(App[int]):
             theme="light" if self.theme == LIGHT_THEME.name else "dark",
             extras=self.choices.extras,
         )
+        file = settings_path()
+        if file is None:
+            self.notify("no settings file: there is no home folder; set HOME", severity="warning", markup=False)
+            return
         try:
-            write_settings(settings_path(), settings)
+            write_settings(file, settings)
         except OSError as error:
-            self.notify(f"{settings_path()}: {error.strerror}", severity="warning", markup=False)
+            self.notify(f"{printable(str(file))}: {error.strerror}", severity="warning", markup=False)
         else:
-            self.notify(f"written: {settings_path()}", timeout=4, markup=False)
+            self.notify(f"written: {printable(str(file))}", timeout=4, markup=False)
 
     def switch_theme(self) -> None:
         """Switches between the dark and the light theme."""

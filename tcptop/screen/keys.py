@@ -65,6 +65,17 @@ REPLAY_BINDINGS: list[Binding] = [
 ]
 """All keys during the replay of a recording."""
 
+LIVE_QUESTIONS = ("ask_interval", "record", "jump")
+QUIT_KEYS = frozenset(SHARED_BINDINGS[0].key.split(","))
+OPENING_ACTIONS = ("help", "ask_node", "open_name_filter", "explain", *map("feed('{}')".format, LIVE_QUESTIONS))
+OPENING_KEYS = frozenset(
+    key
+    for binding in (*LIVE_BINDINGS, *REPLAY_BINDINGS)
+    if binding.action in OPENING_ACTIONS
+    for key in binding.key.split(",")
+) | {"colon", "enter"}
+"""Keys that may open another screen, where a key that quits has another meaning."""
+
 KEY_NAMES = {
     "escape": "ESC",
     "space": "SPACE",

@@ -215,12 +215,18 @@ class LiveFeed(Feed):
             self._opening = self.start(self._open(self._recorded_path, start, jump), "look back")
 
     async def _open(self, path: str, start: int, jump: bool) -> None:
-        from tcptop.recording.opening import open_recording
+        from tcptop.recording.reader import FileRecording
+        from tcptop.recording.store import errors_in_one_line
         from tcptop.recording.time_spec import WHOLE_RECORDING
-        from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
+        from tcptop.screen.replay_feed import ReplayFeed, SampleSelection, select_for_replay
+
+        def select_all() -> SampleSelection:
+            # Not by open_recording: it may drop the privileges that the live samples need.
+            with errors_in_one_line(path):
+                return select_for_replay(FileRecording(path), WHOLE_RECORDING)
 
         try:
-            selection = await self._disk.run(lambda: select_for_replay(open_recording(path), WHOLE_RECORDING))
+            selection = await self._disk.run(select_all)
         except TcptopError as error:
             self.app.notify(str(error), timeout=5, severity="warning", markup=False)
             return

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tcptop.errors import TcptopError
+from tcptop.named_files import make_folders, read_bytes, write_bytes
+from tcptop.privileges import read_without_root
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -43,43 +46,54 @@ class Settings:
 NO_SETTINGS = Settings()
 
 
-def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """The path of the settings file, by the XDG Base Directory specification."""
+def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The path of the settings file, by the XDG Base Directory specification; None if the user has no home folder."""
     base = environment.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base.startswith("/") else Path("~/.config").expanduser()) / "tcptop" / "config.toml"
+    if not base.startswith("/"):
+        base = os.path.expanduser("~/.config")  # noqa: PTH111 (Path raises RuntimeError without a home folder)
+    return None if base.startswith("~") else Path(base) / "tcptop" / "config.toml"
 
 
-def read_settings(file: Path) -> tuple[Settings, list[str]]:
+def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
     """The settings of a file, and one line of text for each mistake in the file.
 
     A missing file is no mistake. A wrong value leaves only its own key unset; a file that is not TOML leaves every key
     unset.
     """
+    if file is None:
+        return NO_SETTINGS, []
+    name = printable(str(file))
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MOST_BYTES + 1)
-        if len(content) > MOST_BYTES:
-            return NO_SETTINGS, [f"{file}: larger than {MOST_BYTES >> 10} KiB; no setting is read"]
-        values = _parse_toml(content.decode("utf-8"))
+        values = read_without_root(str(file), lambda: _read_toml(file))
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
-        return NO_SETTINGS, [f"{file}: {error.strerror}"]
-    except UnicodeDecodeError:
-        return NO_SETTINGS, [f"{file}: not UTF-8; no setting is read"]
-    except (ValueError, RecursionError) as error:
-        message = str(error)
-        where = ERROR_LINE.search(message)
-        line = f":{where[1]}" if where is not None and where[1] is not None else ""
-        reason = shorten(printable(ERROR_LINE.sub("", message)))
-        return NO_SETTINGS, [f"{file}{line}: not TOML: {reason}; no setting is read"]
+        return NO_SETTINGS, [f"{name}: {error.strerror}; no setting is read"]
+    except TcptopError as error:
+        return NO_SETTINGS, [str(error)]
     settings, mistakes = NO_SETTINGS, []
     for key, value in values.items():
         try:
             settings = replace(settings, **{key: check_value(key, value)})
         except ValueError as error:
-            mistakes.append(f"{file}: {shorten(printable(str(error)))}; the setting is ignored")
+            mistakes.append(f"{name}: {shorten(printable(str(error)))}; the setting is ignored")
     return settings, mistakes
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    """The values of a TOML file; raises TcptopError with one line if it is not TOML, OSError if it cannot be read."""
+    content = read_bytes(str(file), MOST_BYTES)
+    name = printable(str(file))
+    try:
+        return _parse_toml(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise TcptopError(f"{name}: not UTF-8; no setting is read") from None
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+        where = ERROR_LINE.search(message)
+        line = f":{where[1]}" if where is not None and where[1] is not None else ""
+        reason = shorten(printable(ERROR_LINE.sub("", message)))
+        raise TcptopError(f"{name}{line}: not TOML: {reason}; no setting is read") from None
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -106,15 +120,8 @@ def write_settings(file: Path, settings: Settings) -> None:
     import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
 
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
-    file = Path(os.path.realpath(file))  # a symbolic link is kept: only its target is replaced
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        temporary.write_text("".join(lines), encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    make_folders(str(file.parent))
+    write_bytes(str(file), "".join(lines).encode("utf-8"))
 
 
 def shorten(text: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from tcptop.kernel.release import release_numbers
+from tcptop.recall import Recall
 from tcptop.snapshot import Reading, Slabinfo, SlabRow
 from tcptop.sources.source import Damage, FileSource, parse_count, parse_rows, printable_path
 from tcptop.text.printable import printable_name
@@ -34,6 +34,9 @@ class SlabinfoSource(FileSource[Slabinfo]):
     makes_rates = True
     pairs_with_sockstat = True
 
+    def __init__(self) -> None:
+        self._parse_row = Recall(_parse_row)
+
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Slabinfo:
         """Parses versions 2.0 and 2.1, with and without the `(statistics)` tails of CONFIG_DEBUG_SLAB."""
         if not lines or not lines[0].startswith(HEADER):
@@ -41,7 +44,8 @@ class SlabinfoSource(FileSource[Slabinfo]):
         version = lines[0].removeprefix(HEADER).strip().partition(" ")[0]
         if version not in VERSIONS:
             raise ValueError(f"version {printable_name(version)} is not known ({' and '.join(VERSIONS)} are)")
-        rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), _parse_row, damages)
+        self._parse_row.begin_round()
+        rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), self._parse_row, damages)
         # If the last row is that of an old SLUB kernel, `check` decides.
         if not any(row.name == LAST_ROW for row in rows) and not _ends_as_old_slub(rows):
             damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
@@ -75,8 +79,6 @@ def _exceeds_for_a_moment(active: int, objects: int) -> bool:
     return objects < active <= objects + objects // 8 + EXCESS or (objects < active and wrapped)
 
 
-# Most rows have not changed since the previous read.
-@lru_cache(512)
 def _parse_row(line: str) -> SlabRow:
     """Parses `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; the name may contain spaces and colons.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from tcptop.hosts.host import FileRead, Host, NotSavedError
+from tcptop.privileges import add_note
 from tcptop.snapshot import Reading, ReadState
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable
 
@@ -153,7 +154,9 @@ def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
     """The state of a reading that failed with `error`, and one line for the user: what, where and what to do."""
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "refused", f"{printable_path(path)} is for root only: {AS_ROOT}"
+        denied = f"{printable_path(path)}: Permission denied"
+        noted = add_note(denied)
+        return "refused", f"{printable_path(path)} is for root only: {AS_ROOT}" if noted == denied else noted
     if isinstance(error, NotSavedError):
         return "missing", f"{printable_path(path)}: {printable(error.strerror or '')}"
     if error.errno in (errno.ENOENT, errno.ENOTDIR):

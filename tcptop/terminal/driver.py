@@ -27,6 +27,8 @@ MOUSE_PIXELS_OFF = "\x1b[?1016l"
 INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\))*")
 """Output that changes no cell: modes, queries, titles and bells."""
 
+MAX_COLUMNS, MAX_ROWS = 1000, 500
+"""Largest part of a window that is drawn: a window may claim 65 535 × 65 535 cells, which would take gigabytes."""
 FIRST_FRAME_S = 0.5
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
@@ -46,6 +48,7 @@ class CellDriver(LinuxDriver):
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._size = size or self._get_terminal_size()  # otherwise the app's first size would be that of rich's console
         self._cells = CellScreen(*self._get_terminal_size())
         self._output: TerminalOutput | None = None
         self._input: TerminalInput | None = None
@@ -65,6 +68,9 @@ class CellDriver(LinuxDriver):
         """True once a signal or a hang-up ends the program, which then ignores requests to stop."""
         # Handlers are installed before the terminal is set up, so that an early signal restores the terminal too.
         end_on_hangup(self.fileno, self._leave)
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        return clamp_size(*super()._get_terminal_size())
 
     def write(self, data: str) -> None:
         """Parses a frame into the wanted cells; sends other output to the terminal unchanged."""
@@ -135,6 +141,9 @@ class CellDriver(LinuxDriver):
         """Restores the terminal, after RESTORE_WAIT_S at most if it is blocked; does nothing in the background."""
         if self._output is None or in_background(self.fileno):
             return
+        if self._app._exit:
+            # From here the terminal itself handles Ctrl-C, which must not interrupt the exit.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False
         self._restore_output = (SYNC_END if self._synchronized else "") + PLAIN_PEN
@@ -164,7 +173,9 @@ class CellDriver(LinuxDriver):
     def process_message(self, message: Message) -> None:
         """Passes on a message; draws every cell again for a size that the terminal itself reports (in-band resize)."""
         if isinstance(message, events.Resize):
-            self._resize(message.size)
+            size = Size(*clamp_size(*message.size))
+            message = events.Resize(size, size, None, message.pixel_size)
+            self._resize(size)
         super().process_message(message)
 
     def _leave(self) -> None:
@@ -270,6 +281,11 @@ class CellDriver(LinuxDriver):
     def _encode(self, data: str) -> bytes:
         # Each character that the encoding lacks is replaced by one character, so that columns stay aligned.
         return data.encode(self._encoding, errors="replace")
+
+
+def clamp_size(columns: int, rows: int) -> tuple[int, int]:
+    """A size of at most MAX_COLUMNS and MAX_ROWS."""
+    return min(columns, MAX_COLUMNS), min(rows, MAX_ROWS)
 
 
 def in_background(descriptor: int) -> bool:

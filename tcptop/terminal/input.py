@@ -45,7 +45,8 @@ class TerminalInput:
             self.close()
             return
         try:
-            for message in self._parser.feed(self._decoder.decode(data)):
+            # The parser takes an empty text for the end of input; there is none where a character comes in two pieces.
+            for message in self._parser.feed(text) if (text := self._decoder.decode(data)) else ():
                 self._take(message)
         except ParseError:
             self._parser = XTermParser()

@@ -7,12 +7,19 @@ import sys
 
 from tcptop.errors import TcptopError
 
+COLOR_SYSTEMS = ("auto", "standard", "256", "truecolor", "windows")
+TERMINAL_VARIABLES = ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_DISABLE_KITTY_KEY")
+"""Variables of Textual that describe the terminal."""
+MIN_OPEN_FILES = 16
+"""Number of open files that the screen needs."""
+
 
 def require_terminal() -> None:
     """Checks that the screen can be drawn.
 
     Raises:
-        TcptopError: if a standard stream is no terminal, or the terminal cannot position its cursor (TERM=dumb).
+        TcptopError: if a standard stream is no terminal, the terminal cannot position its cursor (TERM=dumb), or the
+                environment does not let the screen run.
 
     """
     streams = (sys.stdin, sys.stdout, sys.stderr)
@@ -22,3 +29,14 @@ def require_terminal() -> None:
         raise TcptopError(
             "this terminal can only be written line by line (TERM=dumb); use -o for a text report or --json for JSON"
         )
+    if 0 <= os.sysconf("SC_OPEN_MAX") < MIN_OPEN_FILES:
+        raise TcptopError("the screen needs more open files; raise the limit (ulimit -n 256)")
+    if (colors := os.environ.get("TEXTUAL_COLOR_SYSTEM", "auto")) not in COLOR_SYSTEMS:
+        raise TcptopError(f"TEXTUAL_COLOR_SYSTEM is one of {', '.join(COLOR_SYSTEMS)}, not {colors[:40]!r}")
+
+
+def remove_textual_variables() -> None:
+    """Removes the variables by which Textual would press keys, write pictures and logs, or use another driver."""
+    for name in [*os.environ]:
+        if name.startswith("TEXTUAL") and name not in TERMINAL_VARIABLES:
+            del os.environ[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
 from tcptop.ledger import CacheLine, NodeCount
@@ -11,6 +12,8 @@ from tcptop.text import units
 from tcptop.text.table import Heading
 
 Scope = Literal["machine", "node"]
+
+_NAME = attrgetter("cache.name")
 
 NO_OBJECTS = NodeCount(0, 0, 0, None)
 
@@ -99,6 +102,19 @@ class Column(NamedTuple):
         return not self.heading.left
 
 
+def _count(field: str, field_of_cache: str | None = None) -> Callable[[CacheRow], float | None]:
+    """Function that returns a count of a row: the whole cache's, or a field of the NodeCount of a node."""
+    of_cache, of_node = attrgetter(f"cache.{field_of_cache or field}"), attrgetter(field)
+
+    def count(row: CacheRow) -> float | None:
+        if row.node is None:
+            return of_cache(row)  # type: ignore[no-any-return]
+        counts = row.counts
+        return of_node(counts) if counts else None
+
+    return count
+
+
 def _objects_of(row: CacheRow) -> str:
     structs = [struct.removeprefix("struct ") for struct in row.cache.objects_of]
     text = ", ".join(structs)
@@ -123,7 +139,7 @@ COLUMNS: tuple[Column, ...] = (
         "changed",
         Heading("±", left=True, importance=35, min_width=1),
         "▴ grew, ▾ shrank since the reading before",
-        lambda row: row.counts.objects_per_s if row.counts else None,
+        _count("objects_per_s", "active_per_s"),
         format=_arrow,
         is_rate=True,
         is_extra=True,
@@ -148,7 +164,7 @@ COLUMNS: tuple[Column, ...] = (
         "objects",
         Heading("OBJS", importance=90, min_width=7),
         "objects, in use or not",
-        lambda row: row.counts.objects if row.counts else None,
+        _count("objects"),
         "o",
         change=units.signed_count,
     ),
@@ -190,7 +206,7 @@ COLUMNS: tuple[Column, ...] = (
         "slabs",
         Heading("SLABS", importance=50, min_width=6),
         "slabs, full or not",
-        lambda row: row.counts.slabs if row.counts else None,
+        _count("slabs"),
         "l",
         change=units.signed_count,
     ),
@@ -218,7 +234,7 @@ COLUMNS: tuple[Column, ...] = (
         "bytes",
         Heading("CACHE SIZE", importance=95, min_width=10),
         "what the slabs hold, order fallback repaired",
-        lambda row: row.counts.bytes if row.counts else None,
+        _count("bytes"),
         "c",
         format=units.short_size,
         change=units.signed_size,
@@ -236,7 +252,7 @@ COLUMNS: tuple[Column, ...] = (
         "per_second",
         Heading("Δ/s", importance=25, min_width=5),
         "how fast the active objects change (on a node: all objects)",
-        lambda row: row.counts.objects_per_s if row.counts else None,
+        _count("objects_per_s", "active_per_s"),
         format=units.short_signed_count,
         is_rate=True,
     ),
@@ -294,7 +310,7 @@ def select_rows(
         for cache in caches
         if (cache.in_catalogue or not only_catalogue)
         and (cache.row == cache.name or cache.row is None)
-        and has_name_part(cache, name_part)
+        and (not name_part or has_name_part(cache, name_part))
     ]
 
 
@@ -318,10 +334,15 @@ def sort_rows(rows: Sequence[CacheRow], column_id: str, reverse: bool = False) -
     Rows with an unknown value come last in both directions.
     """
     column = find_column(column_id)
-    keyed = [(column.sort_value(row), row.cache.name, row) for row in rows]
-    known = [each for each in keyed if each[0] is not None]
-    known.sort(key=lambda each: each[1])
-    known.sort(key=lambda each: each[0], reverse=column.descending != reverse)  # type: ignore[arg-type, return-value]
-    # Among rows with an unknown value, TCP's own caches come before shared caches.
-    unknown = sorted((each for each in keyed if each[0] is None), key=lambda each: (each[2].cache.shared, each[1]))
-    return [row for _, _, row in known + unknown]
+    value_of = column.value if rows and rows[0].at_mark is None else column.sort_value
+    by_name = sorted(rows, key=_NAME)
+    values = list(map(value_of, by_name))
+    known: Sequence[int] = range(len(values))
+    unknown: list[CacheRow] = []
+    if None in values:
+        known = [index for index in known if values[index] is not None]
+        # Among rows with an unknown value, TCP's own caches come before shared caches.
+        unknown = [row for row, value in zip(by_name, values, strict=True) if value is None]
+        unknown.sort(key=lambda row: row.cache.shared)
+    known = sorted(known, key=values.__getitem__, reverse=column.descending != reverse)  # type: ignore[arg-type]
+    return [*(by_name[index] for index in known), *unknown]

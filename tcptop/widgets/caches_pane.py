@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop.ledger import Ledger
+from tcptop.ledger import CacheLine, Ledger
 from tcptop.text import cache_columns
 from tcptop.text.cache_columns import CacheRow, Column, Scope, select_columns
 from tcptop.text.line import EMPTY_LINE, WARNING, Line, paragraph, text_of
@@ -24,8 +28,11 @@ SORTED_IMPORTANCE = 98
 """Importance of the sorted column, which is dropped after all other columns that may be dropped."""
 
 
+MEASURED_ROWS = 300
+"""Number of rows that the columns are made to fit, besides those in sight: more than nearly every machine has."""
+
 _RowKey = tuple[str, int]
-"""Key of a row: the row's name, and the number of rows with the same name above the row."""
+"""Key of a row: its name, and the number of rows above with the same name."""
 
 
 @dataclass(slots=True)
@@ -35,6 +42,18 @@ class _DrawnRow:
     row: CacheRow
     texts: list[str]
     line: Line = EMPTY_LINE
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Runs no garbage collection meanwhile: each would visit the caches of the sample, which are no garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class CachesPane(ScrollPane):
@@ -56,8 +75,19 @@ class CachesPane(ScrollPane):
         super().__init__(id=id, classes=classes)
         self._cursor_key: _RowKey | None = None
         self._layout: Layout | None = None
+        self._rows: list[CacheRow] = []
+        """All rows, sorted."""
+        self._caches: Sequence[CacheLine] = ()
+        self._by_name: list[CacheLine] = []
+        """`_caches`, sorted by name."""
+        self._source: tuple[object, ...] = ()
+        """The identities of the caches and of the mark, and the choices, from which the rows are selected."""
+        self._selected: list[CacheRow] = []
+        self._order: tuple[str, bool] | None = None
+        """The column by which `_rows` are sorted, and whether the direction is reversed."""
+        self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
-        """The rows as drawn with `_columns`; most rows do not change from one sample to the next."""
+        """The rows as formatted with `_columns`; most rows do not change from one sample to the next."""
         self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
@@ -77,38 +107,58 @@ class CachesPane(ScrollPane):
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
         """The notes and the column titles; and the rows, or the reason why there are no rows.
 
-        While the table has the focus, the cursor is on one of the rows.
+        Only rows in sight have a line. While the table has the focus, the cursor is on one of the rows.
         """
-        rows = cache_columns.select_rows(
-            ledger.caches,
-            table_node(ledger, choices),
-            only_catalogue=not choices.all_caches,
-            name_part=choices.name_filter,
-            at_mark=self._view.mark.caches if self._view.mark is not None else None,
-        )
-        rows = cache_columns.sort_rows(rows, choices.sort, choices.reverse)
-        self._draw_rows(rows, visible_columns(ledger, choices))
+        self._order_rows(ledger, choices)
+        rows, notes = self._rows, _notes(ledger, choices, columns)
         self._kept_line = self._cursor_index if rows and self._cursor_key is not None else None
         if not rows:
             return [], _empty_lines(ledger, choices, columns)
-        texts_of_rows = (drawn.texts for drawn in self._drawn.values())
-        shown = list(zip(self._columns, zip(*texts_of_rows, strict=True), strict=True))
+        self.place(len(rows), self.size.height - len(notes) - 1)
+        in_sight = range(self._first, min(self._first + self._body_height, len(rows)))
+        measured = [*range(min(MEASURED_ROWS, len(rows))), *range(max(MEASURED_ROWS, in_sight.start), in_sight.stop)]
+        self._draw_rows([rows[index] for index in measured], visible_columns(ledger, choices))
         # A column whose cells are all unknown is left out.
-        shown = [(column, texts) for column, texts in shown if any(text != UNKNOWN for text in texts)]
-        headings = [_heading(column, choices) for column, _ in shown]
-        cells = list(zip(*(texts for _, texts in shown), strict=True))
+        texts = list(zip(*(drawn.texts for drawn in self._drawn.values()), strict=True))
+        shown = [index for index, cells in enumerate(texts) if any(text != UNKNOWN for text in cells)]
+        headings = [_heading(self._columns[index], choices) for index in shown]
+        cells = list(zip(*(texts[index] for index in shown), strict=True))
         layout = fit_columns(headings, cells, columns, narrow_gap=" ", width_of=cell_width).cut_first(columns)
         layout = _steady(layout, self._layout, columns)
         is_new = layout != self._layout
-        for drawn, texts in zip(self._drawn.values(), cells, strict=True):
-            if is_new or not drawn.line:
-                drawn.line = ((layout.text(texts), "dim" if _is_idle(drawn.row) else "text"),)
         self._layout = layout
-        lines = [drawn.line for drawn in self._drawn.values()]
+        drawn_rows = list(self._drawn.values())
+        lines = [EMPTY_LINE] * len(rows)
+        for drawn, texts_of_row, index in zip(drawn_rows, cells, measured, strict=True):
+            if is_new:
+                drawn.line = EMPTY_LINE
+            if index in in_sight:
+                drawn.line = drawn.line or ((layout.text(texts_of_row), "dim" if _is_idle(drawn.row) else "text"),)
+                lines[index] = drawn.line
         if self.has_focus:
             index = self._cursor_index
             lines[index] = ((text_of(lines[index]).ljust(columns), "cursor"),)
-        return [*_notes(ledger, choices, columns), ((layout.text(layout.titles), "head"),)], lines
+        return [*notes, ((layout.text(layout.titles), "head"),)], lines
+
+    def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
+        """Selects and sorts the rows, unless they are those of the last call."""
+        mark, node = self._view.mark, table_node(ledger, choices)
+        selection = (node, not choices.all_caches, choices.name_filter)
+        order = (choices.sort, choices.reverse)
+        is_selected = self._source == (id(ledger.caches), id(mark), selection)
+        if is_selected and order == self._order:
+            return
+        with no_collection():
+            if not is_selected:
+                if self._caches is not ledger.caches:
+                    # Rows that are sorted by name are sorted faster by other columns.
+                    self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
+                at_mark = None if mark is None else mark.caches
+                self._selected = cache_columns.select_rows(self._by_name, *selection, at_mark)
+                self._source = (id(ledger.caches), id(mark), selection)
+            self._rows = cache_columns.sort_rows(self._selected, *order)
+        self._order = order
+        self._cursor_index = self._find_cursor()
 
     def _draw_rows(self, rows: Sequence[CacheRow], columns: list[Column]) -> None:
         """Formats the cells of the rows that changed; an unchanged row keeps its texts and its line."""
@@ -123,25 +173,27 @@ class CachesPane(ScrollPane):
                 drawn = _DrawnRow(row, [_cell_text(column, row) for column in columns])
             self._drawn[key] = drawn
 
-    @property
-    def _keys(self) -> list[_RowKey]:
-        return list(self._drawn)
-
-    @property
-    def _cursor_index(self) -> int:
+    def _find_cursor(self) -> int:
         """Index of the cursor's row; 0 if the row no longer exists."""
-        return self._keys.index(self._cursor_key) if self._cursor_key in self._keys else 0
+        if self._cursor_key is None:
+            return 0
+        name, number = self._cursor_key
+        indices = (index for index, row in enumerate(self._rows) if row.cache.name == name)
+        return next(islice(indices, number, None), 0)
 
     def action_scroll_by(self, lines: int) -> None:
         """Moves the cursor up or down."""
-        if self._keys:
-            self._cursor_key = self._keys[max(0, min(len(self._keys) - 1, self._cursor_index + lines))]
-        self.redraw()
+        if self._rows:
+            self._cursor_index = max(0, min(len(self._rows) - 1, self._cursor_index + lines))
+            name = self._rows[self._cursor_index].cache.name
+            above = self._rows[: self._cursor_index]
+            self._cursor_key = name, sum([row.cache.name == name for row in above])
+        self.redraw_after_key()
 
     def action_choose(self) -> None:
         """Sends `RowSelected` for the cursor's row."""
-        if self._keys:
-            self.post_message(self.RowSelected(self._keys[self._cursor_index][0]))
+        if self._rows:
+            self.post_message(self.RowSelected(self._rows[self._cursor_index].cache.name))
 
 
 def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:

@@ -80,7 +80,7 @@ class FigurePane(Pane, can_focus=True):
         labels = self._labels()
         if labels:
             self._part = (min(self._part, len(labels) - 1) + step) % len(labels)
-        self.redraw()
+        self.redraw_after_key()
 
     def action_choose(self) -> None:
         """Sends `PartSelected` for the selected part."""

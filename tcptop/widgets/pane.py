@@ -81,6 +81,11 @@ class Pane(Widget):
         if self._ledger is not None:
             self.show(self._ledger, self._view)
 
+    def redraw_after_key(self) -> None:
+        """Draws the last ledger again, unless the next key is the same: after that key it is drawn once for both."""
+        if not getattr(self.app, "key_repeats", False):
+            self.redraw()
+
     def refresh_changes(self) -> None:
         """Lets Textual's compositor draw the changed rows."""
         if self._changed:

@@ -70,17 +70,21 @@ class ScrollPane(Pane, can_focus=True):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The head and the visible part of the body."""
         head, body = self.content(ledger, choices, columns)
-        self._body_length, self._body_height = len(body), max(0, rows - len(head))
-        self._first = max(0, min(self._first, self._body_length - self._body_height))
-        if self._kept_line is not None and self._body_height:
-            self._first = max(min(self._first, self._kept_line), self._kept_line - self._body_height + 1)
+        self.place(len(body), rows - len(head))
         self.set_titles(*self.edge_titles(ledger, choices))
         return [*head, *body[self._first : self._first + self._body_height]]
 
+    def place(self, length: int, height: int) -> None:
+        """Finds the first line in sight, for a body of `length` lines of which `height` are in sight."""
+        self._body_length, self._body_height = length, max(0, height)
+        self._first = max(0, min(self._first, self._body_length - self._body_height))
+        if self._kept_line is not None and self._body_height:
+            self._first = max(min(self._first, self._kept_line), self._kept_line - self._body_height + 1)
+
     def action_scroll_by(self, lines: int) -> None:
         """Scrolls down by `lines` lines, or up if `lines` is negative."""
-        self._first += lines
-        self.redraw()
+        self._first = max(0, min(self._first + lines, self._body_length - self._body_height))
+        self.redraw_after_key()
 
     def action_scroll_pages(self, pages: int) -> None:
         """Scrolls down by `pages` times the visible height of the body, or up if `pages` is negative."""

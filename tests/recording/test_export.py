@@ -134,6 +134,8 @@ def test_hostile_paths_stay_in_the_export_folder(recorded_file: IntactRecording,
     sample = RecordedSample(live[0], (SourceRead("slabinfo", live_reading, answers, ()),))
 
     class Hostile:
+        path = str(tmp_path)
+
         def sample(self, _: int) -> RecordedSample:
             return sample
 

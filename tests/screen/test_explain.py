@@ -109,7 +109,7 @@ async def test_the_cursor_stays_in_sight() -> None:
     """An 80×24 terminal shows a few of 18 caches; the cursor moves to the last and back."""
     async with tree_app(tree("6.1-4n")).run_test(size=(80, 24)) as pilot:
         app = await wait_for_app(pilot)
-        names = [name for name, _ in app.query_one(CachesPane)._keys]
+        names = [row.cache.name for row in app.query_one(CachesPane)._rows]
         assert len(names) > len(cache_names(app)) > 2
         for key, expected in (("down", names[1:]), ("up", names[-2::-1])):
             for name in expected:
@@ -146,7 +146,7 @@ async def test_the_cursor_passes_two_rows_of_one_name(tmp_path: Path) -> None:
     slabinfo.write_text(slabinfo.read_text().replace(line, line + line))
     async with tree_app(folder).run_test(size=LARGE) as pilot:
         app = await wait_for_app(pilot)
-        names = [name for name, _ in app.query_one(CachesPane)._keys]
+        names = [row.cache.name for row in app.query_one(CachesPane)._rows]
         await press_keys(pilot, *["down"] * (len(names) - 1), "enter")
         assert open_page_name(app) == names[-1]
 

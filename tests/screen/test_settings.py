@@ -149,7 +149,7 @@ def test_a_folder_of_that_name(file: Path) -> None:
     file.mkdir(parents=True)
     found, [line] = read_settings(file)
     assert found == NO_SETTINGS
-    assert line == f"{file}: Is a directory"
+    assert line == f"{file}: Is a directory; no setting is read"
 
 
 def test_a_file_that_is_too_large_is_one_line(file: Path) -> None:

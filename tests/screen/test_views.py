@@ -390,7 +390,9 @@ async def test_settings_are_written_only_on_request(monkeypatch: pytest.MonkeyPa
         await pilot.press("c", "2", "x", "m")
         assert list(tmp_path.iterdir()) == [], "the keys alone write nothing"
         await write_by_palette(pilot)
-        await wait_until(pilot, settings_path().exists, "the file is written")
+        file = settings_path()
+        assert file is not None
+        await wait_until(pilot, file.exists, "the file is written")
         await wait_until(pilot, lambda: "written: " in screen_text(app), "a message is shown")
     expected = Settings(3.0, "c", "dark", 2, ("objects",), None, True, False)
     assert read_settings(settings_path()) == (expected, []), "settings without a key are kept"

@@ -35,8 +35,10 @@ def test_everything_is_drawn_in_ascii_but_ascii_is_not_written_to_the_settings(s
     session.type("write")
     session.until_shown("write these settings")
     session.type("\r")
-    session.until(settings_path().exists, "the settings are written")
-    assert read_settings(settings_path())[0].ascii is None, "another terminal of the same user may have UTF-8"
+    file = settings_path()
+    assert file is not None
+    session.until(file.exists, "the settings are written")
+    assert read_settings(file)[0].ascii is None, "another terminal of the same user may have UTF-8"
     session.until_shown("written: ")
     session.type("q")
     assert session.until_ended() == 0

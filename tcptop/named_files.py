@@ -1,0 +1,310 @@
+"""Files that the user names: one way to open them for reading, and one way to write them.
+
+A program that runs as root must not be led by another user's link to a file that it then overwrites, wait for a named
+pipe, or read a device without an end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from tcptop.text.printable import printable
+
+READ_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+"""O_NONBLOCK: opening a named pipe must not block."""
+FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+MAX_LINKS = 40
+"""As many as the kernel follows (include/linux/namei.h, MAXSYMLINKS)."""
+NO_SUCH_NAME = "no file can have such a name"
+
+
+def open_to_read(path: str) -> int:
+    """A descriptor for reading a regular file.
+
+    Raises:
+        OSError: if the file does not exist, may not be read, or is not regular.
+
+    """
+    try:
+        _check_regular(os.stat(path))  # noqa: PTH116 (first: opening a device may act on it)
+        descriptor = os.open(path, READ_FLAGS)
+    except ValueError:  # a NUL byte
+        raise OSError(errno.EINVAL, NO_SUCH_NAME) from None
+    return require_regular(descriptor)
+
+
+def require_regular(descriptor: int) -> int:
+    """Returns the descriptor if its file is regular; otherwise closes it and raises OSError."""
+    try:
+        _check_regular(os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file")
+
+
+def read_bytes(path: str, max_bytes: int) -> bytes:
+    """The contents of a regular file; raises OSError as `open_to_read` does, and if it is larger than `max_bytes`."""
+    data = read_start(path, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes >> 10} KiB")
+    return data
+
+
+def read_start(path: str, max_bytes: int) -> bytes:
+    """The first bytes of a regular file, at most `max_bytes`; raises OSError as `open_to_read` does."""
+    descriptor = open_to_read(path)
+    data = b""
+    try:
+        # Not by a file object: it returns None for a file of /proc that would have to be waited for.
+        while len(data) < max_bytes and (piece := os.read(descriptor, max_bytes - len(data))):
+            data += piece
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    """Replaces a file, or makes it, in one step: the file has either its old contents or all of `data`.
+
+    A file that is replaced keeps its mode and, where permitted, its owner. A link is not replaced, but its target.
+
+    Raises:
+        OSError: if the file cannot be written, is not regular, or a link of another user leads to it.
+
+    """
+    with _open_parent(path) as (folder, name):
+        status = _writable_status(folder, name)
+        temporary, descriptor = _create_beside(folder, 0o666 if status is None else 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if status is not None:
+                    with suppress(PermissionError):
+                        os.fchown(descriptor, status.st_uid, status.st_gid)
+                    os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & 0o777)
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+
+
+def check_writable(path: str) -> None:
+    """Checks, without creating the file, that `write_bytes` can write it; raises OSError as that does."""
+    with _open_parent(path) as (folder, name):
+        _writable_status(folder, name)
+
+
+def make_folders(path: str) -> None:
+    """Makes a folder and the missing ones on the way to it, for this user alone; raises OSError as `write_bytes`."""
+    names = path.split("/")
+    for count in range(1, len(names) + 1):
+        if names[count - 1]:
+            with suppress(FileExistsError), _open_parent("/".join(names[:count])) as (folder, name):
+                os.mkdir(name, 0o700, dir_fd=folder)
+
+
+@contextmanager
+def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
+    """Context manager that makes a new file at a path, when its block ends without an exception.
+
+    The block fills an empty file beside it, whose path it gets. An empty file at the path counts as none. What is left
+    of an earlier file, at the path with one of the suffixes `companions`, is removed.
+
+    Raises:
+        FileExistsError: if there is a file at the path.
+        OSError: if it cannot be made, or a link of another user leads to it.
+
+    """
+    with _open_parent(path) as (folder, name):
+        temporary, descriptor = _create_beside(folder, mode)
+        os.close(descriptor)
+        try:
+            yield f"/proc/self/fd/{folder}/{temporary}"
+            is_empty = _is_empty(folder, name)
+            if is_empty or not _exists(folder, name):
+                for suffix in companions:
+                    with suppress(FileNotFoundError):
+                        os.unlink(f"{name}{suffix}", dir_fd=folder)
+            if is_empty:
+                os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            else:
+                _link(folder, temporary, name)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+
+
+@contextmanager
+def new_folder(path: str) -> Iterator[str]:
+    """Context manager that makes a new folder at a path, when its block ends without an exception.
+
+    The block fills a folder beside it, whose path it gets; on an exception nothing is left.
+
+    Raises:
+        FileExistsError: if there is a file or folder at the path.
+        OSError: as `new_file` does.
+
+    """
+    with _open_parent(path.rstrip("/") or path) as (folder, name):
+        if _exists(folder, name):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        temporary = _free_name()
+        os.mkdir(temporary, 0o700, dir_fd=folder)
+        try:
+            yield f"/proc/self/fd/{folder}/{temporary}"
+            if _exists(folder, name):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            import shutil
+
+            shutil.rmtree(f"/proc/self/fd/{folder}/{temporary}", ignore_errors=True)
+            raise
+
+
+def require_own(path: str) -> None:
+    """Checks that a file is the user's own, and that no other user's link leads to it.
+
+    Raises:
+        OSError: if it does not exist or is not regular, if it is another user's, or if another user's link leads to it.
+
+    """
+    with _open_parent(path) as (folder, name):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    _check_regular(status)
+    if status.st_uid not in (0, os.geteuid()):
+        raise OSError(errno.EPERM, f"it belongs to another user (uid {status.st_uid}); give a new file")
+
+
+@contextmanager
+def _open_parent(path: str) -> Iterator[tuple[int, str]]:
+    """Opens the folder of a path, and follows links, also that at the end, unless they are another user's."""
+    if "\0" in path:
+        raise OSError(errno.EINVAL, NO_SUCH_NAME)
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    names = path.split("/")[::-1]
+    folder = os.open("/" if path.startswith("/") else ".", FOLDER_FLAGS)
+    links = 0
+    try:
+        while True:
+            name = names.pop()
+            is_last = not any(names)
+            target = _link_target(folder, name)
+            if target is not None:
+                links += 1
+                if links > MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                names += target.split("/")[::-1]
+                if target.startswith("/"):
+                    folder = _step(folder, "/")
+                continue
+            if is_last and name not in ("", ".", ".."):
+                if names:
+                    raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))  # the path ends in `/`
+                yield folder, name
+                return
+            if is_last:
+                raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+            folder = _step(folder, name or ".")
+    finally:
+        os.close(folder)
+
+
+def _step(folder: int, name: str) -> int:
+    """Opens a folder in a folder, and closes that."""
+    opened = os.open(name, FOLDER_FLAGS, dir_fd=folder)
+    os.close(folder)
+    return opened
+
+
+def _link_target(folder: int, name: str) -> str | None:
+    """The target of a link; None if the name is not a link.
+
+    Raises:
+        OSError: if the link belongs neither to this user nor to root. For root, that is also a link of the user who
+            called sudo, who may be permitted to run no more than this command.
+
+    """
+    try:
+        link = os.open(name or ".", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(link)
+        if not stat.S_ISLNK(status.st_mode):
+            return None
+        if status.st_uid not in (0, os.geteuid()):
+            raise OSError(
+                errno.EPERM, f"{printable(name)} is a link of another user (uid {status.st_uid}); give the file itself"
+            )
+        return os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
+
+
+def _writable_status(folder: int, name: str) -> os.stat_result | None:
+    """The status of a file that may be replaced; None if there is none and it may be made; otherwise raises OSError."""
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        status = None
+    if status is not None:
+        _check_regular(status)
+    if not os.access("." if status is None else name, os.W_OK, dir_fd=folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return status
+
+
+def _link(folder: int, temporary: str, name: str) -> None:
+    """Gives a file a second name; raises FileExistsError if the name is in use."""
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as vfat
+        if _exists(folder, name):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def _create_beside(folder: int, mode: int) -> tuple[str, int]:
+    temporary = _free_name()
+    return temporary, os.open(temporary, NEW_FLAGS, mode, dir_fd=folder)
+
+
+def _free_name() -> str:
+    """A hidden name that cannot be predicted; the caller creates it with O_EXCL, or by mkdir."""
+    return f".tcptop-{os.urandom(8).hex()}"
+
+
+def _exists(folder: int, name: str) -> bool:
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return True
+    return False
+
+
+def _is_empty(folder: int, name: str) -> bool:
+    """Whether there is an empty regular file of this name."""
+    with suppress(FileNotFoundError):
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return stat.S_ISREG(status.st_mode) and status.st_size == 0
+    return False

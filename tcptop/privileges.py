@@ -1,0 +1,270 @@
+"""Reads files of strangers without root's privileges (docs/security.md).
+
+Under sudo, a file that belongs to root alone is read as root, and every other file with the ids and groups of the user
+who called sudo. A command that needs nothing else of root's drops its privileges for good (`drop_root_for`); a live one
+reads the file in a child (`read_without_root`).
+"""
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from tcptop.errors import TcptopError
+from tcptop.named_files import MAX_LINKS, NO_SUCH_NAME
+from tcptop.text.printable import printable
+
+MAX_ID = (1 << 32) - 2
+MAX_TREE_ENTRIES = 200_000
+"""A tree with more files and folders is read without root's privileges."""
+MAX_ANSWER_CHARACTERS = 64 << 20
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
+NOT_FOR_A_REPORT = (
+    "tcptop.__main__",
+    "tcptop.screen",
+    "tcptop.widgets",
+    "tcptop.terminal",
+    "tcptop.sources.machine_load",
+)
+IMPORTED_LATE = (
+    "_strptime",
+    "ctypes",
+    "concurrent.futures.thread",
+    "encodings.ascii",
+    "encodings.latin_1",
+    "tomli",
+    "tomllib",
+)
+
+
+class Caller(NamedTuple):
+    """User who called sudo."""
+
+    uid: int
+    gid: int
+
+
+_dropped: list[str] = []
+"""The note for errors of a process that has dropped its privileges; empty before."""
+
+
+def find_caller() -> Caller | None:
+    """The user who called sudo; None if that is root, if this process is not root's, and without sudo.
+
+    Raises:
+        TcptopError: if SUDO_UID or SUDO_GID is not an id.
+
+    """
+    if os.geteuid() != 0 or "SUDO_UID" not in os.environ:
+        return None
+    caller = Caller(_parse_id("SUDO_UID"), _parse_id("SUDO_GID"))
+    return None if caller.uid == 0 else caller
+
+
+def is_strangers(path: str) -> bool:
+    """Whether a file or tree is not read with root's privileges: under sudo, if it does not belong to root alone.
+
+    Raises:
+        OSError: if it does not exist.
+        TcptopError: as `find_caller` does.
+
+    """
+    caller = find_caller()
+    return caller is not None and not _belongs_to_root(path, caller)
+
+
+def drop_root_for(*paths: str) -> None:
+    """Drops root's privileges for good if one of the files or trees is a stranger's.
+
+    Raises:
+        OSError: if one of them does not exist.
+        TcptopError: if the privileges cannot be dropped.
+
+    """
+    for path in paths:
+        if is_strangers(path):
+            _become_caller(path)
+            # The kernel has closed /proc/self/fd to this process, by which named_files.py gives SQLite a path.
+            _control_process(PR_SET_DUMPABLE)
+
+
+def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 (any JSON value)
+    """The JSON value that `read` returns; it runs in a child without root's privileges if the file is a stranger's.
+
+    Raises:
+        OSError: if the file does not exist, and as `read` does.
+        TcptopError: as `read` does, or if the child fails.
+
+    """
+    if not is_strangers(path):
+        return read()
+    import json
+
+    descriptor, child_descriptor = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            try:
+                _become_caller(path)
+                answer = {"value": read()}
+            except OSError as error:
+                answer = {"os_error": [error.errno, add_note(error.strerror or "")]}
+            except TcptopError as error:
+                answer = {"error": add_note(str(error))}
+            with open(child_descriptor, "w", encoding="utf-8") as pipe:  # noqa: PTH123
+                json.dump(answer, pipe, default=str)
+        finally:
+            os._exit(0)
+    os.close(child_descriptor)
+    with open(descriptor, encoding="utf-8") as pipe:  # noqa: PTH123
+        text = pipe.read(MAX_ANSWER_CHARACTERS)
+    os.waitpid(child, 0)
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        raise TcptopError(f"{printable(path)}: the process that read it has failed") from None
+    if "os_error" in answer:
+        raise OSError(*answer["os_error"])
+    if "error" in answer:
+        raise TcptopError(answer["error"])
+    return answer["value"]
+
+
+def _belongs_to_root(path: str, caller: Caller) -> bool:
+    """Whether only root can have written what is read at a path.
+
+    Root owns the file, or the tree with all in it, and no one else may write to it. The folders and links on the way
+    belong to root or to the caller of sudo, and others may write to such a folder only if it is sticky, as /tmp is.
+    """
+    if "\0" in path:
+        raise OSError(errno.EINVAL, NO_SUCH_NAME)
+    names = (path if path.startswith("/") else f"{os.getcwd()}/{path}").split("/")[::-1]  # noqa: PTH109
+    place, links = "/", 0
+    while names:
+        name = names.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            place = os.path.dirname(place)  # noqa: PTH120
+            continue
+        if not _is_safe_folder(os.lstat(place), caller):
+            return False
+        status = os.lstat(os.path.join(place, name))  # noqa: PTH118
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > MAX_LINKS or status.st_uid not in (0, caller.uid):
+                return False
+            target = os.readlink(os.path.join(place, name))  # noqa: PTH115, PTH118
+            place = "/" if target.startswith("/") else place
+            names += target.split("/")[::-1]
+        else:
+            place = os.path.join(place, name)  # noqa: PTH118
+    return all(_is_of_root_alone(status) and count < MAX_TREE_ENTRIES for count, status in enumerate(_statuses(place)))
+
+
+def add_note(error: str) -> str:
+    """The text of an error; if dropped privileges may be its cause, with a note that says so."""
+    return f"{error}{_dropped[0]}" if _dropped and "Permission denied" in error else error
+
+
+def _parse_id(name: str) -> int:
+    text = os.environ.get(name, "")
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_ID):
+        raise TcptopError(f"{name}={printable(text)!r} is not an id; run tcptop with sudo, or unset it")
+    return int(text)
+
+
+def _is_safe_folder(status: os.stat_result, caller: Caller) -> bool:
+    """Whether others than root and the caller cannot replace what is in the folder."""
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, caller.gid)
+    can_write = status.st_mode & stat.S_IWOTH or by_group
+    return status.st_uid in (0, caller.uid) and not (can_write and not status.st_mode & stat.S_ISVTX)
+
+
+def _is_of_root_alone(status: os.stat_result) -> bool:
+    is_writable = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(status.st_mode)
+    return status.st_uid == 0 and not is_writable
+
+
+def _statuses(place: str) -> Iterator[os.stat_result]:
+    """The status of a file, or of a folder and of all below it; links are not followed."""
+    status = os.lstat(place)
+    yield status
+    for folder, folders, files in os.walk(place) if stat.S_ISDIR(status.st_mode) else ():
+        for name in (*folders, *files):
+            yield os.lstat(os.path.join(folder, name))  # noqa: PTH118
+
+
+def _become_caller(path: str) -> None:
+    """Takes the ids and groups of the caller for good; raises TcptopError if root's could come back."""
+    caller = find_caller()
+    assert caller is not None
+    where = f"{printable(path)} does not belong to root alone"
+    try:
+        os.setgroups(_groups(caller))
+        if not _can_read_installation(caller):
+            _import_everything()
+        os.setresgid(caller.gid, caller.gid, caller.gid)
+        os.setresuid(caller.uid, caller.uid, caller.uid)
+    except OSError as error:
+        raise TcptopError(f"{where}, and tcptop cannot become user {caller.uid}: {error.strerror}") from None
+    no_new_privileges = _control_process(PR_SET_NO_NEW_PRIVS)
+    is_caller = {*os.getresuid()} == {caller.uid} and {*os.getresgid()} == {caller.gid}
+    if not (no_new_privileges and is_caller) or _can_be_root():
+        raise TcptopError(f"{where}, and root's privileges cannot be dropped")
+    _dropped[:] = [f" (read as user {caller.uid}: {where})"]
+
+
+def _groups(caller: Caller) -> list[int]:
+    """The groups of the caller; only that of sudo if /etc/passwd does not have the user."""
+    import pwd
+
+    try:
+        return os.getgrouplist(pwd.getpwuid(caller.uid).pw_name, caller.gid)
+    except KeyError:
+        return [caller.gid]
+
+
+def _can_read_installation(caller: Caller) -> bool:
+    """Whether the caller can import tcptop, its packages and Python's, which may be in a folder of root's."""
+    os.setegid(caller.gid)
+    os.seteuid(caller.uid)
+    try:
+        return all(map(os.listdir, (sys.base_prefix, sys.prefix, os.path.dirname(__file__))))  # noqa: PTH120
+    except OSError:
+        return False
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+def _import_everything() -> None:
+    """Imports what may be needed later: every module (of the screen, only if it runs), and Python's late imports."""
+    from importlib import import_module
+    from pkgutil import walk_packages
+
+    not_needed = ("tcptop.__main__",) if "textual" in sys.modules else NOT_FOR_A_REPORT
+    for module in walk_packages([os.path.dirname(__file__)], "tcptop."):  # noqa: PTH120
+        if not module.name.startswith(not_needed):
+            import_module(module.name)
+    for name in IMPORTED_LATE:
+        with suppress(ImportError):
+            import_module(name)
+
+
+def _control_process(option: int) -> bool:
+    """Sets an option of prctl(2) to 1; False if the kernel refuses."""
+    import ctypes
+
+    return bool(ctypes.CDLL(None).prctl(option, 1, 0, 0, 0) == 0)
+
+
+def _can_be_root() -> bool:
+    try:
+        os.setuid(0)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""Queue of keys: the app gets a key once the key before it has been handled, and its screen is mounted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from textual.app import App
+from textual.dom import DOMNode
+from textual.events import Event, Key
+
+from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
+
+MAX_WAIT_S = 1.0
+"""Longest wait for a key to be handled."""
+
+
+class KeyQueue:
+    """Passes keys and pasted texts to an app, one at a time.
+
+    Textual handles a key in several message queues. A key that followed too soon would go to the screen that the key
+    before it closes, or to a screen that is not mounted, and end the program.
+    """
+
+    def __init__(self, app: App[int], deliver: Callable[[Event], Awaitable[None]]) -> None:
+        """`deliver` is called in the app's message loop."""
+        self._app = app
+        self._deliver = deliver
+        self._waiting: deque[Event] = deque()
+        self._handled: Event | None = None
+        self._target: DOMNode = app
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the next key is the same as the key that is being handled, so that this key need not be drawn."""
+        after = self._waiting[0] if self._waiting else None
+        return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
+
+    def put(self, event: Event) -> None:
+        """Adds a key. Ctrl-C discards all that wait, as in a terminal; so does a key that certainly quits."""
+        if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
+            self._waiting.clear()
+        self._waiting.append(event)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._pass_on(), name="pass on keys")
+
+    def end(self) -> None:
+        """Discards all keys that wait."""
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _certainly_quits(self, event: Key) -> bool:
+        if event.key not in QUIT_KEYS or len(self._app.screen_stack) != 1:
+            return False
+        before = (self._handled, *self._waiting)
+        return not any(isinstance(each, Key) and each.key in OPENING_KEYS for each in before)
+
+    async def _pass_on(self) -> None:
+        while self._waiting:
+            self._handled = self._waiting.popleft()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._handle(self._handled), MAX_WAIT_S)
+            self._handled = None
+
+    async def _handle(self, event: Event) -> None:
+        """Delivers a key, and waits for the messages that it causes: to its widget, from there to the app and back."""
+        app = self._app
+        app.call_later(self._hand_over, event)
+        await self._passed(app)
+        for pump in (self._target, self._target, *self._target.ancestors):
+            await self._passed(pump)
+        while app.screen_stack and not app.screen._is_mounted and not app._exit:
+            await asyncio.sleep(0)
+        for pump in (app.screen, app) if app.screen_stack else ():
+            await self._passed(pump)
+
+    async def _hand_over(self, event: Event) -> None:
+        self._target = self._app.focused or self._app.screen
+        await self._deliver(event)
+
+    @staticmethod
+    async def _passed(pump: DOMNode) -> None:
+        """Waits until a widget, screen or app has handled all messages that it has."""
+        passed = asyncio.Event()
+        if pump.call_later(passed.set):
+            await passed.wait()

@@ -1,0 +1,125 @@
+"""Keys that come faster than the screen handles them: opened and closed screens, repeated keys, random keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from key_storm import run_storm
+from program import program
+from session import RECORDING, Session
+
+SAVED = ("--root", str(RECORDING))
+PASTE = 4000
+DOWN = "\x1b[B"
+
+
+@pytest.fixture
+def open_screen(tmp_path: Path) -> Iterator[Callable[..., Session]]:
+    """Opens the screen on a saved tree, and ends it after the test."""
+    sessions: list[Session] = []
+
+    def open_one(*arguments: str, size: tuple[int, int] = (120, 40)) -> Session:
+        command, environment = program()
+        environment["XDG_CONFIG_HOME"] = str(tmp_path)
+        sessions.append(Session([*command, *(arguments or SAVED)], size=size, environment=environment, folder=tmp_path))
+        sessions[-1].until_shown("TCP caches")
+        sessions[-1].until_quiet()
+        return sessions[-1]
+
+    yield open_one
+    for session in sessions:
+        session.end()
+
+
+@pytest.mark.parametrize(
+    ("keys", "shown"),
+    [
+        ("iqi", "Sockets by state"),
+        ("i?iq?", "Help"),
+        ("?q?", "Help"),
+        ("iiii", "TCP caches"),
+        ("/tcpv\r", "/tcpv"),
+        ("/x\x1b[200~q\x1b[201~", "only caches with: xq"),
+        ("\ri\r", "page 1 of"),
+        ("i\x1b[Ci\x1b[C/q", "only caches with: q"),
+        ("i\t\tq:q", "quit (q"),
+    ],
+)
+def test_a_key_goes_to_the_screen_that_the_key_before_it_opened(
+    open_screen: Callable[..., Session], keys: str, shown: str
+) -> None:
+    """In one write to the terminal."""
+    session = open_screen()
+    session.type(keys)
+    session.until_shown(shown)
+    session.until_quiet()
+    assert session.process.poll() is None
+    assert shown in session.screen.text()
+
+
+def type_fast(session: Session, keys: str) -> None:
+    """Sends keys as fast as the program takes them."""
+    data = keys.encode()
+    os.set_blocking(session.master, False)
+    while data and session.process.poll() is None:
+        try:
+            data = data[os.write(session.master, data) :]
+        except BlockingIOError:
+            session.read()
+    os.set_blocking(session.master, True)
+
+
+@pytest.mark.parametrize("key", ["r", "x", DOWN, "m", "s", "]"])
+def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
+    """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
+    session = open_screen()
+    before, written = session.screen.text(), len(session.output)
+    type_fast(session, key * PASTE)
+    session.type("i")
+    session.until_shown("Sockets by state")
+    assert len(session.output) - written < 50 * 3_000
+    session.type("q")
+    session.until_shown("TCP caches")
+    session.until_quiet()
+    if key in "rm":
+        assert session.screen.text() == before
+
+
+@pytest.mark.parametrize("keys", ["r", "ab", DOWN, "0123456789"])
+@pytest.mark.parametrize("end", ["q", "\x03"])
+def test_quitting_overtakes_the_keys_that_wait(open_screen: Callable[..., Session], keys: str, end: str) -> None:
+    """Of thousands of keys nearly none is drawn after the key that quits has come."""
+    session = open_screen()
+    written = len(session.output)
+    type_fast(session, keys * (PASTE // len(keys)) + end)
+    assert session.until_ended() == 0
+    assert len(session.output) - written < 1000 * 300
+
+
+def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[..., Session]) -> None:
+    """It is a part of the answer."""
+    session = open_screen()
+    session.type("ab" * 100 + "/" + "q" + "\r" + "ab" * 100)
+    session.until_shown("/q")
+    assert session.process.poll() is None
+
+
+@pytest.mark.parametrize("size", [(40, 5), (80, 24), (240, 70)])
+@pytest.mark.parametrize("subject", [(), SAVED])
+def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size: tuple[int, int]) -> None:
+    """The whole storm is scripts/key_storm.py."""
+    command, environment = program()
+    run_storm([*command, *subject], environment, tmp_path, size, seed=size[0], count=150)
+
+
+def test_bytes_that_are_not_utf_8_are_no_keys(open_screen: Callable[..., Session]) -> None:
+    """A character may come in two pieces, and be no character."""
+    session = open_screen()
+    for data in (b"/", b"\xe6", b"\xbc", b"\xa2", b"\xff", b"\xe6\xbc", b"x"):
+        os.write(session.master, data)
+        session.until_quiet()
+    session.until_shown("only caches with: 漢")
+    assert session.process.poll() is None

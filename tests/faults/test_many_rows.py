@@ -1,0 +1,130 @@
+"""Tables of tens of thousands of slab caches, as on kernels before 5.9 with a cache for each memory cgroup."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from program import program
+from session import RECORDING, Session
+
+from tcptop.hosts.folder import FolderHost
+from tcptop.hosts.run_sync import run_sync
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.saved_feed import SavedFeed
+from tcptop.sources import source
+from tcptop.sources.slabinfo import SlabinfoSource
+from tcptop.text.cache_columns import CacheRow, Column
+from tcptop.widgets import caches_pane
+
+LAST_ROWS = 40
+
+
+def make_tree(folder: Path, rows: int) -> Path:
+    """A saved tree with so many rows more in slabinfo."""
+    shutil.copytree(RECORDING, folder, symlinks=True)
+    slabinfo = folder / "proc/slabinfo"
+    head, titles, *lines = slabinfo.read_text().splitlines(keepends=True)
+    more = [
+        f"dentry({number}:user@{number}.service) {21 * slabs} {21 * slabs} 192 21 1"
+        f" : tunables 0 0 0 : slabdata {slabs} {slabs} 0\n"
+        for number, slabs in enumerate(5 + number * 7919 % 250 for number in range(rows))
+    ]
+    slabinfo.write_text("".join([head, titles, *more, *lines]))
+    return folder
+
+
+def test_keys_work_on_twenty_thousand_rows(tmp_path: Path) -> None:
+    """Fifty keys that must be drawn one by one, within the time that ends a failed test."""
+    command, environment = program()
+    tree = make_tree(tmp_path / "tree", 20_000)
+    session = Session([*command, "--root", str(tree)], environment=environment, folder=tmp_path)
+    try:
+        session.until_shown("TCP caches")
+        session.type("r")
+        session.until_shown("All caches")
+        session.type("=n")
+        for _ in range(12):
+            session.type("\x1b[B\x1b[6~\x1b[F\x1b[H")
+        session.type("\x1b[F")
+        session.until(
+            lambda: re.search(r"–(20\d{3}) of \1 ", session.screen.text()) is not None, "the last row is shown"
+        )
+        session.type("q")
+        assert session.until_ended() == 0
+    finally:
+        session.end()
+
+
+@pytest.mark.parametrize("key", ["down", "pagedown", "end", "s", "r", "n", "m"])
+async def test_only_rows_in_sight_are_formatted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """And those first rows that the columns are made to fit."""
+    formatted: list[str] = []
+    cell_text = caches_pane._cell_text
+
+    def count(column: Column, row: CacheRow) -> str:
+        formatted.append(row.cache.name)
+        return cell_text(column, row)
+
+    monkeypatch.setattr(caches_pane, "_cell_text", count)
+    app = TcptopApp(SavedFeed(FolderHost(str(make_tree(tmp_path / "tree", 3_000)))))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("r", "end", "up")
+        formatted.clear()
+        await pilot.press(key)
+        assert len(set(formatted)) <= caches_pane.MEASURED_ROWS + LAST_ROWS
+
+
+def count_calls(app: TcptopApp, node: int | None) -> int:
+    """Function calls until the panes are drawn for a node."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        app.action_node(node)
+        app.action_sort("objects")
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+async def test_the_work_is_linear(tmp_path: Path) -> None:
+    """Four times the rows take at most four times the calls."""
+    calls = []
+    for rows in (1_000, 4_000):
+        app = TcptopApp(SavedFeed(FolderHost(str(make_tree(tmp_path / str(rows), rows)))))
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            await pilot.press("r")
+            calls.append(count_calls(app, 1))
+    assert calls[1] < 4 * calls[0]
+
+
+def test_rows_that_have_not_changed_are_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many they are: a cache of the last lines that is too small would miss each of them."""
+    parsed: list[str] = []
+
+    def count(text: str) -> int:
+        parsed.append(text)
+        return source.parse_count(text)
+
+    monkeypatch.setattr("tcptop.sources.slabinfo.parse_count", count)
+    host = FolderHost(str(make_tree(tmp_path / "tree", 3_000)))
+    slabinfo = SlabinfoSource()
+    first = run_sync(slabinfo.read(host)).value
+    parsed.clear()
+    assert run_sync(slabinfo.read(host)).value == first
+    assert not parsed
+    sampler = Sampler(host, kernel_sources())
+    read_due(sampler)
+    assert sampler.snapshot().slabinfo.value == first
+    host.close()
