@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
@@ -114,14 +114,11 @@ class NodeTable:
         return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
 
 
-def spare_pages(
-    zones: Sequence[Zone], reserved_pages: Mapping[tuple[int, str], int]
-) -> dict[tuple[int, str], int] | None:
+def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
     """Free pages of each zone that slabs may take before reclaim, by node and name; None if unknown for any zone.
 
     The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal: free pages,
-    per-CPU lists included, − low watermark − protection. CMA pages and `reserved_pages`, those of HighAtomic, may not
-    be used.
+    per-CPU lists included, − low watermark − protection. CMA pages may not be used.
     """
     spare: dict[tuple[int, str], int] = {}
     for zone in zones:
@@ -129,8 +126,7 @@ def spare_pages(
             continue
         if zone.free_pages is None or zone.low_pages is None or not zone.protection_pages:
             return None
-        unusable = (zone.free_cma_pages or 0) + reserved_pages.get((zone.node, zone.name), 0)
-        free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - unusable
+        free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
         spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, zones))
     return spare if spare else None
 

@@ -62,7 +62,7 @@ def memory_headroom(
     unknown = Headroom(mode, None, None, None, socket.bytes if socket else None, 0, {}, reclaims_first, None)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
-    spare = spare_pages(zones, _high_atomic_pages(snapshot))
+    spare = spare_pages(zones)
     if spare is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
     late_pages = _late_pages(meminfo, zones, page_bytes)
@@ -73,7 +73,10 @@ def memory_headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
         without_reclaim_low=_with_fallback(
-            socket, pages, late_pages + _large_pages(snapshot, socket.order), page_bytes
+            socket,
+            pages - _reserved_pages(snapshot, spare),
+            late_pages + _large_pages(snapshot, socket.order),
+            page_bytes,
         ),
         without_reclaim_high=int(pages * page_bytes / socket.bytes),
         bytes_per_socket=socket.bytes,
@@ -124,14 +127,17 @@ def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: 
     return int(in_large / preferred + (pages * page_bytes - in_large) / max(preferred, socket.high_bytes))
 
 
-def _high_atomic_pages(snapshot: Snapshot) -> dict[tuple[int, str], int]:
-    """Free pages by node and zone that are reserved for atomic allocations of a larger order, as far as known."""
+def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) -> int:
+    """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), until reclaim frees them.
+
+    Only pagetypeinfo shows them; 0 if it is not read.
+    """
     pages: dict[tuple[int, str], int] = {}
     for area in snapshot.pagetypeinfo.value.areas if snapshot.pagetypeinfo.value else ():
         if area.migrate_type == "HighAtomic":
             key = (area.node, area.zone)
             pages[key] = pages.get(key, 0) + sum(count << order for order, count in enumerate(area.blocks))
-    return pages
+    return sum(min(pages.get(key, 0), count) for key, count in spare.items())
 
 
 def _large_pages(snapshot: Snapshot, order: int) -> int:

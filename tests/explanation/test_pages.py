@@ -144,19 +144,18 @@ def test_the_headings_of_figures_are_never_lost() -> None:
 
 
 def test_columns_that_do_not_fit_move_below_their_row() -> None:
-    """The headroom page moves two columns at a width of 60; the states page moves its one only below that."""
+    """The headroom page moves columns at a width of 60; the states page moves its one only below that."""
     figures = ledger("6.1-4n", "established")
     lines = draw(named_page("headroom"), figures, 60)
     assert [line.split() for line in heading_lines(named_page("headroom"), figures, 60)] == [
-        ["LIMIT", "AT", "HEADROOM", "OF"]
+        ["LIMIT", "STATE", "%", "FITS", "MORE"]
     ]
-    for limit in figures.limits.rows:
-        at = next(at for at, line in enumerate(lines) if line.startswith(f" {limit.name}  "))
+    for limit in figures.limits["full"].rows:
+        at = next(at for at, line in enumerate(lines) if line.startswith(f" {limit.label}  "))
         count = f"{limit.used or 0:,}".replace(",", " ")
-        used = "" if limit.used is None else f"used {'≤ 8.0 MiB' if limit.unit == 'bytes' else count}, "
-        assert lines[at].endswith(f"  {limit.scope}")
-        assert lines[at + 1] == f"     {used}for {limit.concerns}"
-    assert not [line for line in draw(named_page("headroom"), figures, 76) if "used –" in line]
+        if limit.unit != "bytes" and limit.used is not None:
+            assert f"used {count}" in lines[at + 1]
+        assert f"scope {limit.scope}" in " ".join(lines[at + 1 : at + 3])
     states = draw(named_page("states"), figures, 50)
     scopes = [state.scope for state in figures.states if state.scope is not None]
     assert [line.strip() for line in states if line.startswith("     of ")] == [f"of {scope}" for scope in scopes]
@@ -513,35 +512,28 @@ def test_a_figure_without_a_range_is_exact() -> None:
 
 
 @each_recording
-def test_the_headroom_sentence_has_all_nodes_if_the_first_limit_is_a_node(kernel: str, phase: str) -> None:
+def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, phase: str) -> None:
     figures = ledger(kernel, phase)
-    headrooms = [limit.headroom_sockets or 0 for limit in figures.limits.rows if limit.scope == "node"]
-    assert len(headrooms) == 4
+    found = figures.headroom["full"]
     # To three digits, rounded down.
-    least, whole = (
-        f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}" for number in (min(headrooms), sum(headrooms))
+    sockets, before_reclaim = (
+        f"{int(str(number)[:3].ljust(len(str(number)), '0')):,}".replace(",", " ")
+        for number in (found.sockets, found.without_reclaim_high)
     )
-    least, whole = least.replace(",", " "), whole.replace(",", " ")
-    assert headroom_sentence(figures) == (
-        f"headroom {least} sockets; first limit: memory of node {headrooms.index(min(headrooms))} (all nodes: {whole})"
+    assert headroom_sentence(figures).startswith(
+        f"headroom {sockets} sockets, {before_reclaim} before reclaim; first limit: "
     )
 
 
-def test_the_headroom_sentence_of_a_machine_with_one_node_has_no_sum() -> None:
-    assert "all nodes" not in headroom_sentence(ledger("6.1-1n", "established"))
-
-
-def test_with_an_unknown_limit_the_headroom_is_an_upper_bound() -> None:
+def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound() -> None:
     figures = ledger("6.1-4n", "established")
-    limits = tuple(
-        limit._replace(headroom_sockets=None) if limit.name == "memory of node 2" else limit
-        for limit in figures.limits.rows
+    costs = figures.costs["full"]
+    sides = costs.by_family["mix"]
+    partly = sides._replace(outgoing=sides.outgoing._replace(missing=("filp",)))
+    less = figures._replace(
+        costs={**figures.costs, "full": costs._replace(by_family={**costs.by_family, "mix": partly})}
     )
-    less = figures._replace(limits=figures.limits._replace(rows=limits))
     assert headroom_number(less).startswith("≤ ")
-    assert headroom_sentence(less).endswith("; not known: memory of node 2")
-    # Then the sum of all nodes is unknown too.
-    assert "all nodes" not in headroom_sentence(less)
 
 
 # Pages of a label in a figure.
