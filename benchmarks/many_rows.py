@@ -46,15 +46,17 @@ def make_tree(folder: Path, rows: int) -> None:
 
 
 def print_times(folder: Path, rows: int) -> None:
-    """Opens the screen on a tree in a pseudo-terminal, and prints the time from each key to its first output."""
+    """Opens the screen on a tree in a pseudo-terminal; prints the time to the first output of each key, and the CPU."""
     started_s = time.perf_counter()
     session = Session([sys.executable, "-m", "tcptop", "--root", str(folder)], folder=CHECKOUT)
     session.until_shown("TCP caches")
     print(f"{rows} rows: opened in {time.perf_counter() - started_s:.1f} s")
     type_and_wait(session, "r")
     for name, keys in KEYS.items():
-        took_ms = sorted(type_and_wait(session, keys[press % len(keys)]) * 1000 for press in range(PRESSES))
-        print(f"  {name:10}: median {took_ms[PRESSES // 2]:.0f} ms, longest {took_ms[-1]:.0f} ms")
+        times = [type_and_wait(session, keys[press % len(keys)]) for press in range(PRESSES)]
+        for title, took_s in zip(("waited", "CPU"), map(sorted, zip(*times, strict=True)), strict=True):
+            median_ms, longest_ms = took_s[PRESSES // 2] * 1000, took_s[-1] * 1000
+            print(f"  {name:11} {title:6}: median {median_ms:.0f} ms, longest {longest_ms:.0f} ms")
     started_s = time.perf_counter()
     session.type("q")
     session.until_ended()
@@ -62,15 +64,20 @@ def print_times(folder: Path, rows: int) -> None:
     session.end()
 
 
-def type_and_wait(session: Session, key: str) -> float:
-    """Sends a key; returns the seconds until there is output, once there is no more of it."""
+def type_and_wait(session: Session, key: str) -> tuple[float, float]:
+    """Sends a key; returns the seconds until there is output, and the CPU time until there is no more of it."""
     session.until_quiet()
-    started_s = time.perf_counter()
+    started_s, before_s = time.perf_counter(), cpu_s(session.process.pid)
     session.type(key)
     select.select([session.master], [], [], 60)
     took_s = time.perf_counter() - started_s
     session.until_quiet()
-    return took_s
+    return took_s, cpu_s(session.process.pid) - before_s
+
+
+def cpu_s(pid: int) -> float:
+    """CPU time of the main thread of a process, in seconds."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 if __name__ == "__main__":

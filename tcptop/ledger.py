@@ -18,7 +18,7 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have it.
-`hidden`: the kernel has it, merged with a cache that no file names.
+`hidden`: the kernel has it, but merged with another cache, and no file shows which one.
 `unknown`: the files do not decide.
 """
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""

@@ -29,7 +29,8 @@ def test_the_page_names_every_path_that_is_read_and_no_other() -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        f"| a file of the kernel's, live or saved | {folder.MAX_FILE_BYTES // MIB} MiB |",
+        f"| a file of the kernel's, live or saved | {folder.MAX_FILE_BYTES // MIB} MiB, "
+        f"`proc/zoneinfo` {folder.MAX_ZONEINFO_BYTES // MIB} MiB |",
         f"| names in a folder | {folder.MAX_FOLDER_NAMES:_} |",
         f"| what is kept of an archive | {archive.MAX_KEPT_BYTES // MIB} MiB in {archive.MAX_KEPT_ENTRIES:_} files |",
         f"| members of an archive | {tar_members.MAX_MEMBERS:_} |",

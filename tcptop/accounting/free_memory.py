@@ -8,7 +8,7 @@ from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
 
 SLAB_ZONES = ("DMA", "DMA32", "Normal")
-"""Zones that slab pages come from; slabs never use Movable, HighMem and Device (include/linux/gfp.h, GFP_ZONE_TABLE).
+"""Zones that slab pages come from. Slabs never use Movable, HighMem or Device (include/linux/gfp.h, GFP_ZONE_TABLE).
 """
 PREFERRED_ZONE = "Normal"
 ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")

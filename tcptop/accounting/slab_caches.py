@@ -73,7 +73,7 @@ class CacheTable:
         self.doubted_sources = tuple(
             f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """Sources of costs that have damaged or impossible figures, as parts that are missing from every cost."""
+        """The damaged or impossible ones of COST_SOURCES. Every cost names them as missing."""
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)

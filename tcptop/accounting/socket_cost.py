@@ -60,7 +60,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # Without the sock itself there is no socket, and no sum of its other objects.
+            # If the kernel has no such sock, it has no such socket, and the sizes of the other objects are not added
+            # up.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):

@@ -47,9 +47,10 @@ def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
 
 
 def _fits(snapshot: Snapshot, table: CacheTable, line_bytes: int) -> bool:
-    """Whether a size of the cache line is possible: caches aligned to it have steps that are multiples of it.
+    """Whether this may be the size of a CPU's cache line.
 
-    Slab debugging changes the steps, so they then rule out no size.
+    In slab caches whose objects are aligned to cache lines, the step is a multiple of that size. Slab debugging
+    changes the steps, so that any size is possible.
     """
     if snapshot.sysctls.value is not None and snapshot.sysctls.value.slab_debug:
         return True

@@ -102,11 +102,10 @@ def _ledgers_text(before: Ledger, after: Ledger, names: tuple[str, str], as_json
 
 
 def _labs_text(first: Json, second: Json, as_json: bool) -> str:
-    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_json, compare_parts_as_text
+    from tcptop.lab.compare import compare_as_json, compare_as_text, compare_parts_as_text
 
     if as_json:
-        found = {**compare_as_json(first, second), "parts": compare_parts_as_json(first, second)}
-        return f"{json.dumps(found)}\n"
+        return f"{json.dumps(compare_as_json(first, second))}\n"
     columns = terminal_columns() or COLUMNS_IN_A_PIPE
     return f"{compare_as_text(first, second, columns)}\n{compare_parts_as_text(first, second, columns)}"
 

@@ -200,7 +200,7 @@ def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObjec
 
 
 def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
-    """The slab bytes of parts; the object bytes of a part whose slab share is unknown."""
+    """The sum of the parts' slab bytes. If a part's slab share is unknown, its object bytes are added instead."""
     own, shared = ZERO, ZERO
     for part in parts:
         low = part.object_bytes if part.slab_bytes is None else part.slab_bytes
@@ -221,7 +221,7 @@ def _add(one: Amount, other: Amount) -> Amount:
 
 
 def _less(whole: Amount, part: Amount) -> Amount:
-    """What remains of an amount without a part of it, whose bounds are part of the amount's bounds."""
+    """The amount minus one of its terms. The bounds of the term must be included in the bounds of the amount."""
     return Amount(whole.low - part.low, whole.high - part.high)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
-from tcptop.hosts.folder import MAX_FILE_BYTES
+from tcptop.hosts.folder import max_file_bytes
 from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.hosts.memory_tree import MemoryTree
 from tcptop.hosts.tar_members import Member, TarMembers
@@ -101,10 +101,10 @@ class ArchiveHost(BlockingHost):
             self._tree.add_link(path, member.link_target[:MAX_PATH_CHARACTERS])
         elif member.kind == "hard link":
             self._tree.add_file(path, self._read_hard_link(member.link_target))
-        elif member.kind == "file" and member.size_bytes <= MAX_FILE_BYTES:
+        elif member.kind == "file" and member.size_bytes <= max_file_bytes(path):
             self._tree.add_file(path, members.data())
         elif member.kind == "file":
-            self._tree.add_file(path, OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB"))
+            self._tree.add_file(path, OSError(errno.EFBIG, f"larger than {max_file_bytes(path) >> 20} MiB"))
         else:
             self._tree.add_file(path, OSError(errno.EINVAL, "not a regular file"))
         self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))

@@ -14,6 +14,9 @@ from tcptop.named_files import open_to_read
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
 
+MAX_ZONEINFO_BYTES = 64 << 20
+"""Limit on /proc/zoneinfo, which has about 235 bytes for each CPU in each zone: 64 nodes with 4 096 CPUs."""
+
 MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
@@ -86,21 +89,22 @@ class FolderHost(BlockingHost):
             os.close(descriptor)
 
     def _read_file(self, path: str) -> bytes:
+        max_bytes = max_file_bytes(path)
         open_descriptor = self._descriptors.get(path)
         if open_descriptor is not None:
             try:
-                return _read_whole(open_descriptor)
+                return _read_whole(open_descriptor, max_bytes)
             except OSError:
                 # The file no longer exists (a destroyed slab cache), or does not support pread (lxcfs).
                 if self._descriptors.pop(path, None) is not None:
                     os.close(open_descriptor)
         descriptor = self._open(path)
         try:
-            data = _read_whole(descriptor)
+            data = _read_whole(descriptor, max_bytes)
         except BaseException as error:
             try:
                 if isinstance(error, OSError) and error.errno == errno.ESPIPE:
-                    return _read_chunks(lambda _: os.read(descriptor, CHUNK_BYTES))
+                    return _read_chunks(lambda _: os.read(descriptor, CHUNK_BYTES), max_bytes)
                 raise
             finally:
                 os.close(descriptor)
@@ -139,18 +143,23 @@ class FolderHost(BlockingHost):
         return path
 
 
-def _read_whole(descriptor: int) -> bytes:
+def max_file_bytes(path: str) -> int:
+    """Limit on the size of the file at a path."""
+    return MAX_ZONEINFO_BYTES if path == "proc/zoneinfo" else MAX_FILE_BYTES
+
+
+def _read_whole(descriptor: int, max_bytes: int) -> bytes:
     """Reads the whole file from its beginning."""
-    return _read_chunks(lambda offset: os.pread(descriptor, CHUNK_BYTES, offset))
+    return _read_chunks(lambda offset: os.pread(descriptor, CHUNK_BYTES, offset), max_bytes)
 
 
-def _read_chunks(read_chunk: Callable[[int], bytes]) -> bytes:
+def _read_chunks(read_chunk: Callable[[int], bytes], max_bytes: int) -> bytes:
     """Joins the chunks of a file; `read_chunk` takes an offset. seq_file returns only about a page at each call."""
     chunks: list[bytes] = []
     size = 0
     while chunk := read_chunk(size):
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_FILE_BYTES:
-            raise OSError(errno.EFBIG, f"larger than {MAX_FILE_BYTES >> 20} MiB")
+        if size > max_bytes:
+            raise OSError(errno.EFBIG, f"larger than {max_bytes >> 20} MiB")
     return b"".join(chunks)

@@ -109,7 +109,7 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""Substitutes in the order in which they are tried. Their commands print the kernel's text unchanged."""
+"""Files that replace a missing one, in order of preference. Their commands print the kernel's text unchanged."""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),

@@ -91,7 +91,8 @@ class KernelObject(NamedTuple):
     protocol: str | None = None
     """Protocol of /proc/net/protocols whose registration creates the cache; without it, no such socket can exist."""
     never_merged_since: Release | None = None
-    """First release that never merges the cache, so that a complete slabinfo without its row shows that there is none.
+    """First release that never merges this cache. From then on, a complete slabinfo without its row means that the
+    cache does not exist.
 
     See SLAB_NEVER_MERGE in mm/slab_common.c: caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor.
     """

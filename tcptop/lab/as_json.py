@@ -52,6 +52,7 @@ def _state(state: StateResult) -> Json:
         "unexplained_bytes": _rounded(state.unexplained_bytes),
         "other_sockets": state.other_sockets,
         "disturbance": round(state.disturbance, 5),
+        "doubt": state.doubt,
     }
 
 

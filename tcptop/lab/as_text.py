@@ -1,4 +1,4 @@
-"""Formats a lab result as text: by state and by slabinfo row, measured and predicted by the catalogue. ASCII only."""
+"""Formats a lab result as ASCII text: measured and predicted bytes, by state and by slabinfo row."""
 
 from __future__ import annotations
 
@@ -185,23 +185,9 @@ def _doubts(result: LabResult) -> Iterator[str]:
         for part in state.unexplained:
             if part.bytes > NOTABLE_BYTES:
                 yield f"Unexplained: {RUN_TITLES[key]}: {part.bytes:.0f} bytes in {part.row} ({', '.join(part.names)})"
-        gone = [part.row for part in state.parts if not part.objects]
-        if gone:
-            yield f"Disturbed: {RUN_TITLES[key]}: {', '.join(gone)} did not follow the sockets; measure again."
-        elif state.other_sockets > DISTURBED * state.sockets:
-            yield (
-                f"Disturbed: {RUN_TITLES[key]}: {units.grouped(state.other_sockets)} sockets of other programs came or"
-                " went meanwhile; measure again."
-            )
-        elif state.disturbance > DISTURBED:
-            yield (
-                f"Disturbed: {RUN_TITLES[key]}: other programs moved the machine's slabs by"
-                f" {100 * state.disturbance:.0f} % of it meanwhile."
-            )
+        if state.doubt is not None:
+            yield f"Disturbed: {RUN_TITLES[key]}: {state.doubt}; measure again."
 
-
-DISTURBED = 0.02
-"""Largest disturbance of a run without a note in the report, after any repeats."""
 
 ENOUGH_CONNECTIONS = 4_000
 """Least number of connections without a note in the report. If there are fewer, one slab more or less in a step changes

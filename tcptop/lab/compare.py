@@ -26,7 +26,7 @@ SAME_BELOW_BYTES = 0.05
 
 
 def compare_as_json(first: Json, second: Json) -> Json:
-    """The comparison as JSON, with every state that either result measured."""
+    """The comparison as JSON, with every state that either result measured, and the rows of those that both did."""
     pairs = {key: (_measured_bytes(first, path), _measured_bytes(second, path)) for key, path in STATE_PATHS.items()}
     return {
         "schema": SCHEMA,
@@ -40,6 +40,7 @@ def compare_as_json(first: Json, second: Json) -> Json:
             for key, pair in pairs.items()
             if pair != (None, None)
         },
+        "parts": compare_parts_as_json(first, second),
     }
 
 
@@ -61,7 +62,7 @@ def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str
 
 def _state_lines(first: Json, second: Json, columns: int | None) -> Iterator[str]:
     comparison = compare_as_json(first, second)
-    names = comparison["kernels"]
+    names = [name or "unknown kernel" for name in comparison["kernels"]]
     yield from wrap_text(f"tcptop lab: {names[0]} (A) beside {names[1]} (B)", columns, "  ")
     for letter, result in zip("AB", (first, second), strict=True):
         family = printable_name(str(result.get("family", "ipv4")))
@@ -154,8 +155,9 @@ def _difference(first: float | None, second: float | None) -> float | None:
     return round(second / first - 1.0, 5) if first and second is not None else None
 
 
-def _kernel_name(result: Json) -> str:
-    return printable_name(str(result.get("kernel") or "unknown kernel"))
+def _kernel_name(result: Json) -> str | None:
+    kernel = result.get("kernel")
+    return printable_name(kernel) if isinstance(kernel, str) and kernel else None
 
 
 def _integer(number: object) -> int | None:

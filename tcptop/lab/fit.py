@@ -189,7 +189,8 @@ class Fit(NamedTuple):
     """Growth of all rows, minus `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. Below 0 if other
     programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the catalogued rows, which other programs use too: sum of `slope_uncertainty`, in bytes."""
+    """Error bound on the catalogued rows, which other programs use too: the sum of `slope_uncertainty` and of the
+    slopes of the control run, in bytes. A slope of the control run may be another program's."""
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
@@ -243,7 +244,10 @@ def fit_run(
     ]
     all_rows_bytes = sum(row.bytes for row in accepted) + sum(bound for bound in bounds if bound >= MIN_BYTES)
     uncertain_bytes = sum(
-        slope_uncertainty(series, columns[row.row], row.objects + control_slopes[row.row], shapes[row.row])
+        (
+            slope_uncertainty(series, columns[row.row], row.objects + control_slopes[row.row], shapes[row.row])
+            + abs(control_slopes[row.row])
+        )
         * shapes[row.row].share_bytes
         for row in accepted
         if row.row in catalogued
@@ -262,14 +266,18 @@ def fit_run(
     )
 
 
-def fit_control_run(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:
+def fit_control_run(
+    series: Series, shapes: Mapping[str, RowShape], related: RelatedRows, endpoint_rows: Collection[str] = ()
+) -> dict[str, float]:
     """Growth of each row per connection opened and dropped in the control run, without rows that only jitter.
 
-    Other programs' inodes and drifts are removed as in `fit_run`.
+    Other programs' inodes and drifts are removed as in `fit_run`. The control run leaves no endpoints, so growth in the
+    rows that only endpoints use (`endpoint_rows`) is late freeing or another program's. It is not returned, since it
+    would be subtracted from the endpoints of every other run.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
-    return {row: line.slope for row, line in lines.items() if line.r2 >= MIN_CONTROL_R2}
+    return {row: line.slope for row, line in lines.items() if line.r2 >= MIN_CONTROL_R2 and row not in endpoint_rows}
 
 
 def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Column]:
@@ -416,8 +424,12 @@ def subtract(column: Column, other: Column) -> Column:
 
 
 def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
-    """Inodes of /proc per endpoint; the bytes include one dentry and one LSM blob for each inode."""
+    """Inodes of /proc per endpoint; the bytes include one dentry and one LSM blob for each inode.
+
+    0 if the number of inodes fell.
+    """
     line = fit_line(series.endpoints, [float(reading.active.get(OBSERVER_ROW, 0)) for reading in series.ramp])
     rows = (OBSERVER_ROW, related.dentry, related.inode_blob)
     share = sum(shapes[row].share_bytes for row in rows if row is not None and row in shapes)
-    return FittedRow(OBSERVER_ROW, line.slope, line.slope * share, line.r2)
+    slope = max(0.0, line.slope)
+    return FittedRow(OBSERVER_ROW, slope, slope * share, line.r2)

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tcptop.text import units
+
 NOTABLE_BYTES = 8.0
 """Least bytes of an unexplained row, or of the observer's objects, that the report mentions in a note."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
+SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
+"""Caches of which an endpoint has exactly one object, whatever else it holds."""
+
+MAX_DISTURBANCE = 0.01
+"""Largest disturbance of a result without a doubt: the accuracy that the lab promises. A run above it is repeated."""
 
 
 class LabPart(NamedTuple):
@@ -87,12 +94,13 @@ class StateResult(NamedTuple):
     def disturbance(self) -> float:
         """Share of the endpoint's bytes that may be wrong or missing; a run with a large share is repeated.
 
-        The largest of three shares, where the known bytes are the measured bytes of predicted parts and of vectors:
+        The largest of four shares, where the known bytes are the measured bytes of predicted parts and of vectors:
 
         - the difference between `all_rows_bytes` and the known bytes, relative to the known bytes;
         - the error bound `uncertain_bytes`, relative to the known bytes;
         - the sockets of other programs that came or went, relative to the run's sockets: slab rows count the sockets of
-          all programs.
+          all programs;
+        - `sock_error`.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
         """
@@ -100,7 +108,37 @@ class StateResult(NamedTuple):
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
         unaccounted = abs(self.all_rows_bytes - known) / known if known else 1.0
-        return max(unaccounted, self.uncertain_bytes / known if known else 0.0, self.other_sockets / self.sockets)
+        uncertain = self.uncertain_bytes / known if known else 0.0
+        return max(unaccounted, uncertain, self.other_sockets / self.sockets, self.sock_error)
+
+    @property
+    def sock_error(self) -> float:
+        """Relative difference between the measured and the true number of socks, which is one for each socket.
+
+        The number of socks is known without the catalogue, so a difference is an error of the measurement.
+        """
+        return max(
+            (
+                abs(part.objects / part.catalogue_objects - 1.0)
+                for part in self.parts
+                if part.catalogue_objects and SOCKS & set(part.names)
+            ),
+            default=0.0,
+        )
+
+    @property
+    def doubt(self) -> str | None:
+        """The reason why figures may be wrong by more than `MAX_DISTURBANCE`; None if they are not in doubt."""
+        gone = [part.row for part in self.parts if not part.objects]
+        if gone:
+            return f"{', '.join(gone)} did not follow the sockets"
+        if self.disturbance <= MAX_DISTURBANCE:
+            return None
+        if self.other_sockets > MAX_DISTURBANCE * self.sockets:
+            return f"{units.grouped(self.other_sockets)} sockets of other programs came or went"
+        if self.sock_error > MAX_DISTURBANCE:
+            return f"the socks counted differ from the sockets by {100 * self.sock_error:.1f} %"
+        return f"other programs moved the machine's slabs by {100 * self.disturbance:.1f} % of it"
 
 
 class LabResult(NamedTuple):
@@ -110,7 +148,7 @@ class LabResult(NamedTuple):
     build_id: str | None
     taken_at_unix_s: float
     """Start of the lab."""
-    page_size_bytes: int
+    page_size_bytes: int | None
     ipv6: bool
     connections: int
     took_s: float

@@ -49,9 +49,9 @@ class Run(NamedTuple):
     commands: tuple[str, ...]
     """The commands of one step: those in `command_handlers` of socket_program.py, and `WAIT_FOR_MINI_SOCKETS`."""
     full_sockets: int
-    """Full sockets that each connection leaves."""
+    """Full sockets that remain of each connection."""
     mini_sockets: int
-    """Mini-sockets that each connection leaves."""
+    """Mini-sockets that remain of each connection."""
 
     @property
     def key(self) -> str:
@@ -68,7 +68,7 @@ class Run(NamedTuple):
 
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""The run that opens connections and drops both ends, so that growth of its rows does not belong to endpoints."""
+"""The run that opens connections and drops both ends. No endpoint remains, so any growth has another cause."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),

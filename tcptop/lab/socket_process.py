@@ -88,7 +88,7 @@ class SocketProcess:
         return SocketCounts(**reply)
 
     def wait_for_states(self, inuse: int | None, time_wait: int) -> None:
-        """Waits until the namespace counts this many full sockets and mini-sockets.
+        """Waits until the namespace has the given number of full sockets and the given number of mini-sockets.
 
         Args:
             inuse: full sockets; None for any number.

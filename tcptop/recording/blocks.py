@@ -67,7 +67,7 @@ class BlockReader:
     """Unpacks documents; keeps the stream's position, and caches the documents unpacked from the current block."""
 
     def __init__(self, read_record: Callable[[int], bytes]) -> None:
-        """Takes a function that returns the record with a given number, or raises DamagedError."""
+        """Calls `read_record` with the number of a record; it returns the record, or raises DamagedError."""
         self._read_record = read_record
         self._decompressor: zstd.ZstdDecompressor | None = None
         self._first = self._next = 0

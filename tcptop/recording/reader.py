@@ -1,4 +1,4 @@
-"""Reads a recording from its file: all times when the file is opened, each sample on request."""
+"""Reads a recording from its file. The times of all samples are read at once; a sample itself is read on request."""
 
 from __future__ import annotations
 

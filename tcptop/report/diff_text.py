@@ -112,7 +112,7 @@ def _is_listed(change: Change) -> bool:
 
 MAX_EXACT_BYTES = 10_000
 MAX_COUNT_CHARACTERS = 8
-"""Maximum length of a change of a count with its sign; a longer one is shortened to thousands or millions."""
+"""Maximum number of characters of a changed count, sign included; longer counts are shown in thousands or millions."""
 
 
 def _change_cells(change: Change) -> list[str]:

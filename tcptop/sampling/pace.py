@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""Minimum rest of a source, as a multiple of the CPU time of its last read: one source takes at most 0.5 % of a CPU."""
+"""Minimum pause after a read, in multiples of the CPU time of reading and parsing: at most 0.5 % of a CPU."""
+
+FREE_PARSE_US = 2_000
+"""CPU time of parsing for which a source need not rest: more than the files of most machines take."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time for the reads of all sources: 0.5 % of one CPU."""
@@ -25,6 +28,8 @@ class _Record:
     next_s = 0.0
     rested_s = 0.0
     took_us = 0
+    cost_us = 0
+    """`took_us`, and the CPU time of parsing that counts."""
     was_read = False
 
 
@@ -56,15 +61,21 @@ class Paces:
                 cheap_left_us -= record.took_us if is_cheap else 0
         return chosen
 
-    def record_read(self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float) -> None:
-        """Records a finished read, sets the time of the next one, and charges the CPU time to the budget."""
+    def record_read(
+        self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float, parse_us: int = 0
+    ) -> None:
+        """Records a finished read, sets the time of the next one, and charges the CPU time to the budget.
+
+        The source rests after parsing too, beyond FREE_PARSE_US.
+        """
         if self.refilled_s is None:
             self.refilled_s = started_s
         record = self._record(name)
         record.took_us = took_us
         record.was_read = True
         record.next_s = started_s + period_s
-        record.rested_s = ended_s + took_us * REST_FACTOR / 1e6
+        record.cost_us = took_us + max(0, parse_us - FREE_PARSE_US)
+        record.rested_s = ended_s + record.cost_us * REST_FACTOR / 1e6
         self.charge(took_us)
 
     def charge(self, took_us: int) -> None:
@@ -75,7 +86,7 @@ class Paces:
 
     def period_s(self, name: str, wanted_s: float) -> float:
         """The effective period of a source: `wanted_s`, or a longer one if its last read was expensive."""
-        return max(wanted_s, self._record(name).took_us * REST_FACTOR / 1e6)
+        return max(wanted_s, self._record(name).cost_us * REST_FACTOR / 1e6)
 
     def make_due(self, name: str) -> None:
         """Makes a source due now, despite its rest and the budget; its read is still charged."""

@@ -54,7 +54,7 @@ class ReaderThread(Generic[Argument, Answer]):
         self._returned.clear()
 
     def take_results(self) -> list[tuple[Argument, Answer | BaseException]]:
-        """Removes and returns the finished calls: each argument, with the call's answer or exception."""
+        """Removes the finished calls, and returns a pair for each: its argument, and its answer or exception."""
         return [self._results.popleft() for _ in range(len(self._results))]
 
     def _replace_if_stuck(self) -> None:

@@ -102,6 +102,8 @@ class Fetched(NamedTuple):
     sockstat_answers: Answers | None
     sockstat_us: int
     """CPU time of an additional read of sockstat; 0 if there was none."""
+    parse_us: int
+    """CPU time besides the read."""
 
 
 class Sampler:
@@ -169,17 +171,18 @@ class Sampler:
 
     async def fetch(self, source: AnySource) -> Fetched:
         """Reads one source. Changes nothing that `store` changes, so that it may run in another thread."""
-        started_s = self._monotonic()
+        started_s, started_ns = self._monotonic(), time.thread_time_ns()
         host = self.host if self._on_read is None else RecordingHost(self.host)
         reading: AnyReading = await source.read(host)
         reading = reading._replace(taken_at_s=self._monotonic())
+        parse_us = (time.thread_time_ns() - started_ns) // 1000 - (reading.read_us or 0)
         answers = tuple(host.answers) if isinstance(host, RecordingHost) else None
         if source.name == "sockstat":
             self._sockstat = (reading, answers)
         if not source.pairs_with_sockstat or reading.value is None:
-            return Fetched(source, started_s, reading, answers, None, 0)
+            return Fetched(source, started_s, reading, answers, None, 0, parse_us)
         beside, beside_answers, took_us = await self._sockstat_beside()
-        return Fetched(source, started_s, reading._replace(sockstat=beside), answers, beside_answers, took_us)
+        return Fetched(source, started_s, reading._replace(sockstat=beside), answers, beside_answers, took_us, parse_us)
 
     def store(self, fetched: Fetched) -> None:
         """Stores a reading and charges its cost."""
@@ -188,7 +191,7 @@ class Sampler:
         took_us, ended_s = reading.read_us or 0, reading.taken_at_s or 0.0
         retry = reading.state in ("missing", "refused", "empty", "failed")
         wanted_s = max(self.interval_s, source.pace.min_period_s, source.pace.retry_s if retry else 0.0)
-        self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s)
+        self._paces.record_read(source.name, fetched.started_s, ended_s, took_us, wanted_s, fetched.parse_us)
         self._paces.charge(fetched.sockstat_us)
         reading = reading._replace(
             every_s=self._paces.period_s(source.name, wanted_s) if self.host.identity.live else None,

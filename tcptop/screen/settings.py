@@ -130,7 +130,7 @@ def shorten(text: str) -> str:
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """Makes a check: it returns a valid value, and raises ValueError with the text `allowed` for an invalid value."""
+    """Returns a function that returns valid values unchanged. For other values it raises ValueError(allowed)."""
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
         if not is_valid(value):

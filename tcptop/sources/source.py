@@ -189,7 +189,7 @@ def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: l
 
 
 def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
-    """If there are `lines`, adds a damage: that these lines were not understood."""
+    """Records as damage that these lines were not understood, if there are any."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip())[:60]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,13 @@ NODE_PAGE_COUNTS = {
 }
 """Maps the keys of page counts to the field of Zone that they add up to."""
 
+MAX_CHARACTERS = 16 << 20
+"""Limit on the text without page sets: about 4 KiB for each zone, and 11 characters for each of its CPUs."""
+PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
+"""The last of a zone's lines that have a figure, and the first line of the page sets of a CPU."""
+COUNT = re.compile(r"\n +count: ([0-9]{1,12})\n")
+"""Free pages on the lists of a CPU."""
+
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
 
@@ -48,6 +56,13 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
     paths = ("proc/zoneinfo",)
     pace = EVERY_FIVE_SECONDS
 
+    def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
+        """Parses the file's text without the page sets of each CPU."""
+        text = _without_page_sets(text)
+        if len(text) > MAX_CHARACTERS:
+            return None, Damage("strange", f"larger than {MAX_CHARACTERS >> 20} MiB without the page sets of the CPUs")
+        return super().parse(text)
+
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Zoneinfo:
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
         zones: list[dict[str, Any]] = [{}]  # the first takes lines before any zone
@@ -56,6 +71,20 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
         if not named:
             raise ValueError("no line names a zone")
         return Zoneinfo(tuple(first_of_each(named, lambda zone: (zone.node, zone.name), damages)))
+
+
+def _without_page_sets(text: str) -> str:
+    """The text with one line for each CPU instead of its page sets, and the sum of the counts in these."""
+    parts: list[str] = []
+    at = 0
+    while (start := text.find(PAGE_SETS, at)) >= 0:
+        parts.append(text[at:start])
+        at = text.find("\nNode ", start)
+        if at < 0:
+            at = text.rfind("\n", start)
+        parts.append(CPU * text.count(CPU, start, at))
+        parts.append(f"\n    count: {sum(map(int, COUNT.findall(text, start, at)))}")
+    return "".join([*parts, text[at:]])
 
 
 def _parse_line(zones: list[dict[str, Any]], line: str) -> None:

@@ -57,7 +57,7 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
-"""Longer replacements for reports, whose columns are aligned before glyphs are replaced."""
+"""Replacements of another width, only for reports: a report needs no exact columns where it has these characters."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)

@@ -123,7 +123,7 @@ def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow 
 
 
 def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """Reasons why buddyinfo, zoneinfo or pagetypeinfo was not read, with the key that reads a source that is off."""
+    """Reasons why buddyinfo, zoneinfo or pagetypeinfo was not read; the key to press, if the source is off."""
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]

@@ -115,7 +115,7 @@ class Pane(Widget):
 
     @property
     def max_title_width(self) -> int:
-        """Maximum columns of a title: the width without corners, a space on each side and a border cell at each end."""
+        """Columns for a title: the width of the pane minus its corners, one border cell and one space at each end."""
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     def set_titles(self, title: str, subtitle: str) -> None:

@@ -74,7 +74,7 @@ DrawGraph = Callable[[Graph, int], Line]
 
 
 def join_graphs(graphs: Sequence[Graph], columns: int, mode: AccountingMode, min_width: int, draw: DrawGraph) -> Line:
-    """A line of the graphs that fit, side by side, the graph of the accounting mode first.
+    """One line with as many graphs as fit side by side. The graph of the accounting mode comes first.
 
     The graphs share the columns equally; without title and range, each is at least `min_width` wide.
     """

@@ -144,7 +144,7 @@ def relative_error(state: dict[str, Any]) -> float:
 def run_small_lab(*arguments: str) -> dict[str, Any]:
     """Runs a small lab and returns its JSON."""
     command = [*PROGRAM, "-c", "2000", "--json", "--states", "established,time_wait", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert (done.returncode, done.stderr) == (0, ""), "no progress bar without a terminal"
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -152,20 +152,23 @@ def run_small_lab(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("family", [(), ("--ipv6",)])
 def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
-    """Within 5 % with 2000 connections, in one of three labs: other programs may disturb the slabs."""
+    """Every state is measured without a doubt in one of three labs, and then within 5 %, with 2000 connections."""
     if family and not Path("/proc/net/if_inet6").exists():
         pytest.skip("needs IPv6")
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
+    certain: dict[str, dict[str, Any]] = {}
     for _ in range(3):
         found = run_small_lab(*family)
         established, time_wait = found["states"]["established"], found["states"]["time_wait"]
-        worst = max(relative_error(state) for state in (*established.values(), *time_wait.values()))
-        if worst <= 0.05:
+        sides = {**established, **{f"time_wait/{side}": state for side, state in time_wait.items()}}
+        certain |= {side: state for side, state in sides.items() if state["doubt"] is None}
+        assert max((relative_error(state) for state in certain.values()), default=0.0) <= 0.05
+        if certain.keys() == sides.keys():
             break
-    assert worst <= 0.05
+    assert certain.keys() == sides.keys()
     for side in ("accepted", "outgoing", "pair"):
-        [sock] = [part for part in established[side]["parts"] if part["row"] == ("TCPv6" if family else "TCP")]
-        assert sock["objects"] == pytest.approx(2 if side == "pair" else 1, rel=0.03)
+        [sock] = [part for part in certain[side]["parts"] if part["row"] == ("TCPv6" if family else "TCP")]
+        assert sock["objects"] == pytest.approx(2 if side == "pair" else 1, rel=0.01)
     assert found["few_ports"]["local_ports"] == 250
     assert found["few_ports"]["buckets_per_connection"] < 0.5
     assert found["states"]["close_wait"] is None

@@ -86,7 +86,7 @@ def test_uncertain_rows_are_reported() -> None:
     uncertain = state(SOCK, uncertain_bytes=255.8)
     assert uncertain.disturbance == pytest.approx(0.1)
     text = result_as_text(LabResult("6.1", None, TAKEN, 4096, False, 8000, 1.0, {"close_wait": uncertain}))
-    assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10 % of it" in text
+    assert "Disturbed: CLOSE_WAIT accepted: other programs moved the machine's slabs by 10.0 % of it" in text
 
 
 def test_a_predicted_part_that_did_not_grow_is_reported() -> None:

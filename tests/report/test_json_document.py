@@ -40,7 +40,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
     for difference in lab_differences():
         checker.check("lab-difference", difference)
     for comparison in lab_comparisons():
-        checker.check("lab-difference", comparison, optional=frozenset({"parts"}))
+        checker.check("lab-difference", comparison)
     return checker
 
 
