@@ -43,7 +43,7 @@ MAX_CHARACTERS = 16 << 20
 """Limit on the text without page sets: about 4 KiB for each zone, and 11 characters for each of its CPUs."""
 PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
 """The last of a zone's lines that have a figure, and the first line of the page sets of a CPU."""
-COUNT = re.compile(r"\n +count: ([0-9]{1,12})\n")
+COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
 """Free pages on the lists of a CPU."""
 
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
@@ -83,7 +83,8 @@ def _without_page_sets(text: str) -> str:
         if at < 0:
             at = text.rfind("\n", start)
         parts.append(CPU * text.count(CPU, start, at))
-        parts.append(f"\n    count: {sum(map(int, COUNT.findall(text, start, at)))}")
+        counts = COUNT.findall(text, start, at)
+        parts.append(f"\n    count: {sum(map(int, counts))}" if counts else "")
     return "".join([*parts, text[at:]])
 
 
