@@ -423,8 +423,8 @@ class Headroom(NamedTuple):
     without_reclaim_high: int | None
     """Sockets that fit into free memory above the low watermarks with slabs of the preferred order."""
     bytes_per_socket: float | None
-    late_bytes: int
-    """Part of the free memory that the kernel has not initialised yet, and that no zone counts."""
+    late_bytes: int | None
+    """Part of the free memory that the kernel has not initialised yet, and that no zone counts; None if unknown."""
     nodes: Mapping[int, NodeHeadroom]
     reclaims_node_first: bool
     """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""

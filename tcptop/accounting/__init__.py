@@ -14,7 +14,7 @@ from tcptop.accounting.limits import THRESHOLDS, find_limits
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import COST_SOURCES, CacheTable
 from tcptop.accounting.slab_memory import slab_memory
-from tcptop.accounting.socket_buffers import buffer_memory
+from tcptop.accounting.socket_buffers import BufferMemory, buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
@@ -89,15 +89,16 @@ def _headroom(
     page_bytes: int | None,
     costs: Mapping[AccountingMode, ConnectionCost],
     sockets: SocketCounts,
-    buffers: Amount | None,
+    buffers: BufferMemory | None,
     memory: TcpMemory,
 ) -> dict[AccountingMode, Headroom]:
     """The headroom of memory in each mode; a new socket has the buffers of the present average, a mini-socket none."""
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        charge = min(buffers.high, sockets.buffer_bytes or 0)
-        per_socket = Amount(buffers.low / sockets.allocated, max(buffers.low, charge) / sockets.allocated)
+        low, high = buffers.bounds
+        charge = min(high, sockets.buffer_bytes or 0)
+        per_socket = Amount(low / sockets.allocated, max(low, charge) / sockets.allocated)
     by_mode: tuple[tuple[AccountingMode, Amount], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     return {
         mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)

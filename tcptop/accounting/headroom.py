@@ -1,7 +1,5 @@
 """Headroom of memory: how many more sockets the page allocator grants, before it reclaims memory and with reclaim."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -59,28 +57,28 @@ def memory_headroom(
     socket = _new_socket(table, page_bytes, cost, buffers)
     sysctls = snapshot.sysctls.value
     reclaims_first = bool(sysctls and sysctls.zone_reclaim_mode)
-    unknown = Headroom(mode, None, None, None, socket.bytes if socket else None, 0, {}, reclaims_first, None)
+    unknown = Headroom(mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None)
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
-    spare = spare_pages(zones)
+    spare = None if "zoneinfo" in snapshot.contradictions.sources else spare_pages(zones)
     if spare is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
     late_pages = _late_pages(meminfo, zones, page_bytes)
-    pages = sum(spare.values()) + late_pages
+    pages = sum(spare.values()) + (late_pages or 0)
+    large_pages = _large_pages(snapshot, socket.order)
+    low: int | None = None
+    if large_pages is not None:
+        unreserved = pages - _reserved_pages(snapshot, spare)
+        low = _with_fallback(socket, unreserved, large_pages + (late_pages or 0), page_bytes)
     low_pages = sum(zone.low_pages or 0 for zone in zones)
     reclaim_pages = _reclaim_pages(meminfo, low_pages, page_bytes, _held_bytes(table, memory))
     return Headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
-        without_reclaim_low=_with_fallback(
-            socket,
-            pages - _reserved_pages(snapshot, spare),
-            late_pages + _large_pages(snapshot, socket.order),
-            page_bytes,
-        ),
+        without_reclaim_low=low,
         without_reclaim_high=int(pages * page_bytes / socket.bytes),
         bytes_per_socket=socket.bytes,
-        late_bytes=late_pages * page_bytes,
+        late_bytes=None if late_pages is None else late_pages * page_bytes,
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
         reclaims_node_first=reclaims_first,
         unknown_because=None
@@ -140,9 +138,11 @@ def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) ->
     return sum(min(pages.get(key, 0), count) for key, count in spare.items())
 
 
-def _large_pages(snapshot: Snapshot, order: int) -> int:
-    """Free pages in blocks of at least an order, in zones that slabs use; 0 if unknown."""
-    areas = snapshot.buddyinfo.value.areas if snapshot.buddyinfo.value else ()
+def _large_pages(snapshot: Snapshot, order: int) -> int | None:
+    """Free pages in blocks of at least an order, in zones that slabs use; None if unknown."""
+    if snapshot.buddyinfo.value is None or "buddyinfo" in snapshot.contradictions.sources:
+        return None
+    areas = snapshot.buddyinfo.value.areas
     return sum(
         count << larger
         for area in areas
@@ -152,10 +152,10 @@ def _large_pages(snapshot: Snapshot, order: int) -> int:
     )
 
 
-def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int:
+def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
     """Pages that the kernel has not initialised yet (deferred struct pages): in MemFree, and in no zone."""
     if meminfo is None or meminfo.total_bytes is None or any(zone.managed_pages is None for zone in zones):
-        return 0
+        return None
     return max(0, meminfo.total_bytes // page_bytes - sum(zone.managed_pages or 0 for zone in zones))
 
 

@@ -1,7 +1,5 @@
 """Limits on the number of sockets, with the present use, the headroom below each, and its state."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -142,7 +140,7 @@ def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **
         scope="machine",
         unit="sockets",
         used=use.used,
-        used_error=use.error,
+        used_error=None if use.used is None else use.error,
         maximum=use.maximum,
         headroom_sockets=headroom_sockets,
         threshold=None,

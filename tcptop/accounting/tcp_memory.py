@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
 from tcptop.kernel.objects import (
@@ -18,14 +19,14 @@ from tcptop.kernel.objects import (
     SOCKS,
     State,
 )
-from tcptop.ledger import Amount, CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
+from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMemory
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 """Structs of those objects in shared caches that a socket holds even without a file."""
 
 
-def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: Amount | None) -> TcpMemory:
+def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
@@ -171,12 +172,12 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     return parts
 
 
-def _buffers(buffers: Amount | None, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """The memory of socket buffers, by its lower bound; the slabs of segments are part of it."""
+def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
+    """The memory of socket buffers; the slabs of segments are part of it."""
     if buffers is None:
         missing.append("socket buffers")
         return []
     if sockets.buffer_error_bytes is None:
         missing.append("the error of the socket buffers")
-    low, high = round(buffers.low), round(buffers.high)
-    return [MemoryPart("socket buffers", None, low, low, high, estimated=low != high)]
+    low, high = round(buffers.bounds.low), round(buffers.bounds.high)
+    return [MemoryPart("socket buffers", None, round(buffers.bytes), low, high, estimated=low != high)]

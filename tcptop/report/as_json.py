@@ -15,6 +15,9 @@ SCHEMA = 1
 RENAMED = {"total_bytes": "bytes"}
 """JSON keys of those fields of the ledger's records that have another name in JSON."""
 
+NOT_IN_SOCKETS = {"time_wait_scope", "allocated_per_s", "buffer_error_pages", "tcp_mem_unit_bytes"}
+"""Fields of SocketCounts that JSON does not have."""
+
 Json = dict[str, Any]
 
 
@@ -38,7 +41,7 @@ def as_object(ledger: Ledger) -> Json:
             "cpus": host.cpus,
             "nodes": [node.node for node in ledger.nodes],
         },
-        "sockets": _to_json(ledger.sockets, {"time_wait_scope", "allocated_per_s", "tcp_mem_unit_bytes"}),
+        "sockets": _to_json(ledger.sockets, NOT_IN_SOCKETS),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
         "tcp_memory": {

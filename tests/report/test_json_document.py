@@ -72,8 +72,8 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "state": {state.value for state in State},
     "count scope": set(get_args(CountScope)),
     "concern": set(get_args(get_type_hints(Limit)["concerns"])),
-    "wall unit": set(get_args(get_type_hints(Limit)["unit"])),
-    "wall scope": set(get_args(get_type_hints(Limit)["scope"])),
+    "limit unit": set(get_args(get_type_hints(Limit)["unit"])),
+    "limit scope": set(get_args(get_type_hints(Limit)["scope"])),
     "part object": {
         CGROUP_VECTORS.struct,
         *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
