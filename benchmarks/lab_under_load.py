@@ -27,10 +27,10 @@ from tcptop.lab.socket_program import bring_loopback_up, enter_namespace
 
 CHECKOUT = Path(os.environ.get("TCPTOP_CHECKOUT", Path(__file__).resolve().parents[1]))
 LABS = 7
-CONNECTIONS = 2
-FILES = 20
-TICK_S = 0.2
-PAUSE_S = 0.5
+CONNECTIONS = 1
+FILES = 50
+TICK_S = 0.5
+PAUSE_S = 1.0
 """Pause of the walk and of the compiler after each round, so that they take part of a CPU."""
 
 WARM_UP_S = 65.0

@@ -1,4 +1,4 @@
-"""`python -m tcptop`: the same program, whatever else is called tcptop on this machine."""
+"""`python -m tcptop` runs this package, even if PATH has another program of the same name."""
 
 from tcptop.cli import main
 

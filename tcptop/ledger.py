@@ -640,7 +640,7 @@ class Ledger(NamedTuple):
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
     symbols: frozenset[str] | None = None
-    """Those functions with several names that /proc/kallsyms has; None if it was not read."""
+    """Names of renamed kernel functions that /proc/kallsyms has; None if that file was not read."""
 
     def cache(self, name: str | None) -> CacheLine | None:
         """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""

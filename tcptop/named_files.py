@@ -1,7 +1,7 @@
 """Files that the user names: one way to open them for reading, and one way to write them.
 
-A program that runs as root must not be led by another user's link to a file that it then overwrites, wait for a named
-pipe, or read a device without an end.
+A program that runs as root must not follow another user's link to a file that it overwrites, must not wait for a named
+pipe, and must not read a device that has no end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FOLDER_FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 NEW_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 MAX_LINKS = 40
-"""As many as the kernel follows (include/linux/namei.h, MAXSYMLINKS)."""
+"""Maximum number of links in a path, as in the kernel (include/linux/namei.h, MAXSYMLINKS)."""
 NO_SUCH_NAME = "no file can have such a name"
 
 
@@ -69,7 +69,7 @@ def read_start(path: str, max_bytes: int) -> bytes:
     descriptor = open_to_read(path)
     data = b""
     try:
-        # Not by a file object: it returns None for a file of /proc that would have to be waited for.
+        # os.read() raises if a file of /proc would block; read() of a file object would return None.
         while len(data) < max_bytes and (piece := os.read(descriptor, max_bytes - len(data))):
             data += piece
     finally:
@@ -80,7 +80,8 @@ def read_start(path: str, max_bytes: int) -> bytes:
 def write_bytes(path: str, data: bytes) -> None:
     """Replaces a file, or makes it, in one step: the file has either its old contents or all of `data`.
 
-    A file that is replaced keeps its mode and, where permitted, its owner. A link is not replaced, but its target.
+    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, its target is
+    replaced, not the link.
 
     Raises:
         OSError: if the file cannot be written, is not regular, or a link of another user leads to it.
@@ -106,13 +107,13 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def check_writable(path: str) -> None:
-    """Checks, without creating the file, that `write_bytes` can write it; raises OSError as that does."""
+    """Checks, without creating the file, that `write_bytes` can write it; raises OSError as `write_bytes` does."""
     with _open_parent(path) as (folder, name):
         _writable_status(folder, name)
 
 
 def make_folders(path: str) -> None:
-    """Makes a folder and the missing ones on the way to it, for this user alone; raises OSError as `write_bytes`."""
+    """Makes a folder and its missing parents, for this user alone; raises OSError as `write_bytes` does."""
     names = path.split("/")
     for count in range(1, len(names) + 1):
         if names[count - 1]:
@@ -122,10 +123,10 @@ def make_folders(path: str) -> None:
 
 @contextmanager
 def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
-    """Context manager that makes a new file at a path, when its block ends without an exception.
+    """Context manager that makes a new file at a path if its block ends without an exception.
 
-    The block fills an empty file beside it, whose path it gets. An empty file at the path counts as none. What is left
-    of an earlier file, at the path with one of the suffixes `companions`, is removed.
+    The block gets the path of an empty file in the same folder, and fills that file. An empty file at the path counts
+    as none. Remains of an earlier file, named as the path plus one of the suffixes `companions`, are removed.
 
     Raises:
         FileExistsError: if there is a file at the path.
@@ -153,9 +154,10 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
 
 @contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """Context manager that makes a new folder at a path, when its block ends without an exception.
+    """Context manager that makes a new folder at a path if its block ends without an exception.
 
-    The block fills a folder beside it, whose path it gets; on an exception nothing is left.
+    The block gets the path of an empty folder in the same parent folder, and fills it. After an exception, nothing
+    remains.
 
     Raises:
         FileExistsError: if there is a file or folder at the path.
@@ -195,7 +197,7 @@ def require_own(path: str) -> None:
 
 @contextmanager
 def _open_parent(path: str) -> Iterator[tuple[int, str]]:
-    """Opens the folder of a path, and follows links, also that at the end, unless they are another user's."""
+    """Opens the folder that contains a path; follows links, the last name's too, unless another user owns them."""
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
     if not path:
@@ -229,7 +231,7 @@ def _open_parent(path: str) -> Iterator[tuple[int, str]]:
 
 
 def _step(folder: int, name: str) -> int:
-    """Opens a folder in a folder, and closes that."""
+    """Opens a subfolder of the open folder `folder`, then closes `folder`."""
     opened = os.open(name, FOLDER_FLAGS, dir_fd=folder)
     os.close(folder)
     return opened
@@ -238,9 +240,8 @@ def _step(folder: int, name: str) -> int:
 def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
-    Raises:
-        OSError: if the link belongs neither to this user nor to root. For root, that is also a link of the user who
-            called sudo, who may be permitted to run no more than this command.
+    Raises: OSError: if the link belongs neither to this user nor to root. Links of the user who called sudo are refused
+    too, because sudo may permit that user nothing but this command.
 
     """
     try:
@@ -261,7 +262,7 @@ def _link_target(folder: int, name: str) -> str | None:
 
 
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
-    """The status of a file that may be replaced; None if there is none and it may be made; otherwise raises OSError."""
+    """The status of a file that may be replaced; None if no file exists and one may be made; else raises OSError."""
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """Reads files of strangers without root's privileges (docs/security.md).
 
 Under sudo, a file that belongs to root alone is read as root, and every other file with the ids and groups of the user
-who called sudo. A command that needs nothing else of root's drops its privileges for good (`drop_root_for`); a live one
-reads the file in a child (`read_without_root`).
+who called sudo. A command that reads nothing else as root drops its privileges for good (`drop_root_for`). A command
+that also reads this machine reads such a file in a child process (`read_without_root`).
 """
 
 import errno
@@ -19,7 +19,7 @@ from tcptop.text.printable import printable
 
 MAX_ID = (1 << 32) - 2
 MAX_TREE_ENTRIES = 200_000
-"""A tree with more files and folders is read without root's privileges."""
+"""Maximum number of files and folders whose owners are checked; a larger tree is read without root's privileges."""
 MAX_ANSWER_CHARACTERS = 64 << 20
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 NOT_FOR_A_REPORT = (
@@ -48,11 +48,11 @@ class Caller(NamedTuple):
 
 
 _dropped: list[str] = []
-"""The note for errors of a process that has dropped its privileges; empty before."""
+"""Note that is added to errors once this process has dropped its privileges; empty until then."""
 
 
 def find_caller() -> Caller | None:
-    """The user who called sudo; None if that is root, if this process is not root's, and without sudo.
+    """The user who called sudo; None without sudo, if root called sudo, or if this process does not run as root.
 
     Raises:
         TcptopError: if SUDO_UID or SUDO_GID is not an id.
@@ -65,7 +65,7 @@ def find_caller() -> Caller | None:
 
 
 def is_strangers(path: str) -> bool:
-    """Whether a file or tree is not read with root's privileges: under sudo, if it does not belong to root alone.
+    """Whether a file or tree must be read without root's privileges: under sudo, if not only root can write to it.
 
     Raises:
         OSError: if it does not exist.
@@ -77,7 +77,7 @@ def is_strangers(path: str) -> bool:
 
 
 def drop_root_for(*paths: str) -> None:
-    """Drops root's privileges for good if one of the files or trees is a stranger's.
+    """Drops root's privileges for good if users other than root can write to one of the files or trees.
 
     Raises:
         OSError: if one of them does not exist.
@@ -87,12 +87,13 @@ def drop_root_for(*paths: str) -> None:
     for path in paths:
         if is_strangers(path):
             _become_caller(path)
-            # The kernel has closed /proc/self/fd to this process, by which named_files.py gives SQLite a path.
+            # After a change of ids, a process may not read its own /proc/self/fd, which named_files.py needs for
+            # SQLite.
             _control_process(PR_SET_DUMPABLE)
 
 
 def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 (any JSON value)
-    """The JSON value that `read` returns; it runs in a child without root's privileges if the file is a stranger's.
+    """The JSON value that `read` returns; for another user's file, `read` runs in a child without root's privileges.
 
     Raises:
         OSError: if the file does not exist, and as `read` does.
@@ -134,10 +135,11 @@ def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN40
 
 
 def _belongs_to_root(path: str, caller: Caller) -> bool:
-    """Whether only root can have written what is read at a path.
+    """Whether only root can have written the file or tree at a path.
 
-    Root owns the file, or the tree with all in it, and no one else may write to it. The folders and links on the way
-    belong to root or to the caller of sudo, and others may write to such a folder only if it is sticky, as /tmp is.
+    Root must own the file, or the tree and everything in it, and no one else may have the right to write to it. Root or
+    the caller of sudo must own every folder and link on the path; a folder that others may write to must be sticky, as
+    /tmp is.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
@@ -178,7 +180,7 @@ def _parse_id(name: str) -> int:
 
 
 def _is_safe_folder(status: os.stat_result, caller: Caller) -> bool:
-    """Whether others than root and the caller cannot replace what is in the folder."""
+    """Whether only root and the caller of sudo can replace files in the folder."""
     by_group = status.st_mode & stat.S_IWGRP and status.st_gid not in (0, caller.gid)
     can_write = status.st_mode & stat.S_IWOTH or by_group
     return status.st_uid in (0, caller.uid) and not (can_write and not status.st_mode & stat.S_ISVTX)
@@ -199,7 +201,7 @@ def _statuses(place: str) -> Iterator[os.stat_result]:
 
 
 def _become_caller(path: str) -> None:
-    """Takes the ids and groups of the caller for good; raises TcptopError if root's could come back."""
+    """Changes to the ids and groups of the caller for good; raises TcptopError if this process could still be root."""
     caller = find_caller()
     assert caller is not None
     where = f"{printable(path)} does not belong to root alone"
@@ -219,7 +221,7 @@ def _become_caller(path: str) -> None:
 
 
 def _groups(caller: Caller) -> list[int]:
-    """The groups of the caller; only that of sudo if /etc/passwd does not have the user."""
+    """The groups of the caller; only the group in SUDO_GID if /etc/passwd does not have the user."""
     import pwd
 
     try:
@@ -229,7 +231,7 @@ def _groups(caller: Caller) -> list[int]:
 
 
 def _can_read_installation(caller: Caller) -> bool:
-    """Whether the caller can import tcptop, its packages and Python's, which may be in a folder of root's."""
+    """Whether the caller may read the folders of tcptop and of Python, which only root may be allowed to read."""
     os.setegid(caller.gid)
     os.seteuid(caller.uid)
     try:
@@ -242,7 +244,7 @@ def _can_read_installation(caller: Caller) -> bool:
 
 
 def _import_everything() -> None:
-    """Imports what may be needed later: every module (of the screen, only if it runs), and Python's late imports."""
+    """Imports modules that may be needed later, while they are readable; the screen's modules only for the screen."""
     from importlib import import_module
     from pkgutil import walk_packages
 

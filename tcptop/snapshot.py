@@ -400,7 +400,7 @@ NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None,
 
 
 Doubt = Literal["size", "counts"]
-"""Numbers of a slabinfo row that cannot be right: those of its objects and slabs, or how many there are."""
+"""Part of a slabinfo row that cannot be right: the sizes of its objects and slabs, or their numbers."""
 
 
 class Contradictions(NamedTuple):
@@ -447,7 +447,7 @@ class Snapshot(NamedTuple):
     lab_measurement: LabMeasurement | None = None
     """Lab result that the user gave; accounting checks whether it was measured on this kernel."""
     contradictions: Contradictions = Contradictions()
-    """Set by accounting, which makes all other impossible figures unknown."""
+    """Impossible figures that are still in this Snapshot, as found by accounting, which sets all others to None."""
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))

@@ -130,6 +130,24 @@ def _empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(autouse=True)
+def _bounded_examples(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs the examples of a property test under limits of CPU time and memory."""
+    handle = getattr(getattr(request, "function", None), "hypothesis", None)
+    if handle is None:
+        yield
+        return
+    from bounded_examples import bounded_example, limits
+
+    inner = handle.inner_test
+    handle.inner_test = bounded_example(inner)
+    try:
+        with limits():
+            yield
+    finally:
+        handle.inner_test = inner
+
+
+@pytest.fixture(autouse=True)
 def _close_hosts() -> Iterator[None]:
     """Closes the hosts that a screen test opened; a host keeps its file descriptors open."""
     yield

@@ -10,22 +10,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from session import Session
+from session import Session, is_readable
 
 ESCAPE = b"\x1b"
 KEYS: tuple[bytes, ...] = (
     *(bytes([code]) for code in range(0x20, 0x7F) if chr(code) not in "qQ"),
     *(ESCAPE + b"[" + letter for letter in (b"A", b"B", b"C", b"D", b"H", b"F", b"Z", b"I", b"O", b"5~", b"6~", b"3~")),
-    *(b"\t", b"\r", b"\x7f", b"\x0c", b"\x1a", b"\x00", ESCAPE, ESCAPE + b"OP", ESCAPE + b"[105u", ESCAPE + b"[58;5u"),
+    *(b"\t", b"\r", b"\x7f", b"\x0c", b"\x00", ESCAPE, ESCAPE + b"OP", ESCAPE + b"[105u", ESCAPE + b"[58;5u"),
     *("ü".encode(), "漢".encode(), "\N{PILE OF POO}".encode(), b"\xff", b"\xe6\xbc", ESCAPE + b"["),
     *(ESCAPE + b"[200~" + text + ESCAPE + b"[201~" for text in (b"", b"q", b"tcp\r\x1b", "ü漢".encode())),
 )
-"""Keys of a terminal with and without the kitty protocol, pasted texts, and bytes that are no key."""
+"""Keys of a terminal with and without the kitty protocol, pasted texts, and bytes that are no key.
+
+Not Ctrl-Z, after which the terminal itself handles Ctrl-C.
+"""
 
 OPENING_KEYS = (b"i", b"?", b"/", b"g", b"d", b"j", b"w", b":", b"\r", ESCAPE)
 QUITTING_KEYS = (b"q", b"Q", b"\x03")
 IDLE_S = 0.03
-"""Time without CPU time after which a program is idle, longer than a tick of the kernel's clock."""
+"""Time without CPU time after which a program is idle."""
 MAX_BUSY_S = 5.0
 """Longest wait for an idle program: the command palette shows that it searches by moving dots."""
 CHUNK_KEYS = (1, 1, 2, 3, 8, 40, 300)
@@ -87,27 +90,29 @@ class Storm:
 
     def _read(self, seconds: float) -> None:
         end_s = time.monotonic() + seconds
-        while select.select([self._session.master], [], [], max(0.0, end_s - time.monotonic()))[0]:
+        while is_readable(self._session.master, max(0.0, end_s - time.monotonic())):
             self._tail = (self._tail + os.read(self._session.master, 65536))[-20_000:]
 
     def _read_until_idle(self) -> None:
-        """Reads until the program uses no CPU time, so that it has handled all keys."""
+        """Reads until the program sleeps and uses no CPU time, so that it has handled all keys."""
         end_s = time.monotonic() + MAX_BUSY_S
         while time.monotonic() < end_s and self._session.process.poll() is None:
-            ticks = self._cpu_ticks()
+            before = self._activity()
             self._read(IDLE_S)
-            if ticks == self._cpu_ticks():
+            if before == self._activity() and before[0] == "S":
                 return
 
-    def _cpu_ticks(self) -> int:
+    def _activity(self) -> tuple[str, str]:
+        """State of the program, and its CPU time; it is R, not S, while it waits for a CPU."""
         with suppress(FileNotFoundError, ProcessLookupError):
-            fields = Path(f"/proc/{self._session.process.pid}/stat").read_text().rpartition(") ")[2].split()
-            return int(fields[11]) + int(fields[12])
-        return -1
+            process = Path(f"/proc/{self._session.process.pid}")
+            state = (process / "stat").read_text().rpartition(") ")[2][0]
+            return state, (process / "schedstat").read_text().split()[0]
+        return "Z", ""
 
     def _end(self) -> None:
         """Quits: Ctrl-C closes what is open, then the program."""
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + 120
         while self._session.process.poll() is None:
             assert time.monotonic() < deadline_s, f"it does not end: {self._tail[-2000:]!r}"
             # The end of a pasted text that the storm has left open, ESC for the command palette, Ctrl-C for the rest.

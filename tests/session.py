@@ -45,6 +45,13 @@ TEXTUAL_DRIVER = program("from textual.drivers.linux_driver import LinuxDriver\n
 """The same program with Textual's own driver."""
 
 
+def is_readable(descriptor: int, timeout_s: float) -> bool:
+    """Whether a descriptor has bytes to read within a time; select() would refuse descriptors above 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
 class Session:
     """A program and its terminal, with the terminal's modes before the start."""
 
@@ -91,7 +98,7 @@ class Session:
 
     def read(self) -> bool:
         """Feeds new output to the emulator; False if there is none within 0.1 s."""
-        if not select.select([self.master], [], [], 0.1)[0]:
+        if not is_readable(self.master, 0.1):
             return False
         data = os.read(self.master, 65536)
         self.output += data

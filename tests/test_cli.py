@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import fcntl
 import json
 import os
 import pty
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -499,7 +501,7 @@ class Terminal:
 
     def __init__(self, arguments: Sequence[str], columns: int, rows: int) -> None:
         self.master, self.slave = pty.openpty()
-        termios.tcsetwinsize(self.slave, (rows, columns))
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.written = b""
         self.screen = Emulator(columns, rows)

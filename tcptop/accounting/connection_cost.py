@@ -73,7 +73,7 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
     If there are few sockets, most active objects are really free objects on per-CPU slabs. The shares then come from
-    the sockets in use in this network namespace. If no socket is in use there, the share of IPv4 is 1.
+    the sockets in use in this network namespace. If this namespace has no socket in use, the share of IPv4 is 1.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -130,18 +130,18 @@ def _time_wait_cost(
 ) -> ConnectionCost:
     """Cost of a mini-socket.
 
-    The present average divides the bytes of the machine's tw_sock slabs by the least number of the machine's
-    mini-sockets, and is an upper bound unless that number is exact.
+    The present average is the bytes of the machine's tw_sock slabs divided by the lower bound on the number of
+    mini-sockets. It is an upper bound unless that number is exact.
     """
     bounds = _mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # With a part missing, the sum is a lower bound, and so is the average over the upper bound of the number.
+    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number is used.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # Of few active mini-sockets most may be free ones, and then the least number bounds nothing.
+    # If few mini-sockets are active, most of them may be free objects; the lower bound on their number is then useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
@@ -165,8 +165,8 @@ def _time_wait_cost(
 def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
     """Bounds on the machine's mini-sockets; None if unknown.
 
-    Up to 4.8 sockstat's `tw` counts the machine. Since then it may count one network namespace, so that it is only a
-    lower bound; another one is the number of active objects less those that may be free ones cached per CPU. The upper
+    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 it may count one network namespace only, and is a
+    lower bound. The number of active objects minus the free objects cached per CPU is another lower bound. The upper
     bound is the number of active objects.
     """
     sockstat = table.matching_sockstat
@@ -194,11 +194,11 @@ def _now_slices(
 ) -> tuple[Slice, ...]:
     """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` of it is idle.
-    `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket with a file. The
-    bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup vector,
-    even a slab without active objects. Bind buckets are left out, because each belongs to a local port and no counter
-    shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is its idle
+    part. `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket with a
+    file. The bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup
+    vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port and no
+    counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]

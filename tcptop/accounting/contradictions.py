@@ -34,7 +34,7 @@ MAX_MEMORY_BYTES = 1 << 52
 
 DRIFT_SLABS = 64
 DRIFT_SOCKETS = 1000
-"""Slabs, and sockets, that may be made between the reads of two counts, besides a share of the count."""
+"""Slabs or sockets that may be created between the reads of two counts, in addition to a share of the count."""
 
 DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
@@ -46,17 +46,17 @@ GROWTH_BYTES_PER_S = 1 << 30
 """Upper bound on the growth of the slab memory between two reads."""
 
 MAX_APART_S = 0.5
-"""Two readings of a running kernel that are further apart are not held against each other."""
+"""Maximum time between two readings of a running kernel whose figures are compared with each other."""
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
-"""Less than the size of a sock, a mini-socket, a struct file and a conntrack entry on any kernel since 2.4."""
+"""Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
 
 
 KINDS: tuple[Doubt, ...] = ("size", "counts")
 
 
 class Machine(NamedTuple):
-    """What every count is held against."""
+    """Properties of the machine from which upper bounds follow."""
 
     page_bytes: int | None
     memory_bytes: int
@@ -66,16 +66,16 @@ class Machine(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Figures of a Snapshot that others are held against."""
+    """Figures of a Snapshot with which other figures are compared."""
 
     machine: Machine
     socks: int | None
-    """Objects in the caches of socks, free ones too; None if unknown."""
+    """Number of objects in the caches of socks, free objects included; None if no comparison is possible."""
     mini_sockets: int | None
     struct_bytes: Mapping[str, int]
     """Sizes of the structs in caches that are not merged, by name of the cache."""
     step_bytes: Mapping[str, int]
-    """Steps from one object to the next according to sysfs, by name of the cache."""
+    """Step from one object to the next, from sysfs, by name of the cache."""
     managed_pages: Mapping[tuple[int, str], int]
     """Managed pages by node and name of the zone."""
 
@@ -85,7 +85,7 @@ Context = TypeVar("Context", Machine, Facts)
 
 
 class Check(Generic[Item, Context]):
-    """A figure of an item and its upper bound; the check holds if either is None, which means unknown."""
+    """A check that a figure does not exceed its upper bound; it passes if either is unknown (None)."""
 
     def __init__(
         self,
@@ -95,8 +95,8 @@ class Check(Generic[Item, Context]):
     ) -> None:
         """Makes a check of the figure and the upper bound that `relation` returns.
 
-        If it fails, `doubts` are unknown: fields of the item, or of a row of slabinfo each `Doubt`. `sentence` is a
-        format of `figure`, `bound` and `item`.
+        `doubts` names the fields that become unknown if the check fails; for a slabinfo row, each name is a `Doubt`.
+        `sentence` is a format string with the fields `figure`, `bound` and `item`.
         """
         self.doubts = doubts
         self._relation: Callable[[Item, Context], tuple[int | None, int | None]] = relation
@@ -137,7 +137,7 @@ ROW_CHECKS: tuple[Check[SlabRow, Machine], ...] = (
         lambda row, _: (1, min(row.object_bytes, row.objects_per_slab, row.pages_per_slab)),
         "{item.name} has objects of {item.object_bytes} B, {item.objects_per_slab} in {item.pages_per_slab} pages",
     ),
-    # SLUB fills a slab; the SLAB allocator may keep a list of the free objects in it.
+    # SLUB fills a slab with objects; the SLAB allocator may also keep a list of free objects in the slab.
     Check(
         ("size",),
         lambda row, machine: (row.objects_per_slab, _fitting(row.object_bytes, row.pages_per_slab, machine)),
@@ -190,7 +190,7 @@ NAMED_ROW_CHECKS: tuple[Check[SlabRow, Facts], ...] = (
         "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
     ),
 )
-"""Checks of those rows whose sizes other files have too."""
+"""Checks of the slabinfo rows whose sizes are in other files too."""
 
 CACHE_SIZE_CHECKS: tuple[Check[SlabSize, Machine], ...] = (
     Check(
@@ -261,7 +261,7 @@ MEMINFO_CHECKS: tuple[Check[Meminfo, Machine], ...] = (
 
 
 def _in_memory(field: str, size: int, things: str) -> Check[Any, Facts]:
-    """The check that a count of things, each of at least so many bytes, is not more than the memory holds."""
+    """The check that the machine's memory can hold the counted objects, each of at least `size` bytes."""
     return Check(
         (field,),
         lambda value, facts: (_times(getattr(value, field), size), facts.machine.memory_bytes),
@@ -299,7 +299,7 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
     ),
 }
-"""Checks of those sources whose value is a few counts, by source."""
+"""Checks of the sources that read only a few counts, by source."""
 
 ZONE_CHECKS: tuple[Check[Zone, Machine], ...] = (
     Check(
@@ -354,11 +354,11 @@ FILES: Mapping[str, str] = {
     "buddyinfo": "/proc/buddyinfo",
     "pagetypeinfo": "/proc/pagetypeinfo",
 }
-"""The file of each source that is checked, as sentences name it."""
+"""The file name of each checked source, for the sentences."""
 
 
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
-    """The Snapshot with impossible figures unknown and their sources `strange`, each with one sentence.
+    """Sets impossible figures of a Snapshot to unknown, and their sources to `strange` with one sentence as the reason.
 
     A row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of them are in doubt.
     """
@@ -391,7 +391,7 @@ class _Audit:
         return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
 
     def _mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Marks a source as strange for the first of the sentences, and replaces its value unless `value` is None."""
+        """Sets a source to `strange`; the first sentence is the reason. Replaces its value unless `value` is None."""
         sentence = next(iter(sentences), None)
         if sentence is None:
             return
@@ -409,7 +409,7 @@ class _Audit:
         self._snapshot = self._snapshot._replace(**changed)
 
     def _check_value(self, source: str, checks: Sequence[Check[Any, Context]], context: Context) -> None:
-        """Checks a value that is a few counts; sockstat also where it was read beside slab counts."""
+        """Checks a value of a few counts; for sockstat, also the values that were read right after slab counts."""
         value = getattr(self._snapshot, source).value
         if value is not None:
             sentences, value = _examine(value, checks, context)
@@ -477,7 +477,7 @@ class _Audit:
                 self._mark(source, (f"{name}: {text}" for name, text in failed.items()), value._replace(caches=kept))
 
     def _check_zones(self, facts: Facts) -> None:
-        """Checks zoneinfo, buddyinfo and pagetypeinfo, and makes the figures of a zone unknown that fails."""
+        """Checks zoneinfo, buddyinfo and pagetypeinfo; if a zone fails a check, its figures become unknown."""
         snapshot = self._snapshot
         if snapshot.zoneinfo.value is not None:
             zones = snapshot.zoneinfo.value.zones
@@ -516,7 +516,7 @@ class _Audit:
 def _failures(
     items: Iterable[Item], checks: Sequence[Check[Item, Context]], context: Context
 ) -> list[tuple[Item, Check[Item, Context], str]]:
-    """Each item, check and sentence of the checks that fail."""
+    """The checks that fail, each with its item and its sentence."""
     return [
         (item, check, sentence)
         for item in items
@@ -538,7 +538,7 @@ def _examine(
     checks: Sequence[Check[Any, Context]],
     context: Context,
 ) -> tuple[list[str], Any]:
-    """The sentences of the checks that fail, and the value without the fields that they doubt."""
+    """The sentences of the checks that fail, and the value with the doubtful fields set to None."""
     failures = _failures([value], checks, context)
     doubted = dict.fromkeys(field for _, check, _ in failures for field in check.doubts)
     return [sentence for _, _, sentence in failures], value._replace(**doubted)
@@ -595,10 +595,11 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """Objects of the rows of both families, if every reading of sockstat is to be held against them; else None.
+    """Number of objects in the rows of both families if every reading of sockstat exceeds it by far; else None.
 
-    The caches are never merged, so that a row that a whole file lacks counts 0. Sockets may be opened after slabinfo is
-    read, and closed before: one reading of sockstat that agrees with slabinfo is enough.
+    These caches are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets may be
+    opened or closed between the reads of slabinfo and sockstat, so one reading of sockstat that agrees with slabinfo is
+    enough.
     """
     slabinfo, sockstat = snapshot.slabinfo, snapshot.sockstat
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -642,7 +643,7 @@ def _areas_of_all_types(types: Pagetypeinfo) -> list[FreeArea]:
 
 
 def _seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
-    """Seconds between two readings, 0 in a saved tree; None if they are too far apart to be held against each other."""
+    """Seconds between two readings, 0 in a saved tree; None if they are too far apart to be compared."""
     if not live:
         return 0.0
     if one.taken_at_s is None or other.taken_at_s is None:

@@ -54,8 +54,9 @@ def _object_costs(
 def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
     """Whether a security module's cache is unused: it has far fewer objects than the least number of socket files.
 
-    A kernel built with SELinux but booted without it has such unused caches, with next to no objects. Half as many
-    objects as files are enough to prove that, and allow for sockets opened between the readings of the two counts.
+    A kernel built with SELinux but booted without it has such unused caches, with next to no objects. The cache counts
+    as unused if it has less than half as many objects as there are files: sockets may be opened between the reads of
+    the two counts, so a smaller difference proves nothing.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False

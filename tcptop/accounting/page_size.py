@@ -61,9 +61,9 @@ def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
 def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
     """Whether a page size is possible for a row.
 
-    A slab of the SLAB allocator may also hold an index of its objects, so that fewer objects fit. It has the smallest
-    order with little waste (mm/slab.c, calculate_slab_order), so that one object in several pages fills more than half
-    of them.
+    A slab of the SLAB allocator may also hold an index of its objects, so that fewer objects fit. The SLAB allocator
+    takes the smallest order with little waste (mm/slab.c, calculate_slab_order), so a single object in a slab of
+    several pages fills more than half of the slab.
     """
     slab, used = page_bytes * row.pages_per_slab, row.objects_per_slab * row.object_bytes
     if is_slub:

@@ -53,7 +53,7 @@ class CacheLookup(NamedTuple):
     status: Presence
     line: CacheLine | None = None
     reason: str | None = None
-    """Why there is no line, as a clause; None if there is one."""
+    """Reason why `line` is None, as a clause; None if there is a line."""
 
 
 class CacheTable:
@@ -73,7 +73,7 @@ class CacheTable:
         self.doubted_sources = tuple(
             f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """The damaged or impossible ones of COST_SOURCES. Every cost names them as missing."""
+        """The sources of COST_SOURCES that have damaged or impossible figures. Every cost names them as missing."""
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)
@@ -164,9 +164,9 @@ class CacheTable:
         return not self._is_slab_allocator or self._release >= SLAB_MERGES_SINCE
 
     def _has_every_name(self, links: SlabLinks) -> bool:
-        """Whether the names in /sys/kernel/slab, with slabinfo's rows, include all that every kernel with TCP has.
+        """Whether /sys/kernel/slab and slabinfo together name every cache that all kernels with TCP have.
 
-        In a saved tree, single links may be missing, and usually the folders of caches that are not merged.
+        A saved tree may lack some links, and usually lacks the folders of caches that are not merged.
         """
         certain = (item for item in KERNEL_OBJECTS if item.always and not item.is_outside(self._release or item.since))
         return all(
@@ -247,7 +247,7 @@ class CacheTable:
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
-        """A cache's slabs as pairs of a number of slabs and their objects each: full ones, and those of order fallback.
+        """Pairs (number of slabs, objects in each slab): slabs of the preferred order, then those of order fallback.
 
         Empty if the counts are unknown.
         """
@@ -481,10 +481,10 @@ class CacheTable:
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
-    """The rows, each cache of the catalogue once: the row with most slabs, in the place of the first.
+    """The rows of slabinfo without further rows of the same catalogue cache: only the row with most slabs is kept.
 
-    Between two reads of a part of slabinfo the list of caches may change, so that a row is printed twice. Other caches
-    may share a name.
+    The kernel prints slabinfo in parts, and the list of caches may change between two parts, so that a row is printed
+    twice. Caches outside the catalogue are all kept, because two of them may really have the same name.
     """
     rows = tuple(rows)
     catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
@@ -504,7 +504,7 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
 
 
 def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
-    """The line without the numbers that are in doubt, and without what follows from them."""
+    """The line without the numbers that are in doubt, and without the figures computed from them."""
     if "size" in doubts:
         line = line._replace(
             object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None
@@ -517,7 +517,7 @@ def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
 
 
 def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
-    """One line for the caches of all network namespaces, which have objects of one size and count in their own rows."""
+    """One line for a cache that every network namespace has: sizes are equal, and each namespace has its own row."""
     return lines[0]._replace(
         name=name,
         row=lines[0].row if len(lines) == 1 else None,
@@ -543,7 +543,7 @@ def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
     return found
 
 
-# The names of the caches hardly ever change.
+# Cached, because the names of the caches hardly ever change.
 @lru_cache(2)
 def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
     """Names of the kmalloc caches by object size, the smallest first.
@@ -602,7 +602,7 @@ def _line_of_slabinfo(
     )
 
 
-# Most rows are not TCP's and did not change since the last sample.
+# Recalled, because most rows are not TCP's and did not change since the last sample.
 _recall_line = Recall(_line_of_slabinfo)
 
 _EMPTY = CacheLine(

@@ -88,9 +88,8 @@ def max_idle_objects(
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
     slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and the slab that it allocates from. The kernel
     assumes that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel
-    limits the partial slabs by the number of their free objects. The kernel counts only the objects that are free when
-    it puts a slab on the CPU's list (put_cpu_partial). At that time perhaps one object of the slab is free. Later all
-    objects of the slab may be free.
+    limits the partial slabs by the number of their free objects. It counts a slab's free objects when it puts the slab
+    on the CPU's list (put_cpu_partial); that may be one object then, and all objects of the slab later.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

@@ -76,7 +76,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
     missing.extend(table.doubted_sources)
-    # An object's own size is a lower bound on its share of a slab. If no slab share is known, their sum is unknown.
+    # An object's own size is a lower bound on its share of a slab. If no object's slab share is known, the sum of the
+    # slab shares is unknown.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(

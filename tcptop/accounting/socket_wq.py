@@ -21,8 +21,8 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
     """Whether the kernel allocates struct socket_wq (None if unknown), and whether that is certain.
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
-    size of socket_alloc disagree, the release decides. Before 2.6.35 there is no such struct, and struct socket_alloc
-    is as small.
+    size of socket_alloc disagree, the release decides. Before 2.6.35 there is no struct socket_wq, and struct
+    socket_alloc is as small as on kernels that allocate it.
     """
     sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
     release = release_numbers(sysctls.kernel_release) if sysctls else None

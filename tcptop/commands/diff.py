@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _diff_text(names: tuple[str, str], as_json: bool) -> str:
-    # Strangers' files last: with them the privileges go that this machine and root's files need.
+    # Other users' files are read last: reading them drops root's privileges, which the other reads need.
     read = {name: _read_named(name) for name in sorted(names, key=_is_strangers)}
     before, after = (read[name] for name in names)
     if isinstance(before, dict) and isinstance(after, dict):

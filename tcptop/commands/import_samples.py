@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 
 from tcptop.commands.common import Parser, join_offsets, time_range
 from tcptop.errors import TcptopError
+from tcptop.named_files import new_file
 from tcptop.recording.opening import open_recording
 from tcptop.recording.recorder import Recorder
 from tcptop.recording.recording import Recording
 from tcptop.recording.scrub import scrub_read
+from tcptop.recording.store import COMPANIONS, errors_in_one_line
 from tcptop.recording.time_spec import select_samples
 
 DESCRIPTION = (
@@ -20,7 +22,7 @@ DESCRIPTION = (
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Imports the selected samples into a new file; returns the exit code."""
+    """Imports the selected samples into a new file, all or none; returns the exit code."""
     parser = Parser(prog="tcptop import", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("source", metavar="SOURCE", help="an exported folder, a saved tree, or a recording")
     parser.add_argument("-w", "--write", metavar="FILE", required=True, help="the recording to make")
@@ -31,13 +33,13 @@ def run(arguments: Sequence[str]) -> int:
         raise TcptopError(f"{options.write}: is there already; an import makes a new file")
     with closing(open_recording(options.source)) as recording:
         indices = select_samples(recording, time_range(options))
-        with closing(Recorder(options.write, scrub=scrub_read if options.scrub else None)) as recorder:
-            try:
-                copy_samples(recording, indices, recorder)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(options.write)  # noqa: PTH108 (this program made the file, which is incomplete)
-                raise
+        with (
+            errors_in_one_line(options.write),
+            new_file(options.write, 0o600, COMPANIONS) as place,
+            closing(Recorder(place, scrub=scrub_read if options.scrub else None)) as recorder,
+        ):
+            recorder.path = options.write  # for errors
+            copy_samples(recording, indices, recorder)
         recording.raise_if_damaged()
     return 0
 

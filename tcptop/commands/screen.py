@@ -33,12 +33,12 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # Not part of `settings`: a lack of this terminal is not the user's choice, so it must not be saved.
+    # Not part of `settings`, which may be saved: what this terminal lacks is not the user's choice.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     from tcptop.screen.app import TcptopApp
     from tcptop.widgets.pane import ASCII_CLASS
 
-    # After the imports: the feed of a stranger's file drops the privileges that they may need.
+    # Made after the imports: opening another user's file drops root's privileges, which an import may need.
     feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)

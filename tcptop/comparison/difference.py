@@ -184,7 +184,7 @@ class SlabGrowth:
     idle_bytes: Amount | None
     """Bounds on growth of free objects and ends of slabs in rows that count objects of sockets; None without slabinfo.
 
-    In TCP's own rows, all but the objects of sockets is idle.
+    In rows that only TCP uses, everything except the objects of sockets counts as idle.
     """
     others_bytes: Amount | None
     """Bounds on growth of shared rows due to other users' objects and free objects that count as active; None without

@@ -87,7 +87,7 @@ class Cost(NamedTuple):
     shared: Amount
 
     def less(self, other: Cost) -> Cost:
-        """The cost of what this object has besides another, which it contains."""
+        """The cost of this object minus the cost of `other`, which is part of it."""
         return Cost(_less(self.own, other.own), _less(self.shared, other.shared))
 
 
@@ -99,7 +99,7 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    # Active request socks may all be free ones that are cached per CPU.
+    # All active request socks may be free objects that are cached per CPU.
     request_increase = ZERO
     if requests[0] is None or requests[1] is None:
         missing.append(COUNTED_REQUESTS.name)
@@ -152,8 +152,8 @@ def _mini_sockets(ledger: Ledger) -> Amount | None:
 def _segments_increase(before: Ledger, after: Ledger) -> Amount:
     """Bounds on the increase of segments in queues, such as unread FINs, which no counter shows.
 
-    The bounds are those of the change of the objects in use in the rows of a segment's objects, if others use these
-    rows as before. Of a row's active objects, some may be free ones that are cached per CPU.
+    They are the bounds on the increase of objects in use in the rows of a segment's objects, on the assumption that
+    other users of these rows do not change. Some of a row's active objects may be free objects that are cached per CPU.
     """
     changes: list[Amount] = []
     for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
@@ -286,8 +286,8 @@ def _idle_growth(
 ) -> Amount:
     """Bounds on the growth of idle bytes in the rows of sockets.
 
-    In TCP's own rows, all but the objects of sockets is idle, although free objects cached per CPU count as active. In
-    shared rows, the bytes that no active object takes are idle.
+    In TCP's own rows, everything except the objects of sockets is idle. That includes free objects cached per CPU,
+    which count as active. In shared rows, the bytes that no active object takes are idle.
     """
     own = sum(growth for row, growth in growths.items() if row in rows and _is_own(after, row))
     sockets = [counts[counted].times(costs[counted].own) for counted in COUNTED_OBJECTS]

@@ -15,7 +15,7 @@ from tcptop.hosts.tar_members import Member, TarMembers
 from tcptop.hosts.wanted_paths import WantedPaths
 from tcptop.named_files import open_to_read
 
-MAX_KEPT_BYTES = 128 << 20
+MAX_KEPT_BYTES = 96 << 20
 MAX_KEPT_ENTRIES = 200_000
 MAX_PATH_CHARACTERS = 4096
 
@@ -55,6 +55,8 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
+            if status.st_size == 0:  # a file of /proc, too; reading it might block
+                raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:
                 self._add_if_wanted(member, members)

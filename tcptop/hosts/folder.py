@@ -51,7 +51,7 @@ def is_same_folder(one: str, other: str) -> bool:
 class FolderHost(BlockingHost):
     """Host that reads below `root`. Each read starts at the file's beginning.
 
-    Descriptors stay open between reads, as far as the process may have that many.
+    Descriptors stay open between reads, as many as the limit on open files allows.
     """
 
     def __init__(self, root: str = "/") -> None:

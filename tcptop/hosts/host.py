@@ -12,8 +12,8 @@ Answer = TypeVar("Answer")
 class FileRead(NamedTuple):
     """The bytes at one path or the kernel's error, and the time of the read in microseconds.
 
-    For a folder, `took_us` is CPU time of the thread that reads, not elapsed time: time spent waiting for the Python
-    interpreter or for a busy CPU costs the kernel nothing, and would look like a long walk under a lock.
+    `took_us` is CPU time of the thread that reads, not elapsed time: waiting for the Python interpreter or for a busy
+    CPU costs the kernel nothing, and would look like a long walk under a lock.
     """
 
     path: str
@@ -70,14 +70,30 @@ class Host(Protocol):
         ...
 
 
+MAX_READ_BYTES = 32 << 20
+"""Limit on the size of all files of one `read`; a source reads one large file, or many small ones."""
+
+
+TOO_LARGE_TOGETHER = f"the files that are read with it have more than {MAX_READ_BYTES >> 20} MiB"
+
+
 class BlockingHost(ABC):
     """Base of hosts that block while they read; their coroutines never suspend, so `run_sync` can run them."""
 
     identity: Identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path, and measures the CPU time of each read."""
-        return [FileRead(path, *_measure(self._read_file, path)) for path in paths]
+        """Reads each path and measures its CPU time; paths beyond MAX_READ_BYTES in total get an error."""
+        files: list[FileRead] = []
+        left_bytes = MAX_READ_BYTES
+        for path in paths:
+            if left_bytes > 0:
+                file = FileRead(path, *_measure(self._read_file, path))
+                left_bytes -= len(file.data or b"")
+            else:
+                file = FileRead(path, None, OSError(errno.EFBIG, TOO_LARGE_TOGETHER), 0)
+            files.append(file)
+        return files
 
     async def list_folder(self, path: str) -> FolderRead:
         """Lists a folder without following the links in it."""

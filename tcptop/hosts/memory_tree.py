@@ -22,7 +22,7 @@ class MemoryTree:
         """Upper bound of the size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Why a saved file may be missing from this tree: the archive is cut off. None if the archive is complete."""
+        """Reason why a saved file may be missing here (the archive is cut off); None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file, or the error that reading it raises."""

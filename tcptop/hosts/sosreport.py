@@ -27,6 +27,8 @@ PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
 NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
 """Limit on the size of an output; `sysctl -a` prints a quarter of this on a machine with hundreds of interfaces."""
+MAX_OUTPUTS_BYTES = 16 << 20
+"""Limit on the total size of the outputs, because they are kept in memory."""
 
 Entries = Mapping[str, str | None]
 
@@ -73,19 +75,19 @@ def cpus_in_lscpu(text: str, path: str) -> str | None:
     """The kernel's CPU list in the output of `lscpu`: the online CPUs, or the CPUs of the node in the path."""
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
-    match = re.search(rf"^\s*{title}:[ \t]*(.*)$", text, re.MULTILINE)
+    match = re.search(rf"^[ \t]*{title}:[ \t]*(.*)$", text, re.MULTILINE)
     return match[1].strip() if match else None
 
 
 def nodes_in_lscpu(text: str) -> Entries:
     """The node folders, from the nodes that `lscpu` prints."""
-    return {f"node{number}": None for number in re.findall(r"^\s*NUMA node(\d+) CPU\(s\):", text, re.MULTILINE)}
+    return {f"node{number}": None for number in re.findall(r"^[ \t]*NUMA node(\d{1,5}) CPU\(s\):", text, re.MULTILINE)}
 
 
 LISTED_ENTRY = re.compile(
-    r"^(?P<kind>[dl])[rwxsStT-]{9}\S?\s+\d+\s.*?\s"
-    r"(?:[A-Z][a-z]{2}\s+\d+\s+[\d:]+|\d{4}-\d\d-\d\d\s+[\d:.]+(?:\s+[+-]\d{4})?)\s"
-    r"(?P<name>.+?)(?: -> (?P<target>.+))?$",
+    r"^(?P<kind>[dl])[rwxsStT-]{9}[^ \n]? +\d{1,10} .{1,100}? "
+    r"(?:[A-Z][a-z]{2} {1,2}\d{1,2} {1,2}[\d:]{4,5}|\d{4}-\d\d-\d\d [\d:.]{5,18}(?: [+-]\d{4})?) "
+    r"(?P<name>.{1,255}?)(?: -> (?P<target>.{1,4096}))?$",
     re.MULTILINE,
 )
 
@@ -109,7 +111,7 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""Files that replace a missing one, in order of preference. Their commands print the kernel's text unchanged."""
+"""Outputs that can replace a missing kernel file, in order of preference; their commands print the file unchanged."""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
@@ -117,7 +119,7 @@ FOLDER_SUBSTITUTES = (
 )
 
 DATES = ("date/date_--utc", "date/date")
-DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UTC|GMT) (\d{4})\s*$", re.MULTILINE)
+DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UTC|GMT) (\d{4})[ \t]*$", re.MULTILINE)
 
 
 class SosreportHost:
@@ -127,6 +129,7 @@ class SosreportHost:
         """Takes the report's tree, a host whose coroutines never suspend; `close` closes the tree too."""
         self._tree = tree
         self._texts: dict[str, str] = {}
+        self._left_bytes = MAX_OUTPUTS_BYTES
         self.identity = tree.identity._replace(taken_at_unix_s=self._taken_at_unix_s())
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
@@ -170,11 +173,13 @@ class SosreportHost:
                     yield self._text(output)
 
     def _text(self, output: str) -> str:
-        """The text of an output; empty if it cannot be read."""
-        if output not in self._texts:
+        """The text of an output; empty if it cannot be read, or if the outputs exceed MAX_OUTPUTS_BYTES in total."""
+        if output not in self._texts and self._left_bytes > 0:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
-            self._texts[output] = (read.data or b"")[:MAX_OUTPUT_BYTES].decode("utf-8", "surrogateescape")
-        return self._texts[output]
+            data = (read.data or b"")[:MAX_OUTPUT_BYTES]
+            self._left_bytes -= len(data)
+            self._texts[output] = data.decode("utf-8", "surrogateescape")
+        return self._texts.get(output, "")
 
     @cached_property
     def _outputs(self) -> list[str]:

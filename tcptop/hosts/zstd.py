@@ -18,4 +18,5 @@ def make_decompressor(max_window_bytes: int) -> zstd.ZstdDecompressor:
     The largest window is `max_window_bytes`, rounded down to a power of two.
     """
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: max_window_bytes.bit_length() - 1}
-    return zstd.ZstdDecompressor(options=options)
+    decompressor: zstd.ZstdDecompressor = zstd.ZstdDecompressor(options=options)
+    return decompressor

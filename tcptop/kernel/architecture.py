@@ -17,7 +17,7 @@ class Architecture(NamedTuple):
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture(8, 64, 64, 4096),
-    # The oldest processor that the kernel supports decides (arch/x86/Kconfig.cpu, X86_L1_CACHE_SHIFT).
+    # It follows from the oldest processor that the kernel was built for (arch/x86/Kconfig.cpu, X86_L1_CACHE_SHIFT).
     "i386": Architecture(4, 32, 128, 4096),
     "aarch64": Architecture(8, 64, 128),
     "arm": Architecture(4, 32, 64, 4096),
@@ -26,7 +26,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
-"""The range over all 64-bit architectures, for a kernel that no file names the architecture of."""
+"""The range over all 64-bit architectures, used if no file names the kernel's architecture."""
 
 OTHER_NAMES: Mapping[str, str] = {
     "amd64": "x86_64",
@@ -49,7 +49,7 @@ WORD = re.compile(r"[a-z0-9_]+")
 
 
 def find_architecture(*texts: str) -> str | None:
-    """The first architecture that is named as a word: `x86_64` for `3.10.0-1160.el7.x86_64`; None if none is."""
+    """The first architecture named in a text, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if none is named."""
     words = (word for text in texts for word in WORD.findall(text.lower()))
     names = (OTHER_NAMES.get(word, word) for word in words)
     return next((name for name in names if name in ARCHITECTURES), None)

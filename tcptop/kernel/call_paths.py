@@ -1,8 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.18; `function_names` has those of older kernels. A note marks each other place where
-older kernels differ enough to mislead. Each call names the catalogue objects that the call allocates or frees. The
-sizes of these objects on the running kernel can then be shown beside the call.
+Function names are from Linux 6.18; `function_names` has those of older kernels. A note marks each call where older
+kernels differ in more than the names. Each call names the catalogue objects that the call allocates or frees. The sizes
+of these objects on the running kernel can then be shown beside the call.
 """
 
 from __future__ import annotations

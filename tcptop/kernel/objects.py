@@ -71,8 +71,8 @@ class KernelObject(NamedTuple):
     btf_struct: str | None = None
     """BTF struct that has the size of the object; None if there is none."""
     names_before_slub: tuple[str, ...] = ()
-    """Older names of the cache, which only the slabinfo of a SLAB kernel has: until 2.6.11 to 2.6.13 for TCP's own
-    caches, until 2.6.24 for `dentry_cache`.
+    """Older names of the cache, found only in slabinfo of SLAB kernels: names of TCP's own caches changed in 2.6.11 to
+    2.6.13, and `dentry_cache` in 2.6.24.
     """
     name_in_namespace: str | None = None
     """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
@@ -458,7 +458,7 @@ NF_CONN = KernelObject(
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
     caches=("nf_conntrack",),
-    # An address or a number, up to 4.7; not nf_conntrack_expect.
+    # Up to 4.7 the name ends with an address or a number; nf_conntrack_expect must not match.
     name_in_namespace=r"nf_conntrack_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9]+)",
     btf_struct="nf_conn",
     hwcache_align=True,
@@ -646,7 +646,7 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
 
 
 def unknown_security_modules(names: Iterable[str]) -> list[str]:
-    """Those security modules that the catalogue does not know, so that they may keep data for each socket."""
+    """The modules that are not in the catalogue, and may therefore allocate data of any size for each socket."""
     return [name for name in names if name not in LSM_SOCKET_BLOB_BYTES and name not in LSM_WITHOUT_SOCKET_BLOB]
 
 

@@ -18,7 +18,7 @@ from tcptop.lab.fit import Fit, FittedRow, fit_control_run, fit_run
 from tcptop.lab.preconditions import MIN_CONNECTIONS
 from tcptop.lab.prediction import PredictedRow, Prediction, Predictor, read_predictor
 from tcptop.lab.result import MAX_DISTURBANCE, LabPart, LabResult, StateResult
-from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, RUNS, STEPS, Run, Runner, RunReadings, select_runs
+from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, STEPS, Run, Runner, RunReadings, select_runs
 from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
@@ -58,8 +58,8 @@ class LabPlan(NamedTuple):
 Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
-FULL_SOCKET_RUNS = frozenset(run.key for run in RUNS if run.full_sockets)
-"""Keys of the runs that leave full sockets. A full socket has ten times as many vectors as a mini-socket."""
+MIN_VECTORS_RATIO = 0.5
+"""Minimum ratio of measured to predicted vectors from which the lab assumes that every slab has a vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -144,8 +144,8 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
 class OverallProgress:
     """Computes the progress of the whole lab from the progress of each run.
 
-    The number of repeats is not known in advance. So every run receives an equal part of the rest of the progress, and
-    one more part is kept for an unknown repeat. The progress therefore never reaches 1.
+    The number of repeats is not known in advance. At its start, each run gets an equal part of the remaining progress,
+    and one more part is reserved for a repeat. The progress therefore never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -191,34 +191,25 @@ def repeat_disturbed_runs(
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
     """Replaces each vector count by the predicted count times a ratio, the same for all runs; returns the results.
 
-    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Both are summed over the runs
-    with full sockets, or over all runs if no run has full sockets; runs in doubt are left out if there are others. A
-    mini-socket has some 8 bytes of vectors, in
-    kmalloc rows that every program uses. These bytes are too few to be measured in a run of mini-sockets; a full socket
-    has ten times as many bytes of vectors. One ratio is right for all runs, since memory cgroups charge the slabs of
-    all caches or of none.
+    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors, both summed over all runs that
+    are not in doubt, or over all runs if all are. One ratio is right for all runs, since memory cgroups charge the
+    slabs of all caches or of none. A ratio of at least `MIN_VECTORS_RATIO` is replaced by 1: every slab has a vector. A
+    smaller ratio is measured if objects fill slabs that other programs left partly free, because these slabs have
+    vectors already. An endpoint's share of such a slab includes a share of its vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
     }
-    full = {key: part for key, part in parts.items() if key in FULL_SOCKET_RUNS} or parts
-    pooled = [part for key, part in full.items() if results[key].doubt is None] or [*full.values()]
+    pooled = [part for key, part in parts.items() if results[key].doubt is None] or [*parts.values()]
     predicted = sum(part.catalogue_bytes or 0.0 for part in pooled)
     ratio = sum(part.bytes for part in pooled) / predicted if predicted else 0.0
+    if ratio >= MIN_VECTORS_RATIO:
+        ratio = 1.0
     scaled = {
         key: part._replace(objects=ratio * (part.catalogue_objects or 0.0), bytes=ratio * (part.catalogue_bytes or 0.0))
         for key, part in parts.items()
     }
-    return {
-        key: result._replace(
-            vectors=scaled[key],
-            # The bound contains the vectors that were measured in the run.
-            all_rows_bytes=result.all_rows_bytes + (scaled[key].bytes - parts[key].bytes if parts[key].bytes else 0.0),
-        )
-        if key in scaled
-        else result
-        for key, result in results.items()
-    }
+    return {key: result._replace(vectors=scaled.get(key, result.vectors)) for key, result in results.items()}
 
 
 def repeat_reason(result: StateResult) -> str | None:
@@ -229,9 +220,11 @@ def repeat_reason(result: StateResult) -> str | None:
         return "something unknown grew"
     if result.doubt is None:
         return None
+    if result.sock_error > max(MAX_DISTURBANCE, result.other_sockets / result.sockets):
+        return "the socks were miscounted"
     if result.other_sockets > MAX_DISTURBANCE * result.sockets:
         return "other programs opened sockets"
-    return "the socks were miscounted" if result.sock_error > MAX_DISTURBANCE else "other programs moved the slabs"
+    return "other programs moved the slabs"
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:

@@ -272,8 +272,8 @@ def fit_control_run(
     """Growth of each row per connection opened and dropped in the control run, without rows that only jitter.
 
     Other programs' inodes and drifts are removed as in `fit_run`. The control run leaves no endpoints, so growth in the
-    rows that only endpoints use (`endpoint_rows`) is late freeing or another program's. It is not returned, since it
-    would be subtracted from the endpoints of every other run.
+    rows that only endpoints use (`endpoint_rows`) is late freeing or another program's. Growth of these rows is not
+    returned, since it would be subtracted from the endpoints of every other run.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -294,7 +294,7 @@ def remove_drifts(
 ) -> dict[str, Column]:
     """Subtracts from each column its drift, which is assumed to be linear in time.
 
-    The drift is the closing reading less the opening reading. No endpoint exists at either of them, so the drift
+    The drift is the closing reading less the opening reading. No endpoint exists at these two readings, so the drift
     belongs to other programs. A drift within the row's slack is too small to be subtracted. In a known row, a drift
     above `MAX_DRIFT_SHARE` of the growth is not subtracted either: it is more likely a burst of another program.
     """
@@ -328,9 +328,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    The first is the difference between the slope and `most_per_endpoint`. The second is the difference between the
-    closing and the opening reading, divided by the number of endpoints. The second is 0 if the two readings differ by
-    at most `slack_objects`. If they differ by more, objects of other programs may have come or gone during the ramp.
+    One is the difference between the slope and `most_per_endpoint`. The other is the difference between the closing and
+    the opening reading, divided by the number of endpoints, because objects of other programs may have come or gone
+    during the ramp; if the two readings differ by at most `slack_objects`, 0 is used instead.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0

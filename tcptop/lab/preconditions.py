@@ -17,8 +17,7 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""Least number of connections. If there were fewer, one slab more or less in a step would make the figures too
-coarse."""
+"""Least number of connections. With fewer, one slab more or less in a step would change the figures too much."""
 
 MAX_CONNECTIONS = 24_000
 """Largest number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports

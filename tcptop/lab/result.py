@@ -1,4 +1,4 @@
-"""Lab results as named tuples, for the reports. Bytes are shares of full slabs, per endpoint."""
+"""Lab results as named tuples, for the reports. All byte figures are shares of full slabs, per endpoint."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class StateResult(NamedTuple):
     """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes them."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd; they are not part of any other figure."""
     control_bytes: float
     """Growth of the control run, subtracted from the other figures."""
     all_rows_bytes: float
@@ -96,7 +96,7 @@ class StateResult(NamedTuple):
 
         The largest of four shares, where the known bytes are the measured bytes of predicted parts and of vectors:
 
-        - the difference between `all_rows_bytes` and the known bytes, relative to the known bytes;
+        - what `all_rows_bytes` has beyond the known bytes, relative to the known bytes;
         - the error bound `uncertain_bytes`, relative to the known bytes;
         - the sockets of other programs that came or went, relative to the run's sockets: slab rows count the sockets of
           all programs;
@@ -107,7 +107,7 @@ class StateResult(NamedTuple):
         if not all(part.objects for part in self.parts):
             return 1.0
         known = self.with_vectors_bytes - self.unexplained_bytes
-        unaccounted = abs(self.all_rows_bytes - known) / known if known else 1.0
+        unaccounted = max(0.0, self.all_rows_bytes - known) / known if known else 1.0
         uncertain = self.uncertain_bytes / known if known else 0.0
         return max(unaccounted, uncertain, self.other_sockets / self.sockets, self.sock_error)
 
@@ -134,10 +134,10 @@ class StateResult(NamedTuple):
             return f"{', '.join(gone)} did not follow the sockets"
         if self.disturbance <= MAX_DISTURBANCE:
             return None
+        if self.sock_error > max(MAX_DISTURBANCE, self.other_sockets / self.sockets):
+            return f"the socks counted differ from the sockets by {100 * self.sock_error:.1f} %"
         if self.other_sockets > MAX_DISTURBANCE * self.sockets:
             return f"{units.grouped(self.other_sockets)} sockets of other programs came or went"
-        if self.sock_error > MAX_DISTURBANCE:
-            return f"the socks counted differ from the sockets by {100 * self.sock_error:.1f} %"
         return f"other programs moved the machine's slabs by {100 * self.disturbance:.1f} % of it"
 
 

@@ -21,7 +21,7 @@ MAX_CONTENT_BYTES = 16 << 20
 """Limits on unpacked sizes, against hostile files; real documents have 100 KB, real contents (BTF) 6 MB."""
 
 WINDOW_LOG = 22
-"""Base-2 logarithm of the window, 4 MiB. It always holds the previous document, even that of a large machine."""
+"""Base-2 logarithm of the window, 4 MiB. The window always holds the previous document, even of a large machine."""
 MAX_CACHED_BYTES = 8 << 20
 """Limit on cached documents. A step back in a block unpacks nothing if the documents of the block fit in the cache."""
 MAX_WINDOW_BYTES = 16 << 20
@@ -30,7 +30,8 @@ MAX_WINDOW_BYTES = 16 << 20
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # Tables smaller than the default of level 9 take 2 MiB instead of 16 MiB, and pack documents of 100 KB as well.
+    # Tables smaller than the default of level 9: 2 MiB instead of 16 MiB, with the same compression of 100 KB
+    # documents.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,12 +40,18 @@ ROOTS = ("proc", "sys")
 MAX_SAMPLES = 100_000
 MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, the same as in tcptop/hosts/folder.py."""
+START_BYTES = 512
+START_WITH_TIME = re.compile(
+    rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
+)
+MAX_PARSED_BYTES = 32 << 20
+"""Limit on the JSON that is parsed when an export is opened, to find times that are not at the start of their file."""
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
-    """Writes samples into a new folder, whole or not at all, and nothing outside it; leaves out what is damaged.
+    """Writes samples, except damaged reads, into a new folder; after an error no folder remains.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -52,7 +59,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names = [f"{number:06}" for number in range(1, len(indices) + 1)]
     mode = _folder_mode(recording.path)
-    # The files in the folder must not have wider modes than the recording: /proc/slabinfo is root's alone.
+    # The files must not be readable by more users than the recording is, because only root may read /proc/slabinfo.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -73,7 +80,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
 
 
 def _folder_mode(path: str) -> int:
-    """The mode of a folder whose files may be read by those who may read the recording, within the umask."""
+    """The mode of a folder that lets the users in who may read the recording, within the umask."""
     umask = os.umask(0o077)
     os.umask(umask)
     mode = os.stat(path).st_mode & ~umask  # noqa: PTH116
@@ -143,7 +150,8 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Makes only links to a name in the same folder, as in /sys/kernel/slab: such links cannot lead outside.
+            # Only links to a name in the same folder, as in /sys/kernel/slab, are made, because they cannot lead
+            # outside.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
                 parent.mkdir(parents=True, exist_ok=True)
@@ -177,13 +185,14 @@ def _write_json(path: Path, document: Json) -> None:
 
 
 class ExportedFolder(Recording):
-    """The samples of a folder that `tcptop export` wrote; a sample is read on request."""
+    """The samples of a folder that `tcptop export` wrote; only their times are read when the folder is opened."""
 
     def __init__(self, path: str) -> None:
         """Opens the folder; raises TcptopError if the folder is not an export, OSError if it cannot be opened."""
         super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
+        self._left_json_bytes = MAX_PARSED_BYTES
         try:
             self._names = self._read_names()
             self._times = [self._read_time(name) for name in self._names]
@@ -216,13 +225,26 @@ class ExportedFolder(Recording):
         for name in names:
             if not (isinstance(name, str) and name.isascii() and name.isdigit() and len(name) < 12):
                 raise ValueError("a sample name is not a number")
+        if len(set(names)) < len(names):
+            raise ValueError("it lists a sample twice")
         return names
 
     def _read_time(self, name: str) -> float | None:
-        """The time of a sample; None if its `sample.json` has none or cannot be read."""
+        """The time of a sample; None if its `sample.json` has none or cannot be read.
+
+        In files that tcptop wrote, the time is near the start. Other files are parsed whole, up to `MAX_PARSED_BYTES`
+        in total.
+        """
+        path = f"{name}/{SAMPLE_NAME}"
         try:
-            return valid_number(self._read_json(f"{name}/{SAMPLE_NAME}").get("taken_at_unix_s"))
-        except ValueError:
+            start = _read_bytes(self._tree, path, START_BYTES)
+            time = START_WITH_TIME.match(start)
+            if time is not None:
+                return valid_number(float(time[1]))
+            document = _read_bytes(self._tree, path, max(0, self._left_json_bytes))
+            self._left_json_bytes -= len(document)
+            return valid_number(load_json(document).get("taken_at_unix_s"))
+        except (OSError, ValueError):
             return None
 
     def _read(self, index: int) -> RecordedSample:
@@ -236,10 +258,10 @@ class ExportedFolder(Recording):
             document = self._read_json(f"{name}/{SAMPLE_NAME}")
             return self._parser.parse_sockstat(document, _SampleFiles(self._tree, name).get_file).value
         except (OSError, ValueError):
-            return None  # the sample has the error in `damage` when it is shown
+            return None  # `damage` reports the error once the sample is read
 
     def _read_json(self, path: str) -> Json:
-        """A JSON file; raises ValueError, with its path, if it cannot be read or is no object."""
+        """The JSON object in a file; raises ValueError with the path if there is no such file or object."""
         try:
             return load_json(_read_bytes(self._tree, path))
         except OSError as error:
@@ -268,9 +290,10 @@ class _SampleFiles:
         return data
 
 
-def _read_bytes(tree: ConfinedTree, path: str) -> bytes:
+def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES + 1) -> bytes:
+    """The bytes of a file, or only the first; raises OSError, and ValueError if more than MAX_FILE_BYTES are read."""
     with os.fdopen(tree.open_file(path), "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+        data = file.read(first_bytes)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{printable(path)} is larger than {MAX_FILE_BYTES >> 20} MiB")
     return data

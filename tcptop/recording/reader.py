@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
+from itertools import chain, islice, takewhile
 from typing import Any
 
 from tcptop.errors import TcptopError
@@ -18,12 +19,18 @@ from tcptop.recording.store import bounded_queries, open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
-"""Two months at one sample a second. Each sample takes 32 bytes in the arrays of numbers, times and counts."""
+"""Maximum number of samples: two months at one sample a second, and 24 bytes each in the arrays."""
 
 NO_COUNT = -1
 """Value of an unknown count in the arrays."""
-MAX_COUNT = 1 << 62
+NO_TIME = 1e300
+"""Value of an unknown time in the array."""
 MAX_UNIX_S = 1e11
+MAX_COUNT = (1 << 31) - 1
+"""Maximum of a count, which the kernel prints as an `int`."""
+MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
+"""Range of the key of a table of SQLite."""
+CHUNK_ROWS = 500
 
 Row = tuple[Any, ...]
 
@@ -37,7 +44,7 @@ class FileRecording(Recording):
         self._connection = open_file(path)
         self._numbers = array("q")
         self._times = array("d")
-        self._counts = (array("q"), array("q"))
+        self._counts = (array("i"), array("i"))
         self._contents: dict[str, bytes] = {}
         self._list_is_damaged = False
         self._blocks = BlockReader(self._read_record)
@@ -55,7 +62,7 @@ class FileRecording(Recording):
     def taken_at_unix_s(self, index: int) -> float | None:
         """The time of a sample; None if unknown."""
         time_s = self._times[index]
-        return None if math.isnan(time_s) else time_s
+        return None if time_s == NO_TIME else time_s
 
     def largest_counts(self, indices: range) -> TimelineCounts:
         """The largest value of each count over a range of samples."""
@@ -90,49 +97,67 @@ class FileRecording(Recording):
 
     def _list_samples(self) -> None:
         """Fills the arrays. If the table `sample` is damaged, samples found only in `record` have no time or counts."""
-        query = "SELECT number, taken_at_unix_s, allocated, time_wait FROM sample ORDER BY number"
-        listed = list(self._read_rows(query))
+        counts = f"coalesce(allocated, {NO_COUNT}), coalesce(time_wait, {NO_COUNT})"
+        query = f"SELECT number, taken_at_unix_s, {counts} FROM sample"
+        self._add_rows(self._read_rows(f"{query} ORDER BY number"))
         if self._list_is_damaged:
-            listed = self._list_around_damage(listed, query)
-        if not listed:
+            self._list_around_damage(query)
+        if not self._numbers:
             damaged = "damaged: " if self._list_is_damaged else ""
             raise TcptopError(f"{printable(self.path)}: {damaged}it holds no sample")
-        if len(listed) > MAX_SAMPLES:
+        if len(self._numbers) > MAX_SAMPLES:
             raise TcptopError(
                 f"{printable(self.path)}: holds more than {MAX_SAMPLES} samples, the most that tcptop reads"
             )
-        for number, taken_at_unix_s, *counts in listed:
-            self._numbers.append(number)
-            self._times.append(_valid_time(taken_at_unix_s))
-            for column, count in zip(self._counts, counts, strict=True):
-                column.append(_valid_count(count))
 
-    def _list_around_damage(self, listed: list[Row], query: str) -> list[Row]:
-        """Completes a list that ends at damage: adds the rows after the damage, and the numbers in the table `record`.
+    def _add_rows(self, chunks: Iterable[Sequence[Row]]) -> None:
+        for chunk in chunks:
+            numbers, times, *counts = zip(*chunk, strict=True)
+            self._numbers.extend(numbers)
+            _extend(self._times, times, -MAX_UNIX_S, MAX_UNIX_S, NO_TIME)
+            for column, values in zip(self._counts, counts, strict=True):
+                _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
-        The rows after the damage are read backwards, from the end of the table.
+    def _list_around_damage(self, query: str) -> None:
+        """Completes a list that ends at damage: adds the numbers of records there, and the rows after the damage."""
+        last = self._numbers[-1] if self._numbers else MIN_NUMBER
+        first_after = MAX_NUMBER
+        for chunk in self._read_rows(f"SELECT number FROM sample WHERE number > {last} ORDER BY number DESC"):
+            first_after = chunk[-1][0]
+        records = f"SELECT number FROM record WHERE number > {last} AND number < {first_after} ORDER BY number"
+        between = array("q", (number for chunk in self._read_rows(records) for (number,) in chunk))
+        end = between[-1] if between else last
+        backwards = (number for chunk in self._read_rows(f"{records} DESC") for (number,) in chunk)
+        rest = array("q", takewhile(lambda number: number > end, backwards))
+        self._add_rows([(number, NO_TIME, NO_COUNT, NO_COUNT)] for number in chain(between, reversed(rest)))
+        self._add_rows(self._read_rows(f"{query} WHERE number >= {first_after} ORDER BY number"))
+
+    def _read_rows(self, query: str) -> Iterator[list[Row]]:
+        """Yields the rows of a query in chunks, up to the first damage; sets `_list_is_damaged` if there is damage.
+
+        A recording of a month has millions of rows.
         """
-        row_of: dict[int, Row] = {}
-        for order in ("", " DESC"):
-            for (number,) in self._read_rows(f"SELECT number FROM record ORDER BY number{order}"):
-                row_of.setdefault(number, (number, None, None, None))
-        listed += self._read_rows(f"{query} DESC")
-        row_of.update((row[0], row) for row in listed)
-        return [row_of[number] for number in sorted(row_of)]
-
-    def _read_rows(self, query: str) -> Iterator[Row]:
-        """Yields the rows of a query up to the first damage; sets `_list_is_damaged` if there is damage."""
+        chunk: list[Row] = []
         try:
-            yield from self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
+            rows = self._connection.execute(f"{query} LIMIT {MAX_SAMPLES + 1}")
+            chunk.extend(islice(rows, CHUNK_ROWS))
+            while chunk:
+                yield chunk
+                chunk = []
+                chunk.extend(islice(rows, CHUNK_ROWS))
         except sqlite3.OperationalError:
             raise
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             self._list_is_damaged = True
+            if chunk:
+                yield chunk  # the rows before the damage
 
 
-def _valid_time(value: object) -> float:
-    return value if isinstance(value, float) and abs(value) < MAX_UNIX_S else math.nan
-
-
-def _valid_count(value: object) -> int:
-    return value if isinstance(value, int) and 0 <= value < MAX_COUNT else NO_COUNT
+def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:
+    """Adds values to an array; `unknown` stands in place of values of another type, or out of range."""
+    with suppress(TypeError):
+        if least <= min(values) and max(values) <= most:
+            column.extend(array(column.typecode, values))
+            return
+    kind = type(unknown)
+    column.extend(value if isinstance(value, kind) and least <= value <= most else unknown for value in values)

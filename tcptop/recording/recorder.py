@@ -30,6 +30,8 @@ MIN_RING_BYTES = 1 << 20
 SPARE_PAGES = 8
 """Pages that SQLite may need for a sample in addition to the sample's bytes (b-tree and overflow pages)."""
 
+MAX_NUMBER = 1 << 53
+"""Upper bound on the number of a sample: more than a recorder writes in a thousand years."""
 
 TRIES = 5
 """How often a recording is opened that other recorders create at the same time."""
@@ -81,13 +83,11 @@ class Recorder:
                 # last sample at most, and a commit each second stays cheap.
                 self._connection.execute("PRAGMA journal_mode = DELETE")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-                last = self._connection.execute("SELECT max(number) FROM record").fetchone()[0]
+                self._next_number = self._block = self._find_next_number()
                 self._page_bytes = int(self._connection.execute("PRAGMA page_size").fetchone()[0])
             except BaseException:
                 self.close()
                 raise
-        self._next_number = 0 if last is None else int(last) + 1
-        self._block = self._next_number
 
     def add_read(self, read: SourceRead) -> None:
         """Adds a read of a source, for the next samples; writes nothing yet."""
@@ -118,6 +118,19 @@ class Recorder:
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's locks
             self._lock_descriptor = -1
+
+    def _find_next_number(self) -> int:
+        """The number of the next sample; raises TcptopError if the tables end with numbers that no recorder wrote."""
+        query = "SELECT (SELECT max(number) FROM sample), (SELECT max(number) FROM record)"
+        last_sample, last_record = self._connection.execute(query).fetchone()
+        if last_sample is None and last_record is None:
+            return 0
+        if last_sample != last_record or not 0 <= last_record < MAX_NUMBER:
+            raise TcptopError(
+                f"{printable(self.path)}: damaged: its last sample has the number {last_sample}, and its last record"
+                f" {last_record}; record into a new file"
+            )
+        return int(last_record) + 1
 
     def _encode(self, snapshot: Snapshot) -> bytes:
         """Encodes a snapshot into a document; sets `_contents` to the snapshot's large files."""

@@ -57,22 +57,23 @@ TABLES = (
 EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 """Name and SQL of each table, as stored in sqlite_master."""
 
+COMPANIONS = ("-journal", "-wal", "-shm")
+"""Suffixes of the files that SQLite makes beside a database, and reads again with it."""
+
 LOCK_TIMEOUT_S = 5.0
 MAX_QUERY_S = 8.0
 MAX_CHECK_S = 5.0
 PROGRESS_STEPS = 50_000
-"""Steps of SQLite's virtual machine between two looks at the clock, some milliseconds."""
+"""Steps of SQLite's virtual machine between two checks of the CPU time; they take some milliseconds."""
 
-LIMITS = (
-    (
+LIMITS: tuple[tuple[int, int], ...] = ()
+"""Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
+if sys.version_info >= (3, 11):
+    LIMITS = (
         (sqlite3.SQLITE_LIMIT_LENGTH, 256 << 20),
         (sqlite3.SQLITE_LIMIT_SQL_LENGTH, 64 << 10),
         (sqlite3.SQLITE_LIMIT_ATTACHED, 0),
     )
-    if sys.version_info >= (3, 11)
-    else ()
-)
-"""Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
 
 
 def create_file(path: str) -> None:
@@ -83,8 +84,8 @@ def create_file(path: str) -> None:
         OSError, sqlite3.Error: if it cannot be created.
 
     """
-    with new_file(path, 0o600, ("-journal", "-wal", "-shm")) as place, closing(_connect(place, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # no second file: nobody reads this one before it is whole
+    with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
+        connection.execute("PRAGMA journal_mode = MEMORY")  # needs no journal file
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -95,7 +96,7 @@ def create_file(path: str) -> None:
 
 
 def open_file(path: str, write: bool = False) -> sqlite3.Connection:
-    """Opens a recording, after rolling back an unfinished sample; to `write`, the whole file is checked first.
+    """Opens a recording after rolling back an unfinished sample; with `write`, the whole file is checked too.
 
     Raises:
         TcptopError: if the file is not a recording, has another schema version, or is another user's and to be written.
@@ -125,9 +126,9 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
-    """Context manager: the queries end with an SQLite error after this much time of the processor.
+    """Context manager in whose block queries end with an SQLite error after `seconds` of CPU time.
 
-    A slow disk takes no time of the processor; a file whose tables lead in circles does.
+    Elapsed time is not limited: a slow disk takes no CPU time, but a file with a cycle in its tables does.
     """
     end_s = time.thread_time() + seconds
     connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)
@@ -138,7 +139,7 @@ def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S
 
 
 def _is_damaged(connection: sqlite3.Connection) -> bool:
-    """Whether SQLite finds damage in the structure of the file, in the time that a start may take."""
+    """Whether SQLite finds damage in the structure of the file within `MAX_CHECK_S`."""
     end_s = time.monotonic() + MAX_CHECK_S
     connection.set_progress_handler(lambda: time.monotonic() > end_s, PROGRESS_STEPS)
     try:
@@ -263,7 +264,7 @@ def _roll_back(path: str) -> None:
     super-journal is refused: SQLite would open, and may delete, the super-journal.
     """
     if os.path.lexists(f"{path}-wal"):
-        # SQLite would read it, and make a third file, whatever the header says.
+        # SQLite would read the write-ahead log and create a third file, whatever the header says.
         raise TcptopError(f"{printable(path)}-wal: not of a recording, which has no write-ahead log; remove it")
     journal = f"{path}-journal"
     with suppress(FileNotFoundError):

@@ -6,6 +6,7 @@ A time without a zone is local time, as in journalctl and on the screen; `Z` is 
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -129,22 +130,23 @@ def _zone(text: str | None) -> timezone | None:
     return timezone(-offset if text[0] == "-" else offset)
 
 
-def ordered_times(recording: Recording) -> list[float]:
+def ordered_times(recording: Recording) -> Sequence[float]:
     """The time of every sample, made non-decreasing; an unknown time becomes the previous sample's time.
 
     Raises:
         TcptopError: if no sample has a time.
 
     """
-    times = [recording.taken_at_unix_s(index) for index in range(len(recording))]
-    first_s = next((time_s for time_s in times if time_s is not None), None)
+    indices = range(len(recording))
+    first_s = next((time_s for time_s in map(recording.taken_at_unix_s, indices) if time_s is not None), None)
     if first_s is None:
         raise TcptopError(f"{printable(recording.path)}: its samples have no times, so none can be selected by time")
     # Binary search needs sorted times. If the clock was set back, later samples must still be found.
-    return list(accumulate((first_s if time_s is None else time_s for time_s in times), max))
+    times = (first_s if time_s is None else time_s for time_s in map(recording.taken_at_unix_s, indices))
+    return array("d", accumulate(times, max))
 
 
-def _parse_option(text: str, option: str, times: list[float]) -> float:
+def _parse_option(text: str, option: str, times: Sequence[float]) -> float:
     try:
         return parse_time(text, times[0], times[-1])
     except ValueError as error:

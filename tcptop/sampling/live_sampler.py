@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from tcptop.hosts.run_sync import run_sync
 from tcptop.sampling.reader_thread import ReaderThread
@@ -47,7 +46,7 @@ class LiveSampler:
         self._poked.set()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
-        """Yields a Snapshot every interval, without end."""
+        """Yields a Snapshot every interval, and another one when a late read returns in between, without end."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
@@ -57,7 +56,10 @@ class LiveSampler:
                     self.sampler.make_all_due()
                 await self._sample()
                 yield self.sampler.snapshot()
-            await self._wait_until(started_s + self.sampler.interval_s, loop.time())
+            while await self._late_read_returned(started_s + self.sampler.interval_s):
+                if not self._paused:
+                    await self._sample()  # sources that depend on the late value are due now
+                yield self.sampler.snapshot()
 
     async def _sample(self) -> None:
         loop = asyncio.get_running_loop()
@@ -75,16 +77,32 @@ class LiveSampler:
             for source, submitted_s in self._pending.values():
                 self.sampler.mark_late(source, loop.time() - submitted_s)
 
-    def _store_results(self) -> None:
-        for source, result in self._reader.take_results():
+    def _store_results(self) -> bool:
+        """Stores the results of finished reads; False if there are none."""
+        results = self._reader.take_results()
+        for source, result in results:
             del self._pending[source.name]
             if isinstance(result, BaseException):
                 self.sampler.mark_failed(source, result)
             else:
                 self.sampler.store(result)
+        return bool(results)
 
-    async def _wait_until(self, at_s: float, now_s: float) -> None:
-        timeout = None if self._paused and not self.sample_requested else max(0.0, at_s - now_s)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._poked.wait(), timeout)
+    async def _late_read_returned(self, at_s: float) -> bool:
+        """Waits for a late read, stores it, and returns True; False at a time, or when the user asks for something."""
+        loop = asyncio.get_running_loop()
+        while not self._poked.is_set():
+            timeout_s = None if self._paused else max(0.0, at_s - loop.time())
+            waits = [self._poked.wait(), *([self._reader.wait(timeout_s)] if self._pending else [])]
+            tasks = [asyncio.ensure_future(wait) for wait in waits]
+            try:
+                await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in tasks:
+                    task.cancel()
+            if not self._paused and loop.time() >= at_s:
+                break
+            if self._store_results():
+                return True
         self._poked.clear()
+        return False

@@ -6,7 +6,7 @@ REST_FACTOR = 200
 """Minimum pause after a read, in multiples of the CPU time of reading and parsing: at most 0.5 % of a CPU."""
 
 FREE_PARSE_US = 2_000
-"""CPU time of parsing for which a source need not rest: more than the files of most machines take."""
+"""CPU time of parsing that does not lengthen the pause; the files of most machines take less."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time for the reads of all sources: 0.5 % of one CPU."""
@@ -29,7 +29,7 @@ class _Record:
     rested_s = 0.0
     took_us = 0
     cost_us = 0
-    """`took_us`, and the CPU time of parsing that counts."""
+    """CPU time of the read, plus CPU time of parsing beyond FREE_PARSE_US."""
     was_read = False
 
 
@@ -64,9 +64,9 @@ class Paces:
     def record_read(
         self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float, parse_us: int = 0
     ) -> None:
-        """Records a finished read, sets the time of the next one, and charges the CPU time to the budget.
+        """Records a finished read, sets the time of the next one, and charges the CPU time of the read.
 
-        The source rests after parsing too, beyond FREE_PARSE_US.
+        CPU time of parsing beyond FREE_PARSE_US lengthens the pause.
         """
         if self.refilled_s is None:
             self.refilled_s = started_s

@@ -47,8 +47,11 @@ class ReaderThread(Generic[Argument, Answer]):
             self._arguments.put(argument)
         self._replace_if_stuck()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Waits until all queued calls have returned, an abandoned call returns, or `timeout_s` has passed."""
+    async def wait(self, timeout_s: float | None) -> None:
+        """Waits until all queued calls have returned, an abandoned call returns, or `timeout_s` has passed.
+
+        A `timeout_s` of None sets no limit.
+        """
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._returned.wait(), timeout_s)
         self._returned.clear()

@@ -103,7 +103,7 @@ class Fetched(NamedTuple):
     sockstat_us: int
     """CPU time of an additional read of sockstat; 0 if there was none."""
     parse_us: int
-    """CPU time besides the read."""
+    """CPU time of parsing."""
 
 
 class Sampler:

@@ -39,7 +39,7 @@ from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
 
 CURSOR_HOME = "\x1b[1;1H"
-"""Where Textual leaves the cursor, too: a cursor that moves with each frame costs bytes."""
+"""Textual leaves the cursor at this position too; a cursor that moved with each frame would cost bytes."""
 
 
 class TcptopApp(App[int]):
@@ -280,7 +280,7 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, name_filter=text))
 
     def action_switch_extras(self) -> None:
-        """Switches graphs, and marks on changed figures, on or off."""
+        """Shows or hides the graphs and the marks of changed caches."""
         self._notify_if_saved()
         self.choose(replace(self.choices, extras=not self.choices.extras))
 

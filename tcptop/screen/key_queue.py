@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from textual.app import App
 from textual.dom import DOMNode
@@ -13,8 +13,8 @@ from textual.events import Event, Key
 
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
-MAX_WAIT_S = 1.0
-"""Longest wait for a key to be handled."""
+STUCK_S = 5.0
+"""Time after which a key that is still being handled makes Ctrl-C end the program, whatever is open."""
 
 
 class KeyQueue:
@@ -30,6 +30,7 @@ class KeyQueue:
         self._deliver = deliver
         self._waiting: deque[Event] = deque()
         self._handled: Event | None = None
+        self._handled_since_s = 0.0
         self._target: DOMNode = app
         self._task: asyncio.Task[None] | None = None
 
@@ -40,9 +41,11 @@ class KeyQueue:
         return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
 
     def put(self, event: Event) -> None:
-        """Adds a key. Ctrl-C discards all that wait, as in a terminal; so does a key that certainly quits."""
+        """Adds a key. Ctrl-C discards all waiting keys, as in a terminal; so does a key that certainly quits."""
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
             self._waiting.clear()
+            if self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S:
+                self._app.exit(0)
         self._waiting.append(event)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._pass_on(), name="pass on keys")
@@ -61,9 +64,8 @@ class KeyQueue:
 
     async def _pass_on(self) -> None:
         while self._waiting:
-            self._handled = self._waiting.popleft()
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._handle(self._handled), MAX_WAIT_S)
+            self._handled, self._handled_since_s = self._waiting.popleft(), time.monotonic()
+            await self._handle(self._handled)
             self._handled = None
 
     async def _handle(self, event: Event) -> None:
@@ -74,7 +76,7 @@ class KeyQueue:
         for pump in (self._target, self._target, *self._target.ancestors):
             await self._passed(pump)
         while app.screen_stack and not app.screen._is_mounted and not app._exit:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
         for pump in (app.screen, app) if app.screen_stack else ():
             await self._passed(pump)
 

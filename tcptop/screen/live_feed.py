@@ -221,7 +221,7 @@ class LiveFeed(Feed):
         from tcptop.screen.replay_feed import ReplayFeed, SampleSelection, select_for_replay
 
         def select_all() -> SampleSelection:
-            # Not by open_recording: it may drop the privileges that the live samples need.
+            # open_recording() is not used, because it may drop the privileges that live samples need.
             with errors_in_one_line(path):
                 return select_for_replay(FileRecording(path), WHOLE_RECORDING)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -36,7 +37,7 @@ class SampleSelection(NamedTuple):
 
     recording: Recording
     samples: range
-    times_s: list[float]
+    times_s: Sequence[float]
     """Times of the samples, ascending; 0, 1, 2, … if the recording has no times."""
     timed: bool
     start: int

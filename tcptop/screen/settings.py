@@ -117,7 +117,7 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 def write_settings(file: Path, settings: Settings) -> None:
     """Replaces the settings file atomically; raises OSError if writing fails."""
-    import json  # JSON and TOML write the values of Settings alike; not imported at the start, which does not need it
+    import json  # values of Settings look the same in JSON and TOML; not needed at the start
 
     lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
     make_folders(str(file.parent))

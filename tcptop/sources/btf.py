@@ -38,8 +38,12 @@ LAST_KIND = 19
 POINTER_BYTES = 8
 FREE_POINTER_TYPE = "freeptr_t"
 MAX_DEPTH = 32
-MAX_MEMBERS = 10_000
+MAX_MEMBERS = 4000
 """Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
+MAX_NAME_BYTES = 512
+"""Longest part of a name that is read: the kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN)."""
+MAX_STRUCT_BYTES = 1 << 32
+MAX_CACHED_INFOS = 4096
 
 
 class BtfSource(Source[Btf]):
@@ -94,14 +98,14 @@ class _Types(NamedTuple):
     starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
-        """Of one type: name offset, kind, number of members (vlen), and size or the ID of the type referred to."""
+        """The fields of a type: name offset, kind, number of members (vlen), and size or ID of the type referred to."""
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size
 
     def name(self, offset: int) -> str:
         """The text at an offset in the string section."""
-        return printable_name(decode_text(self.names[offset : self.names.index(b"\0", offset)]))
+        return printable_name(decode_text(self.names[offset : offset + MAX_NAME_BYTES].partition(b"\0")[0]))
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
@@ -114,11 +118,9 @@ def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | N
 
 def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayout]:
     words, names = _sections(data)
-    wanted: dict[int, str] = {}
-    for name in structs:
-        at = names.find(b"\0" + name.encode() + b"\0")
-        if at >= 0:
-            wanted[at + 1] = name
+    # The string section holds each name once.
+    wanted = {offset: name for name in structs if (offset := _find_name(names, name)) is not None}
+    free_pointer_name = _find_name(names, FREE_POINTER_TYPE)
     starts, named = _index_types(words, wanted)
     types = _Types(words, names, starts)
     for type_id in named:
@@ -127,7 +129,14 @@ def _find_layouts(data: bytes, structs: Collection[str]) -> Iterator[StructLayou
             members = tuple(islice(_members(types, type_id), MAX_MEMBERS + 1))
             if len(members) > MAX_MEMBERS:
                 raise ValueError(f"more than {MAX_MEMBERS} members in one struct")
-            yield StructLayout(wanted.pop(name_at), size, members, holds_free_pointer(types, type_id))
+            holds = holds_free_pointer(types, type_id, free_pointer_name)
+            yield StructLayout(wanted.pop(name_at), size, members, holds)
+
+
+def _find_name(names: bytes, name: str) -> int | None:
+    """The offset of a name in the string section; None if the section lacks the name."""
+    at = names.find(b"\0" + name.encode() + b"\0")
+    return None if at < 0 else at + 1
 
 
 def _sections(data: bytes) -> tuple[Sequence[int], bytes]:
@@ -167,8 +176,10 @@ class _RecordWords(dict[int, int]):
         kind = info >> 24 & 31
         if kind > LAST_KIND:
             raise ValueError(f"type kind {kind} is newer than this program")
-        self[info] = HEADER_WORDS + TAIL_WORDS.get(kind, 0) + MEMBER_WORDS.get(kind, 0) * (info & 0xFFFF)
-        return self[info]
+        words = HEADER_WORDS + TAIL_WORDS.get(kind, 0) + MEMBER_WORDS.get(kind, 0) * (info & 0xFFFF)
+        if len(self) < MAX_CACHED_INFOS:
+            self[info] = words
+        return words
 
 
 def _members(
@@ -232,8 +243,14 @@ def union_label(types: _Types, type_id: int) -> str:
     return ""
 
 
-def holds_free_pointer(types: _Types, type_id: int) -> bool:
-    """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h)."""
+def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | None) -> bool:
+    """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
+
+    `free_pointer_name` is the offset of that name, None if the kernel lacks the type. Raises ValueError for a struct
+    that contains more types than any struct of the kernel.
+    """
+    if free_pointer_name is None:
+        return False
     seen: set[int] = set()
     left = [type_id]
     while left:
@@ -241,9 +258,11 @@ def holds_free_pointer(types: _Types, type_id: int) -> bool:
         if at in seen:
             continue
         seen.add(at)
+        if len(seen) > MAX_MEMBERS:
+            raise ValueError(f"more than {MAX_MEMBERS} types in one struct")
         name_at, kind, _, inner = types.header(at)
         if kind in SAME_SIZE_KINDS:
-            if types.name(name_at) == FREE_POINTER_TYPE:
+            if name_at == free_pointer_name:
                 return True
             left.append(inner)
         elif kind in (STRUCT, UNION):
@@ -265,5 +284,8 @@ def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
     if kind == ARRAY:
         tail = types.starts[type_id] + HEADER_WORDS
         element, _, count = types.words[tail : tail + TAIL_WORDS[ARRAY]]
-        return int(count) * size_bytes(types, element, depth + 1)
+        size = int(count) * size_bytes(types, element, depth + 1)
+        if size > MAX_STRUCT_BYTES:
+            raise ValueError("an array that is larger than any struct")
+        return size
     return 0

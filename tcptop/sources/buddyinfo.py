@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Buddyinfo, FreeArea
-from tcptop.sources.source import Damage, FileSource, first_of_each, parse_count, parse_counts, parse_rows
+from tcptop.sources.source import (
+    MAX_ORDERS,
+    MAX_ZONES,
+    Damage,
+    FileSource,
+    first_of_each,
+    parse_counts,
+    parse_node,
+    parse_rows,
+)
 from tcptop.text.printable import printable_name
 
 
@@ -12,6 +21,7 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
 
     name = "buddyinfo"
     paths = ("proc/buddyinfo",)
+    max_lines = MAX_ZONES
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Buddyinfo:
         """Parses lines such as `Node 0, zone   Normal   1137    789 …`, with a count for each order."""
@@ -29,6 +39,6 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
 
 def _parse_area(line: str) -> FreeArea:
     fields = line.split()
-    if fields[0] != "Node" or fields[2] != "zone" or len(fields) < 5:
+    if fields[0] != "Node" or fields[2] != "zone" or not 5 <= len(fields) <= 4 + MAX_ORDERS:
         raise ValueError("not a zone's line")
-    return FreeArea(parse_count(fields[1].rstrip(",")), printable_name(fields[3]), parse_counts(fields[4:]))
+    return FreeArea(parse_node(fields[1].rstrip(",")), printable_name(fields[3]), parse_counts(fields[4:]))

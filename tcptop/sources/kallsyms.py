@@ -7,6 +7,8 @@ from collections.abc import Collection
 from tcptop.hosts.host import Host
 
 PATH = "proc/kallsyms"
+MAX_SYMBOLS = 1_000_000
+"""Limit on the lines that are read; a kernel has some 200 000 symbols."""
 
 
 async def read_symbols(host: Host, names: Collection[str]) -> frozenset[str] | None:
@@ -18,5 +20,6 @@ async def read_symbols(host: Host, names: Collection[str]) -> frozenset[str] | N
     wanted = frozenset(name.encode("ascii") for name in names)
     if file.error is not None or not file.data:
         return None
-    found = {words[2].partition(b".")[0] for line in file.data.splitlines() if len(words := line.split(None, 3)) > 2}
+    lines = file.data.split(b"\n", MAX_SYMBOLS)[:MAX_SYMBOLS]
+    found = {words[2].partition(b".")[0] for line in lines if len(words := line.split(None, 3)) > 2}
     return frozenset(name.decode("ascii") for name in found & wanted) if found else None

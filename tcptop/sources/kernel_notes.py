@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+from tcptop.text.printable import SMALL_FILE_BYTES
+
 PATH = "sys/kernel/notes"
 
 BUILD_ID_TYPE = 3
@@ -22,6 +24,7 @@ def parse_build_id(data: bytes) -> str | None:
 
 
 def _find_build_id(data: bytes, order: str) -> str | None:
+    data = data[:SMALL_FILE_BYTES]
     at = 0
     while at + 12 <= len(data):
         name_bytes, content_bytes, kind = struct.unpack_from(f"{order}III", data, at)

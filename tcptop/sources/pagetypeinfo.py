@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from tcptop.kernel.release import release_numbers
 from tcptop.snapshot import Pageblocks, Pagetypeinfo, TypedFreeArea
-from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, first_of_each, parse_count, parse_rows
+from tcptop.sources.source import (
+    EVERY_FIVE_SECONDS,
+    MAX_NODES,
+    MAX_ORDERS,
+    Damage,
+    FileSource,
+    first_of_each,
+    parse_count,
+    parse_node,
+    parse_rows,
+)
 from tcptop.text.printable import printable_name
 
 PATH = "proc/pagetypeinfo"
@@ -15,6 +25,8 @@ FREE_HEADER = "Free pages count per migrate type at order"
 BLOCKS_HEADER = "Number of blocks type"
 TYPE_COLUMNS_AT = 23
 NUMBER_COLUMNS_AT = 44
+MAX_TYPES = 32
+"""Maximum number of migrate types: MIGRATE_TYPES is at most 7 (include/linux/mmzone.h)."""
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
@@ -22,6 +34,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
 
     name = "pagetypeinfo"
     paths = (PATH,)
+    max_lines = 32 * MAX_NODES
     pace = EVERY_FIVE_SECONDS
     needs_release = True
 
@@ -76,11 +89,16 @@ class _Tables:
         elif line.startswith(FREE_HEADER):
             self.in_free_table = True
             numbers = line.removeprefix(FREE_HEADER).split()
+            if len(numbers) > MAX_ORDERS:
+                raise ValueError("more orders than any kernel has")
             self.orders = next((k for k, number in enumerate(numbers) if number != str(k)), len(numbers))
             self.cut_lines += self.orders < len(numbers)
         elif line.startswith(BLOCKS_HEADER):
             self.in_free_table = False
+            self.types = []
             names = [printable_name(name) for name in line.removeprefix(BLOCKS_HEADER).split()]
+            if len(names) > MAX_TYPES:
+                raise ValueError("more migrate types than any kernel has")
             self.cut_types = _is_last_type_cut(line, names, {area.migrate_type for area in self.areas})
             self.types = names[:-1] if self.cut_types else names
         elif line.startswith("Number of"):
@@ -144,4 +162,4 @@ def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
 
 def _parse_zone(text: str) -> tuple[int, str]:
     node, _, zone = text.removeprefix("Node").partition(", zone")
-    return parse_count(node.strip()), printable_name(zone.strip())
+    return parse_node(node.strip()), printable_name(zone.strip())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tcptop.hosts.host import Host
 from tcptop.snapshot import Reading, SecurityModules
-from tcptop.sources.source import EVERY_MINUTE, Source, failed_reading, make_reading
+from tcptop.sources.source import EVERY_MINUTE, Source, failed_reading, make_reading, small_text
 from tcptop.text.printable import SMALL_FILE_BYTES, decode_text, printable_name
 
 PATH = "sys/kernel/security/lsm"
@@ -48,7 +48,7 @@ async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
     """Returns the active modules that keep data for each socket, None if unknown; and the time of the reads in us."""
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
-    registered = {line.split()[-1] for line in decode_text(filesystems.data or b"").splitlines() if line.strip()}
+    registered = {line.split()[-1] for line in (small_text(filesystems) or "").splitlines() if line.strip()}
     answer = (enabled.data or b"").strip()
     if isinstance(enabled.error, FileNotFoundError):
         modules = await host.list_folder(MODULES)

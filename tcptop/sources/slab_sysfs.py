@@ -17,6 +17,7 @@ from tcptop.sources.source import (
     explain_error,
     make_reading,
     parse_count,
+    parse_node,
     report_skipped,
     small_text,
     unread,
@@ -87,7 +88,7 @@ class _CachesSource(Source[Value]):
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
-        """Does not say that the folder is missing if its names were read: only the files of this source are."""
+        """Corrects the reason if it calls the folder missing although only the files in the folder are missing."""
         links = others["slab_links"].value if "slab_links" in others else None
         if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
             return reading
@@ -153,7 +154,7 @@ def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
         for field in fields[1:]:
             node, _, number = field.partition("=")
             if node.startswith("N"):
-                by_node[parse_count(node[1:])] = parse_count(number)
+                by_node[parse_node(node[1:])] = parse_count(number)
     except ValueError:
         skipped.append(text or "")
         return None, {}

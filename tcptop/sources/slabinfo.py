@@ -23,7 +23,7 @@ OLD_SLUB_UNTIL = (2, 6, 37)
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Objects by which two counts of a cache may differ that are not taken at one time."""
+"""Maximum error, in objects, of counts of one cache that the kernel does not take at the same time."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
@@ -31,6 +31,8 @@ class SlabinfoSource(FileSource[Slabinfo]):
 
     name = "slabinfo"
     paths = ("proc/slabinfo",)
+    max_lines = 125_000
+    """Before 5.9 each memory cgroup has a row for each of its caches."""
     makes_rates = True
     pairs_with_sockstat = True
 
@@ -52,7 +54,7 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks a file that ends like those of old SLUB kernels as cut, unless the kernel is one."""
+        """Marks a file that ends as on an old SLUB kernel as cut, unless the kernel is an old SLUB kernel."""
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
             return reading
@@ -71,9 +73,10 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
 
 
 def _exceeds_for_a_moment(active: int, objects: int) -> bool:
-    """Whether there may be more active objects than objects, because the kernel does not lock all lists to count.
+    """Whether so small an excess of active objects over objects is normal.
 
-    It subtracts the free objects, so that a number below 0 is printed as one just below 2^32 or 2^64.
+    The kernel counts without locking all lists. It subtracts the free objects, and prints a result below 0 as a number
+    just below 2^32 or 2^64.
     """
     wrapped = any(0 < end - active <= MAX_EXCESS for end in (1 << 32, 1 << 64))
     return objects < active <= objects + objects // 8 + EXCESS or (objects < active and wrapped)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcptop.snapshot import Sockstat, Sockstat6
 from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
-from tcptop.text.printable import printable
+from tcptop.text.printable import printable_name
 
 MAX_COUNT = (1 << 31) - 1
 """Maximum of a counter, which the kernel prints as an `int`."""
@@ -43,19 +43,20 @@ def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dic
     fields = found[0]
     repeated = [label] if len(found) > 1 else []
     if len(fields) % 2 == 0:
-        damages.append(Damage("strange", f"{printable(fields[-1])} of the {label} line has no count"))
+        damages.append(Damage("strange", f"{printable_name(fields[-1])} of the {label} line has no count"))
     counts: dict[str, int] = {}
     for key, number in zip(fields[1::2], fields[2::2], strict=False):
         try:
             count = parse_count(number)
         except ValueError:
             # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
-            damages.append(Damage("strange", f"{printable(key)} of the {label} line is not a count"))
+            damages.append(Damage("strange", f"{printable_name(key)} of the {label} line is not a count"))
             continue
         if count > MAX_COUNTS.get(key, MAX_COUNT):
-            damages.append(Damage("strange", f"{printable(key)} of the {label} line is more than its counter holds"))
+            what = f"{printable_name(key)} of the {label} line is more than its counter holds"
+            damages.append(Damage("strange", what))
         elif key in counts:
-            repeated.append(printable(key))
+            repeated.append(printable_name(key))
         else:
             counts[key] = count
     report_repeated(repeated, damages)

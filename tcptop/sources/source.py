@@ -40,6 +40,15 @@ class Pace(NamedTuple):
     """Minimum time to the next read after the file was missing, refused, empty or unreadable."""
 
 
+MAX_LINE_CHARACTERS = 16 << 10
+"""Longest line that is parsed; the kernel prints lines of a few hundred characters."""
+MAX_NODES = 1024
+"""Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
+MAX_ZONES = 8 * MAX_NODES
+"""Maximum number of zones: MAX_NR_ZONES is at most 6 (include/linux/mmzone.h)."""
+MAX_ORDERS = 64
+"""Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
+
 EVERY_INTERVAL = Pace()
 EVERY_FIVE_SECONDS = Pace(min_period_s=5.0)
 EVERY_MINUTE = Pace(min_period_s=60.0, retry_s=60.0)
@@ -95,6 +104,9 @@ class Source(ABC, Generic[Value]):
 class FileSource(Source[Value]):
     """A source that reads a single file, whose path is the only one in `paths`."""
 
+    max_lines = 1000
+    """Limit on the lines that are parsed, against hostile files; far above the lines that any kernel prints."""
+
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
         [file] = await host.read(self.paths)
@@ -106,10 +118,16 @@ class FileSource(Source[Value]):
 
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
         """Parses the file's text; returns the value, which lacks damaged parts, and the worst damage. Never raises."""
-        lines = text.split("\n")
         damages: list[Damage] = []
-        if lines.pop():
+        lines = text.split("\n", self.max_lines)
+        if len(lines) > self.max_lines and lines[-1]:
+            damages.append(Damage("strange", f"it has more than {self.max_lines} lines; the rest is left out"))
+            lines.pop()
+        elif lines.pop():
             damages.append(Damage("cut", "the file ends in the middle of a line; that line is left out"))
+        if lines and len(max(lines, key=len)) > MAX_LINE_CHARACTERS:
+            lines = [line for line in lines if len(line) <= MAX_LINE_CHARACTERS]
+            damages.append(Damage("strange", f"lines of more than {MAX_LINE_CHARACTERS} characters are left out"))
         value: Value | None = None
         try:
             value = self.parse_lines(lines, damages)
@@ -192,12 +210,12 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
     """Records as damage that these lines were not understood, if there are any."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-        first = printable(lines[0].strip())[:60]
+        first = printable(lines[0].strip()[:60])[:60]
         damages.append(Damage("strange", f"{number} not understood and left out, the first: {first!r}"))
 
 
 def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
-    """The first row of each key, in order; if there are others, adds a damage. The kernel prints each key once."""
+    """The first row of each key, in order; records further rows of a key as damage. The kernel prints each key once."""
     firsts: dict[Hashable, Row] = {}
     repeated: list[Hashable] = []
     for row in rows:
@@ -211,10 +229,10 @@ def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: 
 
 
 def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
-    """If there are `keys`, adds a damage: that the file has these keys more than once, and the first counts."""
+    """Records as damage, if there are `keys`, that the file has these keys more than once and the first row is used."""
     if keys:
         first = " ".join(map(str, keys[0])) if isinstance(keys[0], tuple) else str(keys[0])
-        damages.append(Damage("strange", f"{printable(first)[:60]} is there more than once; the first counts"))
+        damages.append(Damage("strange", f"{printable(first[:60])[:60]} is there more than once; the first counts"))
 
 
 def small_text(file: FileRead) -> str | None:
@@ -251,6 +269,14 @@ def parse_count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 20):
         raise ValueError(f"not a count: {text!r}")
     return int(text)
+
+
+def parse_node(text: str) -> int:
+    """Parses the number of a node; raises ValueError for anything else, and for a number that no kernel can have."""
+    node = parse_count(text)
+    if node >= MAX_NODES:
+        raise ValueError(f"no kernel has a node {node}")
+    return node
 
 
 def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from tcptop.snapshot import NodeFacts, Reading, Topology
 from tcptop.sources.meminfo import parse_fields_bytes
 from tcptop.sources.source import (
     EVERY_MINUTE,
+    MAX_NODES,
     Damage,
     Source,
     explain_error,
@@ -20,8 +21,6 @@ from tcptop.text.printable import printable_name
 
 NODES = "sys/devices/system/node"
 ONLINE_CPUS = "sys/devices/system/cpu/online"
-MAX_NODES = 1024
-"""Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 
 
 class TopologySource(Source[Topology]):

@@ -9,11 +9,13 @@ from typing import Any
 from tcptop.snapshot import Zone, Zoneinfo
 from tcptop.sources.source import (
     EVERY_FIVE_SECONDS,
+    MAX_ZONES,
     Damage,
     FileSource,
     first_of_each,
     parse_count,
     parse_counts,
+    parse_node,
     parse_rows,
 )
 from tcptop.text.printable import printable_name
@@ -55,6 +57,8 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
     name = "zoneinfo"
     paths = ("proc/zoneinfo",)
     pace = EVERY_FIVE_SECONDS
+    max_lines = 1_500_000
+    """Each zone has six lines for each CPU."""
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
         """Parses the file's text without the page sets of each CPU."""
@@ -92,8 +96,11 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
     """Adds a zone to `zones`, or a field to the last zone. A zone whose first line is damaged gets no name."""
     fields = line.split()
     if fields[0] == "Node" and line.startswith("Node"):
+        if len(zones) > MAX_ZONES:
+            zones[-1] = {}
+            raise ValueError("more zones than any kernel has")
         zones.append({})
-        zones[-1].update(node=parse_count(fields[1].rstrip(",")), name=printable_name(fields[3]))
+        zones[-1].update(node=parse_node(fields[1].rstrip(",")), name=printable_name(fields[3]))
     elif len(fields) == 2 and fields[0] in PAGE_COUNTS:
         zones[-1][PAGE_COUNTS[fields[0]]] = parse_count(fields[1])
     elif fields[0] == "pages" and fields[1] == "free":

@@ -21,7 +21,7 @@ TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([
 """Token of a frame: text, an SGR sequence (a pen), a cursor move to a row and column, or a line feed."""
 JOINER = "\u200d"
 MAX_CELL_CHARACTERS = 16
-"""Largest number of characters in one cell: more than any script combines, but a bound for hostile text."""
+"""Maximum number of characters in one cell; no script combines as many, but a hostile text may."""
 NARROW: set[str] = set()
 """Characters known to fill exactly one cell next to any other character."""
 

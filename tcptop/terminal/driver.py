@@ -284,8 +284,8 @@ class CellDriver(LinuxDriver):
 
 
 def clamp_size(columns: int, rows: int) -> tuple[int, int]:
-    """A size of at most MAX_COLUMNS and MAX_ROWS."""
-    return min(columns, MAX_COLUMNS), min(rows, MAX_ROWS)
+    """A size of at least one cell, and at most MAX_COLUMNS and MAX_ROWS."""
+    return max(1, min(columns, MAX_COLUMNS)), max(1, min(rows, MAX_ROWS))
 
 
 def in_background(descriptor: int) -> bool:

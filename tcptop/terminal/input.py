@@ -8,10 +8,10 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable
 
 from textual import constants
-from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
+ESCAPE = "\x1b"
 CHUNK_BYTES = 4096
 LATER_S = constants.ESCAPE_DELAY * 1.05
 """Seconds without a further byte after which ESC counts as the key, not as the start of an escape sequence."""
@@ -44,13 +44,23 @@ class TerminalInput:
             # The terminal has hung up; tcptop.terminal.hangup ends the program.
             self.close()
             return
-        try:
-            # The parser takes an empty text for the end of input; there is none where a character comes in two pieces.
-            for message in self._parser.feed(text) if (text := self._decoder.decode(data)) else ():
-                self._take(message)
-        except ParseError:
-            self._parser = XTermParser()
+        text = self._decoder.decode(data)
+        # One character at a time, so that a sequence that the parser cannot take costs no key after it.
+        for part in text if ESCAPE in text else (text,):
+            self._parse(part)
         self._loop.call_later(LATER_S, self._pass_escape)
+
+    def _parse(self, text: str) -> None:
+        if not text:
+            return  # the first bytes of a character; the parser takes an empty text for the end of input
+        try:
+            messages = list(self._parser.feed(text))
+        except Exception:
+            # ValueError and OverflowError too, for a sequence with numbers that are no character. The parser has ended.
+            self._parser = XTermParser()
+            return
+        for message in messages:
+            self._take(message)
 
     def _pass_escape(self) -> None:
         """Delivers ESC as a key if no further byte has come; the parser itself measures the time."""

@@ -7,6 +7,8 @@ from unicodedata import category
 MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
 """Size limit in bytes for decoding one-line files of /proc and /sys; real files are smaller."""
+MAX_ESCAPED_BYTES = 1 << 20
+"""Maximum size, in bytes, of a file in which invalid UTF-8 becomes escapes when the file is decoded."""
 
 
 def printable(text: str) -> str:
@@ -30,10 +32,16 @@ def printable_name(text: str) -> str:
 
 
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
-    r"""Decodes a file's data, or only the first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`."""
+    r"""Decodes a file's data, or only the first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`.
+
+    In a larger file they become surrogates, which `printable` escapes later, because millions of escapes take seconds.
+    """
     if max_bytes is not None:
         data = data[:max_bytes]
-    return data.decode("utf-8", "backslashreplace")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "backslashreplace" if len(data) <= MAX_ESCAPED_BYTES else "surrogateescape")
 
 
 def _escape(character: str) -> str:

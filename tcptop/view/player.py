@@ -13,7 +13,7 @@ SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 MAX_WAIT_S = 3.0
 """Longest wait for the next sample during playback; a longer gap is shortened to it."""
 UNKNOWN_STEP_S = 1.0
-"""Step between two samples with the same time; they have it if the clock was set back, or if a time is lost."""
+"""Assumed time between two samples with equal times, as after the clock was set back or if a time is unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class _DrawnRow:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Runs no garbage collection meanwhile: each would visit the caches of the sample, which are no garbage."""
+    """Context manager that suspends garbage collection, which would visit all caches of the sample and free none."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

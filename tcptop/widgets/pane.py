@@ -57,7 +57,7 @@ class Pane(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._changed: set[int] = set()
-        """Rows of the widget, from the top of its box, that were laid out differently and not drawn since."""
+        """Rows of the widget, counted from the top of its box, that changed and were not drawn since."""
         self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +130,22 @@ def test_replaying_a_recording_under_load_prints_the_live_json(tmp_path: Path) -
 
 
 def test_time_options_select_samples(tmp_path: Path) -> None:
-    file = tmp_path / "recording"
-    live = tcptop("record", "-w", file, "-d", "0.2", "--for", "2", "--json").stdout.splitlines()
+    """The limits lie between samples, wherever the load of the machine put these."""
+    file, printed = tmp_path / "recording", tmp_path / "printed"
+    with printed.open("w") as out:
+        process = subprocess.Popen(command("record", "-w", file, "-d", "0.2", "--json"), stdout=out, cwd=PROJECT)
+        wait_for_samples(process, file, 6)
+        process.terminate()
+        assert process.wait(timeout=GUARD_S) == 0
+    live = printed.read_text().splitlines()
     for index in (0, 4, len(live) - 1):
         taken_at = json.loads(live[index])["taken_at"]
         assert tcptop("--json", "-r", file, "--at", taken_at).stdout.splitlines() == [live[index]]
-    assert tcptop("--json", "-r", file, "--from", "+0.5").stdout.splitlines() == live[-len(live) + 3 :]
-    assert tcptop("--json", "-r", file, "--to", "-0.1").stdout.splitlines() == live[:-1]
+    times_s = [datetime.fromisoformat(json.loads(line)["taken_at"].replace("Z", "+00:00")).timestamp() for line in live]
+    since_start_s = (times_s[2] + times_s[3]) / 2 - times_s[0]
+    assert tcptop("--json", "-r", file, "--from", f"+{since_start_s:.6f}").stdout.splitlines() == live[3:]
+    before_end_s = (times_s[-1] - times_s[-2]) / 2
+    assert tcptop("--json", "-r", file, "--to", f"-{before_end_s:.6f}").stdout.splitlines() == live[:-1]
     assert_refused(tcptop("--json", "-r", file, "--at", "2001-01-01"), "no sample then", "it holds")
     assert_refused(tcptop("--json", "-r", file, "--at", "noon"), "--at", "12:04:31", "noon")
     assert_refused(tcptop("--json", "--at", "noon"), "-r FILE")

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ def program() -> tuple[list[str], dict[str, str]]:
     return [python, "-m", "tcptop"], {**os.environ, "PYTHONPATH": checkout}
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Runs the program with these arguments; its output is text."""
+def run(*arguments: str | Path, prepare: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs the program with these arguments; its output is text. The child calls `prepare` before the program."""
     command, environment = program()
     return subprocess.run(
         [*command, *map(str, arguments)],
@@ -35,7 +37,17 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=TIME_LIMIT_S,
         check=False,
+        preexec_fn=prepare,
     )
+
+
+def error_line(*arguments: str | Path) -> str:
+    """The only line of an error; the program must end with 1."""
+    done = run(*arguments)
+    assert done.returncode == 1, done.stdout
+    [line] = done.stderr.splitlines()
+    assert line.startswith("tcptop: ")
+    return line
 
 
 def output(*arguments: str | Path) -> str:
@@ -45,7 +57,31 @@ def output(*arguments: str | Path) -> str:
     return done.stdout
 
 
+def record(root: Path, path: str | Path) -> None:
+    """Records one sample of a saved tree; the program must succeed."""
+    output("record", "--root", root, "-w", path)
+
+
 def report(root: Path) -> dict[str, Any]:
     """The JSON report of a saved tree."""
     found: dict[str, Any] = json.loads(output("--root", root, "--json"))
     return found
+
+
+MAX_CPU_S = 10
+MAX_DATA_BYTES = 300 << 20
+
+
+def limit_resources() -> None:
+    """Limits this process to what any untrusted file may cost: 10 s of CPU time, 300 MB of memory."""
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_DATA_BYTES, MAX_DATA_BYTES))
+
+
+def run_bounded(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs the program as `run` does, within the limits of `limit_resources`; a traceback or a signal fails."""
+    done = run(*arguments, prepare=limit_resources)
+    assert done.returncode in (0, 1), (done.returncode, done.stderr[-500:])
+    assert "Traceback" not in done.stderr, done.stderr[-500:]
+    assert len(done.stderr.splitlines()) <= 1, done.stderr[-500:]
+    return done

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import struct
 import subprocess
 import termios
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from program import program
-from session import RECORDING, Session
+from session import RECORDING, Session, is_readable
 
 ARGUMENTS = ("--root", str(RECORDING))
 OpenScreen = Callable[..., Session]
@@ -185,12 +184,12 @@ def check_huge_window(folder: Path, size: tuple[int, int], variables: dict[str, 
         while b"sock_inode_cache" not in output and b"dentry" not in output and b"accepted" not in output:
             assert time.monotonic() < deadline_s, output[-300:]
             assert session.process.poll() is None, output[-300:]
-            if select.select([session.master], [], [], 0.1)[0]:
+            if is_readable(session.master, 0.1):
                 output += os.read(session.master, 65536)
         os.write(session.master, b"q")
         while session.process.poll() is None:
             assert time.monotonic() < deadline_s, "q is not obeyed"
-            if select.select([session.master], [], [], 0.1)[0]:
+            if is_readable(session.master, 0.1):
                 os.read(session.master, 65536)
         assert session.process.returncode == 0
     finally:

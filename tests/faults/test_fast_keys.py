@@ -12,7 +12,7 @@ from program import program
 from session import RECORDING, Session
 
 SAVED = ("--root", str(RECORDING))
-PASTE = 4000
+PASTE, REPEATS = 4000, 1000
 DOWN = "\x1b[B"
 
 
@@ -77,7 +77,7 @@ def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: 
     """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
     session = open_screen()
     before, written = session.screen.text(), len(session.output)
-    type_fast(session, key * PASTE)
+    type_fast(session, key * REPEATS)
     session.type("i")
     session.until_shown("Sockets by state")
     assert len(session.output) - written < 50 * 3_000
@@ -113,6 +113,21 @@ def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size:
     """The whole storm is scripts/key_storm.py."""
     command, environment = program()
     run_storm([*command, *subject], environment, tmp_path, size, seed=size[0], count=150)
+
+
+@pytest.mark.parametrize(
+    "sequence",
+    ["[:u", "[1114112u", "[999999999999u", "[55555555;5u", "[48;99999999999999999999;1;1;1t", "[48;0;0;0;0t", "[<9;9M"],
+)
+def test_a_sequence_that_is_no_key_costs_no_other_key(open_screen: Callable[..., Session], sequence: str) -> None:
+    """Garbage on a line, or a terminal with an extension of its own."""
+    session = open_screen()
+    session.type(f"\x1b{sequence}/tcpv")
+    session.until_shown("only caches with: tcpv")
+    session.type("\r")
+    session.until_shown("/tcpv")
+    session.type("q")
+    assert session.until_ended() == 0
 
 
 def test_bytes_that_are_not_utf_8_are_no_keys(open_screen: Callable[..., Session]) -> None:

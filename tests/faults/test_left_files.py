@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 
 import pytest
-from program import output, run
+from program import error_line, output, program, record
 from recorded import tree
 
 TREE = tree("6.1-4n", "established")
 
 
-def error_line(*arguments: str | Path) -> str:
-    """The only line of an error; the program must end with 1."""
-    done = run(*arguments)
-    assert done.returncode == 1, done.stdout
-    [line] = done.stderr.splitlines()
-    assert line.startswith("tcptop: ")
-    return line
-
-
-def record(path: Path) -> None:
-    done = run("record", "--root", TREE, "-w", path)
-    assert done.returncode == 0, done.stderr
-
-
 def leave_journal(path: Path) -> None:
     """Leaves the journal of a recorder that was killed in a transaction, and not its recording."""
-    record(path)
+    record(TREE, path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
     connection.execute("BEGIN IMMEDIATE")
@@ -51,7 +39,7 @@ def test_the_journal_of_a_lost_recording_does_not_change_the_new_one(tmp_path: P
     leave_journal(path)
     if is_empty:
         path.touch()
-    record(path)
+    record(TREE, path)
     assert output("--json", "-r", path).count("\n") == 1
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
@@ -59,7 +47,7 @@ def test_the_journal_of_a_lost_recording_does_not_change_the_new_one(tmp_path: P
 @pytest.mark.parametrize("kind", ["file", "pipe"])
 def test_a_write_ahead_log_beside_a_recording_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "file"
-    record(path)
+    record(TREE, path)
     log = tmp_path / "file-wal"
     if kind == "pipe":
         os.mkfifo(log)
@@ -72,7 +60,7 @@ def test_a_write_ahead_log_beside_a_recording_is_refused(tmp_path: Path, kind: s
 def test_a_recording_that_is_damaged_inside_is_not_continued(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for _ in range(3):
-        record(path)
+        record(TREE, path)
     data = bytearray(path.read_bytes())
     data[5 * 4096 : 5 * 4096 + 64] = os.urandom(64)
     path.write_bytes(data)
@@ -80,8 +68,24 @@ def test_a_recording_that_is_damaged_inside_is_not_continued(tmp_path: Path) -> 
     assert path.read_bytes() == data
 
 
+@pytest.mark.parametrize("tables", [("sample", "record"), ("sample",), ("record",)])
+def test_a_recording_whose_samples_have_impossible_numbers_is_not_continued(
+    tmp_path: Path, tables: tuple[str, ...]
+) -> None:
+    path = tmp_path / "file"
+    record(TREE, path)
+    connection = sqlite3.connect(path)
+    for table in tables:
+        connection.execute(f"UPDATE {table} SET number = {(1 << 63) - 1}")
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    assert "damaged" in error_line("record", "--root", TREE, "-w", path)
+    assert path.read_bytes() == before
+
+
 def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     output("export", "-r", tmp_path / "file", f"{tmp_path}/folder/")
     assert (tmp_path / "folder/000001/sample.json").is_file()
 
@@ -89,7 +93,7 @@ def test_a_slash_ends_the_name_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["n" * 247, "é" * 120], ids=["ASCII", "UTF-8"])
 def test_the_longest_names(tmp_path: Path, name: str) -> None:
     """255 bytes less `-journal`."""
-    record(tmp_path / name)
+    record(TREE, tmp_path / name)
     output("export", "-r", tmp_path / name, tmp_path / f"{name}-folder"[-120:])
     output("-o", "-r", tmp_path / name)
 
@@ -110,3 +114,73 @@ def test_root_follows_no_link_of_the_caller_of_sudo(tmp_path: Path, monkeypatch:
     os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
     assert "another user" in error_line("record", "--root", TREE, "-w", tmp_path / "link")
     assert not (tmp_path / "victim").exists()
+
+
+def exported(folder: Path) -> Path:
+    output("export", "-r", TREE, folder)
+    return folder
+
+
+def test_an_export_that_lists_a_sample_many_times_is_refused_at_once(tmp_path: Path) -> None:
+    listing = exported(tmp_path / "folder") / "recording.json"
+    names = json.loads(listing.read_text())["samples"] * 100_000
+    listing.write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+    assert "twice" in error_line("-o", "-r", tmp_path / "folder")
+    assert "twice" in error_line("export", "-r", tmp_path / "folder", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def list_first_sample(folder: Path, times: int) -> None:
+    """Makes the export list its first sample many times, by links, so that the files are few."""
+    names = [f"{number:06}" for number in range(1, times + 1)]
+    for name in names[1:]:
+        (folder / name).symlink_to(names[0])
+    (folder / "recording.json").write_text(json.dumps({"tcptop_export": 1, "samples": names}))
+
+
+def test_an_export_of_many_samples_opens_without_parsing_them(tmp_path: Path) -> None:
+    """Version 0.1.0 took a minute."""
+    folder = exported(tmp_path / "folder")
+    list_first_sample(folder, 20_000)
+    sample = json.loads((folder / "000001/sample.json").read_text())
+    sample["taken_at_unix_s"] = 1e9
+    filler = {"filler": ["x"] * 200_000}
+    for ordered in ({**sample, **filler}, {**filler, **sample}):
+        (folder / "000001/sample.json").write_text(json.dumps(ordered))
+        output("-o", "-r", folder)
+
+
+def test_the_time_of_an_export_is_found_anywhere_in_its_file(tmp_path: Path) -> None:
+    path = exported(tmp_path / "folder") / "000001/sample.json"
+    sample = json.loads(path.read_text())
+    for ordered in (
+        {**sample, "taken_at_unix_s": 1e9},
+        {"a": {"taken_at_unix_s": 5}, **sample, "taken_at_unix_s": 1e9},
+        {"a": '{"taken_at_unix_s": 5,', **sample, "taken_at_unix_s": 1e9},
+    ):
+        path.write_text(json.dumps(ordered))
+        assert json.loads(output("--json", "-r", tmp_path / "folder", "--at", "2001-09-09T01:46:40Z"))[
+            "taken_at"
+        ].startswith("2001-09-09")
+
+
+def size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # a journal
+        return 0
+
+
+def test_an_import_that_is_killed_leaves_the_name_free(tmp_path: Path) -> None:
+    """The samples are many enough that the first ones are in the file before the last ones."""
+    folder = exported(tmp_path / "folder")
+    list_first_sample(folder, 300)
+    command, environment = program()
+    words = [*command, "import", str(folder), "-w", str(tmp_path / "file")]
+    started = subprocess.Popen(words, env=environment, cwd=environment["PYTHONPATH"])
+    while not any(size_bytes(each) > 32_768 for each in tmp_path.glob(".tcptop-*")):
+        assert started.poll() is None
+    started.kill()
+    started.wait()
+    assert not (tmp_path / "file").exists()
+    output("import", TREE, "-w", tmp_path / "file")

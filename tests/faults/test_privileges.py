@@ -136,6 +136,12 @@ def arguments_with(words: tuple[str, ...], folder: Path, make: Make, owner: int)
     return [words[0], *(paths.get(word, word.replace("out/", f"{folder}/out/")) for word in words[1:])]
 
 
+def assert_denied(*arguments: str | Path) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert DENIED in done.stderr
+
+
 def owners(path: Path) -> set[tuple[int, int]]:
     """The users and groups of a file, or of a folder and all below it."""
     return {(status.st_uid, status.st_gid) for status in (each.lstat() for each in (path, *path.rglob("*")))}
@@ -273,9 +279,7 @@ def test_a_file_that_others_may_write_to_is_a_strangers(make: Make) -> None:
 def test_one_entry_of_a_stranger_makes_a_tree_his(place: str, make: Make) -> None:
     tree = make("tree", 0)
     os.chown(tree / place, STRANGER, STRANGER)
-    done = run("--json", "--root", tree)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert DENIED in done.stderr
+    assert_denied("--json", "--root", tree)
 
 
 def test_a_link_of_a_stranger_is_not_followed_as_root(folder: Path, make: Make) -> None:
@@ -294,9 +298,7 @@ def test_a_link_to_this_machines_proc_does_not_make_a_tree_live(make: Make) -> N
     tree = make("tree", STRANGER)
     shutil.rmtree(tree / "proc")
     (tree / "proc").symlink_to("/proc")
-    done = run("--json", "--root", tree)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert DENIED in done.stderr
+    assert_denied("--json", "--root", tree)
 
 
 def test_a_journal_of_a_stranger_is_not_rolled_back_as_root(folder: Path, make: Make) -> None:

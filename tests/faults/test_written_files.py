@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from program import program, run
+from program import error_line, program, record, run
 from recorded import RECORDINGS, copy_recording, tree
 
 TREE = tree("6.1-4n", "established")
@@ -24,20 +24,6 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs 
 needs_mount = pytest.mark.skipif(
     not is_root or shutil.which("mount") is None, reason="needs root and the Debian package mount"
 )
-
-
-def error_line(*arguments: str | Path) -> str:
-    """The only line of an error; the program must end with 1."""
-    done = run(*arguments)
-    assert done.returncode == 1, done.stdout
-    [line] = done.stderr.splitlines()
-    assert line.startswith("tcptop: ")
-    return line
-
-
-def record(path: str | Path) -> None:
-    done = run("record", "--root", TREE, "-w", path)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture
@@ -95,7 +81,7 @@ def test_the_result_of_a_lab_does_not_overwrite_a_file_through_the_link_of_anoth
 
 @needs_root
 def test_nothing_is_added_to_the_recording_of_another_user(tmp_path: Path) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     before = (tmp_path / "file").read_bytes()
     os.chown(tmp_path / "file", OTHER_USER, OTHER_USER)
     assert "another user" in error_line("record", "--root", TREE, "-w", tmp_path / "file")
@@ -106,7 +92,7 @@ def test_ones_own_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to("target")
     (tmp_path / "name").symlink_to("link/file")
-    record(tmp_path / "name")
+    record(TREE, tmp_path / "name")
     assert (tmp_path / "name").is_symlink()
     assert run("-o", "-r", tmp_path / "target/file").returncode == 0
 
@@ -174,12 +160,12 @@ def test_a_full_disk_leaves_no_name_blocked(small_disk: Path, free_kib: int) -> 
     assert not [each.name for each in small_disk.iterdir() if each.name.startswith(".")]
     filler.unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)
-    record(small_disk / "file")
+    record(TREE, small_disk / "file")
 
 
 def test_an_empty_file_is_a_new_recording(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     assert run("-o", "-r", tmp_path / "file").returncode == 0
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
@@ -209,7 +195,7 @@ def test_a_named_pipe_is_refused_and_not_waited_for(pipe: Path, words: tuple[str
 
 
 def test_a_pipe_as_the_journal_of_a_recording_is_refused(tmp_path: Path) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     os.mkfifo(tmp_path / "file-journal")
     assert "file-journal: not a regular file" in error_line("--json", "-r", tmp_path / "file")
 
@@ -238,7 +224,7 @@ NOT_UTF8 = os.fsdecode(b"name-\xff\xfe")
 
 def test_paths_that_are_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / NOT_UTF8
-    record(path)
+    record(TREE, path)
     assert run("-o", "-r", path).returncode == 0
     assert run("export", "-r", path, tmp_path / f"{NOT_UTF8}-folder").returncode == 0
     assert run("import", tmp_path / f"{NOT_UTF8}-folder", "-w", tmp_path / f"{NOT_UTF8}-again").returncode == 0
@@ -262,7 +248,7 @@ def test_names_that_are_not_utf8_are_exported_byte_for_byte(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
 def test_an_export_is_readable_for_nobody_else_than_the_recording(tmp_path: Path, mode: int) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     (tmp_path / "file").chmod(mode)
     assert run("export", "-r", tmp_path / "file", tmp_path / "folder").returncode == 0
     modes = {stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "folder").rglob("*") if not each.is_symlink()}
@@ -280,7 +266,7 @@ def test_a_replaced_lab_result_is_refused_if_it_may_not_be_written(tmp_path: Pat
 
 
 def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    record(tmp_path / "file")
+    record(TREE, tmp_path / "file")
     command, environment = program()
     done = subprocess.run(
         [*command, "export", "-r", tmp_path / "file", tmp_path / "folder"],

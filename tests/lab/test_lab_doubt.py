@@ -92,15 +92,17 @@ def test_a_run_in_doubt_does_not_move_the_vectors_of_others() -> None:
     assert pooled["established/outgoing"].vectors == known
 
 
-def test_one_ratio_of_vectors_puts_no_run_in_doubt() -> None:
-    """The bound on all rows contains the vectors that were measured, so it moves with them."""
-    known = VECTORS._replace(catalogue_objects=VECTORS.objects, catalogue_bytes=VECTORS.bytes)
-    mini = state(LabPart("tw_sock_TCP", ("tw_sock_TCP",), 1.0, 264.0, 1.0, 1.0, 264.0))
-    few = known._replace(objects=known.objects / 2, bytes=known.bytes / 2)
-    mini = mini._replace(vectors=few, all_rows_bytes=264.0 + few.bytes)
-    pooled = pool_vectors({"established/accepted": state(SOCK)._replace(vectors=known), "time_wait/accepted": mini})
-    assert pooled["time_wait/accepted"].vectors == known
-    assert pooled["time_wait/accepted"].doubt is None
+@pytest.mark.parametrize(("measured", "expected"), [(1.2, 1.0), (0.73, 1.0), (0.55, 1.0), (0.2, 0.2), (0.0, 0.0)])
+def test_each_slab_has_a_vector_or_none_has(measured: float, expected: float) -> None:
+    """Vectors of slabs that other programs left partly free move neither the figures nor the doubt of mini-sockets."""
+    sock = LabPart("tw_sock_TCP", ("tw_sock_TCP",), 1.0, 256.0, 1.0, 1.0, 256.0)
+    part = LabPart("obj_cgroup vectors", ("obj_cgroup vectors",), 0.0625 * measured, 8.0 * measured, 0.9, 0.0625, 8.0)
+    mini = state(sock, vectors_counted=True)
+    mini = mini._replace(catalogue_bytes=264.0, vectors=part, all_rows_bytes=256.0 + part.bytes)
+    found = pool_vectors({"established/accepted": mini, "time_wait/accepted": mini})["time_wait/accepted"]
+    assert found.vectors == part._replace(objects=0.0625 * expected, bytes=8.0 * expected)
+    assert found.difference == pytest.approx((256.0 + 8.0 * expected) / 264.0 - 1.0)
+    assert found.doubt is None
 
 
 def test_reports_name_the_doubt_of_a_state() -> None:

@@ -143,7 +143,7 @@ def relative_error(state: dict[str, Any]) -> float:
 
 def run_small_lab(*arguments: str) -> dict[str, Any]:
     """Runs a small lab and returns its JSON."""
-    command = [*PROGRAM, "-c", "2000", "--json", "--states", "established,time_wait", *arguments]
+    command = [*PROGRAM, "-c", "4000", "--json", "--states", "established,time_wait", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert (done.returncode, done.stderr) == (0, ""), "no progress bar without a terminal"
     found: dict[str, Any] = json.loads(done.stdout)
@@ -152,7 +152,7 @@ def run_small_lab(*arguments: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("family", [(), ("--ipv6",)])
 def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
-    """Every state is measured without a doubt in one of three labs, and then within 5 %, with 2000 connections."""
+    """A state that is not in doubt is within 2 % with 4000 connections; up to three labs until no state is."""
     if family and not Path("/proc/net/if_inet6").exists():
         pytest.skip("needs IPv6")
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()
@@ -162,14 +162,15 @@ def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
         established, time_wait = found["states"]["established"], found["states"]["time_wait"]
         sides = {**established, **{f"time_wait/{side}": state for side, state in time_wait.items()}}
         certain |= {side: state for side, state in sides.items() if state["doubt"] is None}
-        assert max((relative_error(state) for state in certain.values()), default=0.0) <= 0.05
+        assert max((relative_error(state) for state in certain.values()), default=0.0) <= 0.02
         if certain.keys() == sides.keys():
             break
-    assert certain.keys() == sides.keys()
-    for side in ("accepted", "outgoing", "pair"):
-        [sock] = [part for part in certain[side]["parts"] if part["row"] == ("TCPv6" if family else "TCP")]
-        assert sock["objects"] == pytest.approx(2 if side == "pair" else 1, rel=0.01)
-    assert found["few_ports"]["local_ports"] == 250
+    assert found["few_ports"]["local_ports"] == 500
     assert found["few_ports"]["buckets_per_connection"] < 0.5
     assert found["states"]["close_wait"] is None
     assert Path("/proc/sys/net/ipv4/ip_local_port_range").read_text() == ports, "the host's own settings are unchanged"
+    if in_doubt := sorted(sides.keys() - certain.keys()):
+        pytest.skip(f"other programs disturbed {', '.join(in_doubt)} in three labs")
+    for side in ("accepted", "outgoing", "pair"):
+        [sock] = [part for part in certain[side]["parts"] if part["row"] == ("TCPv6" if family else "TCP")]
+        assert sock["objects"] == pytest.approx(2 if side == "pair" else 1, rel=0.01)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from session import is_readable
 
 RECORDING = Path(__file__).resolve().parents[1] / "recordings" / "6.1-4n" / "established"
 GUARD_S = 60.0
@@ -30,7 +31,7 @@ def test_a_hang_up_without_sighup_ends_the_program() -> None:
         output = b""
         deadline_s = time.monotonic() + GUARD_S
         while b"sockets" not in output and time.monotonic() < deadline_s:
-            if select.select([master], [], [], 1.0)[0]:
+            if is_readable(master, 1.0):
                 output += os.read(master, 65536)
         assert b"sockets" in output
         os.close(master)
