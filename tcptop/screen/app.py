@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from textual.app import App, ComposeResult, SystemCommand
 from textual.containers import Horizontal
@@ -208,6 +209,11 @@ class TcptopApp(App[int]):
                 self.notify(str(error), timeout=5, markup=False)
 
         self.push_screen(Prompt(question), on_answer)
+
+    def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
+        """Shows a message for a while, unless it is already on the screen; a key that repeats must not pile them up."""
+        if not any(each.message == message for each in self._notifications):
+            super().notify(message, **options)
 
     def _draw(self) -> None:
         if self._ledger is None:

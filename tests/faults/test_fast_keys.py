@@ -72,7 +72,7 @@ def type_fast(session: Session, keys: str) -> None:
     os.set_blocking(session.master, True)
 
 
-@pytest.mark.parametrize("key", ["r", "x", DOWN, "m", "s", "]"])
+@pytest.mark.parametrize("key", ["r", "x", "k", "+", DOWN, "m", "s", "]"])
 def test_repeated_keys_are_drawn_once(open_screen: Callable[..., Session], key: str) -> None:
     """Thousands of keys cost less output than fifty that are drawn. An even number of switches changes nothing."""
     session = open_screen()
