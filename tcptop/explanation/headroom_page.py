@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tcptop.ledger import ALARM_STATES, AccountingMode, Headroom, Ledger, Limit, LimitState
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
 HEADINGS = make_headings(
@@ -20,6 +20,7 @@ STATE_WORDS: dict[LimitState, str] = {
     "full": "FULL",
     "unknown": units.UNKNOWN,
 }
+STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 ALARM_SIGN = "!"
 """The sign before an alarm: it is understood without colour."""
 
@@ -40,7 +41,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 limit.scope,
             ),
             note=limit.note,
-            role="warning" if limit.state in ALARM_STATES else "text",
+            role=STATE_ROLES.get(limit.state, "text"),
         )
         for limit in limits.rows
     ]
@@ -114,10 +115,34 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     return sentence
 
 
-def alarm_text(limit: Limit) -> str:
-    """The sign, the name, the per cent and the state of a limit that is near: `! nf_conntrack_max 95 % FULL`."""
-    share = "" if limit.ratio is None else f" {ratio_text(limit)} %"
-    return f"{ALARM_SIGN} {limit.label}{share} {STATE_WORDS[limit.state]}"
+SHORT_LABELS = {"nf_conntrack_max": "conntrack", "tcp_max_orphans": "orphans", "tcp_max_tw_buckets": "TIME_WAIT"}
+
+
+def alarm_variants(limits: Sequence[Limit]) -> list[Line]:
+    """The limits whose state is an alarm, `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %`, from long to short."""
+
+    def line(name: Callable[[Limit], str]) -> Line:
+        pieces: list[Piece] = []
+        for state in ALARM_STATES[::-1]:
+            names = [name(limit) for limit in limits if limit.state == state]
+            if names:
+                gap: list[Piece] = [("  ", "text")] if pieces else []
+                pieces += [*gap, (f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state])]
+        return tuple(pieces)
+
+    first, more = limits[0], f" +{len(limits) - 1}" if len(limits) > 1 else ""
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first)}{more}"
+    return [
+        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label),
+        line(lambda limit: limit.label),
+        line(short_label),
+        ((shortest, STATE_ROLES[first.state]),),
+    ]
+
+
+def short_label(limit: Limit) -> str:
+    """A shorter name of a limit, for narrow terminals."""
+    return SHORT_LABELS.get(limit.name, limit.label)
 
 
 def ratio_text(limit: Limit) -> str:

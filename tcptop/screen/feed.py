@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.message import Message
 
 from tcptop.accounting import account
-from tcptop.ledger import Ledger
+from tcptop.accounting.limits import THRESHOLDS
+from tcptop.ledger import Ledger, LimitState, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample
@@ -47,9 +48,13 @@ class Feed:
     """
     app: TcptopApp
     """App that shows the samples; assigned before `begin`."""
+    keeps_states: ClassVar[bool] = False
+    """Whether each sample follows the one before, so that a limit's state depends on its state then."""
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
+        self.thresholds: Mapping[str, Threshold] = THRESHOLDS
+        self._limit_states: Mapping[str, LimitState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trends = NO_TRENDS
 
@@ -71,7 +76,9 @@ class Feed:
 
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds its values to the trends, and draws it."""
-        ledger = account(snapshot)
+        ledger = account(snapshot, self.thresholds, self._limit_states)
+        if self.keeps_states:
+            self._limit_states = {limit.name: limit.state for limit in ledger.limits["full"].rows}
         self._trends = add_sample(self._trends, ledger)
         self.draw(ledger)
 
