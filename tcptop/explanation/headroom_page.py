@@ -21,6 +21,7 @@ STATE_WORDS: dict[LimitState, str] = {
     "unknown": units.UNKNOWN,
 }
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
+MEMORY = "memory"
 ALARM_SIGN = "!"
 """The sign before an alarm: it is understood without colour."""
 
@@ -93,25 +94,27 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The headroom of memory, `381 000`; after `≤` if the bytes of a socket are known only in part."""
-    headroom = ledger.headroom[mode]
-    if headroom.sockets is None:
+    """The sockets up to the first limit, `381 000`; after `≤` if memory or the bytes of a socket are partly unknown."""
+    memory, first = ledger.headroom[mode].sockets, ledger.limits[mode].first
+    if first is None:
         return units.UNKNOWN
-    complete = ledger.costs[mode].by_family["mix"].outgoing.complete
-    return f"{'' if complete else '≤ '}{units.rough_count(headroom.sockets)}"
+    complete = memory is not None and (first.name != MEMORY or ledger.costs[mode].by_family["mix"].outgoing.complete)
+    return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
 
 
 def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The sentence `headroom 381 000 sockets, 305 000 before reclaim; first limit: memory`."""
     headroom, first = ledger.headroom[mode], ledger.limits[mode].first
     sentence = f"headroom {headroom_number(ledger, mode)} {SOCKETS[mode]}"
-    if headroom.without_reclaim_high is not None:
-        sentence += f", {units.rough_count(headroom.without_reclaim_high)} before reclaim"
+    if first is not None and first.name != MEMORY:
+        memory = "" if headroom.sockets is None else f"; memory for {units.rough_count(headroom.sockets)}"
+        sentence += f"; first limit: {first.label}{memory}"
+    elif first is not None:
+        if headroom.without_reclaim_high is not None:
+            sentence += f", {units.rough_count(headroom.without_reclaim_high)} before reclaim"
+        sentence += f"; first limit: {first.label}"
     if headroom.unknown_because is not None:
         sentence += f" ({headroom.unknown_because})"
-    if first is not None:
-        more = "" if first.name == "memory" else f", {units.rough_count(first.headroom_sockets)} more"
-        sentence += f"; first limit: {first.label}{more}"
     return sentence
 
 

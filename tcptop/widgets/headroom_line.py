@@ -57,8 +57,7 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     first = limits.first
     variants = [headroom_sentence(ledger, mode).removeprefix(f"headroom {number}"), f" {SOCKETS[mode]}"]
     if first is not None:
-        more = "" if first.name == "memory" else f", {units.rough_count(first.headroom_sockets)}"
-        variants[1:1] = [f" {SOCKETS[mode]}; first limit: {first.label}{more}", f"; first: {first.label}{more}"]
+        variants[1:1] = [f" {SOCKETS[mode]}; first limit: {first.label}", f"; first: {first.label}"]
     line = first_fitting_line([(("headroom ", "dim"), (number, "strong"), (rest, "dim")) for rest in variants], columns)
     for limit in limits.rows:
         if limit is first or limit.name == "memory":
