@@ -481,6 +481,32 @@ class GrowthSinceMark(NamedTuple):
     unknown_because: str | None
 
 
+class Slope(NamedTuple):
+    """Change per second of a figure over several samples, and the standard error of the change."""
+
+    per_s: float
+    error_per_s: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the change is more than two standard errors."""
+        return abs(self.per_s) > 2 * self.error_per_s
+
+
+class Growth(NamedTuple):
+    """Growth over the last minutes; a slope is None if there are too few samples, or if the figure is unknown."""
+
+    over_s: float
+    sockets: Slope | None
+    """Whole sockets of the machine or, in TIME_WAIT accounting, mini-sockets."""
+    bytes: Slope | None
+    """The kernel memory that TCP holds."""
+    limit: str | None
+    """Name of the limit that is reached first if its use keeps growing; None if no use clearly grows."""
+    limit_in_s: float | None
+    """Time until then."""
+
+
 class LabUse(NamedTuple):
     """The lab result that the user gave, and whether accounting uses it."""
 

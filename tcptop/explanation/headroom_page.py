@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tcptop.ledger import ALARM_STATES, AccountingMode, Headroom, Ledger, Limit, LimitState
+from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Headroom, Ledger, Limit, LimitState
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
@@ -118,7 +118,12 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     return sentence
 
 
-SHORT_LABELS = {"nf_conntrack_max": "conntrack", "tcp_max_orphans": "orphans", "tcp_max_tw_buckets": "TIME_WAIT"}
+SHORT_LABELS = {
+    **LIMIT_LABELS,
+    "nf_conntrack_max": "conntrack",
+    "tcp_max_orphans": "orphans",
+    "tcp_max_tw_buckets": "TIME_WAIT",
+}
 
 
 def alarm_variants(limits: Sequence[Limit]) -> list[Line]:
@@ -134,18 +139,18 @@ def alarm_variants(limits: Sequence[Limit]) -> list[Line]:
         return tuple(pieces)
 
     first, more = limits[0], f" +{len(limits) - 1}" if len(limits) > 1 else ""
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first)}{more}"
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{more}"
     return [
         line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label),
         line(lambda limit: limit.label),
-        line(short_label),
+        line(lambda limit: short_label(limit.name)),
         ((shortest, STATE_ROLES[first.state]),),
     ]
 
 
-def short_label(limit: Limit) -> str:
-    """A shorter name of a limit, for narrow terminals."""
-    return SHORT_LABELS.get(limit.name, limit.label)
+def short_label(name: str) -> str:
+    """A short text for a limit of a name."""
+    return SHORT_LABELS.get(name, name)
 
 
 def ratio_text(limit: Limit) -> str:
