@@ -257,6 +257,8 @@ class SocketCounts(NamedTuple):
     buffer_pages: int | None
     buffer_bytes: int | None
     buffer_error_bytes: int | None
+    buffer_error_pages: int | None
+    """The same error in the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
 
@@ -275,6 +277,17 @@ class SocketCounts(NamedTuple):
         if self.buffers_within_error:
             return Amount(0, self.buffer_bytes + (self.buffer_error_bytes or 0))
         return Amount(self.buffer_bytes, self.buffer_bytes)
+
+    @property
+    def apart(self) -> int | None:
+        """The least number of allocated sockets that are neither in use here nor orphans; None if unknown.
+
+        Such sockets are in other network namespaces, or in no hash: never connected, or kept after their close.
+        """
+        inuse = self.inuse_of_both
+        if self.allocated is None or inuse is None or self.orphans is None:
+            return None
+        return max(0, self.allocated - inuse - self.orphans)
 
     @property
     def inuse_of_both(self) -> int | None:
@@ -310,51 +323,117 @@ class StateCost(NamedTuple):
         return None if parts is None else sum(part.slab_bytes or 0.0 for part in parts)
 
 
+LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
+"""How near the use of a limit is: `near` above the first threshold, `full` above the second.
+
+`pressure`: the kernel says that TCP's buffers are above the second value of tcp_mem.
+`unknown`: the use is unknown, or the error of its counter is larger than the distance to a threshold.
+"""
+
+
+class Threshold(NamedTuple):
+    """The shares of a limit, in per cent, from which its state is `near` and `full`."""
+
+    warn: float
+    critical: float
+
+
 class Limit(NamedTuple):
-    """A limit on sockets, its current use and the headroom below it."""
+    """A limit on sockets, its current use and the headroom below it, in one accounting mode."""
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
+    scope: Literal["machine", "here", "process"]
+    unit: Literal["bytes", "pages", "files", "sockets", "ports", "flows", "connections"]
     used: int | None
+    used_error: int | None
+    """Error of `used` in either direction; None if unknown."""
     maximum: int | None
-    unit: Literal["sockets", "bytes", "pages", "files", "ports", "flows"]
     headroom_sockets: int | None
-    """Number of sockets that still fit below the limit; None if unknown."""
-    scope: Literal["machine", "here", "node"]
+    """Number of sockets of the accounting mode that still fit; None if unknown, or if such sockets do not use it."""
+    threshold: Threshold | None
+    """None if the limit has no state."""
+    state: LimitState
+    then: str
+    """The kernel's action when the limit is reached."""
     note: str
-    """Assumption behind `headroom_sockets`, or the reason that it is unknown."""
+    """Assumption behind `headroom_sockets`, or the reason that it or the use is unknown; may be empty."""
+
+    @property
+    def label(self) -> str:
+        """The name as text."""
+        return LIMIT_LABELS.get(self.name, self.name)
+
+    @property
+    def ratio(self) -> float | None:
+        """The use ÷ the maximum; None if either is unknown or the maximum is 0."""
+        return self.used / self.maximum if self.used is not None and self.maximum else None
+
+
+LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
+"""Texts of those limits whose name is not how the kernel spells it."""
 
 
 class Limits(NamedTuple):
-    """Every known limit on sockets, and the nearest one."""
+    """Every limit on sockets, the nearest first."""
 
     rows: tuple[Limit, ...]
 
     @property
     def first(self) -> Limit | None:
-        """The limit on every socket with the least headroom; None if no headroom is known."""
+        """The limit with the least headroom among those that new sockets meet; None if no headroom is known."""
         return min(
-            (limit for limit in self.rows if limit.concerns == "every socket" and limit.headroom_sockets is not None),
+            (limit for limit in self.rows if limit.headroom_sockets is not None and limit.concerns != "orphans"),
             key=lambda limit: limit.headroom_sockets or 0,
             default=None,
         )
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """Names of unknown limits: of those that apply to all sockets, the ones without a known maximum and headroom.
-
-        Each of these limits may be nearer than `first`.
-        """
-        unknown = [
-            limit
-            for limit in self.rows
-            if limit.concerns == "every socket" and limit.headroom_sockets is None and limit.maximum is None
-        ]
-        nodes = [limit.name for limit in unknown if limit.scope == "node"]
-        return (
-            *(nodes if len(nodes) <= 1 else ("memory of the nodes",)),
-            *(limit.name for limit in unknown if limit.scope != "node"),
+    def alarms(self) -> tuple[Limit, ...]:
+        """The limits whose state is an alarm, the worst first."""
+        return tuple(
+            sorted(
+                (limit for limit in self.rows if limit.state in ALARM_STATES),
+                key=lambda limit: (-ALARM_STATES.index(limit.state), -(limit.ratio or 0.0)),
+            )
         )
+
+
+ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
+"""The states that are an alarm, the least severe first."""
+
+
+class NodeHeadroom(NamedTuple):
+    """The headroom of one node's own memory; no limit, because a CPU whose node is full uses other nodes' memory."""
+
+    without_reclaim: int
+    with_reclaim: int | None
+    local: int | None
+    """New sockets on the whole machine until the node has no spare page left, if they spread as the present ones do."""
+
+
+class Headroom(NamedTuple):
+    """How many more sockets fit into the machine's memory, in one accounting mode."""
+
+    mode: AccountingMode
+    with_reclaim: int | None
+    """Sockets that fit if the kernel gives up page cache and other reclaimable memory; None if unknown."""
+    without_reclaim_low: int | None
+    """Sockets that fit into free memory above the low watermarks if most slabs must be of the smallest order."""
+    without_reclaim_high: int | None
+    """Sockets that fit into free memory above the low watermarks with slabs of the preferred order."""
+    bytes_per_socket: float | None
+    late_bytes: int | None
+    """Part of the free memory that the kernel has not initialised yet, and that no zone counts; None if unknown."""
+    nodes: Mapping[int, NodeHeadroom]
+    reclaims_node_first: bool
+    """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""
+    unknown_because: str | None
+
+    @property
+    def sockets(self) -> int | None:
+        """The headroom: with reclaim; None if unknown."""
+        return self.with_reclaim
 
 
 class SlabMemory(NamedTuple):
@@ -400,6 +479,32 @@ class GrowthSinceMark(NamedTuple):
     live_bytes: float | None
     bytes_per_socket: float | None
     unknown_because: str | None
+
+
+class Slope(NamedTuple):
+    """Change per second of a figure over several samples, and the standard error of the change."""
+
+    per_s: float
+    error_per_s: float
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the change is more than two standard errors."""
+        return abs(self.per_s) > 2 * self.error_per_s
+
+
+class Growth(NamedTuple):
+    """Growth over the last minutes; a slope is None if there are too few samples, or if the figure is unknown."""
+
+    over_s: float
+    sockets: Slope | None
+    """Whole sockets of the machine or, in TIME_WAIT accounting, mini-sockets."""
+    bytes: Slope | None
+    """The kernel memory that TCP holds."""
+    limit: str | None
+    """Name of the limit that is reached first if its use keeps growing; None if no use clearly grows."""
+    limit_in_s: float | None
+    """Time until then."""
 
 
 class LabUse(NamedTuple):
@@ -457,8 +562,6 @@ class ZoneMemory(NamedTuple):
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
     tcp_slabs_free_without_stealing: int | None
-    headroom_sockets: int | None
-    headroom_sockets_without_stealing: int | None
 
 
 class NodeMemory(NamedTuple):
@@ -482,16 +585,6 @@ class NodeMemory(NamedTuple):
         Only blocks of a migrate type that slabs can use are counted.
         """
         return _sum_of_known([zone.tcp_slabs_free for zone in self.zones])
-
-    @property
-    def headroom_sockets(self) -> int | None:
-        """Whole sockets that fit into the node's free blocks; None if unknown for any zone."""
-        return _sum_of_known([zone.headroom_sockets for zone in self.zones])
-
-    @property
-    def headroom_sockets_without_stealing(self) -> int | None:
-        """Whole sockets that fit into the node's Unmovable blocks alone; None if unknown for any zone."""
-        return _sum_of_known([zone.headroom_sockets_without_stealing for zone in self.zones])
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
@@ -562,7 +655,8 @@ class Ledger(NamedTuple):
     """Order of the slabs of the TCP cache, or of the TCPv6 cache if most sockets are IPv6."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
-    limits: Limits
+    headroom: Mapping[AccountingMode, Headroom]
+    limits: Mapping[AccountingMode, Limits]
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""

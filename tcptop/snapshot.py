@@ -108,6 +108,14 @@ class Zone(NamedTuple):
     """nr_free_cma: free pages that only movable allocations may use."""
     cpus: int | None
     """Number of CPUs with page lists in this zone; None for an empty zone."""
+    boost_pages: int | None = None
+    """watermark_boost: what `min`, `low` and `high` are raised by for a while, since 6.1; None if not printed."""
+    on_cpu_lists_pages: int | None = None
+    """Free pages on per-CPU page lists, which `free_pages` does not include; None if not printed."""
+    file_pages: int | None = None
+    """Page cache on the LRU lists, of the whole node in the node's first zone since 4.8; None in the other zones."""
+    reclaimable_pages: int | None = None
+    """Kernel memory that reclaim may free, of the whole node like `file_pages`."""
 
 
 class Zoneinfo(NamedTuple):
@@ -183,6 +191,8 @@ class Protocol(NamedTuple):
     name: str
     object_size_bytes: int
     sockets: int | None
+    under_pressure: bool | None = None
+    """Column `press`: whether the protocol's buffers are above the second value of its limit; None if it has none."""
 
 
 class Protocols(NamedTuple):
@@ -197,6 +207,13 @@ class Meminfo(NamedTuple):
     total_bytes: int | None
     available_bytes: int | None
     slab_bytes: int | None
+    free_bytes: int | None = None
+    cached_bytes: int | None = None
+    anonymous_bytes: int | None = None
+    file_bytes: int | None = None
+    """Page cache on the LRU lists: `Active(file)` + `Inactive(file)`."""
+    reclaimable_bytes: int | None = None
+    """Kernel memory that reclaim may free: `KReclaimable`, or `SReclaimable` before 4.20."""
 
 
 class NodeFacts(NamedTuple):
@@ -230,6 +247,8 @@ class Sysctls(NamedTuple):
     """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
     architecture: str | None = None
     """Architecture named in the release or in /proc/version; None if neither names one."""
+    zone_reclaim_mode: int | None = None
+    """vm.zone_reclaim_mode: 0 if an allocation turns to other nodes before it reclaims memory; None if unknown."""
     merges_caches: bool = True
     """False with the boot parameter slab_nomerge: every slab cache then has a row of its own in slabinfo."""
 

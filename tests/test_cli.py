@@ -218,7 +218,6 @@ JSON_KEYS = {
     "zone": {
         *("zone", "managed_pages", "free_pages", "min_pages", "low_pages", "high_pages", "free_area", "migrate_types"),
         *("capped", "pageblocks", "unusable_index", "tcp_slabs_free", "tcp_slabs_free_without_stealing"),
-        *("room_sockets", "room_sockets_without_stealing"),
     },
     "source": {"state", "reason", "age_s", "read_us", "every_s"},
 }

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import NodeTable
 from tcptop.accounting.growth_since_mark import live_objects
+from tcptop.accounting.headroom import memory_headroom
 from tcptop.accounting.lab_result import lab_result_use
-from tcptop.accounting.limits import find_limits
+from tcptop.accounting.limits import THRESHOLDS, find_limits
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import COST_SOURCES, CacheTable
 from tcptop.accounting.slab_memory import slab_memory
+from tcptop.accounting.socket_buffers import BufferMemory, buffer_memory
 from tcptop.accounting.socket_counts import socket_counts
 from tcptop.accounting.state_costs import state_costs
 from tcptop.accounting.tcp_memory import tcp_memory, with_tcp_bytes
 from tcptop.kernel.objects import KERNEL_OBJECTS, TCP6_SOCK, TCP_SOCK
-from tcptop.ledger import ConnectionCost, HostFacts, Ledger, SourceHealth, UnseenObject
+from tcptop.ledger import (
+    AccountingMode,
+    Amount,
+    ConnectionCost,
+    Headroom,
+    HostFacts,
+    Ledger,
+    LimitState,
+    SocketCounts,
+    SourceHealth,
+    TcpMemory,
+    Threshold,
+    UnseenObject,
+)
 from tcptop.snapshot import Reading, Snapshot
 
+MODES: tuple[AccountingMode, ...] = ("full", "time_wait")
 
-def account(snapshot: Snapshot) -> Ledger:
-    """Compute every figure of a Ledger from a Snapshot."""
+
+def account(
+    snapshot: Snapshot,
+    thresholds: Mapping[str, Threshold] = THRESHOLDS,
+    previous: Mapping[str, LimitState] | None = None,
+) -> Ledger:
+    """Compute every figure of a Ledger from a Snapshot.
+
+    `thresholds` are the user's thresholds by limit, and `previous` the states of the limits one sample before.
+    """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
     host = _host_facts(snapshot, page_bytes)
@@ -29,10 +55,9 @@ def account(snapshot: Snapshot) -> Ledger:
     mixes = family_mixes(table, sockets, host.cpus)
     costs = connection_costs(snapshot, table, sockets, host.cpus, mixes)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
-    memory = tcp_memory(snapshot, table, sockets)
-    accepted = costs["full"].by_family["mix"].accepted
-    socket_bytes = None if snapshot.contradictions.sources & set(COST_SOURCES) else accepted.slab_bytes
-    nodes = NodeTable(snapshot, page_bytes, sock, socket_bytes).nodes()
+    buffers = buffer_memory(snapshot, table, sockets)
+    memory = tcp_memory(snapshot, table, sockets, buffers)
+    headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -41,17 +66,44 @@ def account(snapshot: Snapshot) -> Ledger:
         caches=with_tcp_bytes(table.lines, memory),
         costs=costs,
         tcp_memory=memory,
-        nodes=nodes,
+        nodes=NodeTable(snapshot, page_bytes, sock).nodes(),
         tcp_slab_order=sock.order if sock else None,
         sources=_source_health(snapshot),
         states=state_costs(snapshot, table, sockets, mixes),
-        limits=find_limits(snapshot, sockets, nodes, socket_bytes, costs["full"].buffer_bytes_per_socket),
+        headroom=headroom,
+        limits={
+            mode: find_limits(snapshot, sockets, mode, costs[mode], headroom[mode], thresholds, previous)
+            for mode in MODES
+        },
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
         lab=lab_result_use(snapshot),
     )
+
+
+def _headroom(
+    snapshot: Snapshot,
+    table: CacheTable,
+    page_bytes: int | None,
+    costs: Mapping[AccountingMode, ConnectionCost],
+    sockets: SocketCounts,
+    buffers: BufferMemory | None,
+    memory: TcpMemory,
+) -> dict[AccountingMode, Headroom]:
+    """The headroom of memory in each mode; a new socket has the buffers of the present average, a mini-socket none."""
+    doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
+    per_socket = Amount(0.0, 0.0)
+    if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
+        low, high = buffers.bounds
+        charge = min(high, sockets.buffer_bytes or 0)
+        per_socket = Amount(low / sockets.allocated, max(low, charge) / sockets.allocated)
+    by_mode: tuple[tuple[AccountingMode, Amount], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
+    return {
+        mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)
+        for mode, amount in by_mode
+    }
 
 
 def _unseen_objects(table: CacheTable) -> dict[str, UnseenObject]:

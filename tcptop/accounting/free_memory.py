@@ -1,4 +1,4 @@
-"""The buddy allocator's free blocks on each node, and the TCP slabs and whole sockets that fit into them."""
+"""The free memory of each node and zone: the buddy allocator's blocks, the TCP slabs that fit, and spare pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ SLAB_ZONES = ("DMA", "DMA32", "Normal")
 """Zones that slab pages come from. Slabs never use Movable, HighMem or Device (include/linux/gfp.h, GFP_ZONE_TABLE).
 """
 PREFERRED_ZONE = "Normal"
+ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
+"""Names of zones in the kernel's order (include/linux/mmzone.h, enum zone_type); a kernel may lack any of them."""
 
 UNMOVABLE = "Unmovable"
 STEALABLE_TYPES = ("Unmovable", "Movable", "Reclaimable")
@@ -44,12 +46,10 @@ class NodeTable:
         snapshot: Snapshot,
         page_bytes: int | None,
         sock: CacheLine | None,
-        socket_slab_bytes: float | None,
     ) -> None:
-        """`sock` is the cache TCP, or TCPv6 if most sockets are IPv6; `socket_slab_bytes` is a whole socket's cost."""
+        """`sock` is the cache TCP, or TCPv6 if most sockets are IPv6."""
         self._page_bytes = page_bytes
         self._sock = sock
-        self._socket_bytes = socket_slab_bytes
         zoneinfo, buddyinfo = snapshot.zoneinfo.value, snapshot.buddyinfo.value
         pagetypeinfo, topology = snapshot.pagetypeinfo.value, snapshot.topology.value
         self._zones = {(zone.node, zone.name): zone for zone in (zoneinfo.zones if zoneinfo else ())}
@@ -91,9 +91,6 @@ class NodeTable:
         typed, pageblocks = self._typed.get((node, name), []), self._pageblocks.get((node, name))
         types = {row.migrate_type: row.blocks for row in typed}
         stealable = _stealable_blocks(area, types)
-        slabs = self._tcp_slabs(name, stealable)
-        unmovable_slabs = self._tcp_slabs(name, types.get(UNMOVABLE))
-        spare = self._spare_pages(node, zone, area, stealable, bool(types))
         free = None if area is None else sum(count << order for order, count in enumerate(area.blocks))
         return ZoneMemory(
             zone=name,
@@ -107,10 +104,8 @@ class NodeTable:
             capped={row.migrate_type: row.capped_orders for row in typed if row.capped_orders} if typed else None,
             pageblocks=pageblocks.count_by_type if pageblocks else None,
             unusable_index=unusable_index(area.blocks) if area else None,
-            tcp_slabs_free=slabs,
-            tcp_slabs_free_without_stealing=unmovable_slabs,
-            headroom_sockets=self._headroom(slabs, spare),
-            headroom_sockets_without_stealing=self._headroom(unmovable_slabs, spare),
+            tcp_slabs_free=self._tcp_slabs(name, stealable),
+            tcp_slabs_free_without_stealing=self._tcp_slabs(name, types.get(UNMOVABLE)),
         )
 
     def _tcp_slabs(self, zone_name: str, blocks: Sequence[int] | None) -> int | None:
@@ -118,47 +113,35 @@ class NodeTable:
             return None
         return blocks_of_order(blocks, self._sock.order) if zone_name in SLAB_ZONES else 0
 
-    def _spare_pages(
-        self,
-        node: int,
-        zone: Zone | None,
-        area: FreeArea | None,
-        stealable: Sequence[int] | None,
-        types_known: bool,
-    ) -> int | None:
-        """Pages that can be allocated before reclaim starts: stealable blocks − low watermark − protection.
 
-        The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal. The
-        allocation may use neither CMA pages nor the HighAtomic reserve.
-        """
-        if zone is None or area is None or zone.low_pages is None or not zone.protection_pages:
+def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
+    """Free pages of each zone that slabs may take before reclaim, by node and name; None if unknown for any zone.
+
+    The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal: free pages,
+    per-CPU lists included, − low watermark − protection. CMA pages may not be used.
+    """
+    spare: dict[tuple[int, str], int] = {}
+    for zone in zones:
+        if zone.name not in SLAB_ZONES or not (zone.managed_pages or zone.free_pages):
+            continue
+        if zone.free_pages is None or zone.low_pages is None or not zone.protection_pages:
             return None
-        if zone.name not in SLAB_ZONES:
-            return 0
-        usable = stealable or area.blocks
-        free = sum(count << order for order, count in enumerate(usable))
-        if not types_known:
-            free -= zone.free_cma_pages or 0
-        return max(0, free - zone.low_pages - self._protection(node, zone))
+        free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
+        spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, zones))
+    return spare if spare else None
 
-    def _protection(self, node: int, zone: Zone) -> int:
-        """Pages that a zone withholds from allocations that prefer zone Normal.
 
-        If the zone's protection value for Normal cannot be identified, the largest of its protection values is
-        returned.
-        """
-        names = [name for of_node, name in self._zones if of_node == node]
-        if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
-            return zone.protection_pages[names.index(PREFERRED_ZONE)]
-        return max(zone.protection_pages, default=0)
+def protection_pages(zone: Zone, zones: Sequence[Zone]) -> int:
+    """Pages that a zone withholds from allocations that prefer zone Normal.
 
-    def _headroom(self, slabs: int | None, spare_pages: int | None) -> int | None:
-        """Whole sockets that fit into a zone, limited by its free TCP slabs and by its spare pages; None if unknown."""
-        if slabs is None or spare_pages is None or self._sock is None or self._sock.objects_per_slab is None:
-            return None
-        if self._page_bytes is None or not self._socket_bytes:
-            return None
-        return min(slabs * self._sock.objects_per_slab, int(spare_pages * self._page_bytes // self._socket_bytes))
+    Every possible zone has an entry, in the order of the zones (mm/page_alloc.c, setup_per_zone_lowmem_reserve), but
+    older kernels print populated zones only. Entries do not fall from one zone to the next, and those above Normal
+    differ from it only if HighMem or Movable has pages.
+    """
+    names = [name for name in ZONE_ORDER if any(each.name == name for each in zones)]
+    if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
+        return zone.protection_pages[names.index(PREFERRED_ZONE)]
+    return max(zone.protection_pages, default=0)
 
 
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:

@@ -1,11 +1,19 @@
-"""Limits on the number of sockets: memory, tcp_mem, files, ports and others, with the headroom below each."""
+"""Limits on the number of sockets, with the present use, the headroom below each, and its state."""
 
-from __future__ import annotations
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from collections.abc import Iterator, Sequence
-
-from tcptop.accounting.free_memory import SLAB_ZONES
-from tcptop.ledger import Limit, Limits, NodeMemory, SocketCounts
+from tcptop.ledger import (
+    ALARM_STATES,
+    AccountingMode,
+    ConnectionCost,
+    Headroom,
+    Limit,
+    Limits,
+    LimitState,
+    SocketCounts,
+    Threshold,
+)
 from tcptop.snapshot import Snapshot, SocketLimits
 from tcptop.text.units import grouped
 
@@ -14,143 +22,226 @@ NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
 UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
 
-ORPHAN_WEIGHT = 4
-"""How often an orphan counts at most: one that retransmits or probes twice, and twice again after a soft error.
+STATE_MARGIN_PERCENT = 5.0
+"""A state ends only this far below the threshold that began it."""
 
-At a quarter of tcp_max_orphans the kernel begins to reset such orphans (net/ipv4/tcp_timer.c, tcp_out_of_resources).
+ORPHAN_WEIGHT = 4
+"""How often an orphan counts at most; see THRESHOLDS."""
+
+TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
+
+THRESHOLDS: Mapping[str, Threshold] = {
+    "memory": Threshold(90, 97),
+    "tcp_mem": Threshold(80, 95),
+    "nf_conntrack_max": Threshold(80, 95),
+    "file_max": Threshold(80, 95),
+    "tcp_max_orphans": Threshold(25, 50),
+    TIME_WAIT_LIMIT: Threshold(80, 95),
+    "nofile": Threshold(80, 95),
+}
+"""Thresholds by limit.
+
+An orphan counts twice while it retransmits or probes, and four times after a soft error (net/ipv4/tcp_timer.c,
+tcp_out_of_resources): the kernel begins to reset such orphans at 25 % of tcp_max_orphans, and all silent ones at 50 %.
 """
 
-MEMORY_NOTE = "free blocks above the low watermark; the kernel could give up page cache, or turn to another node"
+THEN: Mapping[str, str] = {
+    "memory": "it reclaims memory, then the OOM killer ends a process",
+    "tcp_mem": "above the second value windows shrink; above the third data is dropped and senders wait",
+    "nf_conntrack_max": "packets of new flows are dropped, unless an old flow can be evicted",
+    "file_max": "socket(), accept() and open() fail with ENFILE",
+    "tcp_max_orphans": "orphans are reset: those that retransmit from 25 %, all silent ones from 50 %",
+    TIME_WAIT_LIMIT: "a closed connection skips TIME_WAIT",
+    "ports": "connect() fails with EADDRNOTAVAIL",
+    "nofile": "the process gets EMFILE",
+    "listen_queues": "the handshake is dropped, and the client repeats it",
+}
+"""The kernel's action at each limit, by limit."""
+
+NEEDS_DUMP = "a count needs a dump of all sockets"
 
 
-NO_MEMORY_LIMIT = Limit(
-    "memory", "every socket", None, None, "sockets", None, "machine", "no file tells of the nodes' free memory"
-)
+class Use(NamedTuple):
+    """Use and maximum of a limit."""
+
+    used: int | None
+    maximum: int | None
+    error: int | None = 0
 
 
 def find_limits(
     snapshot: Snapshot,
     sockets: SocketCounts,
-    nodes: Sequence[NodeMemory],
-    socket_slab_bytes: float | None,
-    buffer_bytes_per_socket: float | None,
+    mode: AccountingMode,
+    cost: ConnectionCost,
+    headroom: Headroom,
+    thresholds: Mapping[str, Threshold] = THRESHOLDS,
+    previous: Mapping[str, LimitState] | None = None,
 ) -> Limits:
-    """Every known limit. Headroom assumes that each new socket has as many buffer bytes as the present average."""
-    limits = snapshot.socket_limits.value or NO_LIMITS
-    return Limits(
-        (
-            *(_memory_limits(nodes, socket_slab_bytes, buffer_bytes_per_socket) or [NO_MEMORY_LIMIT]),
-            _tcp_mem_limit(sockets, buffer_bytes_per_socket),
-            *_file_limit(limits),
-            *_limits_of_some_sockets(limits, sockets),
-        )
-    )
+    """Every limit in one accounting mode, the nearest first.
 
-
-def _memory_limits(nodes: Sequence[NodeMemory], slab_bytes: float | None, buffer_bytes: float | None) -> list[Limit]:
-    """One limit for each node: the number of sockets that fit into its free blocks above the low watermarks.
-
-    Beyond this limit, an allocation takes memory from another node or waits for reclaim; an allocation in softirq
-    (accepted sockets, request socks, mini-sockets) does not wait.
+    `previous` are the states of the sample before, by limit: a state ends only when the use is clearly below its
+    threshold.
     """
-    # A node without CPUs is used only when the other nodes are full.
-    with_slabs = [node for node in nodes if node.cpus != 0 and any(zone.zone in SLAB_ZONES for zone in node.zones)]
-    slab_share = slab_bytes / (slab_bytes + buffer_bytes) if slab_bytes and buffer_bytes else 1.0
-    return [
-        Limit(
-            name=f"memory of node {node.node}",
-            concerns="every socket",
-            used=None,
-            maximum=None,
-            unit="sockets",
-            headroom_sockets=None if node.headroom_sockets is None else int(node.headroom_sockets * slab_share),
-            scope="node",
-            note="" if index else MEMORY_NOTE,
-        )
-        for index, node in enumerate(with_slabs)
+    files = snapshot.socket_limits.value or NO_LIMITS
+    rows = [
+        _memory(snapshot, headroom),
+        _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
+        *_file_max(files, mode),
+        _orphans(files, sockets, snapshot),
+        _time_wait(files, sockets, mode),
+        *_conntrack(files),
+        _ports(files),
+        _limit("nofile", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="files"),
+        _limit("listen_queues", Use(None, None, None), None, NEEDS_DUMP, scope="process", unit="connections"),
     ]
+    protocols = snapshot.protocols.value.by_name if snapshot.protocols.value else {}
+    under_pressure = any(protocols[name].under_pressure for name in ("TCP", "TCPv6") if name in protocols)
+    rows = [row._replace(threshold=thresholds.get(row.name)) for row in rows]
+    states = [
+        limit_state(row, under_pressure and row.name == "tcp_mem", (previous or {}).get(row.name, "ok")) for row in rows
+    ]
+    rows = [row._replace(state=state) for row, state in zip(rows, states, strict=True)]
+    return Limits(tuple(sorted(rows, key=_distance)))
 
 
-def _tcp_mem_limit(sockets: SocketCounts, per_socket: float | None) -> Limit:
+def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
+    """The state of a limit. An error that reaches across a threshold raises no alarm."""
+    threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
+    if threshold is None or ratio is None or not limit.maximum:
+        return "pressure" if under_pressure else "unknown"
+    percent = 100 * ratio
+    certain = percent - 100 * (error or 0) / limit.maximum
+    levels: tuple[tuple[LimitState, float], ...] = (("full", threshold.critical), ("near", threshold.warn))
+    for state, level in levels:
+        margin = STATE_MARGIN_PERCENT if _is_at_least(previous, state) else 0.0
+        if certain >= level - margin:
+            return "pressure" if under_pressure and state == "near" else state
+    if under_pressure:
+        return "pressure"
+    return "unknown" if error is None or percent >= threshold.warn else "ok"
+
+
+def _is_at_least(state: LimitState, other: LimitState) -> bool:
+    return state in ALARM_STATES and ALARM_STATES.index(state) >= ALARM_STATES.index(other)
+
+
+def _distance(limit: Limit) -> tuple[int, float]:
+    """Sort key: alarms first, then by the share in use; limits of unknown use last."""
+    severity = ALARM_STATES.index(limit.state) + 1 if limit.state in ALARM_STATES else 0
+    return -severity, -(limit.ratio if limit.ratio is not None else -1.0)
+
+
+def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
+    """A limit of the machine in sockets; `changes` are other values of its fields."""
+    limit = Limit(
+        name=name,
+        concerns="every socket",
+        scope="machine",
+        unit="sockets",
+        used=use.used,
+        used_error=None if use.used is None else use.error,
+        maximum=use.maximum,
+        headroom_sockets=headroom_sockets,
+        threshold=None,
+        state="unknown",
+        then=THEN[name],
+        note=note,
+    )
+    return limit._replace(**changes)
+
+
+def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
+    """Memory in use that reclaim would not free, of all memory."""
+    meminfo = snapshot.meminfo.value
+    total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
+    used = None if total is None or available is None else max(0, total - available)
+    note = headroom.unknown_because or "a memory cgroup's own limit is not known"
+    return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
+
+
+def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:
     """The third value of tcp_mem limits the buffers of all sockets (net/core/sock.c, __sk_mem_raise_allocated)."""
     unit, pages = sockets.tcp_mem_unit_bytes, sockets.tcp_mem_pages
-    if pages is not None and unit is None and sockets.buffer_pages is not None:
+    if pages is None:
+        return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, _why_unseen(snapshot), unit="bytes")
+    if unit is None or sockets.buffer_bytes is None:
         # Both counts are in the same unit, so that their ratio is known.
-        percent = f"{100 * sockets.buffer_pages // pages[2]} % of it; " if pages[2] else ""
-        note = f"{percent}headroom not known: the size of a page is not"
-        return Limit("tcp_mem", "every socket", sockets.buffer_pages, pages[2], "pages", None, "machine", note)
-    maximum = pages[2] * unit if pages is not None and unit is not None else None
+        use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
+        return _limit("tcp_mem", use, None, "headroom not known: the size of a page is not", unit="pages")
+    use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
     headroom: int | None = None
-    if maximum is None:
-        note = "tcp_mem or its unit is not known"
+    if mode == "time_wait":
+        note = "a mini-socket has no buffers"
     elif per_socket is None:
-        note = "not known: all that is charged may be the counter's error, or too few sockets have it"
+        note = "headroom not known: the charge may be the counter's error, or too few sockets have it"
     elif not per_socket:
         note = "idle sockets are charged nothing"
     else:
-        headroom = max(0, int((maximum - (sockets.buffer_bytes or 0)) // per_socket))
+        headroom = max(0, int(((use.maximum or 0) - sockets.buffer_bytes) // per_socket))
         note = f"at {grouped(round(per_socket))} B of buffers per socket, as now"
-    return Limit("tcp_mem", "every socket", sockets.buffer_bytes, maximum, "bytes", headroom, "machine", note)
+    return _limit("tcp_mem", use, headroom, note, unit="bytes")
 
 
-def _file_limit(limits: SocketLimits) -> Iterator[Limit]:
+def _file_max(limits: SocketLimits, mode: AccountingMode) -> Iterator[Limit]:
     """The limit fs.file-max, which applies to processes without CAP_SYS_ADMIN (fs/file_table.c, alloc_empty_file)."""
     if limits.max_open_files is not None and limits.max_open_files >= UNLIMITED_FILES:
         return
-    headroom = _headroom(limits.max_open_files, limits.open_files)
-    note = "not known" if headroom is None else "open files of the machine; each process has its own limit besides"
-    yield Limit(
-        "file-max", "every socket", limits.open_files, limits.max_open_files, "files", headroom, "machine", note
+    use = Use(limits.open_files, limits.max_open_files)
+    if mode == "time_wait":
+        yield _limit("file_max", use, None, "a mini-socket has no file", unit="files")
+    else:
+        yield _limit("file_max", use, _left(use), "each process has its own limit, too", unit="files")
+
+
+def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot) -> Limit:
+    """The limit on orphans; its headroom is up to the first threshold, where the kernel may reset one."""
+    use = Use(sockets.orphans, limits.max_orphans)
+    note = _why_unseen(snapshot) if limits.max_orphans is None else "an orphan that retransmits counts up to 4 times"
+    quarter = None if limits.max_orphans is None else limits.max_orphans // ORPHAN_WEIGHT
+    return _limit("tcp_max_orphans", use, _left(Use(use.used, quarter)), note, concerns="orphans")
+
+
+def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode) -> Limit:
+    use = Use(sockets.time_wait, limits.max_time_wait)
+    headroom = _left(use) if mode == "time_wait" else None
+    scope = "machine" if sockets.time_wait_scope == "machine" else "here"
+    note = "" if mode == "time_wait" else "only mini-sockets count"
+    return _limit(TIME_WAIT_LIMIT, use, headroom, note, concerns="TIME_WAIT", scope=scope)
+
+
+def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
+    """The limit on tracked flows, if conntrack is loaded: the maximum is the machine's, the count the namespace's."""
+    if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
+        return
+    if limits.max_conntrack_entries == 0:
+        return  # no limit (net/netfilter/nf_conntrack_core.c, __nf_conntrack_alloc)
+    use = Use(limits.conntrack_entries, limits.max_conntrack_entries)
+    counts = bool(limits.conntrack_entries)
+    yield _limit(
+        "nf_conntrack_max",
+        use,
+        _left(use) if counts else None,
+        "one flow a connection" if counts else "no rule tracks flows here",
+        concerns="tracked flows",
+        scope="here",
+        unit="flows",
     )
 
 
-def _limits_of_some_sockets(limits: SocketLimits, sockets: SocketCounts) -> Iterator[Limit]:
-    """Limits that concern only some sockets: local ports, TIME_WAIT, orphans and tracked flows."""
+def _ports(limits: SocketLimits) -> Limit:
     ports = limits.local_ports
-    yield Limit(
-        "ports",
-        "outgoing",
-        None,
-        None if ports is None else max(0, ports[1] - ports[0] + 1),
-        "ports",
-        None if ports is None else max(0, ports[1] - ports[0] + 1),
-        "here",
-        "not known" if ports is None else f"{ports[0]} to {ports[1]}, to one address and port of a peer",
-    )
-    yield Limit(
-        "tcp_max_tw_buckets",
-        "TIME_WAIT",
-        sockets.time_wait,
-        limits.max_time_wait,
-        "sockets",
-        _headroom(limits.max_time_wait, sockets.time_wait),
-        "here",
-        "beyond it a closed connection skips TIME_WAIT" if limits.max_time_wait is not None else "not known",
-    )
-    yield Limit(
-        "tcp_max_orphans",
-        "orphans",
-        sockets.orphans,
-        limits.max_orphans,
-        "sockets",
-        _headroom(None if limits.max_orphans is None else limits.max_orphans // ORPHAN_WEIGHT, sockets.orphans),
-        "machine",
-        "beyond it a closed connection is reset, and one that retransmits, which counts up to 4 times, from 25 %"
-        if limits.max_orphans is not None
-        else "not known",
-    )
-    if limits.conntrack_entries is not None or limits.max_conntrack_entries is not None:
-        yield Limit(
-            "nf_conntrack_max",
-            "tracked flows",
-            limits.conntrack_entries,
-            limits.max_conntrack_entries,
-            "flows",
-            _headroom(limits.max_conntrack_entries, limits.conntrack_entries),
-            "here",
-            "beyond it packets of new connections are dropped, where rules track them",
-        )
+    number = None if ports is None else max(0, ports[1] - ports[0] + 1)
+    note = f"to one address and port of a peer; {NEEDS_DUMP}"
+    return _limit("ports", Use(None, number), None, note, concerns="outgoing", scope="here", unit="ports")
 
 
-def _headroom(maximum: int | None, used: int | None) -> int | None:
-    return None if maximum is None or used is None else max(0, maximum - used)
+def _why_unseen(snapshot: Snapshot) -> str:
+    """The reason that a sysctl of the whole machine was not read: only the first network namespace has it."""
+    limits = snapshot.socket_limits.value
+    elsewhere = limits is not None and limits.local_ports is not None
+    return "not visible from this network namespace" if elsewhere else "not known: its file was not read"
+
+
+def _left(use: Use) -> int | None:
+    return None if use.maximum is None or use.used is None else max(0, use.maximum - use.used)

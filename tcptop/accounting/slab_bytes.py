@@ -32,6 +32,14 @@ def slab_bytes(
     return ((slabs - small) * pages_per_slab + small * pages) * page_bytes
 
 
+def smallest_slab(object_bytes: int, page_bytes: int) -> tuple[int, int]:
+    """Pages and objects of the smallest slab that holds one object (mm/slub.c, `oo_min` of calculate_sizes)."""
+    pages = 1
+    while pages * page_bytes < object_bytes:
+        pages *= 2
+    return pages, pages * page_bytes // object_bytes
+
+
 def fallback_slabs(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> tuple[int, int, int]:
@@ -42,10 +50,7 @@ def fallback_slabs(
     per slab. Since only the preferred order and the smallest order occur, the counts of objects and slabs give the
     number of slabs of each order.
     """
-    pages = 1
-    while pages * page_bytes < object_bytes:
-        pages *= 2
-    per_slab = pages * page_bytes // object_bytes if object_bytes else objects_per_slab
+    pages, per_slab = smallest_slab(object_bytes, page_bytes) if object_bytes else (1, objects_per_slab)
     if objects >= slabs * objects_per_slab or per_slab >= objects_per_slab or pages >= pages_per_slab:
         return 0, pages, per_slab
     full = (objects - slabs * per_slab) // (objects_per_slab - per_slab)

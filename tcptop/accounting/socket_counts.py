@@ -49,6 +49,7 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
         buffer_pages=units,
         buffer_bytes=units * unit if units is not None and unit is not None else None,
         buffer_error_bytes=error,
+        buffer_error_pages=_error_pages(error, unit, sysctls.memory_per_cpu_reserve_pages if sysctls else None, cpus),
         tcp_mem_pages=sysctls.tcp_mem if sysctls else None,
         tcp_mem_unit_bytes=unit,
     )
@@ -90,6 +91,13 @@ def _error_bytes(
     if release is None:
         return None
     return cpus * PER_CPU_RESERVE_BYTES if release >= PER_CPU_RESERVE_SINCE else 0
+
+
+def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
+    """The error in the unit of `mem`; if the unit is unknown, from mem_pcpu_rsv, which is in the same unit."""
+    if error is not None and unit:
+        return error // unit
+    return None if reserve_pages is None or cpus is None else reserve_pages * cpus
 
 
 def sockets_with_file(table: CacheTable, allocated: int | None, orphans: int | None) -> int | None:

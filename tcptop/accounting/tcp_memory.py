@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tcptop.accounting.cgroup_vectors import has_vectors, vector_cache
 from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_cost import FamilyMix, socket_cost
 from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
 from tcptop.kernel.objects import (
@@ -25,7 +26,7 @@ HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
 """Structs of those objects in shared caches that a socket holds even without a file."""
 
 
-def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> TcpMemory:
+def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
     """The kernel memory that TCP holds, by part; the sum is None if the size of cache TCP or TCPv6 is unknown."""
     missing: list[str] = []
     parts = _own_caches(table, missing)
@@ -33,7 +34,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> 
     parts += _own_vectors(snapshot, table)
     parts += _shared_caches(snapshot, table, sockets, missing)
     parts += _buckets(table, sockets, missing)
-    parts += _buffers(sockets, missing)
+    parts += _buffers(buffers, sockets, missing)
     missing += [name for name in table.doubted_sources if name not in missing]
     return TcpMemory(
         bytes=sum(part.bytes for part in parts) if own_known else None,
@@ -171,23 +172,12 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     return parts
 
 
-def _buffers(sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """The pages that the kernel charges to socket buffers.
-
-    The charge includes the sk_buffs, so the slabs of sk_buffs are not added again. A socket is charged in whole pages.
-    Of its last page, perhaps only one byte is used. Before 6.0 a socket may keep more pages than it uses, so the lower
-    bound is 0. The upper bound is the charge plus the counter's error.
-    """
-    if sockets.buffer_bytes is None:
+def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
+    """The memory of socket buffers; the slabs of segments are part of it."""
+    if buffers is None:
         missing.append("socket buffers")
         return []
-    charged, error, unit = sockets.buffer_bytes, sockets.buffer_error_bytes, sockets.tcp_mem_unit_bytes or 1
-    if error is None:
+    if sockets.buffer_error_bytes is None:
         missing.append("the error of the socket buffers")
-        return [MemoryPart("socket buffers, charged", None, charged, 0, charged, estimated=True)]
-    # The counter's error is 0 only on kernels before 6.0.
-    unused = (sockets.allocated or 0) * (unit - 1) if error else charged
-    low = max(0, charged - error - unused)
-    return [
-        MemoryPart("socket buffers, charged", None, charged, low, charged + error, estimated=bool(charged or error))
-    ]
+    low, high = round(buffers.bounds.low), round(buffers.bounds.high)
+    return [MemoryPart("socket buffers", None, round(buffers.bytes), low, high, estimated=low != high)]

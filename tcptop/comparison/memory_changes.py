@@ -72,15 +72,20 @@ def node_rows(before: Ledger, after: Ledger) -> ChangedRows[NodeChange]:
     for number in sorted(sides[0].keys() | sides[1].keys()):
         one, two = (side.get(number) for side in sides)
         free = [_free_bytes(node, ledger) for node, ledger in ((one, before), (two, after))]
-        headroom = [node.headroom_sockets if node else None for node in (one, two)]
+        headroom = [_free_sockets(number, ledger) for ledger in (before, after)]
         changes.append(
             NodeChange(
                 node=number,
                 free_bytes=Change("free_bytes", "free", "bytes", free[0], free[1]),
-                headroom_sockets=Change("room_sockets", "headroom", "count", headroom[0], headroom[1]),
+                headroom_sockets=Change("headroom_sockets", "headroom", "count", headroom[0], headroom[1]),
             )
         )
     return sort_by_change(changes, lambda change: change.free_bytes)
+
+
+def _free_sockets(node: int, ledger: Ledger) -> int | None:
+    nodes = ledger.headroom["full"].nodes
+    return nodes[node].without_reclaim if node in nodes else None
 
 
 def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:

@@ -1,64 +1,179 @@
-"""The headroom page: how many more sockets fit, and each limit with its current use."""
+"""The headroom page: how many more sockets fit into memory, and each limit with its use, headroom and state."""
 
 from __future__ import annotations
 
-from tcptop.ledger import Ledger, Limit
+from collections.abc import Callable, Iterator, Sequence
+
+from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Headroom, Ledger, Limit, LimitState
 from tcptop.text import units
-from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
 
-HEADINGS = make_headings("<LIMIT", "<FOR", "USED", "AT", "HEADROOM", "<OF", "", least=("USED", "FOR", "OF"))
+HEADINGS = make_headings(
+    "<LIMIT", "STATE", "USED", "OF", "%", "NEAR AT", "FITS MORE", "<SCOPE", "", least=("SCOPE", "NEAR AT", "OF", "USED")
+)
+SOCKETS: dict[AccountingMode, str] = {"full": "sockets", "time_wait": "mini-sockets"}
+STATE_WORDS: dict[LimitState, str] = {
+    "ok": "ok",
+    "near": "NEAR",
+    "pressure": "PRESSURE",
+    "full": "FULL",
+    "unknown": units.UNKNOWN,
+}
+STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
+MEMORY = "memory"
+ALARM_SIGN = "!"
+"""The sign before an alarm: it is understood without colour."""
 
 
-def headroom_page(ledger: Ledger, columns: int) -> list[Line]:
-    """A sentence with the nearest limit, and a table of all limits."""
+def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
+    """The headroom in one accounting mode, a table of all limits, the kernel's action at each, and notes."""
+    headroom, limits = ledger.headroom[mode], ledger.limits[mode]
     rows = [
         TableRow(
             (
-                limit.name,
-                limit.concerns,
+                limit.label,
+                STATE_WORDS[limit.state],
                 used_text(ledger, limit),
                 limit_text(limit, limit.maximum),
+                ratio_text(limit),
+                threshold_text(limit),
                 units.count(limit.headroom_sockets),
                 limit.scope,
             ),
             note=limit.note,
-            role="strong" if limit is ledger.limits.first else "text",
+            role=STATE_ROLES.get(limit.state, "text"),
         )
-        for limit in ledger.limits.rows
+        for limit in limits.rows
     ]
-    return [
-        *paragraph(f" {headroom_sentence(ledger)}", columns - 1, "strong"),
+    lines = [
+        *paragraph(f" {headroom_sentence(ledger, mode)}.", columns - 1, "strong"),
         EMPTY_LINE,
         *table_lines(HEADINGS, rows, columns),
+        EMPTY_LINE,
+    ]
+    for sentence in (*_memory_sentences(ledger, headroom), *_action_sentences(limits.rows)):
+        lines += paragraph(f" {sentence}", columns - 1, "text")
+    return lines
+
+
+def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
+    """The assumptions behind the headroom of memory, and the nodes' own headroom."""
+    what = SOCKETS[headroom.mode]
+    if headroom.bytes_per_socket is not None:
+        size = units.exact_bytes(headroom.bytes_per_socket)
+        yield (
+            f"Memory: one more of these {what} takes {size} B with its buffers, if half of the new ones are outgoing."
+            " The kernel takes free memory of any node before it reclaims page cache."
+        )
+    if headroom.late_bytes:
+        yield f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet."
+    if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:
+        low, high = units.rough_count(headroom.without_reclaim_low), units.rough_count(headroom.without_reclaim_high)
+        if low != high:
+            yield f"Before reclaim: {low} to {high}; fewer if slabs must be of the smallest order."
+    near = [(node.local, number) for number, node in headroom.nodes.items() if node.local is not None]
+    if len(headroom.nodes) > 1 and near:
+        local, number = min(near)
+        yield (
+            f"After {units.rough_count(local)} more {what}, spread as now, the CPUs of node {number} use memory of"
+            " other nodes."
+        )
+    if headroom.reclaims_node_first:
+        yield "vm.zone_reclaim_mode is not 0: a node reclaims its own page cache before it uses other nodes' memory."
+    if ledger.sockets.apart:
+        yield (
+            f"At least {units.count(ledger.sockets.apart)} allocated sockets are neither in use here nor orphans: they"
+            " are in other network namespaces, were never connected, or stay allocated after their close."
+        )
+
+
+def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
+    for limit in limits:
+        yield f"{limit.label}: {limit.then}."
+
+
+def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
+    """The sockets up to the first limit, `381 000`; after `≤` if memory or the bytes of a socket are partly unknown."""
+    memory, first = ledger.headroom[mode].sockets, ledger.limits[mode].first
+    if first is None:
+        return units.UNKNOWN
+    complete = memory is not None and (first.name != MEMORY or ledger.costs[mode].by_family["mix"].outgoing.complete)
+    return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
+
+
+def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
+    """The sentence `headroom 381 000 sockets, 305 000 before reclaim; first limit: memory`."""
+    headroom, first = ledger.headroom[mode], ledger.limits[mode].first
+    sentence = f"headroom {headroom_number(ledger, mode)} {SOCKETS[mode]}"
+    if first is not None and first.name != MEMORY:
+        memory = "" if headroom.sockets is None else f"; memory for {units.rough_count(headroom.sockets)}"
+        sentence += f"; first limit: {first.label}{memory}"
+    elif first is not None:
+        if headroom.without_reclaim_high is not None:
+            sentence += f", {units.rough_count(headroom.without_reclaim_high)} before reclaim"
+        sentence += f"; first limit: {first.label}"
+    if headroom.unknown_because is not None:
+        sentence += f" ({headroom.unknown_because})"
+    return sentence
+
+
+SHORT_LABELS = {
+    **LIMIT_LABELS,
+    "nf_conntrack_max": "conntrack",
+    "tcp_max_orphans": "orphans",
+    "tcp_max_tw_buckets": "TIME_WAIT",
+}
+
+
+def alarm_variants(limits: Sequence[Limit]) -> list[Line]:
+    """The limits whose state is an alarm, `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %`, from long to short."""
+
+    def line(name: Callable[[Limit], str]) -> Line:
+        pieces: list[Piece] = []
+        for state in ALARM_STATES[::-1]:
+            names = [name(limit) for limit in limits if limit.state == state]
+            if names:
+                gap: list[Piece] = [("  ", "text")] if pieces else []
+                pieces += [*gap, (f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state])]
+        return tuple(pieces)
+
+    first, more = limits[0], f" +{len(limits) - 1}" if len(limits) > 1 else ""
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{more}"
+    return [
+        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label),
+        line(lambda limit: limit.label),
+        line(lambda limit: short_label(limit.name)),
+        ((shortest, STATE_ROLES[first.state]),),
     ]
 
 
-def headroom_number(ledger: Ledger) -> str:
-    """The headroom, `381 000`; after `≤` if a limit is unknown, since the unknown limit may be the nearest."""
-    first = ledger.limits.first
-    if first is None:
+def short_label(name: str) -> str:
+    """A short text for a limit of a name."""
+    return SHORT_LABELS.get(name, name)
+
+
+def ratio_text(limit: Limit) -> str:
+    """The share in use, in per cent without a sign; a share that is within the counter's error is an upper bound."""
+    if limit.ratio is None:
         return units.UNKNOWN
-    return f"{'≤ ' if ledger.limits.missing else ''}{units.rough_count(first.headroom_sockets)}"
+    return f"{'≤ ' if _is_within_error(limit) else ''}{100 * limit.ratio:.0f}"
 
 
-def headroom_sentence(ledger: Ledger) -> str:
-    """The sentence `headroom 381 000 sockets; first limit: memory of node 3`, and the names of unknown limits."""
-    first, missing = ledger.limits.first, ledger.limits.missing
-    limit = f"; first limit: {first.name}" if first is not None else ""
-    nodes = [each.headroom_sockets for each in ledger.limits.rows if each.scope == "node"]
-    known = [sockets for sockets in nodes if sockets is not None]
-    if first is not None and first.scope == "node" and len(known) == len(nodes) > 1:
-        limit += f" (all nodes: {units.rough_count(sum(known))})"
-    unknown = f"; not known: {', '.join(missing)}" if missing else ""
-    return f"headroom {headroom_number(ledger)} sockets{limit}{unknown}"
+def threshold_text(limit: Limit) -> str:
+    """The two thresholds in per cent, `80/95`; empty if the limit has no state."""
+    return "" if limit.threshold is None else f"{limit.threshold.warn:g}/{limit.threshold.critical:g}"
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """The current use of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
-    if limit.unit == "bytes":
+    """The use of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
+    if limit.name == "tcp_mem" and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)
+
+
+def _is_within_error(limit: Limit) -> bool:
+    return bool(limit.used_error and limit.used is not None and limit.used <= limit.used_error)
 
 
 def limit_text(limit: Limit, amount: int | None) -> str:

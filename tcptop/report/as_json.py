@@ -8,16 +8,15 @@ from typing import Any
 
 from tcptop import __version__
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.ledger import CacheLine, ConnectionCost, Ledger, Limit, SocketCost, StateCost
+from tcptop.ledger import CacheLine, ConnectionCost, Headroom, Ledger, Limit, SocketCost, StateCost
 
 SCHEMA = 1
 
-RENAMED = {
-    "total_bytes": "bytes",
-    "headroom_sockets": "room_sockets",
-    "headroom_sockets_without_stealing": "room_sockets_without_stealing",
-}
+RENAMED = {"total_bytes": "bytes"}
 """JSON keys of those fields of the ledger's records that have another name in JSON."""
+
+NOT_IN_SOCKETS = {"time_wait_scope", "allocated_per_s", "buffer_error_pages", "tcp_mem_unit_bytes"}
+"""Fields of SocketCounts that JSON does not have."""
 
 Json = dict[str, Any]
 
@@ -42,7 +41,7 @@ def as_object(ledger: Ledger) -> Json:
             "cpus": host.cpus,
             "nodes": [node.node for node in ledger.nodes],
         },
-        "sockets": _to_json(ledger.sockets, {"time_wait_scope", "allocated_per_s", "tcp_mem_unit_bytes"}),
+        "sockets": _to_json(ledger.sockets, NOT_IN_SOCKETS),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
         "tcp_memory": {
@@ -66,12 +65,8 @@ def as_object(ledger: Ledger) -> Json:
         },
         "slab_memory": _to_json(ledger.slab_memory),
         "states": [_state(state) for state in ledger.states],
-        "capacity": {
-            "room_sockets": ledger.limits.first.headroom_sockets if ledger.limits.first else None,
-            "first_wall": ledger.limits.first.name if ledger.limits.first else None,
-            "missing": list(ledger.limits.missing),
-            "walls": [_limit(limit) for limit in ledger.limits.rows],
-        },
+        "headroom": _headroom(ledger.headroom["full"]),
+        "limits": [_limit(limit) for limit in ledger.limits["full"].rows],
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": _to_json(ledger.nodes),
         "sources": {
@@ -171,15 +166,36 @@ def _side(side: SocketCost) -> Json:
     return {**_side_sums(side), "parts": parts}
 
 
-def _limit(limit: Limit) -> Json:
+def _headroom(headroom: Headroom) -> Json:
     return {
-        "wall": limit.name,
+        "accounting": headroom.mode,
+        "sockets": headroom.sockets,
+        "with_reclaim": headroom.with_reclaim,
+        "without_reclaim_low": headroom.without_reclaim_low,
+        "without_reclaim_high": headroom.without_reclaim_high,
+        "bytes_per_socket": _number(headroom.bytes_per_socket),
+        "late_bytes": headroom.late_bytes,
+        "unknown_because": headroom.unknown_because,
+        "nodes": {str(number): _to_json(node) for number, node in headroom.nodes.items()},
+    }
+
+
+def _limit(limit: Limit) -> Json:
+    threshold = limit.threshold
+    return {
+        "name": limit.name,
         "concerns": limit.concerns,
+        "scope": limit.scope,
         "unit": limit.unit,
         "used": limit.used,
-        "most": limit.maximum,
-        "room_sockets": limit.headroom_sockets,
-        "scope": limit.scope,
+        "used_error": limit.used_error,
+        "limit": limit.maximum,
+        "ratio": _number(limit.ratio, 4),
+        "headroom_sockets": limit.headroom_sockets,
+        "warn_percent": threshold.warn if threshold else None,
+        "critical_percent": threshold.critical if threshold else None,
+        "state": limit.state,
+        "then": limit.then,
         "note": limit.note,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tcptop.explanation.headroom_page import headroom_page
+from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
 from tcptop.ledger import AccountingMode, ConnectionCost, CostBySide, Ledger, NodeMemory, ZoneMemory
@@ -32,6 +32,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _page_section("Slab memory of the machine", slab_memory_table(ledger, COLUMNS)),
         _page_section("Sockets by state", states_table(ledger, COLUMNS)),
         _page_section("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
+        [headroom_sentence(ledger, "time_wait")],
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
@@ -177,12 +178,12 @@ def _node(ledger: Ledger, node: NodeMemory) -> Iterator[str]:
         marks = (zone.free_pages, zone.min_pages, zone.low_pages, zone.high_pages)
         free, least, low, high = (units.count(pages) for pages in marks)
         yield f"  {zone.zone}: free {free} pages; watermarks min {least}, low {low}, high {high}"
-    headroom, own = node.headroom_sockets, node.headroom_sockets_without_stealing
-    if headroom is not None and ledger.tcp_slab_order is not None:
+    own = ledger.headroom["full"].nodes.get(node.node)
+    if own is not None and ledger.tcp_slab_order is not None:
         block = units.page_order_size(ledger.tcp_slab_order, page_bytes)
         yield (
-            f"  headroom {units.count(headroom)} sockets (TCP slabs are {block} blocks),"
-            f" {units.count(own)} without taking blocks of other types"
+            f"  headroom {units.count(own.without_reclaim)} sockets in free memory,"
+            f" {units.count(own.with_reclaim)} with reclaim (TCP slabs are {block} blocks)"
         )
 
 

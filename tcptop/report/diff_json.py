@@ -23,7 +23,7 @@ SCHEMA = 1
 
 Row = CacheChange | StateChange | NodeChange | FreeBlocksChange
 
-RENAMED = {"name": "cache", "count": "sockets", "headroom_sockets": "room_sockets"}
+RENAMED = {"name": "cache", "count": "sockets"}
 """JSON keys of those fields of a row that have another name in JSON."""
 
 

@@ -91,6 +91,7 @@ class TcptopApp(App[int]):
             if binding not in SHARED_BINDINGS:
                 self.bind(binding.key, binding.action, description=binding.description)
         self._settings, self._mistakes = settings, tuple(mistakes)
+        feed.thresholds = settings.thresholds
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self.animation_level = "none"
         # Here and not in on_mount, where every widget would get its styles a second time.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
 from textual.message import Message
 
 from tcptop.accounting import account
-from tcptop.ledger import Ledger
+from tcptop.accounting.growth import GrowthSample, add_growth_sample, growth
+from tcptop.accounting.limits import THRESHOLDS
+from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
 from tcptop.view.trends import NO_TRENDS, add_sample
@@ -47,11 +49,17 @@ class Feed:
     """
     app: TcptopApp
     """App that shows the samples; assigned before `begin`."""
+    keeps_states: ClassVar[bool] = False
+    """Whether each sample follows the one before, so that a limit's state depends on its state then."""
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
+        self.thresholds: Mapping[str, Threshold] = THRESHOLDS
+        self._limit_states: Mapping[str, LimitState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trends = NO_TRENDS
+        self._growth_samples: tuple[GrowthSample, ...] = ()
+        self._growth: Mapping[AccountingMode, Growth] = {}
 
     def begin(self) -> None:
         """Starts delivering samples."""
@@ -70,9 +78,14 @@ class Feed:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
     def receive(self, snapshot: Snapshot) -> None:
-        """Computes the Ledger of a sample, adds its values to the trends, and draws it."""
-        ledger = account(snapshot)
+        """Computes the Ledger of a sample, adds its values to the trends and the growth, and draws it."""
+        ledger = account(snapshot, self.thresholds, self._limit_states)
+        if self.keeps_states:
+            self._limit_states = {limit.name: limit.state for limit in ledger.limits["full"].rows}
         self._trends = add_sample(self._trends, ledger)
+        self._growth_samples = add_growth_sample(self._growth_samples, ledger)
+        slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
+        self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
 
     def draw(self, ledger: Ledger) -> None:
@@ -82,7 +95,7 @@ class Feed:
     def view(self) -> View:
         """The app's choices and mark, with the trends of this feed."""
         view = self.app.view
-        return View(view.choices, view.mark, view.since, self._trends)
+        return View(view.choices, view.mark, view.since, self._growth, self._trends)
 
     def start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Runs a coroutine as a task that `end` cancels; an exception in the coroutine ends the app."""

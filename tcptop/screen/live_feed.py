@@ -34,6 +34,7 @@ class LiveFeed(Feed):
     """Feed of a live host. While the user looks back, a ReplayFeed draws recorded samples, and sampling continues."""
 
     bindings = LIVE_BINDINGS
+    keeps_states = True
 
     def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None) -> None:
         super().__init__(lab_measurement)
@@ -238,6 +239,7 @@ class LiveFeed(Feed):
         self._end_past()
         index = start if start >= 0 else max(0, samples + start)
         self._past = ReplayFeed(selection._replace(start=index), self.lab_measurement, self._disk)
+        self._past.thresholds = self.thresholds
         self._past.app = self.app
         self._past.begin()
         if jump:

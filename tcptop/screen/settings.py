@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tcptop.accounting.limits import THRESHOLDS
 from tcptop.errors import TcptopError
+from tcptop.ledger import Threshold
 from tcptop.named_files import make_folders, read_bytes, write_bytes
 from tcptop.privileges import read_without_root
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
@@ -21,6 +23,7 @@ THEMES = ("dark", "light")
 MOST_BYTES = 64 << 10
 MOST_TEXT = 240
 MOST_NODE = 65_535
+MOST_PERCENT = 400
 
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 """Matches the position that ends each error message of tomllib."""
@@ -41,6 +44,13 @@ class Settings:
     mouse: bool | None = None
     extras: bool | None = None
     """True to show marks on changed figures, and graphs."""
+    limits: Mapping[str, Threshold] | None = None
+    """The user's thresholds by limit; limits that it lacks have the thresholds of THRESHOLDS."""
+
+    @property
+    def thresholds(self) -> Mapping[str, Threshold]:
+        """The thresholds in force, by limit."""
+        return {**THRESHOLDS, **(self.limits or {})}
 
 
 NO_SETTINGS = Settings()
@@ -72,12 +82,19 @@ def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
     except TcptopError as error:
         return NO_SETTINGS, [str(error)]
     settings, mistakes = NO_SETTINGS, []
+    limits = values.pop("limits", {})
     for key, value in values.items():
         try:
             settings = replace(settings, **{key: check_value(key, value)})
         except ValueError as error:
             mistakes.append(f"{name}: {shorten(printable(str(error)))}; the setting is ignored")
-    return settings, mistakes
+    thresholds: dict[str, Threshold] = {}
+    for limit, value in limits.items() if isinstance(limits, dict) else [("", limits)]:
+        try:
+            thresholds[limit] = _check_threshold(limit, value)
+        except ValueError as error:
+            mistakes.append(f"{name}: {shorten(printable(str(error)))}; the setting is ignored")
+    return replace(settings, limits=thresholds or None), mistakes
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -119,7 +136,10 @@ def write_settings(file: Path, settings: Settings) -> None:
     """Replaces the settings file atomically; raises OSError if writing fails."""
     import json  # values of Settings look the same in JSON and TOML; not needed at the start
 
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None]
+    values = asdict(replace(settings, limits=None))
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items() if value is not None]
+    for limit, threshold in (settings.limits or {}).items():
+        lines.append(f"\n[limits.{limit}]\nwarn = {threshold.warn!r}\ncritical = {threshold.critical!r}\n")
     make_folders(str(file.parent))
     write_bytes(str(file), "".join(lines).encode("utf-8"))
 
@@ -152,6 +172,22 @@ def _check_columns(value: object) -> tuple[str, ...]:
     if strange is not None:
         raise ValueError(f"no column is called {strange!r:.40}; there are: {', '.join(known)}")
     return tuple(value)
+
+
+def _check_threshold(limit: str, value: object) -> Threshold:
+    """The threshold of a limit from its table in the settings; raises ValueError with the limit's name."""
+    name = f"limits.{limit[:40]}".rstrip(".")
+    if limit not in THRESHOLDS:
+        raise ValueError(f"{name}: no such limit; there are: {', '.join(THRESHOLDS)}")
+    if not isinstance(value, dict) or not set(value) <= set(Threshold._fields):
+        raise ValueError(f"{name}: a table with warn and critical, not {value!r:.40}")
+    for number in value.values():
+        if type(number) not in (int, float) or not 0 < number <= MOST_PERCENT:
+            raise ValueError(f"{name}: a percentage up to {MOST_PERCENT}, not {number!r:.40}")
+    threshold = THRESHOLDS[limit]._replace(**value)
+    if threshold.warn > threshold.critical:
+        raise ValueError(f"{name}: warn is {threshold.warn:g}, above critical, {threshold.critical:g}")
+    return threshold
 
 
 _check_boolean = _check(lambda value: isinstance(value, bool), "true or false")

@@ -13,11 +13,21 @@ class MeminfoSource(FileSource[Meminfo]):
     paths = ("proc/meminfo",)
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Meminfo:
-        """Parses MemTotal, MemAvailable and Slab; converts kB into bytes."""
+        """Parses the fields that Meminfo has; converts kB into bytes."""
         fields = parse_fields_bytes(lines, damages)
         if not fields:
             raise ValueError("no line has the form `MemTotal: 16 kB`")
-        return Meminfo(fields.get("MemTotal"), fields.get("MemAvailable"), fields.get("Slab"))
+        active, inactive = fields.get("Active(file)"), fields.get("Inactive(file)")
+        return Meminfo(
+            total_bytes=fields.get("MemTotal"),
+            available_bytes=fields.get("MemAvailable"),
+            slab_bytes=fields.get("Slab"),
+            free_bytes=fields.get("MemFree"),
+            cached_bytes=fields.get("Cached"),
+            anonymous_bytes=fields.get("AnonPages"),
+            file_bytes=None if active is None or inactive is None else active + inactive,
+            reclaimable_bytes=fields.get("KReclaimable", fields.get("SReclaimable")),
+        )
 
 
 def parse_fields_bytes(lines: list[str], damages: list[Damage]) -> dict[str, int]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from tcptop.snapshot import Protocol, Protocols
-from tcptop.sources.source import EVERY_MINUTE, Damage, FileSource, first_of_each, parse_count, parse_rows
+from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, first_of_each, parse_count, parse_rows
 from tcptop.text.printable import printable_name
+
+PRESSURE = {"yes": True, "no": False}
+"""Maps the text of column `press` (net/core/sock.c, sock_prot_memory_pressure); `NI` means that it has no limit."""
 
 
 class ProtocolsSource(FileSource[Protocols]):
-    """A source read once a minute, because only the sizes are used, and sizes do not change."""
+    """A source read every five seconds, because memory pressure begins and ends suddenly; the sizes do not change."""
 
     name = "protocols"
     paths = ("proc/net/protocols",)
-    pace = EVERY_MINUTE
+    pace = EVERY_FIVE_SECONDS
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Protocols:
-        """Parses each protocol's name, size and number of sockets; ignores the flags, which differ between kernels."""
+        """Parses each protocol's name, size, number of sockets, and whether it is under memory pressure.
+
+        The other flags, which differ between kernels, are ignored.
+        """
         if not lines or not lines[0].startswith("protocol"):
             raise ValueError("the first line is not the header of a protocols file")
         protocols = parse_rows(lines[1:], _parse_protocol, damages)
@@ -34,4 +40,5 @@ def _parse_protocol(line: str) -> Protocol:
         printable_name(" ".join(fields[:at])),
         parse_count(fields[at]),
         None if sockets == "-1" else parse_count(sockets),
+        PRESSURE.get(fields[at + 3]) if len(fields) > at + 3 else None,
     )

@@ -31,6 +31,7 @@ VERSION = "proc/version"
 TCP_MEM = "proc/sys/net/ipv4/tcp_mem"
 PER_CPU_RESERVE = "proc/sys/net/core/mem_pcpu_rsv"
 COMMAND_LINE = "proc/cmdline"
+ZONE_RECLAIM_MODE = "proc/sys/vm/zone_reclaim_mode"
 
 DEBUG_OPTIONS = ("slub_debug", "slab_debug")
 NO_MERGE_OPTIONS = ("slub_nomerge", "slab_nomerge")
@@ -40,7 +41,7 @@ class SysctlsSource(Source[Sysctls]):
     """A source read once a minute."""
 
     name = "sysctls"
-    paths = (HOST_NAME, RELEASE, VERSION, TCP_MEM, PER_CPU_RESERVE, COMMAND_LINE, NOTES)
+    paths = (HOST_NAME, RELEASE, VERSION, TCP_MEM, PER_CPU_RESERVE, COMMAND_LINE, ZONE_RECLAIM_MODE, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
@@ -61,6 +62,7 @@ class SysctlsSource(Source[Sysctls]):
             kernel_release=printable_name(release) or None,
             memory_per_cpu_reserve_pages=parse_sysctl(texts, PER_CPU_RESERVE, parse_count, damages),
             tcp_mem=parse_sysctl(texts, TCP_MEM, parse_tcp_mem, damages),
+            zone_reclaim_mode=parse_sysctl(texts, ZONE_RECLAIM_MODE, parse_count, damages),
             slab_debug=not options.isdisjoint(DEBUG_OPTIONS),
             build_id=build_id,
             architecture=find_architecture(release, texts[VERSION]),

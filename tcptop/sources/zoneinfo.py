@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any
 
@@ -26,15 +27,27 @@ PAGE_COUNTS = {
     "present": "present_pages",
     "managed": "managed_pages",
     "nr_free_cma": "free_cma_pages",
+    "boost": "boost_pages",
 }
 """Maps the keys of the page counts of a whole zone to fields of Zone.
 
 Keys of per-CPU page sets end in a colon (`high:`), so they do not match.
 """
+NODE_PAGE_COUNTS = {
+    "nr_active_file": "file_pages",
+    "nr_inactive_file": "file_pages",
+    "nr_slab_reclaimable": "reclaimable_pages",
+    "nr_kernel_misc_reclaimable": "reclaimable_pages",
+}
+"""Maps the keys of page counts to the field of Zone that they add up to."""
+
 MAX_CHARACTERS = 16 << 20
 """Limit on the text without page sets: about 4 KiB for each zone, and 11 characters for each of its CPUs."""
 PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
 """The last of a zone's lines that have a figure, and the first line of the page sets of a CPU."""
+COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
+"""Free pages on the lists of a CPU."""
+
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
 
@@ -65,7 +78,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
 
 def _without_page_sets(text: str) -> str:
-    """The text with one line left of each CPU's page sets, which are nearly all of the file on a large machine."""
+    """The text with one line for each CPU instead of its page sets, and the sum of the counts in these."""
     parts: list[str] = []
     at = 0
     while (start := text.find(PAGE_SETS, at)) >= 0:
@@ -74,6 +87,8 @@ def _without_page_sets(text: str) -> str:
         if at < 0:
             at = text.rfind("\n", start)
         parts.append(CPU * text.count(CPU, start, at))
+        counts = COUNT.findall(text, start, at)
+        parts.append(f"\n    count: {sum(map(int, counts))}" if counts else "")
     return "".join([*parts, text[at:]])
 
 
@@ -92,6 +107,11 @@ def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
         zones[-1]["free_pages"] = parse_count(fields[2])
     elif fields[0] == "cpu:":
         zones[-1]["cpus"] = zones[-1].get("cpus", 0) + 1
+    elif len(fields) == 2 and fields[0] in NODE_PAGE_COUNTS:
+        name = NODE_PAGE_COUNTS[fields[0]]
+        zones[-1][name] = zones[-1].get(name, 0) + parse_count(fields[1])
+    elif fields[0] == "count:":
+        zones[-1]["on_cpu_lists_pages"] = zones[-1].get("on_cpu_lists_pages", 0) + parse_count(fields[1])
     elif fields[0] == "protection:":
         numbers = line.partition("(")[2].rstrip().rstrip(")").replace(",", " ").split()
         zones[-1]["protection_pages"] = parse_counts(numbers)

@@ -13,6 +13,7 @@ Role = Literal[
     "head",
     "accent",
     "warning",
+    "critical",
     "slice-1",
     "slice-2",
     "slice-3",

@@ -5,9 +5,10 @@ The package is pure: it uses no widget, no file and no clock.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from tcptop.ledger import GrowthSinceMark, Ledger
+from tcptop.ledger import AccountingMode, Growth, GrowthSinceMark, Ledger
 from tcptop.view.choices import DEFAULT_CHOICES, Choices
 from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE, Timeline
@@ -23,6 +24,8 @@ class View:
     """Key `k`: the marked sample, whose counts are subtracted from those shown; None without a mark."""
     since: GrowthSinceMark | None = None
     """Growth since the mark; None without a mark."""
+    growth: Mapping[AccountingMode, Growth] = field(default_factory=dict)
+    """Growth over the last minutes, by accounting mode; empty if there are too few samples."""
     trends: Trends = NO_TRENDS
     recording_path: str | None = None
     """File to which the live screen records; None if it does not record."""

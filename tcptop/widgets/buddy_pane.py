@@ -76,9 +76,10 @@ class BuddyPane(ScrollPane):
         if choices.block_unit == "bytes":
             title += " in bytes"
         nodes = selected_nodes(ledger, choices)
-        headroom = [node.headroom_sockets for node in nodes if node.headroom_sockets is not None]
+        by_node = ledger.headroom[choices.mode].nodes
+        headroom = [by_node[node.node].without_reclaim for node in nodes if node.node in by_node]
         if headroom:
-            bound = "" if ledger.costs["full"].by_family["mix"].accepted.complete else "≤ "
+            bound = "" if ledger.costs[choices.mode].by_family["mix"].outgoing.complete else "≤ "
             title += f" ─ headroom: {bound}{units.rough_count(sum(headroom))} sockets"
         stale = ledger.sources["pagetypeinfo"].staleness(choices.interval_s)
         types_shown = choices.node is not None and any(
@@ -101,7 +102,7 @@ class BuddyPane(ScrollPane):
         lines = [next(drawn_rows) if isinstance(line, BlockRow) else line for line in body]
         notes = source_notes(ledger, columns)
         if choices.node is None and len(ledger.nodes) > 1:
-            return notes, [*node_lines(ledger, columns), EMPTY_LINE, *titles, *lines]
+            return notes, [*node_lines(ledger, columns, choices.mode), EMPTY_LINE, *titles, *lines]
         return [*notes, *titles], lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import localtime, strftime
 
+from tcptop.explanation.headroom_page import alarm_variants
 from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Piece, Role
@@ -32,9 +33,9 @@ class HeadLine(Pane):
 
 
 def head_line(ledger: Ledger, view: View, columns: int) -> Line:
-    """The head line: the machine on the left; the screen's state, the accounting mode and the node on the right.
+    """The head line: the machine and alarms on the left; the screen's state, accounting mode and node on the right.
 
-    Details of the machine are dropped if the whole line does not fit.
+    Details of the machine are dropped if the whole line does not fit; the names of alarms are shortened last.
     """
     host, choices = ledger.host, view.choices
     shown = f" · {MODE_NAMES[choices.mode]} · {'all nodes' if choices.node is None else f'node {choices.node}'}"
@@ -56,6 +57,15 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     variants = [(left, [*rights[0], *clock]) for left in lefts]
     # The clock is shown only if the machine and the state leave space.
     variants += [(lefts[-1], [*right, *end]) for right in rights for end in (clock, [])]
+    alarms = ledger.limits[choices.mode].alarms
+    if alarms:
+        ends = [[*rights[0], *clock], *rights, *([right[0]] for right in rights)]
+        percent, *others = alarm_variants(alarms)
+        starts: list[list[Piece]] = [name_pieces, lefts[-1]]
+        variants = [([*left, ("  ", "text"), *percent], end) for left in starts for end in ends]
+        for alarm in others:
+            parts = [(left, end) for left in (*starts, []) for end in ends] + [(left, []) for left in (*starts, [])]
+            variants += [([*left, ("  ", "text"), *alarm], end) for left, end in parts]
     fitting = (each for each in variants if line_width((*each[0], *each[1])) + len("   ") <= columns)
     left, right = next(fitting, variants[-1])
     return join_ends(left, [*right, (" ", "text")], columns)

@@ -1,16 +1,19 @@
-"""Headroom line: the headroom in sockets, the nearest limit and the distance to others; or the growth since a mark."""
+"""Headroom line: headroom in sockets, first limit, growth, and distances to other limits; or growth since a mark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
-from tcptop.ledger import AccountingMode, GrowthSinceMark, Ledger, Limit
+from tcptop.explanation.headroom_page import SOCKETS, headroom_number, headroom_sentence, short_label
+from tcptop.ledger import AccountingMode, Growth, GrowthSinceMark, Ledger, Limit
 from tcptop.text import units
 from tcptop.text.line import Line
 from tcptop.view.choices import Choices
 from tcptop.widgets.cell_width import first_fitting_line, line_width
 from tcptop.widgets.pane import Pane
+
+FAR_S = 2 * 86_400.0
+"""Time from which a growth of some minutes says nothing about a limit."""
 
 
 class HeadroomLine(Pane):
@@ -23,7 +26,7 @@ class HeadroomLine(Pane):
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
         """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
         return [
-            headroom_line(ledger, columns, choices.mode)
+            headroom_line(ledger, columns, choices.mode, self._view.growth.get(choices.mode))
             if self._view.since is None
             else since_mark_line(self._view.since, columns)
         ]
@@ -51,22 +54,20 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
     return first_fitting_line(lines, columns)
 
 
-def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> Line:
-    """The headroom, the nearest limit, and the other limits that fit.
-
-    In TIME_WAIT accounting, limits on mini-sockets come before the other limits.
-    """
-    first, number = ledger.limits.first, headroom_number(ledger)
-    nearest = first.name if first is not None else "not known"
-    variants = (
-        headroom_sentence(ledger).removeprefix(f"headroom {number}"),
-        f" sockets; first limit: {nearest}",
-        f", first limit: {nearest}",
-        f": {nearest}",
-    )
+def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full", growth: Growth | None = None) -> Line:
+    """The headroom, the first limit, the growth, and the distances to other limits that fit, the nearest first."""
+    limits, number = ledger.limits[mode], headroom_number(ledger, mode)
+    first = limits.first
+    variants = [headroom_sentence(ledger, mode).removeprefix(f"headroom {number}"), f" {SOCKETS[mode]}"]
+    if first is not None:
+        variants[1:1] = [f" {SOCKETS[mode]}; first limit: {first.label}", f"; first: {first.label}"]
     line = first_fitting_line([(("headroom ", "dim"), (number, "strong"), (rest, "dim")) for rest in variants], columns)
-    for limit in sorted(ledger.limits.rows, key=lambda limit: (mode == "full") == (limit.concerns == "TIME_WAIT")):
-        if limit is first or limit.scope == "node":
+    for part in growth_variants(growth):
+        if line_width((*line, *part)) <= columns:
+            line = (*line, *part)
+            break
+    for limit in limits.rows:
+        if limit is first or limit.name == "memory":
             continue
         distance = _distance(limit)
         if line_width((*line, *distance)) <= columns:
@@ -74,12 +75,31 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return line
 
 
+def growth_variants(growth: Growth | None) -> list[Line]:
+    """The time until a limit is reached, the sockets and the bytes per second, from long to short; empty if unclear."""
+    if growth is None:
+        return []
+    soon = sockets = exact_sockets = size = ""
+    if growth.limit is not None and growth.limit_in_s is not None and growth.limit_in_s <= FAR_S:
+        soon = f"{short_label(growth.limit)} in ≈ {units.seconds(round(growth.limit_in_s))}"
+    if growth.sockets is not None and growth.sockets.is_clear:
+        change = signed_rate(growth.sockets.per_s)
+        sockets, exact_sockets = f"≈ {change} sockets/s", f"≈ {change} ± {growth.sockets.error_per_s:.1g} sockets/s"
+        if growth.bytes is not None and growth.bytes.is_clear:
+            size = f"{units.signed_size(growth.bytes.per_s)}/s ± {units.short_size(growth.bytes.error_per_s)}"
+    lines = [", ".join(filter(None, parts)) for parts in ((exact_sockets, size, soon), (sockets, soon), (soon,))]
+    return [(("  │ ", "dim"), (line, "text")) for line in dict.fromkeys(lines) if line]
+
+
+def signed_rate(per_s: float) -> str:
+    """A change per second with its sign, in three digits: `+120`, `-0.25`."""
+    return f"{per_s:+.3g}" if abs(per_s) < 1000 else units.signed_count(per_s)
+
+
 def _distance(limit: Limit) -> Line:
     """The name of a limit, with the bytes or the number of sockets up to the limit; empty if unknown."""
-    if limit.maximum is None or (limit.used is None if limit.unit == "bytes" else limit.headroom_sockets is None):
+    if limit.maximum is None or limit.used is None:
         return ()
-    if limit.unit == "bytes":
-        text = f"{units.short_size(max(0, limit.maximum - (limit.used or 0)))} left"
-    else:
-        text = units.rough_count(limit.headroom_sockets)
-    return (("  │ ", "dim"), (f"{limit.name} ", "dim"), (text, "text"))
+    left = max(0, limit.maximum - limit.used)
+    text = f"{units.short_size(left)} left" if limit.unit == "bytes" else units.rough_count(left)
+    return (("  │ ", "dim"), (f"{limit.label} ", "dim"), (text, "text"))

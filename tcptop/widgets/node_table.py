@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcptop.ledger import Ledger
+from tcptop.ledger import AccountingMode, Ledger
 from tcptop.text import units
 from tcptop.text.line import Line, Role
 from tcptop.text.table import Heading, fit_columns
@@ -26,13 +26,14 @@ HEADINGS = (
 ROLES: tuple[Role, ...] = tuple("text" if heading.title else "slice-2" for heading in HEADINGS)
 
 
-def node_lines(ledger: Ledger, columns: int) -> list[Line]:
+def node_lines(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
     """The titles and a line for each node. Bars, which compare the nodes, are dropped first if not all columns fit."""
     page_bytes = ledger.host.page_size_bytes
     tcp = [ledger.tcp_bytes_on(node.node) for node in ledger.nodes]
-    headroom = [node.headroom_sockets for node in ledger.nodes]
+    nodes = ledger.headroom[mode].nodes
+    headroom = [nodes[node.node].without_reclaim if node.node in nodes else None for node in ledger.nodes]
     rows: list[tuple[str, ...]] = []
-    for node, tcp_bytes in zip(ledger.nodes, tcp, strict=True):
+    for node, tcp_bytes, sockets in zip(ledger.nodes, tcp, headroom, strict=True):
         free_bytes = node.free_pages * page_bytes if node.free_pages is not None and page_bytes is not None else None
         rows.append(
             (
@@ -43,8 +44,8 @@ def node_lines(ledger: Ledger, columns: int) -> list[Line]:
                 units.compact_size(tcp_bytes),
                 node_bar(tcp_bytes, tcp),
                 units.count(node.tcp_slabs_free),
-                units.count(node.headroom_sockets),
-                node_bar(node.headroom_sockets, headroom),
+                units.count(sockets),
+                node_bar(sockets, headroom),
             )
         )
     layout = fit_columns(HEADINGS, rows, columns)

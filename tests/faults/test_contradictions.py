@@ -107,7 +107,7 @@ def test_an_impossible_row_of_slabinfo(tmp_path: Path, kind: str, name: str) -> 
     found = report(root)
     assert_strange(found, "slabinfo", name)
     assert_incomplete(found, "slabinfo")
-    assert found["capacity"]["room_sockets"] is None or found["capacity"]["missing"]
+    assert found["headroom"]["sockets"] is None
     cache = next(cache for cache in found["caches"] if cache["name"] == name)
     assert cache["bytes"] is None
     if name == "TCP":
@@ -230,10 +230,10 @@ def test_the_headroom_of_a_zone_with_impossible_figures_is_unknown(tmp_path: Pat
     else:
         change(root, path, r"pages free +\d+", "pages free 99999999")
     found = report(root)
-    zone = found["nodes"][0]["zones"][0 if path == "proc/zoneinfo" else 1]
-    assert zone["room_sockets"] is None
-    assert found["capacity"]["walls"][0]["room_sockets"] is None
-    assert found["capacity"]["missing"]
+    assert found["headroom"]["without_reclaim_low"] is None
+    if path == "proc/zoneinfo":
+        assert found["headroom"]["sockets"] is None
+        assert found["headroom"]["unknown_because"]
 
 
 def test_other_orders_than_in_buddyinfo(tmp_path: Path) -> None:
@@ -346,10 +346,8 @@ def test_a_ratio_of_two_counts_in_one_unit_needs_no_unit(tmp_path: Path) -> None
         },
     )
     found = report(root)
-    wall = next(wall for wall in found["capacity"]["walls"] if wall["wall"] == "tcp_mem")
-    assert (wall["used"], wall["most"], wall["unit"]) == (2200, 4400, "pages")
-    assert "50 %" in wall["note"]
-    assert found["capacity"]["missing"].count("tcp_mem") == 0
+    limit = next(limit for limit in found["limits"] if limit["name"] == "tcp_mem")
+    assert (limit["used"], limit["limit"], limit["unit"], limit["ratio"]) == (2200, 4400, "pages", 0.5)
     assert re.search(r"buffers +2 200 pages", text_report(root))
 
 
@@ -363,9 +361,9 @@ def test_an_orphan_may_count_four_times(tmp_path: Path, orphans: int, headroom: 
         },
     )
     found = report(root)
-    wall = next(wall for wall in found["capacity"]["walls"] if wall["wall"] == "tcp_max_orphans")
-    assert (wall["used"], wall["most"], wall["room_sockets"]) == (orphans, 65536, headroom)
-    assert "4 times" in wall["note"]
+    limit = next(limit for limit in found["limits"] if limit["name"] == "tcp_max_orphans")
+    assert (limit["used"], limit["limit"], limit["headroom_sockets"]) == (orphans, 65536, headroom)
+    assert "4 times" in limit["note"]
 
 
 # What is possible.

@@ -18,7 +18,7 @@ from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
-from tcptop.ledger import CountScope, Limit
+from tcptop.ledger import CountScope, Limit, LimitState
 from tcptop.report.as_json import as_object
 from tcptop.snapshot import READING_NAMES, ReadState
 
@@ -72,8 +72,9 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "state": {state.value for state in State},
     "count scope": set(get_args(CountScope)),
     "concern": set(get_args(get_type_hints(Limit)["concerns"])),
-    "wall unit": set(get_args(get_type_hints(Limit)["unit"])),
-    "wall scope": set(get_args(get_type_hints(Limit)["scope"])),
+    "limit state": set(get_args(LimitState)),
+    "limit unit": set(get_args(get_type_hints(Limit)["unit"])),
+    "limit scope": set(get_args(get_type_hints(Limit)["scope"])),
     "part object": {
         CGROUP_VECTORS.struct,
         *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),

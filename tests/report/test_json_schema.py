@@ -41,7 +41,8 @@ TOP = {
     "tcp_memory",
     "slab_memory",
     "states",
-    "capacity",
+    "headroom",
+    "limits",
     "lab",
     "nodes",
     "sources",
@@ -95,8 +96,6 @@ ZONE = {
     "unusable_index",
     "tcp_slabs_free",
     "tcp_slabs_free_without_stealing",
-    "room_sockets",
-    "room_sockets_without_stealing",
 }
 SOURCE = {"state", "reason", "age_s", "read_us", "every_s"}
 SOURCES = {
@@ -151,8 +150,14 @@ STATE_NAMES = [
     "orphan",
     "TIME_WAIT",
 ]
-CAPACITY = {"room_sockets", "first_wall", "missing", "walls"}
-WALL = {"wall", "concerns", "unit", "used", "most", "room_sockets", "scope", "note"}
+HEADROOM = {
+    *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
+    *("late_bytes", "unknown_because", "nodes"),
+}
+LIMIT = {
+    *("name", "concerns", "scope", "unit", "used", "used_error", "limit", "ratio", "headroom_sockets"),
+    *("warn_percent", "critical_percent", "state", "then", "note"),
+}
 STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
 
 
@@ -183,8 +188,10 @@ def assert_schema(report: Json) -> None:
         assert state.keys() == STATE
         assert all(state[name] is None or state[name].keys() == SIDE - {"parts"} for name in ("accepted", "outgoing"))
         assert state["sockets"] is not None or state["note"], "an unknown count has a reason"
-    assert report["capacity"].keys() == CAPACITY
-    assert all(limit.keys() == WALL for limit in report["capacity"]["walls"])
+    assert report["headroom"].keys() == HEADROOM
+    for node in report["headroom"]["nodes"].values():
+        assert node.keys() == {"without_reclaim", "with_reclaim", "local"}
+    assert all(limit.keys() == LIMIT for limit in report["limits"])
     assert report["lab"] is None or report["lab"].keys() == {"path", "not_used_because"}
     for node in report["nodes"]:
         assert node.keys() == NODE
@@ -222,7 +229,10 @@ def test_an_empty_tree_has_all_keys(tmp_path: Path) -> None:
     figures = {
         path
         for path, value in leaves(report)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and path[0] != "sources"
+        if isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and path[0] != "sources"
+        and path[-1] not in {"warn_percent", "critical_percent"}
     }
     assert figures <= {("schema",), ("bytes_per_connection", "time_wait", "buffer_bytes_per_socket")}
 
@@ -249,7 +259,16 @@ def test_counts_are_integers_and_no_number_is_negative_or_nan(kernel: str, phase
             continue
         assert value >= 0, path
         assert value < 1 << 60, path
-        if path[-1] in {"objects", "slabs", "active_objects", "bytes", "allocated", "inuse", "room_sockets", "cpus"}:
+        if path[-1] in {
+            "objects",
+            "slabs",
+            "active_objects",
+            "bytes",
+            "allocated",
+            "inuse",
+            "headroom_sockets",
+            "cpus",
+        }:
             assert isinstance(value, int), path
 
 

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcptop.accounting.limits import THRESHOLDS
+from tcptop.ledger import Threshold
 from tcptop.screen.settings import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.quantities import MAX_INTERVAL_S, MIN_INTERVAL_S
 
-WHOLE = """\
+KEYS = """\
 # what I like
 interval = 2.5
 sort = "c"
@@ -27,6 +29,27 @@ ascii = false
 mouse = true
 extras = false
 """
+TABLE = """
+[limits.nf_conntrack_max]
+warn = 70
+critical = 90.5
+"""
+WHOLE = KEYS + TABLE
+
+WRONG_TABLES = [
+    ("[limits.conntrack]\nwarn = 1", "limits.conntrack: no such limit; there are: memory, tcp_mem"),
+    ("[limits.tcp_mem]\nwarn = 96", "limits.tcp_mem: warn is 96, above critical, 95"),
+    ("[limits.tcp_mem]\nwarn = 30\ncritical = 20", "warn is 30, above critical, 20"),
+    ("[limits.memory]\nwarn = -1", "a percentage"),
+    ("[limits.memory]\nwarn = 'x'", "a percentage"),
+    ("[limits.memory]\nwarn = true", "a percentage"),
+    ("[limits.memory]\nwarn = nan", "a percentage"),
+    ("[limits.memory]\ncritical = 1e400", "a percentage"),
+    ("[limits.memory]\nnear = 1", "a table with warn and critical"),
+    ("[limits]\nmemory = 3", "a table with warn and critical"),
+    ("limits = 3", "limits: no such limit"),
+    ('[limits."\\u001b[2J"]', "no such limit"),
+]
 
 WRONG_VALUES = [
     "interval = 0",
@@ -88,7 +111,9 @@ def test_no_file_is_no_mistake(file: Path) -> None:
 def test_every_setting_is_read(file: Path) -> None:
     found, wrong = read_settings(written(file, WHOLE))
     assert wrong == []
-    assert found == Settings(2.5, "c", "light", 3, ("cache", "objects", "bytes"), False, True, False)
+    limits = {"nf_conntrack_max": Threshold(70, 90.5)}
+    assert found == Settings(2.5, "c", "light", 3, ("cache", "objects", "bytes"), False, True, False, limits)
+    assert found.thresholds == {**THRESHOLDS, **limits}
     assert None not in [getattr(found, each.name) for each in fields(found)], "WHOLE names every setting"
 
 
@@ -99,13 +124,24 @@ def name_of(text: str) -> str:
 @pytest.mark.parametrize("wrong", WRONG_VALUES, ids=name_of)
 def test_a_wrong_value_costs_its_own_key_only(file: Path, wrong: str) -> None:
     key = wrong.partition(" ")[0].partition(".")[0]
-    others = [line for line in WHOLE.splitlines() if not line.startswith(f"{key} ")]
+    others = [line for line in KEYS.splitlines() if not line.startswith(f"{key} ")]
     found, [mistake] = read_settings(written(file, "\n".join([*others, wrong])))
     assert found == read_settings(written(file, "\n".join(others)))[0]
     assert mistake.startswith(f"{file}: ")
     assert mistake.endswith("; the setting is ignored")
     assert mistake.isprintable()
     assert len(mistake) < len(str(file)) + 300, "it must fit on a screen"
+
+
+@pytest.mark.parametrize(("wrong", "words"), WRONG_TABLES, ids=name_of)
+def test_a_wrong_threshold_costs_its_own_limit_only(file: Path, wrong: str, words: str) -> None:
+    other = "" if wrong.startswith("limits") else TABLE
+    found, [mistake] = read_settings(written(file, f"node = 2\n{wrong}\n{other}"))
+    assert found.node == 2
+    assert found.limits == ({"nf_conntrack_max": Threshold(70, 90.5)} if other else None)
+    assert words in mistake
+    assert mistake.endswith("; the setting is ignored")
+    assert mistake.isprintable()
 
 
 @pytest.mark.parametrize("wrong", NOT_TOML, ids=name_of)
@@ -183,6 +219,12 @@ A_SETTING = st.builds(
     ascii=st.none() | st.booleans(),
     mouse=st.none() | st.booleans(),
     extras=st.none() | st.booleans(),
+    limits=st.none()
+    | st.dictionaries(
+        st.sampled_from(sorted(THRESHOLDS)),
+        st.builds(Threshold, st.floats(0.1, 50) | st.integers(1, 50), st.floats(50, 400) | st.integers(50, 400)),
+        min_size=1,
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""/proc/meminfo: three amounts in bytes; missing ones are unknown."""
+"""/proc/meminfo: amounts in bytes; missing ones are unknown."""
 
 from __future__ import annotations
 
@@ -13,22 +13,41 @@ from tcptop.sources.meminfo import MeminfoSource
 
 parse = MeminfoSource().parse
 
+NAMES = {
+    "MemTotal": "total_bytes",
+    "MemAvailable": "available_bytes",
+    "Slab": "slab_bytes",
+    "MemFree": "free_bytes",
+    "Cached": "cached_bytes",
+    "AnonPages": "anonymous_bytes",
+    "KReclaimable": "reclaimable_bytes",
+}
+
 
 @each_recording
 def test_the_amounts_of_a_recording_equal_the_file(kernel: str, phase: str) -> None:
     reading = snapshot(kernel, phase).meminfo
     assert (reading.state, reading.reason) == ("ok", None)
     file = text(kernel, phase, "proc/meminfo")
-    amounts = []
-    for key in ("MemTotal", "MemAvailable", "Slab"):
-        match = re.search(rf"^{key}: +(\d+) kB$", file, re.MULTILINE)
+    amounts = {}
+    for key in (*NAMES, "Active(file)", "Inactive(file)"):
+        match = re.search(rf"^{re.escape(key)}: +(\d+) kB$", file, re.MULTILINE)
         assert match, key
-        amounts.append(int(match[1]) * 1024)
-    assert reading.value == Meminfo(*amounts)
+        amounts[key] = int(match[1]) * 1024
+    file_bytes = amounts["Active(file)"] + amounts["Inactive(file)"]
+    assert reading.value == Meminfo(file_bytes=file_bytes, **{NAMES[key]: amounts[key] for key in NAMES})
 
 
 def test_amounts_read_by_hand() -> None:
-    assert snapshot("6.1-4n", "established").meminfo.value == Meminfo(6077648 << 10, 5672612 << 10, 88520 << 10)
+    value = snapshot("6.1-4n", "established").meminfo.value
+    assert value is not None
+    assert value[:3] == (6077648 << 10, 5672612 << 10, 88520 << 10)
+
+
+def test_reclaimable_memory_before_4_20() -> None:
+    value, _ = parse("MemTotal: 16 kB\nSReclaimable: 3 kB\nActive(file): 1 kB\n")
+    assert value is not None
+    assert (value.reclaimable_bytes, value.file_bytes) == (3072, None)
 
 
 def test_a_missing_amount_is_unknown_and_not_zero() -> None:
@@ -75,4 +94,5 @@ def test_the_kernels_format_is_parsed_back(total: int, available: int, slab: int
     """In the format of fs/proc/meminfo.c, show_val_kb."""
     printed = f"MemTotal:       {total:8} kB\nMemFree:        {available:8} kB\nMemAvailable:   {available:8} kB\n"
     printed += f"Slab:           {slab:8} kB\nHugePages_Total:       0\n"
-    assert parse(printed) == (Meminfo(total << 10, available << 10, slab << 10), None)
+    expected = Meminfo(total << 10, available << 10, slab << 10, free_bytes=available << 10)
+    assert parse(printed) == (expected, None)

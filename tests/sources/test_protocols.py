@@ -14,6 +14,8 @@ from tcptop.sources.protocols import ProtocolsSource
 
 parse = ProtocolsSource().parse
 
+PRESSURE = {"NI": None, "no": False, "yes": True}
+
 HEAD = "protocol  size sockets  memory press maxhdr  slab module     cl co di ac io in de sh ss gs se re bi br\n"
 TCP = "TCP       2304      5     253   no     320   yes  kernel      y  y  y  y  y  y  y  y  y  y  y  y  n  y\n"
 UDP = "UDP       1344     11       0   NI       0   yes  kernel      y  y  y  n  y  n  y  n  y  y  y  y  y  n\n"
@@ -26,10 +28,10 @@ def test_every_protocol_of_a_recording_equals_the_file(kernel: str, phase: str) 
     assert reading.value is not None
     expected = {}
     for line in text(kernel, phase, "proc/net/protocols").splitlines()[1:]:
-        match = re.match(r"(\S.{7}\S*) +(\d+) +(-1|\d+) ", line)
+        match = re.match(r"(\S.{7}\S*) +(\d+) +(-1|\d+) +(?:-1|\d+) +(NI|no|yes) ", line)
         assert match, line
         name = match[1].strip()
-        expected[name] = Protocol(name, int(match[2]), None if match[3] == "-1" else int(match[3]))
+        expected[name] = Protocol(name, int(match[2]), None if match[3] == "-1" else int(match[3]), PRESSURE[match[4]])
     assert {"TCP", "TCPv6", "UDP"} <= expected.keys()
     assert reading.value.by_name == expected
 
@@ -54,14 +56,14 @@ def test_a_name_may_contain_a_blank() -> None:
     value, damage = parse(HEAD + TCP.replace("TCP   ", "UDP Li"))
     assert damage is None
     assert value is not None
-    assert value.by_name == {"UDP Li": Protocol("UDP Li", 2304, 5)}
+    assert value.by_name == {"UDP Li": Protocol("UDP Li", 2304, 5, under_pressure=False)}
 
 
 @pytest.mark.parametrize("odd", ["TCPX\n", "TCPX 2304\n", "TCPX 2304 -5 253\n", "TCPX ² 5\n"])
 def test_only_a_malformed_line_is_skipped(odd: str) -> None:
     value, damage = parse(HEAD + TCP + odd + UDP)
     assert value is not None
-    assert value.by_name == {"TCP": Protocol("TCP", 2304, 5), "UDP": Protocol("UDP", 1344, 11)}
+    assert value.by_name == {"TCP": Protocol("TCP", 2304, 5, under_pressure=False), "UDP": Protocol("UDP", 1344, 11)}
     assert damage is not None
     assert damage.state == "strange"
 
@@ -110,11 +112,14 @@ def test_arbitrary_text_after_a_header_never_raises_or_gives_a_negative_number(r
         max_size=7,
     ),
     st.integers(16, 21),
+    st.sampled_from(["no", "yes", "NI"]),
 )
-def test_the_kernels_format_is_parsed_back(protocols: dict[str, tuple[int, int, int]], flags: int) -> None:
+def test_the_kernels_format_is_parsed_back(
+    protocols: dict[str, tuple[int, int, int]], flags: int, pressure: str
+) -> None:
     """In the format of net/core/sock.c, proto_seq_printf."""
     printed = HEAD + "".join(
-        f"{name:<9} {size:4} {sockets:6}  {memory:6}   {'no':<3} {320:6}   {'yes':<3}  {'kernel':<10}"
+        f"{name:<9} {size:4} {sockets:6}  {memory:6}   {pressure:<3} {320:6}   {'yes':<3}  {'kernel':<10}"
         + " y " * flags
         + "\n"
         for name, (size, sockets, memory) in protocols.items()
@@ -123,5 +128,6 @@ def test_the_kernels_format_is_parsed_back(protocols: dict[str, tuple[int, int, 
     assert damage is None
     assert value is not None
     assert value.by_name == {
-        name: Protocol(name, size, None if sockets == -1 else sockets) for name, (size, sockets, _) in protocols.items()
+        name: Protocol(name, size, None if sockets == -1 else sockets, PRESSURE[pressure])
+        for name, (size, sockets, _) in protocols.items()
     }

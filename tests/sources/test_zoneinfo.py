@@ -35,7 +35,17 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
         protection_pages=protection,
         free_cma_pages=more.get("free_cma"),
         cpus=more.get("cpus"),
+        boost_pages=more.get("boost"),
+        on_cpu_lists_pages=more.get("on_cpu_lists"),
+        file_pages=more.get("file"),
+        reclaimable_pages=more.get("reclaimable"),
     )
+
+
+def total(block: str, pattern: str) -> int | None:
+    """The sum of all lines with this key; None if there are none."""
+    found = re.findall(rf"^ +{pattern} +(\d+)$", block, re.MULTILINE)
+    return sum(map(int, found)) if found else None
 
 
 def zones_of(file: str) -> list[Zone]:
@@ -59,6 +69,10 @@ def zones_of(file: str) -> list[Zone]:
                 protection_pages=tuple(int(part) for part in protection[1].split(",")),
                 free_cma_pages=number(block, "nr_free_cma"),
                 cpus=len(re.findall(r"^ +cpu: \d+$", block, re.MULTILINE)) or None,
+                boost_pages=number(block, "boost"),
+                on_cpu_lists_pages=total(block, "count:"),
+                file_pages=total(block, "nr_(?:in)?active_file"),
+                reclaimable_pages=total(block, "nr_(?:slab|kernel_misc)_reclaimable"),
             )
         )
     return found
@@ -76,7 +90,23 @@ def test_a_zone_read_by_hand() -> None:
     value = snapshot("6.1-4n", "established").zoneinfo.value
     assert value is not None
     assert [each for each in value.zones if (each.node, each.name) == (3, "Normal")] == [
-        zone(3, "Normal", 355157, 8318, 10397, 12476, 393216, 375381, protection=(0,) * 5, free_cma=0, cpus=8)
+        zone(
+            3,
+            "Normal",
+            355157,
+            8318,
+            10397,
+            12476,
+            393216,
+            375381,
+            protection=(0,) * 5,
+            free_cma=0,
+            cpus=8,
+            boost=0,
+            on_cpu_lists=4337,
+            file=0,
+            reclaimable=2326,
+        )
     ]
 
 
@@ -112,6 +142,7 @@ Node 0, zone   Normal
         protection: (0, 0, 0, 0)
 """
 
+PROTECTION = (0, 2896, 23973, 23973, 23973)
 NEW = """\
 Node 0, zone      DMA
   per-node stats
@@ -165,7 +196,7 @@ def test_the_3_10_layout_with_protection_after_the_counters() -> None:
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),
+        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1, on_cpu_lists=0),
         zone(0, "Normal", 12, 3, 4, 5, 100, 90, protection=(0, 0, 0, 0)),
     )
 
@@ -175,8 +206,8 @@ def test_the_6_18_layout_where_page_sets_have_their_own_high() -> None:
     assert damage is None
     assert value is not None
     assert value.zones == (
-        zone(0, "DMA", 3840, 8, 11, 14, 3998, 3840, protection=(0, 2896, 23973, 23973, 23973), free_cma=9, cpus=2),
-        zone(0, "Device", 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0)),
+        zone(0, "DMA", 3840, 8, 11, 14, 3998, 3840, protection=PROTECTION, free_cma=9, cpus=2, boost=1, on_cpu_lists=7),
+        zone(0, "Device", 0, 0, 0, 0, 0, 0, protection=(0, 0, 0, 0, 0), boost=0),
     )
 
 
@@ -197,7 +228,9 @@ def test_only_a_malformed_line_is_skipped() -> None:
 def test_lines_after_a_malformed_zone_header_belong_to_no_zone() -> None:
     value, damage = parse(OLD.replace("Node 0, zone   Normal", "Node ?, zone   Normal"))
     assert value is not None
-    assert value.zones == (zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1),)
+    assert value.zones == (
+        zone(0, "DMA", 3976, 33, 41, 49, 3998, 3977, protection=(0, 2796, 15806, 15806), cpus=1, on_cpu_lists=0),
+    )
     assert damage is not None
 
 
@@ -212,6 +245,9 @@ def test_a_zone_name_is_made_printable() -> None:
     value, _ = parse("Node 0, zone   \x1b]0;x\x07\n  pages free     12\n")
     assert value is not None
     assert value.zones[0].name == "\\x1b]0;x\\x07"
+
+
+ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages")
 
 
 @pytest.mark.parametrize("step", [1, 67], ids=["two zones", "the whole file"])
@@ -229,8 +265,8 @@ def test_a_file_cut_at_any_byte_gives_only_numbers_of_the_whole_file(step: int) 
         for found, whole_zone in zip(value.zones, zones, strict=False):
             for name in Zone._fields:
                 expected = getattr(whole_zone, name)
-                if name == "cpus":  # counted from lines, so a cut zone has fewer
-                    assert (found.cpus or 0) <= (expected or 0), end
+                if name in ADDED_UP:  # from several lines, so a cut zone has less
+                    assert (getattr(found, name) or 0) <= (expected or 0), end
                 else:
                     assert getattr(found, name) in (expected, None, ()), (end, name)
 
@@ -278,6 +314,12 @@ def test_the_kernels_format_is_parsed_back(zones: list[tuple[int, tuple[int, ...
     assert damage is None
     assert value is not None
     assert list(value.zones) == [
-        zone(node, "Normal", free, least, low, high, present, managed, protection=tuple(protection), cpus=1)
-        for node, (free, _, least, low, high, present, managed), protection in zones
+        zone(
+            *(node, "Normal", free, least, low, high, present, managed),
+            protection=tuple(protection),
+            cpus=1,
+            boost=boost,
+            on_cpu_lists=1,
+        )
+        for node, (free, boost, least, low, high, present, managed), protection in zones
     ]

@@ -1,0 +1,86 @@
+"""Growth over the last minutes: straight lines through several samples, and the time until a limit is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import NamedTuple
+
+from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
+
+LENGTH_S = 300.0
+"""Time for which samples count."""
+GAP_S = 5.0
+"""Minimum time between two samples that count."""
+MIN_SAMPLES = 8
+
+
+class GrowthSample(NamedTuple):
+    """The figures of one sample that may grow."""
+
+    at_unix_s: float
+    sockets: Mapping[AccountingMode, int | None]
+    tcp_bytes: int | None
+    used: Mapping[str, int | None]
+    """Use of each limit, by name."""
+
+
+def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[GrowthSample, ...]:
+    """The samples of the last LENGTH_S, with this one; a clock that was set back makes the series begin again."""
+    at_s = ledger.taken_at_unix_s
+    if at_s is None or (samples and 0 <= at_s - samples[-1].at_unix_s < GAP_S):
+        return tuple(samples)
+    counts = ledger.sockets
+    sample = GrowthSample(
+        at_s,
+        {"full": counts.allocated, "time_wait": counts.time_wait},
+        ledger.tcp_memory.bytes,
+        {limit.name: limit.used for limit in ledger.limits["full"].rows},
+    )
+    return (*(each for each in samples if 0 < at_s - each.at_unix_s <= LENGTH_S), sample)
+
+
+def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode) -> Growth | None:
+    """The growth in one accounting mode up to the last of the samples; None if there are too few of them."""
+    if len(samples) < MIN_SAMPLES:
+        return None
+    times_s = [sample.at_unix_s for sample in samples]
+    times_to_limits = [
+        (in_s, limit.name)
+        for limit in ledger.limits[mode].rows
+        if (in_s := _time_to_limit_s(limit, fit_slope(times_s, [sample.used.get(limit.name) for sample in samples])))
+        is not None
+    ]
+    in_s, name = min(times_to_limits, default=(None, None))
+    return Growth(
+        over_s=times_s[-1] - times_s[0],
+        sockets=fit_slope(times_s, [sample.sockets[mode] for sample in samples]),
+        bytes=fit_slope(times_s, [sample.tcp_bytes for sample in samples]),
+        limit=name,
+        limit_in_s=in_s,
+    )
+
+
+def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope | None:
+    """The slope of the least-squares line, with its standard error; None if a value is unknown."""
+    known = [value for value in values if value is not None]
+    count = len(times_s)
+    if len(known) < count or count < MIN_SAMPLES:
+        return None
+    mean_s, mean = sum(times_s) / count, sum(known) / count
+    spread = sum((time_s - mean_s) ** 2 for time_s in times_s)
+    if not spread:
+        return None
+    pairs = list(zip(times_s, known, strict=True))
+    per_s = sum((time_s - mean_s) * (value - mean) for time_s, value in pairs) / spread
+    residuals = sum((value - mean - per_s * (time_s - mean_s)) ** 2 for time_s, value in pairs)
+    return Slope(per_s, sqrt(residuals / (count - 2) / spread))
+
+
+def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
+    """Time until a limit is reached; None if its use does not clearly grow, or is within the counter's error."""
+    if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
+        return None
+    if limit.used_error is None or limit.used <= limit.used_error:
+        return None
+    return max(0, limit.maximum - limit.used) / slope.per_s

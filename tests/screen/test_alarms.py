@@ -1,0 +1,74 @@
+"""Alarms of limits in the head line: a word and a sign, at every size, without colour and in ASCII."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from drive import host_app, open_host, screen_text
+from recorded import copy_recording
+
+from tcptop.ledger import Threshold
+from tcptop.screen.settings import Settings
+
+LABELS = {"nf_conntrack_max": "conntrack", "tcp_max_orphans": "orphans", "tcp_mem": "tcp_mem"}
+
+
+@pytest.fixture
+def alarming(tmp_path: Path) -> Path:
+    """A machine whose conntrack table is nearly full, with TCP under memory pressure, and too many orphans."""
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    system = root / "proc/sys/net"
+    (system / "netfilter").mkdir(parents=True, exist_ok=True)
+    (system / "netfilter/nf_conntrack_max").write_text("262144\n")
+    (system / "netfilter/nf_conntrack_count").write_text("249100\n")
+    (system / "ipv4/tcp_max_orphans").write_text("64\n")
+    sockstat = root / "proc/net/sockstat"
+    counts = re.sub(r"orphan \d+", "orphan 60", sockstat.read_text())
+    sockstat.write_text(re.sub(r"(TCP: .*mem) \d+", r"\1 100000", counts))
+    protocols = root / "proc/net/protocols"
+    protocols.write_text(re.sub(r"(?m)^(TCP +\d+ +\d+ +\d+ +)no ", r"\1yes", protocols.read_text()))
+    return root
+
+
+async def head_of(root: Path, size: tuple[int, int], settings: Settings) -> str:
+    app = host_app(open_host(root), settings=settings)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        return screen_text(app).splitlines()[0]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_three_alarms_are_named_with_their_states(
+    alarming: Path, size: tuple[int, int], ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    line = await head_of(alarming, size, Settings(ascii=ascii_only))
+    assert re.search(r"! FULL nf_conntrack_max( 95 %)?, tcp_max_orphans( 94 %)?  ! PRESSURE tcp_mem", line)
+    assert " saved" in line
+    assert line.isascii() or not ascii_only
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 70])
+async def test_a_narrow_head_line_shortens_names_before_it_drops_an_alarm(alarming: Path, columns: int) -> None:
+    line = await head_of(alarming, (columns, 20), Settings())
+    named = [label for label in LABELS.values() if label in line]
+    more = re.search(r" \+(\d)", line)
+    assert "! FULL " in line
+    assert named
+    assert len(named) + (int(more[1]) if more else 0) == 3
+
+
+async def test_no_alarm_without_cause(tmp_path: Path) -> None:
+    line = await head_of(copy_recording("6.1-4n", "established", tmp_path), (120, 40), Settings())
+    assert "!" not in line
+
+
+async def test_thresholds_of_the_settings_decide(alarming: Path) -> None:
+    limits = {"nf_conntrack_max": Threshold(96, 99), "tcp_max_orphans": Threshold(50, 95)}
+    line = await head_of(alarming, (120, 40), Settings(limits=limits))
+    assert "conntrack" not in line
+    assert "! NEAR tcp_max_orphans 94 %" in line
+    assert "FULL" not in line
