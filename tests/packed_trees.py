@@ -7,15 +7,16 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from recorded import CPUS, tree, write_tree
+from recorded import CPUS, take_snapshot, tree, write_tree
 
 from tcptop.hosts.host import Host
 from tcptop.hosts.opening import open_host
 from tcptop.hosts.zstd import zstd
 from tcptop.sampling.sampler import wanted_paths
+from tcptop.snapshot import Snapshot
 
 SOSREPORT = "sosreport-web17-0042-2026-11-22-abcdefg"
 DATE = "Sun Nov 22 12:04:31 UTC 2026"
@@ -38,6 +39,12 @@ SYSCTLS = (
 def open_packed(path: Path) -> Host:
     """The host in an archive or a sosreport, with all paths that the kernel sources ask for."""
     return open_host(str(path), wanted_paths())
+
+
+def packed_snapshot(path: Path) -> Snapshot:
+    """The Snapshot of an archive or a sosreport."""
+    with closing(open_packed(path)) as host:
+        return take_snapshot(host)
 
 
 def archive_of(folder: Path, path: Path, mode: str = "w:gz", top: str = ".") -> Path:

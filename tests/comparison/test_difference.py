@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from packed_trees import open_packed, sosreport_of
+from packed_trees import packed_snapshot, sosreport_of
 from recorded import (
     PAGE_BYTES,
     RECORDINGS,
@@ -19,7 +18,6 @@ from recorded import (
     ledger,
     ledger_of,
     slab_rows,
-    take_snapshot,
     text,
     tree,
 )
@@ -193,8 +191,7 @@ def test_rows_missing_from_a_cut_slabinfo_are_unknown_and_not_empty(tmp_path: Pa
 
 
 def test_a_sosreport_and_its_tree_differ_in_nothing_that_both_have(tmp_path: Path) -> None:
-    with closing(open_packed(sosreport_of("6.1-4n", "established", tmp_path))) as host:
-        report = account(take_snapshot(host))
+    report = account(packed_snapshot(sosreport_of("6.1-4n", "established", tmp_path)))
     found = compare_ledgers(ledger("6.1-4n", "established"), report, ("tree", "sosreport"))
     assert found.unlike == ()
     assert [change.key for change in found.sockets if change.changed] == []

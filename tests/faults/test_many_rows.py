@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -71,12 +72,12 @@ async def test_only_rows_in_sight_are_formatted(tmp_path: Path, monkeypatch: pyt
         return cell_text(column, row)
 
     monkeypatch.setattr(caches_pane, "_cell_text", count)
-    app = TcptopApp(SavedFeed(FolderHost(str(make_tree(tmp_path / "tree", 3_000)))))
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
-        await pilot.press("r", "end", "up")
-        formatted.clear()
-        await pilot.press(key)
+    with closing(FolderHost(str(make_tree(tmp_path / "tree", 3_000)))) as host:
+        async with TcptopApp(SavedFeed(host)).run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            await pilot.press("r", "end", "up")
+            formatted.clear()
+            await pilot.press(key)
         assert len(set(formatted)) <= caches_pane.MEASURED_ROWS + LAST_ROWS
 
 
@@ -101,11 +102,12 @@ async def test_the_work_is_linear(tmp_path: Path) -> None:
     """Four times the rows take at most four times the calls."""
     calls = []
     for rows in (1_000, 4_000):
-        app = TcptopApp(SavedFeed(FolderHost(str(make_tree(tmp_path / str(rows), rows)))))
-        async with app.run_test(size=(120, 40)) as pilot:
-            await pilot.pause()
-            await pilot.press("r")
-            calls.append(count_calls(app, 1))
+        with closing(FolderHost(str(make_tree(tmp_path / str(rows), rows)))) as host:
+            app = TcptopApp(SavedFeed(host))
+            async with app.run_test(size=(120, 40)) as pilot:
+                await pilot.pause()
+                await pilot.press("r")
+                calls.append(count_calls(app, 1))
     assert calls[1] < 4 * calls[0]
 
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, open_packed, sosreport_of
-from recorded import ledger, snapshot, take_snapshot, text, tree
+from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, packed_snapshot, sosreport_of
+from recorded import ledger, snapshot, text, tree
 
 from tcptop.accounting import account
 from tcptop.hosts.sosreport import cpus_in_lscpu, entries_in_ls, sysctl_value
@@ -32,7 +32,7 @@ def report(kernel: str, folder: Path, form: str = "folder") -> Path:
 
 
 def figures(root: Path) -> Ledger:
-    return account(take_snapshot(open_packed(root)))
+    return account(packed_snapshot(root))
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -65,7 +65,7 @@ def test_the_cost_of_a_connection_equals_that_of_the_machine(kernel: str, form: 
 
 
 def test_values_are_taken_from_outputs_where_files_are_missing(form: str, tmp_path: Path) -> None:
-    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
+    found = packed_snapshot(report("6.1-4n", tmp_path, form))
     sysctls, limits, topology = found.sysctls.value, found.socket_limits.value, found.topology.value
     assert sysctls is not None
     assert sysctls.host_name == "web17"
@@ -82,7 +82,7 @@ def test_values_are_taken_from_outputs_where_files_are_missing(form: str, tmp_pa
 def test_nodes_are_taken_from_lscpu_without_their_folders(tmp_path: Path) -> None:
     root = report("6.1-4n", tmp_path)
     subprocess.run(["rm", "-r", str(root / "sys")], check=True)
-    topology = take_snapshot(open_packed(root)).topology.value
+    topology = packed_snapshot(root).topology.value
     assert topology is not None
     expected = snapshot("6.1-4n", "established").topology.value
     assert expected is not None
@@ -102,7 +102,7 @@ def test_links_are_parsed_from_ls_with_every_option_that_sos_uses(kernel: str, o
 
 
 def test_a_reading_that_the_report_lacks_is_missing_with_a_reason(form: str, tmp_path: Path) -> None:
-    found = take_snapshot(open_packed(report("6.1-4n", tmp_path, form)))
+    found = packed_snapshot(report("6.1-4n", tmp_path, form))
     for name in ("slab_counts", "slab_sizes", "security_modules"):
         reading = getattr(found, name)
         assert (reading.state, reading.value) == ("missing", None), name
@@ -132,7 +132,7 @@ def test_the_output_of_a_failed_command_is_ignored(tmp_path: Path) -> None:
     (root / "sos_commands/host/hostname").write_text("hostname: you must be root\n")
     (root / "sos_commands/date/date").write_text("Sun Nov 22 14:04:31 CET 2026\n")
     (root / "proc/version").unlink()
-    found = take_snapshot(open_packed(root))
+    found = packed_snapshot(root)
     assert found.taken_at_unix_s is None, "the name of a time zone is ambiguous"
     sysctls = found.sysctls.value
     assert sysctls is None or (sysctls.host_name, sysctls.kernel_release, sysctls.tcp_mem) == (None, None, None)
@@ -141,7 +141,7 @@ def test_the_output_of_a_failed_command_is_ignored(tmp_path: Path) -> None:
 def test_kernel_files_take_precedence_over_outputs(tmp_path: Path) -> None:
     root = sosreport_of("6.1-4n", "established", tmp_path, sysctl_files=True)
     (root / "sos_commands/kernel/sysctl_-a").write_text("net.ipv4.tcp_mem = 1 2 3\n")
-    sysctls = take_snapshot(open_packed(root)).sysctls.value
+    sysctls = packed_snapshot(root).sysctls.value
     expected = snapshot("6.1-4n", "established").sysctls.value
     assert sysctls is not None
     assert expected is not None
