@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import importlib
 import os
 import re
@@ -99,6 +100,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """0 (one process) for runs that cannot be distributed; None leaves the number to pytest-xdist."""
     return 0 if config.option.update_snapshots or config.option.trace else None
+
+
+def pytest_collection_finish() -> None:
+    """Leaves the objects that pytest keeps for all tests out of garbage collections, and makes these less frequent.
+
+    They took a third of the time of a screen test.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, update_wrapper
+from functools import cache, lru_cache, update_wrapper
 from pathlib import Path
 
 import pytest
@@ -150,6 +150,12 @@ class Row:
 
 def slab_rows(slabinfo: str) -> dict[str, Row]:
     """Every row of a slabinfo 2.1, by name; names must be unique and without spaces."""
+    return dict(parsed_rows(slabinfo))
+
+
+@lru_cache(maxsize=64)
+def parsed_rows(slabinfo: str) -> Mapping[str, Row]:
+    """The rows for `slab_rows`, parsed once for each text."""
     found: dict[str, Row] = {}
     for line in slabinfo.splitlines()[2:]:
         match = re.fullmatch(
