@@ -109,7 +109,7 @@ def test_a_key_that_quits_does_not_overtake_a_question(open_screen: Callable[...
 
 
 @pytest.mark.parametrize("size", [(80, 24), slow((40, 5)), slow((240, 70))])
-@pytest.mark.parametrize("subject", [(), SAVED])
+@pytest.mark.parametrize("subject", [SAVED, slow(())])
 def test_random_keys_end_nothing(tmp_path: Path, subject: tuple[str, ...], size: tuple[int, int]) -> None:
     """The whole storm is scripts/key_storm.py."""
     command, environment = program()

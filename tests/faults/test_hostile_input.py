@@ -60,10 +60,12 @@ def filled(start: bytes, unit: bytes) -> bytes:
     "unit",
     [
         b"\n",
-        b"\xff\n",
-        *map(slow, (b"a\n", b" \t \n", "🦀".encode(), b"\xff", "🦀\xff\n".encode("latin-1", "replace"), b" ", b"\0")),
+        b"\0",
+        *map(
+            slow, (b"a\n", b" \t \n", "🦀".encode(), b"\xff", b"\xff\n", "🦀\xff\n".encode("latin-1", "replace"), b" ")
+        ),
     ],
-    ids=["newlines", "no-utf-8-lines", "short", "blank", "emoji", "no-utf-8", "mixed", "blanks", "nul"],
+    ids=["newlines", "nul", "short", "blank", "emoji", "no-utf-8", "no-utf-8-lines", "mixed", "blanks"],
 )
 def test_files_of_one_repeated_unit(tmp_path: Path, unit: bytes) -> None:
     root = write(tmp_path, {name: filled(start, unit) for name, start in SINGLE_FILES.items()})

@@ -26,6 +26,7 @@ from drive import (
     wait_for_app,
     wait_until,
 )
+from slow_case import slow
 from textual.geometry import Size
 
 from tcptop.explanation import PAGES
@@ -316,7 +317,7 @@ async def test_a_caches_page_comes_before_the_others() -> None:
         assert open_page_name(app) == PAGES[-1].title
 
 
-@pytest.mark.parametrize("size", TERMINALS, ids=str)
+@pytest.mark.parametrize("size", [(80, 24), *map(slow, [size for size in TERMINALS if size != (80, 24)])], ids=str)
 async def test_scrolling_shows_every_line_of_each_page(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)

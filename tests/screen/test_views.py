@@ -271,15 +271,16 @@ async def test_graphs_are_separated_at_every_width(widths: Sequence[int]) -> Non
 # Titles, messages, keys
 
 
+@pytest.mark.parametrize("step", [9, slow(2)])
 @pytest.mark.parametrize("keys", ["", "=", "m", "/tcp", "y"])
-async def test_title_keeps_the_scroll_position(keys: str) -> None:
+async def test_title_keeps_the_scroll_position(keys: str, step: int) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=(120, 24)) as pilot:
         app = await wait_for_app(pilot)
         if keys.startswith("/"):
             await pilot.press("slash", *keys[1:], "enter")
         elif keys:
             await pilot.press({"=": "equals_sign"}.get(keys, keys))
-        for columns in range(40, 130, 9 if keys else 3):
+        for columns in range(40, 130, step):
             await resize(pilot, (columns, 24))
             text = screen_text(app)
             for pane in (CachesPane, BuddyPane):
