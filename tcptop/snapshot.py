@@ -4,6 +4,7 @@ Counts are exactly as the kernel printed them. None means unknown, never 0.
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"]
@@ -258,6 +259,15 @@ class Snmp(NamedTuple):
 
     established: int | None
     """CurrEstab: sockets in ESTABLISHED and, on most kernels, CLOSE_WAIT (net/ipv4/tcp.c, tcp_set_state)."""
+    counters: Mapping[str, int] = MappingProxyType({})
+    """Counters of events by name, those alone that the kernel has; see `tcptop.kernel.events`."""
+
+
+class EventCounters(NamedTuple):
+    """Counters of events of one network namespace, from /proc/net/netstat or /proc/net/stat/nf_conntrack."""
+
+    counters: Mapping[str, int]
+    """By name, those alone that the kernel has."""
 
 
 class SocketLimits(NamedTuple):
@@ -441,6 +451,8 @@ class Snapshot(NamedTuple):
     security_modules: Reading[SecurityModules]
     btf: Reading[Btf]
     snmp: Reading[Snmp]
+    netstat: Reading[EventCounters]
+    conntrack_stats: Reading[EventCounters]
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]

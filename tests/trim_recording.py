@@ -29,6 +29,8 @@ FILES = (
     "proc/net/sockstat6",
     "proc/net/protocols",
     "proc/net/snmp",
+    "proc/net/netstat",
+    "proc/net/stat/nf_conntrack",
     "proc/sys/fs/file-nr",
     "proc/sys/kernel/osrelease",
     "proc/sys/kernel/hostname",

@@ -12,8 +12,10 @@ from tcptop.sampling.pace import Paces
 from tcptop.snapshot import NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
+from tcptop.sources.conntrack_stats import ConntrackStatsSource
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.memory_cgroups import MemoryCgroupsSource
+from tcptop.sources.netstat import NetstatSource
 from tcptop.sources.pagetypeinfo import PagetypeinfoSource
 from tcptop.sources.protocols import ProtocolsSource
 from tcptop.sources.security_modules import SecurityModulesSource
@@ -50,6 +52,8 @@ def kernel_sources() -> list[AnySource]:
         SockstatSource(),
         Sockstat6Source(),
         SnmpSource(),
+        NetstatSource(),
+        ConntrackStatsSource(),
         SocketLimitsSource(),
         MeminfoSource(),
         BuddyinfoSource(),

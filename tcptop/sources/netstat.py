@@ -1,0 +1,23 @@
+"""/proc/net/netstat (net/ipv4/proc.c, netstat_seq_show): further TCP counters of one network namespace."""
+
+from __future__ import annotations
+
+from tcptop.kernel.events import counters_in
+from tcptop.snapshot import EventCounters
+from tcptop.sources.counter_lines import parse_counter_lines
+from tcptop.sources.source import Damage, FileSource
+
+LABEL = "TcpExt:"
+COUNTERS = counters_in("netstat")
+
+
+class NetstatSource(FileSource[EventCounters]):
+    """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp."""
+
+    name = "netstat"
+    paths = ("proc/net/netstat",)
+    makes_rates = True
+
+    def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
+        """Parses the counters of events in the lines `TcpExt:`; the lines of IP and MPTCP are ignored."""
+        return EventCounters(parse_counter_lines(lines, LABEL, COUNTERS, damages))
