@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Literal, NamedTuple
 
+from tcptop.kernel.events import EventUnit
 from tcptop.snapshot import StructLayout
 
 AccountingMode = Literal["full", "time_wait"]
@@ -403,6 +404,33 @@ ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
 """The states that are an alarm, the least severe first."""
 
 
+class Event(NamedTuple):
+    """A counter of the kernel that moves when a limit was met or a connection was cut off."""
+
+    name: str
+    unit: EventUnit
+    limit: str | None
+    """Name of the limit that causes the event; None if it is none of `Limits`."""
+    is_routine: bool
+    """Whether ordinary traffic moves the counter too, so that its growth is no alarm."""
+    total: int | None
+    """The counter: since the kernel started or, in a later network namespace, since the namespace was made.
+
+    None if its file was not read, or if the kernel has no such counter.
+    """
+    per_s: float | None
+    """Growth per second between the last two readings."""
+    grown: int | None
+    """Growth within the last minute; in a report, since the reading before. None if unknown."""
+    since_mark: int | None
+    """Growth since the user's mark; None without a mark, or if unknown."""
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether the counter has grown just now, and not by ordinary traffic."""
+        return bool(self.grown) and not self.is_routine
+
+
 class NodeHeadroom(NamedTuple):
     """The headroom of one node's own memory; no limit, because a CPU whose node is full uses other nodes' memory."""
 
@@ -657,6 +685,8 @@ class Ledger(NamedTuple):
     states: tuple[StateCost, ...]
     headroom: Mapping[AccountingMode, Headroom]
     limits: Mapping[AccountingMode, Limits]
+    events: tuple[Event, ...]
+    """Every event of `tcptop.kernel.events`, in the same order."""
     slab_memory: SlabMemory
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
+from tcptop.accounting.events import EventCounts, find_events
 from tcptop.accounting.free_memory import NodeTable
 from tcptop.accounting.growth_since_mark import live_objects
 from tcptop.accounting.headroom import memory_headroom
@@ -42,10 +43,12 @@ def account(
     snapshot: Snapshot,
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
+    minute_ago: EventCounts | None = None,
 ) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot.
 
     `thresholds` are the user's thresholds by limit, and `previous` the states of the limits one sample before.
+    `minute_ago` are the totals of events from which their growth is counted.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -58,6 +61,7 @@ def account(
     buffers = buffer_memory(snapshot, table, sockets)
     memory = tcp_memory(snapshot, table, sockets, buffers)
     headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
+    events = find_events(snapshot, minute_ago)
     return Ledger(
         taken_at_unix_s=snapshot.taken_at_unix_s,
         live=snapshot.live,
@@ -72,9 +76,10 @@ def account(
         states=state_costs(snapshot, table, sockets, mixes),
         headroom=headroom,
         limits={
-            mode: find_limits(snapshot, sockets, mode, costs[mode], headroom[mode], thresholds, previous)
+            mode: find_limits(snapshot, sockets, mode, costs[mode], headroom[mode], events, thresholds, previous)
             for mode in MODES
         },
+        events=events,
         slab_memory=slab_memory(snapshot, table, memory),
         structs=snapshot.btf.value.structs if snapshot.btf.value else {},
         unseen_objects=_unseen_objects(table),

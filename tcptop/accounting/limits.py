@@ -1,12 +1,13 @@
 """Limits on the number of sockets, with the present use, the headroom below each, and its state."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tcptop.ledger import (
     ALARM_STATES,
     AccountingMode,
     ConnectionCost,
+    Event,
     Headroom,
     Limit,
     Limits,
@@ -58,6 +59,12 @@ THEN: Mapping[str, str] = {
 }
 """The kernel's action at each limit, by limit."""
 
+STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
+    TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
+    "listen_queues": ("ListenOverflows", "near"),
+}
+"""The event whose growth decides the state of a limit, and that state, by limit."""
+
 NEEDS_DUMP = "a count needs a dump of all sockets"
 
 
@@ -75,6 +82,7 @@ def find_limits(
     mode: AccountingMode,
     cost: ConnectionCost,
     headroom: Headroom,
+    events: Sequence[Event],
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
 ) -> Limits:
@@ -101,7 +109,8 @@ def find_limits(
     states = [
         limit_state(row, under_pressure and row.name == "tcp_mem", (previous or {}).get(row.name, "ok")) for row in rows
     ]
-    rows = [row._replace(state=state) for row, state in zip(rows, states, strict=True)]
+    grown = {event.name: event.grown for event in events if event.grown}
+    rows = [_with_event(row._replace(state=state), grown) for row, state in zip(rows, states, strict=True)]
     return Limits(tuple(sorted(rows, key=_distance)))
 
 
@@ -120,6 +129,27 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
     if under_pressure:
         return "pressure"
     return "unknown" if error is None or percent >= threshold.warn else "ok"
+
+
+def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
+    """The limit, with the state of an event that has grown, which its note then names."""
+    event, state = STATE_BY_EVENT.get(limit.name, ("", limit.state))
+    if event not in grown:
+        return limit
+    note = f"{event} grew by {grouped(grown[event])}"
+    return limit._replace(
+        state=limit.state if _is_at_least(limit.state, state) else state,
+        note=f"{note}; {limit.note}" if limit.note else note,
+    )
+
+
+def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
+    """The states that the next sample starts from; a state that an event decides is not kept."""
+    grown = {event.name for event in events if event.grown}
+    return {
+        limit.name: previous.get(limit.name, "ok") if STATE_BY_EVENT.get(limit.name, ("",))[0] in grown else limit.state
+        for limit in limits.rows
+    }
 
 
 def _is_at_least(state: LimitState, other: LimitState) -> bool:

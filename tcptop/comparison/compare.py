@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tcptop.accounting.events import event_growth_between, totals_of
 from tcptop.comparison.difference import (
     Bound,
     Change,
@@ -33,6 +34,7 @@ def compare_ledgers(before: Ledger, after: Ledger, labels: tuple[str, str]) -> L
         unlike=unlike,
         sockets=_sockets(before, after),
         connection=_connection(before, after),
+        events=_events(before, after),
         tcp_memory=_tcp_memory(before, after),
         slab_memory=Change(
             "slab_memory_bytes", "slab memory", "bytes", before.slab_memory.total_bytes, after.slab_memory.total_bytes
@@ -85,6 +87,14 @@ def _sockets(before: Ledger, after: Ledger) -> tuple[Change, ...]:
         Change("time_wait", "TIME_WAIT", "count", one.time_wait, two.time_wait, note="here"),
         Change("time_wait_machine_max", "TIME_WAIT", "count", *time_wait_max, "at most", "at most", "machine"),
         Change("buffer_bytes", "buffers", "bytes", one.buffer_bytes, two.buffer_bytes, note="machine, charged"),
+    )
+
+
+def _events(before: Ledger, after: Ledger) -> tuple[Change, ...]:
+    growth, totals = event_growth_between(before, after), totals_of(after)
+    return tuple(
+        Change(name, name, "count", total, totals[name], note="here", is_comparable=growth[name] is not None)
+        for name, total in totals_of(before).items()
     )
 
 

@@ -28,11 +28,14 @@ class Change:
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
+    is_comparable: bool = True
+    """False for a counter that did not run on from `before` to `after`, so that its increase is unknown."""
 
     @property
     def increase(self) -> float | None:
-        """`after` − `before`; None if either is unknown, or if their bounds are of different kinds."""
-        change = increase(self.before, self.after) if self.before_bound == self.after_bound else None
+        """`after` − `before`; None if either is unknown, or if they or their bounds are of different kinds."""
+        is_known = self.is_comparable and self.before_bound == self.after_bound
+        change = increase(self.before, self.after) if is_known else None
         return None if change is None else round(change, 2)
 
     @property
@@ -237,6 +240,8 @@ class LedgerDifference:
     """Figures of all socket counters, changed or not."""
     connection: tuple[Change, ...]
     """Figures of the cost per connection, changed or not."""
+    events: tuple[Change, ...]
+    """Totals of all events, changed or not."""
     tcp_memory: Change
     slab_memory: Change
     states: ChangedRows[StateChange]

@@ -1,4 +1,4 @@
-"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page for each cache.
+"""Explanation pages: TCP states, slab memory, headroom, events, call trees, the catalogue, and a page for each cache.
 
 A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
+from tcptop.explanation.events_page import KERNEL_EVENTS, events_page
 from tcptop.explanation.headroom_page import headroom_page
 from tcptop.explanation.memory_page import memory_page
 from tcptop.explanation.states_page import states_page
@@ -35,6 +36,7 @@ PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
+    Page("events", "Events that already happened", events_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
@@ -48,6 +50,7 @@ PAGE_ALIASES = {
     "room": "headroom",
     "capacity": "headroom",
     "limits": "headroom",
+    **{name.lower(): "events" for name in KERNEL_EVENTS},
 }
 """Maps other names that `tcptop explain` accepts, in lower case, to page names."""
 

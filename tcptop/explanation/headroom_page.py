@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Headroom, Ledger, Limit, LimitState
+from tcptop.explanation.events_page import ALARM_SIGN, event_variants
+from tcptop.ledger import ALARM_STATES, LIMIT_LABELS, AccountingMode, Event, Headroom, Ledger, Limit, LimitState
 from tcptop.text import units
 from tcptop.text.line import EMPTY_LINE, Line, Piece, Role, paragraph
 from tcptop.text.table import TableRow, make_headings, table_lines
@@ -22,8 +23,6 @@ STATE_WORDS: dict[LimitState, str] = {
 }
 STATE_ROLES: dict[LimitState, Role] = {"near": "warning", "pressure": "warning", "full": "critical"}
 MEMORY = "memory"
-ALARM_SIGN = "!"
-"""The sign before an alarm: it is understood without colour."""
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
@@ -126,24 +125,30 @@ SHORT_LABELS = {
 }
 
 
-def alarm_variants(limits: Sequence[Limit]) -> list[Line]:
-    """The limits whose state is an alarm, `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %`, from long to short."""
+def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
+    """The alarms, from long to short: limits by their state, then the events that have grown.
 
-    def line(name: Callable[[Limit], str]) -> Line:
-        pieces: list[Piece] = []
-        for state in ALARM_STATES[::-1]:
+    `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
+    """
+
+    def line(name: Callable[[Limit], str], event_line: Line) -> Line:
+        parts: list[Line] = [event_line] if events else []
+        for state in ALARM_STATES:
             names = [name(limit) for limit in limits if limit.state == state]
             if names:
-                gap: list[Piece] = [("  ", "text")] if pieces else []
-                pieces += [*gap, (f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state])]
-        return tuple(pieces)
+                parts.insert(0, ((f"{ALARM_SIGN} {STATE_WORDS[state]} {', '.join(names)}", STATE_ROLES[state]),))
+        gap: Piece = ("  ", "text")
+        return tuple(piece for index, part in enumerate(parts) for piece in ((gap, *part) if index else part))
 
-    first, more = limits[0], f" +{len(limits) - 1}" if len(limits) > 1 else ""
-    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{more}"
+    longest, *shorter = event_variants(events)
+    if not limits:
+        return [longest, *shorter]
+    first, others = limits[0], len(limits) + len(events) - 1
+    shortest = f"{ALARM_SIGN} {STATE_WORDS[first.state]} {short_label(first.name)}{f' +{others}' if others else ''}"
     return [
-        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label),
-        line(lambda limit: limit.label),
-        line(lambda limit: short_label(limit.name)),
+        line(lambda limit: f"{limit.label} {ratio_text(limit)} %" if limit.ratio is not None else limit.label, longest),
+        line(lambda limit: limit.label, longest),
+        *(line(lambda limit: short_label(limit.name), each) for each in (longest, *shorter)),
         ((shortest, STATE_ROLES[first.state]),),
     ]
 

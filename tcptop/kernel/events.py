@@ -215,7 +215,8 @@ EVENTS: tuple[KernelEvent, ...] = (
 """All events, the most severe first. The counters are in include/uapi/linux/snmp.h and linux/netfilter/nf_conntrack.h.
 
 From net/ipv4: tcp_check_oom, sk_enter_memory_pressure, tcp_time_wait, tcp_conn_request, tcp_v4_syn_recv_sock,
-tcp_syn_flood_action, tcp_data_queue, tcp_prune_queue, tcp_add_backlog, __tcp_close, tcp_set_state, tcp_send_active_reset.
+tcp_syn_flood_action, tcp_data_queue, tcp_prune_queue, tcp_add_backlog, __tcp_close, tcp_set_state and
+tcp_send_active_reset.
 From net/netfilter/nf_conntrack_core.c: nf_conntrack_in, early_drop, nf_ct_resolve_clash.
 """
 

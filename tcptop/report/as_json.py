@@ -8,7 +8,7 @@ from typing import Any
 
 from tcptop import __version__
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.ledger import CacheLine, ConnectionCost, Headroom, Ledger, Limit, SocketCost, StateCost
+from tcptop.ledger import CacheLine, ConnectionCost, Event, Headroom, Ledger, Limit, SocketCost, StateCost
 
 SCHEMA = 1
 
@@ -67,6 +67,7 @@ def as_object(ledger: Ledger) -> Json:
         "states": [_state(state) for state in ledger.states],
         "headroom": _headroom(ledger.headroom["full"]),
         "limits": [_limit(limit) for limit in ledger.limits["full"].rows],
+        "events": {event.name: _event(event) for event in ledger.events},
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": _to_json(ledger.nodes),
         "sources": {
@@ -198,6 +199,10 @@ def _limit(limit: Limit) -> Json:
         "then": limit.then,
         "note": limit.note,
     }
+
+
+def _event(event: Event) -> Json:
+    return {"total": event.total, "per_s": _number(event.per_s, 4), "unit": event.unit, "limit": event.limit}
 
 
 def _number(amount: float | None, digits: int = 2) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tcptop.explanation.events_page import SINCE, events_table, group_events, moved_sentence
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
@@ -33,6 +34,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
         _page_section("Sockets by state", states_table(ledger, COLUMNS)),
         _page_section("Headroom for more sockets", headroom_page(ledger, COLUMNS)),
         [headroom_sentence(ledger, "time_wait")],
+        _events(ledger),
         _caches(ledger, sort_key),
         *(_node(ledger, node) for node in ledger.nodes),
         _sources(ledger),
@@ -151,6 +153,19 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
     yield title
     for line in lines:
         yield f" {text_of(line)}".rstrip()
+
+
+def _events(ledger: Ledger) -> Iterator[str]:
+    """The events that have moved, and the number of those that have not or are not known."""
+    groups = group_events(ledger)
+    yield f"Events {SINCE}"
+    if groups.moved:
+        yield from (f" {text_of(line)}".rstrip() for line in events_table(groups.moved, COLUMNS))
+    yield f"  {moved_sentence(groups)}"
+    if groups.absent:
+        yield f"  {len(groups.absent)} are none of this kernel's"
+    for reason, events in groups.unread.items():
+        yield f"  {len(events)} not known: {reason}"
 
 
 def _caches(ledger: Ledger, sort_key: str) -> list[str]:

@@ -44,6 +44,7 @@ def diff_as_object(difference: LedgerDifference) -> Json:
         "after": _subject(difference.after),
         "unlike": list(difference.unlike),
         "sockets": {change.key: _bounded(change) for change in difference.sockets},
+        "events": {change.key: _sides(change) for change in difference.events},
         "bytes_per_connection": {change.key: _bounded(change) for change in difference.connection},
         difference.slab_memory.key: _bounded(difference.slab_memory),
         difference.tcp_memory.key: _bounded(difference.tcp_memory),

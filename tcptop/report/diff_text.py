@@ -36,6 +36,7 @@ def diff_as_text(difference: LedgerDifference) -> str:
     sections = [
         _head(difference),
         _figures("Sockets", difference.sockets),
+        _figures("Events", difference.events),
         _figures("Bytes per connection, in slabs", difference.connection),
         _figures("Memory", (difference.slab_memory, difference.tcp_memory)),
         growth_lines(difference),

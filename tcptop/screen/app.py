@@ -14,6 +14,7 @@ from textual.containers import Horizontal
 from textual.events import Event, InputEvent, Paste
 from textual.screen import Screen
 
+from tcptop.accounting.events import events_since_mark
 from tcptop.accounting.growth_since_mark import growth_since_mark
 from tcptop.errors import TcptopError
 from tcptop.explanation import Page, find_page, page_of_label
@@ -223,6 +224,7 @@ class TcptopApp(App[int]):
             return
         if self.view.mark is not None:
             self.view = replace(self.view, since=growth_since_mark(self.view.mark, self._ledger))
+        self._ledger = self._ledger._replace(events=events_since_mark(self.view.mark, self._ledger))
         driver = self._driver
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
             # Nothing covers a pane. The compositor would process the lines of all panes to draw the changed ones.

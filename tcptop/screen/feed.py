@@ -10,8 +10,9 @@ from textual.binding import Binding
 from textual.message import Message
 
 from tcptop.accounting import account
+from tcptop.accounting.events import EventCounts, EventSample, add_event_sample, totals_minute_ago
 from tcptop.accounting.growth import GrowthSample, add_growth_sample, growth
-from tcptop.accounting.limits import THRESHOLDS
+from tcptop.accounting.limits import THRESHOLDS, states_by_use
 from tcptop.ledger import AccountingMode, Growth, Ledger, LimitState, Threshold
 from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.view import View
@@ -58,6 +59,7 @@ class Feed:
         self._limit_states: Mapping[str, LimitState] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._trends = NO_TRENDS
+        self._event_samples: tuple[EventSample, ...] = ()
         self._growth_samples: tuple[GrowthSample, ...] = ()
         self._growth: Mapping[AccountingMode, Growth] = {}
 
@@ -79,14 +81,19 @@ class Feed:
 
     def receive(self, snapshot: Snapshot) -> None:
         """Computes the Ledger of a sample, adds its values to the trends and the growth, and draws it."""
-        ledger = account(snapshot, self.thresholds, self._limit_states)
+        ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot))
         if self.keeps_states:
-            self._limit_states = {limit.name: limit.state for limit in ledger.limits["full"].rows}
+            self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
+        self._event_samples = add_event_sample(self._event_samples, ledger)
         self._trends = add_sample(self._trends, ledger)
         self._growth_samples = add_growth_sample(self._growth_samples, ledger)
         slopes = {mode: growth(self._growth_samples, ledger, mode) for mode in ledger.limits}
         self._growth = {mode: slope for mode, slope in slopes.items() if slope is not None}
         self.draw(ledger)
+
+    def events_minute_ago(self, snapshot: Snapshot) -> EventCounts | None:
+        """The totals of events a minute before a sample; None without an earlier sample."""
+        return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s)
 
     def draw(self, ledger: Ledger) -> None:
         """Draws the Ledger of a sample."""

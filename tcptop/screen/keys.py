@@ -30,7 +30,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("r", "switch('all_caches', False, True)", "caches of TCP's, or all"),
     Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
     Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
-    Binding("i", "explain", "explains: sockets by state, memory, headroom, the kernel's paths"),
+    Binding("i", "explain", "explains: sockets by state, memory, headroom, events, the kernel's paths"),
     Binding("ctrl+l", "send_all", "draw everything again"),
     Binding("ctrl+z", "suspend_process", "suspend"),
 ]

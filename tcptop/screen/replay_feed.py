@@ -9,14 +9,16 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
+from tcptop.accounting.events import EventCounts, event_totals, minute_ago_index
 from tcptop.errors import TcptopError
+from tcptop.recording.document import RecordedSample
 from tcptop.recording.recording import Recording
 from tcptop.recording.time_spec import TimeRange, nearest_sample, ordered_times, parse_time_near, select_samples
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import REPLAY_CLASS, Feed
 from tcptop.screen.keys import REPLAY_BINDINGS
 from tcptop.screen.timeline_fill import fill_timeline, work_for
-from tcptop.snapshot import LabMeasurement
+from tcptop.snapshot import LabMeasurement, Snapshot
 from tcptop.text.printable import printable
 from tcptop.view import View
 from tcptop.view.player import Player
@@ -30,6 +32,8 @@ REST_S = 0.012
 IDLE_S = 0.3
 """Seconds without a request for a sample after which the filling of the timeline continues."""
 DAMAGE_SHOWN_S = 5.0
+MAX_EVENT_TOTALS = 1000
+"""Maximum number of samples whose totals of events are kept: playback needs those of the last minute again."""
 
 
 class SampleSelection(NamedTuple):
@@ -84,6 +88,8 @@ class ReplayFeed(Feed):
         self._ended = False
         self.player = Player(selection.times_s).seek(selection.start)
         self._shown_index = selection.start
+        self._event_totals: dict[int, EventCounts] = {}
+        self._minute_ago: EventCounts | None = None
         self._timeline = NO_TIMELINE
 
     def begin(self) -> None:
@@ -162,17 +168,38 @@ class ReplayFeed(Feed):
             self.app.show_progress(self.view())
 
     async def _read_requested(self) -> None:
-        recording, samples = self._selection.recording, self._selection.samples
+        samples = self._selection.samples
         while True:
             await self._requested.wait()
             self._requested.clear()
             number = samples[self.player.index]
-            sample = await self._thread.run(partial(recording.sample, number))
-            self._shown_index = samples.index(number)
+            index = samples.index(number)
+            sample, self._minute_ago = await self._thread.run(partial(self._read, index))
+            self._shown_index = index
             self.receive(sample.snapshot._replace(lab_measurement=self.lab_measurement))
             if sample.damage is not None:
                 self.app.clear_notifications()  # at most one message is visible, even if many samples are damaged
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
+
+    def events_minute_ago(self, _: Snapshot) -> EventCounts | None:
+        """The totals of events a minute before the sample on the screen, by the recording's clock."""
+        return self._minute_ago
+
+    def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None]:
+        """Reads a selected sample, and the totals of events a minute before it; None for the first sample."""
+        selection, totals = self._selection, self._event_totals
+        minute_ago: EventCounts | None = None
+        if index and selection.timed:
+            # The earlier sample is read first, because a recording is unpacked forwards.
+            earlier = min(index - 1, minute_ago_index(selection.times_s, selection.times_s[index]))
+            if earlier not in totals:
+                totals[earlier] = event_totals(selection.recording.snapshot(selection.samples[earlier]))
+            minute_ago = totals[earlier]
+        sample = selection.recording.sample(selection.samples[index])
+        if len(totals) > MAX_EVENT_TOTALS:
+            totals.clear()
+        totals[index] = event_totals(sample.snapshot)
+        return sample, minute_ago
 
     async def _play(self) -> None:
         before_s = time.monotonic()

@@ -57,10 +57,10 @@ def head_line(ledger: Ledger, view: View, columns: int) -> Line:
     variants = [(left, [*rights[0], *clock]) for left in lefts]
     # The clock is shown only if the machine and the state leave space.
     variants += [(lefts[-1], [*right, *end]) for right in rights for end in (clock, [])]
-    alarms = ledger.limits[choices.mode].alarms
-    if alarms:
+    alarms, events = ledger.limits[choices.mode].alarms, [event for event in ledger.events if event.is_alarm]
+    if alarms or events:
         ends = [[*rights[0], *clock], *rights, *([right[0]] for right in rights)]
-        percent, *others = alarm_variants(alarms)
+        percent, *others = alarm_variants(alarms, events)
         starts: list[list[Piece]] = [name_pieces, lefts[-1]]
         variants = [([*left, ("  ", "text"), *percent], end) for left in starts for end in ends]
         for alarm in others:

@@ -1,0 +1,131 @@
+"""Events that already happened: totals of the kernel's counters, and their growth.
+
+The kernel's counters only grow. If one of them is smaller than before, all of them belong to another network namespace
+or to another start of the kernel, and no growth is known.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tcptop.kernel.events import EVENTS
+from tcptop.ledger import Event, Ledger
+from tcptop.rates import elapsed_s, increase, per_second
+from tcptop.snapshot import Reading, Snapshot
+
+SHOWN_S = 60.0
+"""Time for which the growth of a counter is shown after it was seen."""
+
+SOURCES = tuple(dict.fromkeys(event.source for event in EVENTS))
+
+EventCounts = Mapping[str, int | None]
+"""A number for each event, by name; None if unknown, or if the kernel has no such counter."""
+
+UNKNOWN_COUNTS: EventCounts = {event.name: None for event in EVENTS}
+
+
+class EventSample(NamedTuple):
+    """The totals of one sample."""
+
+    at_unix_s: float
+    totals: EventCounts
+
+
+def event_totals(snapshot: Snapshot) -> EventCounts:
+    """The counters as the kernel printed them."""
+    return _totals({name: getattr(snapshot, name) for name in SOURCES})
+
+
+def _totals(readings: Mapping[str, Reading[Any] | None]) -> EventCounts:
+    values = {name: reading.value for name, reading in readings.items() if reading is not None}
+    return {
+        event.name: value.counters.get(event.counter) if (value := values.get(event.source)) is not None else None
+        for event in EVENTS
+    }
+
+
+def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
+    """Growth of each counter; None for all counters if one of them became smaller."""
+    growth = {name: increase(before[name], total) for name, total in after.items()}
+    if any(step is not None and step < 0 for step in growth.values()):
+        return UNKNOWN_COUNTS
+    return {name: None if step is None else int(step) for name, step in growth.items()}
+
+
+def find_events(snapshot: Snapshot, minute_ago: EventCounts | None = None) -> tuple[Event, ...]:
+    """Every event of the table.
+
+    `minute_ago` are the totals from which `grown` is counted; without them it is counted from the readings before.
+    """
+    readings: dict[str, Reading[Any]] = {name: getattr(snapshot, name) for name in SOURCES}
+    totals = _totals(readings)
+    steps = event_growth(_totals({name: reading.before for name, reading in readings.items()}), totals)
+    grown = steps if minute_ago is None else event_growth(minute_ago, totals)
+    return tuple(
+        Event(
+            name=event.name,
+            unit=event.unit,
+            limit=event.limit,
+            is_routine=event.is_routine,
+            total=totals[event.name],
+            per_s=_per_second(readings[event.source], steps[event.name]),
+            grown=grown[event.name],
+            since_mark=None,
+        )
+        for event in EVENTS
+    )
+
+
+def _per_second(reading: Reading[Any], step: int | None) -> float | None:
+    return None if step is None else per_second(0, elapsed_s(reading), step)
+
+
+def events_since_mark(mark: Ledger | None, now: Ledger) -> tuple[Event, ...]:
+    """The events of a ledger with their growth since a mark, or since none: then it is unknown."""
+    growth = UNKNOWN_COUNTS if mark is None else event_growth_between(mark, now)
+    return tuple(event._replace(since_mark=growth[event.name]) for event in now.events)
+
+
+def event_growth_between(before: Ledger, after: Ledger) -> EventCounts:
+    """The growth from one ledger to another; unknown in another network namespace, or on another machine."""
+    places = [(each.host.net_namespace, each.host.name, each.host.kernel) for each in (before, after)]
+    return event_growth(totals_of(before), totals_of(after)) if places[0] == places[1] else UNKNOWN_COUNTS
+
+
+def totals_of(ledger: Ledger) -> EventCounts:
+    """The totals of a ledger's events."""
+    return {event.name: event.total for event in ledger.events}
+
+
+def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[EventSample, ...]:
+    """The samples of the last SHOWN_S with this one, and the one before them; later samples are dropped.
+
+    Samples are later if a clock was set back.
+    """
+    now_s = ledger.taken_at_unix_s
+    if now_s is None:
+        return tuple(samples)
+    kept = _samples_since_minute_ago(samples, now_s)
+    return (*kept, EventSample(now_s, totals_of(ledger)))
+
+
+def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None) -> EventCounts | None:
+    """The totals from which the growth of the last SHOWN_S is counted; None without an earlier sample.
+
+    A total that was unknown a minute ago is that of the next sample that knows it.
+    """
+    kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
+    if not kept:
+        return None
+    totals = [sample.totals for sample in kept]
+    return {name: next((each[name] for each in totals if each[name] is not None), None) for name in UNKNOWN_COUNTS}
+
+
+def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> list[EventSample]:
+    earlier = [sample for sample in samples if sample.at_unix_s < now_s]
+    return earlier[minute_ago_index([sample.at_unix_s for sample in earlier], now_s) :]
+
+
+def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
+    """The index of the last of ascending times that is at least SHOWN_S before `now_s`; 0 if there is none."""
+    return max(0, bisect_right(times_s, now_s - SHOWN_S) - 1)
