@@ -12,6 +12,8 @@ BELOW_ZERO = 1 << 63
 A sum of per-CPU counters that change during the read may be slightly below 0, and the kernel prints it as unsigned.
 """
 
+HEXADECIMAL_DIGITS = frozenset("0123456789abcdefABCDEF")
+
 
 def parse_counter_lines(
     lines: Sequence[str], label: str, wanted: Collection[str], damages: list[Damage]
@@ -65,6 +67,6 @@ def parse_counter(name: str, text: str, damages: list[Damage], base: int = 10) -
 
 def parse_hexadecimal(text: str) -> int:
     """Parses an unsigned hexadecimal number of at most 16 digits without a prefix; raises ValueError otherwise."""
-    if not (text.isascii() and text.isalnum() and len(text) <= 16):
+    if len(text) > 16 or not HEXADECIMAL_DIGITS.issuperset(text):
         raise ValueError(f"not a count: {text!r}")
     return int(text, 16)

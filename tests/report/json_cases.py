@@ -24,7 +24,7 @@ from tcptop.lab.runs import RUNS
 from tcptop.ledger import Ledger
 from tcptop.report.as_json import as_object
 from tcptop.report.diff_json import diff_as_object
-from tcptop.snapshot import LabMeasurement, MeasuredState
+from tcptop.snapshot import EventCounters, LabMeasurement, MeasuredState, Reading
 
 Json = dict[str, Any]
 
@@ -83,6 +83,15 @@ def ledger_with_lab(kernel: str) -> Ledger:
     return account(snapshot(KERNEL, PHASE)._replace(lab_measurement=measured))
 
 
+def ledger_with_growth() -> Ledger:
+    """The ledger of the recording two seconds after an overflow of an accept queue was read."""
+    before: Reading[EventCounters] = Reading("ok", EventCounters({"ListenOverflows": 3}), None, 1.0, 1, 1.0, None, None)
+    after: Reading[EventCounters] = before._replace(
+        value=EventCounters({"ListenOverflows": 10}), taken_at_s=3.0, before=before
+    )
+    return account(snapshot(KERNEL, PHASE)._replace(netstat=after))
+
+
 def live_ledger() -> Ledger:
     """The ledger of this machine, with the rights of the user who runs the tests."""
     host = FolderHost("/")
@@ -128,6 +137,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
     """Ledgers with values that no recording has, by name."""
     return {
         "live": live_ledger(),
+        "growth": ledger_with_growth(),
         "nothing": ledger_of_files({}),
         "slab links alone": ledger_of_files(
             {}, {"TCP": None, "tcp_bind_bucket": ":a", "eventpoll_epi": ":a", ":a": None}

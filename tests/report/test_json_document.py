@@ -16,6 +16,7 @@ from recorded import ledger
 
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
+from tcptop.kernel.events import EVENTS, EventUnit
 from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import CountScope, Limit, LimitState
@@ -75,6 +76,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "limit state": set(get_args(LimitState)),
     "limit unit": set(get_args(get_type_hints(Limit)["unit"])),
     "limit scope": set(get_args(get_type_hints(Limit)["scope"])),
+    "event unit": set(get_args(EventUnit)),
     "part object": {
         CGROUP_VECTORS.struct,
         *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
@@ -103,10 +105,13 @@ def test_maps_have_the_documented_keys(checked: Checker) -> None:
     documented = checked.document.lists["map-keys"]
     assert checked.keys.keys() == documented.keys()
     assert all(key.isdigit() for key in checked.keys["node"])
+    assert re.findall("`([^`]+)`", documented["event"]) == [event.name for event in EVENTS]
+    assert checked.keys["event"] == {event.name for event in EVENTS}
     assert checked.keys["migrate type"] <= set(re.findall(r"\w+", documented["migrate type"]))
 
 
 UNIT_OF_SUFFIX = {
+    "per_s": "`unit` per second",
     "_bytes": "bytes",
     "_pages": "pages",
     "_sockets": "sockets",

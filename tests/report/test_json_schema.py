@@ -43,6 +43,7 @@ TOP = {
     "states",
     "headroom",
     "limits",
+    "events",
     "lab",
     "nodes",
     "sources",
@@ -115,6 +116,8 @@ SOURCES = {
     "security_modules",
     "btf",
     "snmp",
+    "netstat",
+    "conntrack_stats",
     "socket_limits",
     "memory_cgroups",
 }
@@ -158,6 +161,7 @@ LIMIT = {
     *("name", "concerns", "scope", "unit", "used", "used_error", "limit", "ratio", "headroom_sockets"),
     *("warn_percent", "critical_percent", "state", "then", "note"),
 }
+EVENT = {"total", "per_s", "unit", "limit"}
 STATES = {"ok", "cut", "strange", "late", "missing", "refused", "empty", "failed", "off", "waiting"}
 
 
@@ -192,6 +196,7 @@ def assert_schema(report: Json) -> None:
     for node in report["headroom"]["nodes"].values():
         assert node.keys() == {"without_reclaim", "with_reclaim", "local"}
     assert all(limit.keys() == LIMIT for limit in report["limits"])
+    assert all(event.keys() == EVENT for event in report["events"].values())
     assert report["lab"] is None or report["lab"].keys() == {"path", "not_used_because"}
     for node in report["nodes"]:
         assert node.keys() == NODE
@@ -325,6 +330,7 @@ FILES = [
     "proc/net/sockstat6",
     "proc/net/protocols",
     "proc/net/snmp",
+    "proc/net/netstat",
     "proc/filesystems",
     "proc/sys/kernel/osrelease",
     "proc/sys/fs/file-nr",

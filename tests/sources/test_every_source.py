@@ -46,14 +46,15 @@ FILES = {
     "sockstat6": "proc/net/sockstat6",
     "protocols": "proc/net/protocols",
     "snmp": "proc/net/snmp",
+    "netstat": "proc/net/netstat",
     "security_modules": "sys/kernel/security/lsm",
 }
 SOURCES = sorted(READING_NAMES)
 IN_A_REPORT = sorted(set(SOURCES) - {"machine_load"})
 BY_NEED = {"btf"}
 """Read only if slabinfo cannot be, or if a security module keeps data for each socket."""
-NEVER_RECORDED = {"memory_cgroups"}
-NOT_IN_6_18 = {"snmp", "socket_limits"}
+NEVER_RECORDED = {"memory_cgroups", "conntrack_stats"}
+NOT_IN_6_18 = {"snmp", "netstat", "socket_limits"}
 
 
 def readings(seen: Snapshot) -> dict[str, Reading[Any]]:
@@ -243,6 +244,8 @@ PIECES = st.sampled_from(
         b"Node 0, zone Normal, type Unmovable 1 >100000 3 \n",
         b"  pages free 7\n        managed 9\n        low 99\n",
         b"MemTotal: 4 kB\n",
+        b"TcpExt: ListenOverflows ListenDrops\n",
+        b"TcpExt: 1 2\n",
         b"99999999999999999999",
         b"-1",
         b"\x1b[31m",

@@ -12,6 +12,8 @@ from tcptop.sources.snmp import SnmpSource
 
 parse = SnmpSource().parse
 
+NO_RESETS = {"AttemptFails": 0, "EstabResets": 0, "OutRsts": 0}
+
 WITH_SNMP = [(kernel, phase) for kernel, phase in ALL if kernel != "6.18-1n"]
 
 
@@ -21,11 +23,16 @@ def test_the_established_count_of_a_recording_is_its_connection_ends(kernel: str
     reading = snapshot(kernel, phase).snmp
     ends = {"base": 0, "unaccepted": 16_000, "established": 16_000, "halfclosed": 8_000, "timewait": 0}
     assert (reading.state, reading.reason) == ("ok", None)
-    assert reading.value == Snmp(ends[phase])
+    assert reading.value == Snmp(ends[phase], NO_RESETS)
 
 
 def test_the_column_is_found_by_name_at_any_position() -> None:
     assert parse("Ip: Forwarding\nIp: 1\nTcp: CurrEstab MaxConn\nTcp: 7 -1\nUdp: InErrors\nUdp: 3\n") == (Snmp(7), None)
+
+
+def test_counters_of_resets_are_found_by_name() -> None:
+    value, damage = parse("Tcp: OutRsts MaxConn EstabResets CurrEstab\nTcp: 9 -1 2 7\n")
+    assert (value, damage) == (Snmp(7, {"OutRsts": 9, "EstabResets": 2}), None)
 
 
 def test_without_the_column_the_value_is_unknown() -> None:
@@ -50,7 +57,7 @@ def test_a_malformed_file_gives_a_reason_and_no_value(file: str) -> None:
 def test_a_file_cut_at_any_byte_gives_the_whole_number_or_none() -> None:
     for end, beginning in cuts(text("6.1-4n", "established", "proc/net/snmp")):
         value, damage = parse(beginning)
-        assert value in (None, Snmp(16_000)), end
+        assert value in (None, Snmp(16_000, NO_RESETS)), end
         assert value is not None or damage is not None, end
 
 
@@ -58,4 +65,4 @@ def test_a_file_cut_at_any_byte_gives_the_whole_number_or_none() -> None:
 def test_arbitrary_bytes_never_raise_or_give_a_negative_count(data: bytes) -> None:
     for whole in (data, b"Tcp: MaxConn CurrEstab\nTcp: " + data):
         value, _ = parse(whole.decode("utf-8", "backslashreplace"))
-        assert value is None or (value.established or 0) >= 0
+        assert value is None or min(value.established or 0, *value.counters.values(), 0) >= 0
