@@ -258,8 +258,8 @@ def test_the_json_has_every_figure_and_null_for_unknown_ones(kernel: str, before
 
 KEYS = {
     "": "schema version before after unlike sockets events bytes_per_connection slab_memory_bytes tcp_memory_bytes"
-    " slab_growth no_slab_growth_because caches unchanged_caches states unchanged_states nodes unchanged_nodes free_blocks"
-    " unchanged_free_blocks",
+    " slab_growth no_slab_growth_because caches unchanged_caches states unchanged_states nodes unchanged_nodes"
+    " free_blocks unchanged_free_blocks",
     "before": "name host kernel page_size cpus memory_bytes taken_at live not_read",
     "sockets": "allocated inuse inuse6 orphans time_wait time_wait_machine_max buffer_bytes",
     "slab_growth": "bytes sockets_low_bytes sockets_high_bytes sockets_low_share sockets_high_share complete missing"

@@ -1,0 +1,143 @@
+"""Events that grew are named in the head line for a minute: live, in a recording by its clock, and going back."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from drive import (
+    ScriptedHost,
+    host_app,
+    pane_lines,
+    replay_app,
+    screen_text,
+    tree,
+    wait_for_replay,
+    wait_until,
+)
+
+from tcptop.recording.recorder import Recorder
+from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.screen.settings import Settings
+from tcptop.widgets.head_line import HeadLine
+
+NETSTAT = "proc/net/netstat"
+
+
+def netstat(**counters: int) -> bytes:
+    """A file with these counters."""
+    return f"TcpExt: {' '.join(counters)}\nTcpExt: {' '.join(map(str, counters.values()))}\n".encode()
+
+
+STORY = ((0, 5), (20, 5), (40, 17), (60, 17), (90, 20), (99, 20), (101, 20), (149, 20), (151, 20), (4000, 20))
+"""Time of each sample in seconds, and ListenOverflows then."""
+SHOWN = (None, None, 12, 12, 15, 15, 3, 3, None, None)
+"""The growth that each sample names: 12 seen at second 40, 3 at second 90."""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A recording of STORY."""
+    path, clock = tmp_path / "story.tcptop", [100.0]
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    recorder = Recorder(str(path))
+    sampler = Sampler(
+        host,
+        kernel_sources(),
+        monotonic=lambda: clock[0],
+        unix_time=lambda: 1_795_348_800.4 + clock[0],
+        on_read=recorder.add_read,
+    )
+    for second, overflows in STORY:
+        clock[0] = 100.0 + second
+        host.texts[NETSTAT] = netstat(ListenOverflows=overflows, ListenDrops=5)
+        read_due(sampler)
+        recorder.write(sampler.snapshot())
+    recorder.close()
+    return path
+
+
+def named_growth(line: str) -> int | None:
+    """The growth of ListenOverflows in a head line; None if it is not named."""
+    found = re.search(r"! ListenOverflows \+(\d+)", line)
+    assert found or "ListenOverflows" not in line
+    return int(found[1]) if found else None
+
+
+async def test_a_recording_names_a_growth_for_a_minute_by_its_own_clock(file: Path) -> None:
+    async with replay_app(file).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_replay(pilot)
+        forwards = []
+        for _ in STORY:
+            forwards.append(named_growth(pane_lines(app, HeadLine)[0]))
+            await pilot.press("t")
+            await wait_for_replay(pilot)
+        assert tuple(forwards) == SHOWN
+        backwards = []
+        for _ in STORY:
+            backwards.append(named_growth(pane_lines(app, HeadLine)[0]))
+            await pilot.press("T")
+            await wait_for_replay(pilot)
+        assert tuple(backwards[::-1]) == SHOWN
+
+
+async def test_a_jump_names_what_grew_in_the_minute_before(file: Path) -> None:
+    async with replay_app(file).run_test(size=(120, 40)) as pilot:
+        app = await wait_for_replay(pilot)
+        for key, growth in ((">", None), ("<", None)):
+            await pilot.press(key)
+            await wait_for_replay(pilot)
+            assert named_growth(pane_lines(app, HeadLine)[0]) == growth
+        await pilot.press("j", *"+90s", "enter")
+        await wait_for_replay(pilot)
+        line = pane_lines(app, HeadLine)[0]
+        assert named_growth(line) == 15
+        assert "! NEAR listen queues" in line
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_live_growth_is_named_after_the_alarms_of_limits(
+    size: tuple[int, int], ascii_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    host.texts[NETSTAT] = netstat(ListenOverflows=5, ListenDrops=9)
+    app = host_app(host, 0.1, Settings(ascii=ascii_only))
+    async with app.run_test(size=size) as pilot:
+        await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
+        assert "!" not in pane_lines(app, HeadLine)[0]
+        host.texts[NETSTAT] = netstat(ListenOverflows=17, ListenDrops=22)
+        await wait_until(pilot, lambda: "ListenOverflows" in pane_lines(app, HeadLine)[0], "the growth is named")
+        line = screen_text(app).splitlines()[0]
+        assert "! NEAR listen queues  ! ListenOverflows +12, ListenDrops +13" in line
+        assert "live" in line
+        assert line.isascii() or not ascii_only
+        await pilot.press("k")
+        host.texts[NETSTAT] = netstat(ListenOverflows=20, ListenDrops=22)
+        await wait_until(pilot, lambda: "ListenOverflows +15" in pane_lines(app, HeadLine)[0], "it grows further")
+        app.action_explain("events")
+        await pilot.pause()
+        rows = [line.split() for line in screen_text(app).splitlines()]
+        [row] = [row for row in rows if row[1:2] == ["ListenOverflows"] and "listen" in row]
+        assert "SINCE MARK" in screen_text(app)
+        assert row[1:4] == ["ListenOverflows", "20", "+3"]
+    host.close()
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 70])
+async def test_a_narrow_head_line_counts_the_events_that_it_does_not_name(columns: int) -> None:
+    host = ScriptedHost(tree("6.1-4n"), live=True)
+    host.texts[NETSTAT] = netstat(TCPAbortOnMemory=1, TCPOFODrop=1, TCPRcvQDrop=1)
+    app = host_app(host, 0.1)
+    async with app.run_test(size=(columns, 20)) as pilot:
+        await wait_until(pilot, lambda: "live" in pane_lines(app, HeadLine)[0], "the first sample is drawn")
+        host.texts[NETSTAT] = netstat(TCPAbortOnMemory=2, TCPOFODrop=3, TCPRcvQDrop=4)
+        await wait_until(pilot, lambda: "!" in pane_lines(app, HeadLine)[0], "the growth is named")
+        line = pane_lines(app, HeadLine)[0]
+        assert "! TCPAbortOnMemory +1" in line
+        more = re.search(r", (\d) more", line)
+        named = [name for name in ("TCPOFODrop +2", "TCPRcvQDrop +3") if name in line]
+        assert len(named) + (int(more[1]) if more else 0) == 2
+    host.close()
