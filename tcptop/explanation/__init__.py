@@ -1,4 +1,4 @@
-"""Explanation pages: TCP states, slab memory, headroom, events, call trees, the catalogue, and a page for each cache.
+"""Explanation pages: states, slab memory, headroom, events, attached objects, call trees, the catalogue, each cache.
 
 A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from tcptop.explanation.attached_page import attached_page
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
@@ -37,6 +38,7 @@ PAGES: tuple[Page, ...] = (
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
     Page("events", "Events that already happened", events_page),
+    Page("attached", "Objects besides a socket's own", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
@@ -51,6 +53,10 @@ PAGE_ALIASES = {
     "capacity": "headroom",
     "limits": "headroom",
     **{name.lower(): "events" for name in KERNEL_EVENTS},
+    "epoll": "attached",
+    "conntrack": "attached",
+    "ktls": "attached",
+    "buffers": "attached",
 }
 """Maps other names that `tcptop explain` accepts, in lower case, to page names."""
 
@@ -79,6 +85,8 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """The page of a part of a figure, with all objects of that part; None for a part without objects (idle slab)."""
+    if PAGE_ALIASES.get(label) == "attached":
+        return find_page(ledger, label)
     parts = [
         part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]

@@ -33,6 +33,8 @@ VIEWS = {
     "states": ["i"],
     "memory": ["right"],
     "headroom": ["right"],
+    "events": ["right"],
+    "attached": ["right"],
     "paths": ["right"],
     "a cache": ["escape", "down", "enter"],
     "all nodes": ["escape", "equals_sign"],
