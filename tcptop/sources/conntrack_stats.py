@@ -21,21 +21,25 @@ class ConntrackStatsSource(FileSource[EventCounters]):
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
         """Sums the counters of events over the CPUs. A line with too many or too few fields makes the sums unknown."""
-        names, *rows = [fields for fields in map(str.split, lines) if fields] or [[]]
+        names = lines[0].split() if lines else []
         columns = {name: names.index(name) for name in COUNTERS if name in names}
-        if not columns or not rows:
+        if not columns or not any(map(str.strip, lines[1:])):
             raise ValueError("no line with the names of the counters, or none with values")
         report_repeated([name for name in columns if names.count(name) > 1], damages)
-        strange = [" ".join(row) for row in rows if len(row) != len(names)]
-        if strange:
-            report_skipped(strange, damages)
-        if damages:
-            # The sum of the other lines would be a smaller number, and no lower bound of a later growth.
-            return EventCounters({})
-        counters: dict[str, int] = {}
-        for name, column in columns.items():
-            counts = [parse_counter(name, row[column], damages, base=16) for row in rows]
-            known = [count for count in counts if count is not None]
-            if len(known) == len(rows):
-                counters[name] = sum(known)
-        return EventCounters(counters)
+        # Without one of the lines a sum would be too small, and the next one would seem to have grown.
+        is_whole = not damages
+        counters = dict.fromkeys(columns, 0)
+        strange: list[str] = []
+        for line in filter(str.strip, lines[1:]):
+            values = line.split()
+            if len(values) != len(names):
+                strange.append(line)
+                continue
+            for name in tuple(counters):
+                count = parse_counter(name, values[columns[name]], damages, base=16)
+                if count is None:
+                    del counters[name]
+                else:
+                    counters[name] += count
+        report_skipped(strange, damages)
+        return EventCounters(counters if is_whole and not strange else {})

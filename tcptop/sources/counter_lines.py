@@ -27,19 +27,19 @@ def parse_counter_lines(
         ValueError: if there is no whole pair.
 
     """
-    rows = [fields for fields in map(str.split, lines) if fields and fields[0] == label]
+    rows = [line for line in lines if line.split(None, 1)[:1] == [label]]
     if len(rows) < 2:
         raise ValueError(f"fewer than two lines begin with {label}")
-    pairs = [(names, values) for names, values in zip(rows[::2], rows[1::2], strict=False) if len(names) == len(values)]
-    if not pairs:
-        raise ValueError(f"the two {label} lines have different numbers of fields")
-    if len(pairs) * 2 < len(rows):
-        damages.append(Damage("strange", f"{label} lines without a line of as many fields are left out"))
     counters: dict[str, int] = {}
     seen: set[str] = set()
     repeated: list[str] = []
-    for names, values in pairs:
-        for name, value in zip(names[1:], values[1:], strict=True):
+    whole = 0
+    for header, line in zip(rows[::2], rows[1::2], strict=False):
+        names, values = header.split(), line.split()
+        if len(names) != len(values):
+            continue
+        whole += 1
+        for name, value in zip(names, values, strict=True):
             if name not in wanted:
                 continue
             if name in seen:
@@ -49,6 +49,10 @@ def parse_counter_lines(
             count = parse_counter(name, value, damages)
             if count is not None:
                 counters[name] = count
+    if not whole:
+        raise ValueError(f"the two {label} lines have different numbers of fields")
+    if whole * 2 < len(rows):
+        damages.append(Damage("strange", f"{label} lines without a line of as many fields are left out"))
     report_repeated(repeated, damages)
     return counters
 

@@ -8,7 +8,7 @@ from tcptop.sources.counter_lines import parse_counter_lines
 from tcptop.sources.source import Damage, FileSource
 
 LABEL = "TcpExt:"
-COUNTERS = counters_in("netstat")
+COUNTERS = frozenset(counters_in("netstat"))
 
 
 class NetstatSource(FileSource[EventCounters]):
