@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from packed_trees import DATE_UNIX_S, SOSREPORT, archive_of, listing, packed_snapshot, sosreport_of
+from packed_trees import DATE_UNIX_S, PID, SOSREPORT, archive_of, listing, packed_snapshot, sosreport_of
 from recorded import ledger, snapshot, text, tree
 
 from tcptop.accounting import account
@@ -77,6 +77,17 @@ def test_values_are_taken_from_outputs_where_files_are_missing(form: str, tmp_pa
     assert topology.online_cpus == 8
     assert found.taken_at_unix_s == DATE_UNIX_S
     assert not found.live
+
+
+def test_counters_of_events_are_those_of_the_files_that_sos_copied(form: str, tmp_path: Path) -> None:
+    """Below the folder of the process that wrote the report, as sos copies /proc/net."""
+    root = sosreport_of("6.1-4n", "established", tmp_path)
+    (root / "proc" / PID / "net/stat").mkdir()
+    (root / "proc" / PID / "net/stat/nf_conntrack").write_text("entries drop early_drop\n0000001f 00000010 00000001\n")
+    (root / "proc" / PID / "net/netstat").write_text("TcpExt: ListenOverflows\nTcpExt: 12\n")
+    found = figures(root if form == "folder" else archive_of(root, tmp_path / "report.tar.xz", "w:xz", SOSREPORT))
+    totals = {event.name: event.total for event in found.events if event.total}
+    assert totals == {"ListenOverflows": 12, "nf_conntrack_drop": 16, "nf_conntrack_early_drop": 1}
 
 
 def test_nodes_are_taken_from_lscpu_without_their_folders(tmp_path: Path) -> None:
