@@ -84,6 +84,7 @@ def memory_headroom(
         unknown_because=None
         if reclaim_pages is not None
         else "meminfo's page cache or reclaimable slabs are not known",
+        with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
     )
 
 

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.screen.settings import read_settings, settings_path
+    from tcptop.settings.file import read_settings, settings_path
     from tcptop.text.ascii import needs_ascii
 
     settings, mistakes = read_settings(settings_path())

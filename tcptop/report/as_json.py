@@ -67,6 +67,7 @@ def as_object(ledger: Ledger) -> Json:
         "states": [_state(state) for state in ledger.states],
         "headroom": _headroom(ledger.headroom["full"]),
         "limits": [_limit(limit) for limit in ledger.limits["full"].rows],
+        "memory_cgroup": None if ledger.cgroup is None else _to_json(ledger.cgroup),
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": _to_json(ledger.nodes),
         "sources": {
@@ -119,9 +120,9 @@ def _cost(cost: ConnectionCost) -> Json:
             family: {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
             for family, figure in cost.by_family.items()
         },
-        "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
-        "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
-        "now_bytes": _number(cost.now_bytes),
+        "idle_bytes_per_socket": rounded(cost.idle_bytes_per_socket),
+        "buffer_bytes_per_socket": rounded(cost.buffer_bytes_per_socket),
+        "now_bytes": rounded(cost.now_bytes),
         "now_is_at_most": cost.now_is_at_most,
     }
 
@@ -131,7 +132,7 @@ def _state(state: StateCost) -> Json:
         "state": state.state,
         "accepted": None if state.accepted is None else _side_sums(state.accepted),
         "outgoing": None if state.outgoing is None else _side_sums(state.outgoing),
-        "unread_fin_bytes": _number(state.unread_fin_bytes),
+        "unread_fin_bytes": rounded(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
@@ -142,9 +143,9 @@ def _state(state: StateCost) -> Json:
 def _side_sums(side: SocketCost) -> Json:
     """The sums of an accepted or outgoing socket, without its parts."""
     return {
-        "object_bytes": _number(side.object_bytes),
-        "slab_bytes": _number(side.slab_bytes),
-        "high_slab_bytes": None if side.missing else _number(side.high_slab_bytes),
+        "object_bytes": rounded(side.object_bytes),
+        "slab_bytes": rounded(side.slab_bytes),
+        "high_slab_bytes": None if side.missing else rounded(side.high_slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
@@ -155,10 +156,10 @@ def _side(side: SocketCost) -> Json:
         {
             "object": part.object,
             "cache": part.cache,
-            "count": _number(part.count, 4),
-            "object_bytes": _number(part.object_bytes),
-            "slab_bytes": _number(part.slab_bytes),
-            "high_slab_bytes": _number(part.high_slab_bytes),
+            "count": rounded(part.count, 4),
+            "object_bytes": rounded(part.object_bytes),
+            "slab_bytes": rounded(part.slab_bytes),
+            "high_slab_bytes": rounded(part.high_slab_bytes),
             "estimated": part.estimated,
         }
         for part in side.parts
@@ -173,7 +174,7 @@ def _headroom(headroom: Headroom) -> Json:
         "with_reclaim": headroom.with_reclaim,
         "without_reclaim_low": headroom.without_reclaim_low,
         "without_reclaim_high": headroom.without_reclaim_high,
-        "bytes_per_socket": _number(headroom.bytes_per_socket),
+        "bytes_per_socket": rounded(headroom.bytes_per_socket),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
         "nodes": {str(number): _to_json(node) for number, node in headroom.nodes.items()},
@@ -190,7 +191,7 @@ def _limit(limit: Limit) -> Json:
         "used": limit.used,
         "used_error": limit.used_error,
         "limit": limit.maximum,
-        "ratio": _number(limit.ratio, 4),
+        "ratio": rounded(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,
         "warn_percent": threshold.warn if threshold else None,
         "critical_percent": threshold.critical if threshold else None,
@@ -200,7 +201,7 @@ def _limit(limit: Limit) -> Json:
     }
 
 
-def _number(amount: float | None, digits: int = 2) -> float | None:
+def rounded(amount: float | None, digits: int = 2) -> float | None:
     """The amount, rounded to this many digits after the point; an integer if it is then a whole number."""
     if amount is None:
         return None

@@ -10,7 +10,7 @@ from drive import host_app, open_host, screen_text
 from recorded import copy_recording
 
 from tcptop.ledger import Threshold
-from tcptop.screen.settings import Settings
+from tcptop.settings.file import Settings
 
 LABELS = {"nf_conntrack_max": "conntrack", "tcp_max_orphans": "orphans", "tcp_mem": "tcp_mem"}
 
