@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        _end_with_error(printable(add_note(str(error))))
+        _end_with_error(printable(add_note(str(error))), error.exit_code)
     except BrokenPipeError:
         # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,11 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
 
 
-def _end_with_error(text: str) -> NoReturn:
-    """Prints one line, or nothing if standard error is closed, and ends the program with exit code 1."""
+def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
+    """Prints one line, or nothing if standard error is closed, and ends the program with an exit code."""
     if sys.stderr is not None:  # None: the descriptor was closed at the start, and print() would write to stdout
         print(f"tcptop: {text}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(exit_code)
 
 
 def _run(arguments: list[str]) -> int:
