@@ -152,15 +152,16 @@ def _limit_state(limit: Limit, ranges: Ranges) -> CheckState:
         return "WARNING" if under_pressure else "UNKNOWN"
     percent = 100 * limit.ratio
     error = 100 * (limit.used_error or 0) / limit.maximum
+    bounds = max(0.0, percent - error), percent + error
     is_known = limit.state != "unknown"
     critical: bool | None = limit.state == "full"
     warn: bool | None = limit.state in ("near", "full") or (None if not is_known else False)
     if ranges.critical is not None:
-        critical = ranges.critical.alerts(percent - error, percent + error)
+        critical = ranges.critical.alerts(*bounds)
     elif not is_known and limit.threshold is not None and percent >= limit.threshold.critical:
         critical = None
     if ranges.warn is not None:
-        warn = ranges.warn.alerts(percent - error, percent + error)
+        warn = ranges.warn.alerts(*bounds)
     if critical:
         return "CRITICAL"
     if warn or under_pressure:

@@ -33,13 +33,13 @@ CGROUP_LIMIT = "memory_cgroup"
 
 THRESHOLDS: Mapping[str, Threshold] = {
     "memory": Threshold(90, 97),
-    CGROUP_LIMIT: Threshold(90, 97),
     "tcp_mem": Threshold(80, 95),
     "nf_conntrack_max": Threshold(80, 95),
     "file_max": Threshold(80, 95),
     "tcp_max_orphans": Threshold(25, 50),
     TIME_WAIT_LIMIT: Threshold(80, 95),
     "nofile": Threshold(80, 95),
+    CGROUP_LIMIT: Threshold(90, 97),
 }
 """Thresholds by limit.
 
@@ -49,7 +49,6 @@ tcp_out_of_resources): the kernel begins to reset such orphans at 25 % of tcp_ma
 
 THEN: Mapping[str, str] = {
     "memory": "it reclaims memory, then the OOM killer ends a process",
-    CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
     "tcp_mem": "above the second value windows shrink; above the third data is dropped and senders wait",
     "nf_conntrack_max": "packets of new flows are dropped, unless an old flow can be evicted",
     "file_max": "socket(), accept() and open() fail with ENFILE",
@@ -58,6 +57,7 @@ THEN: Mapping[str, str] = {
     "ports": "connect() fails with EADDRNOTAVAIL",
     "nofile": "the process gets EMFILE",
     "listen_queues": "the handshake is dropped, and the client repeats it",
+    CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
 }
 """The kernel's action at each limit, by limit."""
 

@@ -43,6 +43,7 @@ TOP = {
     "states",
     "headroom",
     "limits",
+    "memory_cgroup",
     "lab",
     "nodes",
     "sources",
