@@ -119,7 +119,7 @@ class PlanSysctl(NamedTuple):
     """A sysctl that would need another value."""
 
     name: str
-    now: tuple[int, ...] | None
+    now: tuple[int, ...]
     at_least: tuple[int, ...]
 
 

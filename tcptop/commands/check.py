@@ -107,7 +107,8 @@ def _run(arguments: Sequence[str]) -> tuple[str, int]:
         from tcptop.report.check_json import checks_as_json
 
         return checks_as_json(ledger, checks), code
-    return plugin_line(checks), code
+    sources = ledger.sources
+    return plugin_line(checks, sources["meminfo"].reason or sources["socket_limits"].reason), code
 
 
 def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:

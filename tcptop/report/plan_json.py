@@ -47,8 +47,7 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
         else {str(node): {"bytes": round(amount)} for node, amount in plan.nodes.items()},
         "limits": [_limit(limit) for limit in plan.limits],
         "sysctls": [
-            {"name": each.name, "now": None if each.now is None else list(each.now), "at_least": list(each.at_least)}
-            for each in plan.sysctls
+            {"name": each.name, "now": list(each.now), "at_least": list(each.at_least)} for each in plan.sysctls
         ],
         "remarks": list(remarks(plan)),
         "first_limit": None if first is None else first.name,

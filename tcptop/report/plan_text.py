@@ -19,7 +19,6 @@ FAMILIES = {"ipv4": "IPv4", "ipv6": "IPv6"}
 PART_HEADINGS = make_headings("<TAKES", "<CACHE", "COUNT", "EACH", "BYTES", "")
 LIMIT_HEADINGS = make_headings("<LIMIT", "USED", "TAKES", "OF", "% THEN", "CONNECTIONS", "")
 NODE_HEADINGS = make_headings("<NODE", "TAKES", "")
-SYSCTL_HEADINGS = make_headings("<SYSCTL", "NOW", "AT LEAST", "")
 MAY_BE_SHARED = {item.struct for item in BIND_BUCKETS}
 
 
@@ -130,15 +129,14 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 
 
 def _sysctls(plan: Plan) -> list[str]:
-    rows = [
-        TableRow((sysctl.name, units.UNKNOWN if sysctl.now is None else _values(sysctl.now), _values(sysctl.at_least)))
-        for sysctl in plan.sysctls
-    ]
-    return [text_of(line).rstrip() for line in table_lines(SYSCTL_HEADINGS, rows, COLUMNS)] if rows else []
+    """The sysctls as sysctl.conf(5) takes them, with their present values."""
+    if not plan.sysctls:
+        return []
+    texts = [f" {sysctl.name} = {_values(sysctl.at_least)} (now {_values(sysctl.now)})" for sysctl in plan.sysctls]
+    return [" Sysctls that would need at least:", *(line for text in texts for line in _paragraph(text))]
 
 
 def _values(values: Sequence[int]) -> str:
-    """The values as sysctl(8) takes them."""
     return " ".join(map(str, values))
 
 

@@ -20,9 +20,10 @@ MAX_TEXT_CHARACTERS = 4096
 """Longer output is cut by Nagios (8 KiB) or on its way to it."""
 
 
-def plugin_line(checks: Sequence[Check]) -> str:
-    """The line of several checks, the most severe first, without a newline."""
-    text = ", ".join(map(check_text, checks)) or "the use of no limit is known"
+def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str:
+    """The line of several checks, the most severe first, without a newline; of none, with a reason."""
+    none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
+    text = ", ".join(map(check_text, checks)) or none
     performance = " ".join(map(performance_data, checks))
     return f"{state_line(worst_state(checks), text)}{f'|{performance}' if performance else ''}"
 
