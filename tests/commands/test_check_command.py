@@ -17,6 +17,7 @@ from samples import phase_trees, record
 from slow_case import slow
 
 from tcptop.accounting.checks import CHECK_NAMES
+from tcptop.accounting.growth import MIN_SAMPLES
 from tcptop.accounting.limits import THRESHOLDS
 from tcptop.commands import check
 
@@ -331,13 +332,13 @@ def test_growth_of_a_recording(tmp_path: Path, run: Run) -> None:
 
 def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) -> None:
     roots = []
-    for number in range(10):
+    for number in range(MIN_SAMPLES):
         root = copy_recording("6.1-4n", "base", tmp_path / str(number))
         alloc = 1000 + 50 * number
         (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
         roots.append(root)
-    path = tmp_path / "ten.tcptop"
-    record(path, roots, 10)
+    path = tmp_path / "many.tcptop"
+    record(path, roots, MIN_SAMPLES)
     assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
 
 

@@ -24,10 +24,10 @@ from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
 from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
-from tcptop.accounting.plan import LimitVerdict, Side, Verdict
+from tcptop.accounting.plan import BUFFERS, EXTENSIONS, LimitVerdict, Side, Verdict
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
-from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
+from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import CountScope, Limit, LimitState
 from tcptop.report.as_json import as_object
@@ -103,6 +103,12 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     "check state": set(get_args(CheckState)),
     "check name": set(CHECK_NAMES),
     "limit": set(LIMIT_NAMES),
+    "plan object": {
+        *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
+        *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
+        *(each.struct for each in (CGROUP_VECTORS, NF_CONN, *EPOLL_OBJECTS)),
+        *(EXTENSIONS, BUFFERS),
+    },
     "bound": set(get_args(Bound)),
 }
 """Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""
