@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Literal, NamedTuple
 
+from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
@@ -32,11 +33,6 @@ Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 
 EXTENSIONS = "nf_conn extensions"
-EXTENSION_BYTES = 128
-"""Size of the first allocation of a flow's extensions (net/netfilter/nf_conntrack_extend.c, NF_CT_EXT_PREALLOC).
-
-A flow without NAT, accounting, helper, label or listener of events has no extensions.
-"""
 BUFFERS = "buffers"
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest limit on open files of a process (fs/file.c)."""
@@ -221,7 +217,7 @@ def _object_costs(
             else:
                 missing.append(cost)
     if request.with_conntrack:
-        row = table.kmalloc_cache(EXTENSION_BYTES)
+        row = table.kmalloc_cache(MAX_EXTENSION_BYTES)
         if row is None or row.slab_share_bytes is None:
             missing.append(f"{EXTENSIONS} (kmalloc)")
         else:
