@@ -135,9 +135,9 @@ def _cost(cost: ConnectionCost) -> Json:
             family: {"accepted": _side(figure.accepted), "outgoing": _side(figure.outgoing)}
             for family, figure in cost.by_family.items()
         },
-        "idle_bytes_per_socket": rounded(cost.idle_bytes_per_socket),
-        "buffer_bytes_per_socket": rounded(cost.buffer_bytes_per_socket),
-        "now_bytes": rounded(cost.now_bytes),
+        "idle_bytes_per_socket": _number(cost.idle_bytes_per_socket),
+        "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
+        "now_bytes": _number(cost.now_bytes),
         "now_is_at_most": cost.now_is_at_most,
     }
 
@@ -167,7 +167,7 @@ def _state(state: StateCost) -> Json:
         "state": state.state,
         "accepted": None if state.accepted is None else _side_sums(state.accepted),
         "outgoing": None if state.outgoing is None else _side_sums(state.outgoing),
-        "unread_fin_bytes": rounded(state.unread_fin_bytes),
+        "unread_fin_bytes": _number(state.unread_fin_bytes),
         "sockets": state.count,
         "sockets_are_at_most": state.count_is_upper_bound,
         "scope": state.scope,
@@ -178,9 +178,9 @@ def _state(state: StateCost) -> Json:
 def _side_sums(side: SocketCost) -> Json:
     """The sums of an accepted or outgoing socket, without its parts."""
     return {
-        "object_bytes": rounded(side.object_bytes),
-        "slab_bytes": rounded(side.slab_bytes),
-        "high_slab_bytes": None if side.missing else rounded(side.high_slab_bytes),
+        "object_bytes": _number(side.object_bytes),
+        "slab_bytes": _number(side.slab_bytes),
+        "high_slab_bytes": None if side.missing else _number(side.high_slab_bytes),
         "complete": side.complete,
         "missing": list(side.missing),
     }
@@ -191,10 +191,10 @@ def _side(side: SocketCost) -> Json:
         {
             "object": part.object,
             "cache": part.cache,
-            "count": rounded(part.count, 4),
-            "object_bytes": rounded(part.object_bytes),
-            "slab_bytes": rounded(part.slab_bytes),
-            "high_slab_bytes": rounded(part.high_slab_bytes),
+            "count": _number(part.count, 4),
+            "object_bytes": _number(part.object_bytes),
+            "slab_bytes": _number(part.slab_bytes),
+            "high_slab_bytes": _number(part.high_slab_bytes),
             "estimated": part.estimated,
         }
         for part in side.parts
@@ -209,7 +209,7 @@ def _headroom(headroom: Headroom) -> Json:
         "with_reclaim": headroom.with_reclaim,
         "without_reclaim_low": headroom.without_reclaim_low,
         "without_reclaim_high": headroom.without_reclaim_high,
-        "bytes_per_socket": rounded(headroom.bytes_per_socket),
+        "bytes_per_socket": _number(headroom.bytes_per_socket),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
         "nodes": {str(number): _to_json(node) for number, node in headroom.nodes.items()},
@@ -226,7 +226,7 @@ def _limit(limit: Limit) -> Json:
         "used": limit.used,
         "used_error": limit.used_error,
         "limit": limit.maximum,
-        "ratio": rounded(limit.ratio, 4),
+        "ratio": _number(limit.ratio, 4),
         "headroom_sockets": limit.headroom_sockets,
         "warn_percent": threshold.warn if threshold else None,
         "critical_percent": threshold.critical if threshold else None,
@@ -236,7 +236,7 @@ def _limit(limit: Limit) -> Json:
     }
 
 
-def rounded(amount: float | None, digits: int = 2) -> float | None:
+def _number(amount: float | None, digits: int = 2) -> float | None:
     """The amount, rounded to this many digits after the point; an integer if it is then a whole number."""
     if amount is None:
         return None

@@ -7,7 +7,7 @@ import json
 from tcptop import __version__
 from tcptop.accounting.plan import Plan, PlanLimit, PlanPart
 from tcptop.ledger import Ledger
-from tcptop.report.as_json import SCHEMA, Json, rounded, utc_text
+from tcptop.report.as_json import SCHEMA, Json, utc_text
 from tcptop.report.plan_text import remarks
 
 
@@ -60,7 +60,7 @@ def _part(part: PlanPart) -> Json:
     return {
         "object": part.object,
         "cache": part.cache,
-        "count": rounded(part.count),
+        "count": round(part.count, 2),
         "bytes": round(part.bytes),
         "high_bytes": round(part.high_bytes),
         "estimated": part.estimated,
@@ -76,7 +76,7 @@ def _limit(limit: PlanLimit) -> Json:
         "takes": limit.takes,
         "high_takes": limit.high_takes,
         "limit": limit.maximum,
-        "ratio": rounded(limit.ratio, 4),
+        "ratio": None if limit.ratio is None else round(limit.ratio, 4),
         "connections": limit.connections,
         "verdict": limit.verdict,
         "note": limit.note,
