@@ -170,7 +170,6 @@ def _conflict(options: argparse.Namespace) -> str | None:
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
         (has_count and not (options.once or options.json), "-n goes with -o or --json"),
         (options.cgroup is not None and is_replay, "--cgroup reads files, which a recording does not hold"),
-        (options.cgroup is not None and not (options.once or options.json), "--cgroup goes with -o or --json"),
         (has_times and not is_replay, "--at, --from and --to choose samples of a recording: -r FILE"),
         (is_replay and (options.root != "/" or has_count), "-r is a recording; it goes without --root and -n"),
         (

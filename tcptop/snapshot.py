@@ -420,6 +420,9 @@ class Reading(_Reading, Generic[Value]):
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
+CGROUP_SOURCE = "cgroup"
+"""Name of the source of `Snapshot.cgroup`, which is no reading: it is neither recorded nor among the JSON's sources."""
+
 Doubt = Literal["size", "counts"]
 """Part of a slabinfo row that cannot be right: the sizes of its objects and slabs, or their numbers."""
 

@@ -7,7 +7,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.accounting.limits import CGROUP_LIMIT, NEEDS_DUMP, THEN
-from tcptop.ledger import Amount, Ledger, Limit
+from tcptop.ledger import ALARM_STATES, Amount, Ledger, Limit
 from tcptop.text.ranges import Range
 
 CheckState = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
@@ -72,10 +72,14 @@ def run_checks(
     """
     named = [*names, *ranges, *([CGROUP_LIMIT] if ledger.cgroup is not None else [])]
     limits = {limit.name: limit for limit in ledger.limits["full"].rows}
-    known = [] if names else [name for name, limit in limits.items() if limit.ratio is not None]
+    known = (
+        []
+        if names
+        else [name for name, limit in limits.items() if limit.ratio is not None or limit.state in ALARM_STATES]
+    )
     checks = [
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
-        for name in dict.fromkeys([*known, *named])
+        for name in dict.fromkeys([*([] if names else known), *named])
     ]
     # Without a name, a counter whose error is too large for a state is no reason to call an administrator.
     checks = [

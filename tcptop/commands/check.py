@@ -181,15 +181,15 @@ def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
     """A sample of a host; for growth two samples of a live one, `--delay` seconds apart."""
     delay_s = options.delay or 1.0
     with closing(open_host(options.root, options.cgroup)) as host:
-        sampler = make_sampler(host, delay_s, options.lab)
-        snapshot = read_snapshot(sampler, options.cgroup)
+        sampler = make_sampler(host, delay_s, options.lab, options.cgroup)
+        snapshot = read_snapshot(sampler)
         if not needs_growth:
             return Sample(snapshot, SocketGrowth(None, None))
         if not host.identity.live:
             return Sample(snapshot, SocketGrowth(None, "a saved tree is one sample, and growth needs two"))
         time.sleep(delay_s)
         sampler.make_all_due()
-        later = read_snapshot(sampler, options.cgroup)
+        later = read_snapshot(sampler)
     counts = [each.sockstat.value.allocated if each.sockstat.value else None for each in (snapshot, later)]
     times_s = [each.sockstat.taken_at_s or 0.0 for each in (snapshot, later)]
     per_s = change_per_s(times_s, counts)

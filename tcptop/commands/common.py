@@ -111,53 +111,36 @@ def open_host(root: str, cgroup: str | None = None) -> Host:
 
     """
     from tcptop.hosts import opening
-    from tcptop.sampling.sampler import wanted_paths
+    from tcptop.sampling.sampler import cgroup_sources, wanted_paths
 
-    more = () if cgroup is None else cgroup_paths(cgroup)
+    more = [path for source in cgroup_sources(cgroup) for path in source.paths]
     try:
         return opening.open_host(root, (*wanted_paths(), *more))
     except (OSError, ValueError) as error:
         raise TcptopError(f"--root {root}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def cgroup_paths(cgroup: str) -> tuple[str, ...]:
-    """The files of a memory cgroup, relative to a host's root; raises TcptopError if no cgroup can have this path."""
-    from tcptop.sources import cgroup_memory
+def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:
+    """A sampler of all kernel sources and of a memory cgroup, with the lab result in `lab_file`, if these are named."""
+    from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 
-    try:
-        return cgroup_memory.cgroup_paths(cgroup)
-    except ValueError as error:
-        raise TcptopError(f"--cgroup: {error}") from None
+    sources = [*kernel_sources(), *cgroup_sources(cgroup)]
+    return Sampler(host, sources, period_s, lab_measurement=load_lab_result(lab_file))
 
 
-def make_sampler(host: Host, period_s: float, lab_file: str | None) -> Sampler:
-    """A sampler of all kernel sources, with the lab result in `lab_file` if that is not None."""
-    from tcptop.sampling.sampler import Sampler, kernel_sources
-
-    return Sampler(host, kernel_sources(), period_s, lab_measurement=load_lab_result(lab_file))
-
-
-def read_snapshot(sampler: Sampler, cgroup: str | None = None) -> Snapshot:
-    """Reads the due sources and the memory cgroup, if one is named; returns the latest readings."""
+def read_snapshot(sampler: Sampler) -> Snapshot:
+    """Reads the due sources, and returns the latest readings."""
     from tcptop.sampling.sampler import read_due
 
     read_due(sampler)
-    snapshot = sampler.snapshot()
-    if cgroup is None:
-        return snapshot
-    from tcptop.hosts.run_sync import run_sync
-    from tcptop.sources.cgroup_memory import read_cgroup
-
-    return snapshot._replace(cgroup=run_sync(read_cgroup(sampler.host, cgroup)))
+    return sampler.snapshot()
 
 
-def read_ledger(
-    sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None, cgroup: str | None = None
-) -> Ledger:
+def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None) -> Ledger:
     """Reads the due sources, and returns the ledger computed from the latest readings."""
     from tcptop.accounting import account
 
-    snapshot = read_snapshot(sampler, cgroup)
+    snapshot = read_snapshot(sampler)
     return account(snapshot) if thresholds is None else account(snapshot, thresholds)
 
 

@@ -169,7 +169,7 @@ def parse_buffers(text: str) -> int:
 
 def _host_snapshot(options: argparse.Namespace) -> Snapshot:
     with closing(open_host(options.root, options.cgroup)) as host:
-        return read_snapshot(make_sampler(host, 1.0, options.lab), options.cgroup)
+        return read_snapshot(make_sampler(host, 1.0, options.lab, options.cgroup))
 
 
 def _replayed_snapshot(options: argparse.Namespace) -> Snapshot:

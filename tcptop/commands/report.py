@@ -48,11 +48,11 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
     period_s = options.delay or 1.0
     thresholds = read_thresholds()
-    sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab)
+    sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab, options.cgroup)
     count = options.count or 1
     next_s = time.monotonic()
     for number in range(count):
-        text = formatter(read_ledger(sampler, thresholds, options.cgroup))
+        text = formatter(read_ledger(sampler, thresholds))
         is_last = number + 1 == count
         write_stdout(text if is_last or options.json else f"{text}\n")
         gc.enable()

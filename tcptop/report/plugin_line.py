@@ -37,6 +37,8 @@ def state_line(state: CheckState, text: str) -> str:
 def check_text(check: Check) -> str:
     """One check as text: `memory 43.1 %`, with details if it is no OK."""
     name = LIMIT_LABELS.get(check.name, check.name)
+    if check.value is None and check.state == "WARNING":
+        return f"{name} ({_reached_text(check)}; its share is not known: {check.note})"
     if check.value is None:
         return f"{name}: {check.note}" if check.note == UNLIMITED else f"{name} not known ({check.note})"
     details = [] if check.state == "OK" else list(filter(None, (_use_text(check), _reached_text(check))))

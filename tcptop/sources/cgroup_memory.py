@@ -6,8 +6,8 @@ The kernel prints them in mm/memcontrol.c: memory_max_show, memory_current_read,
 from __future__ import annotations
 
 from tcptop.hosts.host import FileRead, Host
-from tcptop.snapshot import CgroupMemory
-from tcptop.sources.source import explain_error, parse_count, printable_path, small_text
+from tcptop.snapshot import CGROUP_SOURCE, CgroupMemory, Reading
+from tcptop.sources.source import Source, explain_error, make_reading, parse_count, printable_path, small_text
 from tcptop.text.printable import printable
 
 CGROUP2 = "sys/fs/cgroup"
@@ -36,9 +36,24 @@ def cgroup_paths(path: str) -> tuple[str, ...]:
     return tuple("/".join(filter(None, (CGROUP2, cgroup_path(path), name))) for name in FILES)
 
 
-async def read_cgroup(host: Host, path: str) -> CgroupMemory:
-    """Reads the memory of a cgroup; a file that cannot be read gives None, and a reason."""
-    maximum, current, stat = await host.read(cgroup_paths(path))
+class CgroupMemorySource(Source[CgroupMemory]):
+    """A source read at every interval; memory.stat is a sum over few counters."""
+
+    name = CGROUP_SOURCE
+
+    def __init__(self, path: str) -> None:
+        """Takes the path of a cgroup; raises ValueError as `cgroup_path` does."""
+        self._path = cgroup_path(path)
+        self.paths = cgroup_paths(path)
+
+    async def read(self, host: Host) -> Reading[CgroupMemory]:
+        """Reads the three files; the value has the reason if the limit or the use is unknown."""
+        files = await host.read(self.paths)
+        return make_reading(parse(self._path, *files), None, CGROUP2, sum(file.took_us for file in files))
+
+
+def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
+    """The memory of a cgroup; a file that cannot be read gives None, and a reason."""
     text = (small_text(maximum) or "").strip()
     fields = _parse_stat(small_text(stat) or "")
     cache = [fields.get(name) for name in CACHE_FIELDS]
@@ -49,7 +64,7 @@ async def read_cgroup(host: Host, path: str) -> CgroupMemory:
     elif current_bytes is None:
         reason = _why(current)
     return CgroupMemory(
-        path=printable(cgroup_path(path)),
+        path=printable(path),
         current_bytes=current_bytes,
         max_bytes=max_bytes,
         is_unlimited=text == UNLIMITED,

@@ -67,7 +67,11 @@ def root(tmp_path: Path) -> Path:
     return copy_recording("6.1-4n", "established", tmp_path)
 
 
-@pytest.mark.parametrize("kernel", RECORDINGS)
+QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
+"""Kernels whose recordings the quick run takes."""
+
+
+@pytest.mark.parametrize("kernel", [kernel if kernel in QUICK else slow(kernel) for kernel in RECORDINGS])
 def test_every_recording_is_ok_and_its_figures_are_those_of_the_files(kernel: str, run: Run) -> None:
     for phase in RECORDINGS[kernel]:
         found = run("--root", str(tree(kernel, phase)))
@@ -151,6 +155,12 @@ def test_pressure_is_a_warning_whatever_the_ranges_are(root: Path, run: Run) -> 
     assert "pressure" in found.text
     assert run("--root", tree_, "--warn", "tcp_mem=99").state == "WARNING"
     assert run("--root", tree_, "--critical", "tcp_mem=@0:100").state == "CRITICAL"
+
+
+def test_pressure_is_told_where_tcp_mem_is_not_visible(root: Path, run: Run) -> None:
+    found = run("--root", edited(root, {**pressure(root), "proc/sys/net/ipv4/tcp_mem": None}))
+    assert (found.state, found.data["tcp_mem"].value) == ("WARNING", None)
+    assert "not visible from this network namespace" in found.text
 
 
 def test_an_error_across_a_threshold_is_unknown_if_asked_and_no_alarm_else(root: Path, run: Run) -> None:

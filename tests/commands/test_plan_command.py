@@ -26,6 +26,7 @@ from recorded import (
     write_tree,
 )
 from samples import phase_trees, record
+from slow_case import slow
 
 from tcptop.accounting.plan import PlanRequest, make_plan
 from tcptop.commands import plan
@@ -104,10 +105,14 @@ def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
     assert grown <= found.high_bytes * 1.005
 
 
+QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
+KERNELS = [kernel if kernel in QUICK else slow(kernel) for kernel in RECORDINGS]
+"""Kernels; the quick run takes the recordings of two."""
+
 CACHES = (("tcp_sock", "TCP"), ("socket_alloc", "sock_inode_cache"), ("dentry", "dentry"), ("file", "filp"))
 
 
-@pytest.mark.parametrize("kernel", RECORDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
 def test_objects_are_counted_by_side_with_their_share_of_a_slab(kernel: str, run_json: RunJson) -> None:
     rows = slab_rows(text(kernel, "established", "proc/slabinfo"))
     share = {name: rows[name].share(PAGE_BYTES[kernel]) for name in ("TCP", "sock_inode_cache", "dentry", "filp")}
@@ -328,7 +333,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("kernel", RECORDINGS)
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("request_", REQUESTS, ids=["usual", "huge"])
 def test_the_text_fits_80_columns_and_ends_with_the_verdict(kernel: str, request_: list[str], run: Run) -> None:
     for phase in RECORDINGS[kernel]:
