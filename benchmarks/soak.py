@@ -43,7 +43,7 @@ from tcptop.screen.app import TcptopApp
 from tcptop.screen.feed import Feed
 from tcptop.screen.live_feed import LiveFeed
 from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
-from tcptop.screen.settings import Settings
+from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
 
 INTERVAL_S = 0.1

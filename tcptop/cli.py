@@ -23,6 +23,8 @@ tcptop record -w FILE: keeps what is read; tcptop -r FILE shows it again.
 tcptop export -r FILE DIR, tcptop import DIR -w FILE: to folders, and back.
 tcptop lab (root): measures what each TCP state costs this kernel.
 tcptop diff A B: what changed between two saved trees, or from one to now.
+tcptop plan --connections N: what N more connections take, and whether it fits.
+tcptop check: a check for Nagios and its kin: one line, exit code 0 to 3.
 Root sees more: sudo "$(command -v tcptop)".
 This tool shows kernel memory; for TCP throughput see tcptop-bpfcc, bcc's.
 """
@@ -34,6 +36,8 @@ SUBCOMMANDS = {
     "import": "import_samples",
     "explain": "explain",
     "diff": "diff",
+    "plan": "plan",
+    "check": "check",
 }
 """Module of `tcptop.commands` by subcommand; `run(arguments)` of that module returns the exit code."""
 
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from tcptop.privileges import add_note
         from tcptop.text.printable import printable
 
-        _end_with_error(printable(add_note(str(error))))
+        _end_with_error(printable(add_note(str(error))), error.exit_code)
     except BrokenPipeError:
         # The reader of the pipe has ended. Without this, the interpreter's flush at exit would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -59,11 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(0)
 
 
-def _end_with_error(text: str) -> NoReturn:
-    """Prints one line, or nothing if standard error is closed, and ends the program with exit code 1."""
+def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
+    """Prints one line, or nothing if standard error is closed, and ends the program with an exit code."""
     if sys.stderr is not None:  # None: the descriptor was closed at the start, and print() would write to stdout
         print(f"tcptop: {text}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(exit_code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -119,6 +123,7 @@ def parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("-r", "--replay", metavar="FILE", help="a recording; with --json each sample, with -o the last")
     parser.add_time_options()
     parser.add_lab_option()
+    parser.add_cgroup_option()
     parser.add_argument(
         "--mouse",
         action="store_true",
@@ -164,6 +169,7 @@ def _conflict(options: argparse.Namespace) -> str | None:
     conflicts = (
         (options.once and options.json, "-o and --json cannot be combined: choose one form"),
         (has_count and not (options.once or options.json), "-n goes with -o or --json"),
+        (options.cgroup is not None and is_replay, "--cgroup reads files, which a recording does not hold"),
         (has_times and not is_replay, "--at, --from and --to choose samples of a recording: -r FILE"),
         (is_replay and (options.root != "/" or has_count), "-r is a recording; it goes without --root and -n"),
         (

@@ -5,3 +5,5 @@ from __future__ import annotations
 
 class TcptopError(Exception):
     """An error as one line for the user: what is wrong, where, and what to do about it."""
+
+    exit_code = 1

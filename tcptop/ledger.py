@@ -9,7 +9,7 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from tcptop.kernel.events import EventUnit
-from tcptop.snapshot import StructLayout
+from tcptop.snapshot import CgroupMemory, StructLayout
 
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
@@ -377,7 +377,7 @@ class Limit(NamedTuple):
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
-    scope: Literal["machine", "here", "process"]
+    scope: Literal["machine", "here", "process", "cgroup"]
     unit: Literal["bytes", "pages", "files", "sockets", "ports", "flows", "connections"]
     used: int | None
     used_error: int | None
@@ -490,6 +490,8 @@ class Headroom(NamedTuple):
     reclaims_node_first: bool
     """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""
     unknown_because: str | None
+    with_reclaim_bytes: int | None = None
+    """Memory that `with_reclaim` sockets fit into; None if unknown."""
 
     @property
     def sockets(self) -> int | None:
@@ -730,6 +732,8 @@ class Ledger(NamedTuple):
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
+    cgroup: CgroupMemory | None = None
+    """The memory cgroup that the user named; None if the user named none."""
     symbols: frozenset[str] | None = None
     """Names of renamed kernel functions that /proc/kallsyms has; None if that file was not read."""
 

@@ -296,6 +296,27 @@ class MemoryCgroups(NamedTuple):
     charged: bool
 
 
+class CgroupMemory(NamedTuple):
+    """The memory of one cgroup of cgroup2 (mm/memcontrol.c, memory_files)."""
+
+    path: str
+    """Path below /sys/fs/cgroup; empty for the root."""
+    current_bytes: int | None
+    """memory.current: all memory charged to the cgroup and to the cgroups below it."""
+    max_bytes: int | None
+    """memory.max; None if unknown, or if it is `max`."""
+    is_unlimited: bool
+    """Whether memory.max is `max`."""
+    cache_bytes: int | None
+    """Page cache on the lists of memory.stat (active_file, inactive_file), which reclaim frees."""
+    sock_bytes: int | None
+    """`sock` of memory.stat: buffers of sockets."""
+    kernel_bytes: int | None
+    """`kernel` of memory.stat: slabs, page tables, kernel stacks and more, since 5.18."""
+    unknown_because: str | None
+    """Reason that the limit or the use is unknown, in one line."""
+
+
 class SecurityModules(NamedTuple):
     """The active Linux security modules, from /sys/kernel/security/lsm or, if it is not readable, from other files."""
 
@@ -409,6 +430,9 @@ class Reading(_Reading, Generic[Value]):
 NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None, None, None, None)
 
 
+CGROUP_SOURCE = "cgroup"
+"""Name of the source of `Snapshot.cgroup`, which is no reading: it is neither recorded nor among the JSON's sources."""
+
 Doubt = Literal["size", "counts"]
 """Part of a slabinfo row that cannot be right: the sizes of its objects and slabs, or their numbers."""
 
@@ -458,6 +482,8 @@ class Snapshot(NamedTuple):
     machine_load: Reading[MachineLoad]
     lab_measurement: LabMeasurement | None = None
     """Lab result that the user gave; accounting checks whether it was measured on this kernel."""
+    cgroup: CgroupMemory | None = None
+    """The memory cgroup that the user named."""
     contradictions: Contradictions = Contradictions()
     """Impossible figures that are still in this Snapshot, as found by accounting, which sets all others to None."""
 

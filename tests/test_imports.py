@@ -59,6 +59,8 @@ def packages(modules: set[str]) -> set[str]:
         ["-V"],
         ["-h"],
         ["-o", "-s", "c", "--root", str(TREE)],
+        ["plan", "--connections", "1M", "--root", str(TREE)],
+        ["check", "--root", str(TREE)],
     ],
     ids=" ".join,
 )
@@ -88,6 +90,7 @@ def test_a_text_report_does_not_import_the_json_report() -> None:
 NOT_FOR_A_REPORT = {
     *("dataclasses", "inspect", "shutil", "sqlite3", "tarfile", "tempfile", "threading", "zlib"),
     *("tcptop.recording", "tcptop.comparison", "tcptop.lab", "tcptop.view"),
+    *("tcptop.settings.file", "tcptop.accounting.plan", "tcptop.accounting.checks", "tcptop.sources.cgroup_memory"),
 }
 
 

@@ -11,7 +11,7 @@ from tcptop.hosts import archive, folder, tar_members
 from tcptop.lab import result_file
 from tcptop.recording import blocks, exported_folder, reader
 from tcptop.sampling.sampler import wanted_paths
-from tcptop.screen import settings
+from tcptop.settings import file as settings
 from tcptop.sources import kallsyms
 
 PROJECT = Path(__file__).resolve().parents[1]

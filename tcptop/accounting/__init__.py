@@ -87,6 +87,7 @@ def account(
         unseen_objects=_unseen_objects(table),
         live_objects=live_objects(snapshot, table),
         lab=lab_result_use(snapshot),
+        cgroup=snapshot.cgroup,
     )
 
 

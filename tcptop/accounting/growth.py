@@ -77,6 +77,19 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
     return Slope(per_s, sqrt(residuals / (count - 2) / spread))
 
 
+def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
+    """Change per second of a figure over at least two samples; None if there are fewer, or if a value is unknown.
+
+    The slope of the least-squares line if there are MIN_SAMPLES; otherwise the difference of the last and the first.
+    """
+    slope = fit_slope(times_s, values)
+    if slope is not None:
+        return slope.per_s
+    if len(values) < 2 or None in values or times_s[-1] <= times_s[0]:
+        return None
+    return ((values[-1] or 0) - (values[0] or 0)) / (times_s[-1] - times_s[0])
+
+
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached; None if its use does not clearly grow, or is within the counter's error."""
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:

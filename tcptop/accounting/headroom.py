@@ -84,6 +84,7 @@ def memory_headroom(
         unknown_because=None
         if reclaim_pages is not None
         else "meminfo's page cache or reclaimable slabs are not known",
+        with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
     )
 
 
@@ -194,7 +195,7 @@ def _node_headrooms(
         without = int(pages * page_bytes / socket.bytes)
         kinds = [[count for zone in own if (count := counts(zone)) is not None] for counts in NODE_RECLAIM]
         reclaim = sum(sum(kind) - min(sum(kind) // 2, low_pages) for kind in kinds) if all(kinds) else None
-        share = _share_of_objects(lines, node)
+        share = share_of_objects(lines, node)
         nodes[node] = NodeHeadroom(
             without_reclaim=without,
             with_reclaim=None if reclaim is None else int((pages + reclaim) * page_bytes / socket.bytes),
@@ -209,7 +210,7 @@ NODE_RECLAIM: tuple[Callable[[Zone], int | None], ...] = (
 )
 
 
-def _share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
+def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
     """The share of the present socks that a node has, which new sockets are assumed to follow; None if unknown."""
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]

@@ -15,7 +15,7 @@ from tcptop.ledger import (
     SocketCounts,
     Threshold,
 )
-from tcptop.snapshot import Snapshot, SocketLimits
+from tcptop.snapshot import CgroupMemory, Snapshot, SocketLimits
 from tcptop.text.units import grouped
 
 NO_LIMITS = SocketLimits(None, None, None, None, None, None, None)
@@ -30,6 +30,7 @@ ORPHAN_WEIGHT = 4
 """How often an orphan counts at most; see THRESHOLDS."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
+CGROUP_LIMIT = "memory_cgroup"
 
 THRESHOLDS: Mapping[str, Threshold] = {
     "memory": Threshold(90, 97),
@@ -39,6 +40,7 @@ THRESHOLDS: Mapping[str, Threshold] = {
     "tcp_max_orphans": Threshold(25, 50),
     TIME_WAIT_LIMIT: Threshold(80, 95),
     "nofile": Threshold(80, 95),
+    CGROUP_LIMIT: Threshold(90, 97),
 }
 """Thresholds by limit.
 
@@ -56,6 +58,7 @@ THEN: Mapping[str, str] = {
     "ports": "connect() fails with EADDRNOTAVAIL",
     "nofile": "the process gets EMFILE",
     "listen_queues": "the handshake is dropped, and the client repeats it",
+    CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
 }
 """The kernel's action at each limit, by limit."""
 
@@ -94,6 +97,7 @@ def find_limits(
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
         _memory(snapshot, headroom),
+        *_cgroup(snapshot.cgroup, cost, headroom),
         _tcp_mem(snapshot, sockets, mode, cost.buffer_bytes_per_socket),
         *_file_max(files, mode),
         _orphans(files, sockets, snapshot),
@@ -117,6 +121,8 @@ def find_limits(
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
     """The state of a limit. An error that reaches across a threshold raises no alarm."""
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
+    if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
+        return "ok"  # memory.max is `max`
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
@@ -186,8 +192,45 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
-    note = headroom.unknown_because or "a memory cgroup's own limit is not known"
+    cgroup_note = "a memory cgroup's own limit is not known" if snapshot.cgroup is None else ""
+    note = headroom.unknown_because or cgroup_note
     return _limit("memory", Use(used, total), headroom.sockets, note, unit="bytes")
+
+
+def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
+    """The limit of the memory cgroup that the user named; its use is without page cache, which reclaim frees.
+
+    A cgroup is charged for objects, and not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13
+    a sock that softirq makes, and hence an accepted one, is charged to no cgroup: the headroom is then too low.
+    """
+    if cgroup is None:
+        return
+    current, maximum = cgroup.current_bytes, cgroup.max_bytes
+    used = None if current is None else max(0, current - (cgroup.cache_bytes or 0))
+    use = Use(used, maximum, None if cgroup.unknown_because else 0)
+    per_socket = cgroup_bytes_per_socket(cost, headroom)
+    left: int | None = None
+    if cgroup.unknown_because is not None:
+        note = cgroup.unknown_because
+    elif maximum is None:
+        note = "no limit of its own (memory.max is max); cgroups above it may have one"
+    else:
+        note = "without page cache" if cgroup.cache_bytes is not None else "page cache is in it: no memory.stat"
+        if per_socket:
+            left = int(max(0, maximum - (used or 0)) / per_socket)
+            note += f"; at {grouped(round(per_socket))} B of objects and buffers per socket"
+    yield _limit(CGROUP_LIMIT, use, left, note, scope="cgroup", unit="bytes")
+
+
+def cgroup_bytes_per_socket(cost: ConnectionCost, headroom: Headroom) -> float | None:
+    """Bytes of one more socket that a memory cgroup is charged for: its objects and its buffers; None if unknown."""
+    sides = cost.by_family["mix"]
+    objects = (sides.accepted.object_bytes, sides.outgoing.object_bytes)
+    slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
+    if None in objects or None in slabs or headroom.bytes_per_socket is None:
+        return None
+    buffers = max(0.0, headroom.bytes_per_socket - sum(filter(None, slabs)) / 2)
+    return sum(filter(None, objects)) / 2 + buffers
 
 
 def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, per_socket: float | None) -> Limit:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from tcptop.errors import TcptopError
 
 if TYPE_CHECKING:
     from tcptop.hosts.host import Host
-    from tcptop.ledger import Ledger
+    from tcptop.ledger import Ledger, Threshold
     from tcptop.recording.time_spec import TimeRange
     from tcptop.sampling.sampler import Sampler
-    from tcptop.snapshot import LabMeasurement
+    from tcptop.snapshot import LabMeasurement, Snapshot
 
 TIME_OPTIONS = ("--at", "--from", "--to")
 
@@ -38,6 +38,14 @@ class Parser(argparse.ArgumentParser):
             metavar="DIR",
             default="/",
             help="read the files below DIR: a saved tree, an archive of one (tar), a sosreport, or a container's /host",
+        )
+
+    def add_cgroup_option(self) -> None:
+        """Adds --cgroup, the memory cgroup whose limit is one more limit."""
+        self.add_argument(
+            "--cgroup",
+            metavar="PATH",
+            help="a memory cgroup (cgroup2), below /sys/fs/cgroup: its memory.max is one more limit",
         )
 
     def add_lab_option(self) -> None:
@@ -95,36 +103,67 @@ def time_range(options: argparse.Namespace) -> TimeRange:
     return TimeRange(options.at, options.first, options.last)
 
 
-def open_host(root: str) -> Host:
-    """Opens the host whose files are below a root.
+def open_host(root: str, cgroup: str | None = None) -> Host:
+    """Opens the host whose files are below a root; of an archive, the files of a memory cgroup are kept too.
 
     Raises:
-        TcptopError: if the root cannot be opened, or contains no saved tree.
+        TcptopError: if the root cannot be opened, or contains no saved tree; or if no cgroup can have this path.
 
     """
     from tcptop.hosts import opening
-    from tcptop.sampling.sampler import wanted_paths
+    from tcptop.sampling.sampler import cgroup_sources, wanted_paths
 
+    more = [path for source in cgroup_sources(cgroup) for path in source.paths]
     try:
-        return opening.open_host(root, wanted_paths())
+        return opening.open_host(root, (*wanted_paths(), *more))
     except (OSError, ValueError) as error:
         raise TcptopError(f"--root {root}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def make_sampler(host: Host, period_s: float, lab_file: str | None) -> Sampler:
-    """A sampler of all kernel sources, with the lab result in `lab_file` if that is not None."""
-    from tcptop.sampling.sampler import Sampler, kernel_sources
+def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:
+    """A sampler of all kernel sources and of a memory cgroup, with the lab result in `lab_file`, if these are named."""
+    from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 
-    return Sampler(host, kernel_sources(), period_s, lab_measurement=load_lab_result(lab_file))
+    sources = [*kernel_sources(), *cgroup_sources(cgroup)]
+    return Sampler(host, sources, period_s, lab_measurement=load_lab_result(lab_file))
 
 
-def read_ledger(sampler: Sampler) -> Ledger:
-    """Reads the due sources, and returns the ledger computed from the latest readings."""
-    from tcptop.accounting import account
+def read_snapshot(sampler: Sampler) -> Snapshot:
+    """Reads the due sources, and returns the latest readings."""
     from tcptop.sampling.sampler import read_due
 
     read_due(sampler)
-    return account(sampler.snapshot())
+    return sampler.snapshot()
+
+
+def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = None) -> Ledger:
+    """Reads the due sources, and returns the ledger computed from the latest readings."""
+    from tcptop.accounting import account
+
+    snapshot = read_snapshot(sampler)
+    return account(snapshot) if thresholds is None else account(snapshot, thresholds)
+
+
+def read_thresholds() -> Mapping[str, Threshold]:
+    """The thresholds of limits in force; names each mistake in the settings file on standard error.
+
+    The module that parses the file is imported only if the file exists, because most users have none.
+    """
+    from tcptop.accounting.limits import THRESHOLDS
+    from tcptop.settings.location import settings_file
+
+    path = settings_file()
+    if path is None or not os.path.lexists(path):
+        return THRESHOLDS
+    from pathlib import Path
+
+    from tcptop.settings.file import read_settings
+
+    settings, mistakes = read_settings(Path(path))
+    for mistake in mistakes:
+        if sys.stderr is not None:
+            print(f"tcptop: {mistake}", file=sys.stderr)
+    return settings.thresholds
 
 
 def load_lab_result(path: str | None) -> LabMeasurement | None:

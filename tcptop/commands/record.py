@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from tcptop.commands.common import Parser, argument_type, open_host, write_stdout
+from tcptop.commands.common import Parser, argument_type, open_host, read_thresholds, write_stdout
 from tcptop.hosts.host import Host
 from tcptop.recording.recorder import MIN_RING_BYTES, Bounds, Recorder
 from tcptop.recording.scrub import scrub_read
@@ -31,10 +31,10 @@ def run(arguments: Sequence[str]) -> int:
         from tcptop.accounting import account
         from tcptop.commands.report import report_formatter
 
-        formatter = report_formatter(json=True)
+        formatter, thresholds = report_formatter(json=True), read_thresholds()
 
         def on_sample(snapshot: Snapshot) -> None:
-            write_stdout(formatter(account(snapshot)))
+            write_stdout(formatter(account(snapshot, thresholds)))
 
     recorder = Recorder(options.write, Bounds(options.max_size, options.max_age), scrub_read if options.scrub else None)
     try:

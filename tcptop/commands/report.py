@@ -8,7 +8,15 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from tcptop.commands.common import load_lab_result, make_sampler, open_host, read_ledger, time_range, write_stdout
+from tcptop.commands.common import (
+    load_lab_result,
+    make_sampler,
+    open_host,
+    read_ledger,
+    read_thresholds,
+    time_range,
+    write_stdout,
+)
 from tcptop.ledger import Ledger
 
 Formatter = Callable[[Ledger], str]
@@ -39,11 +47,12 @@ def report_formatter(json: bool, sort_key: str | None = None) -> Formatter:
 
 def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
     period_s = options.delay or 1.0
-    sampler = make_sampler(open_host(options.root), period_s, options.lab)
+    thresholds = read_thresholds()
+    sampler = make_sampler(open_host(options.root, options.cgroup), period_s, options.lab, options.cgroup)
     count = options.count or 1
     next_s = time.monotonic()
     for number in range(count):
-        text = formatter(read_ledger(sampler))
+        text = formatter(read_ledger(sampler, thresholds))
         is_last = number + 1 == count
         write_stdout(text if is_last or options.json else f"{text}\n")
         gc.enable()
@@ -61,9 +70,10 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
     from tcptop.recording.opening import open_recording
     from tcptop.recording.time_spec import select_samples
 
-    lab_result = load_lab_result(options.lab)
+    thresholds, lab_result = read_thresholds(), load_lab_result(options.lab)
     with closing(open_recording(options.replay)) as recording:
         indices = select_samples(recording, time_range(options))
         for index in indices[-1:] if options.once else indices:
-            write_stdout(formatter(account(recording.snapshot(index)._replace(lab_measurement=lab_result))))
+            snapshot = recording.snapshot(index)._replace(lab_measurement=lab_result)
+            write_stdout(formatter(account(snapshot, thresholds)))
         recording.raise_if_damaged()

@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     gc.disable()
     from dataclasses import replace
 
-    from tcptop.screen.settings import read_settings, settings_path
+    from tcptop.settings.file import read_settings, settings_path
     from tcptop.text.ascii import needs_ascii
 
     settings, mistakes = read_settings(settings_path())
@@ -49,14 +49,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _live_feed(options: argparse.Namespace) -> Feed:
-    host, lab_result = open_host(options.root), load_lab_result(options.lab)
+    host, lab_result = open_host(options.root, options.cgroup), load_lab_result(options.lab)
     if host.identity.live:
         from tcptop.screen.live_feed import LiveFeed
 
-        return LiveFeed(host, lab_result)
+        return LiveFeed(host, lab_result, options.cgroup)
     from tcptop.screen.saved_feed import SavedFeed
 
-    return SavedFeed(host, lab_result)
+    return SavedFeed(host, lab_result, options.cgroup)
 
 
 def _replay_feed(options: argparse.Namespace) -> Feed:

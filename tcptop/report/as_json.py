@@ -84,6 +84,7 @@ def as_object(ledger: Ledger) -> Json:
         "headroom": _headroom(ledger.headroom["full"]),
         "limits": [_limit(limit) for limit in ledger.limits["full"].rows],
         "events": {event.name: _event(event) for event in ledger.events},
+        "memory_cgroup": None if ledger.cgroup is None else _to_json(ledger.cgroup),
         "lab": None if ledger.lab is None else {"path": ledger.lab.path, "not_used_because": ledger.lab.unused_because},
         "nodes": _to_json(ledger.nodes),
         "sources": {

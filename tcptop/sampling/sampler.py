@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host, Identity
 from tcptop.hosts.recording_host import HostAnswer, RecordingHost
 from tcptop.hosts.run_sync import run_sync
 from tcptop.kernel.objects import BTF_STRUCTS, LSM_SOCKET_BLOB_STRUCTS, SLAB_CACHES
 from tcptop.sampling.pace import Paces
-from tcptop.snapshot import NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
+from tcptop.snapshot import CGROUP_SOURCE, NOT_READ, READING_NAMES, LabMeasurement, Reading, Snapshot, Sockstat
 from tcptop.sources.btf import BtfSource
 from tcptop.sources.buddyinfo import BuddyinfoSource
 from tcptop.sources.conntrack_stats import ConntrackStatsSource
@@ -62,6 +63,19 @@ def kernel_sources() -> list[AnySource]:
         ZoneinfoSource(),
         PagetypeinfoSource(),
     ]
+
+
+def cgroup_sources(cgroup: str | None) -> list[AnySource]:
+    """The source of the memory cgroup at a path, or none; raises TcptopError if no cgroup can have this path."""
+    if cgroup is None:
+        return []
+    # Imported here, because most users name no cgroup.
+    from tcptop.sources.cgroup_memory import CgroupMemorySource
+
+    try:
+        return [CgroupMemorySource(cgroup)]
+    except ValueError as error:
+        raise TcptopError(f"--cgroup: {error}") from None
 
 
 def wanted_paths() -> tuple[str, ...]:
@@ -247,7 +261,8 @@ class Sampler:
         taken_at_unix_s = self._unix_time() if identity.live else identity.taken_at_unix_s
         readings = {name: self._reading(name) for name in READING_NAMES}
         snapshot = make_snapshot(identity, taken_at_unix_s, self._monotonic(), readings)
-        return snapshot._replace(lab_measurement=self._lab_measurement)
+        cgroup = self._readings.get(CGROUP_SOURCE, NOT_READ).value
+        return snapshot._replace(lab_measurement=self._lab_measurement, cgroup=cgroup)
 
     def _reading(self, name: str) -> AnyReading:
         reading: AnyReading = self._readings.get(name, NOT_READ)

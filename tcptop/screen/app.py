@@ -22,8 +22,8 @@ from tcptop.ledger import Ledger
 from tcptop.screen.feed import Feed, Sampled
 from tcptop.screen.key_queue import KeyQueue
 from tcptop.screen.keys import SHARED_BINDINGS, bound_keys
-from tcptop.screen.settings import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.screen.themes import LIGHT_THEME, THEME, THEMES
+from tcptop.settings.file import NO_SETTINGS, Settings, settings_path, write_settings
 from tcptop.terminal.driver import CellDriver
 from tcptop.text.cache_columns import DEFAULT_SORT_KEY, SORT_KEYS
 from tcptop.text.printable import printable

@@ -11,7 +11,7 @@ from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.ledger import Ledger
 from tcptop.sampling.live_sampler import LiveSampler
-from tcptop.sampling.sampler import Sampler, kernel_sources
+from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 from tcptop.sampling.worker import Worker
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, REPLAY_CLASS, Feed, Sampled
 from tcptop.screen.keys import LIVE_BINDINGS
@@ -36,9 +36,10 @@ class LiveFeed(Feed):
     bindings = LIVE_BINDINGS
     keeps_states = True
 
-    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None) -> None:
+    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None, cgroup: str | None = None) -> None:
         super().__init__(lab_measurement)
         self._host = host
+        self._cgroup = cgroup
         self._latest: Ledger | None = None
         self._disk = Worker("tcptop recorder")
         self._recording: LiveRecording | None = None
@@ -49,7 +50,7 @@ class LiveFeed(Feed):
 
     def begin(self) -> None:
         """Starts sampling the host."""
-        sources = [*kernel_sources(), MachineLoadSource()]
+        sources = [*kernel_sources(), *cgroup_sources(self._cgroup), MachineLoadSource()]
         interval_s = self.app.choices.interval_s
         self._live = LiveSampler(Sampler(self._host, sources, interval_s, lab_measurement=self.lab_measurement))
         self.start(self._follow(), "follow the host")

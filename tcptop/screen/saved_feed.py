@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcptop.hosts.host import Host
-from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
+from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources, read_due
 from tcptop.screen.feed import NOTHING_RECORDED, READ_UNASKED, Feed, Sampled
 from tcptop.screen.keys import LIVE_BINDINGS
 from tcptop.snapshot import LabMeasurement
@@ -26,14 +26,16 @@ class SavedFeed(Feed):
 
     bindings = LIVE_BINDINGS
 
-    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None) -> None:
+    def __init__(self, host: Host, lab_measurement: LabMeasurement | None = None, cgroup: str | None = None) -> None:
         super().__init__(lab_measurement)
         self._host = host
+        self._cgroup = cgroup
         self._with_layouts = False
 
     def begin(self) -> None:
         """Samples the tree."""
-        sampler = Sampler(self._host, kernel_sources(), lab_measurement=self.lab_measurement)
+        sources = [*kernel_sources(), *cgroup_sources(self._cgroup)]
+        sampler = Sampler(self._host, sources, lab_measurement=self.lab_measurement)
         if self._with_layouts:
             sampler.ask_for("btf")
         read_due(sampler)

@@ -212,7 +212,7 @@ def test_settings_that_are_no_regular_file_are_named_and_ignored(
     else:
         settings.symlink_to(kind)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    from tcptop.screen.settings import NO_SETTINGS, read_settings
+    from tcptop.settings.file import NO_SETTINGS, read_settings
 
     found, [line] = read_settings(settings)
     assert found == NO_SETTINGS

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from made_machine import make_machine
-from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, take_snapshot, text, tree
+from recorded import ALL, RECORDINGS, MemoryHost, ledger, ledger_of, snapshot, snapshot_of, take_snapshot, text, tree
 
 from tcptop.accounting import account
+from tcptop.accounting.checks import CHECK_NAMES, Ranges, SocketGrowth, run_checks
+from tcptop.accounting.plan import PlanRequest, make_plan
 from tcptop.comparison.compare import compare_ledgers
 from tcptop.hosts.folder import FolderHost
 from tcptop.hosts.host import FileRead, FolderRead
@@ -23,8 +25,11 @@ from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.runs import RUNS
 from tcptop.ledger import Ledger
 from tcptop.report.as_json import as_object
+from tcptop.report.check_json import checks_as_object
 from tcptop.report.diff_json import diff_as_object
-from tcptop.snapshot import EventCounters, LabMeasurement, MeasuredState, Reading
+from tcptop.report.plan_json import plan_as_object
+from tcptop.snapshot import CgroupMemory, EventCounters, LabMeasurement, MeasuredState, Reading, Snapshot
+from tcptop.text.ranges import parse_range
 
 Json = dict[str, Any]
 
@@ -119,6 +124,12 @@ BEFORE_THE_SOCKETS = {
 }
 """Files with fewer objects than the sockets hold, as if read before most sockets were opened."""
 
+CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16 0\n"
+CONNTRACK = {
+    "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+}
+
 FREE_BLOCKS_BY_TYPE = """\
 Page block order: 9
 Pages per block:  512
@@ -163,6 +174,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
         ),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
+        **ledgers_with_cgroup(),
         **{
             name: ledger_of(make_machine(name, folder / name))
             for name in ("counts that are capped", "without memory or CPUs")
@@ -175,6 +187,69 @@ def reports(special: Mapping[str, Ledger]) -> Iterator[Json]:
     for kernel, phase in ALL:
         yield as_object(ledger(kernel, phase))
     yield from map(as_object, special.values())
+
+
+def ledgers_with_cgroup() -> dict[str, Ledger]:
+    """Ledgers of the recording with a memory cgroup that the user named, by the state of its files."""
+    of = snapshot(KERNEL, PHASE)
+    known = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, None)
+    missing = CgroupMemory(
+        "nope", None, None, False, None, None, None, "there is no /sys/fs/cgroup/nope/memory.max here"
+    )
+    return {
+        "a memory cgroup": account(of._replace(cgroup=known)),
+        "a memory cgroup without a limit": account(
+            of._replace(cgroup=known._replace(max_bytes=None, is_unlimited=True))
+        ),
+        "no such memory cgroup": account(of._replace(cgroup=missing)),
+    }
+
+
+REQUEST = PlanRequest(100_000, "proxy", "ipv4", 16_384, 300_000, True, True)
+IDLE_REQUEST = PlanRequest(1, "accepted", "ipv4", 0, 0, False, False)
+
+
+def snapshots_to_plan(folder: Path) -> Iterator[Snapshot]:
+    """Yields snapshots of the recordings, of a machine with conntrack, and of machines with few files."""
+    for kernel in RECORDINGS:
+        yield snapshot(kernel, "established")
+    cgroup = CgroupMemory("web.slice", 99_857_600, 104_857_600, False, 3_000_000, 40_960, 70_000_000, None)
+    yield snapshot(KERNEL, PHASE)._replace(cgroup=cgroup)
+    yield take_snapshot(MemoryHost({}))
+    host = PatchedHost({"proc/slabinfo": SLABINFO + CONNTRACK_ROW, **CONNTRACK})
+    try:
+        yield take_snapshot(host)
+        yield take_snapshot(host)._replace(taken_at_unix_s=1_795_348_800.5)
+    finally:
+        host.close()
+    for name in ("counts that are capped", "without memory or CPUs"):
+        yield snapshot_of(make_machine(name, folder / f"plan {name}"))
+
+
+def plans(folder: Path) -> Iterator[Json]:
+    """Yields the output of `tcptop plan --json`."""
+    for of in snapshots_to_plan(folder):
+        plan_ledger = account(of)
+        for request in (
+            REQUEST,
+            IDLE_REQUEST,
+            IDLE_REQUEST._replace(family="ipv6", side="outgoing", time_wait=1, connections=50_000),
+        ):
+            yield plan_as_object(plan_ledger, make_plan(of, plan_ledger, request))
+
+
+def checks(special: Mapping[str, Ledger]) -> Iterator[Json]:
+    """Yields the output of `tcptop check --json`."""
+    sure, unsure = SocketGrowth(-12.5, None), SocketGrowth(None, "one sample")
+    alerting = {
+        "memory": Ranges(parse_range("1"), None),
+        "idle": Ranges(None, parse_range("@0:")),
+        "growth": Ranges(parse_range("0:"), None),
+    }
+    for each in (ledger(KERNEL, PHASE), *special.values(), ledger(KERNEL, PHASE)._replace(taken_at_unix_s=1.5)):
+        yield checks_as_object(each, run_checks(each, (), {}, unsure, None))
+        yield checks_as_object(each, run_checks(each, CHECK_NAMES, alerting, sure, None))
+        yield checks_as_object(each, run_checks(each, CHECK_NAMES, {}, unsure, False))
 
 
 def differences(special: Mapping[str, Ledger]) -> Iterator[Json]:

@@ -10,14 +10,25 @@ from collections.abc import Mapping
 from typing import get_args, get_type_hints
 
 import pytest
-from json_cases import differences, lab_comparisons, lab_differences, lab_results, reports, special_ledgers
+from json_cases import (
+    checks,
+    differences,
+    lab_comparisons,
+    lab_differences,
+    lab_results,
+    plans,
+    reports,
+    special_ledgers,
+)
 from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
+from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
+from tcptop.accounting.plan import BUFFERS, EXTENSIONS, LimitVerdict, Side, Verdict
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.events import EVENTS, EventUnit
-from tcptop.kernel.objects import CGROUP_VECTORS, OBJECT_OF_CACHE, State
+from tcptop.kernel.objects import CGROUP_VECTORS, EPOLL_OBJECTS, NF_CONN, OBJECT_OF_CACHE, State
 from tcptop.lab.result_file import STATE_PATHS
 from tcptop.ledger import CountScope, Limit, LimitState
 from tcptop.report.as_json import as_object
@@ -38,6 +49,10 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checker:
         checker.check("difference", difference)
     for result in lab_results():
         checker.check("lab-result", result)
+    for plan in plans(tmp_path_factory.mktemp("plans")):
+        checker.check("plan", plan)
+    for result in checks(special):
+        checker.check("check-result", result)
     for difference in lab_differences():
         checker.check("lab-difference", difference)
     for comparison in lab_comparisons():
@@ -84,6 +99,18 @@ IN_THE_CODE: Mapping[str, set[str]] = {
     },
     "cache object": {each.struct for each in OBJECT_OF_CACHE.values()},
     "lab state": set(STATE_PATHS),
+    "plan side": set(get_args(Side)),
+    "verdict": set(get_args(Verdict)),
+    "limit verdict": set(get_args(LimitVerdict)),
+    "check state": set(get_args(CheckState)),
+    "check name": set(CHECK_NAMES),
+    "limit": set(LIMIT_NAMES),
+    "plan object": {
+        *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
+        *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
+        *(each.struct for each in (CGROUP_VECTORS, NF_CONN, *EPOLL_OBJECTS)),
+        *(EXTENSIONS, BUFFERS),
+    },
     "bound": set(get_args(Bound)),
 }
 """Values of the enumerations that the code defines. For any other enumeration, every value must occur in a case."""

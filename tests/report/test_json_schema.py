@@ -46,6 +46,7 @@ TOP = {
     "headroom",
     "limits",
     "events",
+    "memory_cgroup",
     "lab",
     "nodes",
     "sources",

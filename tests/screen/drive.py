@@ -40,7 +40,7 @@ from tcptop.screen.feed import Sampled
 from tcptop.screen.live_feed import LiveFeed
 from tcptop.screen.replay_feed import ReplayFeed, select_for_replay
 from tcptop.screen.saved_feed import SavedFeed
-from tcptop.screen.settings import NO_SETTINGS, Settings
+from tcptop.settings.file import NO_SETTINGS, Settings
 from tcptop.snapshot import Snapshot
 from tcptop.text.line import text_of
 from tcptop.widgets.pane import Pane

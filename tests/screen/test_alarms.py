@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from drive import host_app, open_host, screen_text
-from recorded import copy_recording
+from recorded import copy_recording, write_tree
 
 from tcptop.ledger import Threshold
-from tcptop.screen.settings import Settings
+from tcptop.screen.app import TcptopApp
+from tcptop.screen.saved_feed import SavedFeed
+from tcptop.settings.file import Settings
 
 LABELS = {"nf_conntrack_max": "conntrack", "tcp_max_orphans": "orphans", "tcp_mem": "tcp_mem"}
 
@@ -72,3 +74,13 @@ async def test_thresholds_of_the_settings_decide(alarming: Path) -> None:
     assert "conntrack" not in line
     assert "! NEAR tcp_max_orphans 94 %" in line
     assert "FULL" not in line
+
+
+async def test_a_memory_cgroup_that_the_user_named(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    files = {"max": "100000000\n", "current": "98000000\n", "stat": "active_file 0\ninactive_file 500000\n"}
+    write_tree(root, {f"sys/fs/cgroup/web.slice/memory.{name}": content for name, content in files.items()})
+    app = TcptopApp(SavedFeed(open_host(root), cgroup="web.slice"), Settings())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "! FULL memory_cgroup 98 %" in screen_text(app).splitlines()[0]

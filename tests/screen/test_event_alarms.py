@@ -19,7 +19,7 @@ from drive import (
 
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources, read_due
-from tcptop.screen.settings import Settings
+from tcptop.settings.file import Settings
 from tcptop.widgets.head_line import HeadLine
 
 NETSTAT = "proc/net/netstat"

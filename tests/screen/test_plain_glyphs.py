@@ -23,7 +23,7 @@ from rich.cells import cell_len
 from slow_case import slow
 
 from tcptop.hosts.host import Host
-from tcptop.screen.settings import Settings
+from tcptop.settings.file import Settings
 from tcptop.text.ascii import ASCII_GLYPHS, needs_ascii
 from tcptop.widgets.big_number import ASCII_BIG_GLYPHS, BIG_GLYPHS
 from tcptop.widgets.cell_width import to_ascii

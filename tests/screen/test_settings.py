@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tcptop.accounting.limits import THRESHOLDS
 from tcptop.ledger import Threshold
-from tcptop.screen.settings import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
+from tcptop.settings.file import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.quantities import MAX_INTERVAL_S, MIN_INTERVAL_S
 

@@ -37,7 +37,7 @@ from tcptop.hosts.run_sync import run_sync
 from tcptop.recording.recorder import Recorder
 from tcptop.sampling.sampler import Sampler, kernel_sources
 from tcptop.screen.app import TcptopApp
-from tcptop.screen.settings import Settings
+from tcptop.settings.file import Settings
 from tcptop.snapshot import Snapshot
 
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)

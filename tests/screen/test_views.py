@@ -30,8 +30,8 @@ from slow_case import slow
 from textual._doc import take_svg_screenshot
 
 from tcptop.screen.app import TcptopApp
-from tcptop.screen.settings import Settings, read_settings, settings_path
 from tcptop.screen.themes import LIGHT_THEME, THEME
+from tcptop.settings.file import Settings, read_settings, settings_path
 from tcptop.snapshot import Snapshot
 from tcptop.widgets.buddy_pane import BuddyPane
 from tcptop.widgets.caches_pane import CachesPane

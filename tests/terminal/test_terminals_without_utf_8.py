@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from session import TCPTOP, Session
 
-from tcptop.screen.settings import read_settings, settings_path
+from tcptop.settings.file import read_settings, settings_path
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tcptop.errors import TcptopError
 from tcptop.ledger import Threshold
 from tcptop.named_files import make_folders, read_bytes, write_bytes
 from tcptop.privileges import read_without_root
+from tcptop.settings.location import settings_file
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
 from tcptop.text.printable import printable
 from tcptop.text.quantities import parse_interval_s
@@ -57,11 +58,9 @@ NO_SETTINGS = Settings()
 
 
 def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The path of the settings file, by the XDG Base Directory specification; None if the user has no home folder."""
-    base = environment.get("XDG_CONFIG_HOME", "")
-    if not base.startswith("/"):
-        base = os.path.expanduser("~/.config")  # noqa: PTH111 (Path raises RuntimeError without a home folder)
-    return None if base.startswith("~") else Path(base) / "tcptop" / "config.toml"
+    """The path of the settings file; None if the user has no home folder."""
+    path = settings_file(environment)
+    return None if path is None else Path(path)
 
 
 def read_settings(file: Path | None) -> tuple[Settings, list[str]]:

@@ -1,0 +1,423 @@
+"""A plan: the memory and the limits that a given number of further connections would take, beside what there is now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
+from typing import Literal, NamedTuple
+
+from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.contradictions import without_contradictions
+from tcptop.accounting.headroom import share_of_objects
+from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT
+from tcptop.accounting.object_cost import object_costs
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.kernel.objects import (
+    BIND2_BUCKET,
+    BIND_BUCKETS,
+    CGROUP_VECTORS,
+    EPITEM,
+    EPOLL_OBJECTS,
+    EPPOLL_ENTRY,
+    NF_CONN,
+    SOCKS,
+    KernelObject,
+)
+from tcptop.ledger import AccountingMode, CostBySide, Ledger, Limit, ObjectCost
+from tcptop.snapshot import Snapshot
+
+Side = Literal["accepted", "outgoing", "proxy"]
+PlannedFamily = Literal["ipv4", "ipv6"]
+Verdict = Literal["fits", "does not fit", "cannot say"]
+LimitVerdict = Literal["fits", "exceeded", "unknown"]
+
+EXTENSIONS = "nf_conn extensions"
+BUFFERS = "buffers"
+DEFAULT_NR_OPEN = 1_048_576
+"""Default of fs.nr_open, the largest limit on open files of a process (fs/file.c)."""
+
+
+class PlanRequest(NamedTuple):
+    """The connections to plan."""
+
+    connections: int
+    side: Side
+    family: PlannedFamily
+    buffer_bytes: int
+    """Bytes of buffers of each socket."""
+    time_wait: int
+    """Mini-sockets in TIME_WAIT beside the connections."""
+    with_epoll: bool
+    with_conntrack: bool
+
+    @property
+    def accepted(self) -> int:
+        """Accepted sockets."""
+        return 0 if self.side == "outgoing" else self.connections
+
+    @property
+    def outgoing(self) -> int:
+        """Outgoing sockets."""
+        return 0 if self.side == "accepted" else self.connections
+
+    @property
+    def sockets(self) -> int:
+        """Sockets: a connection through a proxy is an accepted socket and an outgoing one."""
+        return self.accepted + self.outgoing
+
+    @property
+    def flows(self) -> int:
+        """Tracked flows: one for each socket, as a proxy's two sockets have different peers, and for each TIME_WAIT."""
+        return self.sockets + self.time_wait
+
+
+class PlanPart(NamedTuple):
+    """The planned objects of one kind."""
+
+    object: str
+    cache: str | None
+    """None for buffers."""
+    count: float  # type: ignore[assignment]  # tuple.count gives way
+    """Objects; the most, where sockets may share them."""
+    bytes: float
+    """Slab bytes, or the bytes of buffers."""
+    high_bytes: float
+    estimated: bool
+
+
+class PlanLimit(NamedTuple):
+    """A limit with the planned connections."""
+
+    name: str
+    scope: str
+    unit: str
+    used: int | None
+    takes: int
+    """The planned use."""
+    high_takes: int
+    maximum: int | None
+    free: int | None
+    """How much of it can be used yet, the least; None if unknown."""
+    verdict: LimitVerdict
+    connections: int | None
+    """Planned connections, each with its share of the TIME_WAIT sockets, that fit below it; None if unknown."""
+    note: str
+    """Reason that it is unknown; may be empty."""
+
+    @property
+    def ratio(self) -> float | None:
+        """The use with the planned connections ÷ the maximum; None if unknown."""
+        return (self.used + self.takes) / self.maximum if self.used is not None and self.maximum else None
+
+
+class PlanSysctl(NamedTuple):
+    """A sysctl that would need another value."""
+
+    name: str
+    now: tuple[int, ...]
+    at_least: tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """What the planned connections take, and whether they fit."""
+
+    request: PlanRequest
+    parts: tuple[PlanPart, ...]
+    missing: tuple[str, ...]
+    """Objects whose size is unknown; if there are any, the sums are lower bounds."""
+    nodes: Mapping[int, float] | None
+    """Bytes by node, if the sockets spread as TCP's slabs do now; None if their places are unknown."""
+    full_nodes: tuple[int, ...]
+    """Nodes whose own free memory is smaller than their share."""
+    limits: tuple[PlanLimit, ...]
+    """The limits that the plan touches, the first to be reached first."""
+    sysctls: tuple[PlanSysctl, ...]
+    ports: int | None
+    """Local ports of ip_local_port_range; None if unknown."""
+    verdict: Verdict
+    unknown_because: str | None
+    """Reason that the verdict is `cannot say`."""
+
+    @property
+    def bytes(self) -> float | None:
+        """All bytes; a lower bound if something is missing, None if nothing is known."""
+        return sum(part.bytes for part in self.parts) if self.parts else None
+
+    @property
+    def high_bytes(self) -> float | None:
+        """Upper bound on the bytes; None if there is none."""
+        return None if self.missing or not self.parts else sum(part.high_bytes for part in self.parts)
+
+    @property
+    def first(self) -> PlanLimit | None:
+        """The limit that is reached first; None if no limit is known."""
+        known = [limit for limit in self.limits if limit.connections is not None]
+        return min(known, key=lambda limit: limit.connections or 0, default=None)
+
+
+def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
+    """The plan beside what the snapshot has; `ledger` is the ledger of the snapshot."""
+    page_bytes = ledger.host.page_size_bytes
+    snapshot = without_contradictions(snapshot, page_bytes)
+    table = CacheTable(snapshot, page_bytes)
+    ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
+    costs, missing = _object_costs(snapshot, table, ledger, request, ports)
+    parts = [_part(cost) for cost in costs if cost.count]
+    buffers = request.sockets * request.buffer_bytes
+    if buffers:
+        parts.append(PlanPart(BUFFERS, None, request.sockets, buffers, buffers, False))
+    if not any(cost.slab_bytes for cost in costs):
+        missing = missing or ["the bytes of a socket"]
+    total = sum(part.bytes for part in parts)
+    high = inf if missing else sum(part.high_bytes for part in parts)
+    objects = sum(cost.object_bytes for cost in costs if cost.object != NF_CONN.struct)
+    limits = sorted(_limits(snapshot, ledger, request, (total, high), objects + buffers), key=_connections)
+    nodes = _by_node(table, ledger, total)
+    exceeded = any(limit.verdict == "exceeded" for limit in limits)
+    reasons = [f"not known: {', '.join(missing)}"] if missing else []
+    reasons += [f"{limit.name}: {limit.note}" for limit in limits if limit.verdict == "unknown"]
+    return Plan(
+        request=request,
+        parts=tuple(parts),
+        missing=tuple(missing),
+        nodes=nodes,
+        full_nodes=_full_nodes(ledger, nodes or {}),
+        limits=tuple(limits),
+        sysctls=tuple(_sysctls(ledger, limits)),
+        ports=ports,
+        verdict="does not fit" if exceeded else "cannot say" if reasons else "fits",
+        unknown_because=reasons[0] if reasons and not exceeded else None,
+    )
+
+
+def _object_costs(
+    snapshot: Snapshot, table: CacheTable, ledger: Ledger, request: PlanRequest, ports: int | None
+) -> tuple[list[ObjectCost], list[str]]:
+    """The cost of all planned objects of each kind, and the objects whose size is unknown."""
+    costs: list[ObjectCost] = []
+    missing: list[str] = []
+    full, time_wait = _sides(ledger, "full", request), _sides(ledger, "time_wait", request)
+    mini_side = time_wait.accepted if request.side == "accepted" else time_wait.outgoing
+    numbers = ((full.accepted, request.accepted), (full.outgoing, request.outgoing), (mini_side, request.time_wait))
+    for side, number in numbers:
+        if number:
+            vectors = f"{CGROUP_VECTORS.struct} (kmalloc)"
+            missing += [name for name in side.missing if name != vectors]
+            costs += [_times(part, number) for part in side.parts if part.object != CGROUP_VECTORS.struct]
+    costs = _with_shared_ports(_merged(costs), ports)
+    for item in _optional_objects(request):
+        number = request.flows if item is NF_CONN else request.sockets
+        lookup = table.find(item)
+        if lookup.status == "absent" and item in (EPITEM, EPPOLL_ENTRY, NF_CONN):
+            missing.append(f"{item.struct} ({lookup.reason})")
+        for cost in object_costs(snapshot, table, item, 1.0):
+            if isinstance(cost, ObjectCost):
+                costs.append(_times(cost, number))
+            else:
+                missing.append(cost)
+    if request.with_conntrack:
+        row = table.kmalloc_cache(MAX_EXTENSION_BYTES)
+        if row is None or row.slab_share_bytes is None:
+            missing.append(f"{EXTENSIONS} (kmalloc)")
+        else:
+            high = row.slab_share_bytes * request.flows
+            costs.append(ObjectCost(EXTENSIONS, "", row.name, request.flows, 0.0, 0.0, high, True, row.computed))
+    unshared = [cost.object for cost in costs if cost.slab_bytes is None]
+    if unshared:
+        missing.append(f"slab share ({', '.join(unshared)})")
+    vectors_of, all_known = cgroup_vector_costs(snapshot, table, costs)
+    if not all_known:
+        missing.append(f"{CGROUP_VECTORS.struct} (kmalloc)")
+    return [*costs, *vectors_of], list(dict.fromkeys(missing))
+
+
+def _sides(ledger: Ledger, mode: AccountingMode, request: PlanRequest) -> CostBySide:
+    return ledger.costs[mode].by_family[request.family]
+
+
+def _optional_objects(request: PlanRequest) -> Iterator[KernelObject]:
+    if request.with_epoll:
+        yield from EPOLL_OBJECTS
+    if request.with_conntrack:
+        yield NF_CONN
+
+
+def _times(cost: ObjectCost, number: float) -> ObjectCost:
+    return cost._replace(
+        count=cost.count * number,
+        object_bytes=cost.object_bytes * number,
+        slab_bytes=None if cost.slab_bytes is None else cost.slab_bytes * number,
+        high_slab_bytes=None if cost.high_slab_bytes is None else cost.high_slab_bytes * number,
+    )
+
+
+def _merged(costs: Sequence[ObjectCost]) -> list[ObjectCost]:
+    """The costs with one entry for each object and cache."""
+    merged: dict[tuple[str, str], ObjectCost] = {}
+    for cost in costs:
+        known = merged.get((cost.object, cost.cache))
+        merged[cost.object, cost.cache] = (
+            cost
+            if known is None
+            else known._replace(
+                count=known.count + cost.count,
+                object_bytes=known.object_bytes + cost.object_bytes,
+                slab_bytes=_sum(known.slab_bytes, cost.slab_bytes),
+                high_slab_bytes=_sum(known.high_slab_bytes, cost.high_slab_bytes),
+            )
+        )
+    return list(merged.values())
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
+    """The costs with no more bind buckets than local ports.
+
+    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). There is a
+    bind2 bucket for each local address of a port: of several local addresses, there may be one for each socket.
+    """
+    shared: list[ObjectCost] = []
+    for cost in costs:
+        item = next((each for each in BIND_BUCKETS if each.struct == cost.object), None)
+        if item is None or ports is None or cost.count <= ports:
+            shared.append(cost)
+            continue
+        fewer = _times(cost, ports / cost.count)._replace(estimated=True)
+        if item is BIND2_BUCKET:
+            fewer = fewer._replace(count=cost.count, high_slab_bytes=cost.high_slab_bytes)
+        shared.append(fewer)
+    return shared
+
+
+def _part(cost: ObjectCost) -> PlanPart:
+    # An object's own size is a lower bound on its share of a slab.
+    low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
+    high = low if cost.high_slab_bytes is None else cost.high_slab_bytes
+    return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated)
+
+
+def _limits(
+    snapshot: Snapshot, ledger: Ledger, request: PlanRequest, memory: tuple[float, float], charged_bytes: float
+) -> Iterator[PlanLimit]:
+    """Yields the limits that the plan touches, and that are limits."""
+    rows = {limit.name: limit for limit in ledger.limits["full"].rows}
+    free = ledger.headroom["full"].with_reclaim_bytes
+    yield _limit(rows["memory"], request, memory, free, ledger.headroom["full"].unknown_because or "")
+    if CGROUP_LIMIT in rows:
+        row = rows[CGROUP_LIMIT]
+        if row.maximum is not None or row.used_error is None:
+            yield _limit(row, request, (charged_bytes, charged_bytes), _free(row), row.note)
+    if request.buffer_bytes:
+        row, unit = rows["tcp_mem"], ledger.sockets.tcp_mem_unit_bytes
+        note = row.note if row.maximum is None else "the size of a page is not known"
+        charge = -(-request.buffer_bytes // unit) * unit * request.sockets if unit and row.unit == "bytes" else None
+        yield _limit(row, request, None if charge is None else (charge, charge), _free(row), note)
+    if "file_max" in rows:
+        yield _limit(rows["file_max"], request, (request.sockets,) * 2, _free(rows["file_max"]), "file-nr was not read")
+    if request.time_wait:
+        row = rows[TIME_WAIT_LIMIT]
+        yield _limit(row, request, (request.time_wait,) * 2, _free(row), "its file, or sockstat, was not read")
+    if request.with_conntrack:
+        yield from _conntrack(snapshot, rows.get("nf_conntrack_max"), request)
+
+
+def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> Iterator[PlanLimit]:
+    limits = snapshot.socket_limits.value
+    if row is not None:
+        yield _limit(row, request, (request.flows,) * 2, _free(row), "its files were not read")
+    elif limits is None or limits.max_conntrack_entries != 0:
+        note = "conntrack is not loaded, or its files cannot be seen here"
+        yield PlanLimit(
+            "nf_conntrack_max", "here", "flows", None, request.flows, request.flows, None, None, "unknown", None, note
+        )
+
+
+def _free(limit: Limit) -> int | None:
+    """How much of a limit can be used yet; the least, if the counter has an error."""
+    if limit.used is None or limit.maximum is None:
+        return None
+    return max(0, limit.maximum - limit.used)
+
+
+def _limit(
+    limit: Limit, request: PlanRequest, takes: tuple[float, float] | None, free: int | None, note: str
+) -> PlanLimit:
+    """A limit with the plan, which takes between two amounts; None if they are unknown."""
+    low, high = takes or (0, inf)
+    error = limit.used_error
+    verdict: LimitVerdict = "unknown"
+    connections: int | None = None
+    if free is not None and takes is not None:
+        # The use may be smaller than the counter by its error, but not below 0.
+        most_free = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
+        if low > most_free:
+            verdict = "exceeded"
+        elif error is not None and high <= free - error:
+            verdict = "fits"
+        else:
+            note = "the error of its counter, or a range of sizes, decides"
+        per_connection = (low if high == inf else high) / request.connections
+        connections = int(free / per_connection) if per_connection else None
+    return PlanLimit(
+        name=limit.name,
+        scope=limit.scope,
+        unit=limit.unit,
+        used=limit.used,
+        takes=round(low),
+        high_takes=round(low if high == inf else high),
+        maximum=limit.maximum,
+        free=free,
+        verdict=verdict,
+        connections=connections,
+        note="" if verdict != "unknown" else note or "its use is not known",
+    )
+
+
+def _connections(limit: PlanLimit) -> float:
+    """Sort key: the limit that is reached first is the first, and one that is not known the last."""
+    return inf if limit.connections is None else limit.connections
+
+
+def _by_node(table: CacheTable, ledger: Ledger, total_bytes: float) -> dict[int, float] | None:
+    """The bytes by node, as TCP's socks are spread now; None if their nodes are unknown."""
+    numbers = [node.node for node in ledger.nodes]
+    lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
+    shares = {number: share_of_objects(lines, number) for number in numbers}
+    if len(numbers) == 1:
+        return {numbers[0]: total_bytes}
+    if not shares or None in shares.values():
+        return None
+    return {number: total_bytes * (share or 0.0) for number, share in shares.items()}
+
+
+def _full_nodes(ledger: Ledger, nodes: Mapping[int, float]) -> tuple[int, ...]:
+    """The nodes whose own free memory is smaller than their share."""
+    headroom = ledger.headroom["full"]
+    per_socket = headroom.bytes_per_socket or 0.0
+    own_bytes = {number: node.without_reclaim * per_socket for number, node in headroom.nodes.items()}
+    return tuple(number for number, share in nodes.items() if share > own_bytes.get(number, inf))
+
+
+def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl]:
+    """Yields the sysctls that would need another value, with the least value that holds the plan."""
+    names = {
+        "file_max": "fs.file-max",
+        "nf_conntrack_max": "net.netfilter.nf_conntrack_max",
+        TIME_WAIT_LIMIT: f"net.ipv4.{TIME_WAIT_LIMIT}",
+    }
+    for limit in limits:
+        if limit.used is None or limit.maximum is None:
+            continue
+        if limit.name in names and limit.verdict != "fits":
+            yield PlanSysctl(names[limit.name], (limit.maximum,), (limit.used + limit.high_takes,))
+        unit, now = ledger.sockets.tcp_mem_unit_bytes, ledger.sockets.tcp_mem_pages
+        if limit.name == "tcp_mem" and unit and now is not None:
+            error = ledger.sockets.buffer_error_bytes or 0
+            needed = -(-(limit.used + error + limit.high_takes) // unit)
+            if needed > now[1]:
+                # The kernel's own proportions (net/ipv4/tcp.c, tcp_init_mem): 3/4, 1 and 3/2 of the second value.
+                yield PlanSysctl("net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed * 3 // 2)))

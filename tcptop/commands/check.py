@@ -1,0 +1,225 @@
+"""`tcptop check`: a monitoring plugin. One line on standard output, and an exit code from 0 to 3."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from typing import NamedTuple
+
+from tcptop.accounting import account
+from tcptop.accounting.checks import CHECK_NAMES, GROWTH, Ranges, SocketGrowth, check_units, run_checks, worst_state
+from tcptop.accounting.growth import LENGTH_S, change_per_s
+from tcptop.commands.common import (
+    Parser,
+    argument_type,
+    join_offsets,
+    make_sampler,
+    open_host,
+    read_snapshot,
+    read_thresholds,
+    write_stdout,
+)
+from tcptop.errors import TcptopError
+from tcptop.report.plugin_line import EXIT_CODES, plugin_line, state_line
+from tcptop.snapshot import Snapshot
+from tcptop.text.quantities import parse_interval_s
+from tcptop.text.ranges import Range, parse_range
+
+DESCRIPTION = """\
+Checks limits on sockets, as a plugin of Nagios, Icinga and their kin: one line
+on standard output, exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+
+EPILOG = """\
+Names and units of their ranges:
+{names}
+
+Without a NAME: every limit whose use can be known. Without a range: the
+thresholds of the settings file, or the default ones; NEAR and PRESSURE are a
+warning, FULL is critical. PRESSURE, the kernel's own word, is a warning
+whatever the ranges are.
+
+A RANGE is that of the plugins' guidelines, in the unit above, without
+multipliers: 10 alerts below 0 and above 10, 10: below 10, ~:10 above 10,
+10:20 outside of 10 to 20, @10:20 inside. A name in --warn or --critical is
+checked too. The default thresholds of a limit alert when they are reached.
+
+Of several checks the worst state is that of the line: CRITICAL, then WARNING,
+then UNKNOWN, then OK. UNKNOWN is an asked figure that is not known, or a wrong
+call. A counter whose error reaches across a threshold raises no alarm.
+"""
+
+MAX_GROWTH_SAMPLES = 300
+
+
+class Sample(NamedTuple):
+    """A sample, and the growth of the number of sockets up to it."""
+
+    snapshot: Snapshot
+    growth: SocketGrowth
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the line; returns the exit code. Every error is a line UNKNOWN and the exit code 3."""
+    try:
+        line, code = _run(arguments)
+    except TcptopError as error:
+        line, code = state_line("UNKNOWN", str(error)), EXIT_CODES["UNKNOWN"]
+    except KeyboardInterrupt:
+        line, code = state_line("UNKNOWN", "interrupted"), EXIT_CODES["UNKNOWN"]
+    except Exception as error:  # a traceback and exit code 1 would be a warning
+        reason = f"{type(error).__name__}: {error}; please report it"
+        line, code = state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
+    return code if _print_line(line) else EXIT_CODES["UNKNOWN"]
+
+
+def _print_line(line: str) -> bool:
+    """Prints the line; returns whether it could be printed."""
+    try:
+        write_stdout(f"{line}\n")
+    except BrokenPipeError:
+        # Without this, the interpreter's flush at exit would print an error and end with exit code 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    except TcptopError as error:
+        if sys.stderr is not None:
+            print(f"tcptop: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _run(arguments: Sequence[str]) -> tuple[str, int]:
+    options = _parse_options(arguments)
+    ranges = _collect_ranges(options)
+    thresholds = read_thresholds()
+    needs_growth = GROWTH in options.names or GROWTH in ranges
+    read_sample = _host_sample if options.replay is None else _replayed_sample
+    sample = read_sample(options, needs_growth)
+    ledger = account(sample.snapshot, thresholds)
+    limits = sample.snapshot.socket_limits.value
+    has_conntrack_limit = None if limits is None else limits.max_conntrack_entries != 0
+    checks = run_checks(ledger, options.names, ranges, sample.growth, has_conntrack_limit)
+    code = EXIT_CODES[worst_state(checks)]
+    if options.json:
+        from tcptop.report.check_json import checks_as_json
+
+        return checks_as_json(ledger, checks), code
+    sources = ledger.sources
+    return plugin_line(checks, sources["meminfo"].reason or sources["socket_limits"].reason), code
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    units = "\n".join(f"  {name:<22}{unit}" for name, unit in check_units())
+    parser = Parser(
+        prog="tcptop check",
+        description=DESCRIPTION,
+        epilog=EPILOG.format(names=units),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="a limit or a figure to check; names are below")
+    parser.add_argument("--warn", metavar="NAME=RANGE", action="append", default=[], help="warning; may be repeated")
+    parser.add_argument(
+        "--critical", metavar="NAME=RANGE", action="append", default=[], help="critical; may be repeated"
+    )
+    parser.add_argument(
+        "-d",
+        "--delay",
+        metavar="N",
+        type=argument_type(parse_interval_s),
+        help="growth: seconds between two samples (1)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in place of the line")
+    parser.add_cgroup_option()
+    parser.add_root_option()
+    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: its last sample")
+    parser.add_argument("--at", metavar="TIME", help="the sample of the recording nearest to a time")
+    parser.add_lab_option()
+    options = parser.parse_args(join_offsets(arguments))
+    unknown = next((name for name in options.names if name not in CHECK_NAMES), None)
+    if unknown is not None:
+        raise TcptopError(f"there is no check {unknown!r:.60}; there are: {', '.join(CHECK_NAMES)}")
+    is_replay = options.replay is not None
+    if is_replay and (options.root != "/" or options.cgroup is not None or options.delay is not None):
+        raise TcptopError("-r is a recording; it goes without --root, --cgroup and -d")
+    if options.at is not None and not is_replay:
+        raise TcptopError("--at chooses a sample of a recording: -r FILE")
+    return options
+
+
+def _collect_ranges(options: argparse.Namespace) -> dict[str, Ranges]:
+    """The ranges by name; raises TcptopError for a wrong name or range, and for a second range of a name."""
+    warn, critical = (_parse_ranges(option, given) for option, given in _given_ranges(options).items())
+    return {name: Ranges(warn.get(name), critical.get(name)) for name in dict.fromkeys([*warn, *critical])}
+
+
+def _given_ranges(options: argparse.Namespace) -> Mapping[str, Sequence[str]]:
+    return {"--warn": options.warn, "--critical": options.critical}
+
+
+def _parse_ranges(option: str, texts: Sequence[str]) -> dict[str, Range]:
+    ranges: dict[str, Range] = {}
+    for text in texts:
+        name, equals, range_text = text.partition("=")
+        if not equals:
+            raise TcptopError(f"{option}: NAME=RANGE, not {text!r:.60}")
+        if name not in CHECK_NAMES:
+            raise TcptopError(f"{option}: there is no check {name!r:.60}; there are: {', '.join(CHECK_NAMES)}")
+        if name in ranges:
+            raise TcptopError(f"{option}: {name} is given twice")
+        try:
+            ranges[name] = parse_range(range_text)
+        except ValueError as error:
+            raise TcptopError(f"{option} {name}: {error}") from None
+    return ranges
+
+
+def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
+    """A sample of a host; for growth two samples of a live one, `--delay` seconds apart."""
+    delay_s = options.delay or 1.0
+    with closing(open_host(options.root, options.cgroup)) as host:
+        sampler = make_sampler(host, delay_s, options.lab, options.cgroup)
+        snapshot = read_snapshot(sampler)
+        if not needs_growth:
+            return Sample(snapshot, SocketGrowth(None, None))
+        if not host.identity.live:
+            return Sample(snapshot, SocketGrowth(None, "a saved tree is one sample, and growth needs two"))
+        time.sleep(delay_s)
+        sampler.make_all_due()
+        later = read_snapshot(sampler)
+    counts = [each.sockstat.value.allocated if each.sockstat.value else None for each in (snapshot, later)]
+    times_s = [each.sockstat.taken_at_s or 0.0 for each in (snapshot, later)]
+    per_s = change_per_s(times_s, counts)
+    return Sample(later, SocketGrowth(per_s, None if per_s is not None else "the number of sockets is not known"))
+
+
+def _replayed_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
+    """The chosen sample of a recording, with the growth over the minutes before it."""
+    from tcptop.commands.common import load_lab_result
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.time_spec import TimeRange, select_samples
+
+    lab_result = load_lab_result(options.lab)
+    with closing(open_recording(options.replay)) as recording:
+        index = select_samples(recording, TimeRange(at=options.at))[-1]
+        snapshot = recording.snapshot(index)._replace(lab_measurement=lab_result)
+        recording.raise_if_damaged()
+        if not needs_growth:
+            return Sample(snapshot, SocketGrowth(None, None))
+        end_s = recording.taken_at_unix_s(index)
+        times_s: list[float] = []
+        counts: list[float | None] = []
+        for number in range(index, max(-1, index - MAX_GROWTH_SAMPLES), -1):
+            at_s = recording.taken_at_unix_s(number)
+            if at_s is None or end_s is None or not 0 <= end_s - at_s <= LENGTH_S:
+                break
+            with suppress(OSError, ValueError):
+                count = recording.largest_counts(range(number, number + 1)).allocated
+                times_s.insert(0, at_s)
+                counts.insert(0, count)
+    per_s = change_per_s(times_s, counts)
+    reason = None if per_s is not None else "it needs two samples that count the sockets, at most five minutes apart"
+    return Sample(snapshot, SocketGrowth(per_s, reason))

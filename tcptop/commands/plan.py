@@ -1,0 +1,184 @@
+"""`tcptop plan`: what a number of further connections would take, and whether they fit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+from tcptop.accounting import account
+from tcptop.accounting.plan import PlanRequest, Verdict, make_plan
+from tcptop.commands.common import (
+    Parser,
+    join_offsets,
+    load_lab_result,
+    make_sampler,
+    open_host,
+    read_snapshot,
+    read_thresholds,
+    write_stdout,
+)
+from tcptop.errors import TcptopError
+from tcptop.snapshot import Snapshot
+from tcptop.text.quantities import parse_size_bytes
+
+DESCRIPTION = """\
+What so many more TCP connections would take: slab memory by object, buffers,
+files; the limit that is reached first; the sysctls that would need another
+value, which are printed and never set."""
+
+EPILOG = """\
+Numbers of connections take k (or K), M and G as 1 000, 1 000 000 and
+1 000 000 000; bytes take K, M and G as powers of 1 024.
+
+A connection is one socket of this machine: an accepted one, or an outgoing one
+that has its own local port. A connection through a proxy is one of each, with
+two files and, with --conntrack, two flows.
+
+Exit code: 0 it fits beside what is there now; 1 it does not, and the last line
+names the first limit; 2 it cannot be said, or the call is wrong.
+"""
+
+COUNT = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)([kKMG]?)")
+COUNT_UNITS = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
+MAX_COUNT = 10_000_000_000
+
+EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
+
+
+class PlanError(TcptopError):
+    """An error of `tcptop plan`, whose exit code differs from other commands'."""
+
+    exit_code = EXIT_CODES["cannot say"]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Prints the plan; returns the exit code."""
+    try:
+        return _run(arguments)
+    except TcptopError as error:
+        raise PlanError(str(error)) from None
+    except BrokenPipeError:
+        # Without this, the interpreter's flush at exit would print an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        pass
+    except Exception as error:  # exit code 1 would mean that it does not fit
+        raise PlanError(f"{type(error).__name__}: {error}; please report it") from error
+    return EXIT_CODES["cannot say"]
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = _parse_options(arguments)
+    request = PlanRequest(
+        connections=options.connections,
+        side=options.side,
+        family=options.family,
+        buffer_bytes=options.buffers,
+        time_wait=options.time_wait,
+        with_epoll=options.epoll,
+        with_conntrack=options.conntrack,
+    )
+    thresholds = read_thresholds()
+    snapshot = _host_snapshot(options) if options.replay is None else _replayed_snapshot(options)
+    ledger = account(snapshot, thresholds)
+    plan = make_plan(snapshot, ledger, request)
+    if options.json:
+        from tcptop.report.plan_json import plan_as_json
+
+        write_stdout(f"{plan_as_json(ledger, plan)}\n")
+    else:
+        from tcptop.report.plan_text import plan_as_text
+
+        write_stdout(plan_as_text(ledger, plan))
+    return EXIT_CODES[plan.verdict]
+
+
+def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog="tcptop plan",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--connections", metavar="N", type=parse_connections, required=True, help="connections: 20000, 300K, 2M"
+    )
+    parser.add_argument(
+        "--buffers", metavar="BYTES", type=parse_buffers, default=0, help="buffers of each socket: 16K (0)"
+    )
+    parser.add_argument(
+        "--side",
+        choices=("accepted", "outgoing", "proxy"),
+        default="accepted",
+        help="which sockets a connection is (accepted)",
+    )
+    parser.add_argument("--family", choices=("ipv4", "ipv6"), default="ipv4", help="family of the sockets (ipv4)")
+    parser.add_argument(
+        "--time-wait", metavar="N", type=parse_count, default=0, help="mini-sockets in TIME_WAIT beside them (0)"
+    )
+    parser.add_argument("--epoll", action="store_true", help="each socket is in one epoll set")
+    parser.add_argument("--conntrack", action="store_true", help="the firewall tracks each connection")
+    parser.add_cgroup_option()
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_root_option()
+    parser.add_argument("-r", "--replay", metavar="FILE", help="a recording: beside its last sample")
+    parser.add_argument("--at", metavar="TIME", help="the sample of the recording nearest to a time")
+    parser.add_lab_option()
+    options = parser.parse_args(join_offsets(arguments))
+    if options.replay is not None and (options.root != "/" or options.cgroup is not None):
+        raise TcptopError("-r is a recording; it goes without --root and --cgroup")
+    if options.at is not None and options.replay is None:
+        raise TcptopError("--at chooses a sample of a recording: -r FILE")
+    return options
+
+
+def parse_count(text: str) -> int:
+    """Argparse type that parses a whole number from 0 to MAX_COUNT; k, M and G are powers of 1000."""
+    match = COUNT.fullmatch(text)
+    amount = float(match[1]) * COUNT_UNITS[match[2]] if match is not None else -1.0
+    if not 0 <= amount <= MAX_COUNT or amount != int(amount):
+        raise argparse.ArgumentTypeError(
+            f"a whole number up to {MAX_COUNT // COUNT_UNITS['G']}G, such as 20000, 300K or 2M, not {text!r}"
+        )
+    return int(amount)
+
+
+def parse_connections(text: str) -> int:
+    """Argparse type that parses a number of connections, above 0."""
+    number = parse_count(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"a number above 0, not {text!r}")
+    return number
+
+
+def parse_buffers(text: str) -> int:
+    """Argparse type that parses bytes of buffers; 0 is none."""
+    try:
+        size = 0 if text == "0" else parse_size_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if size > 1 << 40:
+        raise argparse.ArgumentTypeError(f"at most 1T, not {text!r}")
+    return size
+
+
+def _host_snapshot(options: argparse.Namespace) -> Snapshot:
+    with closing(open_host(options.root, options.cgroup)) as host:
+        return read_snapshot(make_sampler(host, 1.0, options.lab, options.cgroup))
+
+
+def _replayed_snapshot(options: argparse.Namespace) -> Snapshot:
+    from tcptop.recording.opening import open_recording
+    from tcptop.recording.time_spec import TimeRange, select_samples
+
+    lab_result = load_lab_result(options.lab)
+    with closing(open_recording(options.replay)) as recording:
+        index = select_samples(recording, TimeRange(at=options.at))[-1]
+        snapshot = recording.snapshot(index)._replace(lab_measurement=lab_result)
+        recording.raise_if_damaged()
+    return snapshot

@@ -1,0 +1,44 @@
+"""The checks of `tcptop check` as one JSON object on one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tcptop import __version__
+from tcptop.accounting.checks import Check, worst_state
+from tcptop.ledger import Ledger
+from tcptop.report.as_json import SCHEMA, Json, utc_text
+from tcptop.report.plugin_line import EXIT_CODES, check_text, number_text, plugin_line
+
+
+def checks_as_json(ledger: Ledger, checks: Sequence[Check]) -> str:
+    """The checks as JSON, in ASCII."""
+    return json.dumps(checks_as_object(ledger, checks))
+
+
+def checks_as_object(ledger: Ledger, checks: Sequence[Check]) -> Json:
+    """The checks as a dictionary that `json.dumps` can write."""
+    state = worst_state(checks)
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "taken_at": utc_text(ledger.taken_at_unix_s),
+        "live": ledger.live,
+        "state": state,
+        "exit_code": EXIT_CODES[state],
+        "line": plugin_line(checks),
+        "checks": [_check(check) for check in checks],
+    }
+
+
+def _check(check: Check) -> Json:
+    return {
+        "name": check.name,
+        "state": check.state,
+        "value": None if check.value is None else float(number_text(check.value)),
+        "unit": check.unit or "sockets/s",
+        "warn": check.warn,
+        "critical": check.critical,
+        "text": check_text(check),
+    }

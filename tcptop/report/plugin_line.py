@@ -1,0 +1,104 @@
+"""The line of a monitoring plugin: `TCPTOP STATE - text|performance data`.
+
+https://www.monitoring-plugins.org/doc/guidelines.html, "Plugin Output" and "Performance data".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor
+
+from tcptop.accounting.checks import BYTES_PER_CONNECTION, GROWTH, IDLE, UNLIMITED, Check, CheckState, worst_state
+from tcptop.explanation.headroom_page import limit_text
+from tcptop.ledger import LIMIT_LABELS
+from tcptop.text import units
+from tcptop.text.ascii import report_to_ascii
+from tcptop.text.printable import printable
+
+EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
+MAX_TEXT_CHARACTERS = 4096
+"""Longer output is cut by Nagios (8 KiB) or on its way to it."""
+
+
+def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str:
+    """The line of several checks, the most severe first, without a newline; of none, with a reason."""
+    none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
+    text = ", ".join(map(check_text, checks)) or none
+    performance = " ".join(map(performance_data, checks))
+    return f"{state_line(worst_state(checks), text)}{f'|{performance}' if performance else ''}"
+
+
+def state_line(state: CheckState, text: str) -> str:
+    """The line of a state and a text, in ASCII and without the characters that end the text."""
+    line = report_to_ascii(printable(" ".join(text.split()))).replace("|", "/")
+    return f"TCPTOP {state} - {line[:MAX_TEXT_CHARACTERS]}"
+
+
+def check_text(check: Check) -> str:
+    """One check as text: `memory 43.1 %`, with details if it is no OK."""
+    name = LIMIT_LABELS.get(check.name, check.name)
+    if check.value is None and check.state == "WARNING":
+        return f"{name} ({_reached_text(check)}; its share is not known: {check.note})"
+    if check.value is None:
+        return f"{name}: {check.note}" if check.note == UNLIMITED else f"{name} not known ({check.note})"
+    details = [] if check.state == "OK" else list(filter(None, (_use_text(check), _reached_text(check))))
+    return f"{name} {_value_text(check)}" + (f" ({'; '.join(details)})" if details else "")
+
+
+def _value_text(check: Check) -> str:
+    value = check.value or 0.0
+    if check.unit == "%":
+        within = check.limit is not None and bool(check.limit.used_error) and _is_within_error(check)
+        return f"{'<= ' if within else ''}{_floored(value, 1):.1f} %"
+    if check.name == BYTES_PER_CONNECTION:
+        return f"{units.exact_bytes(value)} B"
+    if check.name == IDLE:
+        return units.size(value)
+    return f"{value:+.1f} sockets/s" if check.name == GROWTH else f"{value:g}"
+
+
+def _is_within_error(check: Check) -> bool:
+    limit = check.limit
+    return limit is not None and limit.used is not None and limit.used <= (limit.used_error or 0)
+
+
+def _use_text(check: Check) -> str:
+    limit = check.limit
+    if limit is None or limit.used is None or limit.maximum is None:
+        return ""
+    unit = "" if limit.unit == "bytes" else f" {limit.unit}"
+    return f"{limit_text(limit, limit.used)} of {limit_text(limit, limit.maximum)}{unit}"
+
+
+def _reached_text(check: Check) -> str:
+    """Why a check is no OK: the range that it is out of, or the reason that its state is unknown."""
+    if check.state == "UNKNOWN":
+        return check.note
+    if check.state == "WARNING" and check.limit is not None and check.limit.state == "pressure":
+        return "under pressure, says the kernel"
+    is_critical = check.state == "CRITICAL"
+    word, reached = ("critical", check.critical) if is_critical else ("warning", check.warn)
+    threshold = check.limit.threshold if check.limit is not None else None
+    if threshold is not None and reached == f"{threshold.critical if is_critical else threshold.warn:g}":
+        return f"{word} from {reached} %"
+    return f"{word} range {reached}"
+
+
+def performance_data(check: Check) -> str:
+    """`'label'=value[unit];warn;critical;min;max`; the value is `U` if it is unknown."""
+    limits = [check.warn or "", check.critical or "", "" if check.name == GROWTH else "0"]
+    if check.unit == "%" and (check.value is None or check.value <= 100):
+        limits.append("100")
+    value = "U" if check.value is None else f"{number_text(check.value)}{check.unit}"
+    return ";".join([f"'{check.name}'={value}", *limits]).rstrip(";")
+
+
+def number_text(value: float) -> str:
+    """A number with at most two digits after the point, rounded down: a threshold that is not reached is not shown."""
+    return f"{_floored(value, 2):.2f}".rstrip("0").rstrip(".")
+
+
+def _floored(value: float, digits: int) -> float:
+    # A billionth is added, because 0.29 * 100 is slightly less than 29 as a float.
+    step = float(10**digits)
+    return floor(value * step + units.ROUNDING_ERROR) / step

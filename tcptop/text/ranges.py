@@ -1,0 +1,47 @@
+"""Ranges of the monitoring plugins' guidelines: `10`, `10:`, `~:10`, `10:20`, `@10:20`.
+
+https://www.monitoring-plugins.org/doc/guidelines.html, "Threshold and Ranges".
+"""
+
+from __future__ import annotations
+
+import re
+from math import inf
+from typing import NamedTuple
+
+NUMBER = r"-?[0-9]{1,18}(?:\.[0-9]{1,9})?"
+RANGE = re.compile(rf"(?P<at>@)?(?:(?P<start>~|{NUMBER}):)?(?P<end>{NUMBER})?")
+
+
+class Range(NamedTuple):
+    """A range of values; an alert is outside of it or, with `@`, inside."""
+
+    text: str
+    """As in the guidelines, and as it was parsed."""
+    start: float
+    end: float
+    alerts_inside: bool
+
+    def alerts(self, low: float, high: float) -> bool | None:
+        """Whether a figure between two bounds alerts; None if it does for only a part of the values between them."""
+        is_inside = self.start <= low and high <= self.end
+        is_outside = high < self.start or low > self.end
+        if not is_inside and not is_outside:
+            return None
+        return is_inside == self.alerts_inside
+
+
+def parse_range(text: str) -> Range:
+    """Parses a range; its start is 0 if only its end is given.
+
+    Raises:
+        ValueError: the text is no range; the message names the accepted forms.
+
+    """
+    match = RANGE.fullmatch(text)
+    if match is not None and (match["start"] is not None or match["end"] is not None):
+        start = 0.0 if match["start"] is None else -inf if match["start"] == "~" else float(match["start"])
+        end = inf if match["end"] is None else float(match["end"])
+        if start <= end:
+            return Range(text, start, end, match["at"] is not None)
+    raise ValueError(f"a range such as 10, 10:, ~:10, 10:20 or @10:20, not {text!r:.60}")

@@ -1,0 +1,525 @@
+"""`tcptop check`: its line is parsed by a parser of the guidelines, and its states by figures of the files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from plugin_output import Output, parse_output
+from recorded import RECORDINGS, copy_recording, counters, text, tree, write_tree
+from samples import phase_trees, record
+from slow_case import slow
+
+from tcptop.accounting.checks import CHECK_NAMES
+from tcptop.accounting.growth import MIN_SAMPLES
+from tcptop.accounting.limits import THRESHOLDS
+from tcptop.commands import check
+
+PROJECT = Path(__file__).resolve().parents[2]
+TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
+GUARD_S = 60
+"""Timeout that ends a failed test; no time is asserted."""
+NEGATE = next(
+    (
+        path
+        for path in ("/usr/lib/nagios/plugins/negate", "/usr/lib64/nagios/plugins/negate")
+        if os.access(path, os.X_OK)
+    ),
+    None,
+)
+
+Run = Callable[..., Output]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs the check without a settings file; the exit code must be that of the state, and standard error empty."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no settings"))
+
+    def run_check(*arguments: str, error: str = "") -> Output:
+        code = check.run(arguments)
+        printed = capsys.readouterr()
+        found = parse_output(printed.out)
+        assert code == found.exit_code, printed.out
+        assert (error in printed.err) if error else (printed.err == "")
+        return found
+
+    return run_check
+
+
+def edited(root: Path, files: Mapping[str, str | None]) -> str:
+    """Replaces files of a tree, or removes them; returns the tree's path."""
+    write_tree(root, {path: content for path, content in files.items() if content is not None})
+    for path, content in files.items():
+        if content is None:
+            (root / path).unlink(missing_ok=True)
+    return str(root)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return copy_recording("6.1-4n", "established", tmp_path)
+
+
+QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
+"""Kernels whose recordings the quick run takes."""
+
+
+@pytest.mark.parametrize("kernel", [kernel if kernel in QUICK else slow(kernel) for kernel in RECORDINGS])
+def test_every_recording_is_ok_and_its_figures_are_those_of_the_files(kernel: str, run: Run) -> None:
+    for phase in RECORDINGS[kernel]:
+        found = run("--root", str(tree(kernel, phase)))
+        assert found.state == "OK", phase
+        meminfo = dict(line.split()[:2] for line in text(kernel, phase, "proc/meminfo").splitlines() if "kB" in line)
+        total, available = int(meminfo["MemTotal:"]), int(meminfo["MemAvailable:"])
+        memory = found.data["memory"]
+        assert memory.value == pytest.approx(100 * (total - available) / total, abs=0.011)
+        assert (memory.unit, memory.warn, memory.critical, memory.minimum, memory.maximum) == ("%", "90", "97", 0, 100)
+        limit = tree(kernel, phase) / "proc/sys/net/ipv4/tcp_max_orphans"
+        if limit.exists():
+            share = 100 * counters(kernel, phase)["orphan"] / int(limit.read_text())
+            assert found.data["tcp_max_orphans"].value == pytest.approx(share, abs=0.011)
+        assert not found.data.keys() & {"ports", "nofile", "listen_queues", "idle", "growth", "bytes_per_connection"}
+
+
+SOCKSTAT = "sockets: used 9\nTCP: inuse 100 orphan {orphans} tw {tw} alloc 20000 mem {mem}\n"
+TCP_MEM_MAX = int(text("6.1-4n", "established", "proc/sys/net/ipv4/tcp_mem").split()[2])
+NO_RESERVES = {"proc/sys/net/core/mem_pcpu_rsv": "0\n"}
+"""Without reserves of the CPUs, the counter of buffers has no error."""
+
+
+def sockstat(orphans: int = 0, tw: int = 0, mem: int = 0) -> dict[str, str]:
+    return {"proc/net/sockstat": SOCKSTAT.format(orphans=orphans, tw=tw, mem=mem)}
+
+
+def conntrack(count: int) -> dict[str, str]:
+    folder = "proc/sys/net/netfilter"
+    return {f"{folder}/nf_conntrack_count": f"{count}\n", f"{folder}/nf_conntrack_max": "1000\n"}
+
+
+def pressure(root: Path) -> dict[str, str]:
+    lines = (root / "proc/net/protocols").read_text().splitlines(keepends=True)
+    return {
+        "proc/net/protocols": "".join(
+            line.replace(" no ", " yes ", 1) if line.startswith(("TCP ", "TCPv6 ")) else line for line in lines
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "state", "percent"),
+    [
+        (conntrack(799), "nf_conntrack_max", "OK", 79.9),
+        (conntrack(800), "nf_conntrack_max", "WARNING", 80),
+        (conntrack(949), "nf_conntrack_max", "WARNING", 94.9),
+        (conntrack(950), "nf_conntrack_max", "CRITICAL", 95),
+        (conntrack(1000), "nf_conntrack_max", "CRITICAL", 100),
+        (conntrack(1100), "nf_conntrack_max", "CRITICAL", 110),
+        ({"proc/sys/fs/file-nr": "79999\t0\t100000\n"}, "file_max", "OK", 79.99),
+        ({"proc/sys/fs/file-nr": "80000\t0\t100000\n"}, "file_max", "WARNING", 80),
+        ({"proc/sys/fs/file-nr": "94999\t0\t100000\n"}, "file_max", "WARNING", 94.99),
+        ({"proc/sys/fs/file-nr": "99999\t0\t100000\n"}, "file_max", "CRITICAL", 99.99),
+        ({**sockstat(orphans=250), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "WARNING", 25),
+        ({**sockstat(orphans=500), "proc/sys/net/ipv4/tcp_max_orphans": "1000\n"}, "tcp_max_orphans", "CRITICAL", 50),
+        ({**sockstat(tw=960), "proc/sys/net/ipv4/tcp_max_tw_buckets": "1000\n"}, "tcp_max_tw_buckets", "CRITICAL", 96),
+        ({**sockstat(mem=TCP_MEM_MAX), **NO_RESERVES}, "tcp_mem", "CRITICAL", 100),
+        ({**sockstat(mem=TCP_MEM_MAX * 9 // 10), **NO_RESERVES}, "tcp_mem", "WARNING", 90),
+        ({"proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 100 kB\n"}, "memory", "WARNING", 90),
+        ({"proc/meminfo": "MemTotal: 1000 kB\nMemAvailable: 30 kB\n"}, "memory", "CRITICAL", 97),
+    ],
+)
+def test_the_states_of_limits(
+    root: Path, run: Run, files: dict[str, str], name: str, state: str, percent: float
+) -> None:
+    found = run("--root", edited(root, files))
+    assert found.state == state
+    assert found.data[name].value == pytest.approx(percent, abs=0.011)
+    assert (found.data[name].value or 0.0) <= percent + 1e-9  # rounded down
+    alone = run("--root", str(root), name)
+    assert (alone.state, list(alone.data)) == (state, [name])
+    if state != "OK":
+        assert found.text.startswith(f"{'file-max' if name == 'file_max' else name} ")
+
+
+def test_pressure_is_a_warning_whatever_the_ranges_are(root: Path, run: Run) -> None:
+    tree_ = edited(root, pressure(root))
+    found = run("--root", tree_)
+    assert found.state == "WARNING"
+    assert found.text.startswith("tcp_mem ")
+    assert "pressure" in found.text
+    assert run("--root", tree_, "--warn", "tcp_mem=99").state == "WARNING"
+    assert run("--root", tree_, "--critical", "tcp_mem=@0:100").state == "CRITICAL"
+
+
+def test_pressure_is_told_where_tcp_mem_is_not_visible(root: Path, run: Run) -> None:
+    found = run("--root", edited(root, {**pressure(root), "proc/sys/net/ipv4/tcp_mem": None}))
+    assert (found.state, found.data["tcp_mem"].value) == ("WARNING", None)
+    assert "not visible from this network namespace" in found.text
+
+
+def test_an_error_across_a_threshold_is_unknown_if_asked_and_no_alarm_else(root: Path, run: Run) -> None:
+    """The recording has 8 CPUs, each with a reserve of 256 pages."""
+    files = {**sockstat(mem=3400), "proc/sys/net/ipv4/tcp_mem": "1000 2000 4000\n"}
+    tree_ = edited(root, files)
+    assert run("--root", tree_).state == "OK"
+    found = run("--root", tree_, "tcp_mem")
+    assert (found.state, found.data["tcp_mem"].value) == ("UNKNOWN", 85)
+    assert "error" in found.text
+    assert run("--root", tree_, "--warn", "tcp_mem=10").state == "WARNING"
+    assert run("--root", tree_, "--warn", "tcp_mem=70").state == "UNKNOWN"
+
+
+# Names and ranges
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state", "names"),
+    [
+        (["--warn", "memory=5"], "WARNING", None),
+        (["--critical", "memory=5"], "CRITICAL", None),
+        (["--warn", "memory=5", "--critical", "memory=6"], "CRITICAL", None),
+        (["--warn", "memory=~:5", "--critical", "memory=6:"], "WARNING", None),
+        (["--warn", "memory=7", "memory"], "OK", ["memory"]),
+        (["--warn", "memory=@6:7", "file_max"], "WARNING", ["memory", "file_max"]),
+        (["--warn", "memory=1", "--critical", "file_max=0"], "CRITICAL", None),
+        (["memory", "file_max", "memory"], "OK", ["memory", "file_max"]),
+        (["ports"], "UNKNOWN", ["ports"]),
+        (["nofile", "--warn", "memory=1"], "WARNING", ["memory", "nofile"]),
+        (["nofile", "memory"], "UNKNOWN", ["nofile", "memory"]),
+        (["growth"], "UNKNOWN", ["growth"]),
+        (["idle", "bytes_per_connection"], "OK", ["idle", "bytes_per_connection"]),
+        (["--warn", "idle=1"], "WARNING", None),
+        (["--warn", "bytes_per_connection=3000", "--critical", "bytes_per_connection=3500"], "CRITICAL", None),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_names_and_ranges(run: Run, arguments: list[str], state: str, names: list[str] | None) -> None:
+    found = run("--root", TREE, *arguments)
+    assert found.state == state
+    if names is not None:
+        assert list(found.data) == names
+
+
+def test_ranges_are_printed_as_given_and_the_values_have_the_documented_units(run: Run) -> None:
+    found = run("--root", TREE, "--warn", "idle=@10:20", "--critical", "idle=~:1000000", "idle", "bytes_per_connection")
+    assert found.data["idle"][1:] == ("B", "@10:20", "~:1000000", 0, None)
+    assert found.data["bytes_per_connection"][1:] == ("B", "", "", 0, None)
+    ledger = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "tcptop", "--json", "--root", TREE], capture_output=True, cwd=PROJECT
+        ).stdout
+    )
+    assert found.data["idle"].value == ledger["slab_memory"]["idle_bytes"]
+    now = ledger["bytes_per_connection"]["full"]["now_bytes"]
+    assert found.data["bytes_per_connection"].value == pytest.approx(now, abs=0.011)
+
+
+WRONG_CALLS = [
+    (["--nope"], "--nope"),
+    (["nope"], "'nope'"),
+    (["--warn", "memory"], "NAME=RANGE"),
+    (["--warn", "nope=1"], "'nope'"),
+    (["--warn", "memory=x"], "'x'"),
+    (["--warn", "memory=20:10"], "'20:10'"),
+    (["--warn", "memory="], "''"),
+    (["--critical", "memory=1", "--critical", "memory=2"], "twice"),
+    (["--warn"], "--warn"),
+    (["--war", "memory=1"], "--war"),
+    (["-d", "0", "growth"], "'0'"),
+    (["--at", "+5m"], "-r FILE"),
+    (["-r", TREE, "--root", TREE], "-r"),
+    (["--cgroup", "../../etc"], "../../etc"),
+    (["--cgroup", ""], "cgroup"),
+    (["--root", "/nonexistent"], "/nonexistent"),
+    (["-r", "/nonexistent"], "/nonexistent"),
+    (["memory|x\ny\x1b[2J"], "memory/x"),
+    (["--root", "/nonexistent|\n\x1b[2J'=;"], "/nonexistent/"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG_CALLS, ids=lambda value: repr(value)[:40])
+def test_a_wrong_call_is_unknown(run: Run, arguments: list[str], words: str) -> None:
+    found = run(*arguments)
+    assert (found.state, found.data) == ("UNKNOWN", {})
+    assert words in found.text
+
+
+def test_a_tree_without_files_is_unknown(tmp_path: Path, run: Run) -> None:
+    found = run("--root", str(write_tree(tmp_path / "empty", {})))
+    assert (found.state, found.data) == ("UNKNOWN", {})
+
+
+@pytest.mark.parametrize(
+    ("files", "name", "state"),
+    [
+        ({"proc/meminfo": None}, "memory", "UNKNOWN"),
+        ({"proc/sys/net/ipv4/tcp_mem": None}, "tcp_mem", "UNKNOWN"),
+        ({"proc/sys/net/ipv4/tcp_max_orphans": None}, "tcp_max_orphans", "UNKNOWN"),
+        ({"proc/slabinfo": None}, "idle", "UNKNOWN"),
+        ({}, "nf_conntrack_max", "UNKNOWN"),
+        ({"proc/sys/net/netfilter/nf_conntrack_max": "0\n"}, "nf_conntrack_max", "OK"),
+        ({"proc/sys/fs/file-nr": "1200\t0\t9223372036854775807\n"}, "file_max", "OK"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_an_asked_figure_that_is_not_known(
+    root: Path, run: Run, files: dict[str, str | None], name: str, state: str
+) -> None:
+    tree_ = edited(root, files)
+    found = run("--root", tree_, name)
+    assert (found.state, found.data[name].value) == (state, None)
+    assert ("no limit" in found.text) == (state == "OK")
+    assert run("--root", tree_).state == "OK"
+
+
+# Settings
+
+
+def write_settings(folder: Path, content: str) -> None:
+    (folder / "tcptop").mkdir(parents=True)
+    (folder / "tcptop/config.toml").write_text(content)
+
+
+def test_thresholds_of_the_settings_file_decide_and_mistakes_are_named(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    write_settings(tmp_path / "config", "[limits.memory]\nwarn = 5\ncritical = 50.5\n[limits.nope]\nwarn = 3\n")
+    found = run("--root", TREE, error="limits.nope")
+    assert found.state == "WARNING"
+    assert found.data["memory"][2:4] == ("5", "50.5")
+    assert run("--root", TREE, "--warn", "memory=60", error="limits.nope").state == "OK"
+
+
+@pytest.mark.parametrize("option", ["-o", "--json"])
+@pytest.mark.parametrize("source", ["--root", "-r"])
+def test_reports_use_the_thresholds_too(tmp_path: Path, option: str, source: str) -> None:
+    write_settings(tmp_path, "[limits.memory]\nwarn = 5\n[limits.nope]\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tcptop", option, source, TREE],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT,
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
+        timeout=GUARD_S,
+    )
+    assert ran.stderr.count("\n") == 1
+    assert "limits.nope" in ran.stderr
+    if option == "--json":
+        [memory] = [limit for limit in json.loads(ran.stdout)["limits"] if limit["name"] == "memory"]
+        assert (memory["warn_percent"], memory["critical_percent"], memory["state"]) == (
+            5,
+            THRESHOLDS["memory"].critical,
+            "near",
+        )
+    else:
+        [line] = [line for line in ran.stdout.splitlines() if line.startswith("  memory ")]
+        assert " NEAR " in line
+        assert " 5/97 " in line
+
+
+# Recordings and growth
+
+
+def test_growth_of_a_recording(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "two.tcptop"
+    record(path, phase_trees("6.1-4n")[:2], 2)
+    first, second = (counters("6.1-4n", phase)["alloc"] for phase in RECORDINGS["6.1-4n"][:2])
+    found = run("-r", str(path), "growth")
+    assert found.data["growth"].value == pytest.approx(second - first, rel=1e-3)
+    assert (found.data["growth"].unit, found.state) == ("", "OK")
+    assert run("-r", str(path), "--warn", "growth=100").state == "WARNING"
+    alone = run("-r", str(path), "--at", "+0.1", "growth")
+    assert (alone.state, "two samples" in alone.text) == ("UNKNOWN", True)
+
+
+def test_growth_over_many_samples_is_the_slope_of_all(tmp_path: Path, run: Run) -> None:
+    roots = []
+    for number in range(MIN_SAMPLES):
+        root = copy_recording("6.1-4n", "base", tmp_path / str(number))
+        alloc = 1000 + 50 * number
+        (root / "proc/net/sockstat").write_text(f"TCP: inuse {alloc} orphan 0 tw 0 alloc {alloc} mem 0\n")
+        roots.append(root)
+    path = tmp_path / "many.tcptop"
+    record(path, roots, MIN_SAMPLES)
+    assert run("-r", str(path), "growth").data["growth"].value == pytest.approx(50, rel=1e-3)
+
+
+def test_growth_of_this_machine_and_no_second_sample_without_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("tcptop.commands.check.time.sleep", slept.append)
+    assert run("memory").state in ("OK", "WARNING", "CRITICAL")
+    assert slept == []
+    assert run("growth", "-d", "0.5").data["growth"].value is not None
+    assert slept == [0.5]
+
+
+def test_a_recording_has_the_figures_of_its_tree(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "one.tcptop"
+    record(path, phase_trees("6.1-4n")[:1], 1)
+    assert run("-r", str(path)).data == run("--root", str(phase_trees("6.1-4n")[0])).data
+
+
+# Memory cgroups
+
+CGROUP = {
+    "sys/fs/cgroup/web.slice/memory.max": "100000000\n",
+    "sys/fs/cgroup/web.slice/memory.current": "95000000\n",
+    "sys/fs/cgroup/web.slice/memory.stat": "anon 5\nactive_file 1000000\ninactive_file 2000000\nsock 4096\n",
+}
+
+
+@pytest.mark.parametrize("path", ["web.slice", "/sys/fs/cgroup/web.slice", "/web.slice/", "./web.slice"])
+def test_a_memory_cgroup_is_one_more_limit(root: Path, run: Run, path: str) -> None:
+    found = run("--root", edited(root, CGROUP), "--cgroup", path)
+    assert (found.state, found.data["memory_cgroup"].value) == ("WARNING", 92)
+    assert found.text.startswith("memory_cgroup 92.0 % (87.7 MiB of 95.4 MiB")
+
+
+@pytest.mark.parametrize(
+    ("files", "state", "words"),
+    [
+        ({"memory.current": "99000000\n", "memory.stat": ""}, "CRITICAL", "99.0 %"),
+        ({"memory.max": "max\n"}, "OK", "no limit"),
+        ({"memory.max": None}, "UNKNOWN", "memory.max"),
+        ({"memory.current": None}, "UNKNOWN", "memory.current"),
+        ({"memory.max": "x\n"}, "UNKNOWN", "unknown format"),
+        ({"memory.max": "-1\n"}, "UNKNOWN", "unknown format"),
+    ],
+    ids=str,
+)
+def test_the_files_of_a_memory_cgroup(
+    root: Path, run: Run, files: dict[str, str | None], state: str, words: str
+) -> None:
+    changed = {f"sys/fs/cgroup/web.slice/{name}": content for name, content in files.items()}
+    found = run("--root", edited(root, {**CGROUP, **changed}), "--cgroup", "web.slice")
+    assert found.state == state
+    assert words in found.text
+
+
+def test_a_cgroup_of_a_tree_is_never_outside_of_it(root: Path, run: Run, tmp_path: Path) -> None:
+    write_tree(tmp_path / "outside", {"memory.max": "1\n", "memory.current": "1\n", "memory.stat": ""})
+    (root / "sys/fs/cgroup").mkdir(parents=True, exist_ok=True)
+    (root / "sys/fs/cgroup/link").symlink_to(tmp_path / "outside")
+    found = run("--root", str(root), "--cgroup", "link")
+    assert (found.state, found.data["memory_cgroup"].value) == ("UNKNOWN", None)
+    assert "outside" in found.text
+
+
+def test_a_cgroup_in_an_archive(root: Path, run: Run, tmp_path: Path) -> None:
+    edited(root, CGROUP)
+    with tarfile.open(tmp_path / "tree.tar", "w") as archive:
+        archive.add(root, "web17")
+    assert run("--root", str(tmp_path / "tree.tar"), "--cgroup", "web.slice").data["memory_cgroup"].value == 92
+
+
+# As a process
+
+
+def ran(
+    *arguments: str, stdout: int | None = subprocess.PIPE, shell: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tcptop", "check", *arguments]
+    return subprocess.run(
+        command if shell is None else ["sh", "-c", f'"$@" {shell}', "sh", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=GUARD_S,
+        check=False,
+        cwd=PROJECT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["memory"], 0), (["--warn", "memory=1"], 1), (["--critical", "memory=1"], 2), (["ports"], 3)],
+)
+def test_the_process_ends_with_the_exit_code(arguments: list[str], code: int) -> None:
+    done = ran("--root", TREE, *arguments)
+    assert (done.returncode, parse_output(done.stdout).exit_code, done.stderr) == (code, code, "")
+
+
+def test_a_wrong_call_as_a_process() -> None:
+    done = ran("--nope")
+    assert (done.returncode, parse_output(done.stdout).state, done.stderr) == (3, "UNKNOWN", "")
+
+
+@pytest.mark.parametrize("shell", ["> /dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_unknown(shell: str) -> None:
+    done = ran("--root", TREE, shell=shell)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_pipe_is_unknown() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = ran("--root", TREE, stdout=writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+def test_a_defect_is_unknown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken | here")
+
+    monkeypatch.setattr("tcptop.commands.check.run_checks", fail)
+    assert run("--root", TREE).text == "RuntimeError: broken / here; please report it"
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code = check.run(["--root", TREE, "--json", "--warn", "memory=5", "growth"])
+    found = json.loads(capsys.readouterr().out)
+    assert (code, found["exit_code"], found["state"]) == (1, 1, "WARNING")
+    assert [(each["name"], each["state"]) for each in found["checks"]] == [("memory", "WARNING"), ("growth", "UNKNOWN")]
+    assert parse_output(f"{found['line']}\n").state == "WARNING"
+
+
+def test_help_lists_every_name_with_its_unit() -> None:
+    done = ran("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in CHECK_NAMES:
+        assert f"\n  {name} " in done.stdout
+    for word in ("per cent", "bytes", "sockets per second", "CRITICAL, then WARNING", "@10:20"):
+        assert word in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.skipif(NEGATE is None, reason="negate is missing: install the package monitoring-plugins-basic")
+@pytest.mark.parametrize(
+    ("arguments", "code", "state"),
+    [
+        (["memory"], 2, "CRITICAL"),
+        slow(["--critical", "memory=1"], 0, "OK"),
+        slow(["--warn", "memory=1"], 1, "WARNING"),
+        slow(["ports"], 3, "UNKNOWN"),
+        slow(["--nope"], 3, "UNKNOWN"),
+    ],
+)
+def test_below_negate(arguments: list[str], code: int, state: str) -> None:
+    """`negate` exchanges OK and CRITICAL of the plugin below it, and needs its whole path."""
+    assert NEGATE is not None
+    done = subprocess.run(
+        [NEGATE, "-s", sys.executable, "-m", "tcptop", "check", "--root", TREE, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=GUARD_S,
+        check=False,
+        cwd=PROJECT,
+    )
+    assert (done.returncode, parse_output(done.stdout).state) == (code, state)
+
+
+def test_the_install_script_installs_negate() -> None:
+    assert "monitoring-plugins-basic" in (PROJECT / "scripts/install-test-tools").read_text()

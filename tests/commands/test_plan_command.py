@@ -1,0 +1,495 @@
+"""`tcptop plan`: its sums against the rows of slabinfo, its limits against the files, its verdict and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_machine import MACHINES, make_machine
+from recorded import (
+    PAGE_BYTES,
+    RECORDINGS,
+    copy_recording,
+    counters,
+    ledger,
+    row_of,
+    slab_rows,
+    snapshot,
+    text,
+    tree,
+    write_tree,
+)
+from samples import phase_trees, record
+from slow_case import slow
+
+from tcptop.accounting.plan import PlanRequest, make_plan
+from tcptop.commands import plan
+from tcptop.errors import TcptopError
+
+PROJECT = Path(__file__).resolve().parents[2]
+TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
+GUARD_S = 60
+"""Timeout that ends a failed test; no time is asserted."""
+
+Json = dict[str, Any]
+Run = Callable[..., tuple[int, str]]
+RunJson = Callable[..., Json]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Runs the plan without a settings file; returns the exit code and the text."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no settings"))
+
+    def run_plan(*arguments: str) -> tuple[int, str]:
+        code = plan.run(arguments)
+        printed = capsys.readouterr()
+        assert printed.err == ""
+        return code, printed.out
+
+    return run_plan
+
+
+@pytest.fixture
+def run_json(run: Run) -> RunJson:
+    """Runs the plan with --json; the exit code must be that of the verdict."""
+
+    def run_plan(*arguments: str) -> Json:
+        code, output = run("--json", *arguments)
+        found: Json = json.loads(output)
+        assert code == {"fits": 0, "does not fit": 1, "cannot say": 2}[found["verdict"]]
+        return found
+
+    return run_plan
+
+
+def bytes_of(found: Json, name: str) -> int:
+    """The high bytes of the parts of one object."""
+    return sum(part["high_bytes"] for part in found["takes"]["parts"] if part["object"].endswith(name))
+
+
+def limit(found: Json, name: str) -> Json:
+    [row] = [row for row in found["limits"] if row["name"] == name]
+    return dict(row)
+
+
+# The memory
+
+SEEN_BY_AN_OBSERVER = "6.18-1n"
+"""A program listed /proc/PID/fd while this machine was recorded, which made inodes of /proc and their dentries."""
+
+
+@pytest.mark.parametrize("kernel", [kernel for kernel in RECORDINGS if kernel != SEEN_BY_AN_OBSERVER])
+def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
+    """Between the recorded phases, connections over loopback were opened: each an accepted and an outgoing socket."""
+    total = {
+        phase: sum(
+            row.slabs * row.pages * PAGE_BYTES[kernel]
+            for row in slab_rows(text(kernel, phase, "proc/slabinfo")).values()
+        )
+        for phase in ("base", "established")
+    }
+    grown = total["established"] - total["base"]
+    opened = counters(kernel, "established")["alloc"] - counters(kernel, "base")["alloc"]
+    request = PlanRequest(opened // 2, "proxy", "ipv6" if "ipv6" in kernel else "ipv4", 0, 0, False, False)
+    found = make_plan(snapshot(kernel, "base"), ledger(kernel, "base"), request)
+    assert (found.missing, request.sockets) == ((), 16_000)
+    assert found.bytes == pytest.approx(grown, rel=0.03)
+    assert found.high_bytes is not None
+    assert grown <= found.high_bytes * 1.005
+
+
+QUICK = ("6.1-4n", "6.12-arm64-16k-4n")
+KERNELS = [kernel if kernel in QUICK else slow(kernel) for kernel in RECORDINGS]
+"""Kernels; the quick run takes the recordings of two."""
+
+CACHES = (("tcp_sock", "TCP"), ("socket_alloc", "sock_inode_cache"), ("dentry", "dentry"), ("file", "filp"))
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_objects_are_counted_by_side_with_their_share_of_a_slab(kernel: str, run_json: RunJson) -> None:
+    rows = slab_rows(text(kernel, "established", "proc/slabinfo"))
+    share = {name: rows[name].share(PAGE_BYTES[kernel]) for name in ("TCP", "sock_inode_cache", "dentry", "filp")}
+    for side, accepted, outgoing in (("accepted", 1, 0), ("outgoing", 0, 1), ("proxy", 1, 1)):
+        found = run_json("--root", str(tree(kernel, "established")), "--connections", "20K", "--side", side)
+        sockets = 20_000 * (accepted + outgoing)
+        assert found["request"]["sockets"] == sockets
+        for struct, cache in (
+            ("tcp_sock", "TCP"),
+            ("socket_alloc", "sock_inode_cache"),
+            ("dentry", "dentry"),
+            ("file", "filp"),
+        ):
+            assert bytes_of(found, f"struct {struct}") == pytest.approx(sockets * share[cache], abs=1)
+        ports = [part for part in found["takes"]["parts"] if "bind" in part["object"]]
+        assert bool(ports) == bool(outgoing)
+        assert all(part["count"] == 20_000 for part in ports)
+        assert found["takes"]["bytes"] == pytest.approx(sum(part["bytes"] for part in found["takes"]["parts"]), abs=10)
+
+
+def test_no_more_ports_than_there_are_local_ports(run_json: RunJson) -> None:
+    first, last = map(int, text("6.1-4n", "established", "proc/sys/net/ipv4/ip_local_port_range").split())
+    found = run_json("--root", TREE, "--connections", "1M", "--side", "outgoing")
+    rows = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))
+    row = rows[row_of("6.1-4n", "established", "tcp_bind_bucket") or ""]
+    assert bytes_of(found, "inet_bind_bucket") == pytest.approx((last - first + 1) * row.share(4096), abs=1)
+    [second] = [part for part in found["takes"]["parts"] if part["object"].endswith("bind2_bucket")]
+    assert (second["count"], second["estimated"]) == (1_000_000, True)
+    assert second["bytes"] < second["high_bytes"]
+    assert any(f"at least {-(-1_000_000 // (last - first + 1))} such pairs" in each for each in found["remarks"])
+
+
+def test_buffers_time_wait_and_epoll(run_json: RunJson) -> None:
+    sides = ("--root", TREE, "--connections", "1000", "--side", "proxy")
+    bare = run_json(*sides)
+    more = run_json(
+        *(
+            "--root",
+            TREE,
+            "--connections",
+            "1000",
+            "--side",
+            "proxy",
+            "--buffers",
+            "16K",
+            "--time-wait",
+            "3K",
+            "--epoll",
+        )
+    )
+    rows = slab_rows(text("6.1-4n", "established", "proc/slabinfo"))
+    share = {
+        cache: rows[row_of("6.1-4n", "established", cache) or ""].share(4096)
+        for cache in ("tw_sock_TCP", "eventpoll_epi", "eventpoll_pwq", "ep_head")
+    }
+    assert bytes_of(more, "buffers") == 2000 * 16_384
+    assert bytes_of(more, "tcp_timewait_sock") == pytest.approx(3000 * share["tw_sock_TCP"], abs=1)
+    for struct, cache in (("epitem", "eventpoll_epi"), ("eppoll_entry", "eventpoll_pwq"), ("epitems_head", "ep_head")):
+        assert bytes_of(more, struct) == pytest.approx(2000 * share[cache], abs=1)
+        assert bytes_of(bare, struct) == 0
+    assert (bytes_of(bare, "buffers"), bytes_of(bare, "tcp_timewait_sock")) == (0, 0)
+
+
+@pytest.mark.parametrize("kernel", ["6.1-4n", "6.1-4n-memoryless", "6.1-8n", "6.1-1n"])
+def test_bytes_by_node_follow_the_slabs_of_tcp(kernel: str, run_json: RunJson) -> None:
+    found = run_json("--root", str(tree(kernel, "established")), "--connections", "10000")
+    assert sum(node["bytes"] for node in found["nodes"].values()) == pytest.approx(found["takes"]["bytes"], abs=10)
+    counts = (tree(kernel, "established") / "sys/kernel/slab/TCP/total_objects").read_text().split()
+    for number, node in found["nodes"].items():
+        own = next((int(word.partition("=")[2]) for word in counts[1:] if word.startswith(f"N{number}=")), 0)
+        if len(found["nodes"]) > 1:
+            assert node["bytes"] == pytest.approx(found["takes"]["bytes"] * own / int(counts[0]), rel=0.02, abs=1)
+
+
+# The limits
+
+CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16 0\n"
+FILES: Mapping[str, str] = {
+    "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
+    "proc/sys/net/netfilter/nf_conntrack_max": "100000\n",
+    "proc/sys/fs/file-nr": "1200\t0\t100000\n",
+    "proc/sys/net/ipv4/tcp_max_tw_buckets": "5000\n",
+    "proc/net/sockstat": "TCP: inuse 100 orphan 0 tw 1000 alloc 16000 mem 1000\n",
+    "proc/sys/net/core/mem_pcpu_rsv": "0\n",
+    "proc/sys/net/ipv4/tcp_mem": "20000 30000 40000\n",
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    copy = copy_recording("6.1-4n", "established", tmp_path)
+    slabinfo = (copy / "proc/slabinfo").read_text()
+    return write_tree(copy, {**FILES, "proc/slabinfo": slabinfo + CONNTRACK_ROW})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "takes", "used", "maximum", "sysctl"),
+    [
+        (["--connections", "98800"], "file_max", 98_800, 1200, 100_000, None),
+        (["--connections", "98801"], "file_max", 98_801, 1200, 100_000, ("fs.file-max", [100_001])),
+        (["--connections", "49401", "--side", "proxy"], "file_max", 98_802, 1200, 100_000, ("fs.file-max", [100_002])),
+        (["--connections", "10K", "--time-wait", "4K"], "tcp_max_tw_buckets", 4000, 1000, 5000, None),
+        (
+            ["--connections", "10K", "--time-wait", "4001"],
+            *("tcp_max_tw_buckets", 4001, 1000, 5000, ("net.ipv4.tcp_max_tw_buckets", [5001])),
+        ),
+        (["--connections", "98750", "--conntrack"], "nf_conntrack_max", 98_750, 250, 100_000, None),
+        (
+            ["--connections", "49K", "--conntrack", "--side", "proxy", "--time-wait", "2K"],
+            *("nf_conntrack_max", 100_000, 250, 100_000, ("net.netfilter.nf_conntrack_max", [100_250])),
+        ),
+        (["--connections", "29000", "--buffers", "1"], "tcp_mem", 29_000 * 4096, 1000 * 4096, 40_000 * 4096, None),
+        (
+            ["--connections", "14501", "--buffers", "8K"],
+            *("tcp_mem", 29_002 * 4096, 1000 * 4096, 40_000 * 4096, ("net.ipv4.tcp_mem", [22_501, 30_002, 45_003])),
+        ),
+        (
+            ["--connections", "20K", "--buffers", "8K"],
+            *("tcp_mem", 40_000 * 4096, 1000 * 4096, 40_000 * 4096, ("net.ipv4.tcp_mem", [30_750, 41_000, 61_500])),
+        ),
+    ],
+)
+def test_the_limits(
+    root: Path,
+    run_json: RunJson,
+    arguments: list[str],
+    name: str,
+    takes: int,
+    used: int,
+    maximum: int,
+    sysctl: tuple[str, list[int]] | None,
+) -> None:
+    found = run_json("--root", str(root), *arguments)
+    row = limit(found, name)
+    assert (row["takes"], row["high_takes"], row["used"], row["limit"]) == (takes, takes, used, maximum)
+    is_exceeded = used + takes > maximum
+    assert (row["verdict"], found["verdict"]) == (("exceeded", "does not fit") if is_exceeded else ("fits", "fits"))
+    assert [(each["name"], each["at_least"]) for each in found["sysctls"]] == ([sysctl] if sysctl else [])
+    connections = found["request"]["connections"]
+    assert row["connections"] == pytest.approx((maximum - used) * connections / takes, abs=1)
+    assert found["first_limit"] == min(found["limits"], key=lambda each: each["connections"])["name"]
+
+
+def test_memory_is_exceeded_above_the_headroom_with_reclaim(run_json: RunJson) -> None:
+    """The headroom is of sockets of which half are outgoing, as those of a proxy are."""
+    headroom = ledger("6.1-4n", "established").headroom["full"]
+    assert headroom.with_reclaim is not None
+    row = limit(run_json("--root", TREE, "--connections", "1K", "--side", "proxy"), "memory")
+    assert 2 * row["connections"] == pytest.approx(headroom.with_reclaim, rel=0.03)
+    few, many = (
+        run_json("--root", TREE, "--connections", str(row["connections"] * share // 100), "--side", "proxy")
+        for share in (95, 110)
+    )
+    assert (few["verdict"], many["verdict"], many["first_limit"]) == ("fits", "does not fit", "memory")
+
+
+def test_a_memory_cgroup_is_one_more_limit(root: Path, run_json: RunJson) -> None:
+    folder = "sys/fs/cgroup/web.slice"
+    write_tree(root, {f"{folder}/memory.max": "104857600\n", f"{folder}/memory.current": "4857600\n"})
+    fits, exceeded = (
+        run_json("--root", str(root), "--cgroup", "web.slice", "--connections", number) for number in ("20K", "30K")
+    )
+    assert (fits["verdict"], exceeded["verdict"], exceeded["first_limit"]) == ("fits", "does not fit", "memory_cgroup")
+    missing = run_json("--root", str(root), "--cgroup", "nope", "--connections", "1")
+    assert (missing["verdict"], limit(missing, "memory_cgroup")["verdict"]) == ("cannot say", "unknown")
+    write_tree(root, {f"{folder}/memory.max": "max\n"})
+    unlimited = run_json("--root", str(root), "--cgroup", "web.slice", "--connections", "30K")
+    assert "memory_cgroup" not in [each["name"] for each in unlimited["limits"]]
+
+
+@pytest.mark.parametrize(
+    ("removed", "arguments", "words"),
+    [
+        ("proc/slabinfo", ["--connections", "1"], "not known"),
+        ("proc/meminfo", ["--connections", "1"], "memory: meminfo"),
+        ("proc/zoneinfo", ["--connections", "1"], "memory: "),
+        ("proc/sys/fs/file-nr", ["--connections", "1"], "file_max: file-nr was not read"),
+        ("proc/sys/net/ipv4/tcp_mem", ["--connections", "1", "--buffers", "4K"], "tcp_mem: not visible from this"),
+        ("proc/sys/net/ipv4/tcp_max_tw_buckets", ["--connections", "1", "--time-wait", "1"], "tcp_max_tw_buckets: "),
+        ("proc/sys/net/netfilter/nf_conntrack_max", ["--connections", "1", "--conntrack"], "nf_conntrack_max: "),
+    ],
+)
+def test_what_cannot_be_said(root: Path, run: Run, removed: str, arguments: list[str], words: str) -> None:
+    (root / removed).unlink()
+    if removed == "proc/slabinfo":
+        for path in (root / "sys/kernel/slab").iterdir():
+            for file in [path] if path.is_symlink() else list(path.iterdir()):
+                file.unlink()
+    code, output = run("--root", str(root), *arguments)
+    last = output[output.rindex("\n\n") :].split()
+    assert code == 2
+    assert " ".join(last).startswith("cannot say: ")
+    assert words in " ".join(last)
+
+
+def test_conntrack_that_is_not_loaded_cannot_be_said_and_one_without_a_limit_can(root: Path, run_json: RunJson) -> None:
+    found = run_json("--root", TREE, "--connections", "1", "--conntrack")
+    assert found["verdict"] == "cannot say"
+    assert "nf_conn" in found["unknown_because"]
+    write_tree(root, {"proc/sys/net/netfilter/nf_conntrack_max": "0\n"})
+    found = run_json("--root", str(root), "--connections", "500K", "--conntrack")
+    assert "nf_conntrack_max" not in [each["name"] for each in found["limits"]]
+    assert bytes_of(found, "nf_conn") == 500_000 * 256
+
+
+def test_an_unlimited_file_max_is_no_limit(root: Path, run_json: RunJson) -> None:
+    write_tree(root, {"proc/sys/fs/file-nr": f"1200\t0\t{(1 << 63) - 1}\n"})
+    found = run_json("--root", str(root), "--connections", "500K")
+    assert [each["name"] for each in found["limits"]] == ["memory"]
+
+
+# The text
+
+
+REQUESTS = [
+    ["--connections", "100K", "--side", "proxy"],
+    [*("--connections", "10G", "--buffers", "1T", "--time-wait", "10G", "--side", "proxy", "--epoll", "--conntrack")],
+]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("request_", REQUESTS, ids=["usual", "huge"])
+def test_the_text_fits_80_columns_and_ends_with_the_verdict(kernel: str, request_: list[str], run: Run) -> None:
+    for phase in RECORDINGS[kernel]:
+        code, output = run("--root", str(tree(kernel, phase)), *request_)
+        assert output.isascii()
+        assert max(map(len, output.splitlines())) <= 80
+        assert output.endswith("\n")
+        verdict = output.rstrip("\n")[output.rstrip("\n").rindex("\n\n") :].strip()
+        assert verdict.startswith({0: "fits: ", 1: "does not fit: ", 2: "cannot say: "}[code])
+
+
+def test_the_verdict_names_the_first_limit(root: Path, run: Run) -> None:
+    code, output = run("--root", str(root), "--connections", "98801")
+    assert code == 1
+    assert " ".join(output.split()).endswith(
+        "does not fit: 98 801 accepted connections; first limit: file-max, after about 98 800 connections"
+    )
+    assert "\n fs.file-max = 100001 (now 100000)\n" in output
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_machines_that_no_recording_has(name: str, tmp_path: Path, run: Run) -> None:
+    code, output = run("--root", str(make_machine(name, tmp_path / "machine")), "--connections", "1M", "--epoll")
+    assert code in (0, 1, 2)
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_an_empty_tree(tmp_path: Path, run: Run) -> None:
+    code, output = run("--root", str(write_tree(tmp_path / "empty", {})), "--connections", "1M")
+    assert code == 2
+    assert "cannot say" in output
+
+
+def test_a_recording_has_the_plan_of_its_tree(tmp_path: Path, run_json: RunJson) -> None:
+    path = tmp_path / "one.tcptop"
+    record(path, phase_trees("6.1-4n")[:1], 1)
+    replayed = run_json("-r", str(path), "--connections", "300K", "--at", "+0.1")
+    saved = run_json("--root", str(phase_trees("6.1-4n")[0]), "--connections", "300K")
+    assert {**replayed, "taken_at": None, "live": False} == saved
+
+
+def test_this_machine(run_json: RunJson) -> None:
+    found = run_json("--connections", "1")
+    assert found["kernel"] == os.uname().release
+    assert found["live"] is True
+
+
+# The call
+
+
+@pytest.mark.parametrize(
+    ("text_", "number"),
+    [
+        ("1", 1),
+        ("20000", 20_000),
+        ("300K", 300_000),
+        ("300k", 300_000),
+        ("2M", 2_000_000),
+        ("1.5M", 1_500_000),
+        ("1G", 10**9),
+    ],
+)
+def test_counts_are_decimal(text_: str, number: int) -> None:
+    assert plan.parse_connections(text_) == number
+
+
+@pytest.mark.parametrize(("text_", "size"), [("0", 0), ("1", 1), ("16K", 16_384), ("1.5M", 1_572_864), ("1G", 1 << 30)])
+def test_bytes_are_binary(text_: str, size: int) -> None:
+    assert plan.parse_buffers(text_) == size
+
+
+WRONG_CALLS = [
+    ([], "--connections"),
+    (["--connections", "0"], "'0'"),
+    (["--connections", "-5"], "--connections"),
+    (["--connections", "1.5"], "'1.5'"),
+    (["--connections", "2m"], "'2m'"),
+    (["--connections", "2MiB"], "'2MiB'"),
+    (["--connections", "11G"], "'11G'"),
+    (["--connections", "１"], "not"),
+    (["--connections", "1e6"], "'1e6'"),
+    (["--connections", "1", "--buffers", "2T"], "'2T'"),
+    (["--connections", "1", "--buffers", "x"], "'x'"),
+    (["--connections", "1", "--time-wait", "1.5"], "'1.5'"),
+    (["--connections", "1", "--side", "both"], "both"),
+    (["--connections", "1", "--family", "mix"], "mix"),
+    (["--conn", "1"], "--conn"),
+    (["--connections", "1", "--root", "/nonexistent"], "/nonexistent"),
+    (["--connections", "1", "-r", "/nonexistent"], "/nonexistent"),
+    (["--connections", "1", "-r", TREE, "--root", TREE], "-r"),
+    (["--connections", "1", "--at", "+5m"], "-r FILE"),
+    (["--connections", "1", "--cgroup", "../x"], "../x"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG_CALLS, ids=lambda value: str(value)[:60])
+def test_a_wrong_call(arguments: list[str], words: str) -> None:
+    with pytest.raises(TcptopError) as raised:
+        plan.run(arguments)
+    assert words in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+def ran(*arguments: str, shell: str = "", stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "tcptop", "plan", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=GUARD_S,
+        check=False,
+        cwd=PROJECT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shell", "code", "errors"),
+    [
+        (["--connections", "1K"], "", 0, 0),
+        (["--connections", "1G"], "", 1, 0),
+        (["--connections", "1K", "--conntrack"], "", 2, 0),
+        (["--nope"], "", 2, 1),
+        (["--connections", "1K"], "> /dev/full", 2, 1),
+        (["--connections", "1K"], ">&-", 2, 1),
+        (["--help"], "", 0, 0),
+    ],
+)
+def test_exit_codes(arguments: list[str], shell: str, code: int, errors: int) -> None:
+    done = ran("--root", TREE, *arguments, shell=shell)
+    assert (done.returncode, done.stderr.count("\n")) == (code, errors)
+    assert bool(done.stdout) == (not errors)
+
+
+def test_a_closed_pipe_says_nothing_and_is_no_verdict() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = ran("--root", TREE, "--connections", "1K", stdout=writer)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (2, "")
+
+
+def test_a_defect_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("tcptop.commands.plan.make_plan", fail)
+    with pytest.raises(TcptopError, match="RuntimeError: broken") as raised:
+        plan.run(["--root", TREE, "--connections", "1"])
+    assert raised.value.exit_code == 2
+
+
+def test_help_has_the_multipliers_and_the_exit_codes() -> None:
+    output = ran("--help").stdout
+    for words in ("1 000, 1 000 000", "powers of 1 024", "Exit code: 0", "never set", "two files"):
+        assert words in output
+    assert max(map(len, output.splitlines())) <= 80
