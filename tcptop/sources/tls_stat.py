@@ -1,4 +1,4 @@
-"""/proc/net/tls_stat (net/tls/tls_proc.c, tls_statistics_seq_show): sockets of one network namespace with kernel TLS."""
+"""/proc/net/tls_stat (net/tls/tls_proc.c, tls_statistics_seq_show): kernel TLS of one network namespace."""
 
 from __future__ import annotations
 
