@@ -29,6 +29,7 @@ FILES = (
     "proc/net/sockstat6",
     "proc/net/protocols",
     "proc/net/snmp",
+    "proc/net/tls_stat",
     "proc/sys/fs/file-nr",
     "proc/sys/kernel/osrelease",
     "proc/sys/kernel/hostname",

@@ -115,6 +115,7 @@ SOURCES = {
     "security_modules",
     "btf",
     "snmp",
+    "tls_stat",
     "socket_limits",
     "memory_cgroups",
 }
