@@ -19,7 +19,17 @@ from tcptop.lab.fit import Fit, FittedRow, fit_control_run, fit_run
 from tcptop.lab.preconditions import MIN_CONNECTIONS
 from tcptop.lab.prediction import PredictedRow, Prediction, Predictor, read_predictor
 from tcptop.lab.result import MAX_DISTURBANCE, LabPart, LabResult, StateResult
-from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, KTLS, STEPS, Run, Runner, RunReadings, select_runs
+from tcptop.lab.runs import (
+    CONNECTIONS_PER_FEW_PORT,
+    CONTROL,
+    KTLS,
+    STEPS,
+    WARM_UP,
+    Run,
+    Runner,
+    RunReadings,
+    select_runs,
+)
 from tcptop.lab.slab_meter import SlabMeter
 from tcptop.lab.socket_process import find_ktls_refusal
 from tcptop.lab.vectors import VECTORS, separate_vectors
@@ -121,7 +131,7 @@ def skip_states(plan: LabPlan) -> dict[str, str]:
         TcptopError: if the kernel has none of the states.
 
     """
-    refusal = find_ktls_refusal(plan.ipv6) if KTLS in plan.states else None
+    refusal = find_ktls_refusal(plan.ipv6, WARM_UP) if KTLS in plan.states else None
     if refusal is not None and plan.states == (KTLS,):
         raise TcptopError(f"lab cannot measure {KTLS}: {refusal}")
     return {} if refusal is None else {KTLS: refusal}

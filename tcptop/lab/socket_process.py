@@ -161,17 +161,19 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
 KTLS_COMMANDS = ("attach_tls", "enable_tls_tx", "enable_tls_rx")
 
 
-def find_ktls_refusal(ipv6: bool) -> str | None:
+def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
     """The reason why sockets get no kernel TLS here, in one line; None if they get it.
 
-    Tries it on one connection. The kernel then loads its module tls if there is one (net/ipv4/tcp_ulp.c,
-    __tcp_ulp_find_autoload).
+    Gives kernel TLS to this number of connections, and frees them. The kernel first loads its module tls if there is
+    one (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Free objects remain on per-CPU slabs and in sheaves, and count as
+    active. Without them, the first run with kernel TLS would leave such objects behind, and its closing reading would
+    look like a drift.
     """
-    with start_socket_process(ipv6, 1) as process:
-        process.send_command("open", 1)
+    with start_socket_process(ipv6, connections) as process:
+        process.send_command("open", connections)
         try:
             for command in KTLS_COMMANDS:
-                process.send_command(command, 1)
+                process.send_command(command, connections)
         except RefusedCommandError as error:
             if error.command == "attach_tls":
                 return f"the kernel has no module tls, or cannot load it ({error.reason})"
