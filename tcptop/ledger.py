@@ -24,6 +24,9 @@ Presence = Literal["known", "absent", "hidden", "unknown"]
 """Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
 
 
+AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
+
+
 class Amount(NamedTuple):
     """An amount known within bounds: exact if `low` and `high` are equal, at most `high` if `low` is 0."""
 
@@ -237,6 +240,36 @@ class ConnectionCost(NamedTuple):
         if amount is None:
             return None
         return Amount(0.0 if self.now_is_at_most else amount, amount if is_complete else inf)
+
+
+class AttachedObjects(NamedTuple):
+    """Objects of one kind that a socket has besides its own: they depend on its program, its rules and its traffic."""
+
+    name: AttachedName
+    counted: str
+    """The things that `number` counts, in the plural."""
+    number: Amount | None
+    bytes: Amount | None
+    """Bytes of all of them on the machine: shares of full slabs; of buffers, memory of any kind."""
+    bytes_per_socket: Amount | None
+    """`bytes` ÷ the machine's sockets; None if there is no average over the sockets."""
+    unknown_because: str | None
+    """Reason why `bytes` is None; None if it is known."""
+    note: str
+
+    @property
+    def may_exist(self) -> bool:
+        """Whether the machine has such objects, or may have some."""
+        return self.bytes is None or self.bytes.high > 0
+
+
+class Attached(NamedTuple):
+    """Objects that sockets have besides their own, and the present average with them."""
+
+    kinds: tuple[AttachedObjects, ...]
+    now_bytes: Amount | None
+    """Average bytes per socket: `now_bytes` of the full cost and `bytes_per_socket` of each kind; None if there is no
+    average. The upper bound is infinite if a kind is unknown."""
 
 
 class SocketCounts(NamedTuple):
@@ -649,6 +682,8 @@ class Ledger(NamedTuple):
     sockets: SocketCounts
     caches: tuple[CacheLine, ...]
     costs: Mapping[AccountingMode, ConnectionCost]
+    attached: Attached
+    """Objects that are in no figure of `costs`."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     tcp_slab_order: int | None

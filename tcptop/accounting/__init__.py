@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tcptop.accounting.attached_objects import attached_objects
 from tcptop.accounting.connection_cost import connection_costs, family_mixes
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.free_memory import NodeTable
@@ -65,6 +66,7 @@ def account(
         sockets=sockets,
         caches=with_tcp_bytes(table.lines, memory),
         costs=costs,
+        attached=attached_objects(snapshot, table, host.cpus, costs["full"], buffers),
         tcp_memory=memory,
         nodes=NodeTable(snapshot, page_bytes, sock).nodes(),
         tcp_slab_order=sock.order if sock else None,

@@ -1,4 +1,4 @@
-"""Explanation pages: TCP states, slab memory, headroom, kernel call trees, the catalogue, and one page for each cache.
+"""Explanation pages: TCP states, slab memory, headroom, attached objects, call trees, the catalogue, and each cache.
 
 A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
 """
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from tcptop.explanation.attached_page import attached_page
 from tcptop.explanation.cache_page import cache_page, objects_page
 from tcptop.explanation.call_tree import call_tree_page
 from tcptop.explanation.catalogue_page import catalogue_page
@@ -35,6 +36,7 @@ PAGES: tuple[Page, ...] = (
     Page("states", "Sockets by state", states_page),
     Page("memory", "The machine's slab memory", memory_page),
     Page("headroom", "Headroom for more sockets", headroom_page),
+    Page("attached", "Objects besides a socket's own", attached_page),
     *(Page(name, subject.title, partial(call_tree_page, subject)) for name, subject in CALL_PATH_PAGES.items()),
     Page("catalogue", "Every object behind a socket", catalogue_page),
 )
@@ -48,6 +50,10 @@ PAGE_ALIASES = {
     "room": "headroom",
     "capacity": "headroom",
     "limits": "headroom",
+    "epoll": "attached",
+    "conntrack": "attached",
+    "ktls": "attached",
+    "buffers": "attached",
 }
 """Maps other names that `tcptop explain` accepts, in lower case, to page names."""
 
@@ -76,6 +82,8 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
     """The page of a part of a figure, with all objects of that part; None for a part without objects (idle slab)."""
+    if PAGE_ALIASES.get(label) == "attached":
+        return find_page(ledger, label)
     parts = [
         part for cost in ledger.costs.values() for part in cost.by_family["mix"].outgoing.parts if part.label == label
     ]

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Mapping
+from math import inf
 from typing import Any
 
 from tcptop import __version__
 from tcptop.kernel.objects import OBJECT_OF_CACHE
-from tcptop.ledger import CacheLine, ConnectionCost, Headroom, Ledger, Limit, SocketCost, StateCost
+from tcptop.ledger import (
+    Amount,
+    AttachedObjects,
+    CacheLine,
+    ConnectionCost,
+    Headroom,
+    Ledger,
+    Limit,
+    SocketCost,
+    StateCost,
+)
 
 SCHEMA = 1
 
@@ -44,6 +55,10 @@ def as_object(ledger: Ledger) -> Json:
         "sockets": _to_json(ledger.sockets, NOT_IN_SOCKETS),
         "caches": [_cache(cache) for cache in ledger.caches],
         "bytes_per_connection": {mode: _cost(cost) for mode, cost in ledger.costs.items()},
+        "attached": {
+            "kinds": [_attached(each) for each in ledger.attached.kinds],
+            **_bounds("now_{}_bytes", ledger.attached.now_bytes),
+        },
         "tcp_memory": {
             "bytes": memory.bytes,
             "low_bytes": memory.low_bytes,
@@ -123,6 +138,26 @@ def _cost(cost: ConnectionCost) -> Json:
         "buffer_bytes_per_socket": _number(cost.buffer_bytes_per_socket),
         "now_bytes": _number(cost.now_bytes),
         "now_is_at_most": cost.now_is_at_most,
+    }
+
+
+def _attached(attached: AttachedObjects) -> Json:
+    return {
+        "name": attached.name,
+        "counted": attached.counted,
+        **_bounds("{}_number", attached.number, 0),
+        **_bounds("{}_bytes", attached.bytes, 0),
+        **_bounds("{}_bytes_per_socket", attached.bytes_per_socket),
+        "unknown_because": attached.unknown_because,
+    }
+
+
+def _bounds(key: str, amount: Amount | None, digits: int = 2) -> Json:
+    """Two entries: the lower bound and the upper bound, which is null if it is infinite."""
+    low, high = amount or (None, None)
+    return {
+        key.format("low"): _number(low, digits),
+        key.format("high"): None if high == inf else _number(high, digits),
     }
 
 

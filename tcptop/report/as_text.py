@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tcptop.explanation.attached_page import attached_table
 from tcptop.explanation.headroom_page import headroom_page, headroom_sentence
 from tcptop.explanation.memory_page import slab_memory_table
 from tcptop.explanation.states_page import states_table
@@ -29,6 +30,7 @@ def as_text(ledger: Ledger, sort_key: str = columns.DEFAULT_SORT_KEY) -> str:
     sections = [
         _head(ledger),
         *(_cost(mode, cost) for mode, cost in ledger.costs.items()),
+        _page_section("Besides a socket's own objects", attached_table(ledger, COLUMNS)),
         _sockets(ledger),
         _memory(ledger),
         _page_section("Slab memory of the machine", slab_memory_table(ledger, COLUMNS)),

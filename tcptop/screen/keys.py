@@ -9,6 +9,14 @@ from textual.keys import format_key
 
 from tcptop.text.cache_columns import SORT_KEYS, find_column
 
+ATTACHED_KEY = "E"
+
+
+def _both_cases(key: str) -> str:
+    """A letter in lower case and in upper case, unless the upper case has a meaning of its own."""
+    return key if key.upper() == ATTACHED_KEY else f"{key},{key.upper()}"
+
+
 SHARED_BINDINGS: list[Binding] = [
     Binding("q,Q,ctrl+c", "quit", "quit", priority=False),
     Binding("question_mark,h,H,f1", "help", "help"),
@@ -19,9 +27,7 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("equals_sign", "node(None)", "all nodes"),
     Binding("g", "ask_node", "a node by its number"),
     *(
-        Binding(
-            f"{key},{key.upper()}", f"sort('{column}')", f"sort by {find_column(column).heading.title}; again reverses"
-        )
+        Binding(_both_cases(key), f"sort('{column}')", f"sort by {find_column(column).heading.title}; again reverses")
         for key, column in SORT_KEYS.items()
     ),
     Binding("y", "switch('block_unit', 'blocks', 'bytes')", "free blocks or bytes"),
@@ -29,6 +35,11 @@ SHARED_BINDINGS: list[Binding] = [
     Binding("escape", "set_name_filter('')", "every name again", show=False),
     Binding("r", "switch('all_caches', False, True)", "caches of TCP's, or all"),
     Binding("k", "mark", "set a mark: counts show what came since; again ends it"),
+    Binding(
+        ATTACHED_KEY,
+        "switch('attached', False, True)",
+        "the average with or without epoll, conntrack, TLS and buffers",
+    ),
     Binding("x", "switch_extras", "marks on what changed, and graphs, on or off"),
     Binding("i", "explain", "explains: sockets by state, memory, headroom, the kernel's paths"),
     Binding("ctrl+l", "send_all", "draw everything again"),

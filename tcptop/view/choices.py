@@ -37,6 +37,8 @@ class Choices:
     """Settings file: ids of the columns of the cache table; None for all columns that fit."""
     extras: bool = True
     """Key `x`: whether changed caches are marked and the trend line is shown."""
+    attached: bool = False
+    """Key `E`: whether the average per connection contains epoll items, tracked flows, TLS contexts and buffers."""
 
 
 DEFAULT_CHOICES = Choices()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from tcptop.ledger import Amount, ConnectionCost, Ledger, Slice, SocketCost
+from tcptop.ledger import Amount, Attached, ConnectionCost, Ledger, Slice, SocketCost
 from tcptop.text import units
 from tcptop.text.line import Line, paragraph
 from tcptop.text.table import fit_text
@@ -58,10 +58,13 @@ class FigurePane(Pane, can_focus=True):
             subtitle = "computed: sizes of structs, rounded as SLUB rounds"
         elif cost.now_bytes is None and cost.now_unknown_because:
             subtitle = _no_average_text(cost.now_unknown_because, self.max_title_width)
+        elif choices.mode == "full":
+            subtitle = _attached_text(ledger.attached, choices.attached, self.max_title_width)
         if ledger.lab is not None:
             reason = ledger.lab.unused_because
             subtitle = "with a lab result of this kernel" if reason is None else f"lab result not used: {reason}"
-        return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}", subtitle
+        added = " + attached" if _attached_of(ledger, choices) else ""
+        return f"Bytes per connection ─ {MODE_NAMES[choices.mode]}{added}", subtitle
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:
         """The lines of the figure, its bar, and its parts."""
@@ -71,6 +74,7 @@ class FigurePane(Pane, can_focus=True):
             columns,
             rows,
             selected,
+            attached=_attached_of(ledger, choices),
             with_reason=not self.styles.border_bottom[0],
             ascii_only=self.app.has_class(ASCII_CLASS),
         )
@@ -91,7 +95,9 @@ class FigurePane(Pane, can_focus=True):
     def _labels(self) -> list[str]:
         if self._ledger is None:
             return []
-        return [part.label for part in _large_figure(self._ledger.costs[self._view.choices.mode])[2]]
+        choices = self._view.choices
+        slices = _large_figure(self._ledger.costs[choices.mode], _attached_of(self._ledger, choices))[2]
+        return [part.label for part in slices]
 
     def _selected_label(self) -> str | None:
         labels = self._labels()
@@ -103,6 +109,7 @@ def figure_lines(
     columns: int,
     rows: int,
     selected: str | None = None,
+    attached: Attached | None = None,
     with_reason: bool = False,
     ascii_only: bool = False,
 ) -> list[Line]:
@@ -113,13 +120,14 @@ def figure_lines(
         columns: the width of the pane.
         rows: the height of the pane.
         selected: the label of the marked part; None for no mark.
+        attached: objects that the present average contains too; None for the sockets' own objects only.
         with_reason: adds the reason why there is no average, if the reason fits; a bar with only one part is dropped
             to make space for the reason.
         ascii_only: draws the digits in ASCII.
 
     """
     mix = cost.by_family["mix"]
-    figure, label, slices, missing = _large_figure(cost)
+    figure, label, slices, missing = _large_figure(cost, attached)
     if rows < HEIGHT:
         return [((f"{figure} B ", "accent"), (label, "text"))]
     digits = draw_big_number(figure, ascii_only)
@@ -150,10 +158,33 @@ def _no_average_text(text: str, columns: int) -> str:
     return first_fitting((whole, whole.partition(" (")[0]), columns)
 
 
-def _large_figure(cost: ConnectionCost) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
+def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
+    """The attached objects that the large figure contains; None if the user or the lack of an average excludes them."""
+    has_average = choices.mode == "full" and ledger.attached.now_bytes is not None
+    return ledger.attached if choices.attached and has_average else None
+
+
+def _attached_text(attached: Attached, added: bool, columns: int) -> str:
+    """The bytes per socket of attached objects, as many kinds as fit; empty if only buffers surely exist."""
+    amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
+    texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
+    if not texts or (not added and texts.keys() == {"buffers"}):
+        return ""
+    before, after = ("with ", "") if added else ("besides: ", " (E adds)")
+    numbers = range(len(texts), 0, -1)
+    return first_fitting([f"{before}{', '.join([*texts.values()][:number])}{after}" for number in numbers], columns)
+
+
+def _large_figure(
+    cost: ConnectionCost, attached: Attached | None
+) -> tuple[str, str, tuple[Slice, ...], tuple[str, ...]]:
     """The large figure as text, its label, its parts, and the names of missing parts."""
     accepted = cost.by_family["mix"].accepted
     missing = tuple(name.removeprefix("struct ").partition(" (")[0] for name in accepted.missing)
+    if cost.now_bytes is not None and attached is not None:
+        lows = [(kind.name, kind.bytes_per_socket.low) for kind in attached.kinds if kind.bytes_per_socket]
+        slices = tuple(Slice(name, low) for name, low in lows if low)
+        return _bounded(attached.now_bytes), "now, attached too", (*cost.now_slices, *slices), missing
     if cost.now_bytes is not None:
         return _bounded(cost.now_bounds), "now, average", cost.now_slices, missing
     if accepted.slab_bytes is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_the_sums_are_those_of_the_parts(kernel: str, phase: str) -> None:
     assert memory.bytes == sum(part.bytes for part in memory.parts)
     assert memory.low_bytes == sum(part.low_bytes for part in memory.parts)
     assert memory.high_bytes == sum(part.high_bytes for part in memory.parts)
+
+
+@each_recording
+def test_the_total_is_at_most_the_memory_in_use(kernel: str, phase: str) -> None:
+    """A charge of whole pages would be above it with pages of 16 KiB and more."""
+    fields = dict(re.findall(r"(?m)^(\w+): +(\d+) kB", text(kernel, phase, "proc/meminfo")))
+    in_use = 1024 * (int(fields["MemTotal"]) - int(fields["MemFree"]))
+    assert (ledger(kernel, phase).tcp_memory.bytes or 0) < in_use
 
 
 @each_recording

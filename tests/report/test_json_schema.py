@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ TOP = {
     "sockets",
     "caches",
     "bytes_per_connection",
+    "attached",
     "tcp_memory",
     "slab_memory",
     "states",
@@ -155,6 +157,10 @@ HEADROOM = {
     *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
     *("late_bytes", "unknown_because", "nodes"),
 }
+ATTACHED = {
+    *("name", "counted", "low_number", "high_number", "low_bytes", "high_bytes"),
+    *("low_bytes_per_socket", "high_bytes_per_socket", "unknown_because"),
+}
 LIMIT = {
     *("name", "concerns", "scope", "unit", "used", "used_error", "limit", "ratio", "headroom_sockets"),
     *("warn_percent", "critical_percent", "state", "then", "note"),
@@ -182,6 +188,8 @@ def assert_schema(report: Json) -> None:
                 assert side.keys() == SIDE
                 assert side["complete"] == (side["missing"] == [])
                 assert all(part.keys() == PART for part in side["parts"])
+    assert report["attached"].keys() == {"kinds", "now_low_bytes", "now_high_bytes"}
+    assert all(kind.keys() == ATTACHED for kind in report["attached"]["kinds"])
     assert report["tcp_memory"].keys() >= MEMORY
     assert report["slab_memory"].keys() == SLAB_MEMORY
     assert [state["state"] for state in report["states"]] == STATE_NAMES
@@ -364,5 +372,5 @@ def test_no_figure_becomes_zero_without_a_file(path: str, how: str, tmp_path: Pa
                 continue
             if value == 0 and whole.get(at) != 0:
                 # Only a lower bound may become 0.
-                assert str(at[-1]).endswith("low_bytes"), at
+                assert re.search("low_bytes$|^low_", str(at[-1])), at
         assert "\x1b" not in as_text(damaged)

@@ -6,7 +6,7 @@ import pytest
 from drive import tree, tree_app
 from test_snapshots import CheckScreen, at_usual_sizes, check_screen  # noqa: F401 (a fixture)
 
-TURNS = {"states": 0, "memory": 1, "headroom": 2, "socket": 3}
+TURNS = {"states": 0, "memory": 1, "headroom": 2, "attached": 3, "socket": 4}
 """How many times → is pressed to reach each page."""
 
 

@@ -366,7 +366,7 @@ async def test_upper_and_lower_case_sort_the_same() -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=MIDDLE) as pilot:
         app = await wait_for_app(pilot)
         await pilot.press("equals_sign")
-        for key in SORT_KEYS:
+        for key in SORT_KEYS.keys() - {"e"}:  # E adds the attached objects
             results = []
             for each in (key, key.upper()):
                 await pilot.press("n" if key != "n" else "c", each)

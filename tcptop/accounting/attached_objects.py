@@ -1,0 +1,160 @@
+"""Objects that sockets have besides their own: epoll items, tracked flows and buffers, counted over the machine.
+
+No state of a socket implies these objects, so that no cost of a socket contains them. Their bytes per socket are an
+average over the machine's sockets.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import NamedTuple
+
+from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.object_cost import object_costs
+from tcptop.accounting.slab_caches import CacheTable
+from tcptop.accounting.socket_buffers import BufferMemory
+from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
+from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, NF_CONN, KernelObject
+from tcptop.ledger import Amount, Attached, AttachedName, AttachedObjects, ConnectionCost, ObjectCost
+from tcptop.snapshot import Snapshot
+
+NONE = Amount(0.0, 0.0)
+
+FILE_COUNT_BATCH = 32
+"""Open files that each CPU may hold back from fs.file-nr, or twice the number of CPUs if that is more
+(lib/percpu_counter.c, compute_batch_value)."""
+
+MAX_EXTENSION_BYTES = 256
+"""Largest struct nf_ct_ext with the extensions of a flow, which kmalloc allocates: counters, timestamps, NAT, labels
+(net/netfilter/nf_conntrack_extend.c). Most flows have 128 bytes or none."""
+
+
+class Found(NamedTuple):
+    """Number and bytes of the objects of one kind."""
+
+    number: Amount | None
+    bytes: Amount | None
+    unknown_because: str | None = None
+
+
+def attached_objects(
+    snapshot: Snapshot,
+    table: CacheTable,
+    cpus: int | None,
+    cost: ConnectionCost,
+    buffers: BufferMemory | None,
+) -> Attached:
+    """The attached objects of every kind, with their bytes per socket if `cost` has an average over the sockets."""
+    found: tuple[tuple[AttachedName, str, Found, str], ...] = (
+        ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
+        ("conntrack", "flows", _conntrack(snapshot, table), "flows of all protocols, and of closed sockets"),
+        ("buffers", "segments", _buffers(buffers), "queued segments with their data, as sockets are charged"),
+    )
+    sockstat = table.matching_sockstat
+    allocated = sockstat.allocated if sockstat and cost.now_bytes is not None else None
+    kinds = tuple(
+        AttachedObjects(
+            name=name,
+            counted=counted,
+            number=each.number,
+            bytes=each.bytes,
+            bytes_per_socket=Amount(each.bytes.low / allocated, each.bytes.high / allocated)
+            if each.bytes is not None and allocated
+            else None,
+            unknown_because=each.unknown_because,
+            note=note,
+        )
+        for name, counted, each, note in found
+    )
+    now: Amount | None = None
+    if cost.now_bounds is not None and allocated:
+        amounts = [cost.now_bounds, *(each.bytes_per_socket or Amount(0.0, inf) for each in kinds)]
+        now = Amount(sum(amount.low for amount in amounts), sum(amount.high for amount in amounts))
+    return Attached(kinds, now)
+
+
+def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
+    """The objects of TCP sockets in epoll sets.
+
+    Each watched file has one struct epitems_head since 5.11 (fs/eventpoll.c, attach_epitem), and in each epoll set one
+    struct epitem. Files that are no TCP sockets may be watched too, but there are at most as many watched ones as the
+    machine has of such files.
+    """
+    heads = EPITEMS_HEAD if table.find(EPITEMS_HEAD).status != "absent" else EPITEM
+    watched = _count_in_use(table, heads)
+    if watched is None:
+        return Found(None, None, table.find(heads).reason or "the number of watched files is not known")
+    sockstat = table.matching_sockstat
+    with_file = sockets_with_file(table, sockstat.allocated, sockstat.orphans) if sockstat else None
+    if sockstat is None or with_file is None:
+        return Found(None, None, "the number of sockets with a file is not known")
+    least_with_file = min_sockets_with_file(table, sockstat.allocated, sockstat.orphans)
+    limits = snapshot.socket_limits.value
+    least = 0.0
+    if limits is not None and limits.open_files is not None and cpus is not None:
+        error = cpus * max(FILE_COUNT_BATCH, 2 * cpus)
+        other_files = max(0, limits.open_files + error - least_with_file)
+        least = max(0.0, min(watched.low, with_file) - other_files)
+    sockets = Amount(least, min(watched.high, with_file))
+    if not sockets.high:
+        return Found(sockets, NONE)
+    items = [item for item in EPOLL_OBJECTS if table.find(item).status != "absent"]
+    most = [(item, sockets.high if item is EPITEMS_HEAD else _count_in_use(table, item)) for item in items]
+    low = _slab_bytes(snapshot, table, [(item, sockets.low) for item in items])
+    high = _slab_bytes(
+        snapshot,
+        table,
+        [(item, max(sockets.high, count.high) if isinstance(count, Amount) else sockets.high) for item, count in most],
+    )
+    if low is None or high is None:
+        return Found(sockets, None, "the size of an epoll item is not known")
+    return Found(sockets, Amount(low.low, high.high))
+
+
+def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
+    """The flows that the machine tracks, each with up to `MAX_EXTENSION_BYTES` of extensions."""
+    limits = snapshot.socket_limits.value
+    here = limits.conntrack_entries if limits else None
+    lookup = table.find(NF_CONN)
+    if lookup.status == "absent":
+        return Found(NONE, NONE)
+    flows = _count_in_use(table, NF_CONN)
+    if flows is None:
+        return Found(None, None, lookup.reason or "the number of flows is not known")
+    flows = Amount(max(flows.low, min(here or 0, flows.high)), flows.high)
+    extension = table.kmalloc_cache(MAX_EXTENSION_BYTES)
+    low, high = (_slab_bytes(snapshot, table, [(NF_CONN, count)]) for count in flows)
+    if low is None or high is None or extension is None or extension.slab_share_bytes is None:
+        return Found(flows, None, "the size of a flow is not known")
+    return Found(flows, Amount(low.low, high.high + flows.high * extension.slab_share_bytes))
+
+
+def _buffers(buffers: BufferMemory | None) -> Found:
+    if buffers is None:
+        return Found(None, None, "sockstat's mem, or the page size, is not known")
+    return Found(None, buffers.bounds)
+
+
+def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:
+    """Bounds on the objects of a kind in use; 0 is the lower bound if other caches share the row."""
+    lookup = table.find(item)
+    if lookup.status == "absent":
+        return NONE
+    line = lookup.line
+    high = table.row_max_in_use(line) if line is not None else None
+    if line is None or high is None:
+        return None
+    shared = bool(line.aliases) or line.row != line.name
+    if shared or line.active_objects is None or line.idle_error_objects is None:
+        return Amount(0, high)
+    return Amount(max(0, line.active_objects - line.idle_error_objects), high)
+
+
+def _slab_bytes(snapshot: Snapshot, table: CacheTable, counts: Sequence[tuple[KernelObject, float]]) -> Amount | None:
+    """The slab bytes of objects with their memory cgroup vectors; None if a size is unknown."""
+    parts = [cost for item, count in counts for cost in object_costs(snapshot, table, item, count)]
+    known = [part for part in parts if isinstance(part, ObjectCost)]
+    vectors, all_known = cgroup_vector_costs(snapshot, table, known)
+    shares = [part.slab_bytes for part in (*known, *vectors)]
+    if len(known) < len(parts) or not all_known or None in shares:
+        return None
+    return Amount(sum(filter(None, shares)), sum(part.high_slab_bytes or 0.0 for part in (*known, *vectors)))

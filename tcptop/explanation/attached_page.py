@@ -1,0 +1,58 @@
+"""The page of attached objects: epoll items, tracked flows, TLS contexts and buffers, which no socket has by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from tcptop.ledger import Amount, AttachedObjects, Ledger
+from tcptop.text import units
+from tcptop.text.line import EMPTY_LINE, Line, paragraph
+from tcptop.text.table import TableRow, make_headings, table_lines
+
+HEADINGS = make_headings("<BESIDES A SOCKET", "NUMBER", "SIZE", "B/SOCKET", "")
+PURPOSE = (
+    "A socket has these objects only if its program, a firewall rule or its traffic asks for them. No cost of a socket"
+    " contains them; key E adds them to the average over the present sockets."
+)
+
+
+def attached_page(ledger: Ledger, columns: int) -> list[Line]:
+    """The table of attached objects, the average with them, and their purpose."""
+    return [
+        *attached_table(ledger, columns),
+        EMPTY_LINE,
+        *paragraph(f" {attached_sentence(ledger)}", columns - 1, "text"),
+        *paragraph(f" {PURPOSE}", columns - 1, "dim"),
+    ]
+
+
+def attached_table(ledger: Ledger, columns: int) -> list[Line]:
+    """One row for each kind of object; a kind that does not exist has the number 0."""
+    return table_lines(HEADINGS, [_row(kind) for kind in ledger.attached.kinds], columns)
+
+
+def _row(kind: AttachedObjects) -> TableRow:
+    cells = (
+        kind.name,
+        bounds_text(kind.number, units.exact_bytes),
+        bounds_text(kind.bytes, units.size),
+        bounds_text(kind.bytes_per_socket, units.exact_bytes),
+    )
+    return TableRow(cells, kind.unknown_because or kind.note, role="text" if kind.may_exist else "dim")
+
+
+def bounds_text(bounds: Amount | None, format_amount: Callable[[float], str]) -> str:
+    """An amount between two bounds: `≥ 12`, `≤ 14`, `12 to 14`, or `12` if both bounds are formatted alike."""
+    if bounds is None or bounds.high == inf or not bounds.low:
+        return units.bounded(bounds, format_amount)
+    return units.span(bounds, format_amount)
+
+
+def attached_sentence(ledger: Ledger) -> str:
+    """The average over the present sockets, with and without attached objects."""
+    cost, now = ledger.costs["full"], ledger.attached.now_bytes
+    if now is None:
+        return f"There is no average over the sockets: {cost.now_unknown_because}."
+    without = units.bounded(cost.now_bounds, units.exact_bytes)
+    return f"Average over the sockets: {without} B, and with these objects {bounds_text(now, units.exact_bytes)} B."

@@ -1,0 +1,159 @@
+"""Epoll items, tracked flows and buffers: counts edited into recordings, and the bytes by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from math import inf
+from pathlib import Path
+
+import pytest
+from recorded import CPUS, PAGE_BYTES, copy_recording, counters, each_recording, ledger, ledger_of, slab_rows, text
+
+from tcptop.ledger import AttachedObjects, Ledger
+from tcptop.report.as_json import as_json
+
+KERNEL = "6.1-4n-nomerge"
+"""Its epoll caches have rows of their own."""
+
+
+def kind(of: Ledger, name: str) -> AttachedObjects:
+    return next(each for each in of.attached.kinds if each.name == name)
+
+
+def set_row(root: Path, name: str, active: int) -> None:
+    """Gives a row of slabinfo this many active objects, in full slabs; adds a row of conntrack if there is none."""
+    path = root / "proc/slabinfo"
+    lines = path.read_text().splitlines()
+    rows = slab_rows(path.read_text())
+    row = rows.get(name)
+    size, per_slab, pages = (row.size, row.per_slab, row.pages) if row else (256, 16, 1)
+    slabs = -(-active // per_slab)
+    line = f"{name} {active} {slabs * per_slab} {size} {per_slab} {pages}"
+    line += f" : tunables 0 0 0 : slabdata {slabs} {slabs} 0"
+    lines = [each for each in lines if not each.startswith(f"{name} ")] + [line]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def watched_tree(tmp_path: Path, watched: int, other_files: int, in_each: int = 1) -> Path:
+    """A recording whose files are watched: each in `in_each` epoll sets; `other_files` are no TCP sockets."""
+    root = copy_recording(KERNEL, "established", tmp_path)
+    set_row(root, "ep_head", watched)
+    set_row(root, "eventpoll_epi", watched * in_each)
+    set_row(root, "eventpoll_pwq", watched * in_each)
+    sockets = counters(KERNEL, "established")["alloc"]
+    (root / "proc/sys/fs/file-nr").write_text(f"{sockets + other_files}\t0\t9000000\n")
+    return root
+
+
+def test_epoll_objects_are_counted_within_bounds(tmp_path: Path) -> None:
+    root = watched_tree(tmp_path, 16_000, 500)
+    epoll, rows = kind(ledger_of(root), "epoll"), slab_rows((root / "proc/slabinfo").read_text())
+    assert epoll.number is not None
+    assert epoll.bytes is not None
+    # The other files, and those that each CPU may hold back from file-nr, may be the watched ones.
+    assert epoll.number.high == 16_000
+    assert 9_000 <= epoll.number.low <= 16_000 - 500 - 32 * CPUS[KERNEL], "CPUs may cache free objects, too"
+    shares = sum(rows[name].share(PAGE_BYTES[KERNEL]) for name in ("ep_head", "eventpoll_epi", "eventpoll_pwq"))
+    assert shares == 16 + 128 + 64
+    assert epoll.bytes.low == epoll.number.low * shares, "no file shows whether slabs have vectors of memory cgroups"
+    assert shares + 3 * 8 <= epoll.bytes.high / epoll.number.high <= shares + 3 * 16
+
+
+def test_a_socket_in_several_epoll_sets_has_an_item_in_each(tmp_path: Path) -> None:
+    one = kind(ledger_of(watched_tree(tmp_path / "one", 16_000, 500)), "epoll")
+    two = kind(ledger_of(watched_tree(tmp_path / "two", 16_000, 500, in_each=2)), "epoll")
+    assert one.bytes is not None
+    assert two.bytes is not None
+    assert two.number == one.number
+    assert two.bytes.low == one.bytes.low, "only the other files may be in two sets"
+    assert two.bytes.high > one.bytes.high + 16_000 * (128 + 64)
+
+
+def test_watched_files_that_may_all_be_others_are_no_sockets(tmp_path: Path) -> None:
+    epoll = kind(ledger_of(watched_tree(tmp_path, 16_000, 40_000)), "epoll")
+    assert epoll.number is not None
+    assert epoll.bytes is not None
+    assert (epoll.number.low, epoll.bytes.low) == (0, 0)
+    assert epoll.number.high == 16_000
+
+
+def test_no_more_sockets_are_watched_than_have_a_file(tmp_path: Path) -> None:
+    epoll = kind(ledger_of(watched_tree(tmp_path, 90_000, 90_000)), "epoll")
+    assert epoll.number is not None
+    assert epoll.number.high == counters(KERNEL, "established")["alloc"]
+
+
+def test_flows_are_counted_with_their_extensions(tmp_path: Path) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    set_row(root, "nf_conntrack", 8_000)
+    of = ledger_of(root)
+    flows = kind(of, "conntrack")
+    assert flows.number is not None
+    assert flows.bytes is not None
+    assert flows.number.high == 8_000
+    assert 6_900 <= flows.number.low < 8_000, "all CPUs may cache free ones"
+    assert flows.bytes.low == flows.number.low * 256
+    assert flows.bytes.high == 8_000 * (256 + 256), "with the largest extensions"
+    assert flows.bytes_per_socket is not None
+    assert flows.bytes_per_socket.high == flows.bytes.high / counters(KERNEL, "established")["alloc"]
+
+
+def test_the_namespaces_flows_are_a_lower_bound(tmp_path: Path) -> None:
+    root = copy_recording(KERNEL, "established", tmp_path)
+    set_row(root, "nf_conntrack", 8_000)
+    (root / "proc/sys/net/netfilter").mkdir(parents=True, exist_ok=True)
+    (root / "proc/sys/net/netfilter/nf_conntrack_count").write_text("7990\n")
+    (root / "proc/sys/net/netfilter/nf_conntrack_max").write_text("262144\n")
+    number = kind(ledger_of(root), "conntrack").number
+    assert number is not None
+    assert (number.low, number.high) == (7_990, 8_000)
+
+
+@each_recording
+def test_the_recordings_track_no_flow_and_watch_no_socket(kernel: str, phase: str) -> None:
+    of = ledger(kernel, phase)
+    rows = slab_rows(text(kernel, phase, "proc/slabinfo"))
+    epoll, conntrack = kind(of, "epoll"), kind(of, "conntrack")
+    assert epoll.number is not None
+    assert epoll.number.low == 0
+    if "ep_head" in rows:
+        assert epoll.number.high <= rows["ep_head"].active
+    assert conntrack.number is not None
+    assert conntrack.number.high == (rows["nf_conntrack"].active if "nf_conntrack" in rows else 0)
+
+
+def test_the_average_with_attached_objects_is_the_sum(tmp_path: Path) -> None:
+    root = watched_tree(tmp_path, 16_000, 500)
+    set_row(root, "nf_conntrack", 8_000)
+    of = ledger_of(root)
+    now, without = of.attached.now_bytes, of.costs["full"].now_bounds
+    assert now is not None
+    assert without is not None
+    amounts = [each.bytes_per_socket for each in of.attached.kinds]
+    assert now.low == pytest.approx(without.low + sum(amount.low for amount in amounts if amount))
+    assert now.high == pytest.approx(without.high + sum(amount.high for amount in amounts if amount))
+    assert without == ledger(KERNEL, "established").costs["full"].now_bounds, "no cost of a socket contains them"
+
+
+def test_without_slabinfo_nothing_is_known_and_nothing_is_zero(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    shutil.rmtree(root / "sys/kernel/slab")
+    of = ledger_of(root)
+    epoll = kind(of, "epoll")
+    assert (epoll.number, epoll.bytes, epoll.bytes_per_socket) == (None, None, None)
+    assert epoll.unknown_because
+    assert of.attached.now_bytes is None
+
+
+def test_an_unknown_kind_leaves_the_average_open_above(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    path = root / "proc/slabinfo"
+    path.write_text(re.sub(r"(?m)^ep_head .*\n", "", path.read_text()))
+    found = ledger_of(root)
+    if kind(found, "epoll").bytes is None:
+        assert found.attached.now_bytes is not None
+        assert found.attached.now_bytes.high == inf
+        assert json.loads(as_json(found))["attached"]["now_high_bytes"] is None
