@@ -271,9 +271,9 @@ def make_state_result(
     """The result of a run: the fit of its readings, and the prediction of the catalogue."""
     predicted = predict_run(run, predictor)
     shapes, related = predictor.row_shapes(), predictor.related_rows()
-    attached_rows = predictor.tls_rows() if run.state == KTLS else frozenset()
-    run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys() | attached_rows)
-    if not attached_rows:
+    tls_rows = predictor.tls_rows() if run.state == KTLS else frozenset()
+    run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys() | tls_rows)
+    if not tls_rows:
         objects = {name: row.objects for name, row in predicted.rows.items()}
         run_fit = separate_vectors(run_fit, shapes, related, objects)
     connections = STEPS * readings.series.step
@@ -282,7 +282,7 @@ def make_state_result(
         sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
         # Objects of kernel TLS share kmalloc rows with the vectors, so the vectors of these runs stay in the parts.
-        vectors=None if attached_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
+        vectors=None if tls_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,
         catalogue_counts_vectors=bool(predicted.vectors),
@@ -293,7 +293,7 @@ def make_state_result(
         uncertain_bytes=run_fit.uncertain_bytes,
         local_ports=readings.local_ports,
         other_sockets=readings.other_sockets,
-        attached_rows=attached_rows,
+        tls_rows=tls_rows,
     )
 
 

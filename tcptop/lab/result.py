@@ -59,7 +59,7 @@ class StateResult(NamedTuple):
     """Local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
     """Sockets of other programs that came or went during the run."""
-    attached_rows: frozenset[str] = frozenset()
+    tls_rows: frozenset[str] = frozenset()
     """Rows in which the endpoints have objects of kernel TLS, for which the catalogue has no prediction."""
 
     @property
@@ -85,10 +85,8 @@ class StateResult(NamedTuple):
 
     @property
     def unexplained(self) -> tuple[LabPart, ...]:
-        """The parts in whose rows neither the catalogue nor `attached_rows` expects an object."""
-        return tuple(
-            part for part in self.parts if part.catalogue_objects is None and part.row not in self.attached_rows
-        )
+        """The parts in whose rows neither the catalogue nor `tls_rows` expects an object."""
+        return tuple(part for part in self.parts if part.catalogue_objects is None and part.row not in self.tls_rows)
 
     @property
     def unexplained_bytes(self) -> float:

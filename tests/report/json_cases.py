@@ -226,7 +226,7 @@ def lab_results() -> list[Json]:
 
     def tls_state(amount: float) -> StateResult:
         tls = LabPart("kmalloc-4k", ("kmalloc-4k",), 1.0, amount, 1.0, None, None)
-        return lab_state(TCP, tls, vectors=None)._replace(attached_rows=frozenset({tls.row}))
+        return lab_state(TCP, tls, vectors=None)._replace(tls_rows=frozenset({tls.row}))
 
     every = {run.key: lab_state(TCP, UNKNOWN) for run in RUNS}
     every |= {"established/pair": lab_state(TCP, vectors=None)}
