@@ -1,7 +1,5 @@
 """Facts about a kernel that no file of the host shows, from a saved result of `tcptop lab`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
