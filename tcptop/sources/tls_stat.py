@@ -31,9 +31,14 @@ class TlsStatSource(FileSource[TlsStat]):
     paths = ("proc/net/tls_stat",)
 
     async def read(self, host: Host) -> Reading[TlsStat]:
-        """Reads and parses the file; the reason of a missing file names the module."""
+        """Reads and parses the file; on a running kernel, the reason of a missing file names the module.
+
+        A saved tree may lack the file although the kernel had it.
+        """
         reading = await super().read(host)
-        return reading._replace(reason=f"{reading.reason}; {NOT_LOADED}") if reading.state == "missing" else reading
+        if reading.state != "missing" or not host.identity.live:
+            return reading
+        return reading._replace(reason=f"{reading.reason}; {NOT_LOADED}")
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> TlsStat:
         """Parses lines of a name and a value, such as `TlsCurrTxSw 600`, in any order; unknown names are left out.

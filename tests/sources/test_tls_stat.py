@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded import MemoryHost, copy_recording, cuts, ledger_of, snapshot_of, write_tree
 
+from tcptop.hosts.host import Identity
 from tcptop.hosts.run_sync import run_sync
 from tcptop.report.as_json import as_object
 from tcptop.report.as_text import as_text
@@ -80,13 +81,18 @@ def test_a_file_cut_at_any_byte_has_the_counts_before_the_cut_only() -> None:
         assert len(counts) == 4 or damage is not None or beginning.endswith("\n"), end
 
 
-def test_the_reason_of_a_missing_file_names_the_module() -> None:
-    reading = run_sync(TlsStatSource().read(MemoryHost()))
+def test_on_a_running_kernel_the_reason_of_a_missing_file_names_the_module() -> None:
+    reading = run_sync(TlsStatSource().read(MemoryHost(identity=Identity(live=True))))
     assert (reading.state, reading.value) == ("missing", None)
     assert reading.reason == (
         "there is no /proc/net/tls_stat here; only the module tls makes it: it is not loaded, or the kernel is older"
         " than 5.5"
     )
+
+
+def test_of_a_saved_tree_the_reason_does_not_guess() -> None:
+    reading = run_sync(TlsStatSource().read(MemoryHost()))
+    assert (reading.state, reading.reason) == ("missing", "there is no /proc/net/tls_stat here")
 
 
 def test_the_file_of_a_saved_tree_is_read(tmp_path: Path) -> None:
