@@ -278,6 +278,23 @@ class EventCounters(NamedTuple):
     """By name, those alone that the kernel has."""
 
 
+class TlsStat(NamedTuple):
+    """/proc/net/tls_stat (net/tls/tls_proc.c): sockets of one network namespace with kernel TLS, by direction.
+
+    A socket with kernel TLS in both directions is in two counts. `software`: the CPU encrypts or decrypts. `device`:
+    the network device does.
+    """
+
+    tx_software: int | None
+    """TlsCurrTxSw."""
+    rx_software: int | None
+    """TlsCurrRxSw."""
+    tx_device: int | None
+    """TlsCurrTxDevice."""
+    rx_device: int | None
+    """TlsCurrRxDevice."""
+
+
 class SocketLimits(NamedTuple):
     """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
 
@@ -485,6 +502,7 @@ class Snapshot(NamedTuple):
     snmp: Reading[Snmp]
     netstat: Reading[EventCounters]
     conntrack_stats: Reading[EventCounters]
+    tls_stat: Reading[TlsStat]
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]

@@ -25,6 +25,7 @@ from tcptop.snapshot import (
     SlabSize,
     Snapshot,
     Sockstat,
+    TlsStat,
     Zone,
 )
 from tcptop.text.units import grouped
@@ -310,6 +311,7 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
     "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
+    "tls_stat": tuple(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
     "socket_limits": (
         _in_memory("open_files", FILE_BYTES, "open files"),
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
@@ -396,6 +398,7 @@ FILES: Mapping[str, str] = {
     "sockstat": "/proc/net/sockstat",
     "sockstat6": "/proc/net/sockstat6",
     "snmp": "/proc/net/snmp",
+    "tls_stat": "/proc/net/tls_stat",
     "socket_limits": "/proc/sys",
     "meminfo": "/proc/meminfo",
     "zoneinfo": "/proc/zoneinfo",

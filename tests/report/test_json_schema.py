@@ -121,6 +121,7 @@ SOURCES = {
     "snmp",
     "netstat",
     "conntrack_stats",
+    "tls_stat",
     "socket_limits",
     "memory_cgroups",
 }
