@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 
 import pytest
 from recorded import snapshot
 
+from tcptop.accounting import account
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
 from tcptop.accounting.tls_sockets import tls_sockets
+from tcptop.ledger import AttachedObjects
 from tcptop.snapshot import (
     LabMeasurement,
     MeasuredRow,
@@ -113,3 +116,46 @@ def test_a_lab_result_without_ktls_gives_none() -> None:
     seen = snapshot("6.1-1n", "established")
     without = measurement(seen, {"established/pair": 7639.0})
     assert measured_ktls(seen._replace(lab_measurement=without)) is None
+
+
+# The sockets of this network namespace at the measured sizes, among the attached objects.
+
+
+def attached(counts: TlsStat, with_lab: bool = True) -> AttachedObjects:
+    seen = live("6.1-1n", tls_stat("ok", counts))
+    lab = measurement(seen, PAIRS) if with_lab else None
+    return next(kind for kind in account(seen._replace(lab_measurement=lab)).attached.kinds if kind.name == "ktls")
+
+
+def test_sockets_with_both_directions_have_the_measured_bytes() -> None:
+    """100 sockets may be 100 with both directions, or more with one."""
+    found = attached(TlsStat(100, 100, 0, 0))
+    assert found.number == (100, 200)
+    assert found.bytes is not None
+    assert found.bytes.low == pytest.approx(100 * (32_956.2 - 7639.0) / 2)
+    assert found.bytes.high == pytest.approx(found.bytes.low + 100 * 512)
+
+
+def test_sockets_with_one_direction_have_less() -> None:
+    found = attached(TlsStat(100, 0, 0, 0))
+    assert found.number == (100, 100)
+    assert found.bytes == pytest.approx((100 * (512 + 5643.9),) * 2)
+
+
+def test_bytes_of_a_network_device_are_a_lower_bound() -> None:
+    found = attached(TlsStat(0, 100, 100, 0))
+    assert found.bytes is not None
+    assert found.bytes.low == pytest.approx(100 * (512 + 6502.7))
+    assert found.bytes.high == inf
+
+
+def test_without_a_lab_result_the_number_alone_is_known() -> None:
+    found = attached(TlsStat(100, 100, 0, 0), with_lab=False)
+    assert found.number == (100, 200)
+    assert found.bytes is None
+    assert "lab" in (found.unknown_because or "")
+
+
+def test_no_sockets_with_kernel_tls_take_no_bytes() -> None:
+    found = attached(TlsStat(0, 0, 0, 0), with_lab=False)
+    assert (found.number, found.bytes) == ((0, 0), (0, 0))

@@ -128,7 +128,9 @@ CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16
 CONNTRACK = {
     "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+    "proc/net/tls_stat": "TlsCurrTxSw 0\nTlsCurrRxSw 0\nTlsCurrTxDevice 0\nTlsCurrRxDevice 0\n",
 }
+"""A kernel with the modules nf_conntrack and tls."""
 
 FREE_BLOCKS_BY_TYPE = """\
 Page block order: 9
