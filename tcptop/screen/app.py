@@ -318,6 +318,15 @@ class TcptopApp(App[int]):
             self._suspend_signal()
             os.kill(0, signal.SIGTSTP)
 
+    def action_command_palette(self) -> None:
+        """Opens the command palette, unless the terminal is too small for it."""
+        from tcptop.widgets.palette import TOO_SMALL, Palette, has_room
+
+        if not has_room(self.size):
+            self.notify(TOO_SMALL, timeout=3, markup=False)
+        elif not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_help(self) -> None:
         """Opens the help: keys, figures, columns."""
         if self._ledger is None:
