@@ -374,6 +374,8 @@ class TcptopApp(App[int]):
             write_settings(file, settings)
         except OSError as error:
             self.notify(f"{printable(str(file))}: {error.strerror}", severity="warning", markup=False)
+        except TcptopError as error:
+            self.notify(str(error), severity="warning", timeout=10, markup=False)
         else:
             self.notify(f"written: {printable(str(file))}", timeout=4, markup=False)
 

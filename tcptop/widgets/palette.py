@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from textual import work
+from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 from textual.css.query import NoMatches
 from textual.events import Resize
@@ -43,9 +44,15 @@ class Palette(CommandPalette):
         if not has_room(event.size) and self.is_current:
             self._action_escape()
 
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Closes the palette, unless a key or a resize before has closed it."""
+        return super().dismiss(result) if self.is_current else AwaitComplete.nothing()
+
     def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # type: ignore[override] # noqa: ANN401 (as Textual)
         """Starts a timer whose callback is not called after the list has been removed."""
-        return super().set_timer(delay, callback and (lambda: callback() if self.query(CommandList) else None), **options)
+        return super().set_timer(
+            delay, callback and (lambda: callback() if self.query(CommandList) else None), **options
+        )
 
     @work(exclusive=True, group=CommandPalette._GATHER_COMMANDS_GROUP)
     async def _gather_commands(self, search_value: str) -> None:
