@@ -1,4 +1,4 @@
-"""Decompresses gzip, bzip2, xz and zstd as a stream, with bounds on memory, on CPU time and on the decompressed size."""
+"""Decompresses gzip, bzip2, xz and zstd as a stream, with bounds on memory, CPU time and the decompressed size."""
 
 from __future__ import annotations
 

@@ -324,7 +324,7 @@ class TcptopApp(App[int]):
 
         if not has_room(self.size):
             self.notify(TOO_SMALL, timeout=3, markup=False)
-        elif not Palette.is_open(self):
+        elif not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:

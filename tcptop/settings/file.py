@@ -184,7 +184,7 @@ def change_text(text: str, settings: Settings, name: str) -> str:
             if value is not None:
                 wanted[key] = list(value) if isinstance(value, tuple) else value
     tables = ""
-    limits = wanted.setdefault("limits", {}) if settings.limits else None
+    limits = wanted.setdefault("limits", {}) if settings.limits else {}
     for limit, threshold in (settings.limits or {}).items() if isinstance(limits, dict) else ():
         if limit not in limits:
             tables += f"\n[limits.{limit}]\nwarn = {threshold.warn!r}\ncritical = {threshold.critical!r}\n"

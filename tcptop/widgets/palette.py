@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import sleep
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -46,9 +47,9 @@ class Palette(CommandPalette):
 
     def dismiss(self, result: None = None) -> AwaitComplete:
         """Closes the palette, unless a key or a resize before has closed it."""
-        return super().dismiss(result) if self.is_current else AwaitComplete.nothing()
+        return super().dismiss(result) if self.is_current else AwaitComplete(sleep(0))
 
-    def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # type: ignore[override] # noqa: ANN401 (as Textual)
+    def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # noqa: ANN401 (as Textual)
         """Starts a timer whose callback is not called after the list has been removed."""
         return super().set_timer(
             delay, callback and (lambda: callback() if self.query(CommandList) else None), **options

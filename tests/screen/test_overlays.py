@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from drive import Notices, resize, screen_text, tree, tree_app, wait_for_app, wait_until
-from textual.pilot import OutOfBounds, Pilot
 from textual.events import MouseScrollDown, MouseScrollUp
+from textual.pilot import OutOfBounds, Pilot
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
