@@ -1,6 +1,20 @@
 """`python -m tcptop` runs this package, even if PATH has another program of the same name."""
 
-from tcptop.cli import main
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Imports and runs tcptop; Ctrl-C during the imports ends it without a traceback, as it does later."""
+    try:
+        from tcptop.cli import main as run_command_line
+
+        run_command_line()
+    except KeyboardInterrupt:
+        sys.exit(0)
+
 
 if __name__ == "__main__":
     main()

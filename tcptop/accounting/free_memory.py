@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tcptop.ledger import CacheLine, NodeMemory, ZoneMemory
 from tcptop.snapshot import FreeArea, Snapshot, TypedFreeArea, Zone
@@ -121,24 +121,25 @@ def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
     per-CPU lists included, − low watermark − protection. CMA pages may not be used.
     """
     spare: dict[tuple[int, str], int] = {}
+    present = {zone.name for zone in zones}
     for zone in zones:
         if zone.name not in SLAB_ZONES or not (zone.managed_pages or zone.free_pages):
             continue
         if zone.free_pages is None or zone.low_pages is None or not zone.protection_pages:
             return None
         free = zone.free_pages + (zone.on_cpu_lists_pages or 0) - (zone.free_cma_pages or 0)
-        spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, zones))
+        spare[zone.node, zone.name] = max(0, free - zone.low_pages - protection_pages(zone, present))
     return spare if spare else None
 
 
-def protection_pages(zone: Zone, zones: Sequence[Zone]) -> int:
-    """Pages that a zone withholds from allocations that prefer zone Normal.
+def protection_pages(zone: Zone, present: Collection[str]) -> int:
+    """Pages that a zone withholds from allocations that prefer zone Normal; `present` has the names of all zones.
 
     Every possible zone has an entry, in the order of the zones (mm/page_alloc.c, setup_per_zone_lowmem_reserve), but
     older kernels print populated zones only. Entries do not fall from one zone to the next, and those above Normal
     differ from it only if HighMem or Movable has pages.
     """
-    names = [name for name in ZONE_ORDER if any(each.name == name for each in zones)]
+    names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
         return zone.protection_pages[names.index(PREFERRED_ZONE)]
     return max(zone.protection_pages, default=0)

@@ -257,8 +257,10 @@ def _node_headrooms(
     """The headroom of each node by itself, which is no limit: when a node is full, its CPUs use other nodes' memory."""
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     nodes: dict[int, NodeHeadroom] = {}
-    for node in dict.fromkeys(zone.node for zone in zones):
-        own = [zone for zone in zones if zone.node == node]
+    zones_of: dict[int, list[Zone]] = {}
+    for zone in zones:
+        zones_of.setdefault(zone.node, []).append(zone)
+    for node, own in zones_of.items():
         pages = sum(spare.get((node, zone.name), 0) for zone in own)
         low_pages = sum(zone.low_pages or 0 for zone in own)
         without = int(pages * page_bytes / socket.bytes)

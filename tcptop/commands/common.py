@@ -31,6 +31,10 @@ class Parser(argparse.ArgumentParser):
         """Raises TcptopError instead of printing the usage."""
         raise TcptopError(f"{message} ({self.prog} --help lists the options)")
 
+    def _print_message(self, message: str, file: object = None) -> None:  # noqa: ARG002 (as argparse)
+        """Prints the help or the version; argparse itself would not notice a full disk."""
+        write_stdout(message)
+
     def add_root_option(self) -> None:
         """Adds --root, the folder or archive whose files are read."""
         self.add_argument(

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
             new_file(options.write, 0o600, COMPANIONS) as place,
             closing(Recorder(place, scrub=scrub_read if options.scrub else None)) as recorder,
         ):
-            recorder.path = options.write  # for errors
+            recorder.path, recorder.stays = options.write, False  # for errors
             copy_samples(recording, indices, recorder)
         recording.raise_if_damaged()
     return 0
@@ -51,8 +51,7 @@ def copy_samples(recording: Recording, indices: Sequence[int], recorder: Recorde
         TcptopError: if a sample cannot be written.
 
     """
-    for index in indices:
-        sample = recording.sample(index)
+    for sample in recording.samples(indices):
         for read in sample.reads:
             recorder.add_read(read)
         recorder.write(sample.snapshot)

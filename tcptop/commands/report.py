@@ -73,7 +73,7 @@ def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None
     thresholds, lab_result = read_thresholds(), load_lab_result(options.lab)
     with closing(open_recording(options.replay)) as recording:
         indices = select_samples(recording, time_range(options))
-        for index in indices[-1:] if options.once else indices:
-            snapshot = recording.snapshot(index)._replace(lab_measurement=lab_result)
+        for sample in recording.samples(indices[-1:] if options.once else indices):
+            snapshot = sample.snapshot._replace(lab_measurement=lab_result)
             write_stdout(formatter(account(snapshot, thresholds)))
         recording.raise_if_damaged()

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     # Not part of `settings`, which may be saved: what this terminal lacks is not the user's choice.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     from tcptop.screen.app import TcptopApp
+    from tcptop.terminal.hangup import die_by_received_signal
     from tcptop.widgets.pane import ASCII_CLASS
 
     # Made after the imports: opening another user's file drops root's privileges, which an import may need.
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     gc.freeze()
     gc.enable()
     app.run(mouse=bool(settings.mouse))
+    die_by_received_signal()
     return app.return_code or 0
 
 

@@ -7,7 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
-from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
+from tcptop.hosts.decompress import (
+    MAX_READ_S,
+    CutArchiveError,
+    DamagedArchiveError,
+    SlowArchiveError,
+    UnpackedStream,
+)
 from tcptop.hosts.folder import max_file_bytes
 from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.hosts.memory_tree import MemoryTree
@@ -20,6 +26,7 @@ MAX_KEPT_ENTRIES = 200_000
 MAX_PATH_CHARACTERS = 4096
 
 CUT_OFF = "not in the part of the archive that is left: it is cut off"
+NOT_REACHED = f"not in the part of the archive that was read in {MAX_READ_S:g} s; unpack it and give the folder"
 
 
 class ArchiveHost(BlockingHost):
@@ -63,6 +70,9 @@ class ArchiveHost(BlockingHost):
         except CutArchiveError:
             self._tree.incomplete_reason = CUT_OFF
             cut = "; it is cut off"
+        except SlowArchiveError:
+            self._tree.incomplete_reason = NOT_REACHED
+            cut = f" in the part that was read in {MAX_READ_S:g} s; unpack it and give the folder"
         except DamagedArchiveError as error:
             raise OSError(errno.EINVAL, f"cannot be read as an archive of a saved tree: {error}") from None
         if not self._has_proc_file:

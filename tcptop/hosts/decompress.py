@@ -1,12 +1,13 @@
-"""Decompresses gzip, bzip2, xz and zstd as a stream, with bounds on memory and on the decompressed size."""
+"""Decompresses gzip, bzip2, xz and zstd as a stream, with bounds on memory, CPU time and the decompressed size."""
 
 from __future__ import annotations
 
 import bz2
-import gzip
 import lzma
+import time
+import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Union
+from typing import TYPE_CHECKING, BinaryIO, Union
 
 if TYPE_CHECKING:
     from tcptop.hosts.zstd import zstd
@@ -20,7 +21,10 @@ MAX_RATIO = 200
 """Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`; sosreports full of logs reach 100."""
 MAX_UNPACKED_BYTES = 32 << 30
 
-Decompressor = Union[lzma.LZMADecompressor, "zstd.ZstdDecompressor"]
+MAX_READ_S = 6.0
+"""Limit on the CPU time for one archive; the files after it count as not read."""
+GZIP_FORMAT = 16 + zlib.MAX_WBITS
+"""Value of zlib's windowBits for a gzip header and trailer."""
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -33,24 +37,57 @@ class CutArchiveError(Exception):
     """Error raised when an archive is cut off."""
 
 
-class Readable(Protocol):
-    """A stream of bytes."""
+class SlowArchiveError(Exception):
+    """Error raised when reading an archive has taken more than `MAX_READ_S`."""
 
-    def read(self, size: int, /) -> bytes:
-        """Returns the next bytes, at most `size`; empty at the end of the stream."""
-        ...
+
+class GzipDecompressor:
+    """Decompressor of one gzip member, with the methods of LZMADecompressor."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(GZIP_FORMAT)
+
+    @property
+    def eof(self) -> bool:
+        """Whether the member has ended."""
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all input has been consumed."""
+        return not self._zlib.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        """The input after the end of the member."""
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Returns the next bytes, at most `max_length`; raises zlib.error if the data are damaged."""
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+
+Decompressor = Union[GzipDecompressor, bz2.BZ2Decompressor, lzma.LZMADecompressor, "zstd.ZstdDecompressor"]
 
 
 class UnpackedStream:
-    """Reads a plain or compressed file, forward only."""
+    """Reads a plain or compressed file, forward only.
+
+    Every method raises SlowArchiveError after `MAX_READ_S` of CPU time since the stream was opened.
+    """
 
     def __init__(self, file: BinaryIO, packed_bytes: int) -> None:
         """Takes a file, positioned at its beginning, and the size of the file in bytes."""
         magic = file.read(6)
         file.seek(0)
-        self._source = _open_unpacker(magic, file)
+        self._file, self._packed_bytes = file, packed_bytes
+        self._end_s = time.thread_time() + MAX_READ_S
+        self._make_decompressor = _find_decompressor(magic)
+        self._decompressor = None if self._make_decompressor is None else self._make_decompressor()
+        self._buffer = b""
+        self._buffer_at = 0
         self._max_bytes = min(MAX_UNPACKED_BYTES, max(ALWAYS_ALLOWED_BYTES, packed_bytes * MAX_RATIO))
-        self._read_bytes = 0
+        self._unpacked_bytes = 0
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly `size_bytes` bytes; fewer only at the end.
@@ -59,55 +96,72 @@ class UnpackedStream:
             CutArchiveError: if the compressed data end too early.
             DamagedArchiveError: if the compressed data are damaged, or decompress to more than the bounds.
         """
-        pieces: list[bytes] = []
-        missing = size_bytes
-        while missing:
-            piece = self._read_some(min(missing, CHUNK_BYTES))
-            if not piece:
-                break
-            pieces.append(piece)
-            missing -= len(piece)
-        return b"".join(pieces)
+        piece = self._read_some(size_bytes)
+        if len(piece) == size_bytes:
+            return piece
+        data = bytearray(piece)
+        while len(data) < size_bytes and (piece := self._read_some(size_bytes - len(data))):
+            data += piece
+        return bytes(data)
 
     def skip(self, size_bytes: int) -> None:
         """Skips `size_bytes` bytes; raises as `read` does, and CutArchiveError if fewer are left."""
+        if self._decompressor is None:
+            self._seek(size_bytes)
+            return
         while size_bytes:
-            piece = self._read_some(min(size_bytes, CHUNK_BYTES))
+            piece = self._read_some(size_bytes)
             if not piece:
                 raise CutArchiveError
             size_bytes -= len(piece)
 
     def drain(self) -> None:
-        """Reads to the end, so that the checksums at the end are checked; raises as `read` does."""
-        while self._read_some(CHUNK_BYTES):
+        """Reads compressed data to the end, so that the checksums at the end are checked; raises as `read` does."""
+        while self._decompressor is not None and self._read_some(CHUNK_BYTES):
             pass
 
+    def _seek(self, size_bytes: int) -> None:
+        """Skips bytes of a plain file without reading them: a file may hold a hole of terabytes."""
+        self._check_time()
+        if size_bytes:
+            end = self._file.tell() + size_bytes
+            if end > self._packed_bytes:
+                raise CutArchiveError
+            self._file.seek(end)
+
     def _read_some(self, max_bytes: int) -> bytes:
+        """The next bytes, at most `max_bytes` and at most `CHUNK_BYTES`; empty only at the end."""
+        if self._buffer_at == len(self._buffer):
+            self._check_time()
+            if self._decompressor is None:
+                return self._file.read(min(max_bytes, CHUNK_BYTES))
+            self._buffer, self._buffer_at = self._unpack(), 0
+        piece = self._buffer[self._buffer_at : self._buffer_at + max_bytes]
+        self._buffer_at += len(piece)
+        return piece
+
+    def _unpack(self) -> bytes:
         try:
-            piece = self._source.read(max_bytes)
+            piece = self._unpack_some()
         except EOFError:
             raise CutArchiveError from None
         except MemoryError:
             raise DamagedArchiveError("it takes too much memory to unpack") from None
+        except SlowArchiveError:
+            raise
         except Exception as error:  # OSError, ValueError, zlib.error, LZMAError, ZstdError
             raise DamagedArchiveError(f"it is damaged: {error}") from None
-        self._read_bytes += len(piece)
-        if self._read_bytes > self._max_bytes:
+        self._unpacked_bytes += len(piece)
+        if self._unpacked_bytes > self._max_bytes:
             raise DamagedArchiveError(f"it unpacks to more than {self._max_bytes >> 20} MiB, far beyond its own size")
         return piece
 
-
-class BoundedReader:
-    """Decompresses an xz or zstd file of one or more streams in bounded memory; lzma.LZMAFile has no memory limit."""
-
-    def __init__(self, file: BinaryIO, make_decompressor: Callable[[], Decompressor]) -> None:
-        self._file = file
-        self._make_decompressor = make_decompressor
-        self._decompressor = make_decompressor()
-
-    def read(self, size: int, /) -> bytes:
-        """Returns the next bytes, at most `size`; empty at the end. Raises EOFError if the file is cut off."""
+    def _unpack_some(self) -> bytes:
+        """The next decompressed bytes, of one or more streams; empty at the end. Raises EOFError if it is cut off."""
+        assert self._decompressor is not None
+        assert self._make_decompressor is not None
         while True:
+            self._check_time()
             if self._decompressor.eof:
                 rest = (self._decompressor.unused_data or self._file.read(CHUNK_BYTES)).lstrip(b"\0")
                 if not rest:
@@ -119,21 +173,26 @@ class BoundedReader:
                     raise EOFError
             else:
                 rest = b""
-            piece = self._decompressor.decompress(rest, max_length=size)
+            piece = self._decompressor.decompress(rest, max_length=CHUNK_BYTES)
             if piece:
                 return piece
 
+    def _check_time(self) -> None:
+        if time.thread_time() > self._end_s:
+            raise SlowArchiveError
 
-def _open_unpacker(magic: bytes, file: BinaryIO) -> Readable:
+
+def _find_decompressor(magic: bytes) -> Callable[[], Decompressor] | None:
+    """The function that makes a decompressor of the file's format; None for a plain file."""
     if magic.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=file, mode="rb")
+        return GzipDecompressor
     if magic.startswith(b"BZh"):
-        return bz2.BZ2File(file)
+        return bz2.BZ2Decompressor
     if magic.startswith(b"\xfd7zXZ\0"):
-        return BoundedReader(file, lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES))
+        return lambda: lzma.LZMADecompressor(memlimit=MAX_DICTIONARY_BYTES)
     if magic.startswith(ZSTD_MAGIC):
         # Imported here, because importing zstd takes time, and few archives need it.
         from tcptop.hosts.zstd import make_decompressor
 
-        return BoundedReader(file, lambda: make_decompressor(MAX_DICTIONARY_BYTES))
-    return file
+        return lambda: make_decompressor(MAX_DICTIONARY_BYTES)
+    return None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
-from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, UnpackedStream
+from tcptop.hosts.decompress import CutArchiveError, DamagedArchiveError, SlowArchiveError, UnpackedStream
 
 BLOCK_BYTES = tarfile.BLOCKSIZE
 MAX_MEMBERS = 1_000_000
@@ -57,6 +58,7 @@ class TarMembers:
         Raises:
             CutArchiveError: if the archive is cut off.
             DamagedArchiveError: if the file is not a tar archive, is damaged, or exceeds a bound.
+            SlowArchiveError: if reading takes too much time.
         """
         extended: dict[str, str] = {}
         entries = 0
@@ -111,7 +113,10 @@ class TarMembers:
             raise CutArchiveError
         if any(block):
             return block
-        self._stream.drain()
+        if not entries:
+            raise DamagedArchiveError("it begins with zeros, as only an empty tar archive does")
+        with suppress(SlowArchiveError):  # every member has been read
+            self._stream.drain()
         return None
 
     def _skip_sparse_map(self, block: bytes) -> None:

@@ -65,6 +65,11 @@ class RecordedSample(NamedTuple):
     damage: str | None = None
     """The damage to a sample that was read from a recording, in one line; None if it is intact."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing of the sample is left."""
+        return self.damage is not None and not self.reads
+
 
 def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
     """Selects the reads that a snapshot was parsed from: for each source, at most its latest and its previous read."""

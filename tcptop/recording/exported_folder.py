@@ -57,16 +57,17 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
         TcptopError: if the folder exists or cannot be written.
 
     """
-    names = [f"{number:06}" for number in range(1, len(indices) + 1)]
+    names: list[str] = []
     mode = _folder_mode(recording.path)
     # The files must not be readable by more users than the recording is, because only root may read /proc/slabinfo.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
             where = Path(place)
-            for name, index in zip(names, indices, strict=True):
-                (where / name).mkdir()
-                _SampleFolder(where / name).write(recording.sample(index))
+            for number, sample in enumerate(recording.samples(indices), 1):
+                names.append(f"{number:06}")
+                (where / names[-1]).mkdir()
+                _SampleFolder(where / names[-1]).write(sample)
             _write_json(where / LIST_NAME, {SCHEMA_KEY: SCHEMA, "samples": names})
             where.chmod(mode)
     except FileExistsError:

@@ -15,7 +15,14 @@ from tcptop.named_files import open_to_read
 from tcptop.privileges import is_strangers
 from tcptop.recording.blocks import BlockWriter, pack_content
 from tcptop.recording.document import RecordedSample, encode_sample, reads_behind
-from tcptop.recording.store import create_file, errors_in_one_line, file_status, open_file, sqlite_error_text
+from tcptop.recording.store import (
+    DISK_FULL,
+    create_file,
+    errors_in_one_line,
+    file_status,
+    open_file,
+    sqlite_error_text,
+)
 from tcptop.sampling.sampler import SourceRead
 from tcptop.snapshot import Snapshot
 from tcptop.sources.btf import BtfSource
@@ -65,6 +72,8 @@ class Recorder:
 
         """
         self.path = path
+        self.stays = True
+        """False if the caller removes the file after an error."""
         self.samples = 0
         self._bounds = bounds
         self._scrub = scrub
@@ -108,6 +117,8 @@ class Recorder:
         except (sqlite3.Error, ValueError) as error:
             self._writer.forget_block()
             text = sqlite_error_text(error) if isinstance(error, sqlite3.Error) else str(error)
+            if text == DISK_FULL and self._next_number and self.stays:
+                text += "; the samples recorded so far can be read"
             raise TcptopError(f"{printable(self.path)}: {text}") from None
         self._next_number += 1
         self.samples += 1

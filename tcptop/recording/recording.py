@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tcptop.errors import TcptopError
@@ -11,6 +12,11 @@ from tcptop.snapshot import Snapshot, Sockstat
 from tcptop.text.printable import printable
 
 MAX_CACHED_SAMPLES = 4
+MAX_LOST = 50
+"""Most samples of which nothing is left that are passed on: as JSON, each takes 20 KB without a figure."""
+MAX_READ_LOST = 10_000
+"""Most such samples that are read; a recording may list millions of samples that it does not hold."""
+PASSED_ON = f"; of the samples without any data, only the first {MAX_LOST} are passed on"
 
 
 class TimelineCounts(NamedTuple):
@@ -30,6 +36,7 @@ class Recording(ABC):
         self.path = path
         self._samples: dict[int, RecordedSample] = {}
         self._damaged: set[int] = set()
+        self._left_out = ""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -75,15 +82,30 @@ class Recording(ABC):
             self._samples[index] = sample
         return sample
 
+    def samples(self, indices: Iterable[int]) -> Iterator[RecordedSample]:
+        """Reads samples; of samples of which nothing is left, passes on the first `MAX_LOST` only."""
+        lost = 0
+        for index in indices:
+            sample = self.sample(index)
+            lost += sample.is_lost
+            if lost > MAX_READ_LOST:
+                self._left_out = f"{PASSED_ON}, and no sample after {MAX_READ_LOST} of them is read"
+                return
+            if sample.is_lost and lost > MAX_LOST:
+                self._left_out = PASSED_ON
+            else:
+                yield sample
+
     def raise_if_damaged(self) -> None:
         """Raises TcptopError if any sample read so far is damaged.
 
-        The message tells the number of damaged samples, and the damage of the first.
+        The message tells the number of damaged samples, the damage of the first, and whether samples were left out.
         """
         if self._damaged:
             count = len(self._damaged)
             samples = "1 sample is damaged" if count == 1 else f"{count} samples are damaged"
-            raise TcptopError(f"{printable(self.path)}: {samples}: {self.sample(min(self._damaged)).damage}")
+            damage = self.sample(min(self._damaged)).damage
+            raise TcptopError(f"{printable(self.path)}: {samples}: {damage}{self._left_out}")
 
     def _sockstat(self, index: int) -> Sockstat | None:
         """The sockstat of a sample, for the time line; None if unknown."""

@@ -57,6 +57,8 @@ TABLES = (
 EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 """Name and SQL of each table, as stored in sqlite_master."""
 
+DISK_FULL = "the disk is full"
+
 COMPANIONS = ("-journal", "-wal", "-shm")
 """Suffixes of the files that SQLite makes beside a database, and reads again with it."""
 
@@ -204,7 +206,7 @@ def sqlite_error_text(error: Exception) -> str:
     """One line for the user: the meaning of an SQLite error."""
     text = str(error) if isinstance(error, sqlite3.Error) else "malformed"
     if "full" in text:
-        return "the disk is full; the samples recorded so far can be read"
+        return DISK_FULL
     if "locked" in text:
         return "another program is writing into it; is tcptop recording there already?"
     if "readonly" in text:

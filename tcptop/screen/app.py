@@ -318,6 +318,15 @@ class TcptopApp(App[int]):
             self._suspend_signal()
             os.kill(0, signal.SIGTSTP)
 
+    def action_command_palette(self) -> None:
+        """Opens the command palette, unless the terminal is too small for it."""
+        from tcptop.widgets.palette import TOO_SMALL, Palette, has_room
+
+        if not has_room(self.size):
+            self.notify(TOO_SMALL, timeout=3, markup=False)
+        elif not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_help(self) -> None:
         """Opens the help: keys, figures, columns."""
         if self._ledger is None:
@@ -365,6 +374,8 @@ class TcptopApp(App[int]):
             write_settings(file, settings)
         except OSError as error:
             self.notify(f"{printable(str(file))}: {error.strerror}", severity="warning", markup=False)
+        except TcptopError as error:
+            self.notify(str(error), severity="warning", timeout=10, markup=False)
         else:
             self.notify(f"written: {printable(str(file))}", timeout=4, markup=False)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ MOST_PERCENT = 400
 
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 """Matches the position that ends each error message of tomllib."""
+KEY_LINE = re.compile(r"""(?P<before>[ \t]*["']?(?P<key>\w+)["']?[ \t]*=[ \t]*)[^#]*?(?P<after>[ \t]*(?:#.*)?\r?)""")
+"""Matches a line `key = value`, with or without a comment."""
+FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
+"""Matches the position before the header of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,52 +78,61 @@ def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
         return NO_SETTINGS, []
     name = printable(str(file))
     try:
-        values = read_without_root(str(file), lambda: _read_toml(file))
+        values = read_without_root(str(file), lambda: _parse_toml(_read_text(file), name))
     except FileNotFoundError:
         return NO_SETTINGS, []
     except OSError as error:
         return NO_SETTINGS, [f"{name}: {error.strerror}; no setting is read"]
     except TcptopError as error:
-        return NO_SETTINGS, [str(error)]
+        return NO_SETTINGS, [f"{error}; no setting is read"]
+    settings, mistakes = _check_values(values)
+    return settings, [f"{name}: {shorten(printable(each))}; the setting is ignored" for each in mistakes]
+
+
+def _check_values(values: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """The settings in the values of a file, and the text of each mistake."""
     settings, mistakes = NO_SETTINGS, []
-    limits = values.pop("limits", {})
     for key, value in values.items():
         try:
-            settings = replace(settings, **{key: check_value(key, value)})
+            if key != "limits":
+                settings = replace(settings, **{key: check_value(key, value)})
         except ValueError as error:
-            mistakes.append(f"{name}: {shorten(printable(str(error)))}; the setting is ignored")
+            mistakes.append(str(error))
+    limits = values.get("limits", {})
+    if not isinstance(limits, dict):
+        return settings, [*mistakes, f"limits: a table of limits, not {limits!r:.40}"]
     thresholds: dict[str, Threshold] = {}
-    for limit, value in limits.items() if isinstance(limits, dict) else [("", limits)]:
+    for limit, value in limits.items():
         try:
             thresholds[limit] = _check_threshold(limit, value)
         except ValueError as error:
-            mistakes.append(f"{name}: {shorten(printable(str(error)))}; the setting is ignored")
+            mistakes.append(str(error))
     return replace(settings, limits=thresholds or None), mistakes
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
-    """The values of a TOML file; raises TcptopError with one line if it is not TOML, OSError if it cannot be read."""
-    content = read_bytes(str(file), MOST_BYTES)
-    name = printable(str(file))
+def _read_text(file: Path) -> str:
+    """The text of the file; raises TcptopError with one line if it is not UTF-8, OSError if it cannot be read."""
     try:
-        return _parse_toml(content.decode("utf-8"))
+        return read_bytes(str(file), MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError:
-        raise TcptopError(f"{name}: not UTF-8; no setting is read") from None
-    except (ValueError, RecursionError) as error:
-        message = str(error)
-        where = ERROR_LINE.search(message)
-        line = f":{where[1]}" if where is not None and where[1] is not None else ""
-        reason = shorten(printable(ERROR_LINE.sub("", message)))
-        raise TcptopError(f"{name}{line}: not TOML: {reason}; no setting is read") from None
+        raise TcptopError(f"{printable(str(file))}: not UTF-8") from None
 
 
-def _parse_toml(text: str) -> dict[str, Any]:
+def _parse_toml(text: str, name: str) -> dict[str, Any]:
+    """The values of a TOML text; raises TcptopError with one line, which begins with `name`, if it is not TOML."""
     # The TOML parser is imported only if a settings file exists, because most users have none.
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    return tomllib.loads(text)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+        where = ERROR_LINE.search(message)
+        line = f":{where[1]}" if where is not None and where[1] is not None else ""
+        reason = shorten(printable(ERROR_LINE.sub("", message)))
+        raise TcptopError(f"{name}{line}: not TOML: {reason}") from None
 
 
 def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
@@ -132,15 +146,90 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def write_settings(file: Path, settings: Settings) -> None:
-    """Replaces the settings file atomically; raises OSError if writing fails."""
+    """Writes settings that differ from those in the file, in one step; everything else in the file stays as it is.
+
+    Tables of limits are added, but never changed: the screen has no key for them.
+
+    Raises:
+        OSError: if the file cannot be read or written.
+        TcptopError: with one line, if the file cannot be changed without losing a part of it.
+
+    """
+    name = printable(str(file))
+    try:
+        text = str(read_without_root(str(file), lambda: _read_text(file)))
+        changed = change_text(text, settings, name)
+    except FileNotFoundError:
+        changed = change_text("", settings, name)
+    except TcptopError as error:
+        raise TcptopError(f"{error}; nothing is written") from None
+    make_folders(str(file.parent))
+    write_bytes(str(file), changed.encode("utf-8"))
+
+
+def change_text(text: str, settings: Settings, name: str) -> str:
+    """The text of a settings file with these settings; raises TcptopError as `write_settings` does."""
     import json  # values of Settings look the same in JSON and TOML; not needed at the start
 
-    values = asdict(replace(settings, limits=None))
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items() if value is not None]
-    for limit, threshold in (settings.limits or {}).items():
-        lines.append(f"\n[limits.{limit}]\nwarn = {threshold.warn!r}\ncritical = {threshold.critical!r}\n")
-    make_folders(str(file.parent))
-    write_bytes(str(file), "".join(lines).encode("utf-8"))
+    wanted = _parse_toml(text, name)
+    present, _ = _check_values(wanted)
+    changes: dict[str, str | None] = {}
+    """The new value of each key that changes, in TOML; None for a key to remove."""
+    for key in CHECKS:
+        value = getattr(settings, key)
+        is_unset = value is None and key != "node"  # no node means all nodes, which the user may have chosen
+        if value != getattr(present, key) and not is_unset:
+            changes[key] = None if value is None else json.dumps(value)
+            wanted.pop(key, None)
+            if value is not None:
+                wanted[key] = list(value) if isinstance(value, tuple) else value
+    tables = ""
+    limits = wanted.setdefault("limits", {}) if settings.limits else {}
+    for limit, threshold in (settings.limits or {}).items() if isinstance(limits, dict) else ():
+        if limit not in limits:
+            tables += f"\n[limits.{limit}]\nwarn = {threshold.warn!r}\ncritical = {threshold.critical!r}\n"
+            limits[limit] = threshold._asdict()
+    if not changes and not tables:
+        return text
+    for lines in _changed_lines(text, changes):
+        changed = "\n".join(lines) + tables
+        with suppress(TcptopError):
+            if _sorted(_parse_toml(changed, name)) == _sorted(wanted):
+                return changed
+    raise TcptopError(f"{name}: it is written in a way that only an editor can change")
+
+
+def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[list[str]]:
+    """The lines of a text with changed keys: new keys after the last of the known keys, and new keys at the top.
+
+    The caller must check the result: a line may be a part of a value of several lines.
+    """
+    whole = text if text.endswith("\n") or not text else f"{text}\n"
+    head, *rest = FIRST_TABLE.split(whole, maxsplit=1)
+    lines: list[str] = []
+    left = dict(changes)
+    end = 0
+    for line in head.split("\n"):
+        found = KEY_LINE.fullmatch(line)
+        key = found["key"] if found is not None else None
+        if found is None or key not in left:
+            lines.append(line)
+        elif (value := left.pop(key)) is not None:
+            lines.append(f"{found['before']}{value}{found['after']}")
+        else:
+            continue
+        if key in CHECKS:
+            end = len(lines)
+    new = [f"{key} = {value}" for key, value in left.items() if value is not None]
+    tail = "".join(rest).split("\n")
+    lines, joined = lines[:-1], lines[-1] + tail[0]
+    for at in (min(end, len(lines)), 0):
+        yield [*lines[:at], *new, *lines[at:], joined, *tail[1:]]
+
+
+def _sorted(values: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """TOML values in an order and form that can be compared; NaN equals NaN."""
+    return [(key, _sorted(value) if isinstance(value, dict) else repr(value)) for key, value in sorted(values.items())]
 
 
 def shorten(text: str) -> str:
@@ -175,7 +264,7 @@ def _check_columns(value: object) -> tuple[str, ...]:
 
 def _check_threshold(limit: str, value: object) -> Threshold:
     """The threshold of a limit from its table in the settings; raises ValueError with the limit's name."""
-    name = f"limits.{limit[:40]}".rstrip(".")
+    name = f"limits.{limit[:40]}"
     if limit not in THRESHOLDS:
         raise ValueError(f"{name}: no such limit; there are: {', '.join(THRESHOLDS)}")
     if not isinstance(value, dict) or not set(value) <= set(Threshold._fields):

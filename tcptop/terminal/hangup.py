@@ -1,4 +1,4 @@
-"""Exit after a hang-up of the terminal, SIGHUP or SIGTERM.
+"""Exit after a hang-up of the terminal, SIGHUP, SIGTERM, or a signal that kills a program.
 
 For a dropped connection, the kernel sends SIGHUP only to the session that owns the terminal: a process under `su -c`,
 for example, never receives the signal. After a hang-up, Textual would read end-of-file in a loop, which takes a quarter
@@ -14,17 +14,33 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+HARMLESS = ("SIGINT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGKILL")
+FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+"""Signals of a faulty instruction, to which no handler can return."""
+
 EXIT_WAIT_S = 2.0
 """Time for the program to exit by itself, in seconds, before os._exit() ends it."""
+
+
+received_signals: list[int] = []
+"""Signals to die by, once the terminal is restored."""
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
 
-    A daemon thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
+    Every other signal that would kill the program ends it too; `die_by_received_signal` must follow. A daemon thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: end(leave))
+
+    def end_by_signal(number: int, _: object) -> None:
+        received_signals.append(number)
+        end(leave)
+
+    for number in signal.valid_signals() - {getattr(signal, name) for name in (*HARMLESS, *FAULTS)}:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end_by_signal)
     poller = select.poll()
     poller.register(descriptor, 0)
 
@@ -33,6 +49,13 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
         end(leave)
 
     threading.Thread(target=watch, name="tcptop hang-up", daemon=True).start()
+
+
+def die_by_received_signal() -> None:
+    """Kills this program by the first signal that ended it, so that its parent learns of the signal."""
+    if received_signals:
+        signal.signal(received_signals[0], signal.SIG_DFL)
+        os.kill(os.getpid(), received_signals[0])
 
 
 def end(leave: Callable[[], object]) -> None:

@@ -157,6 +157,10 @@ def test_a_full_disk_leaves_no_name_blocked(small_disk: Path, free_kib: int) -> 
     filler.write_bytes(bytes((64 - free_kib) << 10))
     line = error_line("record", "--root", TREE, "-w", small_disk / "file")
     assert "disk is full" in line or "No space left" in line
+    assert "can be read" not in line, "there is no file"
+    line = error_line("import", TREE, "-w", small_disk / "file")
+    assert "disk is full" in line or "No space left" in line
+    assert "can be read" not in line, "there is no file"
     assert not [each.name for each in small_disk.iterdir() if each.name.startswith(".")]
     filler.unlink()
     subprocess.run(["mount", "-o", "remount,size=4m", small_disk], check=True)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcptop.accounting.limits import THRESHOLDS
+from tcptop.errors import TcptopError
 from tcptop.ledger import Threshold
 from tcptop.settings.file import MOST_BYTES, NO_SETTINGS, Settings, read_settings, settings_path, write_settings
 from tcptop.text.cache_columns import COLUMNS, SORT_KEYS
@@ -47,7 +48,10 @@ WRONG_TABLES = [
     ("[limits.memory]\ncritical = 1e400", "a percentage"),
     ("[limits.memory]\nnear = 1", "a table with warn and critical"),
     ("[limits]\nmemory = 3", "a table with warn and critical"),
-    ("limits = 3", "limits: no such limit"),
+    ("limits = 3", "limits: a table of limits, not 3"),
+    ("limits = []", "limits: a table of limits, not []"),
+    ("[[limits]]\nwarn = 1", "limits: a table of limits, not [{'warn': 1}]"),
+    ("[limits.'']\nwarn = 1", "limits.: no such limit"),
     ('[limits."\\u001b[2J"]', "no such limit"),
 ]
 
@@ -135,7 +139,7 @@ def test_a_wrong_value_costs_its_own_key_only(file: Path, wrong: str) -> None:
 
 @pytest.mark.parametrize(("wrong", "words"), WRONG_TABLES, ids=name_of)
 def test_a_wrong_threshold_costs_its_own_limit_only(file: Path, wrong: str, words: str) -> None:
-    other = "" if wrong.startswith("limits") else TABLE
+    other = "" if wrong.startswith(("limits", "[[")) else TABLE
     found, [mistake] = read_settings(written(file, f"node = 2\n{wrong}\n{other}"))
     assert found.node == 2
     assert found.limits == ({"nf_conntrack_max": Threshold(70, 90.5)} if other else None)
@@ -205,8 +209,68 @@ def test_any_bytes_give_settings_and_mistakes_of_one_line(content: bytes) -> Non
         for mistake in mistakes:
             assert mistake.isprintable(), mistake
             assert re.match(rf"{re.escape(str(file))}(:\d+)?: ", mistake)
-        write_settings(file, found)
-        assert read_settings(file) == (found, [])
+        if any("not TOML" in each or "not UTF-8" in each for each in mistakes):
+            with pytest.raises(TcptopError, match="; nothing is written"):
+                write_settings(file, found)
+        else:
+            write_settings(file, found)
+        assert file.read_bytes() == content
+        assert read_settings(file) == (found, mistakes)
+
+
+MINE = """\
+# mine
+interval = 2  # seconds
+'sort'="c"
+colour = "red"   # of a later version
+columns = ["nonsense"]
+
+# the limits that I watch
+[limits.memory]
+warn = 98  # above critical
+[limits.tcp_mem]
+warn = 50.5
+[limits.nosuch]
+warn = 1
+[other]
+node = 7
+interval = 3
+"""
+
+
+def test_writing_changes_only_what_differs(file: Path) -> None:
+    found, mistakes = read_settings(written(file, MINE))
+    assert len(mistakes) == 5
+    write_settings(file, replace(found, interval=4.0, sort="e", node=2, theme="light"))
+    expected = MINE.replace("interval = 2 ", "interval = 4.0 ").replace('"c"', '"e"')
+    expected = expected.replace('"e"\n', '"e"\n').replace('["nonsense"]\n', '["nonsense"]\ntheme = "light"\nnode = 2\n')
+    assert file.read_text() == expected
+    write_settings(file, replace(read_settings(file)[0], node=None))
+    assert file.read_text() == expected.replace("node = 2\n", "")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "node = 1", "# nothing", "\n\n[limits.memory]\nwarn = 50", "node = 1\r\n# end\r\n"]
+)
+def test_the_form_of_a_file_stays(file: Path, content: str) -> None:
+    found, _ = read_settings(written(file, content))
+    for node in (3, None, 4):
+        write_settings(file, replace(found, node=node, theme="dark"))
+        assert read_settings(file) == (replace(found, node=node, theme="dark"), [])
+        for line in content.split("\n"):
+            assert line in file.read_bytes().decode().split("\n") or "node" in line
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['sort = """\nc"""\n', "interval.x = 1\n", "columns = [\n 'cache',\n]\n", "[columns]\n", "[interval]\nx = 1\n"],
+)
+def test_a_value_that_cannot_be_replaced_stays(file: Path, content: str) -> None:
+    wanted = Settings(interval=2.0, sort="a", columns=("bytes",))
+    written(file, content)
+    with pytest.raises(TcptopError, match="only an editor can change; nothing is written"):
+        write_settings(file, wanted)
+    assert file.read_text() == content
 
 
 A_SETTING = st.builds(

@@ -1,0 +1,96 @@
+"""Every overlay at every size: each key does something or nothing, and a resize closes or redraws what is open."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from drive import Notices, resize, screen_text, tree, tree_app, wait_for_app, wait_until
+from textual.events import MouseScrollDown, MouseScrollUp
+from textual.pilot import OutOfBounds, Pilot
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from slow_case import slow
+
+OVERLAYS = ("colon", "question_mark", "i", "slash", "g", "w", "d", "enter")
+KEYS = (
+    *("pagedown", "pageup", "end", "home", "down", "up", "right", "left", "tab", "shift+tab", "a", "backspace"),
+    *("ctrl+end", "ctrl+home", "shift+end", "shift+home", "colon", "enter"),
+)
+WIDTHS = (1, 2, 3, 5, 10, 19, 20, 21, 39, 40)
+HEIGHTS = (1, 2, 3, 4, 5, 6, 9, 10)
+LARGE = (100, 30)
+SMALL = [(1, 1), (39, 4), *(slow((columns, rows)) for columns in WIDTHS for rows in HEIGHTS)]
+
+
+async def use(pilot: Pilot[int], overlay: str, keys: Sequence[str]) -> None:
+    """Opens an overlay for each of the keys, which may close it; then closes everything."""
+    for key in keys:
+        if len(pilot.app.screen_stack) == 1:
+            await pilot.press(overlay)
+            await pilot.pause()
+        await pilot.press(key)
+    with suppress(OutOfBounds):
+        await pilot.click(offset=(0, 0))
+        await pilot.click(offset=(1, 3))
+    for event in (MouseScrollDown, MouseScrollUp):
+        pilot.app.screen._forward_event(
+            event(None, x=0, y=0, delta_x=0, delta_y=0, button=0, shift=False, meta=False, ctrl=False)
+        )
+    await close_all(pilot)
+
+
+async def close_all(pilot: Pilot[int]) -> None:
+    while len(pilot.app.screen_stack) > 1:
+        await pilot.press("escape")
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [*SMALL, (40, 12)])
+async def test_every_key_of_an_overlay_at_a_small_size(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
+        app = await wait_for_app(pilot)
+        for overlay in OVERLAYS:
+            await use(pilot, overlay, KEYS)
+        await resize(pilot, LARGE)
+        assert "TCP" in screen_text(app)
+
+
+@pytest.mark.parametrize("size", SMALL)
+async def test_a_resize_while_an_overlay_is_open(size: tuple[int, int]) -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=LARGE) as pilot:
+        app = await wait_for_app(pilot)
+        for overlay in OVERLAYS:
+            for key in ("pagedown", "end", "tab", "enter"):
+                await resize(pilot, LARGE)
+                await close_all(pilot)
+                await pilot.press(overlay)
+                await pilot.resize_terminal(*size)
+                await pilot.press(key, key)
+                await pilot.resize_terminal(*LARGE)
+                await pilot.press(key)
+        await close_all(pilot)
+        assert "TCP" in screen_text(app)
+
+
+async def test_a_palette_without_room_is_refused_in_one_message() -> None:
+    notices = Notices()
+    async with tree_app(tree("6.1-4n")).run_test(size=(39, 3), message_hook=notices.collect) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("colon", "colon")
+        assert len(app.screen_stack) == 1
+        assert notices == ["the command palette needs 20 columns and 4 lines"]
+
+
+async def test_the_palette_shows_its_commands_on_the_smallest_terminal() -> None:
+    async with tree_app(tree("6.1-4n")).run_test(size=(40, 5)) as pilot:
+        app = await wait_for_app(pilot)
+        await pilot.press("colon")
+        await pilot.press(*"time_wait")
+        await wait_until(pilot, lambda: "TIME_WAIT accounting" in screen_text(app), "the command is shown")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: app.choices.mode == "time_wait", "the command is run")
