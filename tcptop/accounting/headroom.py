@@ -170,7 +170,7 @@ def _is_whole(reading: Reading[Any]) -> bool:
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes with memory that zoneinfo lacks; a cut file may end with a complete line."""
     topology = snapshot.topology.value
-    with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology else set()
+    with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
     return with_memory - {zone.node for zone in zones}
 
 
