@@ -48,8 +48,8 @@ def account(
 ) -> Ledger:
     """Compute every figure of a Ledger from a Snapshot.
 
-    `thresholds` are the user's thresholds by limit, and `previous` the states of the limits one sample before.
-    `minute_ago` are the totals of events from which their growth is counted.
+    `thresholds` are the user's thresholds by limit. `previous` are the states of the limits in the previous sample.
+    `minute_ago` are the earlier totals of events; the growth of events is counted from these totals.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -100,7 +100,10 @@ def _headroom(
     buffers: BufferMemory | None,
     memory: TcpMemory,
 ) -> dict[AccountingMode, Headroom]:
-    """The headroom of memory in each mode; a new socket has the buffers of the present average, a mini-socket none."""
+    """The headroom of memory in each accounting mode.
+
+    A new whole socket has buffers of the present average size; a mini-socket has no buffers.
+    """
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:

@@ -1,7 +1,7 @@
-"""Objects that sockets have besides their own: epoll items, tracked flows, TLS contexts and buffers.
+"""Objects that are attached to some sockets: epoll items, tracked flows, TLS contexts and buffers.
 
-No state of a socket implies these objects, so that no cost of a socket contains them. Their bytes per socket are an
-average over the machine's sockets.
+The TCP state of a socket does not tell whether the socket has such objects, so the costs of sockets leave them out.
+Their bytes per socket are an average over the machine's sockets.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,17 @@ from tcptop.snapshot import Snapshot
 NONE = Amount(0.0, 0.0)
 
 FILE_COUNT_BATCH = 32
-"""Open files that each CPU may hold back from fs.file-nr, or twice the number of CPUs if that is more
-(lib/percpu_counter.c, compute_batch_value)."""
+"""Number of open files on each CPU that fs.file-nr may not count yet (lib/percpu_counter.c, compute_batch_value).
+
+If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
+"""
 
 MAX_EXTENSION_BYTES = 256
-"""Largest struct nf_ct_ext with the extensions of a flow, which kmalloc allocates: counters, timestamps, NAT, labels
-(net/netfilter/nf_conntrack_extend.c). Most flows have 128 bytes or none."""
+"""Maximum size of struct nf_ct_ext, which holds the extensions of a tracked flow.
+
+Extensions are counters, timestamps, NAT and labels (net/netfilter/nf_conntrack_extend.c). The struct comes from
+kmalloc. Most flows have extensions of 128 bytes, or no extensions.
+"""
 
 
 class Found(NamedTuple):
@@ -45,7 +50,10 @@ def attached_objects(
     cost: ConnectionCost,
     buffers: BufferMemory | None,
 ) -> Attached:
-    """The attached objects of every kind, with their bytes per socket if `cost` has an average over the sockets."""
+    """The attached objects of every kind.
+
+    Their bytes per socket are known only if `cost` has a present average over all sockets.
+    """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
         ("conntrack", "flows", _conntrack(snapshot, table), "flows of all protocols, and of closed sockets"),
@@ -76,11 +84,11 @@ def attached_objects(
 
 
 def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
-    """The objects of TCP sockets in epoll sets.
+    """The objects that epoll allocates for the TCP sockets that it watches.
 
-    Each watched file has one struct epitems_head since 5.11 (fs/eventpoll.c, attach_epitem), and in each epoll set one
-    struct epitem. Files that are no TCP sockets may be watched too, but there are at most as many watched ones as the
-    machine has of such files.
+    Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
+    file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
+    The lower bound assumes that all other open files of the machine are watched.
     """
     heads = EPITEMS_HEAD if table.find(EPITEMS_HEAD).status != "absent" else EPITEM
     watched = _count_in_use(table, heads)
@@ -132,9 +140,10 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
 
 
 def _ktls(snapshot: Snapshot) -> Found:
-    """The sockets of this network namespace with kernel TLS in one direction or both, at the sizes that a lab measured.
+    """The sockets in this network namespace that use kernel TLS in one direction or both.
 
-    Those without keys yet, which have a context alone, are in no count.
+    The bytes of each socket are those that a lab measured. The kernel does not count a socket that has a TLS context
+    but no keys yet.
     """
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
@@ -162,7 +171,10 @@ def _buffers(buffers: BufferMemory | None) -> Found:
 
 
 def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:
-    """Bounds on the objects of a kind in use; 0 is the lower bound if other caches share the row."""
+    """Bounds on the number of objects of one kind in use.
+
+    If other caches share the slabinfo row, the lower bound is 0.
+    """
     lookup = table.find(item)
     if lookup.status == "absent":
         return NONE
@@ -177,7 +189,7 @@ def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:
 
 
 def _slab_bytes(snapshot: Snapshot, table: CacheTable, counts: Sequence[tuple[KernelObject, float]]) -> Amount | None:
-    """The slab bytes of objects with their memory cgroup vectors; None if a size is unknown."""
+    """The slab bytes of objects and of the objects' memory cgroup vectors; None if a size is unknown."""
     parts = [cost for item, count in counts for cost in object_costs(snapshot, table, item, count)]
     known = [part for part in parts if isinstance(part, ObjectCost)]
     vectors, all_known = cgroup_vector_costs(snapshot, table, known)

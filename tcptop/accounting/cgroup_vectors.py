@@ -27,8 +27,8 @@ def cgroup_vector_costs(
     """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
 
     A slab of a SLAB_ACCOUNT cache has one vector, and the slab's objects share its cost. If slabs have no vectors,
-    there are no costs; if it is unknown whether they do, the lower bound of each cost is 0. The second value returned
-    is False if the kmalloc cache of some vectors is unknown.
+    there are no costs. If it is unknown whether slabs have vectors, the lower bound of each cost is 0. The second
+    return value is False if the kmalloc cache of some vectors is unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
@@ -50,7 +50,7 @@ def cgroup_vector_costs(
 
 
 def vector_cache(snapshot: Snapshot, table: CacheTable, objects_per_slab: int) -> CacheLine | None:
-    """The kmalloc cache that holds the vectors of slabs with so many objects; None if unknown."""
+    """The kmalloc cache that holds the vectors of slabs with `objects_per_slab` objects; None if unknown."""
     layout = snapshot.btf.value.structs.get(CGROUP_VECTORS.btf_struct or "") if snapshot.btf.value else None
     entry_bytes = layout.size_bytes if layout else VECTOR_ENTRY_BYTES
     return table.kmalloc_cache(objects_per_slab * entry_bytes)
@@ -79,7 +79,7 @@ def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
 
 
 def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
-    """The cost of a number of vectors in a kmalloc cache; its lower bound is 0 unless the vectors certainly exist."""
+    """The cost of `vectors` vectors in a kmalloc cache; the lower bound is 0 unless the vectors certainly exist."""
     high = vectors * (row.slab_share_bytes or 0.0)
     return ObjectCost(
         object=CGROUP_VECTORS.struct,

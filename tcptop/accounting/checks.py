@@ -13,20 +13,23 @@ from tcptop.text.ranges import Range
 CheckState = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 
 SEVERITY: tuple[CheckState, ...] = ("OK", "UNKNOWN", "WARNING", "CRITICAL")
-"""The states, the least severe first: of several checks, the most severe state is that of all."""
+"""The states from the least severe to the most severe.
+
+The state of several checks together is the most severe of their states.
+"""
 
 BYTES_PER_CONNECTION, IDLE, GROWTH = "bytes_per_connection", "idle", "growth"
 
 LIMIT_NAMES: tuple[str, ...] = tuple(THEN)
 FIGURE_UNITS: Mapping[str, str] = {BYTES_PER_CONNECTION: "B", IDLE: "B", GROWTH: ""}
-"""Units of the figures that are no limits; a limit is checked in per cent."""
+"""Units of the checked figures that are not limits. A limit is always checked in per cent."""
 CHECK_NAMES: tuple[str, ...] = (*LIMIT_NAMES, *FIGURE_UNITS)
 
 UNLIMITED = "no limit"
 
 
 class Ranges(NamedTuple):
-    """The ranges that the user gave for one check; None where the thresholds in force hold."""
+    """The ranges that the user gave for one check. None means that the thresholds in force apply."""
 
     warn: Range | None = None
     critical: Range | None = None
@@ -36,14 +39,14 @@ NO_RANGES = Ranges()
 
 
 class SocketGrowth(NamedTuple):
-    """Sockets per second; None with the reason if there are not two samples."""
+    """Growth of the number of sockets, per second. Without two samples, the growth is None, and the reason is given."""
 
     per_s: float | None
     unknown_because: str | None
 
 
 class Check(NamedTuple):
-    """One limit or figure, and its state."""
+    """One checked limit or figure, and its state."""
 
     name: str
     unit: str
@@ -51,11 +54,11 @@ class Check(NamedTuple):
     value: float | None
     state: CheckState
     warn: str | None
-    """The range within which it does not warn, as in the guidelines; None if there is none."""
+    """The range of values that cause no warning, in the notation of the plugin guidelines; None if there is none."""
     critical: str | None
     limit: Limit | None
     note: str
-    """Reason that the value or the state is unknown; `no limit`; may be empty."""
+    """The reason that the value or the state is unknown, or `no limit`; may be empty."""
 
 
 def run_checks(
@@ -65,9 +68,10 @@ def run_checks(
     growth: SocketGrowth,
     has_conntrack_limit: bool | None,
 ) -> tuple[Check, ...]:
-    """The checks of the names, or of all limits whose use is known if there is none; the most severe first.
+    """Checks the limits and figures in `names`; the most severe state comes first in the result.
 
-    The names in `ranges`, and a memory cgroup that the user named, are checked too. `has_conntrack_limit` is False if
+    If `names` is empty, every limit whose use is known is checked. The limits and figures in `ranges` are checked in
+    any case. A memory cgroup that the user named is also checked in any case. `has_conntrack_limit` is False if
     nf_conntrack_max is 0.
     """
     named = [*names, *ranges, *([CGROUP_LIMIT] if ledger.cgroup is not None else [])]
@@ -81,7 +85,8 @@ def run_checks(
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
-    # Without a name, a counter whose error is too large for a state is no reason to call an administrator.
+    # If the error of a counter is too large to decide the state, the state of a limit that the user did not name is OK,
+    # so that no administrator is called.
     checks = [
         check._replace(state="OK") if check.state == "UNKNOWN" and check.name not in named else check
         for check in checks
@@ -90,7 +95,7 @@ def run_checks(
 
 
 def worst_state(checks: Sequence[Check]) -> CheckState:
-    """The most severe state; UNKNOWN if there is no check."""
+    """The most severe state of all checks; UNKNOWN if there are no checks."""
     return max((check.state for check in checks), key=SEVERITY.index, default="UNKNOWN")
 
 
@@ -132,7 +137,10 @@ def _limit_note(ledger: Ledger, limit: Limit) -> str:
 
 
 def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit: bool | None) -> Check:
-    """A limit that the ledger has no row of: it is unlimited, or conntrack is not loaded, or no cgroup is named."""
+    """The check of a limit that has no row in the ledger.
+
+    There are three cases: the kernel sets no limit, conntrack is not loaded, or the user named no memory cgroup.
+    """
     warn, critical = (each.text if each else None for each in ranges)
     state: CheckState = "OK"
     note = UNLIMITED
@@ -145,9 +153,10 @@ def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit
 
 
 def _limit_state(limit: Limit, ranges: Ranges) -> CheckState:
-    """The state of a limit: by its thresholds, or by the given ranges; the kernel's own word on pressure is a warning.
+    """The state of a limit, by its thresholds or by the ranges that the user gave.
 
-    An error that reaches across a threshold raises no alarm.
+    If the kernel reports memory pressure, the state is at least a warning. If a threshold lies within the error of the
+    counter, the limit raises no alarm.
     """
     if limit.name == CGROUP_LIMIT and limit.state == "ok" and limit.ratio is None:
         return "OK"
@@ -174,7 +183,7 @@ def _limit_state(limit: Limit, ranges: Ranges) -> CheckState:
 
 
 def _bounds(ledger: Ledger, name: str, growth: SocketGrowth) -> tuple[float | None, Amount | None, str]:
-    """The value of a figure that is no limit, its bounds, and the reason if it is unknown."""
+    """The value and the bounds of a figure that is not a limit, and the reason if the value is unknown."""
     if name == BYTES_PER_CONNECTION:
         cost = ledger.costs["full"]
         return cost.now_bytes, cost.now_bounds, cost.now_unknown_because or ""
@@ -203,7 +212,7 @@ def _figure(name: str, value: float | None, bounds: Amount | None, reason: str, 
 
 
 def check_units() -> Iterator[tuple[str, str]]:
-    """Yields each name and its unit in words."""
+    """Yields the name of each check, and the unit of the check in words."""
     for name in LIMIT_NAMES:
         yield name, "per cent of the limit"
     yield BYTES_PER_CONNECTION, "bytes: what a socket costs on average now"

@@ -72,8 +72,9 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    If there are few sockets, most active objects are really free objects on per-CPU slabs. The shares then come from
-    the sockets in use in this network namespace. If this namespace has no socket in use, the share of IPv4 is 1.
+    If there are few sockets, most objects that count as active are in fact free objects on per-CPU slabs. The shares
+    then come from the sockets in use in this network namespace. If this namespace has no socket in use, the share of
+    IPv4 is 1.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -131,13 +132,14 @@ def _time_wait_cost(
     """Cost of a mini-socket.
 
     The present average is the bytes of the machine's tw_sock slabs divided by the lower bound on the number of
-    mini-sockets. It is an upper bound unless that number is exact.
+    mini-sockets. The average is an upper bound unless the number of mini-sockets is exact.
     """
     bounds = _mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
     accepted = by_family["mix"].accepted
     cache_bytes = _cache_bytes(table, "time_wait")
-    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number is used.
+    # If the size of an object is unknown, the average must be a lower bound, so the upper bound on the number of
+    # mini-sockets is used.
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
@@ -163,9 +165,9 @@ def _time_wait_cost(
 
 
 def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
-    """Bounds on the machine's mini-sockets; None if unknown.
+    """Bounds on the number of mini-sockets on the machine; None if unknown.
 
-    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 it may count one network namespace only, and is a
+    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 `tw` may count only one network namespace, so it is a
     lower bound. The number of active objects minus the free objects cached per CPU is another lower bound. The upper
     bound is the number of active objects.
     """
@@ -179,7 +181,7 @@ def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | Non
         return None
     errors = [line.idle_error_objects for line in lines]
     surely_used = 0 if None in errors else active - sum(filter(None, errors))
-    # sockstat is read after the caches, and may count mini-sockets that were made in between.
+    # sockstat is read after the caches, so it may count mini-sockets that were created between the two reads.
     least = max(min(here or 0, active), surely_used)
     return Amount(least, active)
 
@@ -194,11 +196,11 @@ def _now_slices(
 ) -> tuple[Slice, ...]:
     """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
 
-    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is its idle
-    part. `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket with a
-    file. The bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory cgroup
-    vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port and no
-    counter shows the number of ports in use.
+    `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is the idle part
+    of that amount. `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket
+    with a file. The bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory
+    cgroup vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port
+    and no counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
     own_parts = [part for part in accepted.parts if part.object in families]
@@ -253,8 +255,8 @@ def _idle_bytes(
 ) -> float | None:
     """Bytes of the IPv4 cache and the IPv6 cache that no socket uses, at least 0; None if unknown.
 
-    Computed as the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share in
-    the IPv6 cache), with the present shares, which are larger after order fallback.
+    The result is the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share
+    in the IPv6 cache). Each slab share is the present one, which is larger after order fallback.
     """
     if cache_bytes is None or count is None:
         return None

@@ -1,8 +1,9 @@
-"""Contradictions: figures that no healthy kernel prints, held against each other and against the machine's memory.
+"""Contradictions: figures that no healthy kernel prints.
 
-A file may be damaged, edited or copied from another machine, and still have the right format. Files are read at
-different times, and the kernel counts without a lock, so every bound leaves room for what changes in between. A count
-above its sysctl is no contradiction: a sysctl may be lowered while files, flows or sockets are open.
+To find such figures, figures are compared with each other and with the machine's memory. A file may be damaged, edited
+or copied from another machine, and still have the right format. Files are read at different times, and the kernel
+counts without a lock, so every bound leaves room for changes between the reads. A count above its sysctl is no
+contradiction: a sysctl may be lowered while files, flows or sockets are open.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,19 +36,22 @@ MAX_MEMORY_BYTES = 1 << 52
 
 DRIFT_SLABS = 64
 DRIFT_SOCKETS = 1000
-"""Slabs or sockets that may be created between the reads of two counts, in addition to a share of the count."""
+"""Number of slabs or sockets that may be created between the reads of two counts.
+
+The bound on one count is the other count, plus a share of that count, plus this number.
+"""
 
 DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
 
 UNEXPLAINED_SHARE = 0.01
-"""Share of meminfo's Slab by which the rows of slabinfo may exceed it."""
+"""Maximum excess of slabinfo's rows over meminfo's Slab, as a share of Slab."""
 
 GROWTH_BYTES_PER_S = 1 << 30
-"""Upper bound on the growth of the slab memory between two reads."""
+"""Upper bound on the growth of the slab memory between two reads, in bytes per second."""
 
 MAX_APART_S = 0.5
-"""Maximum time between two readings of a running kernel whose figures are compared with each other."""
+"""Figures of a running kernel are compared only if the time between their reads is at most this long."""
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
 """Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
@@ -96,15 +100,15 @@ class Check(Generic[Item, Context]):
     ) -> None:
         """Makes a check of the figure and the upper bound that `relation` returns.
 
-        `doubts` names the fields that become unknown if the check fails; for a slabinfo row, each name is a `Doubt`.
-        `sentence` is a format string with the fields `figure`, `bound` and `item`.
+        `doubts` names the fields that become unknown if the check fails. In a check of a slabinfo row, each name is a
+        `Doubt`. `sentence` is a format string with the fields `figure`, `bound` and `item`.
         """
         self.doubts = doubts
         self._relation: Callable[[Item, Context], tuple[int | None, int | None]] = relation
         self._sentence = sentence
 
     def failure(self, item: Item, context: Context) -> str | None:
-        """The sentence, if the check fails."""
+        """A sentence about the contradiction if the check fails; None if it passes."""
         figure, bound = self._relation(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
@@ -263,7 +267,7 @@ MEMINFO_CHECKS: tuple[Check[Meminfo, Machine], ...] = (
         lambda meminfo, _: (meminfo.reclaimable_slab_bytes, meminfo.slab_bytes),
         "SReclaimable is {figure} B, and Slab {bound} B",
     ),
-    # No page is counted twice among these: free, on a list of page cache, kernel memory.
+    # Each page is counted at most once: as a free page, as a page on a list of page cache, or as kernel memory.
     Check(
         ("free_bytes", "file_bytes", "reclaimable_bytes"),
         lambda meminfo, machine: (
@@ -317,11 +321,11 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
     ),
 }
-"""Checks of the sources that read only a few counts, by source."""
+"""Checks by source, for those sources that have only a few counts."""
 
 
 def _zone_pages(field: str, words: str) -> Check[Zone, Machine]:
-    """The check that a zone manages at least as many pages as a field counts in it."""
+    """The check that the count `field` of a zone is not larger than the number of pages that the zone manages."""
     return Check(
         (),
         lambda zone, machine: (
@@ -333,7 +337,7 @@ def _zone_pages(field: str, words: str) -> Check[Zone, Machine]:
 
 
 def _machine_pages(figure: Callable[[Zone], int | None], words: str) -> Check[Zone, Machine]:
-    """The check that the machine has at least as many pages as a line of a zone counts."""
+    """The check that a count of pages in a zone is not larger than the number of pages of the machine."""
     return Check(
         (),
         lambda zone, machine: (
@@ -405,13 +409,14 @@ FILES: Mapping[str, str] = {
     "buddyinfo": "/proc/buddyinfo",
     "pagetypeinfo": "/proc/pagetypeinfo",
 }
-"""The file name of each checked source, for the sentences."""
+"""The file name of each checked source, as the sentences about contradictions use it."""
 
 
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
-    """Sets impossible figures of a Snapshot to unknown, and their sources to `strange` with one sentence as the reason.
+    """Sets impossible figures of a Snapshot to unknown.
 
-    A row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of them are in doubt.
+    A source with such figures becomes `strange`, and one sentence about the contradiction becomes the reason. A row of
+    slabinfo keeps its numbers; `Snapshot.contradictions` says which of the numbers are in doubt.
     """
     return _Audit(snapshot).run(page_bytes)
 
@@ -442,7 +447,10 @@ class _Audit:
         return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
 
     def _mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Sets a source to `strange`; the first sentence is the reason. Replaces its value unless `value` is None."""
+        """Sets a source to `strange`, with the first sentence as the reason; does nothing without a sentence.
+
+        If `value` is not None, it replaces the value of the source.
+        """
         sentence = next(iter(sentences), None)
         if sentence is None:
             return
@@ -460,7 +468,11 @@ class _Audit:
         self._snapshot = self._snapshot._replace(**changed)
 
     def _check_value(self, source: str, checks: Sequence[Check[Any, Context]], context: Context) -> None:
-        """Checks a value of a few counts; for sockstat, also the values that were read right after slab counts."""
+        """Checks a source that has only a few counts.
+
+        sockstat is read once more right after each read of slab counts. If the source is sockstat, these values are
+        checked too.
+        """
         value = getattr(self._snapshot, source).value
         if value is not None:
             sentences, value = _examine(value, checks, context)
@@ -474,7 +486,7 @@ class _Audit:
                     self._mark(source, sentences)
 
     def _check_rows(self, facts: Facts) -> dict[str, frozenset[Doubt]]:
-        """Checks slabinfo; returns the doubts about each row that fails."""
+        """Checks slabinfo; returns the doubts about each row that fails a check."""
         slabinfo = self._snapshot.slabinfo.value
         if slabinfo is None:
             return {}
@@ -495,7 +507,7 @@ class _Audit:
         return doubts
 
     def _rows_beyond_slab(self, slabinfo: Slabinfo, machine: Machine) -> list[str]:
-        """The sentence that slabinfo's rows are larger than meminfo's Slab; empty if they are not."""
+        """A list with one sentence if slabinfo's rows take more memory than meminfo's Slab; otherwise an empty list."""
         meminfo, page_bytes = self._snapshot.meminfo, machine.page_bytes
         total = meminfo.value.slab_bytes if meminfo.value else None
         apart_s = _seconds_apart(meminfo, self._snapshot.slabinfo, self._snapshot.live)
@@ -511,7 +523,7 @@ class _Audit:
         return [f"its rows take {grouped(size)} B, and Slab of /proc/meminfo is {grouped(total)} B"]
 
     def _check_caches(self, machine: Machine) -> None:
-        """Checks the caches in sysfs, and leaves out those that fail."""
+        """Checks the caches in sysfs, and leaves out the caches that fail a check."""
         checks_of: Mapping[str, Sequence[Check[Any, Machine]]] = {
             "slab_sizes": CACHE_SIZE_CHECKS,
             "slab_counts": CACHE_COUNT_CHECKS,
@@ -528,7 +540,10 @@ class _Audit:
                 self._mark(source, (f"{name}: {text}" for name, text in failed.items()), value._replace(caches=kept))
 
     def _check_zones(self, facts: Facts) -> None:
-        """Checks zoneinfo, buddyinfo and pagetypeinfo; if a zone fails a check, its figures become unknown."""
+        """Checks zoneinfo, buddyinfo and pagetypeinfo.
+
+        If a zone fails a check, the figures of the zone become unknown.
+        """
         snapshot = self._snapshot
         if snapshot.zoneinfo.value is not None:
             zones = snapshot.zoneinfo.value.zones
@@ -558,7 +573,7 @@ class _Audit:
     def _failed_areas(
         self, areas: Iterable[FreeArea], reading: Reading[Any], facts: Facts
     ) -> dict[tuple[int, str], str]:
-        """The sentence for each zone with more free pages than it manages, by node and name."""
+        """A sentence about each zone that has more free pages than it manages, by node and name of the zone."""
         if _seconds_apart(reading, self._snapshot.zoneinfo, self._snapshot.live) is None:
             facts = facts._replace(managed_pages={})
         return {(area.node, area.zone): sentence for area, _, sentence in _failures(areas, AREA_CHECKS, facts)}
@@ -567,7 +582,7 @@ class _Audit:
 def _failures(
     items: Iterable[Item], checks: Sequence[Check[Item, Context]], context: Context
 ) -> list[tuple[Item, Check[Item, Context], str]]:
-    """The checks that fail, each with its item and its sentence."""
+    """The checks that fail, each with the checked item and a sentence about the contradiction."""
     return [
         (item, check, sentence)
         for item in items
@@ -577,7 +592,10 @@ def _failures(
 
 
 def _row_failures(row: SlabRow, machine: Machine) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """Name, doubts and sentence of each check that a row fails. Most rows have not changed since the last sample."""
+    """For each check that a slabinfo row fails: the name of the row, the doubts and the sentence.
+
+    The results are remembered, because most rows have not changed since the last sample.
+    """
     return tuple((row.name, check.doubts, sentence) for _, check, sentence in _failures([row], ROW_CHECKS, machine))
 
 
@@ -589,7 +607,7 @@ def _examine(
     checks: Sequence[Check[Any, Context]],
     context: Context,
 ) -> tuple[list[str], Any]:
-    """The sentences of the checks that fail, and the value with the doubtful fields set to None."""
+    """The sentences of the checks that `value` fails, and a copy of `value` with the doubtful fields set to None."""
     failures = _failures([value], checks, context)
     doubted = dict.fromkeys(field for _, check, _ in failures for field in check.doubts)
     return [sentence for _, _, sentence in failures], value._replace(**doubted)
@@ -597,7 +615,7 @@ def _examine(
 
 def _find_machine(snapshot: Snapshot, page_bytes: int | None) -> Machine:
     slabinfo, zoneinfo, meminfo = snapshot.slabinfo.value, snapshot.zoneinfo.value, snapshot.meminfo.value
-    # The memory of a container's meminfo (lxcfs) may be less than the machine's.
+    # In a container, meminfo (lxcfs) may show less memory than the machine has.
     managed_pages = sum(_managed_pages(zoneinfo.zones if zoneinfo else ()).values())
     memory_bytes = max((meminfo.total_bytes if meminfo else None) or 0, managed_pages * (page_bytes or 0))
     return Machine(
@@ -622,7 +640,7 @@ def _find_facts(snapshot: Snapshot, machine: Machine) -> Facts:
 
 
 def _drift_pages(snapshot: Snapshot) -> int:
-    """Upper bound on the error of a counter of pages, which each CPU keeps for each node."""
+    """Upper bound on the error of a counter of pages: each CPU may hold back some pages of each node."""
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     of_zones = max((zone.cpus or 1 for zone in zoneinfo.zones), default=1) if zoneinfo else 1
     cpus = (topology.online_cpus if topology else None) or of_zones
@@ -646,11 +664,12 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """Number of objects in the rows of both families if every reading of sockstat exceeds it by far; else None.
+    """Number of objects in the rows of IPv4 and IPv6 together, if it contradicts sockstat; None otherwise.
 
-    These caches are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets may be
-    opened or closed between the reads of slabinfo and sockstat, so one reading of sockstat that agrees with slabinfo is
-    enough.
+    A contradiction means that every count of sockstat is much larger than the number of objects. Caches of socks and
+    caches of mini-sockets are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets
+    may be opened or closed between the reads of slabinfo and sockstat, so one count of sockstat that agrees with
+    slabinfo is enough to rule out a contradiction.
     """
     slabinfo, sockstat = snapshot.slabinfo, snapshot.sockstat
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -671,7 +690,10 @@ def _cache_names(objects: Sequence[KernelObject]) -> set[str]:
 
 
 def _names_with_two_sizes(slabinfo: Slabinfo) -> list[str]:
-    """Caches of the catalogue with rows of different sizes: the kernel has only one cache of such a name."""
+    """Names of catalogue caches that have several slabinfo rows with different sizes.
+
+    This is a contradiction, because the kernel has only one cache of such a name.
+    """
     sizes: dict[str, set[tuple[int, ...]]] = {}
     for row in slabinfo.rows:
         if row.name in OBJECT_OF_CACHE:
@@ -694,7 +716,7 @@ def _areas_of_all_types(types: Pagetypeinfo) -> list[FreeArea]:
 
 
 def _seconds_apart(one: Reading[Any], other: Reading[Any], live: bool) -> float | None:
-    """Seconds between two readings, 0 in a saved tree; None if they are too far apart to be compared."""
+    """Seconds between the reads of two sources, 0 in a saved tree; None if the time is too long for a comparison."""
     if not live:
         return 0.0
     if one.taken_at_s is None or other.taken_at_s is None:

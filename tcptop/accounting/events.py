@@ -1,7 +1,7 @@
 """Events that already happened: totals of the kernel's counters, and their growth.
 
-The kernel's counters only grow. If one of them is smaller than before, all of them belong to another network namespace
-or to another start of the kernel, and no growth is known.
+The kernel's counters only grow. If one counter is smaller than before, all counters belong to another network namespace
+or to another boot of the kernel. Their growth is then unknown.
 """
 
 from bisect import bisect_right
@@ -14,18 +14,18 @@ from tcptop.rates import elapsed_s, increase, per_second
 from tcptop.snapshot import Reading, Snapshot
 
 SHOWN_S = 60.0
-"""Time for which the growth of a counter is shown after it was seen."""
+"""How long growth of a counter is shown after that growth was seen, in seconds."""
 
 SOURCES = tuple(dict.fromkeys(event.source for event in EVENTS))
 
 EventCounts = Mapping[str, int | None]
-"""A number for each event, by name; None if unknown, or if the kernel has no such counter."""
+"""One number for each event, by name of the event; None if unknown, or if the kernel has no such counter."""
 
 UNKNOWN_COUNTS: EventCounts = {event.name: None for event in EVENTS}
 
 
 class EventSample(NamedTuple):
-    """The totals of one sample."""
+    """The totals of all event counters in one sample."""
 
     at_unix_s: float
     totals: EventCounts
@@ -53,9 +53,10 @@ def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
 
 
 def find_events(snapshot: Snapshot, minute_ago: EventCounts | None = None) -> tuple[Event, ...]:
-    """Every event of the table.
+    """Every event in `EVENTS`, with its total and its growth.
 
-    `minute_ago` are the totals from which `grown` is counted; without them it is counted from the readings before.
+    `grown` is the growth since the totals in `minute_ago`. Without `minute_ago`, `grown` is the growth since the
+    previous read of the counters.
     """
     readings: dict[str, Reading[Any]] = {name: getattr(snapshot, name) for name in SOURCES}
     totals = _totals(readings)
@@ -81,13 +82,16 @@ def _per_second(reading: Reading[Any], step: int | None) -> float | None:
 
 
 def events_since_mark(mark: Ledger | None, now: Ledger) -> tuple[Event, ...]:
-    """The events of a ledger with their growth since a mark, or since none: then it is unknown."""
+    """The events of a ledger with their growth since a mark; without a mark, this growth is unknown."""
     growth = UNKNOWN_COUNTS if mark is None else event_growth_between(mark, now)
     return tuple(event._replace(since_mark=growth[event.name]) for event in now.events)
 
 
 def event_growth_between(before: Ledger, after: Ledger) -> EventCounts:
-    """The growth from one ledger to another; unknown in another network namespace, or on another machine."""
+    """The growth of each event from one ledger to another.
+
+    The growth is unknown if the ledgers come from different network namespaces or from different machines.
+    """
     places = [(each.host.net_namespace, each.host.name, each.host.kernel) for each in (before, after)]
     return event_growth(totals_of(before), totals_of(after)) if places[0] == places[1] else UNKNOWN_COUNTS
 
@@ -98,9 +102,9 @@ def totals_of(ledger: Ledger) -> EventCounts:
 
 
 def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S with this one, and the one before them; later samples are dropped.
+    """The samples of the last SHOWN_S, the last sample before them, and a sample of `ledger`.
 
-    Samples are later if a clock was set back.
+    If a clock was set back, earlier samples may have a later time than `ledger`; such samples are dropped.
     """
     now_s = ledger.taken_at_unix_s
     if now_s is None:
@@ -112,7 +116,7 @@ def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[Ev
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None) -> EventCounts | None:
     """The totals from which the growth of the last SHOWN_S is counted; None without an earlier sample.
 
-    A total that was unknown a minute ago is that of the next sample that knows it.
+    If a total was unknown a minute ago, the first known total after that is used.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:
@@ -127,5 +131,8 @@ def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> l
 
 
 def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
-    """The index of the last of ascending times that is at least SHOWN_S before `now_s`; 0 if there is none."""
+    """The index of the last time in `times_s` that is at least SHOWN_S before `now_s`; 0 if there is no such time.
+
+    `times_s` must be in ascending order.
+    """
     return max(0, bisect_right(times_s, now_s - SHOWN_S) - 1)

@@ -115,10 +115,11 @@ class NodeTable:
 
 
 def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
-    """Free pages of each zone that slabs may take before reclaim, by node and name; None if unknown for any zone.
+    """Free pages that slabs may take before reclaim, by node and name of the zone; None if unknown for any zone.
 
-    The rule is that of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone Normal: free pages,
-    per-CPU lists included, − low watermark − protection. CMA pages may not be used.
+    The number for a zone is its free pages − its low watermark − its protection. Pages on per-CPU lists count as free.
+    Slabs may not use CMA pages. This is the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that
+    prefers zone Normal.
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
@@ -135,9 +136,10 @@ def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
 def protection_pages(zone: Zone, present: Collection[str]) -> int:
     """Pages that a zone withholds from allocations that prefer zone Normal; `present` has the names of all zones.
 
-    Every possible zone has an entry, in the order of the zones (mm/page_alloc.c, setup_per_zone_lowmem_reserve), but
-    older kernels print populated zones only. Entries do not fall from one zone to the next, and those above Normal
-    differ from it only if HighMem or Movable has pages.
+    A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
+    setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
+    unknown. The largest entry is then used: entries do not fall from one zone to the next, and later entries differ
+    from Normal's only if HighMem or Movable has pages.
     """
     names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
@@ -146,10 +148,10 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 
 
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
-    """Free blocks by order that a TCP slab may use: all migrate types except HighAtomic, CMA and Isolate.
+    """Free blocks that a TCP slab may use, by order: all migrate types except HighAtomic, CMA and Isolate.
 
-    Blocks of the excluded migrate types, if known, are subtracted from buddyinfo's count, which is exact and newer than
-    pagetypeinfo's.
+    The count of all blocks comes from buddyinfo, because it is exact and newer than pagetypeinfo's count. If
+    pagetypeinfo shows blocks of the excluded migrate types, these blocks are subtracted.
     """
     if area is None:
         return None

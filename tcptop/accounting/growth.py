@@ -9,14 +9,14 @@ from typing import NamedTuple
 from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
 
 LENGTH_S = 300.0
-"""Time for which samples count."""
+"""Maximum age of the samples that the growth is computed from, in seconds."""
 GAP_S = 5.0
-"""Minimum time between two samples that count."""
+"""Minimum time between two samples that the growth is computed from, in seconds."""
 MIN_SAMPLES = 8
 
 
 class GrowthSample(NamedTuple):
-    """The figures of one sample that may grow."""
+    """One sample of the figures whose growth is computed."""
 
     at_unix_s: float
     sockets: Mapping[AccountingMode, int | None]
@@ -26,7 +26,7 @@ class GrowthSample(NamedTuple):
 
 
 def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[GrowthSample, ...]:
-    """The samples of the last LENGTH_S, with this one; a clock that was set back makes the series begin again."""
+    """The samples of the last LENGTH_S and a sample of `ledger`. If a clock was set back, the series begins again."""
     at_s = ledger.taken_at_unix_s
     if at_s is None or (samples and 0 <= at_s - samples[-1].at_unix_s < GAP_S):
         return tuple(samples)
@@ -41,7 +41,7 @@ def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[
 
 
 def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode) -> Growth | None:
-    """The growth in one accounting mode up to the last of the samples; None if there are too few of them."""
+    """The growth in one accounting mode until the last sample; None if there are too few samples."""
     if len(samples) < MIN_SAMPLES:
         return None
     times_s = [sample.at_unix_s for sample in samples]
@@ -80,7 +80,8 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
     """Change per second of a figure over at least two samples; None if there are fewer, or if a value is unknown.
 
-    The slope of the least-squares line if there are MIN_SAMPLES; otherwise the difference of the last and the first.
+    With at least MIN_SAMPLES samples, the result is the slope of the least-squares line. With fewer samples, the result
+    is the difference between the last and the first value, divided by the time between them.
     """
     slope = fit_slope(times_s, values)
     if slope is not None:
@@ -91,7 +92,10 @@ def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> fl
 
 
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
-    """Time until a limit is reached; None if its use does not clearly grow, or is within the counter's error."""
+    """Time until a limit is reached, in seconds.
+
+    None if the use of the limit does not clearly grow, or if the use is not larger than the error of its counter.
+    """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None
     if limit.used_error is None or limit.used <= limit.used_error:

@@ -34,7 +34,7 @@ def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
 
 
 def growth_since_mark(mark: Ledger, now: Ledger) -> GrowthSinceMark:
-    """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed to measure it."""
+    """Growth since the mark; `bytes_per_socket` is None if too few sockets were opened or closed for a measurement."""
     elapsed_s = increase(mark.taken_at_unix_s, now.taken_at_unix_s)
     if mark.live_objects is None or now.live_objects is None:
         unread = next((name for name in ("slabinfo", "sockstat") if now.sources[name].state in UNREAD), "slabinfo")

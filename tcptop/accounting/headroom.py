@@ -1,4 +1,4 @@
-"""Headroom of memory: how many more sockets the page allocator grants, before it reclaims memory and with reclaim."""
+"""Headroom of memory: how many more sockets fit before the kernel reclaims memory, and how many fit with reclaim."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new ones: no counter shows which sockets own their local port."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
-"""Objects whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds them."""
+"""Objects in slabs that count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds the objects."""
 
 
 HOTPLUG_SHARE = 0.01
@@ -34,13 +34,13 @@ class NewSocket(NamedTuple):
     """The bytes of one more socket."""
 
     bytes: float
-    """With slabs of the preferred order, and the estimated memory in its buffers."""
+    """The bytes if slabs have the preferred order and buffers have the estimated size."""
     high_bytes: float
-    """With slabs of the preferred order, and the most memory in its buffers."""
+    """The bytes if slabs have the preferred order and buffers have the maximum size."""
     fallback_bytes: float
-    """With slabs of the smallest order (mm/slub.c, oo_min), and the most memory in its buffers."""
+    """The bytes if slabs have the smallest order (mm/slub.c, oo_min) and buffers have the maximum size."""
     order: int
-    """Largest order of its slabs."""
+    """Largest order of the slabs that hold the objects of the socket."""
 
 
 def memory_headroom(
@@ -56,8 +56,8 @@ def memory_headroom(
 
     A slab page has no preferred node (mm/slub.c, alloc_slab_page), and the page allocator tries every zone of every
     node for free pages above the low watermark before it reclaims memory (mm/page_alloc.c, get_page_from_freelist).
-    Hence the headroom is a sum over all nodes. `buffers` is the memory in the buffers of one socket: the estimate, and
-    the most.
+    Hence the headroom is a sum over all nodes. `buffers` is the memory in the buffers of one socket: `low` is the
+    estimate, and `high` is the maximum.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     meminfo = _machine_meminfo(snapshot, zones, page_bytes)
@@ -107,7 +107,10 @@ def memory_headroom(
 
 
 def _new_socket(table: CacheTable, page_bytes: int | None, cost: ConnectionCost, buffers: Amount) -> NewSocket | None:
-    """One more socket, by the assumed share of outgoing ones; None if its slab bytes are unknown."""
+    """The average bytes of one more socket; None if the slab bytes of a socket are unknown.
+
+    The average is over accepted and outgoing sockets; `OUTGOING_SHARE` is the assumed share of outgoing sockets.
+    """
     sides = cost.by_family["mix"]
     accepted, outgoing = sides.accepted.slab_bytes, sides.outgoing.slab_bytes
     if page_bytes is None or not accepted or not outgoing:
@@ -138,16 +141,20 @@ def _small_slab_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> f
 
 
 def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: int) -> int:
-    """Sockets that fit if blocks are neither made by compaction nor by reclaim, with the most memory in buffers.
+    """Number of sockets that fit without compaction and reclaim, if buffers have the maximum size.
 
-    Slabs take blocks of their preferred order first, and of the smallest order when those are used up.
+    Slabs take blocks of their preferred order first. When these blocks are used up, slabs take blocks of the smallest
+    order.
     """
     in_large = min(pages, large_pages) * page_bytes
     return int(in_large / socket.high_bytes + (pages * page_bytes - in_large) / socket.fallback_bytes)
 
 
 def _machine_meminfo(snapshot: Snapshot, zones: Sequence[Zone], page_bytes: int | None) -> Meminfo | None:
-    """The values of meminfo; None if they are damaged, or not the machine's: a container may have its own (lxcfs)."""
+    """The values of meminfo; None if they are damaged, or if they are not those of the whole machine.
+
+    A container may have a meminfo of its own (lxcfs).
+    """
     meminfo = snapshot.meminfo.value
     if meminfo is None or not _is_whole(snapshot.meminfo):
         return None
@@ -168,16 +175,19 @@ def _is_whole(reading: Reading[Any]) -> bool:
 
 
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
-    """Nodes with memory that zoneinfo lacks; a cut file may end with a complete line."""
+    """Nodes that have memory but no zone in zoneinfo.
+
+    Such a zoneinfo was cut off at the end of a line, so that no incomplete line shows the damage.
+    """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
     return with_memory - {zone.node for zone in zones}
 
 
 def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) -> dict[tuple[int, str], int]:
-    """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), until reclaim frees them.
+    """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), by node and zone.
 
-    Only pagetypeinfo shows them; 0 if it is not read.
+    Reclaim ends the reservation. Only pagetypeinfo shows reserved pages; if pagetypeinfo is not read, the number is 0.
     """
     pages: dict[tuple[int, str], int] = {}
     for area in snapshot.pagetypeinfo.value.areas if snapshot.pagetypeinfo.value else ():
@@ -194,7 +204,7 @@ def _large_pages(
     reserved: Mapping[tuple[int, str], int],
     order: int,
 ) -> int | None:
-    """Spare pages that are surely in blocks of at least an order; None if buddyinfo lacks a zone.
+    """Spare pages that are certainly in blocks of order `order` or larger; None if buddyinfo lacks a zone.
 
     Pages that slabs may not use (CMA, HighAtomic, below the watermark) are assumed to be in large blocks.
     """
@@ -212,7 +222,10 @@ def _large_pages(
 
 
 def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
-    """Free pages that the kernel has not initialised yet (deferred struct pages): in MemFree, and in no zone."""
+    """Free pages that the kernel has not initialised yet (deferred struct pages).
+
+    MemFree counts these pages, but no zone counts them.
+    """
     if meminfo is None or meminfo.total_bytes is None or meminfo.free_bytes is None:
         return None
     if any(zone.managed_pages is None or zone.free_pages is None for zone in zones):
@@ -223,12 +236,15 @@ def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int)
 
 
 def _unusable_cache_pages(zones: Sequence[Zone]) -> int:
-    """Page cache in zones that slabs never use (Movable, HighMem): reclaim of it gives no memory for slabs."""
+    """Pages of page cache in zones that slabs never use (Movable, HighMem).
+
+    Reclaim of these pages gives no memory for slabs.
+    """
     return sum(zone.own_file_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
 
 
 def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
-    """Bytes of slabs that count as reclaimable, but that open TCP sockets hold."""
+    """Bytes of slabs that the kernel counts as reclaimable, although open TCP sockets hold the objects."""
     lines = [table.find(item).line for item in RECLAIM_ACCOUNTED]
     names = {line.name for line in lines if line is not None}
     return sum(part.bytes for part in memory.parts if part.name in names)
@@ -237,9 +253,10 @@ def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
 def _reclaim_pages(
     meminfo: Meminfo | None, cache_pages: int | None, low_pages: int, page_bytes: int, held_bytes: int
 ) -> int | None:
-    """Pages of page cache and slabs that reclaim frees, by the estimate of MemAvailable; None if unknown.
+    """Pages of page cache and slabs that reclaim frees; None if unknown.
 
-    Half of each, or the sum of the low watermarks if that is less, stays (mm/show_mem.c, si_mem_available).
+    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). Reclaim leaves
+    half of the page cache, or the sum of the low watermarks if that is less. The same rule applies to slabs.
     """
     if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None
@@ -254,7 +271,10 @@ def _node_headrooms(
     page_bytes: int,
     socket: NewSocket,
 ) -> dict[int, NodeHeadroom]:
-    """The headroom of each node by itself, which is no limit: when a node is full, its CPUs use other nodes' memory."""
+    """The headroom of each node by itself.
+
+    This headroom is no limit: when a node is full, its CPUs use the memory of other nodes.
+    """
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     nodes: dict[int, NodeHeadroom] = {}
     zones_of: dict[int, list[Zone]] = {}
@@ -285,7 +305,10 @@ NODE_RECLAIM: tuple[Callable[[Zone], int | None], ...] = (
 
 
 def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
-    """The share of the present socks that a node has, which new sockets are assumed to follow; None if unknown."""
+    """The share of the present socks that are on `node`; None if unknown.
+
+    The same share of new sockets is assumed to be on the node.
+    """
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]
     if not objects or None in shares:

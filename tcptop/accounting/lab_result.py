@@ -23,13 +23,13 @@ Fewer bytes may be an error of the measurement, because the lab counts whole sla
 
 
 KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
-"""Runs of the lab, each with one step of the setup of kernel TLS more than the run before."""
+"""Runs of the lab. Each run makes one more step of the setup of kernel TLS than the run before."""
 
 
 class KtlsBytes(NamedTuple):
     """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
 
-    A socket with kernel TLS has one context, and TX, RX or both.
+    Every socket with kernel TLS has the bytes of one context. The socket also has the bytes of TX, of RX, or of both.
     """
 
     context_bytes: float
@@ -49,7 +49,7 @@ def lab_result_use(snapshot: Snapshot) -> LabUse | None:
 
 
 def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
-    """The measured rows of an accepted ESTABLISHED socket; None without a lab result of this kernel."""
+    """What the lab measured for an accepted ESTABLISHED socket; None without a lab result of this kernel."""
     measurement = snapshot.lab_measurement
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
@@ -57,7 +57,7 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
 
 
 def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
-    """Bytes of kernel TLS per socket; None without a lab result of this kernel that measured it."""
+    """Bytes of kernel TLS per socket; None if no lab result of this kernel has these bytes."""
     measurement = snapshot.lab_measurement
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
@@ -67,9 +67,10 @@ def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
 
 
 def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
-    """Bytes of kernel TLS per socket, from the bytes of both ends of a connection, vectors included, by run.
+    """Bytes of kernel TLS per socket, computed from the bytes of a connection in each run.
 
-    None if a run of `KTLS_STEPS` is missing, or if a step of the setup does not add any bytes, as no kernel measures.
+    `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The result is None if a
+    run of `KTLS_STEPS` is missing, or if a step of the setup adds no bytes: on every kernel, each step adds some bytes.
     """
     if not pair_bytes.keys() >= set(KTLS_STEPS):
         return None
@@ -81,8 +82,8 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
     """The kmalloc cache of the LSM socket blob, as measured by the lab; None if there is none.
 
-    In this cache, the lab measured one object per socket, and the catalogue has no struct for the object. If this is
-    true of several caches, the smallest is returned.
+    In this cache, the lab measured one object per socket, and the catalogue has no struct for the object. If several
+    caches meet both conditions, the smallest is returned.
     """
     state = measured_socket(snapshot)
     if state is None:

@@ -1,4 +1,4 @@
-"""Limits on the number of sockets, with the present use, the headroom below each, and its state."""
+"""Limits on the number of sockets: the present use, the headroom and the state of each limit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,10 +24,10 @@ UNLIMITED_FILES = 1 << 62
 """A file-max of at least this value is no limit; the kernel's default is LONG_MAX."""
 
 STATE_MARGIN_PERCENT = 5.0
-"""A state ends only this far below the threshold that began it."""
+"""A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
 
 ORPHAN_WEIGHT = 4
-"""How often an orphan counts at most; see THRESHOLDS."""
+"""The kernel counts one orphan up to this many times; see THRESHOLDS."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
 CGROUP_LIMIT = "memory_cgroup"
@@ -45,7 +45,8 @@ THRESHOLDS: Mapping[str, Threshold] = {
 """Thresholds by limit.
 
 An orphan counts twice while it retransmits or probes, and four times after a soft error (net/ipv4/tcp_timer.c,
-tcp_out_of_resources): the kernel begins to reset such orphans at 25 % of tcp_max_orphans, and all silent ones at 50 %.
+tcp_out_of_resources): the kernel therefore begins to reset such orphans at 25 % of tcp_max_orphans, and all silent
+orphans at 50 %.
 """
 
 THEN: Mapping[str, str] = {
@@ -60,13 +61,13 @@ THEN: Mapping[str, str] = {
     "listen_queues": "the handshake is dropped, and the client repeats it",
     CGROUP_LIMIT: "its sockets' windows shrink, it reclaims its memory, then the OOM killer ends a process in it",
 }
-"""The kernel's action at each limit, by limit."""
+"""What happens when a limit is reached, by name of the limit."""
 
 STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""The event whose growth decides the state of a limit, and that state, by limit."""
+"""By name of a limit: an event, and the minimum state of the limit if the number of such events has grown."""
 
 NEEDS_DUMP = "a count needs a dump of all sockets"
 
@@ -89,10 +90,10 @@ def find_limits(
     thresholds: Mapping[str, Threshold] = THRESHOLDS,
     previous: Mapping[str, LimitState] | None = None,
 ) -> Limits:
-    """Every limit in one accounting mode, the nearest first.
+    """Every limit in one accounting mode; alarms come first, then the limits with the largest share in use.
 
-    `previous` are the states of the sample before, by limit: a state ends only when the use is clearly below its
-    threshold.
+    `previous` are the states of the limits in the previous sample. They are needed because a state ends only if the use
+    is clearly below the threshold of the state.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
@@ -119,12 +120,12 @@ def find_limits(
 
 
 def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState = "ok") -> LimitState:
-    """The state of a limit. An error that reaches across a threshold raises no alarm."""
+    """The state of a limit. If a threshold lies within the counter's error, there is no alarm."""
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
         return "ok"  # memory.max is `max`
     if threshold is not None and limit.maximum == 0 and limit.used is not None:
-        return "full"  # the kernel acts as above the limit, whatever the use is
+        return "full"  # a maximum of 0 is always exceeded, even if the use is 0
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
@@ -140,7 +141,10 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
 
 
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
-    """The limit, with the state of an event that has grown, which its note then names."""
+    """The limit, changed if the number of its events in `STATE_BY_EVENT` has grown.
+
+    The event then raises the state of the limit, and the note of the limit names the event.
+    """
     event, state = STATE_BY_EVENT.get(limit.name, ("", limit.state))
     if event not in grown:
         return limit
@@ -152,7 +156,10 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 
 
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
-    """The states that the next sample starts from; a state that an event decides is not kept."""
+    """The state of each limit as the next sample's `previous`.
+
+    If an event that may raise the state of a limit has grown, the earlier state of the limit is used instead.
+    """
     grown = {event.name for event in events if event.grown}
     return {
         limit.name: previous.get(limit.name, "ok") if STATE_BY_EVENT.get(limit.name, ("",))[0] in grown else limit.state
@@ -165,13 +172,13 @@ def _is_at_least(state: LimitState, other: LimitState) -> bool:
 
 
 def _distance(limit: Limit) -> tuple[int, float]:
-    """Sort key: alarms first, then by the share in use; limits of unknown use last."""
+    """Sort key: alarms come first, then the limits with the largest share in use. Limits of unknown use come last."""
     severity = ALARM_STATES.index(limit.state) + 1 if limit.state in ALARM_STATES else 0
     return -severity, -(limit.ratio if limit.ratio is not None else -1.0)
 
 
 def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
-    """A limit of the machine in sockets; `changes` are other values of its fields."""
+    """A limit that applies to the machine and counts sockets; `changes` overrides fields of the limit."""
     limit = Limit(
         name=name,
         concerns="every socket",
@@ -190,7 +197,7 @@ def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **
 
 
 def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
-    """Memory in use that reclaim would not free, of all memory."""
+    """The limit on memory: its use is the memory that reclaim would not free, its maximum is all memory."""
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
@@ -200,10 +207,11 @@ def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
 
 
 def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroom) -> Iterator[Limit]:
-    """The limit of the memory cgroup that the user named; its use is without page cache, which reclaim frees.
+    """The limit of the memory cgroup that the user named.
 
-    A cgroup is charged for objects, and not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13
-    a sock that softirq makes, and hence an accepted one, is charged to no cgroup: the headroom is then too low.
+    The use of this limit leaves out page cache, because reclaim frees page cache. A cgroup is charged for objects, and
+    not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13 no cgroup is charged for a sock that
+    softirq creates. Every accepted sock is created by softirq, so the headroom is too low on those kernels.
     """
     if cgroup is None:
         return
@@ -225,7 +233,7 @@ def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroo
 
 
 def cgroup_bytes_per_socket(cost: ConnectionCost, headroom: Headroom) -> float | None:
-    """Bytes of one more socket that a memory cgroup is charged for: its objects and its buffers; None if unknown."""
+    """Bytes of objects and buffers that a memory cgroup is charged for one more socket; None if unknown."""
     sides = cost.by_family["mix"]
     objects = (sides.accepted.object_bytes, sides.outgoing.object_bytes)
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
@@ -241,7 +249,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if pages is None:
         return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, _why_unseen(snapshot), unit="bytes")
     if unit is None or sockets.buffer_bytes is None:
-        # Both counts are in the same unit, so that their ratio is known.
+        # The use and the maximum have the same unit, so their ratio is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
         return _limit("tcp_mem", use, None, "headroom not known: the size of a page is not", unit="pages")
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)
@@ -270,7 +278,10 @@ def _file_max(limits: SocketLimits, mode: AccountingMode) -> Iterator[Limit]:
 
 
 def _orphans(limits: SocketLimits, sockets: SocketCounts, snapshot: Snapshot) -> Limit:
-    """The limit on orphans; its headroom is up to the first threshold, where the kernel may reset one."""
+    """The limit on orphans.
+
+    The headroom ends at the first threshold, because the kernel may reset an orphan above that threshold.
+    """
     use = Use(sockets.orphans, limits.max_orphans)
     note = _why_unseen(snapshot) if limits.max_orphans is None else "an orphan that retransmits counts up to 4 times"
     quarter = None if limits.max_orphans is None else limits.max_orphans // ORPHAN_WEIGHT
@@ -286,7 +297,10 @@ def _time_wait(limits: SocketLimits, sockets: SocketCounts, mode: AccountingMode
 
 
 def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
-    """The limit on tracked flows, if conntrack is loaded: the maximum is the machine's, the count the namespace's."""
+    """The limit on tracked flows, if conntrack is loaded.
+
+    The maximum applies to the whole machine, but the count includes only the flows of this network namespace.
+    """
     if limits.conntrack_entries is None and limits.max_conntrack_entries is None:
         return
     if limits.max_conntrack_entries == 0:
@@ -312,7 +326,10 @@ def _ports(limits: SocketLimits) -> Limit:
 
 
 def _why_unseen(snapshot: Snapshot) -> str:
-    """The reason that a sysctl of the whole machine was not read: only the first network namespace has it."""
+    """The reason that a sysctl of the whole machine was not read.
+
+    Only the first network namespace has such sysctls.
+    """
     limits = snapshot.socket_limits.value
     if snapshot.socket_limits.state == "strange":
         return "not known: its file is damaged"

@@ -52,11 +52,11 @@ def _object_costs(
 
 
 def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
-    """Whether a security module's cache is unused: it has far fewer objects than the least number of socket files.
+    """Whether the cache of a security module is unused.
 
     A kernel built with SELinux but booted without it has such unused caches, with next to no objects. The cache counts
-    as unused if it has less than half as many objects as there are files: sockets may be opened between the reads of
-    the two counts, so a smaller difference proves nothing.
+    as unused if it has less than half as many objects as the minimum number of socket files. A smaller difference
+    proves nothing, because sockets may be opened between the reads of the two counts.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False
@@ -81,7 +81,7 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
         object_bytes=count * size,
         slab_bytes=slab,
         high_slab_bytes=slab,
-        # A computed size is an estimate, and so is a size without padding.
+        # A computed size is an estimate, and a size without padding is an estimate too.
         estimated=line.object_bytes is None or line.computed,
         computed=line.computed,
     )
@@ -105,10 +105,10 @@ def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[
 def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
     """Cost of the LSM socket blob, which the active security modules allocate for a socket.
 
-    The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and lab result, the size
-    is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc cache of
-    this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security module
-    that the catalogue does not know may have a blob of any size.
+    The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and without a lab result,
+    the size is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc
+    cache of this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security
+    module that the catalogue does not know may have a blob of any size.
     """
     modules, sockstat = snapshot.security_modules.value, table.matching_sockstat
     names = [name for name in modules.names if name in LSM_SOCKET_BLOB_BYTES] if modules is not None else []

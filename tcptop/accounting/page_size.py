@@ -11,7 +11,10 @@ PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
 """Page sizes that Linux has been built with: 4 KiB to 256 KiB."""
 
 MIN_SHARE = 2 / 3
-"""Smallest share of slabinfo's rows that the page size must fit: a single row may be damaged."""
+"""The page size must fit at least this share of slabinfo's rows.
+
+It need not fit all rows, because a row may be damaged.
+"""
 
 TOLERANCE = 0.002
 """Relative error allowed in memory ÷ managed pages.
@@ -48,7 +51,10 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 
 
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
-    """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of them; None if several fit as many."""
+    """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of all rows.
+
+    None if several page sizes fit as many rows.
+    """
     is_slub = not any(row.tunables_limit for row in rows)
     sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
     counts = {size: sum([_fits(row, size, is_slub) for row in sized]) for size in PAGE_SIZES}
@@ -59,7 +65,7 @@ def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
 
 
 def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
-    """Whether a page size is possible for a row.
+    """Whether a page size is possible for a slabinfo row.
 
     A slab of the SLAB allocator may also hold an index of its objects, so that fewer objects fit. The SLAB allocator
     takes the smallest order with little waste (mm/slab.c, calculate_slab_order), so a single object in a slab of

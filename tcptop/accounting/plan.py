@@ -1,4 +1,4 @@
-"""A plan: the memory and the limits that a given number of further connections would take, beside what there is now."""
+"""A plan: the memory that a given number of further connections would take, and whether the limits allow them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EXTENSIONS = "nf_conn extensions"
 KTLS = "kernel TLS"
 BUFFERS = "buffers"
 DEFAULT_NR_OPEN = 1_048_576
-"""Default of fs.nr_open, the largest limit on open files of a process (fs/file.c)."""
+"""Default of fs.nr_open, the largest possible limit on the open files of a process (fs/file.c)."""
 
 
 class PlanRequest(NamedTuple):
@@ -47,9 +47,9 @@ class PlanRequest(NamedTuple):
     side: Side
     family: PlannedFamily
     buffer_bytes: int
-    """Bytes of buffers of each socket."""
+    """Bytes in the buffers of each socket."""
     time_wait: int
-    """Mini-sockets in TIME_WAIT beside the connections."""
+    """Number of mini-sockets in TIME_WAIT, in addition to the connections."""
     with_epoll: bool
     with_conntrack: bool
     with_ktls: bool
@@ -66,12 +66,15 @@ class PlanRequest(NamedTuple):
 
     @property
     def sockets(self) -> int:
-        """Sockets: a connection through a proxy is an accepted socket and an outgoing one."""
+        """Number of sockets: a connection through a proxy has an accepted socket and an outgoing socket."""
         return self.accepted + self.outgoing
 
     @property
     def flows(self) -> int:
-        """Tracked flows: one for each socket, as a proxy's two sockets have different peers, and for each TIME_WAIT."""
+        """Number of tracked flows: one for each socket, and one for each mini-socket in TIME_WAIT.
+
+        The two sockets of a proxy have different peers, so they belong to different flows.
+        """
         return self.sockets + self.time_wait
 
 
@@ -82,7 +85,7 @@ class PlanPart(NamedTuple):
     cache: str | None
     """None for buffers, and for kernel TLS, whose objects come from several caches."""
     count: float  # type: ignore[assignment]  # tuple.count gives way
-    """Objects; the most, where sockets may share them."""
+    """Number of objects; an upper bound if sockets may share the objects."""
     bytes: float
     """Slab bytes, or the bytes of buffers."""
     high_bytes: float
@@ -90,7 +93,7 @@ class PlanPart(NamedTuple):
 
 
 class PlanLimit(NamedTuple):
-    """A limit with the planned connections."""
+    """One limit, and what the planned connections take of it."""
 
     name: str
     scope: str
@@ -101,12 +104,15 @@ class PlanLimit(NamedTuple):
     high_takes: int
     maximum: int | None
     free: int | None
-    """How much of it can be used yet, the least; None if unknown."""
+    """How much of the limit is free, without regard to the error of its counter; None if unknown."""
     verdict: LimitVerdict
     connections: int | None
-    """Planned connections, each with its share of the TIME_WAIT sockets, that fit below it; None if unknown."""
+    """Number of planned connections that fit below the limit; None if unknown.
+
+    Each connection brings its share of the planned TIME_WAIT sockets.
+    """
     note: str
-    """Reason that it is unknown; may be empty."""
+    """Reason that the verdict is `unknown`; otherwise empty."""
 
     @property
     def ratio(self) -> float | None:
@@ -115,7 +121,7 @@ class PlanLimit(NamedTuple):
 
 
 class PlanSysctl(NamedTuple):
-    """A sysctl that would need another value."""
+    """A sysctl that would need another value for the plan."""
 
     name: str
     now: tuple[int, ...]
@@ -130,26 +136,26 @@ class Plan(NamedTuple):
     missing: tuple[str, ...]
     """Objects whose size is unknown; if there are any, the sums are lower bounds."""
     nodes: Mapping[int, float] | None
-    """Bytes by node, if the sockets spread as TCP's slabs do now; None if their places are unknown."""
+    """Bytes by node, if new sockets spread over the nodes as TCP's socks do now; None if that spread is unknown."""
     full_nodes: tuple[int, ...]
-    """Nodes whose own free memory is smaller than their share."""
+    """Nodes on which the plan takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
-    """The limits that the plan touches, the first to be reached first."""
+    """The limits that the plan affects; the limit that is reached with the fewest connections comes first."""
     sysctls: tuple[PlanSysctl, ...]
     ports: int | None
-    """Local ports of ip_local_port_range; None if unknown."""
+    """Number of local ports in ip_local_port_range; None if unknown."""
     verdict: Verdict
     unknown_because: str | None
     """Reason that the verdict is `cannot say`."""
 
     @property
     def bytes(self) -> float | None:
-        """All bytes; a lower bound if something is missing, None if nothing is known."""
+        """Bytes of all planned objects; a lower bound if the size of an object is missing, None if no size is known."""
         return sum(part.bytes for part in self.parts) if self.parts else None
 
     @property
     def high_bytes(self) -> float | None:
-        """Upper bound on the bytes; None if there is none."""
+        """Upper bound on the bytes of all planned objects; None if there is no such bound."""
         return None if self.missing or not self.parts else sum(part.high_bytes for part in self.parts)
 
     @property
@@ -160,7 +166,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
-    """The plan beside what the snapshot has; `ledger` is the ledger of the snapshot."""
+    """The plan for further connections on the machine of `snapshot`; `ledger` is the ledger of the snapshot."""
     page_bytes = ledger.host.page_size_bytes
     snapshot = without_contradictions(snapshot, page_bytes)
     table = CacheTable(snapshot, page_bytes)
@@ -285,10 +291,11 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
-    """The costs with no more bind buckets than local ports.
+    """The costs, with at most as many bind buckets as there are local ports.
 
-    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). There is a
-    bind2 bucket for each local address of a port: of several local addresses, there may be one for each socket.
+    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). Each local
+    address of a port has a bind2 bucket of its own. If there are several local addresses, there may be one bind2 bucket
+    for each socket.
     """
     shared: list[ObjectCost] = []
     for cost in costs:
@@ -313,7 +320,7 @@ def _part(cost: ObjectCost) -> PlanPart:
 def _limits(
     snapshot: Snapshot, ledger: Ledger, request: PlanRequest, memory: tuple[float, float], charged_bytes: float
 ) -> Iterator[PlanLimit]:
-    """Yields the limits that the plan touches, and that are limits."""
+    """Yields the limits that the plan affects; leaves out a memory cgroup without a maximum."""
     rows = {limit.name: limit for limit in ledger.limits["full"].rows}
     free = ledger.headroom["full"].with_reclaim_bytes
     yield _limit(rows["memory"], request, memory, free, ledger.headroom["full"].unknown_because or "")
@@ -347,7 +354,7 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
 
 
 def _free(limit: Limit) -> int | None:
-    """How much of a limit can be used yet; the least, if the counter has an error."""
+    """How much of a limit is free, without regard to the error of its counter; None if unknown."""
     if limit.used is None or limit.maximum is None:
         return None
     return max(0, limit.maximum - limit.used)
@@ -356,13 +363,13 @@ def _free(limit: Limit) -> int | None:
 def _limit(
     limit: Limit, request: PlanRequest, takes: tuple[float, float] | None, free: int | None, note: str
 ) -> PlanLimit:
-    """A limit with the plan, which takes between two amounts; None if they are unknown."""
+    """A limit, and what the plan takes of it. `takes` are the bounds on that amount; None if the bounds are unknown."""
     low, high = takes or (0, inf)
     error = limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
     if free is not None and takes is not None:
-        # The use may be smaller than the counter by its error, but not below 0.
+        # The true use may be smaller than the counter shows, by up to the counter's error, but the use is at least 0.
         most_free = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
         if low > most_free:
             verdict = "exceeded"
@@ -388,12 +395,12 @@ def _limit(
 
 
 def _connections(limit: PlanLimit) -> float:
-    """Sort key: the limit that is reached first is the first, and one that is not known the last."""
+    """Sort key: the number of connections that fit below a limit. If this number is unknown, the limit comes last."""
     return inf if limit.connections is None else limit.connections
 
 
 def _by_node(table: CacheTable, ledger: Ledger, total_bytes: float) -> dict[int, float] | None:
-    """The bytes by node, as TCP's socks are spread now; None if their nodes are unknown."""
+    """The bytes by node, if new sockets spread over the nodes as TCP's socks do now; None if that spread is unknown."""
     numbers = [node.node for node in ledger.nodes]
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {number: share_of_objects(lines, number) for number in numbers}
@@ -405,7 +412,7 @@ def _by_node(table: CacheTable, ledger: Ledger, total_bytes: float) -> dict[int,
 
 
 def _full_nodes(ledger: Ledger, nodes: Mapping[int, float]) -> tuple[int, ...]:
-    """The nodes whose own free memory is smaller than their share."""
+    """The nodes on which the plan takes more memory than the node has free."""
     headroom = ledger.headroom["full"]
     per_socket = headroom.bytes_per_socket or 0.0
     own_bytes = {number: node.without_reclaim * per_socket for number, node in headroom.nodes.items()}
@@ -413,7 +420,7 @@ def _full_nodes(ledger: Ledger, nodes: Mapping[int, float]) -> tuple[int, ...]:
 
 
 def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl]:
-    """Yields the sysctls that would need another value, with the least value that holds the plan."""
+    """Yields the sysctls that would need another value, with the smallest value for which the plan fits."""
     names = {
         "file_max": "fs.file-max",
         "nf_conntrack_max": "net.netfilter.nf_conntrack_max",
@@ -429,5 +436,6 @@ def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl
             error = ledger.sockets.buffer_error_bytes or 0
             needed = -(-(limit.used + error + limit.high_takes) // unit)
             if needed > now[1]:
-                # The kernel's own proportions (net/ipv4/tcp.c, tcp_init_mem): 3/4, 1 and 3/2 of the second value.
+                # The kernel itself sets the three values to 3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c,
+                # tcp_init_mem).
                 yield PlanSysctl("net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed * 3 // 2)))

@@ -43,7 +43,7 @@ def smallest_slab(object_bytes: int, page_bytes: int) -> tuple[int, int]:
 def fallback_slabs(
     objects: int, slabs: int, object_bytes: int, objects_per_slab: int, pages_per_slab: int, page_bytes: int
 ) -> tuple[int, int, int]:
-    """The number of a cache's slabs of the smallest order, and the pages and objects of each.
+    """The number of a cache's slabs of the smallest order, and the pages and objects of each such slab.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
     allocate_slab). In that case slabinfo still prints the preferred size, but shows fewer objects than slabs × objects

@@ -25,7 +25,10 @@ Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
-"""First release that limits a CPU's partial list by its number of slabs; older ones limit it by free objects."""
+"""First release that limits a CPU's partial list by its number of slabs.
+
+Older releases limit the list by the number of free objects.
+"""
 
 SHEAVES_SINCE = (7, 0)
 """First release in which most caches have sheaves, which keep more free objects than partial slabs do."""
@@ -73,7 +76,10 @@ class CacheTable:
         self.doubted_sources = tuple(
             f"{name} (strange)" for name in COST_SOURCES if getattr(snapshot, name).state == "strange"
         )
-        """The sources of COST_SOURCES that have damaged or impossible figures. Every cost names them as missing."""
+        """The sources of COST_SOURCES that have damaged or impossible figures.
+
+        Every cost names these sources as missing.
+        """
         self._has_rows = slabinfo is not None
         self._is_whole = self._has_rows and snapshot.slabinfo.state in ("ok", "late")
         self._is_slab_allocator = any(row.tunables_limit for row in rows)
@@ -118,10 +124,11 @@ class CacheTable:
         return self._lookups[kernel_object.struct]
 
     def _lookup_without_line(self, kernel_object: KernelObject) -> CacheLookup:
-        """Tells apart why no file shows the cache of an object: `absent`, `hidden` or `unknown`.
+        """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
         The cache is absent if the kernel is too old or too new, if the protocol that creates the cache is not
-        registered, or if a complete list of caches lacks it. An object that every such kernel has is never absent.
+        registered, or if a complete list of caches lacks it. The cache is never absent if all kernels of this release
+        have the object, or if the protocol of the object is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -176,7 +183,10 @@ class CacheTable:
         )
 
     def get(self, name: str) -> CacheLine | None:
-        """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
+        """The cache of a given name; None if there is none.
+
+        If two rows share the name, the row with more slabs is used.
+        """
         return self._by_name.get(name)
 
     def max_in_use(self, kernel_object: KernelObject) -> int | None:
@@ -247,7 +257,7 @@ class CacheTable:
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
-        """Pairs (number of slabs, objects in each slab): slabs of the preferred order, then those of order fallback.
+        """Pairs (number of slabs, objects in each slab): slabs of the preferred order, then slabs of order fallback.
 
         Empty if the counts are unknown.
         """
@@ -264,7 +274,7 @@ class CacheTable:
         return sum([line.bytes or 0 for line in self.lines if line.name == line.row])
 
     def _usable_sysfs_counts(self) -> Mapping[str, SlabCount]:
-        """Counts from sysfs that may replace those of slabinfo, by cache name.
+        """Counts from sysfs that may replace slabinfo's counts, by cache name.
 
         Empty if slabinfo is readable and the kernel may have a child cache for each memory cgroup. Slabinfo includes
         the objects of child caches, but sysfs does not.
@@ -324,7 +334,7 @@ class CacheTable:
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """Upper bound on those active objects of a row that are really free objects cached per CPU.
+        """Upper bound on the free objects cached per CPU that a slabinfo row counts as active.
 
         None in three cases: the kernel has the SLAB allocator, the number of CPUs is unknown, or the kernel may have
         sheaves of unknown capacity.
@@ -350,7 +360,7 @@ class CacheTable:
     def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
         """The line of a catalogue cache that slabinfo does not name; None if no other file shows it either.
 
-        Without a complete slabinfo, the size of a sock is that of its protocol (/proc/net/protocols).
+        Without a complete slabinfo, the size of a sock comes from the line of its protocol in /proc/net/protocols.
         """
         protocols, pattern = self._snapshot.protocols.value, OBJECT_OF_CACHE[name].name_in_namespace
         if self._links is not None and name in self._links.group_of:
@@ -363,7 +373,7 @@ class CacheTable:
     def _line_without_row(self, name: str) -> CacheLine:
         """The CacheLine of a catalogue cache without a row of its own.
 
-        The cache is merged, or slabinfo is not readable.
+        Such a cache is merged, or slabinfo is not readable.
         """
         names = self._names_sharing(name)
         row = next((self._by_name[other] for other in names if other in self._by_name), None)
@@ -481,10 +491,10 @@ class CacheTable:
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
-    """The rows of slabinfo without further rows of the same catalogue cache: only the row with most slabs is kept.
+    """The rows of slabinfo, with one row per catalogue cache: of several rows, the one with the most slabs is kept.
 
-    The kernel prints slabinfo in parts, and the list of caches may change between two parts, so that a row is printed
-    twice. Caches outside the catalogue are all kept, because two of them may really have the same name.
+    The kernel prints slabinfo in parts. If the list of caches changes between two parts, a row may be printed twice.
+    Caches outside the catalogue are all kept, because two of them may really have the same name.
     """
     rows = tuple(rows)
     catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
@@ -504,7 +514,7 @@ def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
 
 
 def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
-    """The line without the numbers that are in doubt, and without the figures computed from them."""
+    """The line, with None for the numbers that are in doubt and for the figures computed from those numbers."""
     if "size" in doubts:
         line = line._replace(
             object_bytes=None, objects_per_slab=None, pages_per_slab=None, order=None, slab_share_bytes=None
@@ -517,7 +527,10 @@ def _without_doubted(line: CacheLine, doubts: frozenset[Doubt]) -> CacheLine:
 
 
 def _line_of_namespaces(name: str, lines: Sequence[CacheLine]) -> CacheLine:
-    """One line for a cache that every network namespace has: sizes are equal, and each namespace has its own row."""
+    """One line for a cache that exists once per network namespace.
+
+    Each namespace has its own row in slabinfo, and the sizes in all these rows are the same.
+    """
     return lines[0]._replace(
         name=name,
         row=lines[0].row if len(lines) == 1 else None,
@@ -543,7 +556,7 @@ def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
     return found
 
 
-# Cached, because the names of the caches hardly ever change.
+# The result is cached, because the names of the caches hardly ever change.
 @lru_cache(2)
 def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
     """Names of the kmalloc caches by object size, the smallest first.
@@ -602,7 +615,7 @@ def _line_of_slabinfo(
     )
 
 
-# Recalled, because most rows are not TCP's and did not change since the last sample.
+# The results are remembered, because most rows are not TCP's and did not change since the last sample.
 _recall_line = Recall(_line_of_slabinfo)
 
 _EMPTY = CacheLine(

@@ -27,8 +27,8 @@ def object_step_bytes(struct_bytes: int, hwcache_align: bool, outer_free_pointer
     """Step from one object to the next (mm/slub.c, calculate_sizes; mm/slab_common.c, calculate_alignment).
 
     With `outer_free_pointer`, the free pointer lies behind the object and does not overwrite the freed object. Two
-    kinds of cache need this. With SLAB_TYPESAFE_BY_RCU, a freed object must remain readable. With a constructor, a
-    freed object must keep the data that the constructor set up.
+    kinds of cache need this position of the free pointer. With SLAB_TYPESAFE_BY_RCU, a freed object must remain
+    readable. With a constructor, a freed object must keep the data that the constructor set up.
     """
     size = _round_up(struct_bytes, WORD_BYTES)
     if outer_free_pointer:
@@ -88,8 +88,9 @@ def max_idle_objects(
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
     slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and the slab that it allocates from. The kernel
     assumes that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel
-    limits the partial slabs by the number of their free objects. It counts a slab's free objects when it puts the slab
-    on the CPU's list (put_cpu_partial); that may be one object then, and all objects of the slab later.
+    limits the partial slabs by the number of their free objects. The kernel counts the free objects of a slab when it
+    puts the slab on the CPU's list (put_cpu_partial). At that time only one object of the slab may be free, and later
+    all objects of the slab may be free.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

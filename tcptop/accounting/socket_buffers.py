@@ -1,4 +1,4 @@
-"""The real memory of socket buffers, in bounds: the charge of /proc/net/sockstat counts whole pages, used or not."""
+"""Bounds on the real memory of socket buffers: the charge in /proc/net/sockstat counts whole pages, used or not."""
 
 from typing import NamedTuple
 
@@ -16,10 +16,12 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The lower bound; the charge if no row of segments is known."""
+    """The lower bound; if no slabinfo row of segments is known, the charge."""
     estimated_bytes: float
-    """The charge, less one page for each socket, since a socket is charged whole pages in advance
-    (include/net/sock.h, sk_mem_charge). Within the bounds."""
+    """The charge minus one page for each socket, but not outside the bounds.
+
+    The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge).
+    """
 
 
 def buffer_memory(
@@ -27,9 +29,9 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the live objects in the rows of segments that are not merged, but not more than the charge. The
-    upper bound is the charge with the error of its counter, but not more than the memory in use that is neither slab,
-    anonymous memory nor page cache, and those rows.
+    The lower bound is the size of the live objects in those slabinfo rows that only segments use, but at most the
+    charge. The upper bound is the charge plus the error of the charge's counter, but at most the sum of two sizes: the
+    live objects in the same rows, and the memory in use that is not slab, anonymous memory or page cache.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -54,9 +56,9 @@ def buffer_memory(
 
 
 def _segment_bytes(table: CacheTable) -> int | None:
-    """Bytes of the live objects in the rows of segments that no other cache shares; at least these are in queues.
+    """Bytes of the live objects in those slabinfo rows that only segments use; None if there is no such row.
 
-    None if there is no such row.
+    The queues hold at least these bytes.
     """
     total: float | None = None
     for item in QUEUED:

@@ -30,7 +30,10 @@ IPV6 = FamilyMix(0.0, 1.0)
 
 
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
-    """The cost of one socket in a state, with or without a local port of its own; computed once per CacheTable."""
+    """The cost of one socket in a given state, with or without a local port of its own.
+
+    The cost is computed once per CacheTable.
+    """
     shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
     key = tuple([(item.struct, share) for item, share in shares])
     if key not in table.socket_costs:
@@ -40,7 +43,7 @@ def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: Family
 
 @cache
 def objects_held(state: State, owns_port: bool) -> tuple[KernelObject, ...]:
-    """The objects that a socket holds in a state, for IPv4 and IPv6, except memory cgroup vectors.
+    """The objects that a socket in a given state holds, for IPv4 and IPv6, except memory cgroup vectors.
 
     Bind buckets are included only if the socket owns its local port.
     """
@@ -60,8 +63,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # If the kernel has no such sock, it has no such socket, and the sizes of the other objects are not added
-            # up.
+            # If the kernel has no socks of this family, it has no sockets of this family. The sizes of the other
+            # objects are then not added up.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):

@@ -19,7 +19,7 @@ The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
-"""The first release that may count TIME_WAIT per network namespace, and the first that certainly does."""
+"""The first release that may count TIME_WAIT per network namespace, and the first release that certainly does so."""
 
 PER_CPU_RESERVE_SINCE = (6, 0)
 """First release in which each CPU may hold up to ±1 MiB that sockstat's `mem` does not count yet (3cd3399dd7a8)."""
@@ -94,7 +94,10 @@ def _error_bytes(
 
 
 def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
-    """The error in the unit of `mem`; if the unit is unknown, from mem_pcpu_rsv, which is in the same unit."""
+    """The error in the unit of `mem`.
+
+    If the unit is unknown, the error comes from mem_pcpu_rsv, which has the same unit.
+    """
     if error is not None and unit:
         return error // unit
     return None if reserve_pages is None or cpus is None else reserve_pages * cpus

@@ -26,7 +26,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """Text for a TCP state: the objects that a socket holds in it, and the sides of a connection that can be in it."""
+    """Text for a TCP state: a socket's objects in the state, and the sides of a connection that can be in the state."""
 
     holds: str
     sides: StateSides = "both"
@@ -46,7 +46,7 @@ ROWS: Mapping[State, StateRow] = {
 
 
 class Count(NamedTuple):
-    """The number of sockets in a TCP state; `scope` and `note` say which sockets the number includes."""
+    """The number of sockets in a TCP state; `scope` and `note` say which sockets are counted."""
 
     number: int | None
     scope: CountScope | None
@@ -121,7 +121,10 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 
 
 def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
-    """Active request socks, IPv4 and IPv6 together; None if either cache may exist uncounted, then with the reason."""
+    """Number of active request socks, IPv4 and IPv6 together.
+
+    None and the reason if the kernel may have one of the two caches and its count is unknown.
+    """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None:
         return None, "slabinfo is not readable" if slabinfo.state == "refused" else slabinfo.reason or ""

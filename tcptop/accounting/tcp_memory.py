@@ -23,7 +23,7 @@ from tcptop.ledger import CacheLine, MemoryPart, ObjectCost, SocketCounts, TcpMe
 from tcptop.snapshot import Snapshot
 
 HELD_WITHOUT_FILE = frozenset({LSM_SOCKET_BLOB.struct})
-"""Structs of those objects in shared caches that a socket holds even without a file."""
+"""Structs in shared caches that a socket holds even if the socket has no file."""
 
 
 def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buffers: BufferMemory | None) -> TcpMemory:
@@ -46,7 +46,7 @@ def tcp_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, buf
 
 
 def with_tcp_bytes(caches: Sequence[CacheLine], memory: TcpMemory) -> tuple[CacheLine, ...]:
-    """The caches, with `tcp_bytes` set on every slabinfo row of which TCP has a part."""
+    """The caches, with `tcp_bytes` set on every slabinfo row that contains objects of TCP."""
     by_row: dict[str, int] = {}
     for part in memory.parts:
         if part.row is not None:
@@ -101,7 +101,7 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's share of caches with other users: objects of a socket with a file × number of sockets with a file.
+    """TCP's share of caches with other users: bytes per socket with a file × number of sockets with a file.
 
     The lower bound of the share leaves out sockets that may be in an accept queue and have no file yet.
     """
@@ -135,7 +135,7 @@ def _shared_caches(
 
 
 def _part_name(part: ObjectCost) -> str:
-    """The name of a part: the cache if it is the object's own, otherwise the object and the cache."""
+    """The name of a part: only the cache if the object has its own cache, otherwise the object and the cache."""
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
@@ -145,9 +145,9 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
     """The memory of the bind buckets.
 
     If only bind buckets use a cache, the whole cache counts. In a merged cache the number of bind buckets has two upper
-    bounds: the active objects of the cache, and the sockets including mini-sockets. If both kinds of bucket are merged
-    into one row, each kind has at most half of the row's active objects. The estimate is the middle of the range, where
-    the possible error is least.
+    bounds: the active objects of the cache, and the number of sockets including mini-sockets. If both kinds of bucket
+    are merged into one row, each kind has at most half of the row's active objects. The estimate is the middle of the
+    range, where the possible error is least.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:

@@ -12,10 +12,11 @@ NONE = TlsStat(0, 0, 0, 0)
 
 
 def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
-    """Sockets of the network namespace with kernel TLS, by direction; None if unknown.
+    """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
 
     A socket gets kernel TLS from the module tls only, and the module makes the file. So a running kernel without the
-    file has no such socket. A saved tree may lack a file that the kernel has; so may a /proc without its folder `net`.
+    file has no socket with kernel TLS. A saved tree may lack a file that the kernel has; so may a /proc without its
+    folder `net`.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":
