@@ -1,1 +1,1 @@
-"""The lab opens real connections over a loopback of its own and measures the slab memory of each TCP state."""
+"""The lab opens real connections over its own loopback device and measures the slab memory of each TCP state."""

@@ -75,7 +75,10 @@ def _part(part: LabPart) -> Json:
 
 
 def _few_ports(state: StateResult | None) -> Json | None:
-    """The run of many clients over few local ports: bind buckets per port and per connection; None if not measured."""
+    """The result of the run in which many clients share few local ports; None if not measured.
+
+    The result includes the bind buckets per port and per connection.
+    """
     if state is None:
         return None
     buckets = state.buckets_per_connection
@@ -94,7 +97,7 @@ def _ktls(found: KtlsBytes | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Inodes that a process caused by walking /proc/PID/fd, in the run with the most bytes of such inodes.
+    """Inodes that the kernel made because a process walked /proc/PID/fd, in the run with the most bytes of them.
 
     No other figure includes these inodes.
     """

@@ -26,7 +26,7 @@ SUMMARY = make_headings(
     least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
 FIRST_CHECK = 5
-"""Index of the column at which the summary is split into two tables if the terminal is narrow."""
+"""Index of a column of the summary. On a narrow terminal this and all later columns are printed as a second table."""
 
 DETAIL = make_headings(
     "<STATE",
@@ -87,18 +87,21 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """The predicted bytes; begins with `>=` if the prediction lacks a part of unknown size."""
+    """The predicted bytes; begins with `>=` if the prediction omits a part because its size is unknown."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """Measured minus predicted bytes, in percent; begins with `<=` if the prediction lacks a part of unknown size."""
+    """Measured minus predicted bytes, in percent.
+
+    Begins with `<=` if the prediction omits a part because its size is unknown.
+    """
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
     return f"{at_most}{format_percent(state.difference)}"
 
 
 def format_percent(amount: float | None) -> str:
-    """A share as a percentage with its sign; `-` if unknown."""
+    """A share as a signed percentage; `-` if unknown."""
     return "-" if amount is None else f"{100 * amount:+.2f} %"
 
 
@@ -113,7 +116,7 @@ def _detail(result: LabResult, columns: int | None) -> Iterator[str]:
     if columns is None or max(map(len, whole)) <= columns:
         yield from whole
         return
-    # On a narrow terminal the title of a state, and the caches of a row, are printed on lines of their own.
+    # A narrow terminal gets the title of a state on a line of its own, and the names of the caches on another line.
     titles, *texts = plain_table(DETAIL[1:-1], [cells[1:-1] for cells in rows], columns)
     yield titles
     for cells, text in zip(rows, texts, strict=True):
@@ -198,5 +201,5 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 ENOUGH_CONNECTIONS = 4_000
-"""Least number of connections without a note in the report. If there are fewer, one slab more or less in a step changes
-the figures."""
+"""With fewer connections, the report contains a note, since one slab more or less in a step then changes the
+figures."""

@@ -22,11 +22,15 @@ FIRST_MILLION_COLUMN = 5
 
 ROW_HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
-"""Least change that is listed; a smaller change is not visible, since bytes are printed with one decimal."""
+"""Smallest change that is listed. Smaller changes are invisible, since bytes are printed with one decimal."""
 
 
 def compare_as_json(first: Json, second: Json) -> Json:
-    """The comparison as JSON, with every state that either result measured, and the rows of those that both did."""
+    """The comparison as JSON.
+
+    The comparison contains every state that at least one result measured. Rows are compared only for states that both
+    results measured.
+    """
     pairs = {key: (_measured_bytes(first, path), _measured_bytes(second, path)) for key, path in STATE_PATHS.items()}
     return {
         "schema": SCHEMA,
@@ -45,18 +49,21 @@ def compare_as_json(first: Json, second: Json) -> Json:
 
 
 def compare_as_text(first: Json, second: Json, columns: int | None = None) -> str:
-    """The comparison as tables, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
+    """The comparison as ASCII tables, with a newline at the end; `columns` is the maximum width (None: no limit)."""
     return report_to_ascii("\n".join([*_state_lines(first, second, columns), ""]))
 
 
 def compare_parts_as_json(first: Json, second: Json) -> Json:
-    """The rows of each state that both results measured, the largest change first, as JSON."""
+    """The compared rows as JSON, for each state that both results measured; the largest change comes first."""
     pairs = {key: (find_state(first, path), find_state(second, path)) for key, path in STATE_PATHS.items()}
     return {key: _compare_rows(one, two) for key, (one, two) in pairs.items() if one is not None and two is not None}
 
 
 def compare_parts_as_text(first: Json, second: Json, columns: int | None) -> str:
-    """The rows that differ, by state, at most `columns` wide (None: no limit); ASCII, with a newline at the end."""
+    """The rows that differ, as one ASCII table for all states, with a newline at the end.
+
+    `columns` is the maximum width of a line (None: no limit).
+    """
     return report_to_ascii("\n".join([*_row_lines(first, second, columns), ""]))
 
 
@@ -121,7 +128,7 @@ def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
 
 
 def _compare_rows(first: Json, second: Json) -> list[Json]:
-    """The rows of one state in two results; a result that does not have a row counts as 0 objects and 0 bytes."""
+    """The rows of one state in two results. A row that one result lacks counts as 0 objects and 0 bytes there."""
     one, two = _sum_rows(first), _sum_rows(second)
     compared = []
     for row in {**one, **two}:
@@ -132,7 +139,7 @@ def _compare_rows(first: Json, second: Json) -> list[Json]:
 
 
 def _sum_rows(state: Json) -> dict[str, tuple[float, float]]:
-    """Objects and bytes by row; malformed parts are skipped, since the file may come from anywhere."""
+    """Objects and bytes by row. Malformed parts are skipped, since any program may have written the file."""
     amounts: dict[str, tuple[float, float]] = {}
     parts = state.get("parts")
     for part in parts if isinstance(parts, list) else ():

@@ -1,9 +1,9 @@
 """Runs a whole lab: the control run, the runs of each state, and repeats of runs that other programs disturbed.
 
-The control run opens and drops connections, so growth in it does not belong to endpoints; fit.py subtracts that growth
-from every other run. `StateResult.disturbance` is the share of a run's bytes that may be wrong because of other
-programs. The thresholds below follow from two promises to the user: figures within 1 % or marked, and a duration of
-20 to 30 s on a quiet machine.
+The control run opens and drops connections. Growth of slab rows in the control run therefore does not belong to
+endpoints; fit.py subtracts that growth from every other run. `StateResult.disturbance` is the share of a run's bytes
+that may be wrong because of other programs. The thresholds below follow from two promises to the user: a figure that
+may be wrong by more than 1 % is marked, and the lab takes 20 to 30 s on a quiet machine.
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ from tcptop.lab.socket_process import find_ktls_refusal
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
 REPEAT_UNTIL_S = 90.0
-"""Latest expected end of a repeat, counted from the start of the lab."""
+"""A run is repeated only if the repeat is expected to end within this time after the start of the lab."""
 
 MAX_REPEATS = 6
-"""Largest number of repeats of one run."""
+"""Maximum number of repeats of one run."""
 
 MAX_CONTROL_BYTES = 2.0
-"""Largest growth per connection of a control run that is not repeated: 1 % of a mini-socket, the smallest endpoint."""
+"""A control run is repeated if the slab rows grow by more bytes per connection than this. The limit is 1 % of a
+mini-socket, which is the smallest endpoint."""
 
 TARGET_S = 19.0
-"""Target duration without repeats; on a slow machine the default number of connections is reduced to meet it."""
+"""Target duration of a lab without repeats. To meet the target on a slow machine, the default number of connections is
+reduced."""
 
 MIN_CONNECTIONS_SHARE = 0.5
 """The number of connections is never reduced below this share of the default number."""
@@ -53,8 +55,8 @@ TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
 
 PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
-"""Keys of the runs in which each endpoint has a local port to itself. The prediction of these runs includes the bind
-buckets of the port."""
+"""Keys of the runs whose endpoints do not share local ports. The prediction for these runs includes the bind buckets of
+one port for each endpoint."""
 
 
 class LabPlan(NamedTuple):
@@ -68,13 +70,13 @@ class LabPlan(NamedTuple):
 
 
 KTLS_PART = "kernel TLS"
-"""Name of the part that the catalogue lacks in the runs of kTLS."""
+"""Name that stands for the objects of kernel TLS in a list of parts that the catalogue cannot predict."""
 
 Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""Minimum ratio of measured to predicted vectors from which the lab assumes that every slab has a vector."""
+"""If the ratio of measured to predicted vectors is at least this, the lab assumes that every slab has a vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -125,10 +127,10 @@ def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
 
 
 def skip_states(plan: LabPlan) -> dict[str, str]:
-    """The reason for each state of a plan that this kernel does not have.
+    """The states of a plan that this kernel does not support, each with the reason.
 
     Raises:
-        TcptopError: if the kernel has none of the states.
+        TcptopError: if the kernel supports none of the states.
 
     """
     refusal = find_ktls_refusal(plan.ipv6, WARM_UP) if KTLS in plan.states else None
@@ -138,10 +140,10 @@ def skip_states(plan: LabPlan) -> dict[str, str]:
 
 
 def measure_control(runner: Runner, predictor: Predictor) -> tuple[dict[str, float], float]:
-    """The slopes of the control run, and the seconds that a control run takes.
+    """The slopes of the control run, and the duration of a control run in seconds.
 
-    Of up to `MAX_REPEATS` control runs, the slopes are those of the run with the least growth.
-    Every other run is corrected by these slopes, so a control run that other programs disturbed would move all figures.
+    There are up to `MAX_REPEATS` control runs; the slopes of the run with the least growth are returned. Every other
+    run is corrected by these slopes, so the slopes of a disturbed control run would make all figures wrong.
     """
     shapes = predictor.row_shapes()
     endpoint_rows = predictor.watched_rows().releasing
@@ -159,7 +161,7 @@ def measure_control(runner: Runner, predictor: Predictor) -> tuple[dict[str, flo
 
 
 def affordable_connections(connections: int, control_s: float, runs: int) -> int:
-    """Connections of each run, reduced so that a lab on a slow machine ends about `TARGET_S` after its start.
+    """The number of connections of each run, which is reduced on a slow machine so that the lab takes about `TARGET_S`.
 
     Args:
         connections: connections of the control run.
@@ -174,8 +176,8 @@ def affordable_connections(connections: int, control_s: float, runs: int) -> int
 class OverallProgress:
     """Computes the progress of the whole lab from the progress of each run.
 
-    The number of repeats is not known in advance. At its start, each run gets an equal part of the remaining progress,
-    and one more part is reserved for a repeat. The progress therefore never reaches 1.
+    The number of repeats is not known in advance. When a run begins, the remaining progress is divided equally among
+    the remaining runs and one possible repeat. The progress therefore never reaches 1.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -192,7 +194,7 @@ class OverallProgress:
         self.advance_run(0.0)
 
     def advance_run(self, share: float) -> None:
-        """Shows that this share of the current run is done."""
+        """Shows the progress of the lab when this share of the current run is done."""
         self._progress(self._title, self._from + (self._to - self._from) * share)
 
 
@@ -205,8 +207,8 @@ def repeat_disturbed_runs(
 ) -> None:
     """Repeats disturbed runs while there is time, the most disturbed run first.
 
-    A run is repeated if `repeat_reason` returns a reason. The entry of the run in `results` is then replaced by the
-    return value of `choose_less_disturbed`.
+    A run is repeated if `repeat_reason` returns a reason. `choose_less_disturbed` then combines the old and the new
+    result, and its return value replaces the old result in `results`.
     """
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in MAX_REPEATS * sorted(runs, key=lambda run: -results[run.key].disturbance):
@@ -219,13 +221,14 @@ def repeat_disturbed_runs(
 
 
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
-    """Replaces each vector count by the predicted count times a ratio, the same for all runs; returns the results.
+    """Replaces each vector count by the predicted count times one ratio for all runs; returns the results.
 
-    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors, both summed over all runs that
-    are not in doubt, or over all runs if all are. One ratio is right for all runs, since memory cgroups charge the
-    slabs of all caches or of none. A ratio of at least `MIN_VECTORS_RATIO` is replaced by 1: every slab has a vector. A
-    smaller ratio is measured if objects fill slabs that other programs left partly free, because these slabs have
-    vectors already. An endpoint's share of such a slab includes a share of its vector.
+    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Both are sums over the runs
+    that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs, since memory cgroups
+    charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is replaced by 1: every
+    slab has a vector. A smaller ratio is used as it is. Such a ratio is measured if other programs left slabs partly
+    free and the run's objects fill these slabs, because such slabs have vectors already. An endpoint's share of such a
+    slab includes a share of the slab's vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
@@ -258,7 +261,10 @@ def repeat_reason(result: StateResult) -> str | None:
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
-    """The less disturbed of two results of one run, without unexplained rows that the other result does not have."""
+    """The less disturbed of two results of the same run.
+
+    An unexplained row is removed if it appears only in the less disturbed result.
+    """
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}
     parts = tuple(part for part in quiet.parts if part not in quiet.unexplained or part.row in other_rows)
@@ -281,7 +287,7 @@ def make_state_result(
         connections=connections,
         sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
-        # Objects of kernel TLS share kmalloc rows with the vectors, so the vectors of these runs stay in the parts.
+        # In the kTLS runs the vectors are not separated: they share kmalloc rows with the objects of kernel TLS.
         vectors=None if tls_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,
@@ -312,7 +318,7 @@ def predict_run(run: Run, predictor: Predictor) -> Prediction:
 
 
 def make_vectors_part(vectors: FittedRow | None, predicted: Prediction, predictor: Predictor) -> LabPart | None:
-    """The vectors of all rows, measured and predicted; None if there are neither measured nor predicted vectors."""
+    """The vectors of all rows, measured and predicted; None if vectors were neither measured nor predicted."""
     known = predicted.all_vectors
     if vectors is None and known is None:
         return None

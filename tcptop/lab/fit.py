@@ -1,17 +1,18 @@
-"""Fits the objects per endpoint by least squares to the readings of one run. Does no input or output.
+"""Estimates the objects per endpoint from the readings of one run, by least squares. Does no input or output.
 
 The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects on the whole machine. The
 fit uses only the ramp: five readings, at x = 0 and after each of four steps. The slope b is the row's objects per
-endpoint; a is everything else in the row. The slope of the same row in the control run is subtracted from b.
+endpoint; a is the number of all other objects in the row. The slope that the same row has in the control run is
+subtracted from b.
 
 Other programs' objects are removed before the fit:
 
-- objects of other inodes, counted in the same reading (`subtract_other_inodes`);
-- a drift: the change from the opening to the closing reading, both without endpoints (`remove_drift`);
-- in a known row, one outlying reading or step (`fit_ramp_without_outlier`).
+- objects of inodes that do not belong to sockets; the same reading counts these inodes (`subtract_other_inodes`);
+- a drift: the change between the opening and the closing reading, when no endpoints exist (`remove_drifts`);
+- in a known row, one outlier: a reading or a step (`fit_ramp_without_outlier`).
 
-A known row is a row in which the catalogue predicts objects of the endpoints, or a kmalloc row, since a kmalloc row may
-contain vectors.
+A row is known if the catalogue predicts objects of the endpoints in the row. Every kmalloc row is known too, since a
+kmalloc row may contain vectors.
 
 A row is accepted as holding objects of the endpoints if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is
 not negligible (`MIN_BYTES`), and its growth is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
@@ -32,46 +33,50 @@ from tcptop.accounting.cgroup_vectors import VECTOR_ENTRY_BYTES
 from tcptop.accounting.slub_layout import cpu_partial_objects
 
 MIN_R2 = 0.9
-"""Least r² of an accepted known row; growth is expected there, so moderate noise does not reject the row."""
+"""Minimum r² that a known row must have to be accepted. Growth of a known row is expected, so moderate noise is not a
+reason to reject the row."""
 
 MIN_R2_UNKNOWN = 0.985
-"""Least r² of any other accepted row. This limit is stricter than `MIN_R2`, since objects of other programs can grow
-nearly linearly over a few seconds."""
+"""Minimum r² that a row must have to be accepted if it is not a known row. This limit is stricter than `MIN_R2`, since
+the number of other programs' objects can grow nearly linearly over a few seconds."""
 
 MIN_RELEASED_SHARE = 0.5
-"""A row is accepted if its counts fall by at least this share of their growth when the endpoints are closed.
+"""A row is accepted only if closing the endpoints reverses at least this share of the row's growth.
 
 The share is near 1 for objects of the endpoints and near 0 for other growth; half is far from both.
 """
 
 MIN_BYTES = 0.5
-"""Least bytes per endpoint of an accepted row. A smaller figure is noise, since free objects on per-CPU slabs count as
-active."""
+"""Minimum bytes per endpoint that a row must have to be accepted. A smaller figure is noise: free objects on per-CPU
+slabs count as active, and their number varies."""
 
 MIN_CONTROL_R2 = 0.9
-"""Least r² of a row in the control run. The slope of a row with a smaller r² is not subtracted from the other runs,
-since such a row only jitters."""
+"""The slope of a row in the control run is subtracted from the other runs only if the r² of the row is at least this. A
+row with a smaller r² does not grow steadily; its counts only jitter."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
-"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or step. The new line is used if its
-r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. Four of five readings nearly always have a larger r² than all five. But
-the r² of four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if the fifth reading was the whole disturbance."""
+"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The new line is used if
+its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A larger r² alone is not a sufficient reason: a line through four of
+the five readings nearly always has a larger r² than the line through all five. But a line through four readings reaches
+`STRAIGHT_WITHOUT_OUTLIER_R2` only if no reading except the fifth was disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
-"""Largest drift removed from a known row, as a share of its growth over the ramp. A larger drift is more likely a burst
-of another program. A drift is removed as if it were linear in time, so the removal of a burst would tilt the line."""
+"""A drift is removed from a known row only if it is at most this share of the row's growth over the ramp. A larger
+drift is more likely a burst of another program. A drift is removed as if it were linear in time, so the removal of a
+burst would tilt the line."""
 
 SLACK_CPUS = 2
-"""Number of CPUs on which a run frees objects: one CPU for the child process, and one for the worker that frees the
-namespace."""
+"""Number of CPUs on which a run frees objects: the CPU of the child process, and the CPU of the kernel worker that
+frees the namespace."""
 
 OBSERVER_ROW = "proc_inode_cache"
-"""The row that grows if an observer, a process such as lsof or ss -p, walks /proc/PID/fd during the run."""
+"""The row that grows if an observer walks /proc/PID/fd during the run. An observer is a process such as lsof, or ss
+with option -p."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Pattern of the rows that count inodes of file systems, including /proc. Each inode has one LSM inode blob
-(fs/inode.c, inode_init_always)."""
+"""Pattern of the names of rows that count inodes of file systems; /proc is one of these file systems. Each inode has
+one LSM inode blob (fs/inode.c, inode_init_always)."""
 
 
 class RowShape(NamedTuple):
@@ -82,12 +87,14 @@ class RowShape(NamedTuple):
 
     @property
     def slack_objects(self) -> int:
-        """Largest number of free objects on per-CPU slabs.
+        """Maximum number of free objects on per-CPU slabs.
 
-        Such objects count as active, so only a larger change between two readings is real.
+        These free objects count as active. A change between two readings is therefore significant only if it is larger
+        than this number.
 
-        Each of `SLACK_CPUS` CPUs may have one current slab, and partial slabs with 2 · cpu_partial objects in all. The
-        factor is 2 since the kernel assumes that partial slabs are half full (mm/slub.c, set_cpu_partial).
+        Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The partial slabs of one CPU have
+        2 · cpu_partial objects altogether; the factor is 2 since the kernel assumes that partial slabs are half full
+        (mm/slub.c, set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
         return SLACK_CPUS * (2 * partial + self.objects_per_slab)
@@ -145,10 +152,10 @@ class RelatedRows(NamedTuple):
     dentry: str | None
     inode_blob: str | None
     kmalloc: Mapping[int, str]
-    """Rows of kmalloc caches, by the largest allocation that fits, in bytes."""
+    """Rows of kmalloc caches, by the size in bytes of the largest allocation that fits into one object."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
-        """The row of the smallest kmalloc cache that an allocation fits into; None if no cache is large enough."""
+        """The row of the smallest kmalloc cache that is large enough for an allocation; None if there is none."""
         fitting = [size for size in self.kmalloc if size >= size_bytes]
         return self.kmalloc[min(fitting)] if fitting else None
 
@@ -176,21 +183,24 @@ class Fit(NamedTuple):
     rows: tuple[FittedRow, ...]
     """The accepted rows, the largest first."""
     vectors: FittedRow | None
-    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are no vectors, and
-    before vectors.py has separated the vectors from the kmalloc rows."""
+    """Memory cgroups' obj_cgroup vectors, one for each slab of accounted objects. None if there are no vectors, or if
+    vectors.py has not yet separated the vectors from the kmalloc rows."""
     observer: FittedRow
-    """Inodes of /proc that exist because a process walks /proc/PID/fd. The bytes include their dentries and LSM blobs.
-    Not in `rows`."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. The bytes include the dentries and LSM blobs of
+    these inodes. `rows` does not contain these objects."""
     control_bytes: float
-    """Growth per connection in the control run, which has no endpoints; not in `rows`."""
+    """Growth of all rows per connection in the control run, which has no endpoints. `rows` does not include this
+    growth."""
     all_rows_bytes: float
-    """Upper bound on what endpoints hold in all rows: the accepted rows, and `most_per_endpoint` of every other row."""
+    """Upper bound on the bytes of one endpoint in all rows: the sum of the accepted rows, and of `most_per_endpoint`
+    for every other row."""
     other_programs_bytes: float
-    """Growth of all rows, minus `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. Below 0 if other
-    programs freed objects."""
+    """Growth of all rows, less three amounts: `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. Below 0
+    if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the catalogued rows, which other programs use too: the sum of `slope_uncertainty` and of the
-    slopes of the control run, in bytes. A slope of the control run may be another program's."""
+    """Error bound on the bytes of the catalogued rows. These rows contain other programs' objects too. For each row,
+    the bound adds `slope_uncertainty` and the slope in the control run, because another program may have caused the
+    growth in the control run."""
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
@@ -269,11 +279,12 @@ def fit_run(
 def fit_control_run(
     series: Series, shapes: Mapping[str, RowShape], related: RelatedRows, endpoint_rows: Collection[str] = ()
 ) -> dict[str, float]:
-    """Growth of each row per connection opened and dropped in the control run, without rows that only jitter.
+    """Growth of each row in the control run, per connection opened and dropped; omits rows that only jitter.
 
-    Other programs' inodes and drifts are removed as in `fit_run`. The control run leaves no endpoints, so growth in the
-    rows that only endpoints use (`endpoint_rows`) is late freeing or another program's. Growth of these rows is not
-    returned, since it would be subtracted from the endpoints of every other run.
+    Other programs' inodes and drifts are removed in the same way as in `fit_run`. `endpoint_rows` are the rows that
+    only TCP uses. The control run leaves no endpoints, so such a row grows only if the kernel frees objects late or if
+    another program opens sockets. Growth of `endpoint_rows` is therefore not returned; otherwise it would be subtracted
+    from the endpoints of every other run.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -292,11 +303,12 @@ def raw_columns(series: Series, shapes: Mapping[str, RowShape]) -> dict[str, Col
 def remove_drifts(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], known: Collection[str] = ()
 ) -> dict[str, Column]:
-    """Subtracts from each column its drift, which is assumed to be linear in time.
+    """Subtracts the drift from each column. The drift is assumed to be linear in time.
 
-    The drift is the closing reading less the opening reading. No endpoint exists at these two readings, so the drift
-    belongs to other programs. A drift within the row's slack is too small to be subtracted. In a known row, a drift
-    above `MAX_DRIFT_SHARE` of the growth is not subtracted either: it is more likely a burst of another program.
+    The drift is the count of the closing reading minus the count of the opening reading. No endpoint exists at these
+    two readings, so the drift belongs to other programs. A drift of at most `slack_objects` is too small to be
+    subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is not subtracted either: such a drift is
+    more likely a burst of another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -313,9 +325,10 @@ def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
     Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Growth by other programs
-    makes a step larger, so a small step is an upper bound on the objects of its endpoints. The second smallest step is
-    used, since another program may have freed objects during the smallest. The objects freed between the last reading
-    of the ramp and the closing reading are an upper bound too. The smaller of the two bounds is returned.
+    makes a step larger, so a small step is an upper bound on the objects of its endpoints. The first bound is taken
+    from the second smallest step, since another program may have freed objects during the smallest step. The second
+    bound is taken from the number of objects freed between the last reading of the ramp and the closing reading. The
+    smaller of the two bounds is returned.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -328,9 +341,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    One is the difference between the slope and `most_per_endpoint`. The other is the difference between the closing and
-    the opening reading, divided by the number of endpoints, because objects of other programs may have come or gone
-    during the ramp; if the two readings differ by at most `slack_objects`, 0 is used instead.
+    The first is the difference between the slope and `most_per_endpoint`. The second is the difference between the
+    closing and the opening reading, divided by the number of endpoints: objects of other programs may have come or gone
+    during the ramp. The second is 0 if the two readings differ by at most `slack_objects`.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -338,16 +351,16 @@ def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowSh
 
 
 def fit_ramp(series: Series, column: Column) -> FittedLine:
-    """The straight line fitted to the readings of a row that were taken while the endpoints were opened."""
+    """The straight line through the readings of a row during the ramp, while the endpoints were opened."""
     return fit_line(series.endpoints, column[1:-1])
 
 
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
-    """The line through the ramp, without one outlier: a reading or a step that another program disturbed.
+    """The line through the readings of the ramp, without one outlier.
 
-    If objects of another program were counted at one reading only, that reading is left out. If such objects came in
-    one step and remained, that step is replaced by the mean of the other steps. `STRAIGHT_R2` states when an outlier is
-    left out.
+    An outlier is a reading or a step that another program disturbed. If objects of another program were counted at one
+    reading only, that reading is left out. If such objects came in one step and remained, that step is replaced by the
+    mean of the other steps. The comment on `STRAIGHT_R2` says when an outlier is left out.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
@@ -362,7 +375,10 @@ def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
 
 
 def level_step(endpoints: Column, counts: Column, at: int) -> Column:
-    """The counts, but the step that ends at reading `at` has the mean growth per endpoint of the other steps."""
+    """Replaces the growth of one step by the mean growth per endpoint of the other steps; returns the new counts.
+
+    The replaced step ends at reading `at`.
+    """
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
     spare = counts[at] - counts[at - 1] - step * others / (endpoints[-1] - endpoints[0] - step)
@@ -383,17 +399,17 @@ def released_share(column: Column) -> float:
 def subtract_other_inodes(
     series: Series, columns: Mapping[str, Column], shapes: Mapping[str, RowShape], related: RelatedRows
 ) -> dict[str, Column]:
-    """The columns without the objects that belong to inodes of file systems.
+    """Removes from the columns the objects that belong to inodes of file systems; returns the new columns.
 
-    Each reading counts the inodes too, and the number of subtracted objects is computed from that count.
+    Each reading also counts these inodes. The number of objects to subtract follows from that count.
 
     A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. The kernel then keeps three objects for
     every descriptor: an inode of /proc, the dentry of that inode, and its LSM blob. Inodes of other file systems have
-    an LSM blob too. The kernel caches and frees the dentries of such inodes independently, so no dentries are
-    subtracted for such inodes.
+    an LSM blob too. The kernel caches and frees the dentries of other file systems independently of the inodes, so
+    dentries are subtracted for inodes of /proc only.
 
-    Slabs of /proc inodes and of their dentries have vectors only if memory cgroups are charged. So these vectors are
-    subtracted from a kmalloc row only if the subtraction makes the row's line straighter.
+    Slabs of /proc inodes and slabs of dentries have vectors only if memory cgroups are charged. The vectors are
+    therefore subtracted from a kmalloc row only if the subtraction makes the line of the kmalloc row straighter.
     """
     corrected = {row: list(column) for row, column in columns.items() if row != OBSERVER_ROW}
     proc_inodes = growth(columns.get(OBSERVER_ROW))
@@ -426,7 +442,7 @@ def subtract(column: Column, other: Column) -> Column:
 def fit_observer(series: Series, shapes: Mapping[str, RowShape], related: RelatedRows) -> FittedRow:
     """Inodes of /proc per endpoint; the bytes include one dentry and one LSM blob for each inode.
 
-    0 if the number of inodes fell.
+    The figures are 0 if the number of inodes fell.
     """
     line = fit_line(series.endpoints, [float(reading.active.get(OBSERVER_ROW, 0)) for reading in series.ramp])
     rows = (OBSERVER_ROW, related.dentry, related.inode_blob)

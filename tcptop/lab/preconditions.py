@@ -19,18 +19,19 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""Least number of connections. With fewer, one slab more or less in a step would change the figures too much."""
+"""Minimum number of connections. With fewer connections, one more slab in a step would change the figures too much."""
 
 MAX_CONNECTIONS = 24_000
-"""Largest number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports
+"""Maximum number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports
 (ip_local_port_range)."""
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
-"""Memory for one connection: slabs of both ends and memory of the child process; twice the measured amount."""
+"""Memory for the slabs of both ends of a connection and for the child process; twice the measured amount."""
 
 KTLS_BYTES_PER_CONNECTION = 51_200
-"""Memory for kernel TLS at both ends; twice the amount measured on 6.1 with the tables of the generic GHASH."""
+"""Memory for kernel TLS at both ends of a connection. It is twice the amount measured on kernel 6.1, where the amount
+included the tables of the generic GHASH implementation."""
 
 
 def check_root() -> None:
@@ -40,25 +41,26 @@ def check_root() -> None:
 
 
 def is_tls_loaded(host: Host) -> bool:
-    """Whether the kernel has its module tls loaded; only then is kTLS one of the states that a lab measures unasked.
+    """Whether the kernel has loaded its module tls.
 
-    The kernel would load the module for the first socket that asks for kernel TLS, and keep it.
+    A lab measures kTLS only if the module is loaded or if the user asks for kTLS. If the module is not loaded, the
+    first socket that asks for kernel TLS makes the kernel load the module, and the module then stays loaded.
     """
     return run_sync(TlsStatSource().read(host)).state != "missing"
 
 
 def choose_connections(requested: int | None, host: Host, states: Collection[str] = ()) -> int:
-    """Connections of each run, a multiple of `STEPS`.
+    """The number of connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: the number that the user asked for. None for the default number, which is reduced if the limits
-            demand it.
+        requested: the number that the user asked for. None means the default number, or fewer if the limits do not
+            allow the default number.
         host: this machine.
         states: the states to measure.
 
     Raises:
-        TcptopError: if the number requested or the number allowed is below `MIN_CONNECTIONS`, or the limits allow fewer
-            than requested.
+        TcptopError: if the requested number exceeds the number that the limits allow, or if either number is below
+            `MIN_CONNECTIONS`.
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
@@ -76,15 +78,15 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
 
 
 def descriptors_for(connections: int) -> int:
-    """File descriptors of the child process with this many connections, including the descriptors open at its start."""
+    """File descriptors that the child process needs for this many connections, including those open at its start."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 
 def raise_descriptor_limit(connections: int) -> None:
     """Raises the hard limit on file descriptors to the number that the connections need; the child process inherits it.
 
-    The limit of root's login is often only 1 024 or 4 096, too few descriptors for exact figures. In a container the
-    kernel may refuse to raise the limit; then it is left unchanged.
+    After a login as root, the limit is often only 1 024 or 4 096, which is too low for exact figures. In a container
+    the kernel may refuse to raise the limit; the limit then stays unchanged.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
@@ -93,7 +95,7 @@ def raise_descriptor_limit(connections: int) -> None:
 
 
 def find_connection_limit(host: Host, states: Collection[str]) -> tuple[int, str]:
-    """Largest number of connections that all limits allow, and a text that describes the tightest limit."""
+    """The maximum number of connections that all limits allow, and a text that describes the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:

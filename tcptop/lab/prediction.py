@@ -1,6 +1,6 @@
-"""Predicts from the catalogue the objects and bytes of an endpoint in each slabinfo row.
+"""Uses the catalogue to predict the objects and bytes of an endpoint in each slabinfo row.
 
-A report for this machine shows the same figures as a prediction. The lab compares its measurements with the prediction.
+A report for this machine shows the same figures. The lab compares its measurements with the prediction.
 """
 
 from __future__ import annotations
@@ -70,7 +70,10 @@ class PredictedRow:
 
 
 class Prediction(NamedTuple):
-    """The prediction for one endpoint or both ends of a connection, in one state; bytes are shares of full slabs."""
+    """The prediction for one state, either for one endpoint or for both ends of a connection.
+
+    Bytes are shares of full slabs.
+    """
 
     rows: Mapping[str, PredictedRow]
     """Predicted objects and bytes by slabinfo row, without vectors."""
@@ -81,7 +84,7 @@ class Prediction(NamedTuple):
 
     @property
     def all_vectors(self) -> PredictedRow | None:
-        """The vectors of all kmalloc rows, added up; None if there are no vectors."""
+        """The sum of the vectors of all kmalloc rows; None if there are no vectors."""
         rows = self.vectors.values()
         objects, amount = sum(row.objects for row in rows), sum(row.bytes for row in rows)
         return PredictedRow(objects, amount, [VECTORS]) if rows else None
@@ -93,7 +96,7 @@ class Prediction(NamedTuple):
 
 
 class Predictor:
-    """Predicts the slab memory of endpoints of one address family from a snapshot of this machine."""
+    """Predicts the slab memory of IPv4 endpoints or of IPv6 endpoints, from a snapshot of this machine."""
 
     def __init__(self, snapshot: Snapshot, ipv6: bool) -> None:
         self.snapshot = snapshot
@@ -111,7 +114,7 @@ class Predictor:
 
         Args:
             state: the state of both ends.
-            ports_per_connection: below 1 if connections share a local port, and so the bind buckets of that port.
+            ports_per_connection: below 1 if several connections share a local port and thus its bind buckets.
 
         """
         accepted, outgoing = (
@@ -128,7 +131,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes from a prediction the vectors that `objects` objects of a row account for."""
+        """Removes from a prediction the vectors of the slabs that this number of objects of a row would fill."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:
@@ -164,15 +167,15 @@ class Predictor:
         )
 
     def tls_rows(self) -> frozenset[str]:
-        """The rows that may hold objects of kernel TLS: all kmalloc rows, and the rows of sk_buffs and their heads.
+        """The rows that may hold objects of kernel TLS: all kmalloc rows, and the rows of sk_buffs and sk_buff heads.
 
-        The receiver's parser has an empty sk_buff since 6.0 (net/tls/tls_strp.c, tls_strp_init).
+        Since kernel 6.0, the parser on the receiving side keeps an empty sk_buff (net/tls/tls_strp.c, tls_strp_init).
         """
         kmalloc = {row for row in self.row_shapes() if kmalloc_size_bytes(row) is not None}
         return self._rows((SK_BUFF, SKB_HEAD)) | kmalloc
 
     def cache_names(self, row: str) -> list[str]:
-        """Names of all caches counted in a row: the cache of the same name, and caches merged with it."""
+        """Names of all caches counted in a row: the cache with the row's name, and the caches merged with it."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
 

@@ -34,11 +34,14 @@ class ProgressBar:
 
 
 def progress_line(title: str, share: float, terminal_columns: int) -> str:
-    """The bar and the title in one line, narrower than the terminal so that it does not wrap; the bar shrinks first."""
+    """The bar and the title in one line, which is narrower than the terminal so that the line does not wrap.
+
+    On a narrow terminal the bar is shortened before the title.
+    """
     spare = terminal_columns - 1 - len(f"lab []  99 %  {title}")
     width = max(MIN_BAR_COLUMNS, min(MAX_BAR_COLUMNS, spare))
     filled = int(width * share)
-    # Rounded down: 100 % never shows before the lab has ended.
+    # The percentage is rounded down, so that 100 % is never shown before the lab has ended.
     return f"lab [{'#' * filled}{' ' * (width - filled)}] {int(100 * share):3d} %  {title}"[: terminal_columns - 1]
 
 

@@ -9,14 +9,15 @@ from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
-"""Least bytes of an unexplained row, or of the observer's objects, that the report mentions in a note."""
+"""Minimum bytes that an unexplained row, or the observer's objects, must have for a note in the report."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
-"""Caches of which an endpoint has exactly one object, whatever else it holds."""
+"""Every endpoint has exactly one object in exactly one of these caches."""
 
 MAX_DISTURBANCE = 0.01
-"""Largest disturbance of a result without a doubt: the accuracy that the lab promises. A run above it is repeated."""
+"""A result with a larger disturbance is in doubt, and its run is repeated. The value is the accuracy that the lab
+promises."""
 
 
 class LabPart(NamedTuple):
@@ -24,7 +25,8 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches in which the catalogue predicts these objects; without a prediction, all caches that share the row."""
+    """The caches in which the catalogue predicts these objects; if there is no prediction, all caches that share the
+    row."""
     objects: float
     bytes: float
     r2: float
@@ -34,13 +36,16 @@ class LabPart(NamedTuple):
 
 
 class StateResult(NamedTuple):
-    """Result for one endpoint of one state and side; for `pair` and `few_ports`, for both ends together."""
+    """Result of the run for one state and side.
+
+    The figures apply to one endpoint; in the runs `pair` and `few_ports`, to both ends of a connection together.
+    """
 
     connections: int
     sockets: int
     parts: tuple[LabPart, ...]
     vectors: LabPart | None
-    """Memory cgroups' obj_cgroup vectors; counted in `bytes` only if the catalogue predicts them too."""
+    """Memory cgroups' obj_cgroup vectors. `bytes` includes the vectors only if the catalogue predicts vectors too."""
     catalogue_bytes: float
     catalogue_missing: tuple[str, ...]
     """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
@@ -48,19 +53,19 @@ class StateResult(NamedTuple):
     observer: LabPart
     """Inodes of /proc that exist because a process walks /proc/PID/fd; they are not part of any other figure."""
     control_bytes: float
-    """Growth of the control run, subtracted from the other figures."""
+    """Growth per connection in the control run; it has been subtracted from the other figures."""
     all_rows_bytes: float
-    """Upper bound on what an endpoint holds in all rows, vectors included."""
+    """Upper bound on the bytes of one endpoint in all rows, vectors included."""
     other_programs_bytes: float
-    """Growth of all rows beyond `all_rows_bytes`; below 0 if other programs freed objects."""
+    """Growth of all rows that exceeds `all_rows_bytes`; below 0 if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of catalogued rows, which other programs use too."""
+    """Error bound on the bytes of the catalogued rows. These rows contain other programs' objects too."""
     local_ports: int
-    """Local ports that connections shared; 0 in all runs except the run with few ports."""
+    """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Sockets of other programs that came or went during the run."""
+    """Number of other programs' sockets that were opened or closed during the run."""
     tls_rows: frozenset[str] = frozenset()
-    """Rows in which the endpoints have objects of kernel TLS, for which the catalogue has no prediction."""
+    """Rows in which the endpoints have objects of kernel TLS; the catalogue does not predict these objects."""
 
     @property
     def bytes(self) -> float:
@@ -70,12 +75,12 @@ class StateResult(NamedTuple):
 
     @property
     def with_vectors_bytes(self) -> float:
-        """Measured bytes, vectors always included."""
+        """Measured bytes, including vectors even if the catalogue does not predict them."""
         return sum(part.bytes for part in self.parts) + (self.vectors.bytes if self.vectors else 0.0)
 
     @property
     def buckets_per_connection(self) -> float:
-        """Bind and bind2 buckets together, per connection."""
+        """Number of bind buckets and bind2 buckets per connection, added up."""
         return sum(part.objects for part in self.parts if BUCKETS & set(part.names))
 
     @property
@@ -85,24 +90,25 @@ class StateResult(NamedTuple):
 
     @property
     def unexplained(self) -> tuple[LabPart, ...]:
-        """The parts in whose rows neither the catalogue nor `tls_rows` expects an object."""
+        """The parts of unexpected rows: the catalogue predicts no object in such a row, and `tls_rows` lacks it."""
         return tuple(part for part in self.parts if part.catalogue_objects is None and part.row not in self.tls_rows)
 
     @property
     def unexplained_bytes(self) -> float:
-        """Sum of the bytes of `unexplained`."""
+        """Sum of the bytes of the parts in `unexplained`."""
         return sum(part.bytes for part in self.unexplained)
 
     @property
     def disturbance(self) -> float:
         """Share of the endpoint's bytes that may be wrong or missing; a run with a large share is repeated.
 
-        The largest of four shares, where the known bytes are the measured bytes of expected parts and of vectors:
+        The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
+        of four shares:
 
-        - what `all_rows_bytes` has beyond the known bytes, relative to the known bytes;
-        - the error bound `uncertain_bytes`, relative to the known bytes;
-        - the sockets of other programs that came or went, relative to the run's sockets: slab rows count the sockets of
-          all programs;
+        - the excess of `all_rows_bytes` over the known bytes, divided by the known bytes;
+        - the error bound `uncertain_bytes`, divided by the known bytes;
+        - the number of other programs' sockets that were opened or closed, divided by the number of the run's sockets:
+          slab rows count the sockets of all programs;
         - `sock_error`.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
@@ -116,9 +122,10 @@ class StateResult(NamedTuple):
 
     @property
     def sock_error(self) -> float:
-        """Relative difference between the measured and the true number of socks, which is one for each socket.
+        """Relative difference between the measured number of socks and the true number.
 
-        The number of socks is known without the catalogue, so a difference is an error of the measurement.
+        The true number does not depend on the catalogue: each socket has exactly one sock. A difference is therefore an
+        error of the measurement.
         """
         return max(
             (
@@ -131,7 +138,7 @@ class StateResult(NamedTuple):
 
     @property
     def doubt(self) -> str | None:
-        """The reason why figures may be wrong by more than `MAX_DISTURBANCE`; None if they are not in doubt."""
+        """The reason why the result may be wrong by more than `MAX_DISTURBANCE`; None if the result is not in doubt."""
         gone = [part.row for part in self.parts if not part.objects]
         if gone:
             return f"{', '.join(gone)} did not follow the sockets"
@@ -158,7 +165,7 @@ class LabResult(NamedTuple):
     results: Mapping[str, StateResult]
     """Result of each run, by the key of the run, for example `established/accepted`."""
     skipped: Mapping[str, str] = {}
-    """The reason for each state that was asked for and that this kernel does not have."""
+    """The requested states that this kernel does not support, each with the reason."""
 
     @property
     def ktls(self) -> KtlsBytes | None:

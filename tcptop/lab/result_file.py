@@ -1,4 +1,7 @@
-"""Reads a lab result that `tcptop lab -w` wrote. The file may come from anywhere, so numbers and names are checked."""
+"""Reads a lab result that `tcptop lab -w` wrote.
+
+Any program may have written the file, so numbers and names are checked.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,13 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "ktls/tx": ("states", "ktls", "tx"),
     "ktls/pair": ("states", "ktls", "pair"),
 }
-"""Path of each run's result in the JSON, by the key of the run."""
+"""For each key of a run, the path to the result of the run in the JSON."""
 
 MAX_FILE_BYTES = 4 << 20
-"""Largest file that is read: a hundred times the size of a lab's result."""
+"""Maximum size of a file that is read: a hundred times the size of a lab's result."""
 
 MAX_NUMBER = 1e12
-"""Largest number accepted, far above any byte or object count per endpoint."""
+"""Largest number that is accepted. It is far above any number of bytes or objects per endpoint."""
 MAX_PARTS = 10_000
 MAX_DIGITS = 18
 PAGE_SIZES = frozenset(1 << order for order in range(10, 25))
@@ -65,9 +68,9 @@ def load_measurement(path: str) -> LabMeasurement:
 
 
 def load_result_json(path: str, option: str) -> Json:
-    """Reads the JSON object of a saved result. Its numbers are finite; other values are not checked yet.
+    """Reads the JSON object of a saved result. All numbers in the object are finite; other values are not checked yet.
 
-    Under sudo, a child without root's privileges reads a file that does not belong to root alone.
+    Under sudo, a child process that has dropped root's privileges reads the file, unless only root can write to it.
 
     Args:
         path: the file.
@@ -106,7 +109,7 @@ def _read_json(path: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
-    """The JSON object of the state at a path in the result; None if there is no object."""
+    """The JSON object of a state, which is at the path `place` in the result; None if no object is there."""
     found: Any = result
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None

@@ -1,8 +1,16 @@
-"""The runs of the lab: each opens endpoints of one TCP state and side in steps, and reads all slab rows after a step.
+"""The runs of the lab: each run opens endpoints of one TCP state and side in steps.
 
-Order of a run: the opening reading, before its namespace exists; `WARM_UP` connections; the first reading of the ramp;
-`STEPS` times a step of connections and a reading; the closing reading, after the namespace is gone. The ramp
-is the readings after 0, 1, 2, … `STEPS` steps, to which fit.py fits a line for each row.
+All slab rows are read after each step.
+
+Order of a run:
+
+- the opening reading, before the network namespace of the run exists;
+- `WARM_UP` connections;
+- the first reading of the ramp;
+- a step of connections followed by a reading, repeated `STEPS` times;
+- the closing reading, after the namespace is freed.
+
+The ramp consists of the readings after 0, 1, 2, … `STEPS` steps. For each row, fit.py fits a line to these readings.
 """
 
 from __future__ import annotations
@@ -20,38 +28,38 @@ from tcptop.lab.socket_program import LISTENERS
 
 STEPS = 4
 WARM_UP = 1000
-"""Number of connections opened before the first reading of the ramp, so that the first step is like the other steps.
-These connections use up the objects that are free but count as active, since they are on per-CPU slabs. The connections
-also leave freed objects behind, as every step does."""
+"""Number of connections opened before the first reading of the ramp, so that the first step resembles the other steps.
+Free objects on per-CPU slabs count as active; these connections use up such objects. Like every step, the connections
+also leave freed objects behind."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
-"""Connections that share one local port in the run with few ports: one to each listener."""
+"""Number of connections that share one local port in the run with few ports: one connection to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree if the watched rows changed by at most `TOLERANCE_SHARE` of the connections of a step, or by
-`TOLERANCE_OBJECTS` if that is more."""
+"""Two readings agree if the watched rows changed by no more objects than a limit. The limit is `TOLERANCE_SHARE` times
+the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""The only command that is not sent to the child: the parent waits until the closed ends are mini-sockets."""
+"""The only command that the parent executes itself: it waits until the closed ends have become mini-sockets."""
 
 IDLE_MINI_SOCKETS = 300
-"""Largest number of free objects on per-CPU slabs in the rows of mini-sockets. Such objects count as active, so a
-change of at most this number is ignored."""
+"""Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Such objects count as active, so a
+change by this number of objects or fewer is ignored."""
 
 
 class Run(NamedTuple):
-    """The commands that fill a namespace with endpoints of one state and side, and with no other sockets."""
+    """The commands that fill a network namespace with endpoints of one state and side, and leave no other sockets."""
 
     state: str
     side: str
     title: str
     commands: tuple[str, ...]
-    """The commands of one step: those in `command_handlers` of socket_program.py, and `WAIT_FOR_MINI_SOCKETS`."""
+    """The commands of one step: names from `command_handlers` in socket_program.py, or `WAIT_FOR_MINI_SOCKETS`."""
     full_sockets: int
-    """Full sockets that remain of each connection."""
+    """Number of full sockets that remain for each connection after a step."""
     mini_sockets: int
-    """Mini-sockets that remain of each connection."""
+    """Number of mini-sockets that remain for each connection after a step."""
 
     @property
     def key(self) -> str:
@@ -68,9 +76,10 @@ class Run(NamedTuple):
 
 
 KTLS = "ktls"
-"""State of the runs that give kernel TLS to ESTABLISHED sockets, in three steps of its setup.
+"""State of the three runs that give kernel TLS to ESTABLISHED sockets. Each run goes one step further in the setup of
+kernel TLS.
 
-The figures are differences between these runs and `established/pair`.
+The figures of kernel TLS are the differences between these runs and `established/pair`.
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
@@ -117,12 +126,13 @@ STATES: tuple[str, ...] = tuple(dict.fromkeys(run.state for run in RUNS))
 
 
 class WatchedRows(NamedTuple):
-    """The slab rows whose counts show that the kernel has finished allocating and freeing."""
+    """The slab rows whose counts show that the kernel has finished allocating and freeing objects."""
 
     settling: frozenset[str]
     """Rows that must not change between two consecutive readings."""
     releasing: frozenset[str]
-    """Rows that only TCP uses; they must be back at the counts of the opening reading after the namespace is freed."""
+    """Rows that only TCP uses. After the namespace is freed, their counts must be those of the opening reading
+    again."""
     mini_sockets: frozenset[str]
     """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
 
@@ -132,9 +142,9 @@ class RunReadings(NamedTuple):
 
     series: Series
     local_ports: int
-    """Local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
+    """Number of local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Sockets of other programs that came or went during the ramp; slab rows count these sockets too."""
+    """Number of other programs' sockets opened or closed during the ramp; slab rows count these sockets too."""
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
@@ -144,19 +154,19 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that measure these states, in the order of `RUNS`; with kTLS, the runs of ESTABLISHED too."""
+    """The runs that measure these states, in the order of `RUNS`. kTLS also needs the runs of ESTABLISHED."""
     wanted = {*states, *(["established"] if KTLS in states else [])}
     return tuple(run for run in RUNS if run.state in wanted)
 
 
 @dataclass(slots=True)
 class Runner:
-    """Makes runs, each in a namespace of its own, so that no run counts the mini-sockets of another."""
+    """Makes runs. Each run has its own network namespace, so that no run counts the mini-sockets of another run."""
 
     meter: SlabMeter
     watched: WatchedRows
     connections: int
-    """Connections of each run, without `WARM_UP`."""
+    """Number of connections of each run, without the `WARM_UP` connections."""
     ipv6: bool
     deadline_s: float
     """Latest time (time.monotonic) at which a step may begin."""
@@ -195,7 +205,7 @@ class Runner:
         )
 
     def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
-        """Adds `count` connections to `before` existing ones, waits until all endpoints are in the state, and reads."""
+        """Adds `count` connections to `before` existing ones, waits until the state is reached, and takes a reading."""
         if time.monotonic() > self.deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
@@ -210,7 +220,7 @@ class Runner:
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """The sockets of other programs during the ramp: their largest number minus their smallest number.
+        """The largest minus the smallest number of other programs' sockets during the ramp.
 
         See `RunReadings.other_sockets`.
         """

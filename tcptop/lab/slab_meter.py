@@ -18,12 +18,12 @@ PAUSE_PER_READ = 20
 Pauses are needed since the kernel holds slab_mutex and list locks during a read."""
 
 GRACE_PERIOD_S = 0.12
-"""Delay between a close() and the first reading. Inodes are freed only after an RCU grace period. Readings before the
-end of the grace period may agree although more objects will be freed."""
+"""Delay between a close() and the first reading. The kernel frees inodes only after an RCU grace period. Two readings
+before the end of the grace period may agree although the kernel has not yet freed all objects."""
 
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5
-"""Time allowed for a namespace and its mini-sockets to be freed (net/core/net_namespace.c, cleanup_net)."""
+"""Longest wait until the kernel has freed a namespace and its mini-sockets (net/core/net_namespace.c, cleanup_net)."""
 
 
 class SlabMeter:
@@ -73,7 +73,7 @@ class SlabMeter:
         Args:
             watched: the rows that must shrink.
             base: the reading to compare with.
-            tolerance: objects by which these rows together may still exceed the base.
+            tolerance: number of objects by which the sum of these rows may still exceed the base.
 
         """
         deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
@@ -84,10 +84,10 @@ class SlabMeter:
 
 
 def count_changed(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
-    """Sum over rows of the absolute change between two readings, in objects."""
+    """Sum of the absolute changes of the rows between two readings, in objects."""
     return sum(abs(after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)
 
 
 def count_added(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
-    """Sum over rows of the growth between two readings, in objects; rows that shrank count 0."""
+    """Sum of the growth of the rows between two readings, in objects; a row that shrank adds 0."""
     return sum(max(0, after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)

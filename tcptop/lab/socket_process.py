@@ -28,8 +28,8 @@ POLL_S = 0.01
 
 STRAY_SHARE = 0.002
 STRAY_WAIT_S = 0.4
-"""`STRAY_SHARE` of the sockets may be in another state after `STRAY_WAIT_S`: where two FINs cross, both ends enter
-TIME_WAIT."""
+"""After `STRAY_WAIT_S`, up to `STRAY_SHARE` of the sockets may be in a wrong state: if the FINs of both ends cross,
+both ends enter TIME_WAIT."""
 
 STEP_ERRORS: dict[str, str] = {
     "namespace": "lab needs a network namespace of its own, and the kernel refused one",
@@ -50,7 +50,7 @@ class RefusedCommandError(TcptopError):
 
 
 class SocketCounts(NamedTuple):
-    """Counts of the lab's network namespace."""
+    """Numbers of sockets and shared ports in the lab's network namespace."""
 
     inuse: int
     """Full sockets, listeners excluded."""
@@ -87,7 +87,7 @@ class SocketProcess:
         ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)
         if not ready:
             raise TcptopError(f"the process that holds the sockets did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-        # The child writes each line in one piece, so readline() does not wait for the rest of a line.
+        # The child writes each line in one piece, so readline() never waits for the rest of a line.
         line = self._process.stdout.readline()
         if not line:
             raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
@@ -126,7 +126,7 @@ class SocketProcess:
 
 @contextlib.contextmanager
 def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess]:
-    """Starts the child process; when the block ends, kills it and waits until the kernel has ended it.
+    """Starts the child process. At the end of the `with` block, kills the child and waits until it has ended.
 
     Args:
         ipv6: True for IPv6 sockets, False for IPv4.
@@ -137,7 +137,7 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
 
     """
     arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
-    # In a session of its own the child does not receive a terminal's Ctrl-C; the parent does, and kills it.
+    # The child has a session of its own, so Ctrl-C reaches only the parent. The parent then kills the child.
     process = subprocess.Popen(
         [sys.executable, "-I", str(PROGRAM), *arguments],
         bufsize=0,
@@ -151,7 +151,7 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
         running.read_answer()
         yield running
     finally:
-        # A second Ctrl-C must not interrupt the cleanup after the first.
+        # After a first Ctrl-C, a second Ctrl-C must not interrupt the cleanup.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         process.kill()
         process.communicate()
@@ -162,12 +162,12 @@ KTLS_COMMANDS = ("attach_tls", "enable_tls_tx", "enable_tls_rx")
 
 
 def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
-    """The reason why sockets get no kernel TLS here, in one line; None if they get it.
+    """The reason why sockets cannot get kernel TLS on this kernel, in one line; None if sockets can get it.
 
-    Gives kernel TLS to this number of connections, and frees them. The kernel first loads its module tls if there is
-    one (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Free objects remain on per-CPU slabs and in sheaves, and count as
-    active. Without them, the first run with kernel TLS would leave such objects behind, and its closing reading would
-    look like a drift.
+    Gives kernel TLS to this number of connections, and frees the connections. The kernel first loads its module tls if
+    there is one (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs and in sheaves,
+    and count as active. Such objects must exist before the first run with kernel TLS. Otherwise that run would leave
+    such objects behind, and its closing reading would look like a drift.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

@@ -1,11 +1,11 @@
 """Program of the child process that holds the lab's sockets, in a network namespace of its own.
 
-The parent (socket_process.py) starts it by its path, in Python's isolated mode, so it imports the standard library
-only. The process holds both ends of every connection. It reads one-line commands from standard input and answers each
-with one line of JSON.
+The parent (socket_process.py) starts this file by its path, in Python's isolated mode, so the program imports the
+standard library only. The process holds both ends of every connection. It reads one-line commands from standard input
+and answers each with one line of JSON.
 
-The process ends when its input ends, when its parent ends (PR_SET_PDEATHSIG), or, by an alarm, when a command takes
-longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees its sockets and its namespace.
+The process ends when its standard input ends, or when its parent ends (PR_SET_PDEATHSIG). An alarm kills the process if
+a command takes longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees its sockets and its namespace.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Endpoints:
-    """The sockets of the namespace: listeners, clients, and the servers that were accepted for them."""
+    """The sockets of the namespace: listeners, clients and servers. A server is the accepted end of a connection."""
 
     def __init__(self, family: socket.AddressFamily) -> None:
         self.family = family
@@ -64,14 +64,14 @@ class Endpoints:
         self.listeners = [self.make_listener(FIRST_LISTENER_PORT + index) for index in range(LISTENERS)]
 
     def make_listener(self, port: int) -> socket.socket:
-        """A socket that listens on one address and port; the sockets it accepts share its bind buckets."""
+        """A socket that listens on one address and port. The accepted sockets use the bind buckets of the listener."""
         listener = socket.socket(self.family, socket.SOCK_STREAM)
         listener.bind((self.address, port))
         listener.listen(64)
         return listener
 
     def connect(self, listener_index: int, local_port: int | None = None) -> None:
-        """Connects a client to a listener and accepts it; the kernel chooses the local port if none is given."""
+        """Connects a client to a listener, and accepts the connection. The kernel chooses the port if none is given."""
         client = socket.socket(self.family, socket.SOCK_STREAM)
         if local_port is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,21 +81,24 @@ class Endpoints:
         self.servers.append(self.listeners[listener_index].accept()[0])
 
     def open(self, count: int) -> None:
-        """Opens connections to the current listener; they share one destination, so each needs its own local port."""
+        """Opens connections to the current listener; all have one destination, so each needs its own local port."""
         for _ in range(count):
             self.connect(self.listener_index)
 
     def open_elsewhere(self, count: int) -> None:
         """Opens connections to the next listener.
 
-        If the previous step dropped its clients and kept their servers, the kernel may choose the same local ports
-        again; another destination port keeps the connections distinct.
+        If the previous step dropped its clients but kept the accepted ends, the kernel may choose the same local ports
+        for the new clients. The new connections then differ from the old ones by their destination port.
         """
         self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
 
     def open_few_ports(self, count: int) -> None:
-        """Opens connections whose clients share local ports: one port for `LISTENERS` clients, one to each listener."""
+        """Opens connections whose clients share local ports.
+
+        `LISTENERS` clients share one local port; each of these clients connects to a different listener.
+        """
         for number in range(len(self.clients), len(self.clients) + count):
             if number % LISTENERS == 0:
                 self.few_ports += 1
@@ -106,7 +109,7 @@ class Endpoints:
         return [*self.clients[-count:], *self.servers[-count:]]
 
     def attach_tls(self, count: int) -> None:
-        """Gives kernel TLS to both ends of the newest connections, without keys yet (net/tls/tls_main.c, tls_init)."""
+        """Attaches kernel TLS to both ends of the newest connections; sets no keys (net/tls/tls_main.c, tls_init)."""
         for each in self.newest(count):
             each.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
 
@@ -118,7 +121,7 @@ class Endpoints:
     def count_sockets(self) -> dict[str, int]:
         """Counts full sockets (listeners excluded), mini-sockets, and shared local ports.
 
-        The counts of sockets come from sockstat.
+        The numbers of sockets are read from sockstat.
         """
         inuse, time_wait = 0, 0
         for path in ("/proc/self/net/sockstat", "/proc/self/net/sockstat6"):
@@ -142,9 +145,10 @@ def close_sockets(sockets: list[socket.socket]) -> None:
 def half_close_sockets(sockets: list[socket.socket]) -> None:
     """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged, even by a delayed ACK.
 
-    If a socket were closed before the acknowledgement, it could remain in FIN_WAIT2 as a full socket for a minute. This
-    happens if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If
-    a peer were dropped before it acknowledges the FIN, the kernel would answer the FIN with a reset.
+    If a socket were closed before the acknowledgement, it could remain in FIN_WAIT2 as a full socket for a minute. The
+    socket remains there if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c,
+    tcp_rcv_state_process). If a peer were dropped before it acknowledges the FIN, the kernel would answer the FIN with
+    a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
@@ -191,7 +195,7 @@ def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a small kernel file; empty if it does not exist (sockstat6 on a kernel without IPv6)."""
+    """The lines of a small kernel file; empty if the file does not exist (sockstat6 without IPv6)."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
             return file.read().splitlines()
@@ -230,8 +234,8 @@ def set_namespace_limits(max_connections: int) -> None:
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # Without this, a new client could reuse the port of a mini-socket. The kernel would then free the mini-socket,
-        # which the run still counts.
+        # Without this setting, a new client could reuse the port of a mini-socket. The kernel would then free the
+        # mini-socket, although the run still counts it.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }
@@ -253,13 +257,14 @@ def reserve_descriptors(descriptors: int) -> None:
 def stay_on_one_cpu() -> None:
     """Binds this process to one CPU, so that free objects are on the per-CPU slabs of one CPU only.
 
-    Loopback delivers in softirq on the sender's CPU, so the peer's objects are allocated there too.
+    The loopback device delivers packets in a softirq on the sender's CPU, so the peer's objects are allocated on the
+    same CPU.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent ends; ends at once if the parent has ended already."""
+    """Asks the kernel to kill this process when its parent ends. Exits at once if the parent has already ended."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)

@@ -1,7 +1,8 @@
 """Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Does no input or output.
 
 Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is therefore
-estimated from the slabs per endpoint of all fitted rows. The estimate is too low if slabs are not full.
+estimated from the number of slabs per endpoint in all fitted rows. If slabs are not full, there are more slabs than
+estimated, and thus more vectors.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Mapping
 from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
 MAX_VECTORS_RATIO = 1.25
-"""Largest accepted number of vectors, relative to the estimate. The estimate assumes full slabs. Not all slabs are
-full, so there are more slabs, and more vectors."""
+"""Maximum number of vectors moved out of a row, divided by the estimated number. The ratio is above 1 because the
+estimate assumes full slabs; in fact some slabs are partly free, so there are more slabs and more vectors."""
 
 MIN_REST_BYTES = 4.0
-"""Least bytes per endpoint of a kmalloc row after its vectors are moved out; a row with less is noise."""
+"""After its vectors are moved out, a kmalloc row is kept only if it still has at least this many bytes per endpoint.
+Fewer bytes are noise."""
 
 VECTORS = "obj_cgroup vectors"
 
@@ -49,7 +51,7 @@ def separate_vectors(
 
 
 def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: RelatedRows) -> dict[str, float]:
-    """Vectors per endpoint in each kmalloc row, if every slab is full and has one vector."""
+    """The number of vectors per endpoint in each kmalloc row, assuming that every slab is full and has one vector."""
     expected: dict[str, float] = {}
     for row in run_fit.rows:
         shape = shapes[row.row]

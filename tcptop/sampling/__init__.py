@@ -1,1 +1,1 @@
-"""Sampling: decides when each source is read, with or without an event loop. Depends on no accounting and no screen."""
+"""Sampling: decides when each source is read, with or without an event loop. Imports no accounting and no screen."""

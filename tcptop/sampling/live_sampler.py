@@ -1,4 +1,4 @@
-"""Live sampling: a Snapshot every interval, on an event loop. A source that hangs delays no other source."""
+"""Live sampling on an event loop: delivers a Snapshot every interval. A source that hangs delays no other source."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""Longest wait for slow sources; then a sample is delivered without their new values."""
+"""Longest wait for slow sources. After it, the sample is delivered without the new values of these sources."""
 
 MIN_PATIENCE_S = 0.01
-"""Shortest wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
+"""Minimum time to wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
 
 
 class LiveSampler:
-    """Runs a Sampler: reads all due sources in a thread; delivers each sample without waiting for late sources."""
+    """Runs a Sampler: reads all due sources in a thread, and delivers each sample without waiting for late sources."""
 
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
         self.sample_requested = False
-        """True from a call of `sample_now` until its sample begins."""
+        """True from a call of `sample_now` until the requested sample begins."""
         self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
         self._pending: dict[str, tuple[AnySource, float]] = {}
         """Sources whose reads have not returned, by name, each with the time when its read was submitted."""
@@ -41,12 +41,12 @@ class LiveSampler:
         self._poked.set()
 
     def sample_now(self) -> None:
-        """Requests a sample of every source now, even of sources that rest, and even while sampling is paused."""
+        """Requests a sample of every source now, even if a source is not due or sampling is paused."""
         self.sample_requested = True
         self._poked.set()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
-        """Yields a Snapshot every interval, and another one when a late read returns in between, without end."""
+        """Yields a Snapshot every interval, and one more whenever a late read returns in between. Never ends."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
@@ -65,7 +65,7 @@ class LiveSampler:
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + PATIENCE_S
         self._store_results()
-        # The second round reads the sources that become due because of values read in the first.
+        # The second round reads the sources that become due because of values read in the first round.
         for _ in range(2):
             due = [source for source in self.sampler.due() if source.name not in self._pending]
             self._pending.update((source.name, (source, loop.time())) for source in due)
@@ -89,7 +89,11 @@ class LiveSampler:
         return bool(results)
 
     async def _late_read_returned(self, at_s: float) -> bool:
-        """Waits for a late read, stores it, and returns True; False at a time, or when the user asks for something."""
+        """Waits until a late read returns, stores the result, and returns True.
+
+        Returns False if the time `at_s` comes first, or if the user changes the interval, pauses or resumes sampling,
+        or requests a sample.
+        """
         loop = asyncio.get_running_loop()
         while not self._poked.is_set():
             timeout_s = None if self._paused else max(0.0, at_s - loop.time())

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""Minimum pause after a read, in multiples of the CPU time of reading and parsing: at most 0.5 % of a CPU."""
+"""After a read, a source is not read again for at least this many times the CPU time of reading and parsing. One source
+thus takes at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
 """CPU time of parsing that does not lengthen the pause; the files of most machines take less."""
 
 BUDGET_US_PER_S = 5_000
-"""CPU time for the reads of all sources: 0.5 % of one CPU."""
+"""CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
-"""Part of `BUDGET_US_PER_S` that cheap reads may use even while the budget recovers from an expensive read."""
+"""CPU time per second that is available to cheap reads even while the budget recovers from an expensive read. It is a
+part of `BUDGET_US_PER_S`."""
 
 START_BUDGET_US = 10_000
 CHEAP_US = 500
-"""Largest CPU time of a read that counts as cheap."""
+"""A read is cheap if it takes at most this CPU time."""
 
 TICK_TOLERANCE = 0.1
-"""A source may be read early by this fraction of the interval: if it missed a tick, it would wait a whole interval."""
+"""A source may be read up to this fraction of the interval before it is due. Otherwise a source that becomes due just
+after a tick would wait for a whole interval."""
 
 
 class _Record:
-    """The last read of one source, and the times before which it is not read again."""
+    """The last read of one source, and the earliest times of its next read."""
 
     next_s = 0.0
     rested_s = 0.0
@@ -85,11 +88,11 @@ class Paces:
             self.cheap_budget_us -= took_us
 
     def period_s(self, name: str, wanted_s: float) -> float:
-        """The effective period of a source: `wanted_s`, or a longer one if its last read was expensive."""
+        """The actual period of a source: `wanted_s`, or a longer period if the source's last read was expensive."""
         return max(wanted_s, self._record(name).cost_us * REST_FACTOR / 1e6)
 
     def make_due(self, name: str) -> None:
-        """Makes a source due now, despite its rest and the budget; its read is still charged."""
+        """Makes a source due now, even during its pause or if the budget is used up. The read is still charged."""
         record = self._record(name)
         record.next_s = record.rested_s = 0.0
         record.was_read = False

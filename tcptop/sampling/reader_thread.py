@@ -20,14 +20,14 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 STUCK_S = 0.2
-"""Longest duration of one call; after it the thread is abandoned, and a new thread makes the calls that wait."""
+"""If a call takes longer than this, its thread is abandoned, and a new thread makes the queued calls."""
 
 
 class ReaderThread(Generic[Argument, Answer]):
     """Makes one call for each argument, in a daemon thread.
 
-    One thread makes all calls: several threads would compete for the interpreter, and the time of a call would include
-    more than the kernel's work.
+    One thread makes all calls: several threads would compete for the interpreter, and the measured time of a call would
+    include more than the kernel's work.
     """
 
     def __init__(self, call: Callable[[Argument], Answer]) -> None:
@@ -48,7 +48,7 @@ class ReaderThread(Generic[Argument, Answer]):
         self._replace_if_stuck()
 
     async def wait(self, timeout_s: float | None) -> None:
-        """Waits until all queued calls have returned, an abandoned call returns, or `timeout_s` has passed.
+        """Waits until all queued calls have returned, or an abandoned call returns, or `timeout_s` has passed.
 
         A `timeout_s` of None sets no limit.
         """
@@ -61,7 +61,10 @@ class ReaderThread(Generic[Argument, Answer]):
         return [self._results.popleft() for _ in range(len(self._results))]
 
     def _replace_if_stuck(self) -> None:
-        """If calls wait: starts a thread if none runs or the running one is stuck; then schedules the next check."""
+        """Starts a thread if none runs or if the running thread is stuck; then schedules the next check.
+
+        Does nothing if no calls are queued.
+        """
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
@@ -92,5 +95,5 @@ class ReaderThread(Generic[Argument, Answer]):
             if is_current:
                 self._busy_since_s = None
             if self._loop is not None and (self._arguments.empty() or not is_current):
-                with suppress(RuntimeError):  # the event loop has ended; its results are not needed
+                with suppress(RuntimeError):  # the event loop has ended and needs no results
                     self._loop.call_soon_threadsafe(self._returned.set)

@@ -33,7 +33,7 @@ from tcptop.sources.zoneinfo import ZoneinfoSource
 from tcptop.text.printable import printable
 
 BESIDE_S = 0.05
-"""Largest age of a sockstat reading that is paired with the reading of another source."""
+"""Maximum age of a sockstat reading when it is paired with the reading of another source."""
 
 Answers = tuple[HostAnswer, ...]
 AnySource = Source[Any]
@@ -68,7 +68,10 @@ def kernel_sources() -> list[AnySource]:
 
 
 def cgroup_sources(cgroup: str | None) -> list[AnySource]:
-    """The source of the memory cgroup at a path, or none; raises TcptopError if no cgroup can have this path."""
+    """A list with the source that reads the memory cgroup at a path; empty if `cgroup` is None.
+
+    Raises TcptopError if no cgroup can have this path.
+    """
     if cgroup is None:
         return []
     # Imported here, because most users name no cgroup.
@@ -81,7 +84,7 @@ def cgroup_sources(cgroup: str | None) -> list[AnySource]:
 
 
 def wanted_paths() -> tuple[str, ...]:
-    """Patterns of all paths that `kernel_sources` may ask a host for, in the form of `Source.paths`."""
+    """Patterns of all paths that the sources of a report may read, written in the same way as `Source.paths`."""
     return tuple(path for source in kernel_sources() for path in source.paths)
 
 
@@ -157,7 +160,10 @@ class Sampler:
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
-        """Passes every later read to `on_read`; if `on_read` is a function, makes all sources due to be read again."""
+        """Passes every read from now on to `on_read`; if `on_read` is None, passes no more reads.
+
+        If `on_read` is a function, every source is read again as soon as possible.
+        """
         self._on_read = on_read
         if on_read is not None:
             self.make_all_due()
@@ -181,7 +187,7 @@ class Sampler:
         return [self._sources[name] for name in self._paces.due(names, self._monotonic(), self.interval_s)]
 
     def make_all_due(self) -> None:
-        """Makes every source due now, even one that rests."""
+        """Makes every source due now, even a source whose pause has not ended."""
         for name in self._sources:
             self._paces.make_due(name)
 
@@ -190,7 +196,7 @@ class Sampler:
         self.store(await self.fetch(source))
 
     async def fetch(self, source: AnySource) -> Fetched:
-        """Reads one source. Changes nothing that `store` changes, so that it may run in another thread."""
+        """Reads one source. May run in another thread, because it changes no attribute that `store` changes."""
         started_s, started_ns = self._monotonic(), time.thread_time_ns()
         host = self.host if self._on_read is None else RecordingHost(self.host)
         reading: AnyReading = await source.read(host)
@@ -221,14 +227,15 @@ class Sampler:
         if self._on_read is None:
             return
         if fetched.answers is None:
-            self._paces.make_due(source.name)  # the read began before `on_read` was set, so its answers were not kept
+            self._paces.make_due(source.name)  # the read began before `on_read` was set, so no answers were kept
         else:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns sockstat's counts, the host's answers with their bytes, and the CPU time (us) of a new read.
+        """Returns the counts of sockstat, the host's answers that contain them, and the CPU time (us) of a new read.
 
-        Reads sockstat again if the latest reading is older than `BESIDE_S`, or lacks the answers that `on_read` needs.
+        Reads sockstat again if the latest reading is older than `BESIDE_S`, or if `on_read` needs the host's answers
+        and they were not kept.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -237,7 +244,7 @@ class Sampler:
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
         if not old and (self._on_read is None or answers):
             return reading.value, answers, 0
-        # This value is not stored as a reading: a rate over so short a time would be noise.
+        # This value is not stored as a reading, because a rate over such a short time would be noise.
         host = RecordingHost(self.host)
         reading = await source.read(host)
         return reading.value, tuple(host.answers), reading.read_us or 0
@@ -246,12 +253,12 @@ class Sampler:
         """Marks a source as late, because its read has not returned; keeps the previous value."""
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
-        # The value kept is the previous one; if it was damaged, its state must still say so.
+        # The previous value is kept. If that value was damaged, the state must still say so.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
-        """Marks a source as failed, because its read raised an exception (a defect of tcptop); others continue."""
+        """Marks a source as failed, because its read raised an exception (a bug in tcptop). Other sources continue."""
         reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
         self._readings[source.name] = NOT_READ._replace(state="failed", reason=reason, taken_at_s=self._monotonic())
         now_s = self._monotonic()
@@ -301,7 +308,7 @@ class Sampler:
 def read_due(sampler: Sampler) -> None:
     """Reads the due sources, without an event loop.
 
-    The second round reads the sources that become due because of values read in the first.
+    The second round reads the sources that become due because of values read in the first round.
     """
     for _ in range(2):
         for source in sampler.due():

@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 class Worker:
-    """Runs calls in one thread, which the first call starts."""
+    """Runs calls in one thread. The thread is started when the first call is queued."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,4 +47,4 @@ class Worker:
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
-            del call, future  # otherwise their objects would stay alive until the next call
+            del call, future  # otherwise these names would keep their objects alive until the next call

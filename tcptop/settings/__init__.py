@@ -1,1 +1,1 @@
-"""The user's settings: where their file is, and what may be in it; read by the screen, by reports and by checks."""
+"""The user's settings: the path and the content of the settings file. Screen, reports and checks use the settings."""

@@ -30,9 +30,9 @@ MOST_PERCENT = 400
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
 """Matches the position that ends each error message of tomllib."""
 KEY_LINE = re.compile(r"""(?P<before>[ \t]*["']?(?P<key>\w+)["']?[ \t]*=[ \t]*)[^#]*?(?P<after>[ \t]*(?:#.*)?\r?)""")
-"""Matches a line `key = value`, with or without a comment."""
+"""Matches a line `key = value`, with or without a comment at its end."""
 FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
-"""Matches the position before the header of a table."""
+"""Matches the start of a line that contains the header of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Settings:
 
     interval: float | None = None
     sort: str | None = None
-    """Letter of the sort order: slabtop's letters, and `e`."""
+    """The sort order as a letter: one of slabtop's letters, or `e`."""
     theme: str | None = None
     node: int | None = None
     columns: tuple[str, ...] | None = None
@@ -49,9 +49,9 @@ class Settings:
     ascii: bool | None = None
     mouse: bool | None = None
     extras: bool | None = None
-    """True to show marks on changed figures, and graphs."""
+    """Whether the screen shows graphs, and marks on changed figures."""
     limits: Mapping[str, Threshold] | None = None
-    """The user's thresholds by limit; limits that it lacks have the thresholds of THRESHOLDS."""
+    """Thresholds that the user has set, by limit. Every other limit has its threshold from THRESHOLDS."""
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:
@@ -111,7 +111,10 @@ def _check_values(values: Mapping[str, Any]) -> tuple[Settings, list[str]]:
 
 
 def _read_text(file: Path) -> str:
-    """The text of the file; raises TcptopError with one line if it is not UTF-8, OSError if it cannot be read."""
+    """The text of the file.
+
+    Raises TcptopError with one line if the file is not UTF-8, and OSError if the file cannot be read.
+    """
     try:
         return read_bytes(str(file), MOST_BYTES).decode("utf-8")
     except UnicodeDecodeError:
@@ -119,7 +122,7 @@ def _read_text(file: Path) -> str:
 
 
 def _parse_toml(text: str, name: str) -> dict[str, Any]:
-    """The values of a TOML text; raises TcptopError with one line, which begins with `name`, if it is not TOML."""
+    """The values of a TOML text. If the text is not TOML, raises TcptopError with one line that begins with `name`."""
     # The TOML parser is imported only if a settings file exists, because most users have none.
     if sys.version_info >= (3, 11):
         import tomllib
@@ -146,9 +149,10 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def write_settings(file: Path, settings: Settings) -> None:
-    """Writes settings that differ from those in the file, in one step; everything else in the file stays as it is.
+    """Writes to the file, in one step, the settings that differ from the file; the rest of the file stays unchanged.
 
-    Tables of limits are added, but never changed: the screen has no key for them.
+    Tables of limits may be added to the file, but a table in the file is never changed, because no key of the screen
+    changes limits.
 
     Raises:
         OSError: if the file cannot be read or written.
@@ -169,15 +173,15 @@ def write_settings(file: Path, settings: Settings) -> None:
 
 def change_text(text: str, settings: Settings, name: str) -> str:
     """The text of a settings file with these settings; raises TcptopError as `write_settings` does."""
-    import json  # values of Settings look the same in JSON and TOML; not needed at the start
+    import json  # writes TOML values, which look the same in JSON; imported here, because most runs write no settings
 
     wanted = _parse_toml(text, name)
     present, _ = _check_values(wanted)
     changes: dict[str, str | None] = {}
-    """The new value of each key that changes, in TOML; None for a key to remove."""
+    """The new value of each key that changes, in TOML; None for a key that is removed."""
     for key in CHECKS:
         value = getattr(settings, key)
-        is_unset = value is None and key != "node"  # no node means all nodes, which the user may have chosen
+        is_unset = value is None and key != "node"  # None means all nodes, and the user may have chosen that
         if value != getattr(present, key) and not is_unset:
             changes[key] = None if value is None else json.dumps(value)
             wanted.pop(key, None)
@@ -200,9 +204,9 @@ def change_text(text: str, settings: Settings, name: str) -> str:
 
 
 def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """The lines of a text with changed keys: new keys after the last of the known keys, and new keys at the top.
+    """Yields the lines of the changed text twice: with the new keys after the last known key, and with them at the top.
 
-    The caller must check the result: a line may be a part of a value of several lines.
+    The caller must check each version, because a line that looks like a key may be part of a multi-line value.
     """
     whole = text if text.endswith("\n") or not text else f"{text}\n"
     head, *rest = FIRST_TABLE.split(whole, maxsplit=1)
@@ -228,7 +232,7 @@ def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[lis
 
 
 def _sorted(values: Mapping[str, Any]) -> list[tuple[str, object]]:
-    """TOML values in an order and form that can be compared; NaN equals NaN."""
+    """TOML values, sorted and converted so that two tables can be compared; NaN equals NaN."""
     return [(key, _sorted(value) if isinstance(value, dict) else repr(value)) for key, value in sorted(values.items())]
 
 
@@ -238,7 +242,7 @@ def shorten(text: str) -> str:
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """Returns a function that returns valid values unchanged. For other values it raises ValueError(allowed)."""
+    """Makes a function that returns a valid value unchanged. For an invalid value, it raises ValueError(allowed)."""
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
         if not is_valid(value):
@@ -263,7 +267,7 @@ def _check_columns(value: object) -> tuple[str, ...]:
 
 
 def _check_threshold(limit: str, value: object) -> Threshold:
-    """The threshold of a limit from its table in the settings; raises ValueError with the limit's name."""
+    """The threshold in the table of a limit. Raises ValueError with the limit's name if the table is invalid."""
     name = f"limits.{limit[:40]}"
     if limit not in THRESHOLDS:
         raise ValueError(f"{name}: no such limit; there are: {', '.join(THRESHOLDS)}")

@@ -1,4 +1,4 @@
-"""Path of the settings file; a report imports only this module if the file does not exist."""
+"""Path of the settings file; if the file does not exist, a report imports no other settings module."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Mapping
 
 
 def settings_file(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The path of the settings file, by the XDG Base Directory specification; None if the user has no home folder."""
+    """The path of the settings file; None if the user has no home folder.
+
+    The path follows the XDG Base Directory specification.
+    """
     base = environment.get("XDG_CONFIG_HOME", "")
     if not base.startswith("/"):
         base = os.path.expanduser("~/.config")  # noqa: PTH111 (Path raises RuntimeError without a home folder)
