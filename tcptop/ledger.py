@@ -14,15 +14,18 @@ from tcptop.snapshot import CgroupMemory, StructLayout
 AccountingMode = Literal["full", "time_wait"]
 Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
+"""What a count covers: the whole machine, or only one network namespace (`here`).
+
+`machine or here`: on some kernel releases the count may cover either.
+"""
 Presence = Literal["known", "absent", "hidden", "unknown"]
 """Whether a kernel has the cache of an object.
 
 `known`: a file shows the cache.
 `absent`: the kernel does not have it.
-`hidden`: the kernel has it, but merged with another cache, and no file shows which one.
-`unknown`: the files do not decide.
+`hidden`: the kernel has it, but merged with another cache, and no file shows which cache that is.
+`unknown`: the files do not show whether the kernel has it.
 """
-"""Scope of a count: the whole machine, or one network namespace (`here`); on some releases either is possible."""
 
 
 AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
@@ -36,7 +39,7 @@ class Amount(NamedTuple):
     """Upper bound; infinite if parts of the amount are missing, so that only `low` is known."""
 
     def times(self, other: "Amount") -> "Amount":
-        """The product of two amounts, whose bounds may have either sign."""
+        """The product of two amounts; their bounds may be positive or negative."""
         ends = [one * two for one in self for two in other]
         return Amount(min(ends), max(ends))
 
@@ -56,7 +59,7 @@ class NodeCount(NamedTuple):
 
 
 class CacheLine(NamedTuple):
-    """A row of /proc/slabinfo, or a cache of the catalogue that is merged into the row of another name."""
+    """A row of /proc/slabinfo, or a cache of the catalogue that slabinfo counts in a row under another cache's name."""
 
     name: str
     row: str | None
@@ -69,7 +72,7 @@ class CacheLine(NamedTuple):
     """Structs of the catalogue whose objects the row counts."""
     in_catalogue: bool
     shared: bool
-    """Whether the row also counts objects that are not TCP's."""
+    """Whether the row also counts objects that TCP does not use."""
     object_bytes: int | None
     """Step from one object to the next in a slab: slabinfo's objsize."""
     object_size_bytes: int | None
@@ -100,21 +103,25 @@ class CacheLine(NamedTuple):
     computed: bool = False
     """Whether sizes were computed by SLUB's rules, because no file shows them."""
     idle_error_objects: int | None = None
-    """Upper bound on those active objects that are really free objects cached per CPU."""
+    """Upper bound on a number of free objects: the kernel caches them per CPU, and slabinfo counts them as active."""
     tcp_bytes: int | None = None
-    """TCP's part of `bytes`: all of a cache that only TCP uses, the sockets' share of a shared cache; None if unknown.
+    """TCP's part of `bytes`; None if unknown.
+
+    If only TCP uses the cache, TCP's part is all of `bytes`. If others use the cache too, TCP's part is the share of
+    the sockets.
     """
 
     @property
     def present_share_bytes(self) -> float | None:
-        """An object's share of the slabs that the cache has now: larger than `slab_share_bytes` after order fallback.
+        """An object's share of the slabs that the cache has now; None if unknown.
 
-        The share of a full slab if the cache has no objects; None if unknown.
+        After order fallback the share is larger than `slab_share_bytes`. If the cache has no objects, the share is
+        `slab_share_bytes`.
         """
         return self.bytes / self.objects if self.bytes is not None and self.objects else self.slab_share_bytes
 
     def share_on(self, node: int) -> float | None:
-        """The share of the cache's objects that a node has, 0 to 1; None if unknown."""
+        """Objects of the cache on one node ÷ all objects of the cache, 0 to 1; None if unknown."""
         if self.nodes is None or not self.objects:
             return None
         here = self.nodes.get(node)
@@ -162,7 +169,8 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    Both sums are None if the kernel lacks an object that every such socket has: it has no such sockets.
+    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets, because it lacks an object that each of
+    them needs.
     """
 
     object_bytes: float | None
@@ -209,7 +217,7 @@ class SocketCost(NamedTuple):
 
 
 class CostBySide(NamedTuple):
-    """Cost of a server's accepted socket, and cost of an outgoing socket, which owns its local port."""
+    """Cost of a socket that a server accepted, and cost of an outgoing socket, which owns its local port."""
 
     accepted: SocketCost
     outgoing: SocketCost
@@ -224,8 +232,9 @@ class ConnectionCost(NamedTuple):
     now_bytes: float | None
     """Average slab bytes per socket, idle slab included."""
     now_is_at_most: bool
-    """Whether `now_bytes` and `idle_bytes_per_socket` are upper bounds, because there may be more sockets than are
-    known.
+    """Whether `now_bytes` and `idle_bytes_per_socket` are upper bounds.
+
+    These averages are upper bounds if the machine may have more sockets than the known number.
     """
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
@@ -244,18 +253,24 @@ class ConnectionCost(NamedTuple):
 
 
 class AttachedObjects(NamedTuple):
-    """Objects of one kind that a socket has besides its own: they depend on its program, its rules and its traffic."""
+    """Attached objects of one kind: objects of a socket that are not part of its cost in any TCP state.
+
+    Their number depends on the program that uses the socket, on the firewall rules, and on the traffic.
+    """
 
     name: AttachedName
     counted: str
     """The things that `number` counts, in the plural."""
     number: Amount | None
     bytes: Amount | None
-    """Bytes of all of them on the machine: shares of full slabs; of buffers, memory of any kind."""
+    """Bytes of all these objects on the machine.
+
+    For buffers, memory of any kind is counted; for the other kinds, shares of full slabs.
+    """
     bytes_per_socket: Amount | None
-    """`bytes` ÷ the machine's sockets; None if there is no average over the sockets."""
+    """`bytes` ÷ number of sockets of the machine; None if no average over the sockets is known."""
     unknown_because: str | None
-    """Reason why `bytes` is None; None if it is known."""
+    """Reason why `bytes` is None; None if `bytes` is known."""
     note: str
 
     @property
@@ -265,12 +280,15 @@ class AttachedObjects(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """Objects that sockets have besides their own, and the present average with them."""
+    """The attached objects of every kind, and the present average bytes per socket including these objects."""
 
     kinds: tuple[AttachedObjects, ...]
     now_bytes: Amount | None
-    """Average bytes per socket: `now_bytes` of the full cost and `bytes_per_socket` of each kind; None if there is no
-    average. The upper bound is infinite if a kind is unknown."""
+    """Average bytes per socket; None if no average is known.
+
+    The sum of `ConnectionCost.now_bytes` in full accounting and the `bytes_per_socket` of each kind. If the bytes of a
+    kind are unknown, the upper bound is infinite.
+    """
 
 
 class SocketCounts(NamedTuple):
@@ -292,20 +310,27 @@ class SocketCounts(NamedTuple):
     buffer_bytes: int | None
     buffer_error_bytes: int | None
     buffer_error_pages: int | None
-    """The same error in the unit of `buffer_pages`; None if unknown."""
+    """`buffer_error_bytes`, converted into the unit of `buffer_pages`; None if unknown."""
     tcp_mem_pages: tuple[int, int, int] | None
     tcp_mem_unit_bytes: int | None
 
     @property
     def buffers_within_error(self) -> bool:
-        """Whether the buffer counter's error is as large as its value, so that only an upper bound is known."""
+        """Whether the possible error of the buffer counter is as large as the value of the counter.
+
+        Only an upper bound on the bytes of socket buffers is then known.
+        """
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
         return self.buffer_bytes <= self.buffer_error_bytes
 
     @property
     def buffer_bounds(self) -> Amount | None:
-        """`buffer_bytes`, or only an upper bound if the counter's error is as large as its value; None if unknown."""
+        """Bounds on the bytes of socket buffers; None if unknown.
+
+        Both bounds are `buffer_bytes`. If `buffers_within_error` is True, the lower bound is 0, and the upper bound is
+        `buffer_bytes` plus the counter's error.
+        """
         if self.buffer_bytes is None:
             return None
         if self.buffers_within_error:
@@ -314,9 +339,10 @@ class SocketCounts(NamedTuple):
 
     @property
     def apart(self) -> int | None:
-        """The least number of allocated sockets that are neither in use here nor orphans; None if unknown.
+        """Lower bound on the number of allocated sockets that are neither in use here nor orphans; None if unknown.
 
-        Such sockets are in other network namespaces, or in no hash: never connected, or kept after their close.
+        Some of these sockets are in other network namespaces. The others are in no hash table of the kernel:
+        they were never connected, or they are kept after their close.
         """
         inuse = self.inuse_of_both
         if self.allocated is None or inuse is None or self.orphans is None:
@@ -331,49 +357,55 @@ class SocketCounts(NamedTuple):
 
 
 class StateCost(NamedTuple):
-    """Cost of one socket in a TCP state, and the number of such sockets."""
+    """Cost of one socket in a given TCP state, and the number of sockets in this state."""
 
     state: str
     holds: str
-    """Objects of a whole socket that remain in this state, in words."""
+    """Text that says which of an open socket's objects a socket in this state still has."""
     accepted: SocketCost | None
     """Cost of a server's socket; None if only sockets that own their port are in this state."""
     outgoing: SocketCost | None
     """Cost of a socket that owns its local port; None if only a server's sockets are in this state."""
     unread_fin_parts: tuple[ObjectCost, ...] | None
-    """Objects of a received FIN until the program reads it; None in states without an unread FIN, or if unknown."""
+    """Objects that hold a received FIN until the program reads it.
+
+    None if the state has no unread FIN, or if the objects are unknown.
+    """
     count: int | None  # type: ignore[assignment]  # tuple.count gives way
     count_is_upper_bound: bool
     """Whether `count` is an upper bound."""
     scope: CountScope | None
-    """The scope of `count`; None if there is no count."""
+    """What `count` covers; None if `count` is None."""
     note: str
-    """Other sockets that `count` includes, or the reason that there is no count."""
+    """Says which sockets in other states `count` includes, or why `count` is None."""
 
     @property
     def unread_fin_bytes(self) -> float | None:
-        """Slab bytes of an unread FIN; None in states without one, or if unknown."""
+        """Slab bytes of an unread FIN; None if the state has no unread FIN, or if the bytes are unknown."""
         parts = self.unread_fin_parts
         return None if parts is None else sum(part.slab_bytes or 0.0 for part in parts)
 
 
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
-"""How near the use of a limit is: `near` above the first threshold, `full` above the second.
+"""How close the used amount is to a limit.
 
+`ok`: below both thresholds.
+`near`: at the first threshold or above it.
+`full`: at the second threshold or above it.
 `pressure`: the kernel says that TCP's buffers are above the second value of tcp_mem.
-`unknown`: the use is unknown, or the error of its counter is larger than the distance to a threshold.
+`unknown`: the used amount is unknown, or the counter's error is larger than the distance to a threshold.
 """
 
 
 class Threshold(NamedTuple):
-    """The shares of a limit, in per cent, from which its state is `near` and `full`."""
+    """The two thresholds, in per cent of the limit: the state is `near` from the first, and `full` from the second."""
 
     warn: float
     critical: float
 
 
 class Limit(NamedTuple):
-    """A limit on sockets, its current use and the headroom below it, in one accounting mode."""
+    """A limit on sockets, the amount that is used now, and the headroom that is left, in one accounting mode."""
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
@@ -384,38 +416,41 @@ class Limit(NamedTuple):
     """Error of `used` in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """Number of sockets of the accounting mode that still fit; None if unknown, or if such sockets do not use it."""
+    """Number of sockets of the accounting mode that still fit below the limit.
+
+    None if unknown, or if the limit does not apply to the sockets of the accounting mode.
+    """
     threshold: Threshold | None
-    """None if the limit has no state."""
+    """Thresholds of the limit's state; None if the limit has no state."""
     state: LimitState
     then: str
-    """The kernel's action when the limit is reached."""
+    """What the kernel does when the limit is reached."""
     note: str
-    """Assumption behind `headroom_sockets`, or the reason that it or the use is unknown; may be empty."""
+    """Assumption behind `headroom_sockets`, or the reason why `headroom_sockets` or `used` is unknown; may be empty."""
 
     @property
     def label(self) -> str:
-        """The name as text."""
+        """The text that the user sees for `name`."""
         return LIMIT_LABELS.get(self.name, self.name)
 
     @property
     def ratio(self) -> float | None:
-        """The use ÷ the maximum; None if either is unknown or the maximum is 0."""
+        """`used` ÷ `maximum`; None if either is unknown or `maximum` is 0."""
         return self.used / self.maximum if self.used is not None and self.maximum else None
 
 
 LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
-"""Texts of those limits whose name is not how the kernel spells it."""
+"""Maps `Limit.name` to the text that the user sees, for the limits whose `name` differs from the kernel's spelling."""
 
 
 class Limits(NamedTuple):
-    """Every limit on sockets, the nearest first."""
+    """All limits on sockets, in order: the nearest limit is the first."""
 
     rows: tuple[Limit, ...]
 
     @property
     def first(self) -> Limit | None:
-        """The limit with the least headroom among those that new sockets meet; None if no headroom is known."""
+        """Of the limits that apply to new sockets, the limit with the least headroom; None if no headroom is known."""
         return min(
             (limit for limit in self.rows if limit.headroom_sockets is not None and limit.concerns != "orphans"),
             key=lambda limit: limit.headroom_sockets or 0,
@@ -424,7 +459,7 @@ class Limits(NamedTuple):
 
     @property
     def alarms(self) -> tuple[Limit, ...]:
-        """The limits whose state is an alarm, the worst first."""
+        """The limits in a state of `ALARM_STATES`, with the most severe state first."""
         return tuple(
             sorted(
                 (limit for limit in self.rows if limit.state in ALARM_STATES),
@@ -434,43 +469,49 @@ class Limits(NamedTuple):
 
 
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
-"""The states that are an alarm, the least severe first."""
+"""The states that count as an alarm, from the least to the most severe."""
 
 
 class Event(NamedTuple):
-    """A counter of the kernel that moves when a limit was met or a connection was cut off."""
+    """A counter that the kernel increases when a limit is reached or a connection is cut off."""
 
     name: str
     unit: EventUnit
     limit: str | None
-    """Name of the limit that causes the event; None if it is none of `Limits`."""
+    """Name of the limit that causes the event; None if `Limits` has no such limit."""
     is_routine: bool
-    """Whether ordinary traffic moves the counter too, so that its growth is no alarm."""
+    """Whether ordinary traffic increases the counter too, so that growth of the counter is no alarm."""
     total: int | None
-    """The counter: since the kernel started or, in a later network namespace, since the namespace was made.
+    """Value of the counter; None if the counter's file was not read, or if the kernel has no such counter.
 
-    None if its file was not read, or if the kernel has no such counter.
+    It counts from the kernel's start or, if the network namespace was made later, from the start of the namespace.
     """
     per_s: float | None
     """Growth per second between the last two readings."""
     grown: int | None
-    """Growth within the last minute; in a report, since the reading before. None if unknown."""
+    """Growth of the counter within the last minute or, in a report, since the previous reading. None if unknown."""
     since_mark: int | None
-    """Growth since the user's mark; None without a mark, or if unknown."""
+    """Growth of the counter since the user set a mark; None if there is no mark, or if unknown."""
 
     @property
     def is_alarm(self) -> bool:
-        """Whether the counter has grown just now, and not by ordinary traffic."""
+        """Whether `grown` is above 0 and ordinary traffic does not increase the counter."""
         return bool(self.grown) and not self.is_routine
 
 
 class NodeHeadroom(NamedTuple):
-    """The headroom of one node's own memory; no limit, because a CPU whose node is full uses other nodes' memory."""
+    """How many more sockets fit into the memory of one NUMA node.
+
+    This is not a limit: when a node is full, its CPUs use the memory of other nodes.
+    """
 
     without_reclaim: int
     with_reclaim: int | None
     local: int | None
-    """New sockets on the whole machine until the node has no spare page left, if they spread as the present ones do."""
+    """Number of new sockets on the whole machine until this node has no spare page left; None if unknown.
+
+    Assumes that the new sockets spread over the nodes in the same proportions as the present sockets.
+    """
 
 
 class Headroom(NamedTuple):
@@ -480,24 +521,24 @@ class Headroom(NamedTuple):
     with_reclaim: int | None
     """Sockets that fit if the kernel gives up page cache and other reclaimable memory; None if unknown."""
     without_reclaim_low: int | None
-    """Sockets that fit into free memory above the low watermarks if most slabs must be of the smallest order."""
+    """Sockets that fit into the free memory above the low watermarks, with most slabs of the smallest order."""
     without_reclaim_high: int | None
-    """Sockets that fit into free memory above the low watermarks with slabs of the preferred order."""
+    """Sockets that fit into the free memory above the low watermarks, with all slabs of the preferred order."""
     bytes_per_socket: float | None
     late_bytes: int | None
-    """Part of the free memory that the kernel has not initialised yet, and that no zone counts; None if unknown."""
+    """Free memory that no zone counts yet, because the kernel has not initialised it yet; None if unknown."""
     nodes: Mapping[int, NodeHeadroom]
     reclaims_node_first: bool
     """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""
     unknown_because: str | None
     is_at_most: bool
-    """Whether all numbers of sockets are upper bounds, because a part of a socket is unknown."""
+    """Whether all numbers of sockets here are upper bounds, because the size of an object of a socket is unknown."""
     with_reclaim_bytes: int | None = None
-    """Memory that `with_reclaim` sockets fit into; None if unknown."""
+    """Bytes of memory that the figure `with_reclaim` was computed from; None if unknown."""
 
     @property
     def sockets(self) -> int | None:
-        """The headroom: with reclaim; None if unknown."""
+        """The number of sockets shown as the headroom: `with_reclaim`; None if unknown."""
         return self.with_reclaim
 
 
@@ -505,18 +546,18 @@ class SlabMemory(NamedTuple):
     """The machine's slab memory by owner: own + share + rest + unexplained = `total_bytes`. None if unknown."""
 
     total_bytes: int | None
-    """Slab of /proc/meminfo."""
+    """The field Slab of /proc/meminfo."""
     own_bytes: int | None
     """All slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Free objects, each with its share of a slab, in the caches of socks, mini-sockets and request socks."""
+    """Slab shares of all free objects in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
-    """Upper bound on the bytes of free objects that are not in `idle_bytes`.
+    """Upper bound on the bytes of the free objects that `idle_bytes` misses.
 
-    These objects are cached per CPU and count as active.
+    The kernel caches these free objects per CPU, and slabinfo counts them as active.
     """
     share_bytes: int | None
-    """TCP's share of the caches that others use too."""
+    """TCP's share of the caches that TCP and other parts of the kernel use."""
     share_low_bytes: int | None
     share_high_bytes: int | None
     rest_bytes: int | None
@@ -526,18 +567,18 @@ class SlabMemory(NamedTuple):
 
 
 class LiveObjects(NamedTuple):
-    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets.
+    """Bytes of the active objects in those slabinfo rows that count a socket's objects, and the number of sockets.
 
     On a running kernel the number of sockets is read right after slabinfo.
     """
 
     sockets: int
     bytes: float
-    """Sum over the rows of active objects × slab share of one object."""
+    """Sum over these rows: number of active objects in the row × slab share of one object."""
 
 
 class GrowthSinceMark(NamedTuple):
-    """Growth since a mark that the user set: sockets, live objects, and the bytes of live objects per new socket."""
+    """Growth since the user set a mark: sockets, bytes of active objects, and these bytes per new socket."""
 
     elapsed_s: float | None
     sockets: int | None
@@ -554,22 +595,25 @@ class Slope(NamedTuple):
 
     @property
     def is_clear(self) -> bool:
-        """Whether the change is more than two standard errors."""
+        """Whether the change per second is larger than twice its standard error, in either direction."""
         return abs(self.per_s) > 2 * self.error_per_s
 
 
 class Growth(NamedTuple):
-    """Growth over the last minutes; a slope is None if there are too few samples, or if the figure is unknown."""
+    """Growth over the last minutes.
+
+    `sockets` or `bytes` is None if there are too few samples, or if the figure itself is unknown.
+    """
 
     over_s: float
     sockets: Slope | None
-    """Whole sockets of the machine or, in TIME_WAIT accounting, mini-sockets."""
+    """Change in the number of the machine's full sockets or, in TIME_WAIT accounting, of its mini-sockets."""
     bytes: Slope | None
-    """The kernel memory that TCP holds."""
+    """Change in the kernel memory that TCP holds."""
     limit: str | None
-    """Name of the limit that is reached first if its use keeps growing; None if no use clearly grows."""
+    """Name of the limit that is reached first if the growth continues; None if no limit's `used` clearly grows."""
     limit_in_s: float | None
-    """Time until then."""
+    """Time until `limit` is reached."""
 
 
 class LabUse(NamedTuple):
@@ -577,11 +621,11 @@ class LabUse(NamedTuple):
 
     path: str
     unused_because: str | None
-    """Reason that accounting does not use the lab result; None if accounting uses it."""
+    """Reason why accounting does not use the lab result; None if accounting uses it."""
 
 
 class MemoryPart(NamedTuple):
-    """A part of the kernel memory that TCP holds: one cache, TCP's share of one, or the socket buffers."""
+    """A part of the kernel memory that TCP holds: a whole cache, TCP's share of a cache, or the socket buffers."""
 
     name: str
     row: str | None
@@ -591,7 +635,7 @@ class MemoryPart(NamedTuple):
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects that the bytes were computed from; None if they were not computed from a number."""
+    """Number of objects from which the bytes were computed; None if the bytes were found in another way."""
 
     @property
     def text(self) -> str:
@@ -622,7 +666,7 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """Orders whose free blocks the kernel stopped counting, by migrate type; None if the types are unknown."""
+    """By migrate type, the orders whose free blocks the kernel stopped counting; None if the types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -659,14 +703,17 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
 
 
 class UnseenObject(NamedTuple):
-    """An object of the catalogue whose cache no file shows, and why, as a clause."""
+    """An object of the catalogue whose cache no file shows.
+
+    `reason` says why no file shows the cache; it is a clause, not a whole sentence.
+    """
 
     presence: Presence
     reason: str
 
 
 class SourceHealth(NamedTuple):
-    """State, age and read time of a source's last reading, and the interval between its readings."""
+    """State, age and duration of a source's last reading, and the interval between two readings of the source."""
 
     name: str
     state: str
@@ -676,10 +723,11 @@ class SourceHealth(NamedTuple):
     every_s: float | None
 
     def staleness(self, interval_s: float) -> str:
-        """The age of a source's figures, such as `≤ 5 s old`; empty if no figure can be older than `interval_s`.
+        """A text with the age of a source's figures, such as `≤ 5 s old`.
 
-        The text shows the source's own interval as an upper bound, because an exact age would change with every sample.
-        If the source's last reading is overdue, the text shows the exact age.
+        The text is empty if no figure can be older than `interval_s`, the interval of the screen. Otherwise it shows
+        the source's own interval as an upper bound, because an exact age would change with every sample. If the
+        source's next reading is overdue, the text shows the exact age.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -715,11 +763,11 @@ class Ledger(NamedTuple):
     caches: tuple[CacheLine, ...]
     costs: Mapping[AccountingMode, ConnectionCost]
     attached: Attached
-    """Objects that are in no figure of `costs`."""
+    """Objects of sockets that no figure of `costs` includes."""
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     tcp_slab_order: int | None
-    """Order of the slabs of the TCP cache, or of the TCPv6 cache if most sockets are IPv6."""
+    """Order of the slabs of the cache TCPv6 if most sockets are IPv6; otherwise of the cache TCP."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     headroom: Mapping[AccountingMode, Headroom]
@@ -737,15 +785,21 @@ class Ledger(NamedTuple):
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named; None if the user named none."""
     symbols: frozenset[str] | None = None
-    """Names of renamed kernel functions that /proc/kallsyms has; None if that file was not read."""
+    """The old and new names of renamed kernel functions, as far as /proc/kallsyms has these names.
+
+    None if /proc/kallsyms was not read.
+    """
 
     def cache(self, name: str | None) -> CacheLine | None:
-        """The cache of a given name, the one with more slabs if two rows share the name; None if there is none."""
+        """The cache with a given name; None if there is none.
+
+        If two slabinfo rows have this name, the row with more slabs is returned.
+        """
         lines = [line for line in self.caches if line.name == name]
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if no cache with bytes of TCP is counted per node."""
+        """TCP's slab bytes on a node; None if no cache that TCP uses has a count for each node."""
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

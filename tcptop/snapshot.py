@@ -11,9 +11,9 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 """Result of a source's last reading.
 
 `ok`: the source was read and parsed completely.
-`cut`: the file or a line ends too early; the value holds the complete part.
-`strange`: parts are in an unknown format or, as accounting finds, impossible; the value holds the rest.
-`late`: the read has not finished; the value is from the previous reading.
+`cut`: the file or one of its lines ends too early; the value has only what is complete.
+`strange`: parts of the file have an unknown format, or accounting found them impossible; the value has the other parts.
+`late`: the read has not finished yet; the value is that of the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
 `empty`: the file exists but is empty.
@@ -63,13 +63,13 @@ class SlabSize(NamedTuple):
     objects_per_slab: int | None
     order: int | None
     cpu_partial_objects: int | None = None
-    """Free objects that a CPU may keep on its partial slabs; 0 if it keeps sheaves."""
+    """Maximum number of free objects on the partial slabs of one CPU; 0 if the cache uses sheaves instead."""
     sheaf_capacity: int | None = None
-    """Objects in a sheaf; 0 if the cache has none, None on kernels before 6.18."""
+    """Number of objects in a sheaf; 0 if the cache has no sheaves; None on kernels before 6.18."""
 
 
 class SlabSizes(NamedTuple):
-    """Sizes of those catalogue caches that the kernel has, by cache name."""
+    """Sizes of each cache of the catalogue that the kernel has, by cache name."""
 
     caches: Mapping[str, SlabSize]
 
@@ -80,12 +80,12 @@ class SlabCount(NamedTuple):
     slabs: int | None
     objects: int | None
     slabs_by_node: Mapping[int, int]
-    """Slabs of each node that has any; empty on a kernel without NUMA."""
+    """Number of slabs on each node that has slabs of the cache; empty on a kernel without NUMA."""
     objects_by_node: Mapping[int, int]
 
 
 class SlabCounts(NamedTuple):
-    """Counts of those catalogue caches that the kernel has, by cache name."""
+    """Counts of each cache of the catalogue that the kernel has, by cache name."""
 
     caches: Mapping[str, SlabCount]
 
@@ -102,27 +102,34 @@ class Zone(NamedTuple):
     present_pages: int | None
     managed_pages: int | None
     protection_pages: tuple[int, ...]
-    """lowmem_reserve: pages of this zone that an allocation must leave free; entry k is for allocations that prefer
-    zone k.
+    """lowmem_reserve: how many pages of this zone an allocation must leave free.
+
+    Entry k applies to allocations that prefer zone k.
     """
     free_cma_pages: int | None
     """nr_free_cma: free pages that only movable allocations may use."""
     cpus: int | None
     """Number of CPUs with page lists in this zone; None for an empty zone."""
     boost_pages: int | None = None
-    """watermark_boost: what `min`, `low` and `high` are raised by for a while, since 6.1; None if not printed."""
+    """watermark_boost: pages that the kernel has added to `min`, `low` and `high` for a while; None if not printed.
+
+    The kernel prints the boost since 6.1.
+    """
     on_cpu_lists_pages: int | None = None
     """Free pages on per-CPU page lists, which `free_pages` does not include; None if not printed."""
     file_pages: int | None = None
-    """Page cache on the LRU lists, of the whole node in the node's first zone since 4.8; None in the other zones."""
+    """Page cache on the LRU lists.
+
+    Since 4.8 the kernel counts it for the whole node: the figure is in the node's first zone, and None in the others.
+    """
     reclaimable_pages: int | None = None
-    """Kernel memory that reclaim may free, of the whole node like `file_pages`."""
+    """Kernel memory that reclaim may free, counted for the whole node in the same way as `file_pages`."""
     zone_file_pages: int | None = None
-    """Page cache on the LRU lists that is in this zone; None before 4.8."""
+    """The part of the page cache on the LRU lists that is in this zone; None before 4.8."""
 
     @property
     def own_file_pages(self) -> int | None:
-        """Page cache in this zone; before 4.8 `file_pages` is of each zone."""
+        """Page cache on the LRU lists in this zone; before 4.8 `file_pages`, which then covers only this zone."""
         return self.file_pages if self.zone_file_pages is None else self.zone_file_pages
 
 
@@ -154,7 +161,7 @@ class TypedFreeArea(NamedTuple):
     migrate_type: str
     blocks: tuple[int, ...]
     capped_orders: tuple[int, ...]
-    """Orders whose free blocks the kernel stopped counting (`>100000`), so that `blocks` is a lower bound."""
+    """Orders whose free blocks the kernel stopped counting (`>100000`); their numbers in `blocks` are lower bounds."""
 
 
 class Pageblocks(NamedTuple):
@@ -184,7 +191,7 @@ class Sockstat(NamedTuple):
     time_wait: int | None
     allocated: int | None
     buffer_units: int | None
-    """Counter `mem`, in pages; on kernels from 4.9 to 5.19 in units of 4096 bytes, whatever the page size."""
+    """Counter `mem`, in pages; on kernels 4.9 to 5.19, in units of 4096 bytes whatever the page size."""
 
 
 class Sockstat6(NamedTuple):
@@ -200,7 +207,10 @@ class Protocol(NamedTuple):
     object_size_bytes: int
     sockets: int | None
     under_pressure: bool | None = None
-    """Column `press`: whether the protocol's buffers are above the second value of its limit; None if it has none."""
+    """Column `press`: whether the protocol's buffers exceed the second of the three values of the protocol's limit.
+
+    None if the protocol has no limit.
+    """
 
 
 class Protocols(NamedTuple):
@@ -255,11 +265,11 @@ class Sysctls(NamedTuple):
     build_id: str | None = None
     """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
     architecture: str | None = None
-    """Architecture named in the release or in /proc/version; None if neither names one."""
+    """Architecture that the release or /proc/version names; None if neither names an architecture."""
     zone_reclaim_mode: int | None = None
-    """vm.zone_reclaim_mode: 0 if an allocation turns to other nodes before it reclaims memory; None if unknown."""
+    """vm.zone_reclaim_mode: 0 if an allocation tries other nodes first and reclaims memory later; None if unknown."""
     merges_caches: bool = True
-    """False with the boot parameter slab_nomerge: every slab cache then has a row of its own in slabinfo."""
+    """False if the kernel was booted with slab_nomerge; every slab cache then has its own row in slabinfo."""
 
 
 class Snmp(NamedTuple):
@@ -268,21 +278,21 @@ class Snmp(NamedTuple):
     established: int | None
     """CurrEstab: sockets in ESTABLISHED and, on most kernels, CLOSE_WAIT (net/ipv4/tcp.c, tcp_set_state)."""
     counters: Mapping[str, int] = MappingProxyType({})
-    """Counters of events by name, those alone that the kernel has; see `tcptop.kernel.events`."""
+    """The event counters that the kernel has, by name; see `tcptop.kernel.events`."""
 
 
 class EventCounters(NamedTuple):
-    """Counters of events of one network namespace, from /proc/net/netstat or /proc/net/stat/nf_conntrack."""
+    """Event counters of one network namespace, from /proc/net/netstat or /proc/net/stat/nf_conntrack."""
 
     counters: Mapping[str, int]
-    """By name, those alone that the kernel has."""
+    """The event counters that the kernel has, by name."""
 
 
 class TlsStat(NamedTuple):
-    """/proc/net/tls_stat (net/tls/tls_proc.c): sockets of one network namespace with kernel TLS, by direction.
+    """/proc/net/tls_stat (net/tls/tls_proc.c): how many sockets of one network namespace have kernel TLS.
 
-    A socket with kernel TLS in both directions is in two counts. `software`: the CPU encrypts or decrypts. `device`:
-    the network device does.
+    Each direction has its own counts: `tx` is sending, `rx` is receiving. A socket with kernel TLS in both directions
+    is in two counts. `software` means that the CPU encrypts or decrypts; `device` means that the network device does.
     """
 
     tx_software: int | None
@@ -298,16 +308,16 @@ class TlsStat(NamedTuple):
 class SocketLimits(NamedTuple):
     """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
 
-    Two members are counts: the open files, and the tracked flows.
+    `open_files` and `conntrack_entries` are not limits, but present numbers.
     """
 
     open_files: int | None
-    """/proc/sys/fs/file-nr: the machine's open files (fs/file_table.c, proc_nr_files)."""
+    """Number of open files on the machine, from /proc/sys/fs/file-nr (fs/file_table.c, proc_nr_files)."""
     max_open_files: int | None
     max_orphans: int | None
-    """net.ipv4.tcp_max_orphans, for the whole machine."""
+    """net.ipv4.tcp_max_orphans, which applies to the whole machine."""
     max_time_wait: int | None
-    """net.ipv4.tcp_max_tw_buckets: per network namespace since 4.13, for the whole machine before."""
+    """net.ipv4.tcp_max_tw_buckets: applies to a network namespace since 4.13, to the whole machine before 4.13."""
     local_ports: tuple[int, int] | None
     """net.ipv4.ip_local_port_range of the network namespace: first and last port."""
     conntrack_entries: int | None
@@ -316,7 +326,10 @@ class SocketLimits(NamedTuple):
 
 
 class MemoryCgroups(NamedTuple):
-    """Whether kernel memory is charged to memory cgroups; if so, SLAB_ACCOUNT slabs carry vectors."""
+    """Whether kernel memory is charged to memory cgroups.
+
+    If it is charged, the slabs of SLAB_ACCOUNT caches have vectors of obj_cgroup pointers.
+    """
 
     charged: bool
 
@@ -333,13 +346,13 @@ class CgroupMemory(NamedTuple):
     is_unlimited: bool
     """Whether memory.max is `max`."""
     cache_bytes: int | None
-    """Page cache on the lists of memory.stat (active_file, inactive_file), which reclaim frees."""
+    """Page cache on the LRU lists: the fields active_file and inactive_file of memory.stat. Reclaim can free it."""
     sock_bytes: int | None
-    """`sock` of memory.stat: buffers of sockets."""
+    """Field `sock` of memory.stat: buffers of sockets."""
     kernel_bytes: int | None
-    """`kernel` of memory.stat: slabs, page tables, kernel stacks and more, since 5.18."""
+    """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
     unknown_because: str | None
-    """Reason that the limit or the use is unknown, in one line."""
+    """Reason why the limit or the used memory is unknown, in one line; None if both are known."""
 
 
 class SecurityModules(NamedTuple):
@@ -358,11 +371,12 @@ class MachineLoad(NamedTuple):
 
 
 class StructMember(NamedTuple):
-    """A member of a struct or of a struct embedded in it. A union counts as one member, and so does an array."""
+    """A member of a struct, or of an embedded struct. A union or an array counts as one member."""
 
     name: str
-    """Name of the member, dotted inside an embedded struct; `skc_addrpair|...` for an anonymous union, by its first
-    member.
+    """Name of the member. Inside an embedded struct, the name has dots: `outer.inner`.
+
+    An anonymous union has the name of its first member, followed by `|...`: `skc_addrpair|...`.
     """
     offset_bytes: int
     size_bytes: int
@@ -377,11 +391,14 @@ class StructLayout(NamedTuple):
     size_bytes: int
     members: tuple[StructMember, ...]
     has_free_pointer: bool
-    """Whether a member, at any depth, is a freeptr_t, so that the free pointer needs no space behind the struct."""
+    """Whether the struct, or a struct or union in it, has a member of type freeptr_t.
+
+    If it has one, the allocator's free pointer needs no space behind the struct.
+    """
 
 
 class Btf(NamedTuple):
-    """/sys/kernel/btf/vmlinux: layouts of those catalogue structs that the kernel has, by struct name."""
+    """/sys/kernel/btf/vmlinux: layout of each struct of the catalogue that the kernel has, by struct name."""
 
     structs: Mapping[str, StructLayout]
 
@@ -413,7 +430,11 @@ class LabMeasurement(NamedTuple):
     page_size_bytes: int | None
     ipv6: bool
     states: Mapping[str, MeasuredState]
-    """Measured states by state and side: `established/accepted`, or `close_wait` without a side."""
+    """Measurement of each TCP state and side of the connection.
+
+    A key has the state and the side, such as `established/accepted`; a state without sides has a key such as
+    `close_wait`.
+    """
 
 
 Value = TypeVar("Value")
@@ -425,15 +446,15 @@ class _Reading(NamedTuple):
     reason: str | None
     """One line that says what is wrong, where, and what to do about it; None if nothing is wrong."""
     taken_at_s: float | None
-    """Time of the reading, on the clock of `Snapshot.monotonic_s`."""
+    """Time when the source was read, on the same clock as `Snapshot.monotonic_s`."""
     read_us: int | None
-    """Time that the kernel took to return the bytes."""
+    """Microseconds that the kernel took to return the bytes."""
     every_s: float | None
-    """Present interval between readings; None if the source is read once."""
+    """Present interval between two readings of the source; None if the source is read only once."""
     before: Any
     """Previous reading of this source.
 
-    None if that reading had no value, or if no rates are computed from this source.
+    None if the previous reading had no value, or if no rates are computed from this source.
     """
     sockstat: Sockstat | None
     """TCP line of /proc/net/sockstat, read right after this source.
@@ -443,7 +464,7 @@ class _Reading(NamedTuple):
 
 
 class Reading(_Reading, Generic[Value]):
-    """A source's last reading: its value, or the reason that there is none."""
+    """A source's last reading: the value that was read, or the reason why there is no value."""
 
     # A subclass adds the type parameter, because a NamedTuple cannot be generic before Python 3.11.
     __slots__ = ()
@@ -456,34 +477,44 @@ NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None,
 
 
 CGROUP_SOURCE = "cgroup"
-"""Name of the source of `Snapshot.cgroup`, which is no reading: it is neither recorded nor among the JSON's sources."""
+"""Name of the source of `Snapshot.cgroup`.
+
+`Snapshot.cgroup` is not a `Reading`: recordings do not have it, and the JSON does not list its source.
+"""
 
 Doubt = Literal["size", "counts"]
-"""Part of a slabinfo row that cannot be right: the sizes of its objects and slabs, or their numbers."""
+"""Which numbers of a slabinfo row are impossible.
+
+`size`: the sizes of objects and slabs.
+`counts`: the numbers of objects and slabs.
+"""
 
 
 class Contradictions(NamedTuple):
-    """The sources that have impossible figures, as accounting found them."""
+    """The sources and the slabinfo rows in which accounting found impossible figures."""
 
     sources: frozenset[str] = frozenset()
     rows: Mapping[str, frozenset[Doubt]] = {}
-    """The numbers in doubt of each slabinfo row that has any."""
+    """The impossible numbers of each slabinfo row, by the row's name. Rows without such numbers are left out."""
 
 
 class Snapshot(NamedTuple):
     """One reading of every source of a host."""
 
     taken_at_unix_s: float | None
-    """Unix time of the sample; None if unknown, as for a saved tree that does not record its time."""
+    """Unix time of the sample; None if unknown, for example in a saved tree without a recorded time."""
     monotonic_s: float
     live: bool
-    """Whether the files are from a running kernel, read now or recorded; False for a saved tree."""
+    """True if the files were read from a running kernel, now or for a recording; False if they are a saved tree."""
     place: str | None
     """Folder or archive that served as the root of the files; None for `/`."""
     net_namespace: str | None
     """Folder that shows the network namespace, such as `/host/proc/1/net`; None for tcptop's own namespace."""
     page_size_bytes: int | None
-    """Page size that the running system reports; None for a saved tree, where it must follow from the files."""
+    """Page size that the running system reports.
+
+    None for a saved tree: accounting then finds the page size from the files.
+    """
     slabinfo: Reading[Slabinfo]
     slab_links: Reading[SlabLinks]
     slab_sizes: Reading[SlabSizes]
@@ -511,8 +542,11 @@ class Snapshot(NamedTuple):
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named."""
     contradictions: Contradictions = Contradictions()
-    """Impossible figures that are still in this Snapshot, as found by accounting, which sets all others to None."""
+    """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
+
+    Accounting sets impossible figures to None, except those of slabinfo rows: these rows keep their numbers.
+    """
 
 
 READING_NAMES = frozenset(name for name, kind in Snapshot.__annotations__.items() if "Reading[" in str(kind))
-"""Names of the fields of Snapshot that are readings."""
+"""Names of the fields of Snapshot that have the type `Reading`."""

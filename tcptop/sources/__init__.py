@@ -1,1 +1,4 @@
-"""Sources: each module reads and parses one kernel file or a few, and sets their pace. Sources compute no figures."""
+"""Each module here reads and parses one kernel file, or a few of them, and sets how often they are read.
+
+These modules compute no figures.
+"""

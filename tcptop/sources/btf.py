@@ -28,7 +28,7 @@ SIZED_KINDS = (INT, STRUCT, UNION, ENUM, FLOAT, ENUM64)
 
 WORD_BYTES = 4
 HEADER_WORDS = 3
-"""Number of 32-bit words in struct btf_type: name, info, and size or type."""
+"""Number of 32-bit words in struct btf_type: one for the name, one for `info`, and one for the size or the type."""
 TAIL_WORDS = {INT: 1, ARRAY: 3, 14: 1, 17: 1}
 """Number of 32-bit words after the header of a type, by kind; 14 is VAR, 17 is DECL_TAG."""
 MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
@@ -41,7 +41,7 @@ MAX_DEPTH = 32
 MAX_MEMBERS = 4000
 """Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
 MAX_NAME_BYTES = 512
-"""Longest part of a name that is read: the kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN)."""
+"""Only so many bytes of a name are read. The kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN)."""
 MAX_STRUCT_BYTES = 1 << 32
 MAX_CACHED_INFOS = 4096
 
@@ -57,14 +57,18 @@ class BtfSource(Source[Btf]):
     pace = Pace(min_period_s=86_400.0, retry_s=86_400.0)
 
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
-        """Takes the names of the structs to return, and of the LSMs that keep one of these structs for every socket."""
+        """Takes the names of the structs to return, and the names of certain Linux security modules.
+
+        These modules keep one of the structs for every socket.
+        """
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
         """Why BTF is not needed; None if BTF is needed.
 
-        BTF gives struct sizes where slabinfo cannot be read, and sizes of the data that LSMs keep for each socket.
+        BTF gives the sizes of structs if slabinfo cannot be read. It also gives the size of the data that Linux
+        security modules keep for each socket.
         """
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
@@ -91,14 +95,21 @@ class BtfSource(Source[Btf]):
 
 
 class _Types(NamedTuple):
-    """The type section as 32-bit words, the string section, and the index of each type's first word by type ID."""
+    """The two sections of BTF: types and strings.
+
+    `words` is the type section as 32-bit words, and `names` is the string section. `starts` has, by type ID, the index
+    in `words` at which the type begins.
+    """
 
     words: Sequence[int]
     names: bytes
     starts: list[int]
 
     def header(self, type_id: int) -> tuple[int, int, int, int]:
-        """The fields of a type: name offset, kind, number of members (vlen), and size or ID of the type referred to."""
+        """Four fields of a type: the name's offset, the kind, the number of members (vlen), and a size or a type ID.
+
+        Types of some kinds have a size; types of other kinds refer to another type by its ID.
+        """
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
         return name, info >> 24 & 31, info & 0xFFFF, size
@@ -109,7 +120,7 @@ class _Types(NamedTuple):
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """Parses BTF; returns the layout of each struct in `structs`, if the kernel has the struct. Never raises."""
+    """Parses BTF; returns the layout of each struct in `structs` that the kernel has. Never raises."""
     try:
         return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
@@ -140,7 +151,7 @@ def _find_name(names: bytes, name: str) -> int | None:
 
 
 def _sections(data: bytes) -> tuple[Sequence[int], bytes]:
-    """The type section as 32-bit words, and the string section; raises ValueError or struct.error if damaged."""
+    """The type section as 32-bit words, and the string section. Raises ValueError or struct.error if BTF is damaged."""
     order = "<" if data[:2] == MAGIC.to_bytes(2, "little") else ">"
     magic, version, _, length, type_at, type_length, name_at, name_length = struct.unpack_from(order + HEADER, data)
     if magic != MAGIC or version != 1:
@@ -156,7 +167,11 @@ def _sections(data: bytes) -> tuple[Sequence[int], bytes]:
 
 
 def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[int], list[int]]:
-    """The index of each type's first word, by type ID; and the IDs of the types whose name offset is in `wanted`."""
+    """Returns two lists: where each type begins, and which types have a wanted name.
+
+    The first list has the index of each type's first word, by type ID. The second list has the IDs of the types whose
+    name's offset is in `wanted`.
+    """
     starts = [0]  # type ID 0 is void, which has no record
     named: list[int] = []
     start, end = 0, len(words)
@@ -170,7 +185,10 @@ def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[in
 
 
 class _RecordWords(dict[int, int]):
-    """Number of 32-bit words in a type's record, for each info word. Cached, because few different info words occur."""
+    """Maps the word `info` of a type to the number of 32-bit words in the type's record.
+
+    The numbers are cached, because only a few different values of `info` occur.
+    """
 
     def __missing__(self, info: int) -> int:
         kind = info >> 24 & 31
@@ -206,7 +224,10 @@ def _members(
 
 
 def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int, int]]:
-    """Name offset, type, first bit and bit-field width (0 if not a bit-field) of each member of a struct or union."""
+    """Yields four numbers for each member of a struct or union: name's offset, type ID, first bit, bit-field width.
+
+    The width is 0 if the member is not a bit-field.
+    """
     start = types.starts[type_id]
     info = types.words[start + 1]
     bitfields = bool(info >> 31)
@@ -220,7 +241,7 @@ def _direct_members(types: _Types, type_id: int) -> Iterator[tuple[int, int, int
 
 
 def strip_qualifiers(types: _Types, type_id: int) -> int:
-    """The ID of a type without const, volatile, restrict and tags; raises ValueError for a cycle."""
+    """The ID of the type behind const, volatile, restrict and type tags. Raises ValueError if types form a cycle."""
     for _ in range(MAX_DEPTH):
         _, kind, _, inner = types.header(type_id)
         if kind not in QUALIFIERS:
@@ -230,7 +251,10 @@ def strip_qualifiers(types: _Types, type_id: int) -> int:
 
 
 def union_label(types: _Types, type_id: int) -> str:
-    """The label of an anonymous union, from its first named member: `skc_addrpair|...`; empty if no member is named."""
+    """The label of an anonymous union: its first member's name, followed by `|...`, such as `skc_addrpair|...`.
+
+    If the first member has no name either, its own first member gives the name. The label is empty if no name is found.
+    """
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
         first = next(_direct_members(types, type_id), None) if kind in (STRUCT, UNION) else None
@@ -246,8 +270,8 @@ def union_label(types: _Types, type_id: int) -> str:
 def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | None) -> bool:
     """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
 
-    `free_pointer_name` is the offset of that name, None if the kernel lacks the type. Raises ValueError for a struct
-    that contains more types than any struct of the kernel.
+    `free_pointer_name` is the offset of the name `freeptr_t` in the string section; None if the kernel lacks the type.
+    Raises ValueError if the struct contains more types than any struct of the kernel does.
     """
     if free_pointer_name is None:
         return False
@@ -271,7 +295,7 @@ def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | Non
 
 
 def size_bytes(types: _Types, type_id: int, depth: int = 0) -> int:
-    """The size of a type in bytes; 0 if the type has no size (a function). Raises ValueError for a cycle."""
+    """The size of a type in bytes; 0 for a function, which has no size. Raises ValueError if types form a cycle."""
     if depth > MAX_DEPTH:
         raise ValueError("types that refer to each other")
     _, kind, _, size = types.header(type_id)

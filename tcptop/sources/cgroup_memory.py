@@ -1,6 +1,6 @@
 """/sys/fs/cgroup/PATH: memory.max, memory.current and memory.stat of a memory cgroup that the user names (cgroup2).
 
-The kernel prints them in mm/memcontrol.c: memory_max_show, memory_current_read, memory_stat_format.
+Functions in mm/memcontrol.c print these files: memory_max_show, memory_current_read and memory_stat_format.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ MAX_PATH_CHARACTERS = 4096
 
 
 def cgroup_path(path: str) -> str:
-    """The path of a cgroup below /sys/fs/cgroup, from a path as the user writes it: absolute, or relative to that.
+    """Converts the path of a cgroup, as the user wrote it, into the path relative to /sys/fs/cgroup.
+
+    The user may write an absolute path or a path relative to /sys/fs/cgroup.
 
     Raises:
-        ValueError: if it leads out of /sys/fs/cgroup, or no folder can have this path.
+        ValueError: if the path leads out of /sys/fs/cgroup, or if no folder can have such a path.
 
     """
     below = path.removeprefix(f"/{CGROUP2}") if f"{path}/".startswith(f"/{CGROUP2}/") else path
@@ -32,28 +34,34 @@ def cgroup_path(path: str) -> str:
 
 
 def cgroup_paths(path: str) -> tuple[str, ...]:
-    """The files of a cgroup, relative to a host's root; raises ValueError as `cgroup_path` does."""
+    """The paths of a cgroup's files, relative to the host's root.
+
+    Raises ValueError for the same paths as `cgroup_path`.
+    """
     return tuple("/".join(filter(None, (CGROUP2, cgroup_path(path), name))) for name in FILES)
 
 
 class CgroupMemorySource(Source[CgroupMemory]):
-    """A source read at every interval; memory.stat is a sum over few counters."""
+    """A source read at every interval: the read is cheap, because memory.stat sums only a few counters."""
 
     name = CGROUP_SOURCE
 
     def __init__(self, path: str) -> None:
-        """Takes the path of a cgroup; raises ValueError as `cgroup_path` does."""
+        """Takes the path of a cgroup. Raises ValueError for the same paths as `cgroup_path`."""
         self._path = cgroup_path(path)
         self.paths = cgroup_paths(path)
 
     async def read(self, host: Host) -> Reading[CgroupMemory]:
-        """Reads the three files; the value has the reason if the limit or the use is unknown."""
+        """Reads the three files. `unknown_because` says why the limit or the used memory is unknown."""
         files = await host.read(self.paths)
         return make_reading(parse(self._path, *files), None, CGROUP2, sum(file.took_us for file in files))
 
 
 def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
-    """The memory of a cgroup; a file that cannot be read gives None, and a reason."""
+    """The memory of a cgroup. The figures of a file that cannot be read are None.
+
+    If this file is memory.max or memory.current, `unknown_because` says why it cannot be read.
+    """
     text = (small_text(maximum) or "").strip()
     fields = _parse_stat(small_text(stat) or "")
     cache = [fields.get(name) for name in CACHE_FIELDS]
@@ -89,7 +97,7 @@ def _parse_bytes(text: str) -> int | None:
 
 
 def _parse_stat(text: str) -> dict[str, int]:
-    """The fields of memory.stat, `name bytes` a line; lines of another form are left out."""
+    """The fields of memory.stat by name. Each line is a name and a number of bytes; any other line is left out."""
     fields: dict[str, int] = {}
     for line in text.splitlines():
         name, _, amount = line.partition(" ")

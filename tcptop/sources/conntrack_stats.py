@@ -11,22 +11,25 @@ COUNTERS = counters_in("conntrack_stats")
 
 
 class ConntrackStatsSource(FileSource[EventCounters]):
-    """A source read at every interval: the file has a line for each possible CPU, and is absent without conntrack."""
+    """A source read at every interval, because the file has only one line for each possible CPU.
+
+    The file is missing if conntrack is not loaded.
+    """
 
     name = "conntrack_stats"
     paths = ("proc/net/stat/nf_conntrack",)
     makes_rates = True
     max_lines = 16_385
-    """The header, and a line for each CPU; NR_CPUS is at most 8192."""
+    """Limit on the lines; the file has a header and a line for each CPU, and NR_CPUS is at most 8192."""
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
-        """Sums the counters of events over the CPUs. A line with too many or too few fields makes the sums unknown."""
+        """Sums each event counter over all CPUs. A line with too many or too few fields makes all sums unknown."""
         names = lines[0].split() if lines else []
         columns = {name: names.index(name) for name in COUNTERS if name in names}
         if not columns or not any(map(str.strip, lines[1:])):
             raise ValueError("no line with the names of the counters, or none with values")
         report_repeated([name for name in columns if names.count(name) > 1], damages)
-        # Without one of the lines a sum would be too small, and the next one would seem to have grown.
+        # If a CPU's line were left out, the sum would be too small, and the next complete sum would look like growth.
         is_whole = not damages
         counters = dict.fromkeys(columns, 0)
         strange: list[str] = []

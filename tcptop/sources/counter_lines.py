@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 from tcptop.sources.source import Damage, parse_count, report_repeated
 
 BELOW_ZERO = 1 << 63
-"""Smallest printed value that means a negative number.
+"""From this value up, a printed number stands for a negative number.
 
-A sum of per-CPU counters that change during the read may be slightly below 0, and the kernel prints it as unsigned.
+Per-CPU counters change while the kernel sums them, so the sum may be slightly below 0. The kernel prints the sum as an
+unsigned number.
 """
 
 HEXADECIMAL_DIGITS = frozenset("0123456789abcdefABCDEF")
@@ -18,13 +19,14 @@ HEXADECIMAL_DIGITS = frozenset("0123456789abcdefABCDEF")
 def parse_counter_lines(
     lines: Sequence[str], label: str, wanted: Collection[str], damages: list[Damage]
 ) -> dict[str, int]:
-    """The wanted counters by name, from all pairs of lines that begin with `label`.
+    """The values of the wanted counters by name, from all pairs of lines that begin with `label`.
 
-    A name that no pair has, or whose value is not a count, is left out. Pairs whose lines have different numbers of
-    fields are left out, and a last line without a pair.
+    A pair is left out if its two lines have different numbers of fields. If the number of
+    lines is odd, the last line is left out. A wanted counter is left out if no pair has it, or if its value is not a
+    count.
 
     Raises:
-        ValueError: if there is no whole pair.
+        ValueError: if no complete pair is found.
 
     """
     rows = [line for line in lines if line.split(None, 1)[:1] == [label]]
@@ -58,7 +60,10 @@ def parse_counter_lines(
 
 
 def parse_counter(name: str, text: str, damages: list[Damage], base: int = 10) -> int | None:
-    """The value of a counter in decimal or, with base 16, in hexadecimal; None, with damage, if it is not a count."""
+    """Parses a counter's value, which is decimal or, with base 16, hexadecimal.
+
+    Returns None and adds damage to `damages` if the value is not a count.
+    """
     try:
         count = parse_count(text) if base == 10 else parse_hexadecimal(text)
     except ValueError:
@@ -70,7 +75,10 @@ def parse_counter(name: str, text: str, damages: list[Damage], base: int = 10) -
 
 
 def parse_hexadecimal(text: str) -> int:
-    """Parses an unsigned hexadecimal number of at most 16 digits without a prefix; raises ValueError otherwise."""
+    """Parses an unsigned hexadecimal number of at most 16 digits, without a prefix.
+
+    Raises ValueError for any other text.
+    """
     if len(text) > 16 or not HEXADECIMAL_DIGITS.issuperset(text):
         raise ValueError(f"not a count: {text!r}")
     return int(text, 16)

@@ -8,11 +8,11 @@ from tcptop.hosts.host import Host
 
 PATH = "proc/kallsyms"
 MAX_SYMBOLS = 1_000_000
-"""Limit on the lines that are read; a kernel has some 200 000 symbols."""
+"""Maximum number of lines that are parsed; a kernel has about 200 000 symbols."""
 
 
 async def read_symbols(host: Host, names: Collection[str]) -> frozenset[str] | None:
-    """Those of the names that the kernel has a symbol for; None if the file cannot be read.
+    """Returns those `names` for which the kernel has a symbol; None if the file cannot be read.
 
     A suffix that the compiler adds to a copy of a function, such as `.constprop.0`, is ignored.
     """

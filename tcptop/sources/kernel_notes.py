@@ -18,7 +18,7 @@ MAX_BYTES = 64
 def parse_build_id(data: bytes) -> str | None:
     """The GNU build ID in hexadecimal; None if the notes have no build ID. Never raises.
 
-    The notes are in the byte order of the machine that saved them, so both byte orders are tried.
+    The notes have the byte order of the machine on which they were saved, so both byte orders are tried.
     """
     return _find_build_id(data, "<") or _find_build_id(data, ">")
 

@@ -1,4 +1,4 @@
-"""Available memory and CPU use of the machine, from psutil, which only the screen uses because it is slow to import."""
+"""Available memory and CPU use of the machine, from psutil. Only the screen uses psutil: its import is slow."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ FIELDS = (
     *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab"),
     *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable"),
 )
-"""The fields that figures are made of."""
+"""The fields of /proc/meminfo from which the program computes figures."""
 
 
 class MeminfoSource(FileSource[Meminfo]):
-    """A source read at every interval, because the kernel takes no lock for it."""
+    """A source read at every interval, because the kernel takes no lock to print the file."""
 
     name = "meminfo"
     paths = ("proc/meminfo",)
@@ -47,7 +47,7 @@ class MeminfoSource(FileSource[Meminfo]):
 def parse_fields_bytes(lines: list[str], damages: list[Damage]) -> dict[str, int]:
     """Parses lines such as `MemTotal: 16 kB` and `Node 0 MemTotal: 16 kB`; returns bytes by field name.
 
-    Of two lines with one name the first counts, and the other is damage.
+    If two lines have the same name, the first line is used, and the second line is recorded as damage.
     """
     found: dict[str, int] = {}
     repeated: list[str] = []

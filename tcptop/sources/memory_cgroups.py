@@ -30,13 +30,16 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""The io controller needs the memory controller: cgroup2 enables memory with io, but does not list it.
+"""The io controller needs the memory controller, so cgroup2 enables memory together with io, but lists only io.
 
 See block/blk-cgroup.c, io_cgrp_subsys.
 """
 
 OFF_OPTIONS = {"cgroup.memory": "nokmem", "cgroup_disable": MEMORY}
-"""For each kernel parameter: the word that turns charging off if the comma-separated value contains it."""
+"""Maps a kernel parameter to the word that turns charging off.
+
+The value of the parameter is a comma-separated list; charging is off if the list has this word.
+"""
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):
@@ -71,7 +74,7 @@ class MemoryCgroupsSource(Source[MemoryCgroups]):
 
 
 def is_switched_off(command_line: str) -> bool:
-    """Whether a kernel parameter turns off the memory controller, or its charging of kernel memory."""
+    """Whether a kernel parameter turns off the memory controller, or only the charging of kernel memory."""
     options = (option.partition("=") for option in command_line.split())
     return any(OFF_OPTIONS.get(name) in words.split(",") for name, _, words in options)
 
@@ -79,8 +82,8 @@ def is_switched_off(command_line: str) -> bool:
 def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
     """Whether kernel memory is charged, according to the files of the mounted cgroup2.
 
-    None if these files do not show it: the memory controller may belong to a cgroup v1 hierarchy, or only a part of
-    the cgroup2 tree may be mounted.
+    None if these files do not show whether it is charged. Then the memory controller may belong to a cgroup v1
+    hierarchy, or only a part of the cgroup2 tree may be mounted.
 
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
@@ -102,8 +105,9 @@ def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
     """Whether kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
-    None if /proc/cgroups does not show it. `cgroup2_has_none` is True if all of cgroup2 is visible and has no memory
-    cgroup. A kernel built without the memory controller, or without its cgroup v1 part, prints no `memory` line.
+    None if the file does not show whether it is charged. `cgroup2_has_none` is True if the whole cgroup2 tree is
+    visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory controller, or without its
+    cgroup v1 part, prints no `memory` line.
     """
     if text is None:
         return None, None
@@ -118,5 +122,5 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
         return False, None
     if hierarchy:
         return True, None
-    # Hierarchy 0 is cgroup2, where a cgroup need not have the memory controller, so the count proves nothing.
+    # Hierarchy 0 is cgroup2. There a cgroup need not have the memory controller, so num_cgroups proves nothing.
     return (False if cgroup2_has_none else None), None

@@ -19,5 +19,5 @@ class NetstatSource(FileSource[EventCounters]):
     makes_rates = True
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
-        """Parses the counters of events in the lines `TcpExt:`; the lines of IP and MPTCP are ignored."""
+        """Parses the event counters in the lines that begin with `TcpExt:`; the lines of IP and MPTCP are ignored."""
         return EventCounters(parse_counter_lines(lines, LABEL, COUNTERS, damages))

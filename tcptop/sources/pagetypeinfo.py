@@ -30,7 +30,10 @@ MAX_TYPES = 32
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
-    """A source read every five seconds while shown, because the kernel walks lists and pageblocks under zone->lock."""
+    """A source read every five seconds, and only while its figures are shown.
+
+    Reading is expensive: the kernel walks free lists and pageblocks under zone->lock.
+    """
 
     name = "pagetypeinfo"
     paths = (PATH,)
@@ -39,7 +42,10 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """Why the file is not read: before 5.4 the free-list walk has no cap (commit 93b3a674485f added the cap)."""
+        """Why the file is not read on a kernel before 5.4, or of unknown release; None on other kernels.
+
+        Before 5.4 the kernel walks each free list to its end (commit 93b3a674485f added a cap to the walk).
+        """
         numbers = release_numbers(kernel_release)
         if numbers is not None and numbers >= (5, 4):
             return None
@@ -49,9 +55,9 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Pagetypeinfo:
         """Parses both tables, which the kernel repeats for each node.
 
-        The headers name the migrate types and the orders. `>100000` (since 5.4, commit 93b3a674485f) is a lower
-        bound of a count; the orders with such counts are in `capped_orders`. Other tables (`Number of mixed blocks`)
-        are ignored.
+        The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) a count
+        may be `>100000`, which is only a lower bound; `capped_orders` has the orders of such counts. Other tables
+        (`Number of mixed blocks`) are ignored.
         """
         tables = _Tables()
         parse_rows(lines, tables.add_line, damages)
@@ -67,7 +73,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
 
 
 class _Tables:
-    """Rows parsed so far, and the headers that apply to the next row."""
+    """Rows parsed so far, and the headers that apply to the rows that follow."""
 
     def __init__(self) -> None:
         self.orders = 0
@@ -80,7 +86,7 @@ class _Tables:
         self.cut_types = False
 
     def add_line(self, line: str) -> None:
-        """Adds the row of a line, or applies the header in it; raises ValueError or IndexError for a damaged line."""
+        """Parses one line, which is a row or a header. Raises ValueError or IndexError if the line is damaged."""
         if line.startswith("Node"):
             if self.in_free_table:
                 self.areas.append(_parse_free_area(line, self.orders))
@@ -110,7 +116,8 @@ class _Tables:
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
     """Whether the header's last name is cut off.
 
-    A cut name is a prefix of a type in the first table, or does not end where its column ends (`%12s `).
+    The name is cut off if it is only the beginning of a migrate type of the first table. It is also cut off if it does
+    not end where its column (`%12s `) ends.
     """
     if names[-1] in known:
         return False
@@ -140,9 +147,9 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """Whether the last number is cut off, i.e. ends before its column does (`%6lu `).
+    """Whether the last number is cut off, that is, ends before the end of its column (`%6lu `).
 
-    The `>` of each capped count moves the end of its own column, and of all later columns, by one character.
+    Each capped count has a `>`, which moves the end of this column and of all later columns by one character.
     """
     caps = [text.startswith(">") for text in texts]
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]
@@ -151,7 +158,10 @@ def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
 
 
 def _parse_pageblocks(line: str, types: list[str], cut: bool) -> Pageblocks:
-    """Parses `Node 0, zone   Normal          198         4149          517`. If `cut`, ignores extra numbers."""
+    """Parses `Node 0, zone   Normal          198         4149          517`.
+
+    If `cut` is True, ignores numbers after the last known type.
+    """
     fields = line.split()
     numbers = [parse_count(text) for text in fields[4 : 4 + len(types) if cut else None]]
     if len(numbers) != len(types):

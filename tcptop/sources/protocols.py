@@ -7,11 +7,14 @@ from tcptop.sources.source import EVERY_FIVE_SECONDS, Damage, FileSource, first_
 from tcptop.text.printable import printable_name
 
 PRESSURE = {"yes": True, "no": False}
-"""Maps the text of column `press` (net/core/sock.c, sock_prot_memory_pressure); `NI` means that it has no limit."""
+"""Maps a text of the column `press` to whether there is pressure (net/core/sock.c, sock_prot_memory_pressure).
+
+A third text, `NI`, means that the protocol has no limit.
+"""
 
 
 class ProtocolsSource(FileSource[Protocols]):
-    """A source read every five seconds, because memory pressure begins and ends suddenly; the sizes do not change."""
+    """A source read every five seconds, because memory pressure may begin or end at any time; sizes never change."""
 
     name = "protocols"
     paths = ("proc/net/protocols",)

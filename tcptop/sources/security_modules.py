@@ -1,7 +1,8 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
-Containers rarely mount securityfs. If this file cannot be read, other files are read instead; any user may read them.
-They show which active modules keep data for each socket.
+The file is often missing in containers, because they rarely mount securityfs. If the file cannot be read, the
+program reads other files instead, which are open to any user. These other files show only which active modules keep
+data for each socket.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""File system that each module registers only if enabled at boot.
+"""Maps a module to the file system that the module registers only if it was enabled at boot.
 
 See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
 """
@@ -23,18 +24,18 @@ See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
 MODULES = "sys/module"
 APPARMOR = "apparmor"
 APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
-"""File that contains Y or N (security/apparmor/lsm.c, apparmor_enabled); missing if AppArmor is not built in."""
+"""A file with Y or N (security/apparmor/lsm.c, apparmor_enabled). It is missing if the kernel has no AppArmor."""
 
 
 class SecurityModulesSource(Source[SecurityModules]):
-    """A source read once a minute. The lsm file has no final newline, and is missing without a securityfs mount."""
+    """A source read once a minute. The file `lsm` has no final newline, and is missing if securityfs is not mounted."""
 
     name = "security_modules"
     paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list of active modules; if that fails, finds modules by other files."""
+        """Reads the comma-separated list of active modules. If that fails, calls `find_by_other_files`."""
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
@@ -45,7 +46,10 @@ class SecurityModulesSource(Source[SecurityModules]):
 
 
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
-    """Returns the active modules that keep data for each socket, None if unknown; and the time of the reads in us."""
+    """Returns the active modules that keep data for each socket, and the duration of the reads in microseconds.
+
+    The modules are None if they are unknown.
+    """
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us
     registered = {line.split()[-1] for line in (small_text(filesystems) or "").splitlines() if line.strip()}
@@ -55,7 +59,7 @@ async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
         took_us += modules.took_us
         if modules.entries and APPARMOR not in modules.entries:
             answer = b"N"
-    # proc is always registered: without it, the file is not a list of file systems.
+    # The kernel always registers the file system proc. If proc is not in the file, the file is no list of file systems.
     if "proc" not in registered or answer not in (b"Y", b"N"):
         return None, took_us
     names = [name for name, filesystem in OWN_FILESYSTEM.items() if filesystem in registered]

@@ -1,4 +1,7 @@
-"""/sys/kernel/slab (mm/slub.c): which names share a cache, each cache's sizes, and its lock-free counts by node."""
+"""/sys/kernel/slab (mm/slub.c): which names share a cache, the sizes of each cache, and counts on each node.
+
+Only counts that the kernel makes without a lock are read.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ FOLDER = "sys/kernel/slab"
 
 SIZES = ("object_size", "slab_size", "objs_per_slab", "order", "cpu_partial", "sheaf_capacity")
 COUNTS = ("slabs", "total_objects")
-"""Lock-free counters. For `objects` and `objects_partial`, the kernel walks partial lists under list_lock."""
+"""Counters that the kernel reads without a lock.
+
+The counters `objects` and `objects_partial` are not here: for them, the kernel walks partial lists under list_lock.
+"""
 
 Numbers = tuple[int | None, dict[int, int]]
 """The numbers in one attribute of a cache: the total (None if unknown), and the count of each node."""
@@ -43,7 +49,7 @@ class SlabLinksSource(Source[SlabLinks]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SlabLinks]:
-        """Lists the folder, with the targets of the links in it."""
+        """Lists the folder, and the target of each link in the folder."""
         folder = await host.list_folder(FOLDER)
         if folder.entries is None:
             return unread(*explain_error(FOLDER, folder.error or OSError("unreadable")), folder.took_us)
@@ -53,7 +59,7 @@ class SlabLinksSource(Source[SlabLinks]):
         }
         names_of: dict[str, list[str]] = {}
         for name in sorted(group_of):
-            # The folder of merged caches (`:A-0000128`) is not the name of a cache.
+            # Merged caches share a folder such as `:A-0000128`; the name of this folder is not the name of a cache.
             if group_of[name] != name or not name.startswith(":"):
                 names_of.setdefault(group_of[name], []).append(name)
         value = SlabLinks(group_of, {group: tuple(names) for group, names in names_of.items()})
@@ -66,7 +72,7 @@ class _CachesSource(Source[Value]):
     attributes: tuple[str, ...]
 
     def __init__(self, caches: Sequence[str]) -> None:
-        """`caches` are the names of the caches to read; some may not exist in this kernel."""
+        """Takes the names of the caches to read; some of the caches may not exist in this kernel."""
         self._caches = tuple(caches)
 
     async def read(self, host: Host) -> Reading[Value]:
@@ -88,7 +94,7 @@ class _CachesSource(Source[Value]):
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
-        """Corrects the reason if it calls the folder missing although only the files in the folder are missing."""
+        """Corrects a reason which says that the folder is missing, if only the files in the folder are missing."""
         links = others["slab_links"].value if "slab_links" in others else None
         if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
             return reading
@@ -97,7 +103,7 @@ class _CachesSource(Source[Value]):
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
-        """Makes the value of the reading from the numbers of each cache, which are in the order of `attributes`."""
+        """Makes the value of the reading. `numbers` has a list for each cache; its order is that of `attributes`."""
 
 
 class SlabSizesSource(_CachesSource[SlabSizes]):
@@ -123,7 +129,7 @@ class SlabCountsSource(_CachesSource[SlabCounts]):
     pairs_with_sockstat = True
 
     def collect(self, numbers: dict[str, list[Numbers]]) -> SlabCounts:
-        """The counts of each cache, and of each of its nodes."""
+        """The counts of each cache: in total, and on each node."""
         return SlabCounts(
             {
                 cache: SlabCount(slabs, objects, slabs_by_node, objects_by_node)
@@ -141,9 +147,10 @@ def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState,
 
 
 def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
-    """Parses `143 N0=130 N2=13`: a total, and each node's count unless it is 0 (mm/slub.c, show_slab_objects).
+    """Parses `143 N0=130 N2=13`: a total, and a count for each node on which it is not 0.
 
-    The total of a missing, empty or unparsable text is None; an unparsable text is appended to `skipped`.
+    The kernel prints this in mm/slub.c, show_slab_objects. If the text is missing, empty or unparsable, the total is
+    None. An unparsable text is appended to `skipped`.
     """
     fields = text.split() if text else []
     if not fields:

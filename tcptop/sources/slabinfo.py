@@ -14,25 +14,28 @@ from tcptop.text.printable import printable_name
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
-"""Name in the last row: rows go from the newest cache to the oldest, and the kernel creates this cache first."""
+"""Name of the last row: the rows begin with the newest cache, and the kernel creates this cache before all others."""
 
 LAST_ROW_OF_OLD_SLUB = "kmem_cache_node"
 OLD_SLUB_UNTIL = (2, 6, 37)
-"""First release in which struct kmem_cache of SLUB has a cache too (mm/slub.c, kmem_cache_init)."""
+"""First release in which SLUB has a slab cache for struct kmem_cache itself (mm/slub.c, kmem_cache_init)."""
 
 
 EXCESS = 64
 MAX_EXCESS = 1 << 20
-"""Maximum error, in objects, of counts of one cache that the kernel does not take at the same time."""
+"""Maximum error of a cache's counts, in objects; the kernel does not make these counts at the same time."""
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
-    """A source read at every interval if cheap: the kernel takes slab_mutex, and the list_lock of each node in turn."""
+    """A source read at every interval, if the read is cheap.
+
+    For the read the kernel takes slab_mutex, and then the list_lock of one node after the other.
+    """
 
     name = "slabinfo"
     paths = ("proc/slabinfo",)
     max_lines = 125_000
-    """Before 5.9 each memory cgroup has a row for each of its caches."""
+    """Enough for kernels before 5.9, where each memory cgroup has its own caches, and each such cache has a row."""
     makes_rates = True
     pairs_with_sockstat = True
 
@@ -48,13 +51,16 @@ class SlabinfoSource(FileSource[Slabinfo]):
             raise ValueError(f"version {printable_name(version)} is not known ({' and '.join(VERSIONS)} are)")
         self._parse_row.begin_round()
         rows = parse_rows((line for line in lines[1:] if not line.startswith("#")), self._parse_row, damages)
-        # If the last row is that of an old SLUB kernel, `check` decides.
+        # If the file ends with the last row of an old SLUB kernel, `check` decides whether the file is cut.
         if not any(row.name == LAST_ROW for row in rows) and not _ends_as_old_slub(rows):
             damages.append(Damage("cut", f"the file ends before the row of {LAST_ROW}, which is the last"))
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks a file that ends as on an old SLUB kernel as cut, unless the kernel is an old SLUB kernel."""
+        """Marks the file as cut if it ends with the last row of an old SLUB kernel, but the kernel is not so old.
+
+        If the kernel release is unknown, the file is marked too.
+        """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
             return reading
@@ -73,10 +79,10 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
 
 
 def _exceeds_for_a_moment(active: int, objects: int) -> bool:
-    """Whether so small an excess of active objects over objects is normal.
+    """Whether there are more active objects than objects, but by so few that the excess is normal.
 
-    The kernel counts without locking all lists. It subtracts the free objects, and prints a result below 0 as a number
-    just below 2^32 or 2^64.
+    A small excess is normal, because the kernel counts without locking all lists. To find the active objects, the
+    kernel subtracts the free objects from all objects. It prints a result below 0 as a number just below 2^32 or 2^64.
     """
     wrapped = any(0 < end - active <= MAX_EXCESS for end in (1 << 32, 1 << 64))
     return objects < active <= objects + objects // 8 + EXCESS or (objects < active and wrapped)

@@ -41,8 +41,8 @@ class SocketLimitsSource(Source[SocketLimits]):
         """Reads the files that exist.
 
         In any procfs, /proc/sys/net shows the network namespace of the process that reads it (net/sysctl_net.c,
-        net_ctl_header_lookup). If the host has another network namespace, the limits per namespace are not the host's
-        and are not read.
+        net_ctl_header_lookup). If the host's network namespace is not tcptop's own, these files show the limits
+        of the wrong namespace, so they are not read.
         """
         is_other_namespace = host.identity.net_namespace is not None
         paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
@@ -57,7 +57,10 @@ class SocketLimitsSource(Source[SocketLimits]):
 
 
 def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
-    """Parses the texts, given by path. A missing or empty text gives None; an unparsable text gives None and damage."""
+    """Parses the texts of the files, by path. A value is None if its text is missing, empty or unparsable.
+
+    An unparsable text is also reported as damage.
+    """
     damages: list[Damage] = []
     open_files, max_open_files = parse_sysctl(texts, FILE_NR, parse_file_nr, damages) or (None, None)
     limits = SocketLimits(
@@ -75,7 +78,8 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 def parse_file_nr(text: str) -> tuple[int, int]:
     """Open files and their maximum, from `allocated unused max` (fs/file_table.c, proc_nr_files).
 
-    Older kernels print a global counter, which lacks the files that each CPU has not added yet: some dozens per CPU.
+    Older kernels print only the global part of a per-CPU counter. The global part lacks the files that a
+    CPU has counted, but has not yet added: a few dozen files per CPU.
 
     Raises:
         ValueError: if the text has another format.

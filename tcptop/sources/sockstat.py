@@ -7,9 +7,9 @@ from tcptop.sources.source import Damage, FileSource, parse_count, report_repeat
 from tcptop.text.printable import printable_name
 
 MAX_COUNT = (1 << 31) - 1
-"""Maximum of a counter, which the kernel prints as an `int`."""
+"""Maximum value of a counter that the kernel prints as an `int`, like most counters of this file."""
 MAX_COUNTS = {"mem": (1 << 63) - 1}
-"""Maximum of those counters that it prints as a `long`."""
+"""Maximum values of the counters that the kernel prints as a `long`, by name."""
 
 
 class SockstatSource(FileSource[Sockstat]):
@@ -36,7 +36,7 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 
 def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dict[str, int]:
-    """The counts of the first line with a label, by key; raises ValueError if there is no such line."""
+    """The counts in the first line that begins with `label`, by key. Raises ValueError if there is no such line."""
     found = [fields for fields in map(str.split, lines) if fields and fields[0] == label]
     if not found:
         raise ValueError(f"no {label} line")
@@ -49,7 +49,7 @@ def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dic
         try:
             count = parse_count(number)
         except ValueError:
-            # Before 6.0 `mem` is a signed sum of per-CPU counts and may be below 0 for a moment.
+            # Before 6.0 `mem` is a signed sum of per-CPU counts, and the sum may be below 0 for a moment.
             damages.append(Damage("strange", f"{printable_name(key)} of the {label} line is not a count"))
             continue
         if count > MAX_COUNTS.get(key, MAX_COUNT):

@@ -16,16 +16,17 @@ Row = TypeVar("Row")
 Parsed = TypeVar("Parsed")
 
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
-"""Command line that runs this program, from an environment variable that scripts/run of a checkout sets.
+"""Shell command that runs this program. In a checkout, scripts/run sets it through an environment variable.
 
-The default is the whole path of tcptop in the user's PATH: in root's PATH, `tcptop` may be another program.
+By default the command is the full path of the tcptop that the user's PATH finds. The name `tcptop` would not do: with
+root's PATH it may run another program.
 """
 
 AS_ROOT = f"sudo {COMMAND}"
 
 
 class Damage(NamedTuple):
-    """Damage of a file that was read: the file is cut off, or has parts in an unknown format."""
+    """What is wrong with a file that was read: it is cut off, or parts of it have an unknown format."""
 
     state: Literal["cut", "strange"]
     what: str
@@ -41,7 +42,7 @@ class Pace(NamedTuple):
 
 
 MAX_LINE_CHARACTERS = 16 << 10
-"""Longest line that is parsed; the kernel prints lines of a few hundred characters."""
+"""Longer lines are not parsed; the kernel prints lines of a few hundred characters."""
 MAX_NODES = 1024
 """Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 MAX_ZONES = 8 * MAX_NODES
@@ -58,33 +59,37 @@ class Source(ABC, Generic[Value]):
     """One kernel file, or a group of small ones, with its parser and its pace."""
 
     name: str
-    """Name of the source, and of the source's reading in `Snapshot`."""
+    """Name of the source, and of the field of `Snapshot` that has the source's reading."""
 
     paths: tuple[str, ...]
-    """Patterns of all paths that `read` may ask a host for, relative to the host's root.
+    """Patterns of all paths that `read` may read or list, relative to the host's root.
 
     From an archive, only files that match a pattern are kept.
 
-    `*` matches any part of one name. A pattern that ends in a slash is a folder whose names are listed.
+    `*` matches any part of one name. A pattern that ends in a slash stands for a folder: only the names in it are
+    listed.
     """
 
     pace: Pace = EVERY_INTERVAL
     makes_rates: bool = False
-    """True if rates are computed from two readings; each reading then keeps the previous reading."""
+    """True if the program computes rates from two readings; each reading then contains the previous reading."""
     pairs_with_sockstat: bool = False
-    """True if counts of the source are divided by counts of sockstat. Sockstat is then read right after the source."""
+    """True if counts of this source are divided by the number of sockets.
+
+    /proc/net/sockstat is then read right after this source.
+    """
 
     needs_release: bool = False
     """True if `off_reason` depends on the kernel release; the source is then read only once the release is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """The reason to read the source on this kernel only at the user's request; None if there is no such reason."""
+        """The reason why this kernel's file is read only at the user's request; None if there is no such reason."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """Why no figure needs this source, given the other readings by name; None if it is needed.
+        """The reason why no figure needs this source; None if a figure needs it.
 
-        A source that was not read yet has no entry in `others`.
+        `others` has the readings of the other sources by name. A source that has not been read yet is not in `others`.
         """
         return None
 
@@ -93,19 +98,22 @@ class Source(ABC, Generic[Value]):
         reading: Reading[Value],
         others: Mapping[str, Reading[Any]],  # noqa: ARG002 (subclasses use it)
     ) -> Reading[Value]:
-        """The reading, with a state and a reason that take the other readings by name into account."""
+        """Returns the reading, with a corrected state and reason if readings of other sources require it.
+
+        `others` has the readings of the other sources by name.
+        """
         return reading
 
     @abstractmethod
     async def read(self, host: Host) -> Reading[Value]:
-        """Reads the source once. Never raises: errors and damage of files are part of the reading."""
+        """Reads the source once. Never raises: the reading itself tells of errors and of damaged files."""
 
 
 class FileSource(Source[Value]):
     """A source that reads a single file, whose path is the only one in `paths`."""
 
     max_lines = 1000
-    """Limit on the lines that are parsed, against hostile files; far above the lines that any kernel prints."""
+    """Maximum number of lines that are parsed, to protect from hostile files. Any kernel prints far fewer lines."""
 
     async def read(self, host: Host) -> Reading[Value]:
         """Reads and parses the file."""
@@ -117,7 +125,7 @@ class FileSource(Source[Value]):
         return make_reading(value, damage, file.path, file.took_us)
 
     def parse(self, text: str) -> tuple[Value | None, Damage | None]:
-        """Parses the file's text; returns the value, which lacks damaged parts, and the worst damage. Never raises."""
+        """Parses the file's text; returns the value without the damaged parts, and the worst damage. Never raises."""
         damages: list[Damage] = []
         lines = text.split("\n", self.max_lines)
         if len(lines) > self.max_lines and lines[-1]:
@@ -137,23 +145,23 @@ class FileSource(Source[Value]):
 
     @abstractmethod
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Value:
-        """Parses the complete lines of the file; adds the damage that it finds to `damages`.
+        """Parses the complete lines of the file, and adds any damage in the lines to `damages`.
 
         Raises:
-            ValueError: with the reason in one line, if no part of the file is understood.
+            ValueError: if no part of the file is understood; the exception has the reason in one line.
 
         """
 
 
 def make_reading(value: Value | None, damage: Damage | None, path: str, took_us: int) -> Reading[Value]:
-    """The reading of a file that was read; `value` is None if the file was not understood."""
+    """Makes the reading of a file that could be read; `value` is None if the file was not understood."""
     state: ReadState = damage.state if damage else "ok"
     reason = f"{printable_path(path)}: {damage.what}" if damage else None
     return Reading(state, value, reason, None, took_us, None, None, None)
 
 
 def failed_reading(file: FileRead) -> Reading[Value] | None:
-    """A reading with the reason why a file could not be read or is empty; None if the file has content."""
+    """A reading that says why a file could not be read, or that the file is empty; None if the file has content."""
     if file.error is not None:
         return unread(*explain_error(file.path, file.error), file.took_us)
     if not (file.data or b"").strip(b"\0 \t\r\n"):
@@ -165,12 +173,12 @@ def failed_reading(file: FileRead) -> Reading[Value] | None:
 
 
 def unread(state: ReadState, reason: str, took_us: int) -> Reading[Value]:
-    """A reading without a value, with the reason in one line."""
+    """Makes a reading that has no value; `reason` is one line."""
     return Reading(state, None, reason, None, took_us, None, None, None)
 
 
 def explain_error(path: str, error: OSError) -> tuple[ReadState, str]:
-    """The state of a reading that failed with `error`, and one line for the user: what, where and what to do."""
+    """The state of a reading that failed with `error`, and a line that tells the user what is wrong and what to do."""
     if error.errno in (errno.EACCES, errno.EPERM):
         denied = f"{printable_path(path)}: Permission denied"
         noted = add_note(denied)
@@ -188,7 +196,10 @@ def printable_path(path: str) -> str:
 
 
 def worst_damage(damages: Sequence[Damage]) -> Damage | None:
-    """The worst damage, `cut` before `strange`; of equally bad damages, the first. None if there is no damage."""
+    """The worst damage; None if there is no damage.
+
+    `cut` is worse than `strange`. If several damages are equally bad, the first is returned.
+    """
     return min(damages, key=lambda damage: damage.state != "cut", default=None)
 
 
@@ -207,7 +218,7 @@ def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: l
 
 
 def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
-    """Records as damage that these lines were not understood, if there are any."""
+    """If there are `lines`, records in `damages` that these lines were not understood."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip()[:60])[:60]
@@ -215,7 +226,10 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 
 
 def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
-    """The first row of each key, in order; records further rows of a key as damage. The kernel prints each key once."""
+    """Returns the first row with each key, in order.
+
+    The kernel prints each key once, so further rows with the same key are recorded as damage.
+    """
     firsts: dict[Hashable, Row] = {}
     repeated: list[Hashable] = []
     for row in rows:
@@ -229,26 +243,35 @@ def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: 
 
 
 def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
-    """Records as damage, if there are `keys`, that the file has these keys more than once and the first row is used."""
+    """If there are `keys`, records in `damages` that the file has several rows with these keys.
+
+    Of the rows with the same key, the first is used.
+    """
     if keys:
         first = " ".join(map(str, keys[0])) if isinstance(keys[0], tuple) else str(keys[0])
         damages.append(Damage("strange", f"{printable(first[:60])[:60]} is there more than once; the first counts"))
 
 
 def small_text(file: FileRead) -> str | None:
-    """The text of a small file, which is cut at SMALL_FILE_BYTES; None if the file could not be read."""
+    """The text of a small file, without the bytes after SMALL_FILE_BYTES; None if the file could not be read."""
     return decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None
 
 
 def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
-    """The text of each small file, by path, without blanks and NULs around it; an empty text if the read failed."""
+    """The text of each small file, by path, without leading or trailing blanks and NULs.
+
+    The text is empty if the file could not be read.
+    """
     return {file.path: (small_text(file) or "").strip("\0 \t\r\n") for file in files}
 
 
 def parse_sysctl(
     texts: Mapping[str, str], path: str, parse_value: Callable[[str], Parsed], damages: list[Damage]
 ) -> Parsed | None:
-    """Parses the text at a path below proc/sys; None if missing, empty or damaged. Adds the damage to `damages`."""
+    """Parses the text of the file `path` below proc/sys; None if the text is missing, empty or damaged.
+
+    Damage is added to `damages`.
+    """
     text = texts.get(path)
     if not text:
         return None
@@ -272,7 +295,10 @@ def parse_count(text: str) -> int:
 
 
 def parse_node(text: str) -> int:
-    """Parses the number of a node; raises ValueError for anything else, and for a number that no kernel can have."""
+    """Parses the number of a NUMA node.
+
+    Raises ValueError if the text is not a number, or if no kernel can have a node of this number.
+    """
     node = parse_count(text)
     if node >= MAX_NODES:
         raise ValueError(f"no kernel has a node {node}")
@@ -280,5 +306,5 @@ def parse_node(text: str) -> int:
 
 
 def parse_counts(texts: Sequence[str]) -> tuple[int, ...]:
-    """Parses several unsigned decimal numbers; raises ValueError as `parse_count` does."""
+    """Parses several unsigned decimal numbers. Raises ValueError for any text that `parse_count` does not accept."""
     return tuple(map(parse_count, texts))

@@ -45,7 +45,10 @@ class SysctlsSource(Source[Sysctls]):
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
-        """Reads the files that exist; no single file is required. An unparsable text gives None and damage."""
+        """Reads the files that exist; no single file is required. If a text is unparsable, its value is None.
+
+        The unparsable text is also reported as damage.
+        """
         *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
         texts = stripped_texts(files)

@@ -12,10 +12,16 @@ COUNTS: dict[str, str] = {
     "TlsCurrTxDevice": "tx_device",
     "TlsCurrRxDevice": "rx_device",
 }
-"""Field of `TlsStat`, by the name that the kernel prints. Its other names are counters of events since the boot."""
+"""Maps names that the kernel prints to fields of `TlsStat`.
+
+The other names in the file belong to counters of events since the boot.
+"""
 
 BELOW_ZERO = 1 << 63
-"""Smallest printed value that means a negative number, as in snmp.py: the kernel sums per-CPU counters as unsigned."""
+"""From this value up, a printed number stands for a negative number.
+
+The reason is the same as in counter_lines.py: the kernel sums per-CPU counters as unsigned numbers.
+"""
 
 NOT_LOADED = "only the module tls makes it: it is not loaded, or the kernel is older than 5.5"
 
@@ -23,17 +29,17 @@ NOT_LOADED = "only the module tls makes it: it is not loaded, or the kernel is o
 class TlsStatSource(FileSource[TlsStat]):
     """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp.
 
-    The module tls makes the file in every network namespace, since 5.5 (commit d26b698dd3cd). Without the module the
-    file is missing.
+    Since 5.5 (commit d26b698dd3cd) the module tls makes the file in every network namespace. The file is missing if the
+    module is not loaded.
     """
 
     name = "tls_stat"
     paths = ("proc/net/tls_stat",)
 
     async def read(self, host: Host) -> Reading[TlsStat]:
-        """Reads and parses the file; on a running kernel, the reason of a missing file names the module.
+        """Reads and parses the file. If a running kernel lacks the file, the reason names the module tls.
 
-        A saved tree may lack the file although the kernel had it.
+        If a saved tree lacks the file, the reason does not name the module, because the kernel may have had the file.
         """
         reading = await super().read(host)
         if reading.state != "missing" or not host.identity.live:
@@ -63,7 +69,7 @@ class TlsStatSource(FileSource[TlsStat]):
 
 
 def _parse_sockets(values: list[str]) -> int | None:
-    """The number of sockets in the only value; None if it is none, or a sum below 0."""
+    """The number of sockets; None unless `values` has exactly one value, which is a count and not negative."""
     try:
         [value] = values
         count = parse_count(value)

@@ -29,9 +29,9 @@ PAGE_COUNTS = {
     "nr_free_cma": "free_cma_pages",
     "boost": "boost_pages",
 }
-"""Maps the keys of the page counts of a whole zone to fields of Zone.
+"""Maps keys of the file to fields of Zone, for the page counts of a whole zone.
 
-Keys of per-CPU page sets end in a colon (`high:`), so they do not match.
+The per-CPU page sets have similar keys, but with a colon (`high:`), so their keys do not match.
 """
 NODE_PAGE_COUNTS = {
     "nr_active_file": "file_pages",
@@ -41,29 +41,32 @@ NODE_PAGE_COUNTS = {
     "nr_slab_reclaimable": "reclaimable_pages",
     "nr_kernel_misc_reclaimable": "reclaimable_pages",
 }
-"""Maps the keys of page counts to the field of Zone that they add up to."""
+"""Maps keys of page counts to fields of Zone. A field is the sum of all counts that are mapped to it."""
 
 MAX_CHARACTERS = 16 << 20
-"""Limit on the text without page sets: about 4 KiB for each zone, and 11 characters for each of its CPUs."""
+"""Maximum length of the text after the page sets are removed.
+
+Each zone has about 4 KiB, and 11 characters for each CPU of the zone.
+"""
 PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
-"""The last of a zone's lines that have a figure, and the first line of the page sets of a CPU."""
+"""`PAGE_SETS` is the line after which a zone has only page sets. `CPU` begins the page sets of one CPU."""
 COUNT = re.compile(r"\n +count: +([0-9]{1,12})\n")
-"""Free pages on the lists of a CPU."""
+"""Matches the line with the number of free pages on the lists of one CPU."""
 
 NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": ()}
 
 
 class ZoneinfoSource(FileSource[Zoneinfo]):
-    """A source read every five seconds, because the kernel prints each zone, with all its CPUs, under zone->lock."""
+    """A source read every five seconds, because the kernel holds zone->lock while it prints a zone and all its CPUs."""
 
     name = "zoneinfo"
     paths = ("proc/zoneinfo",)
     pace = EVERY_FIVE_SECONDS
     max_lines = 1_500_000
-    """Each zone has six lines for each CPU."""
+    """Limit on the lines: a zone has six lines for each CPU."""
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
-        """Parses the file's text without the page sets of each CPU."""
+        """Parses the file's text, after removing the per-CPU page sets from the text."""
         text = _without_page_sets(text)
         if len(text) > MAX_CHARACTERS:
             return None, Damage("strange", f"larger than {MAX_CHARACTERS >> 20} MiB without the page sets of the CPUs")
@@ -71,7 +74,7 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Zoneinfo:
         """Parses by key, never by line number, because keys and their order differ among kernels 3.10 to 7.x."""
-        zones: list[dict[str, Any]] = [{}]  # the first takes lines before any zone
+        zones: list[dict[str, Any]] = [{}]  # the first item collects the lines that come before any zone
         parse_rows(lines, partial(_parse_line, zones), damages)
         named = [Zone(**(NO_FIGURES | zone)) for zone in zones if "name" in zone]
         if not named:
@@ -80,7 +83,10 @@ class ZoneinfoSource(FileSource[Zoneinfo]):
 
 
 def _without_page_sets(text: str) -> str:
-    """The text with one line for each CPU instead of its page sets, and the sum of the counts in these."""
+    """Returns the text with the page sets of each zone replaced by fewer lines.
+
+    The new lines are one line for each CPU, and one line with the sum of the counts of all CPUs.
+    """
     parts: list[str] = []
     at = 0
     while (start := text.find(PAGE_SETS, at)) >= 0:
@@ -95,7 +101,10 @@ def _without_page_sets(text: str) -> str:
 
 
 def _parse_line(zones: list[dict[str, Any]], line: str) -> None:
-    """Adds a zone to `zones`, or a field to the last zone. A zone whose first line is damaged gets no name."""
+    """Adds a zone to `zones`, or adds a field to the last zone of `zones`.
+
+    If the first line of a zone is damaged, the zone has no name.
+    """
     fields = line.split()
     if fields[0] == "Node" and line.startswith("Node"):
         if len(zones) > MAX_ZONES:
