@@ -41,7 +41,10 @@ from tcptop.widgets.timeline_pane import TimelinePane
 from tcptop.widgets.trend_line import TrendLine
 
 CURSOR_HOME = "\x1b[1;1H"
-"""Textual leaves the cursor at this position too; a cursor that moved with each frame would cost bytes."""
+"""Moves the cursor to the top left corner, where Textual leaves the cursor as well.
+
+A position that changed with each frame would cost output bytes.
+"""
 
 
 class TcptopApp(App[int]):
@@ -95,7 +98,8 @@ class TcptopApp(App[int]):
         feed.thresholds = settings.thresholds
         self.set_class(bool(settings.ascii), ASCII_CLASS)
         self.animation_level = "none"
-        # Here and not in on_mount, where every widget would get its styles a second time.
+        # Themes are registered before on_mount, because a theme registered in on_mount would give every widget its
+        # styles a second time.
         for theme in THEMES.values():
             self.register_theme(theme)
         self.theme = THEMES[settings.theme or "dark"].name
@@ -120,7 +124,7 @@ class TcptopApp(App[int]):
 
     @property
     def key_repeats(self) -> bool:
-        """Whether the next key is the same as the one that is being handled, and draws the panes again."""
+        """Whether the next key in the queue equals the current key. If so, the next key draws the panes."""
         return self._keys.repeats
 
     @property
@@ -170,8 +174,8 @@ class TcptopApp(App[int]):
         for screen in self.screen_stack[:1]:
             screen.query(TrendLine).set_class(not ledger.live, "-saved")
         if not self._node_chosen and ledger.nodes:
-            # Selects the node of the settings; if the machine has no such node, the first node with memory, or all
-            # nodes if only the machine's counts are known.
+            # Selects the node named in the settings. If the machine lacks that node, selects the first node with
+            # memory. If objects are counted only for the whole machine, selects all nodes instead of the first node.
             self._node_chosen = True
             node = self._settings.node
             if node not in self._node_numbers:
@@ -215,7 +219,7 @@ class TcptopApp(App[int]):
         self.push_screen(Prompt(question), on_answer)
 
     def notify(self, message: str, **options: Any) -> None:  # noqa: ANN401 (as Textual)
-        """Shows a message for a while, unless it is already on the screen; a key that repeats must not pile them up."""
+        """Shows a message for a while, unless it is already on the screen: a repeated key must not pile up messages."""
         if not any(each.message == message for each in self._notifications):
             super().notify(message, **options)
 
@@ -227,7 +231,8 @@ class TcptopApp(App[int]):
         self._ledger = self._ledger._replace(events=events_since_mark(self.view.mark, self._ledger))
         driver = self._driver
         if isinstance(driver, CellDriver) and len(self.screen_stack) == 1 and not self._notifications:
-            # Nothing covers a pane. The compositor would process the lines of all panes to draw the changed ones.
+            # No screen or message covers the panes, so Textual's compositor is bypassed. Even to draw only a few
+            # changed lines, the compositor would process the lines of all panes.
             panes = self.screen.walk_children(Pane)
             for pane in panes:
                 pane.lay_out(self._ledger, self.view)
@@ -250,7 +255,7 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, **{name: value}))  # type: ignore[arg-type]
 
     def action_node(self, node: int | None) -> None:
-        """Shows the node with a number; for None, all nodes; for an unknown number, a message."""
+        """Selects the node to show by its number; None selects all nodes. An unknown number only shows a message."""
         if node is None or node in self._node_numbers:
             self.choose(replace(self.choices, node=node))
         else:
@@ -296,7 +301,7 @@ class TcptopApp(App[int]):
         self.choose(replace(self.choices, extras=not self.choices.extras))
 
     def action_mark(self) -> None:
-        """Sets a mark, from which growth is counted, at the current ledger; removes the mark if one is set."""
+        """Marks the current ledger, so that growth is counted from this ledger on; removes the mark if one is set."""
         self._notify_if_saved()
         self.view = replace(self.view, mark=self._ledger if self.view.mark is None else None, since=None)
         if not self.key_repeats:
@@ -344,7 +349,7 @@ class TcptopApp(App[int]):
         self.action_explain(message.name)
 
     def on_figure_pane_part_selected(self, message: FigurePane.PartSelected) -> None:
-        """Opens the explanation of the selected part of the figure; for idle slab, opens the memory page."""
+        """Opens the explanation of the selected part of the figure; idle slab is explained on the memory page."""
         self._explain(lambda ledger: page_of_label(ledger, message.label) or find_page(ledger, "memory"))
 
     def _explain(self, found: Callable[[Ledger], Page | None]) -> None:

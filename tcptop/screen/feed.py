@@ -36,7 +36,7 @@ class Sampled(Message):
         self.snapshot = snapshot
 
     def can_replace(self, message: Message) -> bool:
-        """True if the other message is a Sampled message too, because only the latest sample is drawn."""
+        """Whether `message` is a Sampled message too; of several waiting samples, only the latest is drawn."""
         return isinstance(message, Sampled)
 
 
@@ -51,7 +51,7 @@ class Feed:
     app: TcptopApp
     """App that shows the samples; assigned before `begin`."""
     keeps_states: ClassVar[bool] = False
-    """Whether each sample follows the one before, so that a limit's state depends on its state then."""
+    """Whether the samples always come in time order. If so, a limit's state also depends on its previous state."""
 
     def __init__(self, lab_measurement: LabMeasurement | None = None) -> None:
         self.lab_measurement = lab_measurement
@@ -80,7 +80,7 @@ class Feed:
         """Requests the struct layouts (BTF), which only the explanation needs; does nothing for a recording."""
 
     def receive(self, snapshot: Snapshot) -> None:
-        """Computes the Ledger of a sample, adds its values to the trends and the growth, and draws it."""
+        """Computes the Ledger of a sample, adds the Ledger to the trends and the growth, and draws the Ledger."""
         ledger = account(snapshot, self.thresholds, self._limit_states, self.events_minute_ago(snapshot))
         if self.keeps_states:
             self._limit_states = states_by_use(ledger.limits["full"], ledger.events, self._limit_states)
@@ -92,7 +92,7 @@ class Feed:
         self.draw(ledger)
 
     def events_minute_ago(self, snapshot: Snapshot) -> EventCounts | None:
-        """The totals of events a minute before a sample; None without an earlier sample."""
+        """The event totals as they were a minute before a sample; None without an earlier sample."""
         return totals_minute_ago(self._event_samples, snapshot.taken_at_unix_s)
 
     def draw(self, ledger: Ledger) -> None:
@@ -100,7 +100,7 @@ class Feed:
         self.app.show(ledger, self.view())
 
     def view(self) -> View:
-        """The app's choices and mark, with the trends of this feed."""
+        """The view to draw: the app's choices and mark, and this feed's growth and trends."""
         view = self.app.view
         return View(view.choices, view.mark, view.since, self._growth, self._trends)
 

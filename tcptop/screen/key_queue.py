@@ -1,4 +1,4 @@
-"""Queue of keys: the app gets a key once the key before it has been handled, and its screen is mounted."""
+"""Queue of keys: the app gets the next key only after the previous key is handled and the app's screen is mounted."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from textual.events import Event, Key
 from tcptop.screen.keys import OPENING_KEYS, QUIT_KEYS
 
 STUCK_S = 5.0
-"""Time after which a key that is still being handled makes Ctrl-C end the program, whatever is open."""
+"""Time in seconds. If handling a key takes longer than this, Ctrl-C ends the program, whatever screen is open."""
 
 
 class KeyQueue:
     """Passes keys and pasted texts to an app, one at a time.
 
-    Textual handles a key in several message queues. A key that followed too soon would go to the screen that the key
-    before it closes, or to a screen that is not mounted, and end the program.
+    Textual handles a key in several message queues. If the app got the next key too soon, that key would go to a screen
+    that the previous key is closing, or to a screen that is not mounted yet; this would end the program.
     """
 
     def __init__(self, app: App[int], deliver: Callable[[Event], Awaitable[None]]) -> None:
@@ -36,12 +36,16 @@ class KeyQueue:
 
     @property
     def repeats(self) -> bool:
-        """Whether the next key is the same as the key that is being handled, so that this key need not be drawn."""
+        """Whether the next key equals the current key; if so, the effect of the current key need not be drawn."""
         after = self._waiting[0] if self._waiting else None
         return isinstance(self._handled, Key) and isinstance(after, Key) and self._handled.key == after.key
 
     def put(self, event: Event) -> None:
-        """Adds a key. Ctrl-C discards all waiting keys, as in a terminal; so does a key that certainly quits."""
+        """Adds a key.
+
+        Ctrl-C first discards all waiting keys, as a terminal does. A key that certainly quits also discards all waiting
+        keys.
+        """
         if isinstance(event, Key) and (event.key == "ctrl+c" or self._certainly_quits(event)):
             self._waiting.clear()
             if self._handled is not None and time.monotonic() - self._handled_since_s > STUCK_S:
@@ -69,7 +73,11 @@ class KeyQueue:
             self._handled = None
 
     async def _handle(self, event: Event) -> None:
-        """Delivers a key, and waits for the messages that it causes: to its widget, from there to the app and back."""
+        """Delivers a key, and waits until all resulting messages are handled.
+
+        The messages go from the focused widget through its ancestors to the app, then to the screen and again to the
+        app.
+        """
         app = self._app
         app.call_later(self._hand_over, event)
         await self._passed(app)
@@ -86,7 +94,7 @@ class KeyQueue:
 
     @staticmethod
     async def _passed(pump: DOMNode) -> None:
-        """Waits until a widget, screen or app has handled all messages that it has."""
+        """Waits until a widget, screen or app has handled all messages in its queue."""
         passed = asyncio.Event()
         if pump.call_later(passed.set):
             await passed.wait()

@@ -13,7 +13,7 @@ ATTACHED_KEY = "E"
 
 
 def _both_cases(key: str) -> str:
-    """A letter in lower case and in upper case, unless the upper case has a meaning of its own."""
+    """The key names for a letter: lower and upper case, or only lower case if the upper case has another meaning."""
     return key if key.upper() == ATTACHED_KEY else f"{key},{key.upper()}"
 
 
@@ -85,7 +85,7 @@ OPENING_KEYS = frozenset(
     if binding.action in OPENING_ACTIONS
     for key in binding.key.split(",")
 ) | {"colon", "enter"}
-"""Keys that may open another screen, where a key that quits has another meaning."""
+"""Keys that may open another screen. On that screen, QUIT_KEYS may have another meaning."""
 
 KEY_NAMES = {
     "escape": "ESC",
@@ -95,7 +95,7 @@ KEY_NAMES = {
     "ctrl+z": "Ctrl-Z",
     "f1": "F1",
 }
-"""Names of the keys that the help writes in another way than Textual's format_key."""
+"""Key names that the help shows instead of the names that Textual's format_key returns."""
 
 
 def bound_keys(bindings: Iterable[Binding]) -> list[tuple[str, str]]:

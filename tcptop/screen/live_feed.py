@@ -1,4 +1,4 @@
-"""Live feed: samples a host at an interval, records the samples into a file, and shows earlier samples from it."""
+"""Live feed: samples a host at an interval, records the samples into a file, and shows recorded samples again."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class LiveFeed(Feed):
         self.start(self._follow(), "follow the host")
 
     def end(self) -> None:
-        """Stops sampling and ends the recording; waits END_S at most for the disk.
+        """Stops sampling and ends the recording; waits for the disk for at most END_S.
 
-        A hung read of the host is left in its daemon thread.
+        If a read of the host hangs, the read is abandoned in its daemon thread.
         """
         super().end()
         self._end_past()
@@ -102,7 +102,7 @@ class LiveFeed(Feed):
         )
 
     def interval(self, step: int) -> None:
-        """Sets the next longer interval of INTERVALS_S if `step` is 1, the next shorter if -1."""
+        """Sets the next longer interval of INTERVALS_S if `step` is 1, or the next shorter interval if `step` is -1."""
         now_s = self.app.choices.interval_s
         others_s = [each_s for each_s in INTERVALS_S if (each_s - now_s) * step > 0]
         self._set_interval(min(others_s, key=lambda each_s: abs(each_s - now_s), default=now_s))
@@ -129,7 +129,7 @@ class LiveFeed(Feed):
         if self._past is not None and self._past.player.index + step <= self._past.player.last_index:
             self._past.step(step)
         elif self._past is not None:
-            # The sample was recorded after the file was opened, or is the live sample.
+            # The requested sample was recorded after the file was opened, or is the live sample.
             self._look_back(self._past.player.last_index + step)
         elif step > 0 and self._recorded_path is not None:
             self.app.notify("this is the newest; T looks back", timeout=3, markup=False)

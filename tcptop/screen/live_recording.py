@@ -15,7 +15,7 @@ from tcptop.snapshot import Snapshot
 from tcptop.text.printable import printable
 
 MOST_WAITING = 60
-"""Largest number of samples that may wait in memory for the disk; beyond it, the recording ends."""
+"""Maximum number of samples that may wait in memory for the disk. If more samples wait, the recording ends."""
 
 
 class LiveRecording:
@@ -35,7 +35,7 @@ class LiveRecording:
         sampler.set_on_read(self._reads.append)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Queues a sample for the worker thread; ends the recording if more than MOST_WAITING calls wait there."""
+        """Queues a sample for the worker thread; ends the recording if more than MOST_WAITING calls are queued."""
         if self._thread.waiting > MOST_WAITING:
             self._give_up(f"{self.path}: the disk has not taken the last {MOST_WAITING} samples; recording ended")
             return

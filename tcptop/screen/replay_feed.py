@@ -25,15 +25,15 @@ from tcptop.view.player import Player
 from tcptop.view.timeline import NO_TIMELINE
 
 TICK_S = 0.05
-"""Seconds between two checks whether the next sample is due, while a recording plays."""
+"""Interval, in seconds, at which playback checks whether the next sample is due."""
 PIECE_S = 0.004
 REST_S = 0.012
 """Seconds of rest between two steps of filling the timeline; each step works for about PIECE_S."""
 IDLE_S = 0.3
-"""Seconds without a request for a sample after which the filling of the timeline continues."""
+"""After this many seconds without a request for a sample, filling the timeline continues."""
 DAMAGE_SHOWN_S = 5.0
 MAX_EVENT_TOTALS = 1000
-"""Maximum number of samples whose totals of events are kept: playback needs those of the last minute again."""
+"""Maximum number of samples whose event totals are kept, because playback needs the totals of the last minute again."""
 
 
 class SampleSelection(NamedTuple):
@@ -49,7 +49,9 @@ class SampleSelection(NamedTuple):
 
 
 def select_for_replay(recording: Recording, choice: TimeRange) -> SampleSelection:
-    """Selects the samples between --from and --to. The replay starts at --at; without --at, at the first sample.
+    """Selects the samples between --from and --to.
+
+    The replay starts at the time --at, or at the first sample if --at is not given.
 
     Raises:
         TcptopError: if a time is invalid or selects no sample, or if the start is outside the selected samples.
@@ -98,7 +100,8 @@ class ReplayFeed(Feed):
         self._requested.set()
         self.start(self._read_requested(), "read samples")
         self.filling = self.start(self._fill(), "fill the time line")
-        # A headless app is a test, which shares the interpreter with other code.
+        # Only tests run a headless app. A test shares the interpreter with other code, so a test must not change
+        # garbage collection.
         if not self._looking_back and not self.app.is_headless:
             from tcptop.screen.idle_gc import run_idle_gc
 
@@ -111,7 +114,7 @@ class ReplayFeed(Feed):
         self._thread.submit(self._selection.recording.close)
 
     def view(self) -> View:
-        """The view, with the player at the sample on the screen, even while a requested sample is still being read."""
+        """The view, whose player is at the sample on the screen, not at a requested sample that is still being read."""
         player = self.player.seek(self._shown_index)
         return replace(super().view(), player=player, timeline=self._timeline, looking_back=self._looking_back)
 
@@ -136,7 +139,7 @@ class ReplayFeed(Feed):
         self._go(self.player.toggle_playing())
 
     def speed(self, step: int) -> None:
-        """Sets the next higher playback speed if `step` is 1, the next lower if -1."""
+        """Sets the next higher playback speed if `step` is 1, or the next lower speed if `step` is -1."""
         self._go(self.player.change_speed(step))
 
     def jump(self) -> None:
@@ -151,7 +154,7 @@ class ReplayFeed(Feed):
         self._go(self.player.seek(nearest_sample(times_s, moment_s, self._selection.recording.path)))
 
     def _go(self, player: Player) -> None:
-        """Sets the player at the user's request, and starts playback if the player plays."""
+        """Sets the player at the user's request, and starts playback if `player` is in the playing state."""
         if self._ended:
             return
         self._requested_at_s = time.monotonic()
@@ -160,7 +163,7 @@ class ReplayFeed(Feed):
         self._set_player(player)
 
     def _set_player(self, player: Player) -> None:
-        """Sets the player; then requests its sample, or redraws only the position if the sample is unchanged."""
+        """Sets the player; then requests its sample. If the sample is unchanged, redraws only the position instead."""
         before, self.player = self.player, player
         if player.index != before.index:
             self._requested.set()
@@ -182,15 +185,18 @@ class ReplayFeed(Feed):
                 self.app.notify(sample.damage, timeout=DAMAGE_SHOWN_S, severity="warning", markup=False)
 
     def events_minute_ago(self, _: Snapshot) -> EventCounts | None:
-        """The totals of events a minute before the sample on the screen, by the recording's clock."""
+        """The event totals as they were a minute before the sample on the screen, by the recording's clock."""
         return self._minute_ago
 
     def _read(self, index: int) -> tuple[RecordedSample, EventCounts | None]:
-        """Reads a selected sample, and the totals of events a minute before it; None for the first sample."""
+        """Reads a selected sample, and the event totals a minute earlier.
+
+        These totals are None for the first sample, and in a recording without times.
+        """
         selection, totals = self._selection, self._event_totals
         minute_ago: EventCounts | None = None
         if index and selection.timed:
-            # The earlier sample is read first, because a recording is unpacked forwards.
+            # The earlier sample is read first, because a recording is decompressed from front to back.
             earlier = min(index - 1, minute_ago_index(selection.times_s, selection.times_s[index]))
             if earlier not in totals:
                 totals[earlier] = event_totals(selection.recording.snapshot(selection.samples[earlier]))

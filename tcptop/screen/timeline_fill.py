@@ -15,10 +15,11 @@ PIECE_SAMPLES = 50
 
 
 def fill_timeline(recording: Recording, indices: range, times_s: Sequence[float]) -> Iterator[Timeline]:
-    """Yields the timeline of the selected samples after each piece of work: first the socket counts, then the figures.
+    """Yields the timeline of the selected samples after each piece of work.
 
-    A bucket's socket counts are the largest counts of its samples, from the recording's index. A bucket's figure is
-    the bytes per connection of its last sample, which must be read and accounted for.
+    The first pieces add the socket counts, later pieces add the bytes per connection. The socket counts of a bucket are
+    the largest counts of the bucket's samples, taken from the recording's index. The bytes per connection of a bucket
+    are computed from the bucket's last sample; that sample must be read and passed to `account`.
     """
     samples = bucket_samples(times_s)
     sockets: list[float | None] = [None] * BUCKETS

@@ -1,8 +1,7 @@
-"""Grids of the wanted cells and of the shown cells, and short output that makes the terminal show the wanted cells.
+"""Two grids of cells, wanted and shown, and short output that makes the terminal show the wanted cells.
 
-Textual writes whole lines of styled text. These lines are parsed into wanted cells, and only those wanted cells that
-differ from the shown cells are written. The module does no I/O, so that tests can compare its output with a terminal
-emulator.
+Textual writes whole lines of styled text. This module parses the lines into wanted cells, and outputs only wanted cells
+that differ from the shown cells. The module does no I/O, so that tests can compare its output with a terminal emulator.
 """
 
 from __future__ import annotations
@@ -18,20 +17,26 @@ from typing import NamedTuple
 from rich.cells import cell_len
 
 TOKEN = re.compile(r"([^\x00-\x1f\x7f-\x9f]+)|\x1b\[([0-9;]*)m|\x1b\[([0-9]+);([0-9]+)H|\n")
-"""Token of a frame: text, an SGR sequence (a pen), a cursor move to a row and column, or a line feed."""
+"""Token of a frame: text, an SGR sequence that sets the pen (text style), a cursor move, or a line feed."""
 JOINER = "\u200d"
 MAX_CELL_CHARACTERS = 16
-"""Maximum number of characters in one cell; no script combines as many, but a hostile text may."""
+"""Maximum number of characters in one cell. No script combines this many characters, but a hostile text may."""
 NARROW: set[str] = set()
 """Characters known to fill exactly one cell next to any other character."""
 
 GAP_BYTES = 4
-"""Length of a short cursor move within a line; a gap of at most this many bytes is rewritten, not skipped."""
+"""Length, in bytes, of a short cursor move within a line.
+
+A gap that is no longer than this is rewritten, not skipped.
+"""
 
 PEN_CODE = re.compile(
     r"(?:(38;5;\d+|38;2;\d+;\d+;\d+|[39][0-7])|(48;5;\d+|48;2;\d+;\d+;\d+|4[0-7]|10[0-7])|([1-57-9]))(?:;(?=\d)|$)"
 )
-"""SGR code that does not depend on codes of another kind: a foreground, a background, or an attribute."""
+"""SGR code for one of three things: foreground, background, or an attribute.
+
+Such a code leaves the other two unchanged.
+"""
 
 ENDING_CODES = {"1": "22", "2": "22", "3": "23", "4": "24", "5": "25", "7": "27", "9": "29"}
 """SGR code that ends each attribute; bold and faint share the code 22.
@@ -46,11 +51,11 @@ Pens = list[str | None]
 
 
 class CellScreen:
-    """Two grids: the wanted cells, parsed from frames, and the shown cells, as far as the terminal's content is known.
+    """Two grids: the wanted cells, parsed from frames, and the shown cells, which the terminal is known to show.
 
-    A cell is a character with its combining characters, and the SGR parameters of its pen. The right half of a wide
-    character is an empty string. The pen None marks a wanted cell that must not be written, or a shown cell whose
-    content is unknown.
+    A cell consists of a character with its combining characters, and of the SGR parameters of the cell's pen. The right
+    half of a wide character is an empty string. The pen None marks a wanted cell that must not be written, or a shown
+    cell whose content is unknown.
     """
 
     def __init__(self, columns: int, rows: int) -> None:
@@ -62,7 +67,10 @@ class CellScreen:
         return self._columns, self._rows
 
     def reset(self, columns: int, rows: int) -> None:
-        """Sets the size, and forgets all cells: the terminal's content stays unchanged until a frame covers it."""
+        """Sets the size, and forgets all cells.
+
+        A cell of the terminal stays unchanged until a frame covers that cell.
+        """
         self._columns, self._rows = columns, rows
         self._wanted_text = [[" "] * columns for _ in range(rows)]
         self._wanted_pens: list[Pens] = [[None] * columns for _ in range(rows)]
@@ -75,8 +83,9 @@ class CellScreen:
     def parse_frame(self, frame: str) -> bool:
         """Parses a frame written by Textual into the wanted cells; returns False if `frame` is other output.
 
-        A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. Other output may have
-        been parsed in part; the caller must write it to the terminal, and call `reset` if it changes cells.
+        A frame starts with a cursor move and consists of cursor moves, pens, text and line feeds. The beginning of
+        other output may have been parsed into wanted cells. The caller must write other output to the terminal, and
+        call `reset` if that output changes cells.
         """
         x = y = end = 0
         pen = ""
@@ -105,7 +114,10 @@ class CellScreen:
         return True
 
     def changes(self) -> str:
-        """Output that makes the terminal show the wanted cells, empty if it does; they count as shown afterwards."""
+        """Output that makes the terminal show the wanted cells; empty if no cell differs.
+
+        The wanted cells then count as shown.
+        """
         drawing = Drawing(self._columns)
         for y in sorted(self._touched):
             wanted_text, wanted_pens = self._wanted_text[y], self._wanted_pens[y]
@@ -143,7 +155,8 @@ class CellScreen:
             if x + wide > self._columns:
                 x = self._columns - 1
                 if wide == 2:
-                    # Terminals differ in how they show a wide character cut by the last column; a blank replaces it.
+                    # Terminals differ in how they show a wide character of which only half fits; a blank replaces that
+                    # character.
                     cluster, wide = " ", 1
             blank_cut_halves(cells, x, x + wide)
             cells[x : x + wide] = (cluster, "")[:wide]
@@ -162,7 +175,7 @@ class Drawing:
         self._cursor: tuple[int, int] | None = None
 
     def draw(self, y: int, differ: Iterable[int], cells: list[str], pens: Pens) -> None:
-        """Writes the cells of row `y` in the columns of `differ`, where wanted and shown cells differ."""
+        """Writes the cells of row `y` in the columns `differ`: in these columns, wanted and shown cells differ."""
         for start, end in changed_spans(differ, cells, pens):
             for pen, group in groupby(range(start, end), pens.__getitem__):
                 columns = list(group)
@@ -176,7 +189,8 @@ class Drawing:
                 for x in columns:
                     cluster = cells[x]
                     if cluster:
-                        # Characters outside NARROW differ in width between terminals: a cursor move follows each.
+                        # Terminals differ in the width of characters outside NARROW, so a cursor move follows each of
+                        # them.
                         self._write(x, y, cluster, x + 1 if cluster in NARROW else None)
 
     def leave(self, cursor: tuple[int, int] | None) -> None:
@@ -187,7 +201,7 @@ class Drawing:
             self._move(*cursor)
 
     def _write(self, x: int, y: int, text: str, after: int | None) -> None:
-        """Writes text at a position; `after` is the cursor's column afterwards, None if uncertain."""
+        """Writes text at a position; `after` is the cursor's column after the text, or None if uncertain."""
         self._move(x, y)
         self.written.append(text)
         # Terminals differ in the cursor position after a character in the last column.
@@ -242,7 +256,7 @@ def clusters(text: str) -> Iterator[str]:
 
 
 def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
-    """Appends zero-width characters to the cell before column `x`; drops them if that cell is not written."""
+    """Appends zero-width characters to the cell before column `x`, unless that cell must not be written."""
     before = x - 1
     while before > 0 and not cells[before]:
         before -= 1
@@ -251,7 +265,7 @@ def append_marks(cells: list[str], pens: Pens, x: int, marks: str) -> None:
 
 
 def blank_cut_halves(cells: list[str], start: int, end: int) -> None:
-    """Blanks the remaining half of each wide character that a write from column `start` to `end` cuts in half."""
+    """Blanks the other half of a wide character, if a write from column `start` to `end` overwrites one half of it."""
     if 0 < start < len(cells) and not cells[start]:
         cells[start - 1] = " "
     if end < len(cells) and not cells[end]:
@@ -279,7 +293,7 @@ def changed_spans(differ: Iterable[int], cells: list[str], pens: Pens) -> Iterat
 def is_cheap_gap(start: int, end: int, cells: list[str], pens: Pens) -> bool:
     """Whether rewriting a short gap costs no more than a cursor move over it."""
     around = pens[start - 1 : end + 1]
-    # A gap with cells that must not be written is not cheap: the pen None of these cells makes two pen changes.
+    # A gap with cells that must not be written is expensive: these cells have the pen None, which adds two pen changes.
     if around.count(around[0]) != len(around) and sum(map(ne, around, around[1:])) > (around[0] != around[-1]):
         return False
     gap = "".join(cells[start:end])

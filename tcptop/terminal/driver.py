@@ -28,27 +28,30 @@ INVISIBLE_OUTPUT = re.compile(r"(?:\x07|\x1b\[[<=>?][0-9;]*\$?[a-zA-Z]|\x1b\][^\
 """Output that changes no cell: modes, queries, titles and bells."""
 
 MAX_COLUMNS, MAX_ROWS = 1000, 500
-"""Largest part of a window that is drawn: a window may claim 65 535 × 65 535 cells, which would take gigabytes."""
+"""Maximum size that is drawn. A window may claim 65 535 × 65 535 cells; the grids would take gigabytes of memory."""
 FIRST_FRAME_S = 0.5
 """Longest wait for the first sample, in seconds, before a frame without figures is sent."""
 RESTORE_WAIT_S = 0.3
 """Longest wait for a blocked terminal, in seconds, before the rest of a frame is dropped to restore the terminal."""
 BACKGROUND_S = 0.5
-"""Seconds from SIGCONT in the background to the next stop: enough to handle a signal that ends the program."""
+"""If SIGCONT arrives in the background, the program stops again after this many seconds.
+
+The time is long enough to handle a signal that ends the program.
+"""
 
 
 class CellDriver(LinuxDriver):
     """Driver that sends changed cells, one frame at a time.
 
-    Until the terminal has accepted a frame, later frames only change the wanted cells of CellScreen. So a slow terminal
-    skips frames, and a blocked terminal delays neither the program nor its exit.
+    While the terminal has not accepted all of a frame, later frames are not sent but only change the wanted cells of
+    CellScreen. So a slow terminal skips frames, and a blocked terminal delays neither the program nor its exit.
     """
 
     def __init__(
         self, app: App[object], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        self._size = size or self._get_terminal_size()  # otherwise the app's first size would be that of rich's console
+        self._size = size or self._get_terminal_size()  # otherwise the app would start with the size of rich's console
         self._cells = CellScreen(*self._get_terminal_size())
         self._output: TerminalOutput | None = None
         self._input: TerminalInput | None = None
@@ -97,7 +100,7 @@ class CellDriver(LinuxDriver):
         self._resize(Size(*self._cells.size))
 
     def start_drawing(self) -> None:
-        """Starts sending frames. Frames before the first sample have no figures, and are not worth their bytes."""
+        """Starts sending frames. A frame before the first sample has no figures, so sending it would waste bytes."""
         if self._awaits_sample:
             self._awaits_sample = False
             self._drawing = True
@@ -113,8 +116,8 @@ class CellDriver(LinuxDriver):
         self._output = TerminalOutput(self._file.fileno(), self.flush)
         super().start_application_mode()  # type: ignore[no-untyped-call]
         if self._writer_thread is None:
-            # Setup failed, because the terminal has hung up or the program is in the background by now; the next
-            # SIGCONT repeats it.
+            # Setup failed, because the terminal has hung up, or because the program is in the background by now. The
+            # next SIGCONT repeats the setup.
             self.close()
             return
         # The kernel must not stop the program at an arbitrary point, such as during its exit. In the background the
@@ -138,11 +141,14 @@ class CellDriver(LinuxDriver):
         self._loop.add_signal_handler(signal.SIGWINCH, self._window_changed)
 
     def stop_application_mode(self) -> None:
-        """Restores the terminal, after RESTORE_WAIT_S at most if it is blocked; does nothing in the background."""
+        """Restores the terminal; does nothing in the background.
+
+        Waits at most RESTORE_WAIT_S for a blocked terminal.
+        """
         if self._output is None or in_background(self.fileno):
             return
         if self._app._exit:
-            # From here the terminal itself handles Ctrl-C, which must not interrupt the exit.
+            # From here on, the terminal itself turns Ctrl-C into SIGINT. SIGINT must not interrupt the exit.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         until_s = time.monotonic() + RESTORE_WAIT_S
         self._awaits_sample = self._drawing = False
@@ -189,16 +195,16 @@ class CellDriver(LinuxDriver):
         self._in_loop(self._suspend)
 
     def _sigcont_application(self, *_: object) -> None:
-        # SIGCONT discards a pending stop, as it does in the kernel.
+        # SIGCONT cancels a stop that is pending here, just as the kernel discards pending stop signals on SIGCONT.
         self._stop_pending = False
         self._in_loop(self._resume if self._suspended else self._set_up_again)
 
     def _suspend(self) -> None:
         """Restores the terminal and stops the program until SIGCONT.
 
-        The program stops itself by SIGTSTP, not by SIGSTOP as Textual does. In an orphaned process group, as under
-        `ssh -t host tcptop`, no shell could continue the program, but the kernel ignores SIGTSTP there, and the screen
-        is drawn again.
+        The program stops itself by SIGTSTP, not by SIGSTOP as Textual does. In an orphaned process group, no shell
+        could continue the program; `ssh -t host tcptop` starts the program in such a group. The kernel ignores SIGTSTP
+        in an orphaned group, so the program runs on and draws the screen again.
         """
         if self._auto_restart and not self._suspended and not in_background(self.fileno):
             self.suspend_application_mode()
@@ -222,7 +228,7 @@ class CellDriver(LinuxDriver):
             self.resume_application_mode()
 
     def _set_up_again(self) -> None:
-        """Sets up the terminal again after SIGSTOP, when the shell has used a terminal that was not restored."""
+        """Sets up the terminal again after SIGSTOP, which stops the program before it can restore the terminal."""
         if not self._auto_restart or self._output is None:
             return
         if in_background(self.fileno):
@@ -234,11 +240,11 @@ class CellDriver(LinuxDriver):
             self._resume()
 
     def _stop_soon(self) -> None:
-        """Stops a background program again after BACKGROUND_S, as the kernel would if it changed the terminal's modes.
+        """Stops a background program again after BACKGROUND_S.
 
-        The stop is delayed, because SIGTERM and SIGCONT of one `kill` may be handled in either order: any thread can
-        receive them, and one handler can interrupt the other. A program that is suspended before it has handled
-        SIGTERM would not exit.
+        The kernel, too, stops a background program that changes the terminal's modes. The stop is delayed, because one
+        `kill` may send SIGTERM and SIGCONT, which may be handled in either order: any thread can receive a signal, and
+        one handler can interrupt the other. If the program stopped before it had handled SIGTERM, it would not exit.
         """
         if self._background_check is not None:
             self._background_check.cancel()
@@ -248,7 +254,8 @@ class CellDriver(LinuxDriver):
         if self._drawing:
             return
         if in_background(self.fileno):
-            # Stops the whole process group, including a parent such as `sh -c`: so does the kernel in the background.
+            # Stops the whole process group, including a parent such as `sh -c`. The kernel would stop the whole group
+            # as well.
             self._stop(0)
         else:
             # Sets up the terminal as after SIGCONT, because `fg` sends no SIGCONT to a running job.
@@ -263,7 +270,8 @@ class CellDriver(LinuxDriver):
     def _resize(self, size: Size) -> None:
         """Draws every cell again, because terminals differ in what they do to their cells at a resize.
 
-        An unchanged size, which Textual ignores, is drawn too: the window may have had another size in between.
+        Textual ignores an unchanged size. This method draws the cells even then, because the window may have had
+        another size in between.
         """
         self._cells.reset(*size)
         self._app.call_later(self._app.refresh)

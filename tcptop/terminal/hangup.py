@@ -1,8 +1,8 @@
-"""Exit after a hang-up of the terminal, SIGHUP, SIGTERM, or a signal that kills a program.
+"""Ends the program on a hang-up of the terminal, on SIGHUP, on SIGTERM, and on other signals that kill a program.
 
-For a dropped connection, the kernel sends SIGHUP only to the session that owns the terminal: a process under `su -c`,
-for example, never receives the signal. After a hang-up, Textual would read end-of-file in a loop, which takes a quarter
-of a CPU, and wait forever when it writes.
+When a connection is lost, the kernel sends SIGHUP only to the session that owns the terminal: a process under `su -c`,
+for example, never receives the signal. After a hang-up, Textual would read end-of-file in an endless loop, which takes
+a quarter of a CPU. When Textual writes after a hang-up, it would wait forever.
 """
 
 from __future__ import annotations
@@ -16,20 +16,24 @@ from contextlib import suppress
 
 HARMLESS = ("SIGINT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGKILL")
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
-"""Signals of a faulty instruction, to which no handler can return."""
+"""Signals that a faulty instruction raises. A handler for such a signal could not return to the instruction."""
 
 EXIT_WAIT_S = 2.0
 """Time for the program to exit by itself, in seconds, before os._exit() ends it."""
 
 
 received_signals: list[int] = []
-"""Signals to die by, once the terminal is restored."""
+"""Deadly signals in the order received.
+
+Once the terminal is restored, the program kills itself by the first of them.
+"""
 
 
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
 
-    Every other signal that would kill the program ends it too; `die_by_received_signal` must follow. A daemon thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
+    The program also ends on every other signal that would kill it; the caller must then call `die_by_received_signal`.
+    A daemon thread waits in poll(2) and requests no event, so that poll(2) returns only on a hang-up or an error.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: end(leave))

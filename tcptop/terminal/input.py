@@ -14,7 +14,7 @@ from textual.message import Message
 ESCAPE = "\x1b"
 CHUNK_BYTES = 4096
 LATER_S = constants.ESCAPE_DELAY * 1.05
-"""Seconds without a further byte after which ESC counts as the key, not as the start of an escape sequence."""
+"""If no byte follows ESC for this many seconds, ESC counts as a key, not as the start of an escape sequence."""
 
 
 class TerminalInput:
@@ -45,18 +45,20 @@ class TerminalInput:
             self.close()
             return
         text = self._decoder.decode(data)
-        # One character at a time, so that a sequence that the parser cannot take costs no key after it.
+        # Parses one character at a time, so that a sequence on which the parser fails does not swallow the keys after
+        # it.
         for part in text if ESCAPE in text else (text,):
             self._parse(part)
         self._loop.call_later(LATER_S, self._pass_escape)
 
     def _parse(self, text: str) -> None:
         if not text:
-            return  # the first bytes of a character; the parser takes an empty text for the end of input
+            return  # the character is still incomplete; the parser would treat an empty text as the end of input
         try:
             messages = list(self._parser.feed(text))
         except Exception:
-            # ValueError and OverflowError too, for a sequence with numbers that are no character. The parser has ended.
+            # The parser has ended with an error; the error is ValueError or OverflowError, for example, if a number in
+            # a sequence is not the code of a character.
             self._parser = XTermParser()
             return
         for message in messages:

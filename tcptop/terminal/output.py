@@ -38,7 +38,7 @@ class TerminalOutput:
         return not self._backlog
 
     def send(self, data: bytes) -> None:
-        """Writes as much of `data` as the terminal accepts now, and the rest when the terminal accepts more."""
+        """Writes as much of `data` as the terminal accepts now; writes the rest when the terminal accepts more."""
         if len(self._backlog) + len(data) <= MAX_BACKLOG_BYTES or not self._backlog:
             self._backlog += data
         self._write()
@@ -49,7 +49,7 @@ class TerminalOutput:
         """Writes the final output; waits until `until_s` (monotonic clock) at most.
 
         If the terminal is still blocked at `until_s`, the kernel's output buffer is discarded (TCOFLUSH). The rest of
-        the frame is lost, but `data`, which restores the terminal, is short enough for the emptied buffer and takes
+        the frame is then lost. `data` restores the terminal: it is short enough for the emptied buffer, and takes
         effect when the terminal continues.
         """
         self._loop.remove_writer(self._descriptor)
@@ -94,15 +94,18 @@ class TerminalOutput:
 
 
 def reopen_terminal(descriptor: int) -> int | None:
-    """A new descriptor of `descriptor`'s terminal, with O_NONBLOCK; None if it is no terminal or cannot be reopened."""
+    """Opens the terminal of `descriptor` again with O_NONBLOCK, and returns the new descriptor.
+
+    Returns None if `descriptor` is no terminal, or if the terminal cannot be opened again.
+    """
     if not os.isatty(descriptor):
         return None
     ways = [f"/proc/self/fd/{descriptor}"]
     with suppress(OSError):
         ways.append(os.ttyname(descriptor))
     with suppress(OSError):
-        os.tcgetpgrp(descriptor)  # Fails if `descriptor` is not the controlling terminal.
-        ways.append("/dev/tty")  # After su, /dev/tty can be opened although another user owns the device.
+        os.tcgetpgrp(descriptor)  # This call fails if `descriptor` is not the controlling terminal.
+        ways.append("/dev/tty")  # After su, another user owns the terminal's device, but /dev/tty can be opened.
     for way in ways:
         with suppress(OSError):
             again = os.open(way, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)

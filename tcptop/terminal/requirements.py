@@ -9,7 +9,7 @@ from tcptop.errors import TcptopError
 
 COLOR_SYSTEMS = ("auto", "standard", "256", "truecolor", "windows")
 TERMINAL_VARIABLES = ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_DISABLE_KITTY_KEY")
-"""Variables of Textual that describe the terminal."""
+"""Textual's environment variables that describe the terminal."""
 MIN_OPEN_FILES = 16
 """Number of open files that the screen needs."""
 
@@ -36,7 +36,7 @@ def require_terminal() -> None:
 
 
 def remove_textual_variables() -> None:
-    """Removes the variables by which Textual would press keys, write pictures and logs, or use another driver."""
+    """Removes variables that would make Textual press keys, write pictures and logs, or use another driver."""
     for name in [*os.environ]:
         if name.startswith("TEXTUAL") and name not in TERMINAL_VARIABLES:
             del os.environ[name]

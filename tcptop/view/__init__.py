@@ -17,11 +17,11 @@ from tcptop.view.trends import NO_TRENDS, Trends
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Data that a pane shows besides the ledger: the user's choices, and figures that span several samples."""
+    """Data that a pane shows in addition to the ledger: the user's choices, and figures that span several samples."""
 
     choices: Choices = DEFAULT_CHOICES
     mark: Ledger | None = None
-    """Key `k`: the marked sample, whose counts are subtracted from those shown; None without a mark."""
+    """Key `k`: the marked sample; its counts are subtracted from the shown counts. None without a mark."""
     since: GrowthSinceMark | None = None
     """Growth since the mark; None without a mark."""
     growth: Mapping[AccountingMode, Growth] = field(default_factory=dict)
@@ -33,4 +33,4 @@ class View:
     """Position and speed of playback; None if the sample does not come from a recording."""
     timeline: Timeline = NO_TIMELINE
     looking_back: bool = False
-    """True while a live screen shows an earlier sample, which is read from the recording that the screen writes."""
+    """True while a live screen shows an earlier sample, read from the recording that this screen has written."""

@@ -20,7 +20,7 @@ class Choices:
     mode: AccountingMode = "full"
     """Key `m`: the cost of a whole socket, or of a TIME_WAIT mini-socket."""
     sort: str = SORT_KEYS[DEFAULT_SORT_KEY]
-    """Sort keys: the id of the column that sorts the cache table."""
+    """Keys that sort: the id of the column by which the cache table is sorted."""
     reverse: bool = False
     """Whether the direction of the sort is reversed, because the same sort key was pressed again."""
     block_unit: BlockUnit = "blocks"
@@ -30,9 +30,9 @@ class Choices:
     paused: bool = False
     """Key `z`: whether sampling is paused."""
     name_filter: str = ""
-    """Key `/`: the table has only caches with this text in a name; empty for all caches."""
+    """Key `/`: the cache table shows only caches that have this text in one of their names; empty for all caches."""
     all_caches: bool = False
-    """Key `r`: whether the table also has caches without objects of TCP."""
+    """Key `r`: whether the cache table also shows caches that hold no objects of TCP."""
     columns: tuple[str, ...] | None = None
     """Settings file: ids of the columns of the cache table; None for all columns that fit."""
     extras: bool = True
@@ -50,19 +50,22 @@ def selected_nodes(ledger: Ledger, choices: Choices) -> tuple[NodeMemory, ...]:
 
 
 def table_node(ledger: Ledger, choices: Choices) -> int | None:
-    """The node whose counts the cache table shows; None for the whole machine, and if the machine has only one node."""
+    """The node whose counts the cache table shows; None for the whole machine.
+
+    If the machine has only one node, the result is None too.
+    """
     return None if len(ledger.nodes) <= 1 else choices.node
 
 
 def lacks_counts_by_node(ledger: Ledger) -> bool:
-    """Whether the slab caches are counted for the machine alone, so that the table of a node has no counts."""
+    """Whether slab objects are counted only for the whole machine, so that the cache table of a node has no counts."""
     waiting = ledger.sources["slab_counts"].state == "waiting"
     counted = any(cache.objects is not None for cache in ledger.caches)
     return counted and not waiting and not any(cache.nodes for cache in ledger.caches)
 
 
 def node_title(ledger: Ledger, choices: Choices) -> str:
-    """The chosen node in a pane's title: `node 0 of 4`, `node 252, one of 4`, `all 4 nodes` or `node 0`."""
+    """The chosen node, as text for a pane's title: `node 0 of 4`, `node 252, one of 4`, `all 4 nodes` or `node 0`."""
     if not ledger.nodes:
         return "no node is known"
     if choices.node is None:

@@ -1,6 +1,6 @@
 """Position and speed of playback in a recording, as a frozen value.
 
-The keys t, T, j, <, >, SPACE, + and - change them.
+The keys t, T, j, <, >, SPACE, + and - change the position or the speed.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ from dataclasses import dataclass, replace
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)
 
 MAX_WAIT_S = 3.0
-"""Longest wait for the next sample during playback; a longer gap is shortened to it."""
+"""Longest wait for the next sample during playback, in seconds; a longer gap is shortened to this time."""
 UNKNOWN_STEP_S = 1.0
-"""Assumed time between two samples with equal times, as after the clock was set back or if a time is unknown."""
+"""Assumed time between two samples whose times are equal, because the clock was set back or a time is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """The shown sample of a recording, and whether and how fast playback runs."""
+    """The shown sample of a recording, whether playback runs, and how fast playback runs."""
 
     times_s: Sequence[float]
-    """Unix times of the samples, at least one, never decreasing; the samples' numbers if the recording has no times."""
+    """Unix times of the samples: at least one time, never decreasing.
+
+    A recording without times has 0, 1, 2, … instead.
+    """
     index: int = 0
     speed: int = SPEEDS[0]
     playing: bool = False
     shown_for_s: float = 0.0
-    """Seconds of the recording for which the current sample has been shown."""
+    """How long the current sample has been shown, in seconds of the recording."""
 
     @property
     def last_index(self) -> int:
@@ -34,7 +37,10 @@ class Player:
         return len(self.times_s) - 1
 
     def seek(self, index: int) -> Player:
-        """A copy at the sample `index`; below 0 at the first sample, above the last index at the last sample."""
+        """A copy at the sample `index`.
+
+        An index below 0 means the first sample; an index above the last index means the last sample.
+        """
         return replace(self, index=min(max(index, 0), self.last_index), shown_for_s=0.0)
 
     def step_by(self, step: int) -> Player:
@@ -51,12 +57,12 @@ class Player:
         return replace(self.seek(0) if self.index == self.last_index else self, playing=True, shown_for_s=0.0)
 
     def change_speed(self, step: int) -> Player:
-        """A copy whose speed is `step` places further in `SPEEDS`, within the slowest and the fastest."""
+        """A copy whose speed is `step` places further in `SPEEDS`, limited to the slowest and the fastest speed."""
         rank = SPEEDS.index(self.speed) + step
         return replace(self, speed=SPEEDS[min(max(rank, 0), len(SPEEDS) - 1)])
 
     def advance(self, elapsed_s: float) -> Player:
-        """A copy after `elapsed_s` seconds of wall-clock time. Playback stops at the last sample."""
+        """A copy advanced by `elapsed_s` seconds of wall-clock time. Playback stops at the last sample."""
         if not self.playing:
             return self
         index, shown_for_s = self.index, self.shown_for_s + max(0.0, elapsed_s) * self.speed
@@ -66,6 +72,6 @@ class Player:
         return replace(self, index=index, shown_for_s=shown_for_s, playing=index < self.last_index)
 
     def _step_s(self, index: int) -> float:
-        """Time for which playback shows a sample, in seconds of the recording."""
+        """How long playback shows a sample, in seconds of the recording."""
         step_s = self.times_s[index + 1] - self.times_s[index]
         return min(step_s, MAX_WAIT_S * self.speed) if step_s > 0 else UNKNOWN_STEP_S

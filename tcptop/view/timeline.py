@@ -13,9 +13,9 @@ BUCKETS = 240
 of several buckets.
 """
 MAX_STEPS_COMPARED = 1000
-"""Approximate number of steps from which the median step is computed, even in a longer recording."""
+"""The median step is computed from about this many steps at most, however long the recording is."""
 MAX_GAP_STEPS = 3
-"""Number of median steps after which a sample no longer counts; the time from then to the next sample is a gap."""
+"""After this many median steps, a sample no longer counts; the time until the next sample is then a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ NO_TIMELINE = Timeline()
 
 
 def bucket_samples(times_s: Sequence[float]) -> list[range]:
-    """The indices of the samples that count in each bucket; an empty range in a gap."""
+    """For each bucket, the indices of the samples that count in that bucket; an empty range for a bucket in a gap."""
     step_s = median_step_s(times_s)
     start_s, length_s = times_s[0], times_s[-1] + step_s - times_s[0]
     buckets: list[range] = []
@@ -78,6 +78,6 @@ def bucket_column(bucket: int, columns: int) -> int:
 
 
 def coarse_to_fine() -> list[int]:
-    """All buckets in an order that fills a graph evenly: first a few far apart, then the buckets between them."""
+    """All buckets, in an order that fills a graph evenly: first a few buckets far apart, then those in between."""
     # `bucket & -bucket` is the largest power of two that divides the number of a bucket; bucket 0 comes first.
     return sorted(range(BUCKETS), key=lambda bucket: (-(bucket & -bucket or BUCKETS), bucket))

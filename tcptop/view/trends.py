@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from tcptop.ledger import Ledger
 
 STEP_S = 10
-"""Duration of a step, longer than most intervals: a graph that moved with every sample would be redrawn each time."""
+"""Duration of a step, in seconds.
+
+A step is longer than most sampling intervals, so that the graphs are not redrawn with every sample.
+"""
 MAX_STEPS = 90
 
 Series = tuple[float | None, ...]
@@ -65,4 +68,4 @@ FIGURES: dict[str, Callable[[Ledger], float | None]] = {
     "time_wait": lambda ledger: ledger.sockets.time_wait,
     "buffer_bytes": lambda ledger: ledger.sockets.buffer_bytes,
 }
-"""The figure of each trend, by its name in Trends."""
+"""Functions that compute the figure of each trend, by the name of the trend in Trends."""

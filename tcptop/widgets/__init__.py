@@ -1,4 +1,4 @@
-"""Widgets: one module for each pane, drawn from a Ledger and the view state.
+"""Widgets: one module for each pane. A widget draws a Ledger according to the view state.
 
 Widgets read no file and compute no figure.
 """

@@ -1,4 +1,4 @@
-"""Buddy pane: the free_area of each zone, as free blocks by order and migrate type, and the zone's watermarks."""
+"""Buddy pane: the free blocks of each zone (free_area) by order and migrate type, and the watermarks of each zone."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ MIN_LABEL_WIDTH = 12
 FREE_WIDTH = 6
 MAX_DIGITS = 9
 MIN_DIGITS = 3
-"""Fewest characters of a cell: if columns are scarce, a longer count is shortened to thousands or millions."""
+"""Minimum number of characters in a cell; in a narrow pane, a longer count is shortened to thousands or millions."""
 COMFORTABLE_WIDTH = 6
-"""Minimum width of an order's column if all columns fit at this width."""
+"""Minimum width of an order's column, provided that all columns fit at this width."""
 FITS = ((0, COMFORTABLE_WIDTH), (0, 0), (1, 0))
-"""Layouts to try, the best first: how many columns may be dropped, and the minimum width of an order's column."""
+"""Layouts to try, the best first.
+
+A layout is the number of columns that may be dropped, and the minimum width of an order's column.
+"""
 UNMOVABLE = "Unmovable"
-"""The migrate type of TCP's slabs; its row is shown even without a free block."""
+"""The migrate type of TCP's slabs. The row of this type is shown even if the type has no free block."""
 BAR_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """A row of counts: the free blocks of a zone, or the zone's free blocks of one migrate type."""
+    """A row of counts: all free blocks of a zone, or only the zone's free blocks of one migrate type."""
 
     label: str
     blocks: tuple[int, ...] | None
@@ -46,7 +49,7 @@ class BlockRow:
     """The free bytes as text; empty for a row without counts."""
     is_zone: bool = False
     texts: tuple[str, ...] = ()
-    """Texts of the cells by order, for a row without counts, such as the unusable index; else empty."""
+    """Texts of the cells by order, if the row has texts (such as the unusable index) and no counts; otherwise empty."""
 
 
 def wide_lines(columns: int, *variants: str, warning: bool = False) -> list[Line]:
@@ -90,10 +93,10 @@ class BuddyPane(ScrollPane):
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
-        """Notes on sources that could not be read; and the counts and the watermarks of each zone.
+        """Notes on sources that could not be read, and the counts and the watermarks of each zone.
 
-        The titles, which show the block size of each order, stay in the head for a single node. Several nodes are shown
-        one below the other, after a table of the nodes.
+        The titles show the block size of each order. For a single node, the titles stay in the head, which does not
+        scroll. Several nodes are shown one below the other, after a table of the nodes.
         """
         body = body_lines(ledger, choices, columns)
         rows = [line for line in body if isinstance(line, BlockRow)]
@@ -109,7 +112,7 @@ class BuddyPane(ScrollPane):
 def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow | Line]:
     """The zones of the selected nodes, the largest zone of a node first, since most allocations come from that zone.
 
-    The rows of all zones are drawn together, by `block_lines`; all other lines are ready to be shown.
+    `block_lines` later draws all BlockRows of the result together; all other lines are ready to be shown.
     """
     lines: list[BlockRow | Line] = []
     for node in selected_nodes(ledger, choices):
@@ -123,7 +126,10 @@ def body_lines(ledger: Ledger, choices: Choices, columns: int) -> list[BlockRow 
 
 
 def source_notes(ledger: Ledger, columns: int) -> list[Line]:
-    """Reasons why buddyinfo, zoneinfo or pagetypeinfo was not read; the key to press, if the source is off."""
+    """Notes on why buddyinfo, zoneinfo or pagetypeinfo was not read.
+
+    If a source is off, its note names the key to press.
+    """
     lines: list[Line] = []
     for name in ("buddyinfo", "zoneinfo", "pagetypeinfo"):
         source = ledger.sources[name]
@@ -166,7 +172,9 @@ def _zone_lines(
 
 
 def watermark_bar(zone: ZoneMemory) -> str:
-    """A bar of the free pages on a scale of twice the high watermark, with a mark at each of the three watermarks.
+    """A bar of the free pages, with a mark at each of the three watermarks.
+
+    The full length of the bar stands for twice the high watermark.
 
     The text is empty if a watermark or the number of free pages is unknown, or if the high watermark is 0.
     """
@@ -203,10 +211,12 @@ def _no_zone_reason(node: NodeMemory) -> str:
 
 
 def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, columns: int) -> list[Line]:
-    """A line of titles, which marks the order of a TCP slab, and a line for each row. Figures have all digits that fit.
+    """A line of titles, and a line for each row. The title of the order of TCP's slabs has a mark.
 
-    If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below that of a TCP
-    slab, from order 0 upwards; then the highest orders. Zeros are dim, so that free blocks stand out.
+    Figures have as many digits as fit.
+
+    If not even MIN_DIGITS digits fit, columns are dropped: first the free bytes; then the orders below the order of
+    TCP's slabs, from order 0 upwards; then the highest orders. Zeros are dim, so that free blocks stand out.
     """
     page_bytes, slab_order = ledger.host.page_size_bytes, ledger.tcp_slab_order
     orders = range(max((len(row.blocks or ()) for row in rows), default=0))
@@ -236,7 +246,7 @@ def block_lines(rows: Sequence[BlockRow], ledger: Ledger, unit: BlockUnit, colum
 
 
 def _cell_text(row: BlockRow, order: int, digits: int, page_bytes: int | None) -> str:
-    """The text of a cell: free blocks of an order in at most `digits` characters, or bytes if `page_bytes` is given."""
+    """The text of a cell: free blocks in at most `digits` characters or, if `page_bytes` is given, free bytes."""
     if row.texts:
         return row.texts[order] if order < len(row.texts) else ""
     if row.blocks is None:

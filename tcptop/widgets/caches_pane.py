@@ -25,11 +25,11 @@ from tcptop.widgets.cell_width import cell_width
 from tcptop.widgets.scroll_pane import Content, ScrollPane
 
 SORTED_IMPORTANCE = 98
-"""Importance of the sorted column, which is dropped after all other columns that may be dropped."""
+"""Importance of the column by which the table is sorted. Of the columns that may be dropped, it is dropped last."""
 
 
 MEASURED_ROWS = 300
-"""Number of rows that the columns are made to fit, besides those in sight: more than nearly every machine has."""
+"""The columns are wide enough for this many rows and for the rows in sight. Nearly every machine has fewer rows."""
 
 _RowKey = tuple[str, int]
 """Key of a row: its name, and the number of rows above with the same name."""
@@ -37,7 +37,7 @@ _RowKey = tuple[str, int]
 
 @dataclass(slots=True)
 class _DrawnRow:
-    """A row, the texts of its cells, and its line, which is empty until the columns are laid out."""
+    """A row, the texts of its cells, and its drawn line. The line is empty until the columns are laid out."""
 
     row: CacheRow
     texts: list[str]
@@ -46,7 +46,10 @@ class _DrawnRow:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Context manager that suspends garbage collection, which would visit all caches of the sample and free none."""
+    """Context manager that suspends garbage collection.
+
+    A collection would visit all caches of the sample and free none of them.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -81,17 +84,17 @@ class CachesPane(ScrollPane):
         self._by_name: list[CacheLine] = []
         """`_caches`, sorted by name."""
         self._source: tuple[object, ...] = ()
-        """The identities of the caches and of the mark, and the choices, from which the rows are selected."""
+        """What determines the selection of rows: the identities of the caches and of the mark, and the choices."""
         self._selected: list[CacheRow] = []
         self._order: tuple[str, bool] | None = None
         """The column by which `_rows` are sorted, and whether the direction is reversed."""
         self._cursor_index = 0
         self._drawn: dict[_RowKey, _DrawnRow] = {}
-        """The rows as formatted with `_columns`; most rows do not change from one sample to the next."""
+        """Rows formatted for `_columns`; they are kept because most rows do not change from one sample to the next."""
         self._columns: list[Column] = []
 
     def title(self, ledger: Ledger, choices: Choices) -> str:
-        """The title: node, name filter, mark, slabinfo's age if stale, and the sorted column if it is not visible."""
+        """The title: node, name filter, mark, the age of stale slabinfo, and the sorted column if it is not visible."""
         title = f"{'All' if choices.all_caches else 'TCP'} caches ─ {node_title(ledger, choices)}"
         if choices.name_filter:
             title += f" ─ /{choices.name_filter}"
@@ -105,9 +108,11 @@ class CachesPane(ScrollPane):
         return title
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:
-        """The notes and the column titles; and the rows, or the reason why there are no rows.
+        """The head with notes and column titles, and the body with the rows.
 
-        Only rows in sight have a line. While the table has the focus, the cursor is on one of the rows.
+        If there are no rows, the body has the reason.
+
+        The lines of rows out of sight are empty. While the table has the focus, the cursor is on one of the rows.
         """
         self._order_rows(ledger, choices)
         rows, notes = self._rows, _notes(ledger, choices, columns)
@@ -141,7 +146,7 @@ class CachesPane(ScrollPane):
         return [*notes, ((layout.text(layout.titles), "head"),)], lines
 
     def _order_rows(self, ledger: Ledger, choices: Choices) -> None:
-        """Selects and sorts the rows, unless they are those of the last call."""
+        """Selects and sorts the rows; does nothing if caches, mark and choices have not changed since the last call."""
         mark, node = self._view.mark, table_node(ledger, choices)
         selection = (node, not choices.all_caches, choices.name_filter)
         order = (choices.sort, choices.reverse)
@@ -151,7 +156,7 @@ class CachesPane(ScrollPane):
         with no_collection():
             if not is_selected:
                 if self._caches is not ledger.caches:
-                    # Rows that are sorted by name are sorted faster by other columns.
+                    # Sorting by another column is faster if the rows are already sorted by name.
                     self._caches, self._by_name = ledger.caches, sorted(ledger.caches, key=attrgetter("name"))
                 at_mark = None if mark is None else mark.caches
                 self._selected = cache_columns.select_rows(self._by_name, *selection, at_mark)
@@ -206,7 +211,10 @@ def _empty_lines(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Lin
 
 
 def _notes(ledger: Ledger, choices: Choices, columns: int) -> Sequence[Line]:
-    """The reasons why sources of the table could not be read, and a note if a node's table has TCP's caches only."""
+    """Reasons why sources of the table could not be read, and a note on a node's table.
+
+    The note says that the table has no counts, or that it has the counts of TCP's caches only.
+    """
     # Only root may read slabinfo and the attributes below /sys/kernel/slab; one reason for both is enough.
     refused = ledger.sources["slabinfo"].state == "refused"
     names = ("slabinfo", "slab_links") if refused else ("slabinfo", "slab_links", "slab_counts")

@@ -1,4 +1,4 @@
-"""Measures texts in terminal columns, of which a character may take two, and makes texts and lines fit a width."""
+"""Measures texts in terminal columns (a character may take two columns), and makes texts and lines fit a width."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def line_width(line: Line) -> int:
 
 
 def crop_line(line: Line, columns: int) -> Line:
-    """The line cut at a width; a character of two columns that is cut in half becomes a space."""
+    """The line cut at a width; a space replaces a two-column character that would be cut in half."""
     pieces: list[Piece] = []
     free_columns = columns
     for text, role in line:

@@ -23,7 +23,7 @@ class ExplainPane(ScrollPane):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Without priority, Tab would move the focus, and there is only one pane to focus.
+        # These bindings need priority: otherwise Tab would try to move the focus, although there is only one pane.
         Binding("tab,right", "turn_page(1)", show=False, priority=True),
         Binding("shift+tab,left", "turn_page(-1)", show=False, priority=True),
     ]
@@ -58,7 +58,7 @@ class ExplainScreen(OverlayScreen):
     PASSED_ON_KEYS = ("ctrl+c", "ctrl+l", "space", "z")
 
     def __init__(self, first: Page | None, ledger: Ledger, view: View) -> None:
-        """Takes the page that is shown first; a page of a cache or of a part of the figure comes before `PAGES`."""
+        """Takes the page to show first. A page about a cache or about a part of the figure is placed before `PAGES`."""
         own = [first] if first is not None and first not in PAGES else []
         pages = [*own, *PAGES]
         super().__init__(ExplainPane(pages, pages.index(first) if first is not None else 0), ledger, view)

@@ -1,4 +1,4 @@
-"""Figure pane: bytes per connection in large digits, the parts of that sum, and the cost of the next socket."""
+"""Figure pane: bytes per connection in large digits, the parts of this figure, and the cost of the next socket."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MAX_CAPTION_WIDTH = 18
 """Maximum width of the captions beside the large digits, in columns."""
 NO_AVERAGE = "no average"
 WIDE_COLUMNS = 54
-"""Minimum width of the pane, in columns, for captions and titles in full."""
+"""Minimum width of the pane, in columns, at which captions and titles are shown in full."""
 ROOMY_COLUMNS = 64
-"""Minimum width of the pane, in columns, that leaves space for a note on each line."""
+"""Minimum width of the pane, in columns, at which each line has space for a note."""
 
 
 class FigurePane(Pane, can_focus=True):
@@ -51,7 +51,10 @@ class FigurePane(Pane, can_focus=True):
     """Index of the selected part of the bar."""
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:
-        """A title with the accounting mode, and a subtitle on a computed figure, a missing average or a lab result."""
+        """A title that names the accounting mode, and a subtitle.
+
+        The subtitle is about a computed figure, a missing average, attached objects, or a lab result.
+        """
         cost = ledger.costs[choices.mode]
         subtitle = ""
         if cost.by_family["mix"].accepted.computed:
@@ -159,13 +162,16 @@ def _no_average_text(text: str, columns: int) -> str:
 
 
 def _attached_of(ledger: Ledger, choices: Choices) -> Attached | None:
-    """The attached objects that the large figure contains; None if the user or the lack of an average excludes them."""
+    """The attached objects in the large figure; None if the user has not chosen them, or if there is no average."""
     has_average = choices.mode == "full" and ledger.attached.now_bytes is not None
     return ledger.attached if choices.attached and has_average else None
 
 
 def _attached_text(attached: Attached, added: bool, columns: int) -> str:
-    """The bytes per socket of attached objects, as many kinds as fit; empty if only buffers surely exist."""
+    """The bytes per socket of as many kinds of attached objects as fit.
+
+    The text is empty if buffers are the only attached objects that surely exist.
+    """
     amounts = [(kind.name, kind.bytes_per_socket) for kind in attached.kinds if kind.may_exist]
     texts = {name: f"{name} {_bounded(amount)}" for name, amount in amounts if amount and (added or amount.low)}
     if not texts or (not added and texts.keys() == {"buffers"}):
@@ -198,7 +204,7 @@ def _bounded(bounds: Amount | None) -> str:
 
 
 def _next_socket_lines(accepted: SocketCost, outgoing: SocketCost, columns: int) -> list[Line]:
-    """Lines with the cost of the next accepted and the next outgoing socket, and of the accepted socket's objects."""
+    """Lines with three costs: next accepted socket, next outgoing socket, and objects of an accepted socket."""
     rows = (
         ("next accepted", _bounded(accepted.slab_bounds()), " (server)"),
         ("outgoing", _bounded(outgoing.slab_bounds(own_port=True)), " own port"),

@@ -13,7 +13,7 @@ from tcptop.widgets.cell_width import first_fitting_line, line_width
 from tcptop.widgets.pane import Pane
 
 FAR_S = 2 * 86_400.0
-"""Time from which a growth of some minutes says nothing about a limit."""
+"""Time in seconds. If a limit is further away than this, growth over some minutes says nothing about the limit."""
 
 
 class HeadroomLine(Pane):
@@ -24,7 +24,7 @@ class HeadroomLine(Pane):
     """
 
     def lines(self, ledger: Ledger, choices: Choices, columns: int, rows: int) -> Sequence[Line]:  # noqa: ARG002
-        """The headroom and the limits that fit or, if a mark is set (`k`), the growth since the mark."""
+        """The headroom and as many limits as fit; if a mark is set (`k`), the growth since the mark instead."""
         return [
             headroom_line(ledger, columns, choices.mode, self._view.growth.get(choices.mode))
             if self._view.since is None
@@ -33,7 +33,10 @@ class HeadroomLine(Pane):
 
 
 def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
-    """The growth since the mark. A narrow line drops the live objects first, and never the bytes per socket."""
+    """The growth since the mark.
+
+    If space is short, the live objects are dropped first; the bytes per socket are never dropped.
+    """
     ago = f", {units.seconds(round(growth.elapsed_s))} ago" if growth.elapsed_s is not None else ""
     sockets = units.UNKNOWN if growth.sockets is None else units.signed_count(growth.sockets)
     per_socket = growth.unknown_because or ""
@@ -55,7 +58,7 @@ def since_mark_line(growth: GrowthSinceMark, columns: int) -> Line:
 
 
 def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full", growth: Growth | None = None) -> Line:
-    """The headroom, the first limit, the growth, and the distances to other limits that fit, the nearest first."""
+    """The headroom, the first limit, the growth, and as many distances to other limits as fit, the nearest first."""
     limits, number = ledger.limits[mode], headroom_number(ledger, mode)
     first = limits.first
     variants = [headroom_sentence(ledger, mode).removeprefix(f"headroom {number}"), f" {SOCKETS[mode]}"]
@@ -76,7 +79,7 @@ def headroom_line(ledger: Ledger, columns: int, mode: AccountingMode = "full", g
 
 
 def growth_variants(growth: Growth | None) -> list[Line]:
-    """The time until a limit is reached, the sockets and the bytes per second, from long to short; empty if unclear."""
+    """Texts on growth, from long to short: sockets and bytes per second, and time until a limit; empty if unclear."""
     if growth is None:
         return []
     soon = sockets = exact_sockets = size = ""
@@ -97,7 +100,7 @@ def signed_rate(per_s: float) -> str:
 
 
 def _distance(limit: Limit) -> Line:
-    """The name of a limit, with the bytes or the number of sockets up to the limit; empty if unknown."""
+    """The name of a limit, and how many bytes or sockets are left until the limit is reached; empty if unknown."""
     if limit.maximum is None or limit.used is None:
         return ()
     left = max(0, limit.maximum - limit.used)

@@ -63,7 +63,7 @@ class HelpPane(ScrollPane):
         return "Help ─ arrows scroll, any other key closes"
 
     def content(self, ledger: Ledger, choices: Choices, columns: int) -> Content:  # noqa: ARG002
-        """No head, and the help on keys, figures and columns."""
+        """An empty head, and a body with the help on keys, figures and columns."""
         columns_help = [(each.heading.title, each.help) for each in COLUMNS]
         lines: list[Line] = []
         for title, entries in (("Keys", (*OTHER_KEYS, *self._keys)), ("Figures", FIGURES), ("Columns", columns_help)):

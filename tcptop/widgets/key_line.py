@@ -71,7 +71,10 @@ class KeyLine(Pane):
 
 @lru_cache(32)
 def key_line(columns: int, hints: tuple[KeyHint, ...] = KEYS) -> Line:
-    """The keys that fit in the columns, with their full meanings if all fit, else with one word each."""
+    """The keys that fit in `columns`.
+
+    Each key has its full meaning if all keys fit in this form; otherwise each key has one word.
+    """
     full = _line([(key, meaning) for key, meaning, _ in hints])
     entries = [(key, word) for key, _, word in hints]
     return first_fitting_line([full, *(_line(entries[:end]) for end in range(len(entries), -1, -1))], columns)

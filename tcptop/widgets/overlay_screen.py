@@ -1,4 +1,4 @@
-"""Base class of the screens of one scrolling pane: the help and the explanation pages."""
+"""Base class of screens that consist of one scrolling pane: the help and the explanation pages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ SCROLLING_KEYS = ("up", "down", "pageup", "pagedown", "home", "end")
 
 
 class OverlayScreen(Screen[None]):
-    """Screen of one scrolling pane; any key that neither scrolls nor is passed on closes the screen."""
+    """Screen that consists of one scrolling pane.
+
+    A key closes the screen, unless it scrolls or is passed on to the app.
+    """
 
     PASSED_ON_KEYS: tuple[str, ...] = ()
-    """Keys that are left to the app, which handles them as on the main screen."""
+    """Keys that are passed on to the app. The app handles these keys as on the main screen."""
 
     def __init__(self, pane: ScrollPane, ledger: Ledger, view: View) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Command palette (`:`): Textual's, made for terminals of every size."""
+"""Command palette (`:`): Textual's palette, adapted to terminals of every size."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def has_room(size: Size) -> bool:
 
 
 class Palette(CommandPalette):
-    """Command palette that closes if the terminal becomes too small, and that may end at any moment.
+    """Command palette that closes if the terminal becomes too small, and that may be closed at any moment.
 
-    Textual's own fails if its list has no room, or if a search or a timer ends after its widgets were removed.
+    Textual's own palette fails if its list has no room. It also fails if a search or a timer ends after the palette's
+    widgets were removed.
     """
 
     CSS = """
@@ -46,11 +47,11 @@ class Palette(CommandPalette):
             self._action_escape()
 
     def dismiss(self, result: None = None) -> AwaitComplete:
-        """Closes the palette, unless a key or a resize before has closed it."""
+        """Closes the palette, unless an earlier key or an earlier resize has already closed it."""
         return super().dismiss(result) if self.is_current else AwaitComplete(sleep(0))
 
     def set_timer(self, delay: float, callback: Callable[[], Any] | None = None, **options: Any) -> Timer:  # noqa: ANN401 (as Textual)
-        """Starts a timer whose callback is not called after the list has been removed."""
+        """Starts a timer; its callback is not called if the list has been removed by then."""
         return super().set_timer(
             delay, callback and (lambda: callback() if self.query(CommandList) else None), **options
         )

@@ -58,7 +58,10 @@ class Pane(Widget):
         super().__init__(id=id, classes=classes)
         self._lines: tuple[Line, ...] = ()
         self._changed: set[int] = set()
-        """Rows of the widget, counted from the top of its box, that changed and were not drawn since."""
+        """Rows of the widget that changed and are not yet drawn again.
+
+        The rows are counted from the top of the widget's box.
+        """
         self._titles = ("", "")
         self._styles: dict[str, Style] = {}
         self._ledger: Ledger | None = None
@@ -83,7 +86,7 @@ class Pane(Widget):
             self.show(self._ledger, self._view)
 
     def redraw_after_key(self) -> None:
-        """Draws the last ledger again, unless the next key is the same: after that key it is drawn once for both."""
+        """Draws the last ledger again. If the next key in the queue is the same key, leaves the drawing to that key."""
         if not getattr(self.app, "key_repeats", False):
             self.redraw()
 
@@ -116,7 +119,10 @@ class Pane(Widget):
 
     @property
     def max_title_width(self) -> int:
-        """Columns for a title: the width of the pane minus its corners, one border cell and one space at each end."""
+        """Maximum width of a title, in columns.
+
+        The rest of the pane's width is needed for the corners, and for one border cell and one space at each end.
+        """
         return self.outer_size.width - (6 if self.styles.border_left[0] else 4)
 
     def set_titles(self, title: str, subtitle: str) -> None:
@@ -153,7 +159,7 @@ class Pane(Widget):
         self.refresh()
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Draws the pane again: a cursor is shown only in the pane with the focus."""
+        """Draws the pane again, because only the pane with the focus shows a cursor."""
         super().watch_has_focus(has_focus)
         self.redraw()
 

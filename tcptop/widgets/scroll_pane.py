@@ -34,7 +34,7 @@ def shorten_title(title: str, position: str, columns: int) -> str:
 
 
 class ScrollPane(Pane, can_focus=True):
-    """Pane that shows the part of the body that fits, and the numbers of the shown lines in its title: `1–9 of 40`."""
+    """Pane that shows as much of the body as fits. The title tells which lines are shown: `1–9 of 40`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_by(-1)", "scroll", show=False),
@@ -75,7 +75,7 @@ class ScrollPane(Pane, can_focus=True):
         return [*head, *body[self._first : self._first + self._body_height]]
 
     def place(self, length: int, height: int) -> None:
-        """Finds the first line in sight, for a body of `length` lines of which `height` are in sight."""
+        """Determines the first visible line of a body that has `length` lines, of which `height` lines are visible."""
         self._body_length, self._body_height = length, max(0, height)
         self._first = max(0, min(self._first, self._body_length - self._body_height))
         if self._kept_line is not None and self._body_height:

@@ -52,7 +52,10 @@ def slice_bar(slices: Sequence[Slice], columns: int) -> Line:
 def slice_legend(
     slices: Sequence[Slice], missing: Sequence[str], columns: int, selected: str | None = None
 ) -> list[Line]:
-    """Lines with each slice and its bytes, then the names of missing parts; the slice labelled `selected` is marked."""
+    """The legend: each slice with its bytes, then the names of missing parts.
+
+    The slice labelled `selected` is marked.
+    """
     entries: list[Line] = [
         (
             slice_look(index, part.label),

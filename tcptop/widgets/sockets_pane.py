@@ -16,10 +16,13 @@ VALUE_WIDTH = 11
 
 
 class SocketsPane(Pane):
-    """Socket counts and TCP memory; each count covers the machine or one network namespace (`here`)."""
+    """Socket counts and TCP memory.
+
+    A count covers the whole machine, or only one network namespace (labelled `here`).
+    """
 
     def edge_titles(self, ledger: Ledger, choices: Choices) -> tuple[str, str]:  # noqa: ARG002
-        """The title, and a subtitle that names the network namespace `here` unless it is tcptop's own."""
+        """The title, and a subtitle that tells which network namespace `here` means, unless it is tcptop's own."""
         place = ledger.host.net_namespace
         return "Sockets", f"here: {place}" if place else ""
 
@@ -85,7 +88,10 @@ def _time_wait_notes(machine_max: int | None, scope: CountScope) -> tuple[str, .
 
 
 def buffers_texts(counts: SocketCounts) -> tuple[str, tuple[str, ...]]:
-    """The buffer memory charged to sockets, and notes on it; an upper bound if the counter is within its error."""
+    """The buffer memory charged to sockets, and notes on it.
+
+    If the kernel's counter is within its error, the text is an upper bound.
+    """
     limit = _tcp_mem_text(counts)
     error = f"± {units.size(counts.buffer_error_bytes)}" if counts.buffer_error_bytes else ""
     notes: tuple[str, ...] = (f"{error} {limit}".strip(), error or limit)

@@ -20,7 +20,10 @@ POSITION_MARK = "│"
 
 
 class TimelinePane(Pane):
-    """Pane of three graphs, one below the other; if rows are missing, one line of the graphs that fit side by side."""
+    """Pane of three graphs, one below the other.
+
+    If the pane has too few rows, it shows one line with as many graphs as fit side by side.
+    """
 
     DEFAULT_CSS = """
     TimelinePane { height: 1; padding: 0 1; }
@@ -45,7 +48,7 @@ class TimelinePane(Pane):
 
 
 def _graph_line(bucket: int, graph: Graph, columns: int, title_width: int = 0, range_width: int = 0) -> Line:
-    """A line of `columns` columns with a graph, its title and its range, both padded to a width."""
+    """A line of `columns` columns: a title padded to `title_width`, a graph, and a range padded to `range_width`."""
     title: Line = ((f"{graph.title:<{title_width}} ", "dim"),)
     range_text: Line = ((f" {graph.range_text:<{range_width}}", "dim"),)
     graph_width = columns - line_width(title) - line_width(range_text)

@@ -58,7 +58,7 @@ class Graph:
 
     @property
     def label_width(self) -> int:
-        """The columns of a graph's title, of its range, and of the two spaces that separate both from the graph."""
+        """The width of a graph's title, of its range, and of the two spaces that separate both from the graph."""
         return len(self.title) + len(self.range_text) + 2
 
     def line(self, columns: int) -> Line:
@@ -76,7 +76,7 @@ DrawGraph = Callable[[Graph, int], Line]
 def join_graphs(graphs: Sequence[Graph], columns: int, mode: AccountingMode, min_width: int, draw: DrawGraph) -> Line:
     """One line with as many graphs as fit side by side. The graph of the accounting mode comes first.
 
-    The graphs share the columns equally; without title and range, each is at least `min_width` wide.
+    The graphs share the columns equally. Each graph is at least `min_width` wide, not counting title and range.
     """
     fitting = sorted(graphs, key=lambda graph: graph.title != FIRST_GRAPH[mode])
     while fitting:
@@ -91,7 +91,7 @@ def join_graphs(graphs: Sequence[Graph], columns: int, mode: AccountingMode, min
 
 
 def format_count(value: float) -> str:
-    """A count with all its digits below a million; a larger count is shortened to thousands or millions."""
+    """A count below a million with all its digits; a larger count shortened to thousands or millions."""
     return units.count(round(value)) if value < 1_000_000 else units.short_count(round(value), 6)
 
 
