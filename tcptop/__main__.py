@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Imports and runs tcptop; Ctrl-C during the imports ends it without a traceback, as it does later."""
+    """Imports and runs tcptop; Ctrl-C ends the program without a traceback, even during the imports."""
     try:
         from tcptop.cli import main as run_command_line
 

@@ -39,7 +39,7 @@ SUBCOMMANDS = {
     "plan": "plan",
     "check": "check",
 }
-"""Module of `tcptop.commands` by subcommand; `run(arguments)` of that module returns the exit code."""
+"""Maps each subcommand to its module in `tcptop.commands`. The module's `run(arguments)` returns the exit code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _end_with_error(text: str, exit_code: int = 1) -> NoReturn:
     """Prints one line, or nothing if standard error is closed, and ends the program with an exit code."""
-    if sys.stderr is not None:  # None: the descriptor was closed at the start, and print() would write to stdout
+    if sys.stderr is not None:  # None if the descriptor was closed at start; print() would then use stdout
         print(f"tcptop: {text}", file=sys.stderr)
     sys.exit(exit_code)
 
@@ -162,7 +162,7 @@ def _misplaced_argument(others: Sequence[str]) -> str | None:
 
 
 def _conflict(options: argparse.Namespace) -> str | None:
-    """The error for the first options that cannot be combined, in one line; None if all options can be combined."""
+    """A one-line error about the first options that cannot be combined; None if all options can be combined."""
     is_replay = options.replay is not None
     has_delay, has_count = options.delay is not None, options.count is not None
     has_times = options.at or options.first or options.last

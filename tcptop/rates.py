@@ -1,4 +1,4 @@
-"""Rates and increases, all computed here, so that live, paused and replayed screens show the same values."""
+"""Computes all rates and increases, so that live, paused and replayed screens show the same values."""
 
 from __future__ import annotations
 

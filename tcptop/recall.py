@@ -1,4 +1,4 @@
-"""Results of the last round of calls, kept for the next: most rows of a kernel file do not change between two reads."""
+"""Keeps the results of a function from one read of a kernel file to the next, since most rows do not change."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -7,9 +7,9 @@ Result = TypeVar("Result")
 
 
 class Recall(Generic[Result]):
-    """A function that recalls its results of this round and of the last, however many there are.
+    """A function that keeps all results of the present round of calls and of the round before.
 
-    A cache of a fixed size misses every call if the rows of each round are more than it holds.
+    A cache of a fixed size would be no use: if a round has more rows than the cache holds, every call is a miss.
     """
 
     def __init__(self, function: Callable[..., Result]) -> None:
@@ -18,11 +18,11 @@ class Recall(Generic[Result]):
         self._this: dict[tuple[Hashable, ...], Result] = {}
 
     def begin_round(self) -> None:
-        """Forgets the results that were not used in the last round."""
+        """Begins a round of calls, and forgets the results that were not used in the round before."""
         self._last, self._this = self._this, {}
 
     def __call__(self, *arguments: Hashable) -> Result:
-        """The result of the function."""
+        """The result of the function for these arguments."""
         result = self._this.get(arguments)
         if result is None:
             result = self._last.get(arguments)

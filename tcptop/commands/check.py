@@ -56,21 +56,21 @@ MAX_GROWTH_SAMPLES = 300
 
 
 class Sample(NamedTuple):
-    """A sample, and the growth of the number of sockets up to it."""
+    """A sample, and the growth of the number of sockets since an earlier sample."""
 
     snapshot: Snapshot
     growth: SocketGrowth
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Prints the line; returns the exit code. Every error is a line UNKNOWN and the exit code 3."""
+    """Prints the line; returns the exit code. Every error gives a line with UNKNOWN, and exit code 3."""
     try:
         line, code = _run(arguments)
     except TcptopError as error:
         line, code = state_line("UNKNOWN", str(error)), EXIT_CODES["UNKNOWN"]
     except KeyboardInterrupt:
         line, code = state_line("UNKNOWN", "interrupted"), EXIT_CODES["UNKNOWN"]
-    except Exception as error:  # a traceback and exit code 1 would be a warning
+    except Exception as error:  # Python would exit with 1, which means WARNING
         reason = f"{type(error).__name__}: {error}; please report it"
         line, code = state_line("UNKNOWN", reason), EXIT_CODES["UNKNOWN"]
     return code if _print_line(line) else EXIT_CODES["UNKNOWN"]
@@ -151,7 +151,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _collect_ranges(options: argparse.Namespace) -> dict[str, Ranges]:
-    """The ranges by name; raises TcptopError for a wrong name or range, and for a second range of a name."""
+    """The ranges by check name; raises TcptopError if a name or a range is wrong, or if a name is given twice."""
     warn, critical = (_parse_ranges(option, given) for option, given in _given_ranges(options).items())
     return {name: Ranges(warn.get(name), critical.get(name)) for name in dict.fromkeys([*warn, *critical])}
 
@@ -178,7 +178,7 @@ def _parse_ranges(option: str, texts: Sequence[str]) -> dict[str, Range]:
 
 
 def _host_sample(options: argparse.Namespace, needs_growth: bool) -> Sample:
-    """A sample of a host; for growth two samples of a live one, `--delay` seconds apart."""
+    """A sample of a host; if growth is needed and the host is live, takes two samples, `--delay` seconds apart."""
     delay_s = options.delay or 1.0
     with closing(open_host(options.root, options.cgroup)) as host:
         sampler = make_sampler(host, delay_s, options.lab, options.cgroup)

@@ -1,4 +1,4 @@
-"""Helpers shared by all commands: parser, options, opening a host, one sample's ledger, output.
+"""Helpers shared by all commands: they parse options, open a host, compute one sample's ledger, and write output.
 
 Functions import their modules when called, so that each command loads only the modules that it needs. The modules of
 the screen take much longer to import than the modules of a report.
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_cgroup_option(self) -> None:
-        """Adds --cgroup, the memory cgroup whose limit is one more limit."""
+        """Adds --cgroup, a memory cgroup whose limit is listed together with the other limits."""
         self.add_argument(
             "--cgroup",
             metavar="PATH",
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_lab_option(self) -> None:
-        """Adds --lab, the file of a result that `tcptop lab -w` wrote."""
+        """Adds --lab, a result file written by `tcptop lab -w`."""
         self.add_argument(
             "--lab", metavar="FILE", help="use what tcptop lab -w FILE measured on this kernel, where no file tells"
         )
@@ -108,10 +108,10 @@ def time_range(options: argparse.Namespace) -> TimeRange:
 
 
 def open_host(root: str, cgroup: str | None = None) -> Host:
-    """Opens the host whose files are below a root; of an archive, the files of a memory cgroup are kept too.
+    """Opens the host whose files are below `root`; if `root` is an archive, also keeps the files of `cgroup`.
 
     Raises:
-        TcptopError: if the root cannot be opened, or contains no saved tree; or if no cgroup can have this path.
+        TcptopError: if the root cannot be opened or contains no saved tree, or if no cgroup can have the path `cgroup`.
 
     """
     from tcptop.hosts import opening
@@ -125,7 +125,7 @@ def open_host(root: str, cgroup: str | None = None) -> Host:
 
 
 def make_sampler(host: Host, period_s: float, lab_file: str | None, cgroup: str | None = None) -> Sampler:
-    """A sampler of all kernel sources and of a memory cgroup, with the lab result in `lab_file`, if these are named."""
+    """A sampler of all kernel sources; `cgroup` adds a memory cgroup, and `lab_file` adds a lab result."""
     from tcptop.sampling.sampler import Sampler, cgroup_sources, kernel_sources
 
     sources = [*kernel_sources(), *cgroup_sources(cgroup)]
@@ -149,9 +149,9 @@ def read_ledger(sampler: Sampler, thresholds: Mapping[str, Threshold] | None = N
 
 
 def read_thresholds() -> Mapping[str, Threshold]:
-    """The thresholds of limits in force; names each mistake in the settings file on standard error.
+    """The warning and critical thresholds of each limit; prints each mistake in the settings file to standard error.
 
-    The module that parses the file is imported only if the file exists, because most users have none.
+    The module that parses the file is imported only if the file exists, because most users have no such file.
     """
     from tcptop.accounting.limits import THRESHOLDS
     from tcptop.settings.location import settings_file
@@ -199,7 +199,7 @@ def write_stdout(text: str) -> None:
         BrokenPipeError: if standard output is a pipe whose reader has ended.
 
     """
-    if sys.stdout is None:  # Python's value if the descriptor was closed at start
+    if sys.stdout is None:  # Python sets None if the descriptor was closed at start
         raise TcptopError("standard output is closed; nothing to write to")
     try:
         sys.stdout.write(text)

@@ -119,7 +119,7 @@ def is_lab_result(name: str) -> bool:
 
 
 def read_named_ledger(name: str) -> Ledger:
-    """The ledger of this machine (`live`), of a saved tree, or of one sample of a recording.
+    """The ledger of this machine if `name` is `live`; otherwise of a saved tree, or of one sample of a recording.
 
     `PATH@TIME` names the sample nearest to a time; `PATH` without a time names the last sample.
 
@@ -144,7 +144,7 @@ def read_named_ledger(name: str) -> Ledger:
 def split_time(name: str) -> tuple[str, str | None]:
     """Splits `PATH@TIME` at the last @.
 
-    The time is None if the name has no @, or if a file exists whose name is all of `PATH@TIME`.
+    The time is None if `name` has no @, or if `name` as a whole, with its @, is the path of a file.
     """
     path, at, moment = name.rpartition("@")
     return (name, None) if not at or not path or os.path.lexists(name) else (path, moment)

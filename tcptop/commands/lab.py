@@ -1,4 +1,4 @@
-"""`tcptop lab`: measures the slab memory of each TCP state, prints and writes the result, compares results."""
+"""`tcptop lab`: measures the slab memory of each TCP state and prints and writes the result, or compares results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tcptop plan`: what a number of further connections would take, and whether they fit."""
+"""`tcptop plan`: the memory that a number of further connections would take, and whether the connections fit."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ EXIT_CODES: dict[Verdict, int] = {"fits": 0, "does not fit": 1, "cannot say": 2}
 
 
 class PlanError(TcptopError):
-    """An error of `tcptop plan`, whose exit code differs from other commands'."""
+    """An error of `tcptop plan`. Its exit code means "cannot say"; errors of other commands have another exit code."""
 
     exit_code = EXIT_CODES["cannot say"]
 
@@ -66,7 +66,7 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         pass
-    except Exception as error:  # exit code 1 would mean that it does not fit
+    except Exception as error:  # Python would exit with 1, which means "does not fit"
         raise PlanError(f"{type(error).__name__}: {error}; please report it") from error
     return EXIT_CODES["cannot say"]
 
@@ -161,7 +161,7 @@ def parse_connections(text: str) -> int:
 
 
 def parse_buffers(text: str) -> int:
-    """Argparse type that parses bytes of buffers; 0 is none."""
+    """Argparse type that parses a size of buffers in bytes; 0 means no buffers."""
     try:
         size = 0 if text == "0" else parse_size_bytes(text)
     except ValueError as error:

@@ -118,6 +118,6 @@ def record_until_signal(
 
 
 def _print_message(options: argparse.Namespace, text: str) -> None:
-    """Prints a line if standard output is a terminal: not to a service's journal, and not between lines of JSON."""
+    """Prints a line if standard output is a terminal; never prints to a service's journal or between lines of JSON."""
     if not options.json and sys.stdout is not None and sys.stdout.isatty():
         print(printable(text), flush=True)

@@ -1,4 +1,4 @@
-"""`tcptop -o`, `tcptop --json`: print reports of a host or of a recording; need no event loop and no thread."""
+"""`tcptop -o` and `tcptop --json`: print reports of a host or of a recording, without an event loop or threads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Formatter = Callable[[Ledger], str]
 
 def run(options: argparse.Namespace) -> None:
     """Prints reports of a recording, or of a host every `--delay` seconds."""
-    # The imports and one report leave little garbage; a collection would take longer than it is worth.
+    # The imports and one report leave so little garbage that collecting it would take more time than it saves.
     gc.disable()
     formatter = report_formatter(options.json, options.sort)
     if options.replay is not None:
@@ -62,7 +62,7 @@ def _report_host(options: argparse.Namespace, formatter: Formatter) -> None:
 
 
 def _report_recording(options: argparse.Namespace, formatter: Formatter) -> None:
-    """Prints the selected samples, or with -o the last of them.
+    """Prints all selected samples; with -o, prints only the last of the selected samples.
 
     After printing, raises TcptopError if a printed sample was damaged.
     """

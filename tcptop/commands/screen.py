@@ -18,7 +18,7 @@ def run(options: argparse.Namespace) -> int:
     """Runs the screen until it is quit; returns the exit code."""
     require_terminal()
     remove_textual_variables()
-    # Imported modules are never freed; garbage collections while they load would take a tenth of the start.
+    # Imported modules are never freed. Garbage collections during the imports would take a tenth of the start time.
     gc.disable()
     from dataclasses import replace
 
@@ -33,13 +33,14 @@ def run(options: argparse.Namespace) -> int:
         mouse=options.mouse or settings.mouse,
         ascii=options.ascii or settings.ascii,
     )
-    # Not part of `settings`, which may be saved: what this terminal lacks is not the user's choice.
+    # Not stored in `settings`, which may be saved to a file: if the terminal needs ASCII, the user did not choose it.
     ascii_alone = needs_ascii(encoding=sys.stdout.encoding) if settings.ascii is None else settings.ascii
     from tcptop.screen.app import TcptopApp
     from tcptop.terminal.hangup import die_by_received_signal
     from tcptop.widgets.pane import ASCII_CLASS
 
-    # Made after the imports: opening another user's file drops root's privileges, which an import may need.
+    # The files are opened only after the imports: an import may need root's privileges, and opening another user's file
+    # drops them.
     feed = _live_feed(options) if options.replay is None else _replay_feed(options)
     app = TcptopApp(feed, settings, mistakes)
     app.set_class(ascii_alone, ASCII_CLASS)

@@ -1,6 +1,6 @@
 """Explanation pages: states, slab memory, headroom, events, attached objects, call trees, the catalogue, each cache.
 
-A page is a list of styled lines for a given width, the same on the screen and in `tcptop explain`.
+A page is a list of styled lines for a given width. The screen and `tcptop explain` show the same pages.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def find_page(ledger: Ledger, name: str) -> Page | None:
 
 
 def page_of_label(ledger: Ledger, label: str) -> Page | None:
-    """The page of a part of a figure, with all objects of that part; None for a part without objects (idle slab)."""
+    """The page about all objects with a given label; None if there are none, as for idle slab memory."""
     if PAGE_ALIASES.get(label) == "attached":
         return find_page(ledger, label)
     parts = [

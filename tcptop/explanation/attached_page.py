@@ -1,4 +1,4 @@
-"""The page of attached objects: epoll items, tracked flows, TLS contexts and buffers, which no socket has by itself."""
+"""The page of attached objects, which only some sockets have: epoll items, tracked flows, TLS contexts and buffers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PURPOSE = (
 
 
 def attached_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The table of attached objects, the average with them, and their purpose."""
+    """The table of attached objects, the average bytes per socket including these objects, and their purpose."""
     return [
         *attached_table(ledger, columns),
         EMPTY_LINE,
@@ -50,7 +50,7 @@ def bounds_text(bounds: Amount | None, format_amount: Callable[[float], str]) ->
 
 
 def attached_sentence(ledger: Ledger) -> str:
-    """The average over the present sockets, with and without attached objects."""
+    """A sentence with the average bytes per existing socket, with and without attached objects."""
     cost, now = ledger.costs["full"], ledger.attached.now_bytes
     if now is None:
         return f"There is no average over the sockets: {cost.now_unknown_because}."

@@ -54,9 +54,9 @@ def objects_page(objects: Sequence[KernelObject], ledger: Ledger, columns: int) 
 
 
 def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[KernelObject]:
-    """The catalogue's objects in a slab cache, or in all caches of a slabinfo row, by the name of the cache or row.
+    """Finds the catalogue's objects in a slab cache, or in all caches of a slabinfo row, by the cache's or row's name.
 
-    For a kmalloc cache, returns the objects that a figure counts as allocated from the cache.
+    If the cache is a kmalloc cache, these are the objects that the computed cost of a socket assigns to this cache.
     """
     names = [name, *(line.aliases if line is not None and line.name == line.row else ())]
     own = [OBJECT_OF_CACHE[each] for each in names if each in OBJECT_OF_CACHE]
@@ -72,7 +72,7 @@ def find_objects(ledger: Ledger, name: str, line: CacheLine | None) -> list[Kern
 
 
 def _draw_row(ledger: Ledger, line: CacheLine, columns: int) -> Iterator[Line]:
-    """Lines on the slabinfo row that counts a cache: the row's name, its current counts, and TCP's bytes in the row."""
+    """Lines of text about the slabinfo row that counts a cache: the row's name, current counts and bytes of TCP."""
     row = ledger.cache(line.row)
     if line.aliases:
         where = f"row {line.row}" if line.row is not None else "a row that cannot be read"
@@ -147,7 +147,7 @@ def releases_text(item: KernelObject) -> str:
 def size_texts(
     item: KernelObject, size: LiveSize, line: CacheLine | None, layout: StructLayout | None
 ) -> Iterator[str]:
-    """Texts on the struct's size, the object size with padding, and the object's share of a slab including waste."""
+    """Texts that state the struct's size, the object size with padding, and the object's share of a slab with waste."""
     struct_bytes = layout.size_bytes if layout is not None else (line.object_size_bytes if line else None)
     object_bytes = line.object_bytes if line is not None else None
     if struct_bytes is not None:
@@ -172,7 +172,7 @@ def size_texts(
 
 
 def _draw_members(layout: StructLayout, columns: int) -> Iterator[Line]:
-    """Lines on the largest members, the holes and the tail padding of a struct, from this kernel's BTF."""
+    """Lines of text about a struct's largest members, its holes and its tail padding, from this kernel's BTF."""
     gaps, padding_bytes = holes(layout), tail_padding_bytes(layout)
     holes_bytes = sum(hole.size_bytes for hole in gaps)
     yield ((f" struct {layout.name}", "head"), (f"  {units.count(layout.size_bytes)} B, its largest members", "dim"))

@@ -17,7 +17,7 @@ BRANCH, LAST_BRANCH, TRUNK, NO_TRUNK = "├─ ", "└─ ", "│  ", "   "
 
 
 def call_tree_page(subject: CallPathPage, ledger: Ledger, columns: int) -> list[Line]:
-    """The explanation page with all call trees of a subject."""
+    """An explanation page with the call trees of one subject, such as what remains in TIME_WAIT."""
     lines = [*paragraph(f" {INTRODUCTION} {names_text(ledger)}", columns, "dim"), EMPTY_LINE]
     for tree in subject.trees:
         lines += [*draw_call_tree(ledger, tree, columns), EMPTY_LINE]
@@ -30,19 +30,19 @@ INTRODUCTION = (
 
 
 def names_text(ledger: Ledger) -> str:
-    """The release that names of functions are from, such as `Functions as in Linux 6.1`, as a sentence."""
+    """A sentence that names the release from which the function names are taken, as in `Functions as in Linux 6.1.`."""
     release = min(release_numbers(ledger.host.kernel) or NEWEST, NEWEST)
     held = "" if ledger.symbols is None else ", held against /proc/kallsyms"
     return f"Functions as in Linux {release[0]}.{release[1]}{held}."
 
 
 def named_functions(ledger: Ledger, text: str) -> str:
-    """A chain of functions by their names in the ledger's kernel."""
+    """A chain of functions, with the names that the functions have in the ledger's kernel."""
     return name_functions(text, release_numbers(ledger.host.kernel), ledger.symbols)
 
 
 def draw_call_tree(ledger: Ledger, call: Call, columns: int, first: str = " ", later: str = " ") -> Iterator[Line]:
-    """The lines of a call and of the calls below it; `first` is before its first line, `later` before the others."""
+    """The lines of a call and of the calls below it; the first line begins with `first`, all others with `later`."""
     below = later + (TRUNK if call.calls else NO_TRUNK)
     for at, text in enumerate(_wrap_chain(named_functions(ledger, call.function), columns - len(later) - 3)):
         yield ((first if not at else below, "dim"), (text, "strong" if first == " " and not at else "text"))
@@ -76,7 +76,7 @@ def _draw_object(ledger: Ledger, item: KernelObject, sign: str, start: str, colu
 
 
 def _wrap_chain(function: str, columns: int) -> Sequence[str]:
-    """The lines of a chain of functions, `a() → b()`, wrapped before arrows, or between words if a part is too long."""
+    """Wraps a chain of functions, `a() → b()`, before arrows; a part that is too long is wrapped between words."""
     lines: list[str] = []
     for text in function.split(ARROW):
         if lines and len(lines[-1]) + len(ARROW) + len(text) <= columns:

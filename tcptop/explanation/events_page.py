@@ -1,4 +1,4 @@
-"""The events page: which of the kernel's counters of drops, overflows and resets have moved, and what each counts."""
+"""The events page: the kernel's counters of drops, overflows and resets that are above 0, and what each counts."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from tcptop.text.table import Heading, TableRow, make_headings, table_lines
 KERNEL_EVENTS = {event.name: event for event in EVENTS}
 SINCE = "since the kernel started, or since this network namespace was made"
 READ_STATES = ("ok", "late")
-"""States of a source that has each of its counters if the kernel has it."""
+"""States of a source that was read in full: if a counter is missing from it, the kernel does not have the counter."""
 ALARM_SIGN = "!"
-"""The sign before an alarm: it is understood without colour."""
+"""The sign before an alarm, so that an alarm can be recognised without colour."""
 
 HEADINGS = make_headings("<EVENT", "TOTAL", "SINCE MARK", "PER SECOND", "<LIMIT", "", least=("LIMIT", "PER SECOND"))
 MARK_COLUMN = 2
 
 
 class EventGroups(NamedTuple):
-    """The events by what is known of them."""
+    """The events in groups: counter above 0, counter at 0, no such counter, counter not read."""
 
     moved: list[Event]
     still: list[Event]
     absent: list[Event]
     """Events that this kernel does not count."""
     unread: dict[str, list[Event]]
-    """Events whose counters could not be read, by the reason."""
+    """Maps the reason why counters could not be read to the events of these counters."""
 
     @property
     def known(self) -> int:
@@ -39,7 +39,7 @@ class EventGroups(NamedTuple):
 
 
 def group_events(ledger: Ledger) -> EventGroups:
-    """Groups the events of a ledger; each group has the order of the ledger."""
+    """Groups the events of a ledger; within a group, the events keep their order."""
     groups = EventGroups([], [], [], {})
     for event in ledger.events:
         source = ledger.sources[KERNEL_EVENTS[event.name].source]
@@ -53,7 +53,7 @@ def group_events(ledger: Ledger) -> EventGroups:
 
 
 def events_page(ledger: Ledger, columns: int) -> list[Line]:
-    """The events that have moved as a table, then what each counts; then all others."""
+    """A table of the events whose counters are above 0, the meaning of each of these events, and all other events."""
     groups = group_events(ledger)
     since = f" {SINCE}" if groups.known else ""
     lines = [*paragraph(f" {moved_sentence(groups)}{since}.", columns - 1, "strong"), EMPTY_LINE]
@@ -76,7 +76,7 @@ def moved_sentence(groups: EventGroups) -> str:
 
 
 def events_table(events: Sequence[Event], columns: int) -> list[Line]:
-    """The table of totals, growth and limits; the column of the mark is left out if no mark is set."""
+    """The table of totals, growth and limits; has no column for the growth since the mark if no mark is set."""
     has_mark = any(event.since_mark is not None for event in events)
     shown = [index for index in range(len(HEADINGS)) if has_mark or index != MARK_COLUMN]
     headings: list[Heading] = [HEADINGS[index] for index in shown]
@@ -89,7 +89,7 @@ def events_table(events: Sequence[Event], columns: int) -> list[Line]:
 
 
 def event_cells(event: Event) -> list[str]:
-    """The cells of an event below HEADINGS, without the last."""
+    """The cells of an event's row, one for each of HEADINGS except the last."""
     return [
         event.name,
         _with_unit(event, units.count(event.total)),
@@ -123,7 +123,10 @@ def _sentences(title: str, events: Sequence[Event], columns: int) -> Iterator[Li
 
 
 def event_variants(events: Sequence[Event]) -> list[Line]:
-    """The events that have grown, `! ListenOverflows +12, ListenDrops +12`, from long to short."""
+    """Variants, the longest first, of a line with the events that have grown.
+
+    Example: `! ListenOverflows +12, ListenDrops +12`
+    """
     if not events:
         return [EMPTY_LINE]
     texts = [f"{event.name} {_with_unit(event, units.signed_count(event.grown or 0))}" for event in events]

@@ -26,7 +26,7 @@ MEMORY = "memory"
 
 
 def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -> list[Line]:
-    """The headroom in one accounting mode, a table of all limits, the kernel's action at each, and notes."""
+    """The headroom in one accounting mode, a table of all limits, the kernel's action at each limit, and notes."""
     headroom, limits = ledger.headroom[mode], ledger.limits[mode]
     rows = [
         TableRow(
@@ -57,7 +57,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
 
 
 def fits_more_text(limit: Limit, headroom: Headroom) -> str:
-    """The headroom of a limit in sockets; after `≤` for memory if a part of a socket is unknown."""
+    """The headroom of a limit in sockets; the headroom of memory begins with `≤` if a part of a socket is unknown."""
     is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
     return f"{'≤ ' if is_at_most else ''}{units.count(limit.headroom_sockets)}"
 
@@ -101,7 +101,11 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
-    """The sockets up to the first limit, `381 000`; after `≤` if memory or the bytes of a socket are partly unknown."""
+    """The number of further sockets up to the first limit, `381 000`.
+
+    The number begins with `≤` if the headroom of memory is unknown, or if memory is the first limit and a part of a
+    socket is unknown.
+    """
     memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
         return units.UNKNOWN
@@ -135,9 +139,9 @@ SHORT_LABELS = {
 
 
 def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Line]:
-    """The alarms, from long to short: limits by their state, then the events that have grown.
+    """Variants, the longest first, of a line of alarms: limits grouped by state, then the events that have grown.
 
-    `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
+    Example: `! FULL nf_conntrack_max 95 %  ! NEAR memory 91 %  ! ListenOverflows +12`
     """
 
     def line(name: Callable[[Limit], str], event_line: Line) -> Line:
@@ -163,12 +167,12 @@ def alarm_variants(limits: Sequence[Limit], events: Sequence[Event]) -> list[Lin
 
 
 def short_label(name: str) -> str:
-    """A short text for a limit of a name."""
+    """A short label for the limit with this name."""
     return SHORT_LABELS.get(name, name)
 
 
 def ratio_text(limit: Limit) -> str:
-    """The share in use, in per cent without a sign; a share that is within the counter's error is an upper bound."""
+    """The used share of a limit in per cent, without `%`; begins with `≤` if the use is within the counter's error."""
     if limit.ratio is None:
         return units.UNKNOWN
     return f"{'≤ ' if _is_within_error(limit) else ''}{100 * limit.ratio:.0f}"
@@ -180,7 +184,7 @@ def threshold_text(limit: Limit) -> str:
 
 
 def used_text(ledger: Ledger, limit: Limit) -> str:
-    """The use of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
+    """The used amount of a limit; for tcp_mem, an upper bound if the counter's error exceeds the counter's value."""
     if limit.name == "tcp_mem" and limit.unit == "bytes":
         return units.bounded(ledger.sockets.buffer_bounds, units.size)
     return limit_text(limit, limit.used)

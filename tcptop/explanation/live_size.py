@@ -47,13 +47,13 @@ class LiveSize(NamedTuple):
     def slab_text(self) -> str:
         """The object's share of a slab as text.
 
-        A range that begins at 0 is shown as `≤` and its upper end, any other range as `≈` and its lower end.
+        A range that begins at 0 is shown as `≤` and its upper end. Any other range is shown as `≈` and its lower end.
         """
         return units.bounded(self.slab, units.exact_bytes)
 
 
 def live_size(ledger: Ledger, kernel_object: KernelObject) -> LiveSize:
-    """The size of one object: from the object's cache, else from its part in a figure, else from BTF."""
+    """The size of one object, from the first source that has it: the object's cache, the cost of a socket, BTF."""
     for name in kernel_object.names:
         line = ledger.cache(name)
         if line is not None:
@@ -105,7 +105,7 @@ def _size_of_part(ledger: Ledger, part: ObjectCost) -> LiveSize:
     basis: Basis = "computed" if part.computed else "estimated" if part.estimated else "read"
     line = ledger.cache(part.cache)
     if part.object == CGROUP_VECTORS.struct and line is not None:
-        # A socket has a fraction of a vector, so its part does not show the size of a vector; the cache does.
+        # A socket has only a fraction of a vector, so the size of a whole vector is taken from the cache.
         size, share = (line.object_bytes, line.slab_share_bytes) if part.object_bytes else (None, 0.0)
         return LiveSize(basis, part.cache, part.cache, size, _amount(share, line.slab_share_bytes))
     count = part.count or 1.0

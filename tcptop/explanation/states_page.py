@@ -46,17 +46,20 @@ def states_table(ledger: Ledger, columns: int) -> list[Line]:
 
 
 def side_amount(side: SocketCost | None, own_port: bool = False) -> str:
-    """Bytes of an accepted or outgoing socket; after `≥` if a part is unknown, `≤` if the local port may be shared."""
+    """Bytes of a socket as text, which begins with `≥` if a part's size is unknown, and with `≈` or `≤` for a range.
+
+    `own_port` is True for an outgoing socket, which may have a local port of its own.
+    """
     return "" if side is None else units.bounded(side.slab_bounds(own_port), units.exact_bytes)
 
 
 def count_text(state: StateCost) -> str:
-    """The number of sockets in a state; after `≤` if the number is an upper bound."""
+    """The number of sockets in a state; begins with `≤` if the number is an upper bound."""
     return f"{'≤ ' if state.count_is_upper_bound and state.count is not None else ''}{units.count(state.count)}"
 
 
 def holds_text(state: StateCost) -> str:
-    """The objects that a socket holds in a state, and the size of an unread FIN if known."""
+    """The objects that a socket in a given state holds, and the size of an unread FIN if this size is known."""
     if state.unread_fin_bytes is None:
         return state.holds
     return f"{state.holds}: over loopback about {units.exact_bytes(state.unread_fin_bytes)} B"

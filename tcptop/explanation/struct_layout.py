@@ -11,14 +11,14 @@ from tcptop.snapshot import StructLayout, StructMember
 
 
 class Hole(NamedTuple):
-    """Bytes between the members of a struct, left unused by the alignment of the next member."""
+    """Unused bytes between two members of a struct, due to the alignment of the second member."""
 
     offset_bytes: int
     size_bytes: int
 
 
 def holes(layout: StructLayout) -> list[Hole]:
-    """The holes of a struct by offset, without the padding after the last member."""
+    """The holes of a struct, sorted by offset, without the padding after the last member."""
     found: list[Hole] = []
     end_bytes = 0
     for member in sorted(layout.members, key=lambda each: each.offset_bytes):

@@ -1,4 +1,4 @@
-"""The architecture of a kernel, for the sizes of its words and of the cache lines that it was built for."""
+"""Kernel architectures, with the sizes of a word, a cache line and a page."""
 
 import re
 from collections.abc import Mapping
@@ -6,18 +6,19 @@ from typing import NamedTuple
 
 
 class Architecture(NamedTuple):
-    """Sizes in bytes; the cache line (L1_CACHE_BYTES) as a range over the configurations of the architecture."""
+    """Sizes in bytes. The cache line size (L1_CACHE_BYTES) depends on the kernel's configuration, so it is a range."""
 
     word_bytes: int
     min_cache_line_bytes: int
     max_cache_line_bytes: int
     page_bytes: int | None = None
-    """The only page size of the architecture (PAGE_SHIFT); None if it has several."""
+    """The page size of the architecture (PAGE_SHIFT); None if the architecture has several page sizes."""
 
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "x86_64": Architecture(8, 64, 64, 4096),
-    # It follows from the oldest processor that the kernel was built for (arch/x86/Kconfig.cpu, X86_L1_CACHE_SHIFT).
+    # The cache line size follows from the oldest processor that the kernel was built for (arch/x86/Kconfig.cpu,
+    # X86_L1_CACHE_SHIFT).
     "i386": Architecture(4, 32, 128, 4096),
     "aarch64": Architecture(8, 64, 128),
     "arm": Architecture(4, 32, 64, 4096),
@@ -26,7 +27,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 
 UNKNOWN_ARCHITECTURE = Architecture(8, 64, 256)
-"""The range over all 64-bit architectures, used if no file names the kernel's architecture."""
+"""The range of cache line sizes over all 64-bit architectures, used if no file names the kernel's architecture."""
 
 OTHER_NAMES: Mapping[str, str] = {
     "amd64": "x86_64",
@@ -43,13 +44,13 @@ OTHER_NAMES: Mapping[str, str] = {
     "powerpc64": "ppc64",
     "powerpc64le": "ppc64",
 }
-"""Other names of the same architectures, in releases and in the names of builders."""
+"""Maps other names of an architecture, found in kernel releases and in names of builders, to its name above."""
 
 WORD = re.compile(r"[a-z0-9_]+")
 
 
 def find_architecture(*texts: str) -> str | None:
-    """The first architecture named in a text, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if none is named."""
+    """The first architecture named in `texts`, such as `x86_64` in `3.10.0-1160.el7.x86_64`; None if there is none."""
     words = (word for text in texts for word in WORD.findall(text.lower()))
     names = (OTHER_NAMES.get(word, word) for word in words)
     return next((name for name in names if name in ARCHITECTURES), None)

@@ -1,8 +1,8 @@
 """Call paths in the kernel that allocate and free the objects of a socket, as trees of function calls.
 
-Function names are from Linux 6.18; `function_names` has those of older kernels. A note marks each call where older
-kernels differ in more than the names. Each call names the catalogue objects that the call allocates or frees. The sizes
-of these objects on the running kernel can then be shown beside the call.
+Function names are from Linux 6.18; the names in older kernels are in `function_names`. A note marks each call where
+older kernels differ in more than the names. Each call names the catalogue objects that the call allocates or frees, so
+that the sizes of these objects on the running kernel can be shown beside the call.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Objects = tuple[KernelObject, ...]
 
 
 class Call(NamedTuple):
-    """A function or a chain of functions, and the calls in it that lead to an allocation or a free."""
+    """A function or a chain of functions, and the calls inside it that lead to an allocation or a free."""
 
     function: str
     calls: tuple[Call, ...] = ()
@@ -382,7 +382,10 @@ CALL_PATH_PAGES: Mapping[str, CallPathPage] = {
 
 
 def prune_tree(call: Call, objects: Objects, freed: bool) -> Call | None:
-    """Cut a call tree down to the calls that allocate (or, if `freed`, free) the objects; None if no call does."""
+    """Reduces a call tree to the calls that allocate the objects, or that free the objects if `freed` is True.
+
+    Returns None if no call remains.
+    """
     calls = tuple(pruned for inner in call.calls if (pruned := prune_tree(inner, objects, freed)) is not None)
     own = tuple(item for item in (call.frees if freed else call.allocates) if item in objects)
     if not calls and not own:

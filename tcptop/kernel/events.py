@@ -1,4 +1,4 @@
-"""Events that already happened: the kernel's counters of drops, overflows and resets, and the limit of each."""
+"""Events that already happened: the kernel's counters of drops, overflows and resets, and the limit behind each."""
 
 from typing import Literal, NamedTuple
 
@@ -6,16 +6,16 @@ EventUnit = Literal["packets", "connections", "times", "ms", "buffers", "flows"]
 
 
 class KernelEvent(NamedTuple):
-    """A counter of the kernel, and the sentence that tells which events it counts."""
+    """A counter of the kernel, and a text that says which events the counter counts."""
 
     name: str
     source: Literal["netstat", "snmp", "conntrack_stats"]
-    """Name of the reading in Snapshot that has the counter."""
+    """Name of the field of Snapshot that contains the counter."""
     counter: str
-    """Name of the counter in that file."""
+    """Name of the counter in the kernel's file."""
     unit: EventUnit
     limit: str | None
-    """Name of the limit that causes the event; None if it is none of the table of limits."""
+    """Name of the limit that causes the event; None if the table of limits has no such limit."""
     counts: str
     """What one step of the counter stands for."""
     is_routine: bool = False
@@ -215,13 +215,13 @@ EVENTS: tuple[KernelEvent, ...] = (
 )
 """All events, the most severe first. The counters are in include/uapi/linux/snmp.h and linux/netfilter/nf_conntrack.h.
 
-From net/ipv4: tcp_check_oom, sk_enter_memory_pressure, tcp_time_wait, tcp_conn_request, tcp_v4_syn_recv_sock,
-tcp_syn_flood_action, tcp_data_queue, tcp_prune_queue, tcp_add_backlog, __tcp_close, tcp_set_state and
-tcp_send_active_reset.
-From net/netfilter/nf_conntrack_core.c: nf_conntrack_in, early_drop, nf_ct_resolve_clash.
+Functions in net/ipv4 that count the events: tcp_check_oom, sk_enter_memory_pressure, tcp_time_wait, tcp_conn_request,
+tcp_v4_syn_recv_sock, tcp_syn_flood_action, tcp_data_queue, tcp_prune_queue, tcp_add_backlog, __tcp_close, tcp_set_state
+and tcp_send_active_reset.
+Functions in net/netfilter/nf_conntrack_core.c that count the events: nf_conntrack_in, early_drop, nf_ct_resolve_clash.
 """
 
 
 def counters_in(source: str) -> tuple[str, ...]:
-    """The names of the counters that one reading of a Snapshot has."""
+    """The names of the counters in the given field of Snapshot."""
     return tuple(event.counter for event in EVENTS if event.source == source)

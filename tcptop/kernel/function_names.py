@@ -1,4 +1,4 @@
-"""Kernel functions that had other names in older releases, as data: explanations name those of the running kernel."""
+"""Kernel functions that had other names in older releases, so that explanations use the running kernel's names."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import NamedTuple
 from tcptop.kernel.release import Release
 
 NEWEST = (6, 18)
-"""Release of the newest kernel whose source the call paths were read from."""
+"""Release of the newest kernel from whose source the call paths were taken."""
 
 
 class Renamed(NamedTuple):
-    """A function, or a chain of functions, and its form in older releases."""
+    """A function or a chain of functions: the newest names, and the names in older releases."""
 
     now: str
     before: str
     since: Release
-    """First release with the new form."""
+    """First release with the names in `now`."""
     by_symbol: bool = True
-    """Whether /proc/kallsyms can decide between the forms: a kernel with the old function lacks the new one."""
+    """Whether /proc/kallsyms shows which names are right: True if no kernel has the functions of both names."""
 
 
 RENAMED = (
@@ -58,11 +58,11 @@ FUNCTIONS = frozenset(
 
 
 def name_functions(text: str, release: Release | None, symbols: Collection[str] | None) -> str:
-    """A chain of functions in a release, with the newest names if the release is unknown.
+    """A chain of functions with the names of a release; with the newest names if `release` is None.
 
-    If /proc/kallsyms has one of two names, that name is right whatever the release is, because vendors backport
-    changes. `symbols` are those of `FUNCTIONS` that it has; None if it was not read. A function that is inlined has no
-    symbol.
+    If /proc/kallsyms has only one of the two names, that name is used for any release, because vendors backport
+    changes. `symbols` contains the names of `FUNCTIONS` that /proc/kallsyms has; it is None if /proc/kallsyms was not
+    read. A function that is inlined has no symbol.
     """
     for renamed in RENAMED:
         is_new = release is None or release >= renamed.since

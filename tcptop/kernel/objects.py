@@ -2,9 +2,9 @@
 
 Each entry has the object's struct, its slab cache, the states in which a socket holds it, and the functions that
 allocate and free it. Sizes of objects with their own cache are not in the catalogue, because they are read from the
-host. Files of the host also show whether its kernel has an object: `always`, `protocol`, `never_merged_since`, `since`
-and `until` say what the lack of a row or a name means. The call paths from a system call to each allocation are in
-`call_paths`.
+host. The fields `always`, `protocol`, `never_merged_since`, `since` and `until` help to decide whether the host's
+kernel has an object whose cache is not in the files of the host. The call paths from a system call to each allocation
+are in `call_paths`.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class State(Enum):
     FIN_WAIT2_CLOSED = "FIN_WAIT2 (closed)"
     """FIN_WAIT2 after close(2): the mini-socket that TIME_WAIT uses later."""
     ORPHAN = "orphan"
-    """Socket that its program closed before TCP is done: FIN_WAIT1, CLOSING, LAST_ACK."""
+    """Socket that its program closed while TCP has not ended the connection yet: FIN_WAIT1, CLOSING, LAST_ACK."""
     TIME_WAIT = "TIME_WAIT"
 
 
@@ -61,8 +61,8 @@ class KernelObject(NamedTuple):
     only_with: str | None = None
     """Action or traffic that makes the kernel allocate the object; None if every socket in `held_in` has the object."""
     tcp_only: bool = False
-    """Whether only TCP uses the cache, so that the cache's totals are TCP's. TCP's share of any other cache follows
-    from the socket counts.
+    """Whether only TCP uses the cache: TCP then owns all objects in the cache. For any other cache, TCP's share is
+    computed from the numbers of sockets.
     """
     accounted: bool = False
     """True with SLAB_ACCOUNT: each slab has a vector that records the memory cgroup of every object."""
@@ -71,8 +71,8 @@ class KernelObject(NamedTuple):
     btf_struct: str | None = None
     """BTF struct that has the size of the object; None if there is none."""
     names_before_slub: tuple[str, ...] = ()
-    """Older names of the cache, found only in slabinfo of SLAB kernels: names of TCP's own caches changed in 2.6.11 to
-    2.6.13, and `dentry_cache` in 2.6.24.
+    """Older names of the cache, found only in /proc/slabinfo of kernels with the SLAB allocator. The names of TCP's own
+    caches changed in 2.6.11 to 2.6.13; the name `dentry_cache` changed in 2.6.24.
     """
     name_in_namespace: str | None = None
     """Pattern of the cache's names on kernels that have one such cache for each network namespace."""
@@ -80,21 +80,26 @@ class KernelObject(NamedTuple):
     """True with SLAB_HWCACHE_ALIGN: objects are aligned to cache lines."""
     outer_free_pointer: bool = False
     """True with SLAB_TYPESAFE_BY_RCU or a constructor: the free pointer follows the struct unless a field is reserved
-    for it.
+    for the pointer.
     """
     kmalloc_bytes: int | None = None
-    """Size of the struct that kmalloc allocates; None if it is not a constant."""
+    """Size of the struct that kmalloc allocates; None if the size is not a constant."""
     cache_line_aligned: bool = False
     """True with ____cacheline_aligned_in_smp: the size passed to kmalloc is a multiple of the cache line."""
     always: bool = False
-    """Whether every kernel with TCP has the object, from `since` to `until`; if it is not seen, it is hidden."""
+    """Whether every kernel with TCP, from `since` to `until`, has the object. If the kernel's files are complete but do
+    not show the object's cache, the cache is merged with another.
+    """
     protocol: str | None = None
-    """Protocol of /proc/net/protocols whose registration creates the cache; without it, no such socket can exist."""
+    """Name in /proc/net/protocols of the protocol that creates the cache when it is registered. If the protocol is not
+    registered, neither the cache nor a socket of the protocol can exist.
+    """
     never_merged_since: Release | None = None
-    """First release that never merges this cache. From then on, a complete slabinfo without its row means that the
-    cache does not exist.
+    """First release that never merges this cache with another. If a complete slabinfo of this or a later release has no
+    row for the cache, the cache does not exist.
 
-    See SLAB_NEVER_MERGE in mm/slab_common.c: caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor.
+    Caches with SLAB_TYPESAFE_BY_RCU, SLAB_NO_MERGE or a constructor are never merged (mm/slab_common.c,
+    SLAB_NEVER_MERGE).
     """
     since: Release | None = None
     """First release that has the object."""
@@ -458,7 +463,7 @@ NF_CONN = KernelObject(
     label="conntrack",
     purpose="a flow that the firewall tracks; it outlives the socket, and TIME_WAIT",
     caches=("nf_conntrack",),
-    # Up to 4.7 the name ends with an address or a number; nf_conntrack_expect must not match.
+    # Up to 4.7 the cache's name ends with an address or a number. The pattern must not match nf_conntrack_expect.
     name_in_namespace=r"nf_conntrack_(?:[0-9a-f]{8}|[0-9a-f]{16}|[0-9]+)",
     btf_struct="nf_conn",
     hwcache_align=True,
@@ -728,18 +733,18 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
 )
 
 SLAB_CACHES: tuple[str, ...] = tuple(cache for item in KERNEL_OBJECTS for cache in item.caches)
-"""Every cache name in the catalogue that /sys/kernel/slab may have."""
+"""The names that the catalogue's caches can have in /sys/kernel/slab."""
 
 OBJECT_OF_CACHE: dict[str, KernelObject] = {cache: item for item in KERNEL_OBJECTS for cache in item.names}
-"""Object of each cache in the catalogue, by cache name."""
+"""Maps each cache name in the catalogue to the object that the cache contains."""
 
 UNREAD_FIN: tuple[KernelObject, ...] = (FCLONE, SKB_HEAD)
-"""Objects of a FIN received over loopback, until the program reads it (net/ipv4/tcp_output.c, tcp_send_fin)."""
+"""Objects of a FIN that came over loopback and that the program has not read (net/ipv4/tcp_output.c, tcp_send_fin)."""
 
 UNREAD_FIN_HEAD_BYTES = 640
-"""Kmalloc size of an unread FIN's head on kernels without skbuff_small_head.
+"""Bytes that kmalloc allocates for the data (skb->head) of an unread FIN on kernels without skbuff_small_head.
 
-The size is MAX_TCP_HEADER plus struct skb_shared_info.
+The size is MAX_TCP_HEADER plus the size of struct skb_shared_info.
 """
 
 LSM_SOCKET_BLOB_BYTES: dict[str, tuple[int, int]] = {
@@ -773,7 +778,7 @@ LSM_WITHOUT_SOCKET_BLOB = frozenset(
 
 
 def unknown_security_modules(names: Iterable[str]) -> list[str]:
-    """The modules that are not in the catalogue, and may therefore allocate data of any size for each socket."""
+    """The given modules that are in neither table above; each of them may allocate data of any size for a socket."""
     return [name for name in names if name not in LSM_SOCKET_BLOB_BYTES and name not in LSM_WITHOUT_SOCKET_BLOB]
 
 

@@ -25,7 +25,7 @@ from tcptop.ledger import (
 SCHEMA = 1
 
 RENAMED = {"total_bytes": "bytes"}
-"""JSON keys of those fields of the ledger's records that have another name in JSON."""
+"""Maps a field name of the ledger's records to its JSON key if the two differ."""
 
 NOT_IN_SOCKETS = {"time_wait_scope", "allocated_per_s", "buffer_error_pages", "tcp_mem_unit_bytes"}
 """Fields of SocketCounts that JSON does not have."""
@@ -98,7 +98,7 @@ def as_object(ledger: Ledger) -> Json:
 def _to_json(value: object, left_out: Container[str] = ()) -> object:
     """A value of the ledger as JSON: a record or a mapping becomes an object, any other tuple becomes a list.
 
-    A record's keys are the names of its fields without those in `left_out`; RENAMED has the keys that differ.
+    The keys of a record's object are the field names, renamed by RENAMED; fields in `left_out` are left out.
     """
     if isinstance(value, tuple):
         if not hasattr(value, "_asdict"):
@@ -178,7 +178,7 @@ def _state(state: StateCost) -> Json:
 
 
 def _side_sums(side: SocketCost) -> Json:
-    """The sums of an accepted or outgoing socket, without its parts."""
+    """The total bytes of an accepted or outgoing socket, without the list of the socket's parts."""
     return {
         "object_bytes": _number(side.object_bytes),
         "slab_bytes": _number(side.slab_bytes),
@@ -244,7 +244,7 @@ def _event(event: Event) -> Json:
 
 
 def _number(amount: float | None, digits: int = 2) -> float | None:
-    """The amount, rounded to this many digits after the point; an integer if it is then a whole number."""
+    """The amount rounded to `digits` decimal places; an integer if the rounded amount is a whole number."""
     if amount is None:
         return None
     rounded = round(amount, digits)
@@ -257,6 +257,6 @@ def utc_text(unix_s: float | None) -> str | None:
         return None
     from time import gmtime, strftime
 
-    # Round to milliseconds before splitting: .9996 s must carry into the seconds, not become `.1000`.
+    # Round to milliseconds before splitting: 4.9996 s must become `5.000`, not `4.1000`.
     seconds, milliseconds = divmod(round(unix_s * 1000), 1000)
     return f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(seconds))}.{milliseconds:03d}Z"

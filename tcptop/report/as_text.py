@@ -22,7 +22,7 @@ MODE_TITLES: dict[AccountingMode, str] = {
 }
 COLUMNS = 96
 NO_MODULE = ("tls_stat", "missing")
-"""Source and state of a machine without the module tls: no figure lacks anything."""
+"""Source and state on a machine without the module tls. The report does not list this source: no figure needs it."""
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -160,7 +160,7 @@ def _page_section(title: str, lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _events(ledger: Ledger) -> Iterator[str]:
-    """The events that have moved, and the number of those that have not or are not known."""
+    """The events whose counters are above 0, and the number of all other events."""
     groups = group_events(ledger)
     yield f"Events {SINCE}"
     if groups.moved:

@@ -24,7 +24,7 @@ SCHEMA = 1
 Row = CacheChange | StateChange | NodeChange | FreeBlocksChange
 
 RENAMED = {"name": "cache", "count": "sockets"}
-"""JSON keys of those fields of a row that have another name in JSON."""
+"""Maps a field name of a row to its JSON key if the two differ."""
 
 
 def diff_as_json(difference: LedgerDifference) -> str:
@@ -91,7 +91,7 @@ def _rounded(amount: float | None) -> float | None:
 
 
 def _row(row: Row, change_as_json: Callable[[Change], Json] = _sides) -> Json:
-    """The fields of a row; RENAMED has the keys that differ from the names of the fields."""
+    """A JSON object with the fields of a row; its keys are the field names, renamed by RENAMED."""
     values = {RENAMED.get(field.name, field.name): getattr(row, field.name) for field in fields(row)}
     return {key: change_as_json(value) if isinstance(value, Change) else value for key, value in values.items()}
 

@@ -107,7 +107,7 @@ def _figures(title: str, figures: Sequence[Change], headings: Sequence[Heading] 
 
 
 def _is_listed(change: Change) -> bool:
-    """Whether to list a change; a change that rounds to 0, as is common for bytes per connection, is not listed."""
+    """Whether to list a change. Changes that round to 0 are not listed; they are common for bytes per connection."""
     return change.changed and (change.increase is None or round(change.increase) != 0)
 
 
@@ -122,7 +122,7 @@ def _change_cells(change: Change) -> list[str]:
 
 
 def _signed_change(change: Change) -> str:
-    """A change with its sign: of bytes as slabtop writes them, `+2.31M`; of a count `+16 042`, or shorter `+1604k`."""
+    """A change with its sign: bytes as in slabtop (`+2.31M`), a count in full (`+16 042`) or shortened (`+1604k`)."""
     if change.increase is None:
         return units.UNKNOWN
     if change.unit == "bytes":
@@ -221,7 +221,7 @@ def _changed_rows(
 
 
 def _not_read(difference: LedgerDifference) -> Iterator[str]:
-    """The reasons why sources were not read, or not in full, each after the input that it concerns: A, B or both."""
+    """The reasons why sources were not read in full; each reason follows the input that it concerns: A, B or both."""
     letters: dict[str, list[str]] = {}
     for letter, subject in (("A", difference.before), ("B", difference.after)):
         for reason in dict.fromkeys(subject.not_read.values()):

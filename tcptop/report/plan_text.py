@@ -1,4 +1,4 @@
-"""A plan as plain text: what it takes, the limits, the sysctls, remarks, and the verdict in the last line."""
+"""A plan as plain text: the memory needed, the limits, the sysctls, remarks, and the verdict in the last line."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _amount(limit: PlanLimit, amount: int | None) -> str:
 
 
 def _sysctls(plan: Plan) -> list[str]:
-    """The sysctls as sysctl.conf(5) takes them, with their present values."""
+    """The sysctls that the plan needs to raise, in the format of sysctl.conf(5), with their present values."""
     if not plan.sysctls:
         return []
     texts = [f" {sysctl.name} = {_values(sysctl.at_least)} (now {_values(sysctl.now)})" for sysctl in plan.sysctls]
@@ -141,7 +141,7 @@ def _values(values: Sequence[int]) -> str:
 
 
 def remarks(plan: Plan) -> Iterator[str]:
-    """Yields what the plan does not decide, each as a sentence or two."""
+    """Yields remarks on questions that the plan leaves open; each remark is one or two sentences."""
     request = plan.request
     if request.outgoing and plan.ports and request.outgoing + request.time_wait > plan.ports:
         pairs = -(-(request.outgoing + request.time_wait) // plan.ports)

@@ -17,11 +17,14 @@ from tcptop.text.printable import printable
 
 EXIT_CODES: dict[CheckState, int] = {"OK": 0, "WARNING": 1, "CRITICAL": 2, "UNKNOWN": 3}
 MAX_TEXT_CHARACTERS = 4096
-"""Longer output is cut by Nagios (8 KiB) or on its way to it."""
+"""Nagios cuts output that is longer than 8 KiB; programs that pass the output to Nagios may cut it further."""
 
 
 def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str:
-    """The line of several checks, the most severe first, without a newline; of none, with a reason."""
+    """The line for several checks, which are sorted with the most severe first; the line does not end in a newline.
+
+    For an empty list, the line says that the use of no limit is known, with `none_because` as the reason.
+    """
     none = f"the use of no limit is known{f' ({none_because})' if none_because else ''}"
     text = ", ".join(map(check_text, checks)) or none
     performance = " ".join(map(performance_data, checks))
@@ -29,13 +32,13 @@ def plugin_line(checks: Sequence[Check], none_because: str | None = None) -> str
 
 
 def state_line(state: CheckState, text: str) -> str:
-    """The line of a state and a text, in ASCII and without the characters that end the text."""
+    """A line with a state and a text, in ASCII; replaces newlines and `|`, which would end the text."""
     line = report_to_ascii(printable(" ".join(text.split()))).replace("|", "/")
     return f"TCPTOP {state} - {line[:MAX_TEXT_CHARACTERS]}"
 
 
 def check_text(check: Check) -> str:
-    """One check as text: `memory 43.1 %`, with details if it is no OK."""
+    """One check as text, `memory 43.1 %`, followed by details if the state is not OK."""
     name = LIMIT_LABELS.get(check.name, check.name)
     if check.value is None and check.state == "WARNING":
         return f"{name} ({_reached_text(check)}; its share is not known: {check.note})"
@@ -71,7 +74,7 @@ def _use_text(check: Check) -> str:
 
 
 def _reached_text(check: Check) -> str:
-    """Why a check is no OK: the range that it is out of, or the reason that its state is unknown."""
+    """Why the state of a check is not OK: the range that was violated, or the reason why the state is unknown."""
     if check.state == "UNKNOWN":
         return check.note
     if check.state == "WARNING" and check.limit is not None and check.limit.state == "pressure":
@@ -85,7 +88,7 @@ def _reached_text(check: Check) -> str:
 
 
 def performance_data(check: Check) -> str:
-    """`'label'=value[unit];warn;critical;min;max`; the value is `U` if it is unknown."""
+    """Performance data of a check, `'label'=value[unit];warn;critical;min;max`; an unknown value is written as `U`."""
     limits = [check.warn or "", check.critical or "", "" if check.name == GROWTH else "0"]
     if check.unit == "%" and (check.value is None or check.value <= 100):
         limits.append("100")
@@ -94,7 +97,7 @@ def performance_data(check: Check) -> str:
 
 
 def number_text(value: float) -> str:
-    """A number with at most two digits after the point, rounded down: a threshold that is not reached is not shown."""
+    """A number with at most two decimal places, rounded down: a value below a threshold never looks equal to it."""
     return f"{_floored(value, 2):.2f}".rstrip("0").rstrip(".")
 
 

@@ -1,4 +1,4 @@
-"""ASCII replacements for the glyphs that tcptop prints: of equal width on the screen, some longer in a report."""
+"""ASCII replacements for the glyphs that tcptop prints; on the screen, every replacement has the glyph's width."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ASCII_GLYPHS = {
 }
 """Maps each glyph of the screen to a replacement of the same width, so that columns stay aligned."""
 LONGER_GLYPHS = {"≤": "<=", "≥": ">=", "±": "+-", "…": "...", "→": "->"}
-"""Replacements of another width, only for reports: a report needs no exact columns where it has these characters."""
+"""Longer replacements, used only in reports: a report has these glyphs only where columns need not be exact."""
 
 SCREEN_TO_ASCII = str.maketrans(ASCII_GLYPHS)
 REPORT_TO_ASCII = str.maketrans(ASCII_GLYPHS | LONGER_GLYPHS)
@@ -71,8 +71,8 @@ def report_to_ascii(text: str) -> str:
 def needs_ascii(environment: Mapping[str, str] = os.environ, encoding: str | None = "utf-8") -> bool:
     """Whether the locale is not UTF-8, or the terminal is the Linux console, whose fonts lack most of the glyphs.
 
-    The C locale, for which Python reports UTF-8, does not call for ASCII, since it is usually just a default. LC_ALL=C
-    or LC_ALL=POSIX does, since a user sets LC_ALL deliberately.
+    The C locale, for which Python reports UTF-8, needs no ASCII, since it is usually just a default. LC_ALL=C or
+    LC_ALL=POSIX needs ASCII, since a user sets LC_ALL deliberately.
     """
     if environment.get("TERM") == "linux" or environment.get("LC_ALL") in ("C", "POSIX"):
         return True

@@ -23,9 +23,9 @@ class CacheRow(NamedTuple):
 
     cache: CacheLine
     node: int | None
-    """Number of the counted node; None for the whole machine."""
+    """Number of the node whose objects are counted; None for the whole machine."""
     at_mark: CacheRow | None = None
-    """The row as it was when the mark was set, to show the change of counts since the mark; None without a mark."""
+    """The same row at the time of the mark, used to show the change of counts since the mark; None without a mark."""
 
     @property
     def counts(self) -> NodeCount | None:
@@ -53,19 +53,19 @@ class CacheRow(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column of the slab cache table: its heading, its text and value for a row, its sort key, where it is shown."""
+    """A column of the slab cache table: heading, text and value for a row, sort key, and the tables that have it."""
 
     id: str
     heading: Heading
     help: str
     value: Callable[[CacheRow], float | str | None]
-    """Function that returns the number or text of a row, by which the row is sorted; None if unknown."""
+    """Function that returns the value of a row, a number or a text; None if unknown. Rows are sorted by this value."""
     sort_key: str | None = None
     """The key that sorts by this column: slabtop(1)'s key, or `e` for TCP's bytes; None without a key."""
     format: Callable[[Any], str] = units.count
     """Function that formats a value."""
     format_row: Callable[[CacheRow], str] | None = None
-    """Function that formats the cell of a row whose text does not follow from the value alone, used for `format`."""
+    """Function that formats a cell from the whole row; if it is not None, it is used instead of `format`."""
     scopes: tuple[Scope, ...] = ("machine", "node")
     change: Callable[[float], str] | None = None
     """Function that formats the change since the mark; None for a column that always shows the current value."""
@@ -103,7 +103,7 @@ class Column(NamedTuple):
 
 
 def _count(field: str, field_of_cache: str | None = None) -> Callable[[CacheRow], float | None]:
-    """Function that returns a count of a row: the whole cache's, or a field of the NodeCount of a node."""
+    """Makes a function that returns a count of a row: the count on the whole machine, or on the row's node."""
     of_cache, of_node = attrgetter(f"cache.{field_of_cache or field}"), attrgetter(field)
 
     def count(row: CacheRow) -> float | None:
@@ -130,7 +130,7 @@ def _object_bytes(row: CacheRow) -> str:
 
 
 def _arrow(rate: float | None) -> str:
-    """An arrow up or down if the rate is positive or negative; else empty."""
+    """An arrow up or down if the rate is positive or negative; otherwise empty."""
     return "▴" if rate and rate > 0 else "▾" if rate and rate < 0 else ""
 
 
@@ -265,7 +265,7 @@ Key `v` (active slabs) sorts like key `l` (slabs), since SLUB reports every slab
 """
 
 DEFAULT_SORT_KEY = "e"
-"""Sort key for TCP's bytes; with any of slabtop's keys, dentry would push TCP's caches down on most machines."""
+"""Sort key for TCP's bytes. By any of slabtop's keys, dentry would be above TCP's caches on most machines."""
 
 
 def find_column(column_id: str) -> Column:
@@ -274,7 +274,7 @@ def find_column(column_id: str) -> Column:
 
 
 def select_columns(scope: Scope, live: bool, extras: bool = False, chosen: Sequence[str] | None = None) -> list[Column]:
-    """The columns of the table for the machine or a node: the name, and the columns in `chosen` (None for all)."""
+    """The columns of the table for the machine or a node: the name, and those in `chosen`; all if `chosen` is None."""
     return [
         column
         for column in COLUMNS

@@ -26,7 +26,7 @@ Piece = tuple[str, Role]
 Line = tuple[Piece, ...]
 
 NO_BREAK_GAPS = re.compile(r"(?<=\d) (?=\d{3}\b)|(?<=[≤≥±×]) (?=\S)|(?<=\d) (?=(?:B|[KMGTP]iB)\b)")
-"""Spaces at which no line may break: between groups of digits, after a sign, and before a unit."""
+"""Matches spaces where a line must not break: between groups of digits, after a sign, and before a unit."""
 NO_BREAK_SPACE = "\u00a0"
 
 EMPTY_LINE: Line = ()

@@ -6,7 +6,7 @@ from unicodedata import category
 
 MAX_NAME_CHARACTERS = 80
 SMALL_FILE_BYTES = 1 << 16
-"""Size limit in bytes for decoding one-line files of /proc and /sys; real files are smaller."""
+"""Maximum number of bytes to decode of a one-line file of /proc or /sys; real files are smaller."""
 MAX_ESCAPED_BYTES = 1 << 20
 """Maximum size, in bytes, of a file in which invalid UTF-8 becomes escapes when the file is decoded."""
 
@@ -14,8 +14,8 @@ MAX_ESCAPED_BYTES = 1 << 20
 def printable(text: str) -> str:
     """The text with an escape for each control, format and unassigned character, and each space other than U+0020.
 
-    Kernel modules choose the names of their caches, and a saved tree may contain any text, but escape sequences, bidi
-    overrides and line breaks must not reach the terminal.
+    Kernel modules choose the names of their caches, and a saved tree may contain any text. Escape sequences, bidi
+    overrides and line breaks in such text must not reach the terminal.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -32,9 +32,10 @@ def printable_name(text: str) -> str:
 
 
 def decode_text(data: bytes, max_bytes: int | None = None) -> str:
-    r"""Decodes a file's data, or only the first `max_bytes`. Bytes that are not UTF-8 become escapes such as `\xff`.
+    r"""Decodes a file's data, or its first `max_bytes` if `max_bytes` is given.
 
-    In a larger file they become surrogates, which `printable` escapes later, because millions of escapes take seconds.
+    Invalid UTF-8 becomes escapes such as `\xff`. In data above MAX_ESCAPED_BYTES, invalid UTF-8 becomes surrogates,
+    since millions of escapes would take seconds; `printable` escapes the surrogates later.
     """
     if max_bytes is not None:
         data = data[:max_bytes]

@@ -17,7 +17,7 @@ MAX_INTERVAL_S = 86_400.0
 
 
 def parse_size_bytes(text: str) -> int:
-    """Parses a size into bytes: a number, alone or followed by K, M, G or T (powers of 1024); `KiB` and `KB` mean K.
+    """Parses a size into bytes: a number, optionally with K, M, G or T (powers of 1024); `KiB` and `KB` mean K.
 
     Raises:
         ValueError: the text is not a size; the message names the accepted form.
@@ -30,7 +30,7 @@ def parse_size_bytes(text: str) -> int:
 
 
 def parse_duration_s(text: str) -> float:
-    """Parses a duration into seconds: a number, alone or followed by s, m, h or d.
+    """Parses a duration into seconds: a number, optionally with the unit s, m, h or d.
 
     Raises:
         ValueError: the text is not a duration; the message names the accepted form.

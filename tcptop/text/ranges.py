@@ -14,16 +14,16 @@ RANGE = re.compile(rf"(?P<at>@)?(?:(?P<start>~|{NUMBER}):)?(?P<end>{NUMBER})?")
 
 
 class Range(NamedTuple):
-    """A range of values; an alert is outside of it or, with `@`, inside."""
+    """A range of values. A value outside the range alerts; if the range begins with `@`, a value inside it alerts."""
 
     text: str
-    """As in the guidelines, and as it was parsed."""
+    """The text from which the range was parsed, in the guidelines' format."""
     start: float
     end: float
     alerts_inside: bool
 
     def alerts(self, low: float, high: float) -> bool | None:
-        """Whether a figure between two bounds alerts; None if it does for only a part of the values between them."""
+        """Whether a value between `low` and `high` alerts; None if only some of the values between them alert."""
         is_inside = self.start <= low and high <= self.end
         is_outside = high < self.start or low > self.end
         if not is_inside and not is_outside:

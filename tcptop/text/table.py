@@ -17,9 +17,9 @@ MARGIN = " "
 MIN_TEXT_CHARACTERS = 24
 """Minimum width of the text column, in characters; a longer text goes below the figures if less space is left."""
 MIN_CUT_CHARACTERS = 8
-"""Minimum width of the first column when it is cut, in characters."""
+"""Minimum width, in characters, to which the first column is cut."""
 EMPTY_CELLS = ("", UNKNOWN)
-"""Texts of cells that are left out of the note below a row."""
+"""Cells with one of these texts are not listed in the note below a row."""
 LAST_DIGIT, DIGIT_GROUP = re.compile(r"\d$"), re.compile(r"\d{3}(?= |$)")
 """Two patterns: a text that ends in a digit, and a text that begins with a group of three digits.
 
@@ -44,7 +44,7 @@ class Heading(NamedTuple):
 def make_headings(*titles: str, least: Sequence[str] = ()) -> list[Heading]:
     """Makes column headings from titles; a column whose title begins with `<` is aligned left.
 
-    `least` lists the titles of the columns that may be dropped, in the order in which they are dropped.
+    `least` lists the titles of the columns that may be dropped; the column of the first title is dropped first.
     """
     return [
         Heading(title, left=text != title, importance=least.index(title) if title in least else None)
@@ -120,10 +120,10 @@ def fit_columns(
     narrow_gap: str = "",
     width_of: Callable[[str], int] = len,
 ) -> Layout:
-    """The layout of the columns that fit a width; wider than that width if the columns that must stay do not fit.
+    """The layout of the columns that fit a width. The layout is wider if the columns that cannot be dropped do not fit.
 
-    If not all columns fit, first the gap is narrowed, then an elastic column; last, the least important columns are
-    dropped.
+    If not all columns fit, the gap is narrowed first, and then an elastic column. If that is not enough, the least
+    important columns are dropped.
 
     Args:
         headings: one heading for each column.
@@ -162,7 +162,7 @@ def fit_columns(
 def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visible: Sequence[int]) -> list[int]:
     """The column widths for a gap of one space between columns.
 
-    Where two numbers side by side would read as one, as `2 304` and `101`, the right-hand column is made one wider.
+    If two adjacent numbers, such as `2 304` and `101`, would look like one number, the right column is widened by one.
     """
     wider = [*widths]
     for left, right in pairwise(visible):
@@ -175,7 +175,7 @@ def separate_numbers(rows: Sequence[Sequence[str]], widths: Sequence[int], visib
 
 
 def fit_text(text: str, columns: int, left: bool = True, width_of: Callable[[str], int] = len) -> str:
-    """The text made exactly `columns` wide: cut with an ellipsis, or padded on the right (`left`) or on the left."""
+    """The text cut or padded to exactly `columns`. A cut text ends in `…`; a padded text is left-aligned if `left`."""
     width = len(text) if text.isascii() else width_of(text)
     if width > columns:
         text = text[: max(0, columns - 1)]
@@ -203,8 +203,8 @@ def plain_table(
         headings: one heading for each column.
         rows: the texts of the cells.
         columns: the width of the terminal; None for any width.
-        split_at: index of the column at which a table that is too wide is split into two tables; the second table
-            repeats the first column. 0 for a table that is never split.
+        split_at: if the table is too wide, it is split into two tables before the column with this index; the second
+            table repeats the first column. With 0, the table is never split.
 
     """
     layout = fit_columns(headings, rows, None)
@@ -225,8 +225,8 @@ def plain_table(
 def table_lines(headings: Sequence[Heading], rows: Sequence[TableRow], columns: int) -> list[Line]:
     """The lines of a table on an explanation page; the last column holds texts that wrap.
 
-    If the table is too wide, the least important columns move into the notes below the rows; a note leaves unknown
-    cells out. If the remaining columns are still too wide, each row's name goes above the row's figures.
+    If the table is too wide, the least important columns move into the notes below the rows, without cells whose value
+    is unknown. If the remaining columns are still too wide, each row's name goes above the row's figures.
 
     Args:
         headings: one heading for each cell of a row, and one for the text.

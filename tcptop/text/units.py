@@ -8,12 +8,12 @@ from math import inf
 UNKNOWN = "–"
 
 ROUNDING_ERROR = 1e-9
-"""Added to a value before rounding down, since 0.29 * 100 is slightly less than 29 as a float."""
+"""A small number, added to a value before it is rounded down: as a float, 0.29 * 100 is slightly less than 29."""
 
 SHORT_UNITS = ("", "K", "M", "G", "T", "P")
 DECIMAL_UNITS = ("", "k", "M", "G", "T", "P")
 ROUNDED_LIMIT = 1023.5
-"""Least amount that rounds to 1024, so that it is shown in the next unit."""
+"""From this amount on, an amount rounds to 1024 or more, and is therefore shown in the next unit."""
 
 
 def grouped(number: int) -> str:
@@ -35,7 +35,7 @@ def rough_count(number: int | None) -> str:
 
 
 def short_count(number: int | None, width: int) -> str:
-    """A count in full if it fits the width, else in thousands, millions and so on, rounded down: `351k`."""
+    """A count in full if it fits the width; otherwise in thousands, millions and so on, rounded down: `351k`."""
     if number is None:
         return UNKNOWN
     text = str(number)
@@ -72,7 +72,7 @@ def size_range(low: float | None, high: float | None) -> str:
 def bounded(bounds: tuple[float, float] | None, format_amount: Callable[[float], str], gap: str = " ") -> str:
     """An amount between two bounds: `≥ 3 829` if the upper bound is infinite, `≤ 3 829` if the lower bound is 0.
 
-    Other bounds are shown as the lower bound, after `≈` if the bounds differ when rounded to whole numbers.
+    Any other range is shown as its lower bound, with `≈` before it if the bounds differ when rounded to whole numbers.
     """
     if bounds is None:
         return UNKNOWN
@@ -112,7 +112,7 @@ def compact_size(amount: float | None) -> str:
 
 
 def page_order_size(order: int, page_bytes: int | None) -> str:
-    """The size of a block of 2^order pages, `32K`; the order, `o3`, if the page size is unknown."""
+    """The size of a block of 2^order pages, such as `32K`; if the page size is unknown, the order, such as `o3`."""
     if page_bytes is None:
         return f"o{order}"
     value, unit = _scale(page_bytes << order, 1024)
@@ -164,7 +164,10 @@ def seconds(amount: float | None) -> str:
 
 
 def _scale(amount: float, limit: float) -> tuple[float, str]:
-    """The amount in the first of SHORT_UNITS in which it is below the limit, or in the last; and that unit."""
+    """Converts an amount to the first unit of SHORT_UNITS in which it is below `limit`; returns both.
+
+    If no unit brings the amount below `limit`, uses the last unit.
+    """
     step = 0
     while abs(amount) >= limit and step + 1 < len(SHORT_UNITS):
         amount /= 1024
