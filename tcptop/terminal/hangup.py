@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-HARMLESS = ("SIGINT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGKILL")
+LEFT_ALONE = tuple(["SIGINT", "SIGKILL", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT", "SIGCHLD", "SIGURG", "SIGWINCH"])
+"""Signals that kill no program, that cannot be handled, or that are handled elsewhere."""
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 """Signals of a faulty instruction, to which no handler can return."""
 
@@ -29,7 +30,8 @@ received_signals: list[int] = []
 def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
     """Ends the program on SIGTERM, SIGHUP or a hang-up, even while its event loop waits for a blocked terminal.
 
-    Every other signal that would kill the program ends it too; `die_by_received_signal` must follow. A daemon thread sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
+    Every other signal that would kill the program ends it too; `die_by_received_signal` must follow. A daemon thread
+    sleeps in poll(2) without a requested event: then poll(2) returns only for a hang-up or an error.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: end(leave))
@@ -38,7 +40,7 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
         received_signals.append(number)
         end(leave)
 
-    for number in signal.valid_signals() - {getattr(signal, name) for name in (*HARMLESS, *FAULTS)}:
+    for number in signal.valid_signals() - {getattr(signal, name) for name in (*LEFT_ALONE, *FAULTS)}:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end_by_signal)
     poller = select.poll()
