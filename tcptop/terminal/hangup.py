@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-LEFT_ALONE = tuple(["SIGINT", "SIGKILL", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGCONT", "SIGCHLD", "SIGURG", "SIGWINCH"])
-"""Signals that kill no program, that cannot be handled, or that are handled elsewhere."""
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 """Signals of a faulty instruction, to which no handler can return."""
+HANDLED_ELSEWHERE = ("SIGINT", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
+NOT_DEADLY = ("SIGCHLD", "SIGURG")
+NOT_HANDLED = ("SIGKILL", "SIGSTOP", *FAULTS)
 
 EXIT_WAIT_S = 2.0
 """Time for the program to exit by itself, in seconds, before os._exit() ends it."""
@@ -40,7 +41,9 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
         received_signals.append(number)
         end(leave)
 
-    for number in signal.valid_signals() - {getattr(signal, name) for name in (*LEFT_ALONE, *FAULTS)}:
+    for number in signal.valid_signals() - {
+        getattr(signal, name) for name in (*HANDLED_ELSEWHERE, *NOT_DEADLY, *NOT_HANDLED)
+    }:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end_by_signal)
     poller = select.poll()
