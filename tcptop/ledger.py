@@ -490,6 +490,8 @@ class Headroom(NamedTuple):
     reclaims_node_first: bool
     """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""
     unknown_because: str | None
+    is_at_most: bool
+    """Whether all numbers of sockets are upper bounds, because a part of a socket is unknown."""
     with_reclaim_bytes: int | None = None
     """Memory that `with_reclaim` sockets fit into; None if unknown."""
 

@@ -117,6 +117,13 @@ class Zone(NamedTuple):
     """Page cache on the LRU lists, of the whole node in the node's first zone since 4.8; None in the other zones."""
     reclaimable_pages: int | None = None
     """Kernel memory that reclaim may free, of the whole node like `file_pages`."""
+    zone_file_pages: int | None = None
+    """Page cache on the LRU lists that is in this zone; None before 4.8."""
+
+    @property
+    def own_file_pages(self) -> int | None:
+        """Page cache in this zone; before 4.8 `file_pages` is of each zone."""
+        return self.file_pages if self.zone_file_pages is None else self.zone_file_pages
 
 
 class Zoneinfo(NamedTuple):
@@ -215,6 +222,7 @@ class Meminfo(NamedTuple):
     """Page cache on the LRU lists: `Active(file)` + `Inactive(file)`."""
     reclaimable_bytes: int | None = None
     """Kernel memory that reclaim may free: `KReclaimable`, or `SReclaimable` before 4.20."""
+    reclaimable_slab_bytes: int | None = None
 
 
 class NodeFacts(NamedTuple):
@@ -268,6 +276,23 @@ class EventCounters(NamedTuple):
 
     counters: Mapping[str, int]
     """By name, those alone that the kernel has."""
+
+
+class TlsStat(NamedTuple):
+    """/proc/net/tls_stat (net/tls/tls_proc.c): sockets of one network namespace with kernel TLS, by direction.
+
+    A socket with kernel TLS in both directions is in two counts. `software`: the CPU encrypts or decrypts. `device`:
+    the network device does.
+    """
+
+    tx_software: int | None
+    """TlsCurrTxSw."""
+    rx_software: int | None
+    """TlsCurrRxSw."""
+    tx_device: int | None
+    """TlsCurrTxDevice."""
+    rx_device: int | None
+    """TlsCurrRxDevice."""
 
 
 class SocketLimits(NamedTuple):
@@ -477,6 +502,7 @@ class Snapshot(NamedTuple):
     snmp: Reading[Snmp]
     netstat: Reading[EventCounters]
     conntrack_stats: Reading[EventCounters]
+    tls_stat: Reading[TlsStat]
     socket_limits: Reading[SocketLimits]
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]

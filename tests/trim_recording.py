@@ -31,6 +31,7 @@ FILES = (
     "proc/net/snmp",
     "proc/net/netstat",
     "proc/net/stat/nf_conntrack",
+    "proc/net/tls_stat",
     "proc/sys/fs/file-nr",
     "proc/sys/kernel/osrelease",
     "proc/sys/kernel/hostname",

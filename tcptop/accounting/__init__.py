@@ -59,7 +59,7 @@ def account(
     mixes = family_mixes(table, sockets, host.cpus)
     costs = connection_costs(snapshot, table, sockets, host.cpus, mixes)
     sock = table.find(TCP6_SOCK if _mostly_ipv6(costs["full"]) else TCP_SOCK).line
-    buffers = buffer_memory(snapshot, table, sockets)
+    buffers = buffer_memory(snapshot, table, sockets, page_bytes)
     memory = tcp_memory(snapshot, table, sockets, buffers)
     headroom = _headroom(snapshot, table, page_bytes, costs, sockets, buffers, memory)
     events = find_events(snapshot, minute_ago)
@@ -104,9 +104,8 @@ def _headroom(
     doubted = bool(snapshot.contradictions.sources & set(COST_SOURCES))
     per_socket = Amount(0.0, 0.0)
     if buffers is not None and sockets.allocated and costs["full"].now_bytes is not None:
-        low, high = buffers.bounds
-        charge = min(high, sockets.buffer_bytes or 0)
-        per_socket = Amount(low / sockets.allocated, max(low, charge) / sockets.allocated)
+        most = max(buffers.estimated_bytes, min(buffers.bounds.high, sockets.buffer_bytes or 0))
+        per_socket = Amount(buffers.estimated_bytes / sockets.allocated, most / sockets.allocated)
     by_mode: tuple[tuple[AccountingMode, Amount], ...] = (("full", per_socket), ("time_wait", Amount(0.0, 0.0)))
     return {
         mode: memory_headroom(snapshot, table, None if doubted else page_bytes, mode, costs[mode], amount, memory)

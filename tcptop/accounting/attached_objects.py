@@ -1,4 +1,4 @@
-"""Objects that sockets have besides their own: epoll items, tracked flows and buffers, counted over the machine.
+"""Objects that sockets have besides their own: epoll items, tracked flows, TLS contexts and buffers.
 
 No state of a socket implies these objects, so that no cost of a socket contains them. Their bytes per socket are an
 average over the machine's sockets.
@@ -9,10 +9,12 @@ from math import inf
 from typing import NamedTuple
 
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
+from tcptop.accounting.lab_result import measured_ktls
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
 from tcptop.accounting.socket_buffers import BufferMemory
 from tcptop.accounting.socket_counts import min_sockets_with_file, sockets_with_file
+from tcptop.accounting.tls_sockets import tls_sockets
 from tcptop.kernel.objects import EPITEM, EPITEMS_HEAD, EPOLL_OBJECTS, NF_CONN, KernelObject
 from tcptop.ledger import Amount, Attached, AttachedName, AttachedObjects, ConnectionCost, ObjectCost
 from tcptop.snapshot import Snapshot
@@ -47,6 +49,7 @@ def attached_objects(
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
         ("conntrack", "flows", _conntrack(snapshot, table), "flows of all protocols, and of closed sockets"),
+        ("ktls", "sockets with kernel TLS", _ktls(snapshot), "of this network namespace, as the lab measured them"),
         ("buffers", "segments", _buffers(buffers), "queued segments with their data, as sockets are charged"),
     )
     sockstat = table.matching_sockstat
@@ -126,6 +129,30 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
     if low is None or high is None or extension is None or extension.slab_share_bytes is None:
         return Found(flows, None, "the size of a flow is not known")
     return Found(flows, Amount(low.low, high.high + flows.high * extension.slab_share_bytes))
+
+
+def _ktls(snapshot: Snapshot) -> Found:
+    """The sockets of this network namespace with kernel TLS in one direction or both, at the sizes that a lab measured.
+
+    Those without keys yet, which have a context alone, are in no count.
+    """
+    counts = tls_sockets(snapshot)
+    if counts is None or None in counts:
+        is_missing = snapshot.tls_stat.state == "missing"
+        why = "without tls_stat it may have kernel TLS or not" if is_missing else "a count of tls_stat is not known"
+        return Found(None, None, why)
+    tx_software, rx_software, tx_device, rx_device = (count or 0 for count in counts)
+    tx, rx = tx_software + tx_device, rx_software + rx_device
+    sockets = Amount(max(tx, rx), tx + rx)
+    if not sockets.high:
+        return Found(NONE, NONE)
+    measured = measured_ktls(snapshot)
+    if measured is None:
+        return Found(sockets, None, "the bytes need --lab FILE, a result of tcptop lab --states ktls on this kernel")
+    software = tx_software * measured.tx_bytes + rx_software * measured.rx_bytes
+    contexts = sockets.times(Amount(measured.context_bytes, measured.context_bytes))
+    # No lab measures the bytes of a connection that the network device encrypts.
+    return Found(sockets, Amount(contexts.low + software, inf if tx_device or rx_device else contexts.high + software))
 
 
 def _buffers(buffers: BufferMemory | None) -> Found:

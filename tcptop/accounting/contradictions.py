@@ -25,6 +25,7 @@ from tcptop.snapshot import (
     SlabSize,
     Snapshot,
     Sockstat,
+    TlsStat,
     Zone,
 )
 from tcptop.text.units import grouped
@@ -257,6 +258,22 @@ MEMINFO_CHECKS: tuple[Check[Meminfo, Machine], ...] = (
         lambda meminfo, _: (meminfo.slab_bytes, meminfo.total_bytes),
         "Slab is {figure} B, and MemTotal {bound} B",
     ),
+    Check(
+        ("reclaimable_slab_bytes", "reclaimable_bytes"),
+        lambda meminfo, _: (meminfo.reclaimable_slab_bytes, meminfo.slab_bytes),
+        "SReclaimable is {figure} B, and Slab {bound} B",
+    ),
+    # No page is counted twice among these: free, on a list of page cache, kernel memory.
+    Check(
+        ("free_bytes", "file_bytes", "reclaimable_bytes"),
+        lambda meminfo, machine: (
+            (meminfo.free_bytes or 0) + (meminfo.file_bytes or 0) + (meminfo.reclaimable_bytes or 0),
+            None
+            if meminfo.total_bytes is None
+            else meminfo.total_bytes + machine.drift_pages * (machine.page_bytes or 0),
+        ),
+        "MemFree, page cache and reclaimable memory are {figure} B, and MemTotal is less",
+    ),
 )
 
 
@@ -294,6 +311,7 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
     "sockstat": SOCKSTAT_CHECKS,
     "sockstat6": (_in_memory("inuse", SOCK_BYTES, "sockets"),),
     "snmp": (_in_memory("established", SOCK_BYTES, "connections"),),
+    "tls_stat": tuple(_in_memory(field, SOCK_BYTES, "sockets with kernel TLS") for field in TlsStat._fields),
     "socket_limits": (
         _in_memory("open_files", FILE_BYTES, "open files"),
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
@@ -301,7 +319,39 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
 }
 """Checks of the sources that read only a few counts, by source."""
 
+
+def _zone_pages(field: str, words: str) -> Check[Zone, Machine]:
+    """The check that a zone manages at least as many pages as a field counts in it."""
+    return Check(
+        (),
+        lambda zone, machine: (
+            getattr(zone, field),
+            None if zone.managed_pages is None else zone.managed_pages + machine.drift_pages,
+        ),
+        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words} of {{item.managed_pages}}",
+    )
+
+
+def _machine_pages(figure: Callable[[Zone], int | None], words: str) -> Check[Zone, Machine]:
+    """The check that the machine has at least as many pages as a line of a zone counts."""
+    return Check(
+        (),
+        lambda zone, machine: (
+            figure(zone),
+            machine.memory_bytes // machine.page_bytes + machine.drift_pages if machine.page_bytes else None,
+        ),
+        f"zone {{item.name}} of node {{item.node}} has {{figure}} pages {words}, and the machine {{bound}}",
+    )
+
+
 ZONE_CHECKS: tuple[Check[Zone, Machine], ...] = (
+    _zone_pages("on_cpu_lists_pages", "on per-CPU lists"),
+    _zone_pages("free_cma_pages", "of free CMA memory"),
+    _zone_pages("zone_file_pages", "of page cache"),
+    _machine_pages(lambda zone: zone.file_pages, "of page cache"),
+    _machine_pages(lambda zone: zone.reclaimable_pages, "of reclaimable memory"),
+    _machine_pages(lambda zone: max(zone.protection_pages, default=None), "of protection"),
+    _machine_pages(lambda zone: zone.low_pages, "below its low watermark"),
     Check(
         (),
         lambda zone, machine: (
@@ -348,6 +398,7 @@ FILES: Mapping[str, str] = {
     "sockstat": "/proc/net/sockstat",
     "sockstat6": "/proc/net/sockstat6",
     "snmp": "/proc/net/snmp",
+    "tls_stat": "/proc/net/tls_stat",
     "socket_limits": "/proc/sys",
     "meminfo": "/proc/meminfo",
     "zoneinfo": "/proc/zoneinfo",

@@ -1,7 +1,7 @@
 """Headroom of memory: how many more sockets the page allocator grants, before it reclaims memory and with reclaim."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tcptop.accounting.free_memory import SLAB_ZONES, spare_pages
 from tcptop.accounting.slab_bytes import smallest_slab
@@ -17,7 +17,7 @@ from tcptop.ledger import (
     SocketCost,
     TcpMemory,
 )
-from tcptop.snapshot import Meminfo, Snapshot, Zone
+from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 OUTGOING_SHARE = 0.5
 """Assumed share of outgoing sockets among new ones: no counter shows which sockets own their local port."""
@@ -26,12 +26,18 @@ RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Objects whose slabs count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds them."""
 
 
+HOTPLUG_SHARE = 0.01
+"""Share of the memory that may be added or removed between the reads of meminfo and zoneinfo."""
+
+
 class NewSocket(NamedTuple):
     """The bytes of one more socket."""
 
     bytes: float
-    """With slabs of the preferred order, and the least memory in its buffers."""
+    """With slabs of the preferred order, and the estimated memory in its buffers."""
     high_bytes: float
+    """With slabs of the preferred order, and the most memory in its buffers."""
+    fallback_bytes: float
     """With slabs of the smallest order (mm/slub.c, oo_min), and the most memory in its buffers."""
     order: int
     """Largest order of its slabs."""
@@ -50,28 +56,41 @@ def memory_headroom(
 
     A slab page has no preferred node (mm/slub.c, alloc_slab_page), and the page allocator tries every zone of every
     node for free pages above the low watermark before it reclaims memory (mm/page_alloc.c, get_page_from_freelist).
-    Hence the headroom is a sum over all nodes. `buffers` is the memory in the buffers of one socket.
+    Hence the headroom is a sum over all nodes. `buffers` is the memory in the buffers of one socket: the estimate, and
+    the most.
     """
-    zoneinfo, meminfo = snapshot.zoneinfo.value, snapshot.meminfo.value
-    zones = zoneinfo.zones if zoneinfo else ()
+    zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
+    meminfo = _machine_meminfo(snapshot, zones, page_bytes)
     socket = _new_socket(table, page_bytes, cost, buffers)
     sysctls = snapshot.sysctls.value
     reclaims_first = bool(sysctls and sysctls.zone_reclaim_mode)
-    unknown = Headroom(mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None)
+    at_most = bool(cost.by_family["mix"].outgoing.missing)
+    unknown = Headroom(
+        mode, None, None, None, socket.bytes if socket else None, None, {}, reclaims_first, None, at_most
+    )
     if socket is None or page_bytes is None:
         return unknown._replace(unknown_because="the bytes of one more socket are not known")
-    spare = None if "zoneinfo" in snapshot.contradictions.sources else spare_pages(zones)
+    if snapshot.zoneinfo.value is not None and not _is_whole(snapshot.zoneinfo):
+        return unknown._replace(unknown_because="zoneinfo has damaged or impossible figures")
+    lacking = _nodes_without_zones(snapshot, zones)
+    if lacking:
+        return unknown._replace(unknown_because=f"zoneinfo has no zone of node {min(lacking)}, which has memory")
+    spare = spare_pages(zones)
     if spare is None:
         return unknown._replace(unknown_because="zoneinfo's free pages, watermarks or protection are not known")
     late_pages = _late_pages(meminfo, zones, page_bytes)
     pages = sum(spare.values()) + (late_pages or 0)
-    large_pages = _large_pages(snapshot, socket.order)
+    reserved = _reserved_pages(snapshot, spare)
+    large_pages = _large_pages(snapshot, zones, spare, reserved, socket.order)
     low: int | None = None
     if large_pages is not None:
-        unreserved = pages - _reserved_pages(snapshot, spare)
+        unreserved = pages - sum(reserved.values())
         low = _with_fallback(socket, unreserved, large_pages + (late_pages or 0), page_bytes)
     low_pages = sum(zone.low_pages or 0 for zone in zones)
-    reclaim_pages = _reclaim_pages(meminfo, low_pages, page_bytes, _held_bytes(table, memory))
+    cache_pages = None
+    if meminfo is not None and meminfo.file_bytes is not None:
+        cache_pages = max(0, meminfo.file_bytes // page_bytes - _unusable_cache_pages(zones))
+    reclaim_pages = _reclaim_pages(meminfo, cache_pages, low_pages, page_bytes, _held_bytes(table, memory))
     return Headroom(
         mode=mode,
         with_reclaim=None if reclaim_pages is None else int((pages + reclaim_pages) * page_bytes / socket.bytes),
@@ -81,9 +100,8 @@ def memory_headroom(
         late_bytes=None if late_pages is None else late_pages * page_bytes,
         nodes=_node_headrooms(table, zones, spare, page_bytes, socket),
         reclaims_node_first=reclaims_first,
-        unknown_because=None
-        if reclaim_pages is not None
-        else "meminfo's page cache or reclaimable slabs are not known",
+        unknown_because=None if reclaim_pages is not None else _why_no_reclaim(snapshot, meminfo),
+        is_at_most=at_most,
         with_reclaim_bytes=None if reclaim_pages is None else (pages + reclaim_pages) * page_bytes,
     )
 
@@ -96,14 +114,17 @@ def _new_socket(table: CacheTable, page_bytes: int | None, cost: ConnectionCost,
         return None
     shares = ((sides.accepted, 1 - OUTGOING_SHARE), (sides.outgoing, OUTGOING_SHARE))
     orders = [line.order for part in sides.outgoing.parts if (line := table.get(part.cache)) and line.order is not None]
+    slabs = accepted * (1 - OUTGOING_SHARE) + outgoing * OUTGOING_SHARE
+    small_slabs = sum(_small_slab_bytes(table, side, page_bytes) * share for side, share in shares)
     return NewSocket(
-        bytes=accepted * (1 - OUTGOING_SHARE) + outgoing * OUTGOING_SHARE + buffers.low,
-        high_bytes=sum(_high_bytes(table, side, page_bytes) * share for side, share in shares) + buffers.high,
+        bytes=slabs + buffers.low,
+        high_bytes=slabs + buffers.high,
+        fallback_bytes=max(slabs, small_slabs) + buffers.high,
         order=max(orders, default=0),
     )
 
 
-def _high_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> float:
+def _small_slab_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> float:
     """The slab bytes of a socket if every slab has the smallest order that one object fits into."""
     total = 0.0
     for part in cost.parts:
@@ -117,16 +138,43 @@ def _high_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> float:
 
 
 def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: int) -> int:
-    """Sockets that fit if blocks are neither made by compaction nor by reclaim.
+    """Sockets that fit if blocks are neither made by compaction nor by reclaim, with the most memory in buffers.
 
     Slabs take blocks of their preferred order first, and of the smallest order when those are used up.
     """
     in_large = min(pages, large_pages) * page_bytes
-    preferred = socket.bytes
-    return int(in_large / preferred + (pages * page_bytes - in_large) / max(preferred, socket.high_bytes))
+    return int(in_large / socket.high_bytes + (pages * page_bytes - in_large) / socket.fallback_bytes)
 
 
-def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) -> int:
+def _machine_meminfo(snapshot: Snapshot, zones: Sequence[Zone], page_bytes: int | None) -> Meminfo | None:
+    """The values of meminfo; None if they are damaged, or not the machine's: a container may have its own (lxcfs)."""
+    meminfo = snapshot.meminfo.value
+    if meminfo is None or not _is_whole(snapshot.meminfo):
+        return None
+    managed_bytes = sum(zone.managed_pages or 0 for zone in zones) * (page_bytes or 0)
+    is_machines = meminfo.total_bytes is not None and meminfo.total_bytes >= managed_bytes * (1 - HOTPLUG_SHARE)
+    return meminfo if is_machines else None
+
+
+def _why_no_reclaim(snapshot: Snapshot, meminfo: Meminfo | None) -> str:
+    if meminfo is None and snapshot.meminfo.value is not None:
+        return "meminfo has damaged or impossible figures, or is a container's"
+    return "meminfo's page cache or reclaimable slabs are not known"
+
+
+def _is_whole(reading: Reading[Any]) -> bool:
+    """Whether a source was read without damage, and has no impossible figures."""
+    return reading.state in ("ok", "late")
+
+
+def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
+    """Nodes with memory that zoneinfo lacks; a cut file may end with a complete line."""
+    topology = snapshot.topology.value
+    with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
+    return with_memory - {zone.node for zone in zones}
+
+
+def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) -> dict[tuple[int, str], int]:
     """Spare pages that are reserved for atomic allocations of larger orders (HighAtomic), until reclaim frees them.
 
     Only pagetypeinfo shows them; 0 if it is not read.
@@ -136,28 +184,47 @@ def _reserved_pages(snapshot: Snapshot, spare: Mapping[tuple[int, str], int]) ->
         if area.migrate_type == "HighAtomic":
             key = (area.node, area.zone)
             pages[key] = pages.get(key, 0) + sum(count << order for order, count in enumerate(area.blocks))
-    return sum(min(pages.get(key, 0), count) for key, count in spare.items())
+    return {key: min(pages.get(key, 0), count) for key, count in spare.items()}
 
 
-def _large_pages(snapshot: Snapshot, order: int) -> int | None:
-    """Free pages in blocks of at least an order, in zones that slabs use; None if unknown."""
-    if snapshot.buddyinfo.value is None or "buddyinfo" in snapshot.contradictions.sources:
+def _large_pages(
+    snapshot: Snapshot,
+    zones: Sequence[Zone],
+    spare: Mapping[tuple[int, str], int],
+    reserved: Mapping[tuple[int, str], int],
+    order: int,
+) -> int | None:
+    """Spare pages that are surely in blocks of at least an order; None if buddyinfo lacks a zone.
+
+    Pages that slabs may not use (CMA, HighAtomic, below the watermark) are assumed to be in large blocks.
+    """
+    if snapshot.buddyinfo.value is None or not _is_whole(snapshot.buddyinfo):
         return None
-    areas = snapshot.buddyinfo.value.areas
-    return sum(
-        count << larger
-        for area in areas
-        if area.zone in SLAB_ZONES
-        for larger, count in enumerate(area.blocks)
-        if larger >= order
-    )
+    areas = {(area.node, area.zone): area.blocks for area in snapshot.buddyinfo.value.areas}
+    cma = {(zone.node, zone.name): zone.free_cma_pages or 0 for zone in zones}
+    if spare.keys() - areas.keys():
+        return None
+    total = 0
+    for key, pages in spare.items():
+        large = sum(count << larger for larger, count in enumerate(areas[key]) if larger >= order)
+        total += min(pages - reserved[key], max(0, large - cma[key] - reserved[key]))
+    return total
 
 
 def _late_pages(meminfo: Meminfo | None, zones: Sequence[Zone], page_bytes: int) -> int | None:
-    """Pages that the kernel has not initialised yet (deferred struct pages): in MemFree, and in no zone."""
-    if meminfo is None or meminfo.total_bytes is None or any(zone.managed_pages is None for zone in zones):
+    """Free pages that the kernel has not initialised yet (deferred struct pages): in MemFree, and in no zone."""
+    if meminfo is None or meminfo.total_bytes is None or meminfo.free_bytes is None:
         return None
-    return max(0, meminfo.total_bytes // page_bytes - sum(zone.managed_pages or 0 for zone in zones))
+    if any(zone.managed_pages is None or zone.free_pages is None for zone in zones):
+        return None
+    unmanaged = meminfo.total_bytes // page_bytes - sum(zone.managed_pages or 0 for zone in zones)
+    free = meminfo.free_bytes // page_bytes - sum(zone.free_pages or 0 for zone in zones)
+    return max(0, min(unmanaged, free))
+
+
+def _unusable_cache_pages(zones: Sequence[Zone]) -> int:
+    """Page cache in zones that slabs never use (Movable, HighMem): reclaim of it gives no memory for slabs."""
+    return sum(zone.own_file_pages or 0 for zone in zones if zone.name not in SLAB_ZONES)
 
 
 def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
@@ -167,15 +234,17 @@ def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
     return sum(part.bytes for part in memory.parts if part.name in names)
 
 
-def _reclaim_pages(meminfo: Meminfo | None, low_pages: int, page_bytes: int, held_bytes: int) -> int | None:
+def _reclaim_pages(
+    meminfo: Meminfo | None, cache_pages: int | None, low_pages: int, page_bytes: int, held_bytes: int
+) -> int | None:
     """Pages of page cache and slabs that reclaim frees, by the estimate of MemAvailable; None if unknown.
 
     Half of each, or the sum of the low watermarks if that is less, stays (mm/show_mem.c, si_mem_available).
     """
-    if meminfo is None or meminfo.file_bytes is None or meminfo.reclaimable_bytes is None:
+    if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None
-    kinds = (meminfo.file_bytes, max(0, meminfo.reclaimable_bytes - held_bytes))
-    return sum(amount // page_bytes - min(amount // page_bytes // 2, low_pages) for amount in kinds)
+    kinds = (cache_pages, max(0, meminfo.reclaimable_bytes - held_bytes) // page_bytes)
+    return sum(pages - min(pages // 2, low_pages) for pages in kinds)
 
 
 def _node_headrooms(
@@ -196,7 +265,10 @@ def _node_headrooms(
         low_pages = sum(zone.low_pages or 0 for zone in own)
         without = int(pages * page_bytes / socket.bytes)
         kinds = [[count for zone in own if (count := counts(zone)) is not None] for counts in NODE_RECLAIM]
-        reclaim = sum(sum(kind) - min(sum(kind) // 2, low_pages) for kind in kinds) if all(kinds) else None
+        reclaim: int | None = None
+        if all(kinds):
+            amounts = (max(0, sum(kinds[0]) - _unusable_cache_pages(own)), sum(kinds[1]))
+            reclaim = sum(amount - min(amount // 2, low_pages) for amount in amounts)
         share = share_of_objects(lines, node)
         nodes[node] = NodeHeadroom(
             without_reclaim=without,

@@ -1,6 +1,8 @@
 """Facts about a kernel that no file of the host shows, from a saved result of `tcptop lab`."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
 
 from tcptop.accounting.page_size import page_size_bytes
 from tcptop.accounting.slab_caches import CacheTable, kmalloc_size_bytes
@@ -20,6 +22,21 @@ Fewer bytes may be an error of the measurement, because the lab counts whole sla
 """
 
 
+KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
+"""Runs of the lab, each with one step of the setup of kernel TLS more than the run before."""
+
+
+class KtlsBytes(NamedTuple):
+    """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
+
+    A socket with kernel TLS has one context, and TX, RX or both.
+    """
+
+    context_bytes: float
+    tx_bytes: float
+    rx_bytes: float
+
+
 def lab_result_use(snapshot: Snapshot) -> LabUse | None:
     """The user's lab result; None if the user gave no lab result.
 
@@ -37,6 +54,28 @@ def measured_socket(snapshot: Snapshot) -> MeasuredState | None:
     if measurement is None or _unused_because(snapshot, measurement) is not None:
         return None
     return measurement.states.get(ACCEPTED)
+
+
+def measured_ktls(snapshot: Snapshot) -> KtlsBytes | None:
+    """Bytes of kernel TLS per socket; None without a lab result of this kernel that measured it."""
+    measurement = snapshot.lab_measurement
+    if measurement is None or _unused_because(snapshot, measurement) is not None:
+        return None
+    return ktls_bytes(
+        {key: sum(row.bytes for row in state.rows) + state.vector_bytes for key, state in measurement.states.items()}
+    )
+
+
+def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
+    """Bytes of kernel TLS per socket, from the bytes of both ends of a connection, vectors included, by run.
+
+    None if a run of `KTLS_STEPS` is missing, or if a step of the setup does not add any bytes, as no kernel measures.
+    """
+    if not pair_bytes.keys() >= set(KTLS_STEPS):
+        return None
+    amounts = [pair_bytes[key] for key in KTLS_STEPS]
+    steps = [(after - before) / 2 for before, after in pairwise(amounts)]
+    return KtlsBytes(*steps) if min(steps) > 0 else None
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:

@@ -123,10 +123,12 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
     threshold, ratio, error = limit.threshold, limit.ratio, limit.used_error
     if limit.name == CGROUP_LIMIT and limit.maximum is None and limit.used_error is not None:
         return "ok"  # memory.max is `max`
+    if threshold is not None and limit.maximum == 0 and limit.used is not None:
+        return "full"  # the kernel acts as above the limit, whatever the use is
     if threshold is None or ratio is None or not limit.maximum:
         return "pressure" if under_pressure else "unknown"
     percent = 100 * ratio
-    certain = percent - 100 * (error or 0) / limit.maximum
+    certain = percent - 100 * error / limit.maximum if error is not None else 0.0
     levels: tuple[tuple[LimitState, float], ...] = (("full", threshold.critical), ("near", threshold.warn))
     for state, level in levels:
         margin = STATE_MARGIN_PERCENT if _is_at_least(previous, state) else 0.0
@@ -295,7 +297,7 @@ def _conntrack(limits: SocketLimits) -> Iterator[Limit]:
         "nf_conntrack_max",
         use,
         _left(use) if counts else None,
-        "one flow a connection" if counts else "no rule tracks flows here",
+        "one flow a connection" if counts else "no flow here" if use.used == 0 else "the number of flows is not known",
         concerns="tracked flows",
         scope="here",
         unit="flows",
@@ -312,6 +314,8 @@ def _ports(limits: SocketLimits) -> Limit:
 def _why_unseen(snapshot: Snapshot) -> str:
     """The reason that a sysctl of the whole machine was not read: only the first network namespace has it."""
     limits = snapshot.socket_limits.value
+    if snapshot.socket_limits.state == "strange":
+        return "not known: its file is damaged"
     elsewhere = limits is not None and limits.local_ports is not None
     return "not visible from this network namespace" if elsewhere else "not known: its file was not read"
 

@@ -12,14 +12,19 @@ QUEUED = (SK_BUFF, FCLONE, SKB_HEAD)
 
 
 class BufferMemory(NamedTuple):
-    """Bounds on the memory of all socket buffers, and the figure to show."""
+    """Bounds on the memory of all socket buffers, and two figures between the bounds."""
 
     bounds: Amount
     bytes: float
     """The lower bound; the charge if no row of segments is known."""
+    estimated_bytes: float
+    """The charge, less one page for each socket, since a socket is charged whole pages in advance
+    (include/net/sock.h, sk_mem_charge). Within the bounds."""
 
 
-def buffer_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> BufferMemory | None:
+def buffer_memory(
+    snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, page_bytes: int | None
+) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
     The lower bound is the live objects in the rows of segments that are not merged, but not more than the charge. The
@@ -38,7 +43,14 @@ def buffer_memory(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) 
             rest = (total or 0) - (free or 0) - (cached or 0) - (slab or 0) - (anonymous or 0)
             high = min(high, max(0, rest) + (in_rows or 0))
     low = min(in_rows or 0, sockets.buffer_bytes, high)
-    return BufferMemory(Amount(low, high), min(sockets.buffer_bytes, high) if in_rows is None else low)
+    surely_used = (
+        sockets.buffer_bytes - (sockets.buffer_error_bytes or 0) - (sockets.allocated or 0) * (page_bytes or 0)
+    )
+    return BufferMemory(
+        bounds=Amount(low, high),
+        bytes=min(sockets.buffer_bytes, high) if in_rows is None else low,
+        estimated_bytes=min(high, max(low, surely_used)),
+    )
 
 
 def _segment_bytes(table: CacheTable) -> int | None:

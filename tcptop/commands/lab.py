@@ -14,7 +14,7 @@ from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.preconditions import DEFAULT_CONNECTIONS
 from tcptop.lab.result import LabResult
 from tcptop.lab.result_file import Json, load_result_json
-from tcptop.lab.runs import STATES
+from tcptop.lab.runs import KTLS, STATES
 from tcptop.named_files import check_writable, write_bytes
 
 DESCRIPTION = (
@@ -44,8 +44,7 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
         "--states",
         metavar="LIST",
         type=_parse_states,
-        default=STATES,
-        help=f"which of {','.join(STATES)} (all)",
+        help=f"which of {','.join(STATES)} (all; {KTLS} only if the kernel's module tls is loaded)",
     )
     parser.add_argument("--ipv6", action="store_true", help="IPv6 instead of IPv4")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -96,7 +95,7 @@ def _measure(options: argparse.Namespace) -> LabResult:
     """Runs the lab on this machine."""
     from tcptop.hosts.folder import FolderHost
     from tcptop.lab.experiment import LabPlan, run_experiment
-    from tcptop.lab.preconditions import check_root, choose_connections
+    from tcptop.lab.preconditions import check_root, choose_connections, is_tls_loaded
     from tcptop.lab.progress import ProgressBar
 
     check_root()
@@ -105,8 +104,9 @@ def _measure(options: argparse.Namespace) -> LabResult:
     host = FolderHost("/")
     bar = ProgressBar()
     try:
-        connections = choose_connections(options.connections, host)
-        plan = LabPlan(options.states, connections, options.connections is None, options.ipv6)
+        states = options.states or tuple(name for name in STATES if name != KTLS or is_tls_loaded(host))
+        connections = choose_connections(options.connections, host, states)
+        plan = LabPlan(states, connections, options.connections is None, options.ipv6)
         return run_experiment(host, plan, bar.show)
     finally:
         bar.clear()

@@ -18,8 +18,8 @@ from tcptop.comparison.slab_growth import slab_growth
 from tcptop.ledger import AccountingMode, Amount, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
-NOT_COMPARED = ("machine_load",)
-"""Sources that are not compared, because only the screen uses them."""
+NOT_COMPARED = ("machine_load", "tls_stat")
+"""Sources from which no compared figure comes."""
 
 MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 

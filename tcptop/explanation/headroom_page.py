@@ -37,7 +37,7 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
                 limit_text(limit, limit.maximum),
                 ratio_text(limit),
                 threshold_text(limit),
-                units.count(limit.headroom_sockets),
+                fits_more_text(limit, headroom),
                 limit.scope,
             ),
             note=limit.note,
@@ -56,6 +56,12 @@ def headroom_page(ledger: Ledger, columns: int, mode: AccountingMode = "full") -
     return lines
 
 
+def fits_more_text(limit: Limit, headroom: Headroom) -> str:
+    """The headroom of a limit in sockets; after `≤` for memory if a part of a socket is unknown."""
+    is_at_most = limit.name == MEMORY and headroom.is_at_most and limit.headroom_sockets is not None
+    return f"{'≤ ' if is_at_most else ''}{units.count(limit.headroom_sockets)}"
+
+
 def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
     """The assumptions behind the headroom of memory, and the nodes' own headroom."""
     what = SOCKETS[headroom.mode]
@@ -65,6 +71,8 @@ def _memory_sentences(ledger: Ledger, headroom: Headroom) -> Iterator[str]:
             f"Memory: one more of these {what} takes {size} B with its buffers, if half of the new ones are outgoing."
             " The kernel takes free memory of any node before it reclaims page cache."
         )
+    if headroom.is_at_most:
+        yield "Memory: every number of sockets is an upper bound, because a part of a socket is not known."
     if headroom.late_bytes:
         yield f"{units.size(headroom.late_bytes)} of the free memory are not initialised by the kernel yet."
     if headroom.without_reclaim_low is not None and headroom.without_reclaim_high is not None:
@@ -94,10 +102,10 @@ def _action_sentences(limits: tuple[Limit, ...]) -> Iterator[str]:
 
 def headroom_number(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The sockets up to the first limit, `381 000`; after `≤` if memory or the bytes of a socket are partly unknown."""
-    memory, first = ledger.headroom[mode].sockets, ledger.limits[mode].first
+    memory, first = ledger.headroom[mode], ledger.limits[mode].first
     if first is None:
         return units.UNKNOWN
-    complete = memory is not None and (first.name != MEMORY or ledger.costs[mode].by_family["mix"].outgoing.complete)
+    complete = memory.sockets is not None and (first.name != MEMORY or not memory.is_at_most)
     return f"{'' if complete else '≤ '}{units.rough_count(first.headroom_sockets)}"
 
 
@@ -105,12 +113,13 @@ def headroom_sentence(ledger: Ledger, mode: AccountingMode = "full") -> str:
     """The sentence `headroom 381 000 sockets, 305 000 before reclaim; first limit: memory`."""
     headroom, first = ledger.headroom[mode], ledger.limits[mode].first
     sentence = f"headroom {headroom_number(ledger, mode)} {SOCKETS[mode]}"
+    at_most = "≤ " if headroom.is_at_most else ""
     if first is not None and first.name != MEMORY:
-        memory = "" if headroom.sockets is None else f"; memory for {units.rough_count(headroom.sockets)}"
+        memory = "" if headroom.sockets is None else f"; memory for {at_most}{units.rough_count(headroom.sockets)}"
         sentence += f"; first limit: {first.label}{memory}"
     elif first is not None:
         if headroom.without_reclaim_high is not None:
-            sentence += f", {units.rough_count(headroom.without_reclaim_high)} before reclaim"
+            sentence += f", {at_most}{units.rough_count(headroom.without_reclaim_high)} before reclaim"
         sentence += f"; first limit: {first.label}"
     if headroom.unknown_because is not None:
         sentence += f" ({headroom.unknown_because})"

@@ -31,7 +31,8 @@ EVENTS: tuple[KernelEvent, ...] = (
         "TCPAbortOnMemory",
         "connections",
         "tcp_mem",
-        "closing connections and orphans that were ended above the third value of tcp_mem or above tcp_max_orphans",
+        "closing connections and orphans that were reset, because buffers were above the third value of tcp_mem, or"
+        " too many orphans counted against tcp_max_orphans",
     ),
     KernelEvent(
         "TCPMemoryPressures",

@@ -45,6 +45,8 @@ RENAMED = (
     Renamed("tcp_rtx_queue_unlink_and_free()", "sk_wmem_free_skb()", (4, 15)),
     Renamed("napi_build_skb()", "build_skb()", (5, 12), by_symbol=False),
     Renamed("__ep_remove()", "ep_remove()", (6, 4), by_symbol=False),
+    Renamed("tcp_md5_do_add() → __tcp_md5_do_add()", "tcp_md5_do_add()", (6, 2), by_symbol=False),
+    Renamed("sk_attach_filter() → __sk_attach_prog() → kmalloc()", "sk_attach_filter()", (4, 1), by_symbol=False),
     Renamed("inet_twsk_hashdance_schedule()", "inet_twsk_hashdance()", (6, 11)),
 )
 """Functions of the call paths and the catalogue; if a function was renamed twice, the later renaming comes first."""

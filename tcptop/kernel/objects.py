@@ -548,6 +548,125 @@ SK_PSOCK = KernelObject(
     freed_by="sk_psock_destroy(), after a grace period",
 )
 
+TCP_MD5SIG_KEY = KernelObject(
+    struct="struct tcp_md5sig_key",
+    label="MD5",
+    purpose="a key that signs the segments to one peer, as routers do for BGP",
+    caches=(),
+    btf_struct="tcp_md5sig_key",
+    held_in=WITH_PORT,
+    only_with="setsockopt(TCP_MD5SIG), one for each peer; an accepted socket and a mini-socket get a copy",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tcp_md5_do_add() → __tcp_md5_do_add() → sock_kmalloc()",
+    freed_by="tcp_clear_md5_list()",
+    since=(2, 6, 20),
+    commit="cfb6eeb4c860",
+)
+
+TCP_AO_KEY = KernelObject(
+    struct="struct tcp_ao_key",
+    label="TCP-AO",
+    purpose="a key that authenticates the segments to one peer, and its traffic keys behind it (RFC 5925)",
+    caches=(),
+    btf_struct="tcp_ao_key",
+    held_in=WITH_PORT,
+    only_with="setsockopt(TCP_AO_ADD_KEY), one for each call; an accepted socket gets copies",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tcp_ao_add_cmd() → tcp_ao_key_alloc() → sock_kmalloc()",
+    freed_by="tcp_ao_destroy_sock()",
+    since=(6, 7),
+    commit="4954f17ddefc",
+)
+
+SK_FILTER = KernelObject(
+    struct="struct sk_filter",
+    label="filter",
+    purpose="the socket's reference to a BPF program that drops or cuts received packets",
+    caches=(),
+    btf_struct="sk_filter",
+    held_in=WITH_SOCK,
+    only_with="setsockopt(SO_ATTACH_FILTER) or setsockopt(SO_ATTACH_BPF); accepted sockets share their listener's",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="sk_attach_filter() → __sk_attach_prog() → kmalloc()",
+    freed_by="sk_filter_uncharge() → sk_filter_release_rcu(), after a grace period",
+)
+
+SOCK_REUSEPORT = KernelObject(
+    struct="struct sock_reuseport",
+    label="reuseport",
+    purpose="the group of listeners that share a port, with a pointer to each of them behind it",
+    caches=(),
+    btf_struct="sock_reuseport",
+    held_in=frozenset({State.LISTEN}),
+    only_with="SO_REUSEPORT and listen(2), one for all listeners of the port",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="inet_reuseport_add_sock() → reuseport_alloc() → __reuseport_alloc()",
+    freed_by="reuseport_detach_sock() → reuseport_free_rcu(), after a grace period",
+    since=(4, 6),
+    commit="c125e80b8868",
+)
+
+BPF_LOCAL_STORAGE = KernelObject(
+    struct="struct bpf_local_storage",
+    label="BPF",
+    purpose="the list of all values that BPF programs keep for the socket",
+    caches=(),
+    btf_struct="bpf_local_storage",
+    held_in=WITH_SOCK,
+    only_with="the first bpf_sk_storage_get() of a BPF program",
+    detected_by="BTF; it is a kmalloc, or from BPF's own allocator",
+    allocated_by="bpf_sk_storage_get() → bpf_local_storage_update() → bpf_local_storage_alloc()",
+    freed_by="bpf_sk_storage_free(), after a grace period",
+    since=(5, 10),
+    commit="450af8d0f6be",
+)
+
+BPF_LOCAL_STORAGE_ELEM = KernelObject(
+    struct="struct bpf_local_storage_elem",
+    label="BPF",
+    purpose="a value that a BPF program keeps for the socket, and the head of its map entry",
+    caches=(),
+    btf_struct="bpf_local_storage_elem",
+    held_in=WITH_SOCK,
+    only_with="bpf_sk_storage_get() of a BPF program, one for each map",
+    detected_by="BTF; it is a kmalloc, or from BPF's own allocator",
+    allocated_by="bpf_sk_storage_get() → bpf_local_storage_update() → bpf_selem_alloc()",
+    freed_by="bpf_sk_storage_free(), after a grace period",
+    since=(5, 10),
+    commit="450af8d0f6be",
+)
+
+IP_OPTIONS_RCU = KernelObject(
+    struct="struct ip_options_rcu",
+    label="options",
+    purpose="the IP options of every packet that the socket sends, at most 40 bytes behind it",
+    caches=(),
+    btf_struct="ip_options_rcu",
+    held_in=WITH_SOCK | AS_REQUEST,
+    family="ipv4",
+    only_with="setsockopt(IP_OPTIONS), or a SYN with IP options",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="do_ip_setsockopt() → ip_options_get() → kzalloc()",
+    freed_by="inet_sock_destruct()",
+    since=(3, 0),
+    commit="f6d8bd051c39",
+)
+
+SAVED_SYN = KernelObject(
+    struct="struct saved_syn",
+    label="SYN",
+    purpose="a copy of the SYN's headers behind it, for the server to read",
+    caches=(),
+    btf_struct="saved_syn",
+    held_in=WITH_SOCK | AS_REQUEST,
+    only_with="setsockopt(TCP_SAVE_SYN) on the listener, until getsockopt(TCP_SAVED_SYN)",
+    detected_by="BTF; it is a plain kmalloc",
+    allocated_by="tcp_conn_request() → tcp_reqsk_record_syn() → kmalloc()",
+    freed_by="tcp_saved_syn_free()",
+    since=(4, 2),
+    commit="cd8ae85299d5, 70a217f1976f",
+)
+
 TCP_METRICS_BLOCK = KernelObject(
     struct="struct tcp_metrics_block",
     label="metrics",
@@ -597,6 +716,14 @@ KERNEL_OBJECTS: tuple[KernelObject, ...] = (
     MPTCP_SUBFLOW_CONTEXT,
     TLS_CONTEXT,
     SK_PSOCK,
+    TCP_MD5SIG_KEY,
+    TCP_AO_KEY,
+    SK_FILTER,
+    SOCK_REUSEPORT,
+    BPF_LOCAL_STORAGE,
+    BPF_LOCAL_STORAGE_ELEM,
+    IP_OPTIONS_RCU,
+    SAVED_SYN,
     TCP_METRICS_BLOCK,
 )
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from time import gmtime, strftime
 
 from tcptop import __version__
+from tcptop.accounting.lab_result import KtlsBytes
 from tcptop.lab.result import LabPart, LabResult, StateResult
 from tcptop.lab.result_file import SCHEMA, Json
+from tcptop.lab.runs import KTLS
 
 
 def result_as_json(result: LabResult) -> Json:
     """The whole result as an object that `json.dumps` accepts."""
     states = {key: _state(state) for key, state in result.results.items()}
     established = {side: states.get(f"established/{side}") for side in ("accepted", "outgoing", "pair")}
+    ktls = {step: states.get(f"{KTLS}/{step}") for step in ("context", "tx", "pair")}
     time_wait = {side: states.get(f"time_wait/{side}") for side in ("accepted", "outgoing")}
     return {
         "schema": SCHEMA,
@@ -29,7 +32,10 @@ def result_as_json(result: LabResult) -> Json:
             "fin_wait2": states.get("fin_wait2"),
             "close_wait": states.get("close_wait"),
             "time_wait": time_wait,
+            "ktls": ktls,
         },
+        "skipped": [{"state": state, "reason": reason} for state, reason in result.skipped.items()],
+        "ktls": _ktls(result.ktls),
         "few_ports": _few_ports(result.results.get("established/few_ports")),
         "observer": _observer(result),
         "control": {"bytes": _rounded(max((s.control_bytes for s in result.results.values()), key=abs, default=0.0))},
@@ -80,6 +86,11 @@ def _few_ports(state: StateResult | None) -> Json | None:
         "buckets_per_port": round(buckets * state.connections / state.local_ports, 3) if state.local_ports else None,
         "pair": _state(state),
     }
+
+
+def _ktls(found: KtlsBytes | None) -> Json | None:
+    """Bytes of kernel TLS per socket; None if not measured."""
+    return None if found is None else {name: _rounded(amount) for name, amount in found._asdict().items()}
 
 
 def _observer(result: LabResult) -> Json:

@@ -147,6 +147,14 @@ def _notes(result: LabResult, saved_as: str | None) -> Iterator[str]:
             f" {per_port:.2f} bucket objects per port, {few.buckets_per_connection:.3f} per connection:"
             " buckets are per port."
         )
+    if result.ktls is not None:
+        context, tx, rx = (units.grouped(round(amount)) for amount in result.ktls)
+        yield (
+            f"kTLS: a socket's kernel TLS takes {context} bytes for its context, {tx} for TX and {rx} for RX"
+            " (AES-128-GCM, no records in flight): what each step of its setup adds to ESTABLISHED both ends."
+        )
+    for name, reason in result.skipped.items():
+        yield f"Not measured: {name}: {reason}."
     missing = dict.fromkeys(name for state in result.results.values() for name in state.catalogue_missing)
     if missing:
         yield (

@@ -12,14 +12,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.kernel.objects import State
 from tcptop.lab.fit import Fit, FittedRow, fit_control_run, fit_run
 from tcptop.lab.preconditions import MIN_CONNECTIONS
 from tcptop.lab.prediction import PredictedRow, Prediction, Predictor, read_predictor
 from tcptop.lab.result import MAX_DISTURBANCE, LabPart, LabResult, StateResult
-from tcptop.lab.runs import CONNECTIONS_PER_FEW_PORT, CONTROL, STEPS, Run, Runner, RunReadings, select_runs
+from tcptop.lab.runs import (
+    CONNECTIONS_PER_FEW_PORT,
+    CONTROL,
+    KTLS,
+    STEPS,
+    WARM_UP,
+    Run,
+    Runner,
+    RunReadings,
+    select_runs,
+)
 from tcptop.lab.slab_meter import SlabMeter
+from tcptop.lab.socket_process import find_ktls_refusal
 from tcptop.lab.vectors import VECTORS, separate_vectors
 
 REPEAT_UNTIL_S = 90.0
@@ -55,6 +67,9 @@ class LabPlan(NamedTuple):
     ipv6: bool
 
 
+KTLS_PART = "kernel TLS"
+"""Name of the part that the catalogue lacks in the runs of kTLS."""
+
 Progress = Callable[[str, float], None]
 """Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
 
@@ -70,8 +85,9 @@ def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
 
     """
     started_s, began_unix_s = time.monotonic(), time.time()
+    skipped = skip_states(plan)
     predictor = read_predictor(host, plan.ipv6)
-    runs = select_runs(plan.states)
+    runs = select_runs([state for state in plan.states if state not in skipped])
     overall = OverallProgress(progress)
     overall.begin_run(CONTROL.title, len(runs) + 1)
     runner = Runner(
@@ -104,7 +120,21 @@ def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
         connections=runner.connections,
         took_s=time.monotonic() - started_s,
         results=pool_vectors(results),
+        skipped=skipped,
     )
+
+
+def skip_states(plan: LabPlan) -> dict[str, str]:
+    """The reason for each state of a plan that this kernel does not have.
+
+    Raises:
+        TcptopError: if the kernel has none of the states.
+
+    """
+    refusal = find_ktls_refusal(plan.ipv6, WARM_UP) if KTLS in plan.states else None
+    if refusal is not None and plan.states == (KTLS,):
+        raise TcptopError(f"lab cannot measure {KTLS}: {refusal}")
+    return {} if refusal is None else {KTLS: refusal}
 
 
 def measure_control(runner: Runner, predictor: Predictor) -> tuple[dict[str, float], float]:
@@ -228,10 +258,10 @@ def repeat_reason(result: StateResult) -> str | None:
 
 
 def choose_less_disturbed(first: StateResult, second: StateResult) -> StateResult:
-    """The less disturbed of two results of one run, without uncatalogued rows that the other result does not have."""
+    """The less disturbed of two results of one run, without unexplained rows that the other result does not have."""
     quiet, other = sorted((first, second), key=lambda result: result.disturbance)
     other_rows = {part.row for part in other.parts}
-    parts = tuple(part for part in quiet.parts if part.catalogue_objects is not None or part.row in other_rows)
+    parts = tuple(part for part in quiet.parts if part not in quiet.unexplained or part.row in other_rows)
     return quiet._replace(parts=parts)
 
 
@@ -241,14 +271,18 @@ def make_state_result(
     """The result of a run: the fit of its readings, and the prediction of the catalogue."""
     predicted = predict_run(run, predictor)
     shapes, related = predictor.row_shapes(), predictor.related_rows()
-    run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys())
-    run_fit = separate_vectors(run_fit, shapes, related, {name: row.objects for name, row in predicted.rows.items()})
+    tls_rows = predictor.tls_rows() if run.state == KTLS else frozenset()
+    run_fit = fit_run(readings.series, control, shapes, related, predicted.rows.keys() | tls_rows)
+    if not tls_rows:
+        objects = {name: row.objects for name, row in predicted.rows.items()}
+        run_fit = separate_vectors(run_fit, shapes, related, objects)
     connections = STEPS * readings.series.step
     return StateResult(
         connections=connections,
         sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
-        vectors=make_vectors_part(run_fit.vectors, predicted, predictor),
+        # Objects of kernel TLS share kmalloc rows with the vectors, so the vectors of these runs stay in the parts.
+        vectors=None if tls_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,
         catalogue_counts_vectors=bool(predicted.vectors),
@@ -259,11 +293,15 @@ def make_state_result(
         uncertain_bytes=run_fit.uncertain_bytes,
         local_ports=readings.local_ports,
         other_sockets=readings.other_sockets,
+        tls_rows=tls_rows,
     )
 
 
 def predict_run(run: Run, predictor: Predictor) -> Prediction:
     """The catalogue's prediction for the endpoints of a run."""
+    if run.state == KTLS:
+        predicted = predictor.predict_pair(State.ESTABLISHED)
+        return predicted._replace(missing=(*predicted.missing, KTLS_PART))
     # In the FIN_WAIT2 run the clients are closed, and the kernel replaces each client's socket by a mini-socket.
     state = State.FIN_WAIT2_CLOSED if run.state == "fin_wait2" else State[run.state.upper()]
     if run.side == "pair":

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Collection
 from contextlib import suppress
 
 from tcptop.errors import TcptopError
 from tcptop.hosts.host import Host
 from tcptop.hosts.run_sync import run_sync
-from tcptop.lab.runs import STEPS, WARM_UP
+from tcptop.lab.runs import KTLS, STEPS, WARM_UP
 from tcptop.lab.socket_program import LISTENERS
 from tcptop.sources.meminfo import MeminfoSource
 from tcptop.sources.source import AS_ROOT
+from tcptop.sources.tls_stat import TlsStatSource
 from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
@@ -27,6 +29,9 @@ SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
 """Memory for one connection: slabs of both ends and memory of the child process; twice the measured amount."""
 
+KTLS_BYTES_PER_CONNECTION = 51_200
+"""Memory for kernel TLS at both ends; twice the amount measured on 6.1 with the tables of the generic GHASH."""
+
 
 def check_root() -> None:
     """Raises TcptopError if the user is not root."""
@@ -34,13 +39,22 @@ def check_root() -> None:
         raise TcptopError(f"lab needs root, for /proc/slabinfo and a network namespace of its own: {AS_ROOT} lab")
 
 
-def choose_connections(requested: int | None, host: Host) -> int:
+def is_tls_loaded(host: Host) -> bool:
+    """Whether the kernel has its module tls loaded; only then is kTLS one of the states that a lab measures unasked.
+
+    The kernel would load the module for the first socket that asks for kernel TLS, and keep it.
+    """
+    return run_sync(TlsStatSource().read(host)).state != "missing"
+
+
+def choose_connections(requested: int | None, host: Host, states: Collection[str] = ()) -> int:
     """Connections of each run, a multiple of `STEPS`.
 
     Args:
         requested: the number that the user asked for. None for the default number, which is reduced if the limits
             demand it.
         host: this machine.
+        states: the states to measure.
 
     Raises:
         TcptopError: if the number requested or the number allowed is below `MIN_CONNECTIONS`, or the limits allow fewer
@@ -48,7 +62,7 @@ def choose_connections(requested: int | None, host: Host) -> int:
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
-    limit, because = find_connection_limit(host)
+    limit, because = find_connection_limit(host, states)
     if limit < MIN_CONNECTIONS:
         raise TcptopError(f"lab needs room for at least {grouped(MIN_CONNECTIONS)} connections: {because}")
     connections = min(DEFAULT_CONNECTIONS, limit) if requested is None else requested
@@ -78,7 +92,7 @@ def raise_descriptor_limit(connections: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, descriptors_for(connections)))
 
 
-def find_connection_limit(host: Host) -> tuple[int, str]:
+def find_connection_limit(host: Host, states: Collection[str]) -> tuple[int, str]:
     """Largest number of connections that all limits allow, and a text that describes the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
@@ -89,6 +103,7 @@ def find_connection_limit(host: Host) -> tuple[int, str]:
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
         # Leaves half of the available memory to the machine.
-        memory = meminfo.available_bytes // 2 // BYTES_PER_CONNECTION
+        per_connection = BYTES_PER_CONNECTION + (KTLS_BYTES_PER_CONNECTION if KTLS in states else 0)
+        memory = meminfo.available_bytes // 2 // per_connection
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))
     return min(limits)

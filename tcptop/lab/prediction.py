@@ -22,6 +22,8 @@ from tcptop.kernel.objects import (
     LSM_INODE_BLOB,
     REQUEST6_SOCK,
     REQUEST_SOCK,
+    SK_BUFF,
+    SKB_HEAD,
     SOCKET_ALLOC,
     TCP6_SOCK,
     TCP_SOCK,
@@ -160,6 +162,14 @@ class Predictor:
             releasing=self._rows(each for each in WATCHED_OBJECTS if each.tcp_only),
             mini_sockets=self._rows((TW_SOCK, TW6_SOCK)),
         )
+
+    def tls_rows(self) -> frozenset[str]:
+        """The rows that may hold objects of kernel TLS: all kmalloc rows, and the rows of sk_buffs and their heads.
+
+        The receiver's parser has an empty sk_buff since 6.0 (net/tls/tls_strp.c, tls_strp_init).
+        """
+        kmalloc = {row for row in self.row_shapes() if kmalloc_size_bytes(row) is not None}
+        return self._rows((SK_BUFF, SKB_HEAD)) | kmalloc
 
     def cache_names(self, row: str) -> list[str]:
         """Names of all caches counted in a row: the cache of the same name, and caches merged with it."""

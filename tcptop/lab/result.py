@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
@@ -58,6 +59,8 @@ class StateResult(NamedTuple):
     """Local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
     """Sockets of other programs that came or went during the run."""
+    tls_rows: frozenset[str] = frozenset()
+    """Rows in which the endpoints have objects of kernel TLS, for which the catalogue has no prediction."""
 
     @property
     def bytes(self) -> float:
@@ -82,8 +85,8 @@ class StateResult(NamedTuple):
 
     @property
     def unexplained(self) -> tuple[LabPart, ...]:
-        """The parts in whose rows the catalogue predicts no object."""
-        return tuple(part for part in self.parts if part.catalogue_objects is None)
+        """The parts in whose rows neither the catalogue nor `tls_rows` expects an object."""
+        return tuple(part for part in self.parts if part.catalogue_objects is None and part.row not in self.tls_rows)
 
     @property
     def unexplained_bytes(self) -> float:
@@ -94,7 +97,7 @@ class StateResult(NamedTuple):
     def disturbance(self) -> float:
         """Share of the endpoint's bytes that may be wrong or missing; a run with a large share is repeated.
 
-        The largest of four shares, where the known bytes are the measured bytes of predicted parts and of vectors:
+        The largest of four shares, where the known bytes are the measured bytes of expected parts and of vectors:
 
         - what `all_rows_bytes` has beyond the known bytes, relative to the known bytes;
         - the error bound `uncertain_bytes`, relative to the known bytes;
@@ -154,3 +157,10 @@ class LabResult(NamedTuple):
     took_s: float
     results: Mapping[str, StateResult]
     """Result of each run, by the key of the run, for example `established/accepted`."""
+    skipped: Mapping[str, str] = {}
+    """The reason for each state that was asked for and that this kernel does not have."""
+
+    @property
+    def ktls(self) -> KtlsBytes | None:
+        """Bytes of kernel TLS per socket; None if not measured."""
+        return ktls_bytes({key: state.with_vectors_bytes for key, state in self.results.items()})

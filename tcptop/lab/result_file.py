@@ -28,6 +28,9 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "close_wait": ("states", "close_wait"),
     "time_wait/accepted": ("states", "time_wait", "accepted"),
     "time_wait/outgoing": ("states", "time_wait", "outgoing"),
+    "ktls/context": ("states", "ktls", "context"),
+    "ktls/tx": ("states", "ktls", "tx"),
+    "ktls/pair": ("states", "ktls", "pair"),
 }
 """Path of each run's result in the JSON, by the key of the run."""
 

@@ -64,8 +64,14 @@ class Run(NamedTuple):
 
         The kernel frees the inodes of closed sockets only after an RCU grace period.
         """
-        return len(self.commands) > 1
+        return any(command.startswith(("close_", "drop_")) for command in self.commands)
 
+
+KTLS = "ktls"
+"""State of the runs that give kernel TLS to ESTABLISHED sockets, in three steps of its setup.
+
+The figures are differences between these runs and `established/pair`.
+"""
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
 """The run that opens connections and drops both ends. No endpoint remains, so any growth has another cause."""
@@ -100,6 +106,9 @@ RUNS: tuple[Run, ...] = (
         0,
         1,
     ),
+    Run(KTLS, "context", "kTLS both ends, no keys", ("open", "attach_tls"), 2, 0),
+    Run(KTLS, "tx", "kTLS both ends, TX", ("open", "attach_tls", "enable_tls_tx"), 2, 0),
+    Run(KTLS, "pair", "kTLS both ends, TX and RX", ("open", "attach_tls", "enable_tls_tx", "enable_tls_rx"), 2, 0),
 )
 
 RUN_TITLES = {run.key: run.title for run in RUNS}
@@ -135,8 +144,9 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that measure these states, in the order of `RUNS`."""
-    return tuple(run for run in RUNS if run.state in states)
+    """The runs that measure these states, in the order of `RUNS`; with kTLS, the runs of ESTABLISHED too."""
+    wanted = {*states, *(["established"] if KTLS in states else [])}
+    return tuple(run for run in RUNS if run.state in wanted)
 
 
 @dataclass(slots=True)

@@ -40,6 +40,15 @@ STEP_ERRORS: dict[str, str] = {
 }
 
 
+class RefusedCommandError(TcptopError):
+    """An error that states which command the kernel refused, and why."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"{STEP_ERRORS.get(command, f'a step of the lab failed ({command})')}: {reason}")
+        self.command = command
+        self.reason = reason
+
+
 class SocketCounts(NamedTuple):
     """Counts of the lab's network namespace."""
 
@@ -61,7 +70,8 @@ class SocketProcess:
         """Sends one command, waits for its answer, and returns the counts in it.
 
         Raises:
-            TcptopError: if the kernel refuses an operation of the command, or the process does not answer.
+            RefusedCommandError: if the kernel refuses an operation of the command.
+            TcptopError: if the process does not answer.
 
         """
         assert self._process.stdin is not None
@@ -83,8 +93,7 @@ class SocketProcess:
             raise TcptopError("the process that holds the sockets ended (was it killed, or out of memory?)")
         reply = json.loads(line)
         if "failed" in reply:
-            why = STEP_ERRORS.get(reply["failed"], f"a step of the lab failed ({reply['failed']})")
-            raise TcptopError(f"{why}: {reply['error']}")
+            raise RefusedCommandError(reply["failed"], reply["error"])
         return SocketCounts(**reply)
 
     def wait_for_states(self, inuse: int | None, time_wait: int) -> None:
@@ -147,3 +156,26 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
         process.kill()
         process.communicate()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+KTLS_COMMANDS = ("attach_tls", "enable_tls_tx", "enable_tls_rx")
+
+
+def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
+    """The reason why sockets get no kernel TLS here, in one line; None if they get it.
+
+    Gives kernel TLS to this number of connections, and frees them. The kernel first loads its module tls if there is
+    one (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Free objects remain on per-CPU slabs and in sheaves, and count as
+    active. Without them, the first run with kernel TLS would leave such objects behind, and its closing reading would
+    look like a drift.
+    """
+    with start_socket_process(ipv6, connections) as process:
+        process.send_command("open", connections)
+        try:
+            for command in KTLS_COMMANDS:
+                process.send_command(command, connections)
+        except RefusedCommandError as error:
+            if error.command == "attach_tls":
+                return f"the kernel has no module tls, or cannot load it ({error.reason})"
+            return f"the kernel refuses TLS 1.2 with AES-128-GCM ({error.reason})"
+    return None

@@ -31,6 +31,15 @@ SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 1
 TCP_REPAIR = 19
+TCP_ULP = 31
+SOL_TLS = 282
+TLS_TX = 1
+TLS_RX = 2
+TLS_KEYS = struct.pack("=HH8s16s4s8s", 0x0303, 51, bytes(8), bytes(16), bytes(4), bytes(8))
+"""struct tls12_crypto_info_aes_gcm_128 (include/uapi/linux/tls.h): TLS 1.2, AES-128-GCM, keys of zeros.
+
+The fields are the version, the cipher, the IV, the key, the salt and the number of the first record.
+"""
 TCP_FIN_WAIT2 = 5
 FIN_ACK_TIMEOUT_S = 5.0
 
@@ -91,6 +100,20 @@ class Endpoints:
             if number % LISTENERS == 0:
                 self.few_ports += 1
             self.connect(number % LISTENERS, FIRST_FEW_PORT + self.few_ports)
+
+    def newest(self, count: int) -> list[socket.socket]:
+        """Both ends of the `count` connections that were opened last."""
+        return [*self.clients[-count:], *self.servers[-count:]]
+
+    def attach_tls(self, count: int) -> None:
+        """Gives kernel TLS to both ends of the newest connections, without keys yet (net/tls/tls_main.c, tls_init)."""
+        for each in self.newest(count):
+            each.setsockopt(socket.IPPROTO_TCP, TCP_ULP, b"tls")
+
+    def set_tls_keys(self, count: int, direction: int) -> None:
+        """Sets the keys of one direction at both ends of the newest connections (do_tls_setsockopt_conf)."""
+        for each in self.newest(count):
+            each.setsockopt(SOL_TLS, direction, TLS_KEYS)
 
     def count_sockets(self) -> dict[str, int]:
         """Counts full sockets (listeners excluded), mini-sockets, and shared local ports.
@@ -155,6 +178,9 @@ def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
         "open": endpoints.open,
         "open_elsewhere": endpoints.open_elsewhere,
         "open_few_ports": endpoints.open_few_ports,
+        "attach_tls": endpoints.attach_tls,
+        "enable_tls_tx": lambda count: endpoints.set_tls_keys(count, TLS_TX),
+        "enable_tls_rx": lambda count: endpoints.set_tls_keys(count, TLS_RX),
         "close_clients": lambda _: close_sockets(endpoints.clients),
         "close_servers": lambda _: close_sockets(endpoints.servers),
         "half_close_clients": lambda _: half_close_sockets(endpoints.clients),

@@ -214,6 +214,7 @@ def _headroom(headroom: Headroom) -> Json:
         "bytes_per_socket": _number(headroom.bytes_per_socket),
         "late_bytes": headroom.late_bytes,
         "unknown_because": headroom.unknown_because,
+        "is_at_most": headroom.is_at_most,
         "nodes": {str(number): _to_json(node) for number, node in headroom.nodes.items()},
     }
 

@@ -21,6 +21,8 @@ MODE_TITLES: dict[AccountingMode, str] = {
     "time_wait": "Bytes per connection (TIME_WAIT: the mini-socket that remains)",
 }
 COLUMNS = 96
+NO_MODULE = ("tls_stat", "missing")
+"""Source and state of a machine without the module tls: no figure lacks anything."""
 FAMILY_TITLES = {"mix": "mix", "ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -219,7 +221,11 @@ def _pad(texts: list[str], orders: int) -> list[str]:
 
 
 def _sources(ledger: Ledger) -> Iterator[str]:
-    bad = [source for source in ledger.sources.values() if source.reason and source.state != "waiting"]
+    bad = [
+        source
+        for source in ledger.sources.values()
+        if source.reason and source.state != "waiting" and (source.name, source.state) != NO_MODULE
+    ]
     if bad:
         yield "Not read, or not in full"
         for source in bad:

@@ -27,6 +27,7 @@ from tcptop.sources.socket_limits import SocketLimitsSource
 from tcptop.sources.sockstat import Sockstat6Source, SockstatSource
 from tcptop.sources.source import Source
 from tcptop.sources.sysctls import SysctlsSource
+from tcptop.sources.tls_stat import TlsStatSource
 from tcptop.sources.topology import TopologySource
 from tcptop.sources.zoneinfo import ZoneinfoSource
 from tcptop.text.printable import printable
@@ -55,6 +56,7 @@ def kernel_sources() -> list[AnySource]:
         SnmpSource(),
         NetstatSource(),
         ConntrackStatsSource(),
+        TlsStatSource(),
         SocketLimitsSource(),
         MeminfoSource(),
         BuddyinfoSource(),

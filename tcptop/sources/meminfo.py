@@ -5,6 +5,12 @@ from __future__ import annotations
 from tcptop.snapshot import Meminfo
 from tcptop.sources.source import Damage, FileSource, parse_count, report_repeated
 
+FIELDS = (
+    *("MemTotal", "MemFree", "MemAvailable", "Cached", "AnonPages", "Slab"),
+    *("Active(file)", "Inactive(file)", "KReclaimable", "SReclaimable"),
+)
+"""The fields that figures are made of."""
+
 
 class MeminfoSource(FileSource[Meminfo]):
     """A source read at every interval, because the kernel takes no lock for it."""
@@ -17,6 +23,11 @@ class MeminfoSource(FileSource[Meminfo]):
         fields = parse_fields_bytes(lines, damages)
         if not fields:
             raise ValueError("no line has the form `MemTotal: 16 kB`")
+        damages += [
+            Damage("strange", f"{name} is not a number of kB")
+            for name in FIELDS
+            if name not in fields and any(line.startswith(f"{name}:") for line in lines)
+        ]
         active, inactive = fields.get("Active(file)"), fields.get("Inactive(file)")
         return Meminfo(
             total_bytes=fields.get("MemTotal"),
@@ -26,7 +37,10 @@ class MeminfoSource(FileSource[Meminfo]):
             cached_bytes=fields.get("Cached"),
             anonymous_bytes=fields.get("AnonPages"),
             file_bytes=None if active is None or inactive is None else active + inactive,
-            reclaimable_bytes=fields.get("KReclaimable", fields.get("SReclaimable")),
+            reclaimable_bytes=fields.get("KReclaimable")
+            if any(line.startswith("KReclaimable:") for line in lines)
+            else fields.get("SReclaimable"),
+            reclaimable_slab_bytes=fields.get("SReclaimable"),
         )
 
 

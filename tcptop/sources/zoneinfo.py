@@ -36,6 +36,8 @@ Keys of per-CPU page sets end in a colon (`high:`), so they do not match.
 NODE_PAGE_COUNTS = {
     "nr_active_file": "file_pages",
     "nr_inactive_file": "file_pages",
+    "nr_zone_active_file": "zone_file_pages",
+    "nr_zone_inactive_file": "zone_file_pages",
     "nr_slab_reclaimable": "reclaimable_pages",
     "nr_kernel_misc_reclaimable": "reclaimable_pages",
 }

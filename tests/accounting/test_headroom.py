@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -150,7 +151,8 @@ def test_page_cache_never_lowers_the_headroom(tmp_path: Path) -> None:
         lines.append(line)
     (root / "proc/zoneinfo").write_text("\n".join(lines) + "\n")
     assert moved_pages > 700_000
-    change_meminfo(root, Inactive_file=4 * moved_pages)
+    [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
+    change_meminfo(root, Inactive_file=4 * moved_pages, MemFree=int(free_kib) - 4 * moved_pages)
     cached = ledger_of(root).headroom["full"]
     assert idle.with_reclaim is not None
     assert cached.with_reclaim is not None
@@ -163,7 +165,8 @@ def test_page_cache_never_lowers_the_headroom(tmp_path: Path) -> None:
 def test_memory_that_is_not_initialised_yet_is_free(tmp_path: Path) -> None:
     root = copied(tmp_path)
     total_kib = int(text("6.1-4n", "established", "proc/meminfo").split()[1])
-    change_meminfo(root, MemTotal=total_kib + (1 << 20))
+    [free_kib] = re.findall(r"MemFree: +(\d+)", text("6.1-4n", "established", "proc/meminfo"))
+    change_meminfo(root, MemTotal=total_kib + (1 << 20), MemFree=int(free_kib) + (1 << 20))
     before, after = ledger("6.1-4n", "established").headroom["full"], ledger_of(root).headroom["full"]
     assert (before.late_bytes, after.late_bytes) == (0, 1 << 30)
     assert after.bytes_per_socket is not None

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from tcptop.accounting import account
 from tcptop.explanation import PAGES, Page, find_page, page_of_cache, page_of_label
-from tcptop.explanation.headroom_page import headroom_number, headroom_sentence
+from tcptop.explanation.headroom_page import headroom_number, headroom_page, headroom_sentence
 from tcptop.explanation.live_size import live_size
 from tcptop.explanation.states_page import side_amount
 from tcptop.kernel.call_paths import CALL_PATH_PAGES
@@ -526,15 +526,14 @@ def test_the_headroom_sentence_has_both_ends_and_the_first_limit(kernel: str, ph
     )
 
 
-def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound() -> None:
-    figures = ledger("6.1-4n", "established")
-    costs = figures.costs["full"]
-    sides = costs.by_family["mix"]
-    partly = sides._replace(outgoing=sides.outgoing._replace(missing=("filp",)))
-    less = figures._replace(
-        costs={**figures.costs, "full": costs._replace(by_family={**costs.by_family, "mix": partly})}
-    )
-    assert headroom_number(less).startswith("≤ ")
+def test_the_headroom_of_sockets_that_are_known_in_part_is_an_upper_bound(tmp_path: Path) -> None:
+    root = copy_recording("6.1-4n", "established", tmp_path)
+    (root / "proc/slabinfo").unlink()
+    figures = ledger_of(root)
+    assert figures.costs["full"].by_family["mix"].outgoing.missing
+    assert headroom_number(figures).startswith("≤ ")
+    assert re.search(r"headroom ≤ [\d ]+ sockets, ≤ [\d ]+ before reclaim", headroom_sentence(figures))
+    assert re.search(r"(?m)^ memory .* ≤ [\d ]+  machine", "\n".join(map(text_of, headroom_page(figures, 100))))
 
 
 # Pages of a label in a figure.

@@ -19,7 +19,7 @@ from tcptop.commands import lab as command
 from tcptop.errors import TcptopError
 from tcptop.lab import preconditions
 from tcptop.lab.as_json import result_as_json
-from tcptop.lab.preconditions import choose_connections
+from tcptop.lab.preconditions import choose_connections, is_tls_loaded
 from tcptop.lab.result_file import load_measurement
 
 
@@ -131,6 +131,25 @@ def test_the_default_number_of_connections_is_within_the_limits(monkeypatch: pyt
     assert choose_connections(None, with_memory(8192)) == 1028
     with_descriptors(monkeypatch, resource.RLIM_INFINITY)
     assert choose_connections(None, with_memory(64)) == 2048
+
+
+def test_kernel_tls_takes_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_descriptors(monkeypatch, 1_000_000)
+    assert choose_connections(None, with_memory(512), ("established",)) == preconditions.DEFAULT_CONNECTIONS
+    assert choose_connections(None, with_memory(512), ("established", "ktls")) == 3968
+
+
+def test_only_a_loaded_module_makes_kernel_tls_a_state_that_is_measured_unasked() -> None:
+    assert not is_tls_loaded(MemoryHost())
+    assert is_tls_loaded(MemoryHost({"proc/net/tls_stat": b"TlsCurrTxSw 0\n"}))
+    # A sandbox may refuse the file; the lab then asks the kernel itself.
+    assert is_tls_loaded(MemoryHost({"proc/net/tls_stat": PermissionError(13, "Permission denied")}))
+
+
+def test_an_unknown_state_is_refused() -> None:
+    line = error_line(lab("--states", "ktls,tls"))
+    assert line.startswith("tcptop: ")
+    assert "not 'tls'" in line
 
 
 def refuse(*_: object) -> None:

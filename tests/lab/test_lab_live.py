@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -174,3 +175,42 @@ def test_a_small_lab_agrees_with_the_catalogue(family: tuple[str, ...]) -> None:
     for side in ("accepted", "outgoing", "pair"):
         [sock] = [part for part in certain[side]["parts"] if part["row"] == ("TCPv6" if family else "TCP")]
         assert sock["objects"] == pytest.approx(2 if side == "pair" else 1, rel=0.01)
+
+
+def has_tls_module() -> bool:
+    """Whether this kernel gives kernel TLS to a socket; the answer does not come from tcptop's code."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, 31, b"tls")
+        except OSError:
+            return False
+    return True
+
+
+def test_without_the_module_tls_the_state_is_skipped_with_a_reason() -> None:
+    if has_tls_module():
+        pytest.skip("this kernel has the module tls")
+    reason = "the kernel has no module tls, or cannot load it (No such file or directory)"
+    alone = subprocess.run([*PROGRAM, "--states", "ktls"], capture_output=True, text=True, timeout=60, check=False)
+    assert (alone.returncode, alone.stdout, alone.stderr) == (1, "", f"tcptop: lab cannot measure ktls: {reason}\n")
+    command = [*PROGRAM, "-c", "1000", "--json", "--states", "ktls,close_wait"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["skipped"] == [{"state": "ktls", "reason": reason}]
+    assert found["states"]["close_wait"]["bytes"] > 0
+    assert found["states"]["established"] == {"accepted": None, "outgoing": None, "pair": None}
+    assert (found["states"]["ktls"], found["ktls"]) == ({"context": None, "tx": None, "pair": None}, None)
+
+
+def test_kernel_tls_is_measured_where_the_kernel_has_it() -> None:
+    if not has_tls_module():
+        pytest.skip("needs the kernel module tls")
+    command = [*PROGRAM, "-c", "2000", "--json", "--states", "ktls"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    # struct tls_context is 300 to 400 bytes; each direction has a context of its own and a cipher.
+    assert 250 < found["ktls"]["context_bytes"] < 1100
+    assert found["ktls"]["tx_bytes"] > 300
+    assert found["ktls"]["rx_bytes"] > 300

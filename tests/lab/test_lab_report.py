@@ -12,7 +12,7 @@ from tcptop.lab.as_text import DETAIL, SUMMARY, result_as_text
 from tcptop.lab.compare import compare_as_json, compare_as_text
 from tcptop.lab.experiment import affordable_connections, choose_less_disturbed
 from tcptop.lab.result import LabPart, LabResult
-from tcptop.lab.runs import RUNS, select_runs
+from tcptop.lab.runs import RUNS, STATES, select_runs
 
 STATE_KEYS = {"sockets", "bytes", "catalogue_bytes", "parts"}
 
@@ -23,7 +23,8 @@ def test_the_json_has_the_keys_of_the_schema() -> None:
     assert (found["taken_at"], found["build_id"]) == ("2026-11-22T16:30:03Z", "ab" * 20)
     assert (found["schema"], found["kernel"], found["page_size"], found["took_s"]) == (1, "6.18.0", 4096, 12.34)
     states = found["states"]
-    assert states.keys() == {"established", "fin_wait2", "close_wait", "time_wait"}
+    assert states.keys() == {"established", "fin_wait2", "close_wait", "time_wait", "ktls"}
+    assert states["ktls"].keys() == {"context", "tx", "pair"}
     assert states["established"].keys() == {"accepted", "outgoing", "pair"}
     assert states["time_wait"].keys() == {"accepted", "outgoing"}
     every = [*states["established"].values(), *states["time_wait"].values(), states["fin_wait2"], states["close_wait"]]
@@ -198,7 +199,11 @@ def test_a_state_that_only_one_result_has_has_no_difference() -> None:
 
 def test_states_select_their_runs() -> None:
     assert [run.key for run in select_runs(("time_wait",))] == ["time_wait/accepted", "time_wait/outgoing"]
-    assert select_runs(("established", "fin_wait2", "close_wait", "time_wait")) == RUNS
+    assert select_runs(STATES) == RUNS
+    assert [run.key for run in select_runs(("ktls",))] == [
+        *(f"established/{side}" for side in ("pair", "accepted", "outgoing", "few_ports")),
+        *("ktls/context", "ktls/tx", "ktls/pair"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from tcptop.hosts.host import FileRead, FolderRead
 from tcptop.lab.as_json import result_as_json
 from tcptop.lab.compare import compare_as_json
 from tcptop.lab.result import LabPart, LabResult, StateResult
-from tcptop.lab.runs import RUNS
+from tcptop.lab.runs import KTLS, RUNS
 from tcptop.ledger import Ledger
 from tcptop.report.as_json import as_object
 from tcptop.report.check_json import checks_as_object
@@ -128,7 +128,9 @@ CONNTRACK_ROW = "nf_conntrack 250 256 256 16 1 : tunables 0 0 0 : slabdata 16 16
 CONNTRACK = {
     "proc/sys/net/netfilter/nf_conntrack_count": "250\n",
     "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
+    "proc/net/tls_stat": "TlsCurrTxSw 0\nTlsCurrRxSw 0\nTlsCurrTxDevice 0\nTlsCurrRxDevice 0\n",
 }
+"""A kernel with the modules nf_conntrack and tls."""
 
 FREE_BLOCKS_BY_TYPE = """\
 Page block order: 9
@@ -172,6 +174,7 @@ def special_ledgers(folder: Path) -> dict[str, Ledger]:
                 "proc/sys/net/netfilter/nf_conntrack_max": "65536\n",
             }
         ),
+        "conntrack and kernel TLS": ledger_with_files(CONNTRACK),
         "a lab result": ledger_with_lab(text(KERNEL, PHASE, "proc/sys/kernel/osrelease").strip()),
         "a lab result of another kernel": ledger_with_lab("7.0"),
         **ledgers_with_cgroup(),
@@ -301,17 +304,27 @@ def lab_results() -> list[Json]:
     """The output of `tcptop lab --json`: two kernels in all states, and two results of one state."""
     taken_at_unix_s, connections, took_s = 1_795_365_003.7, 8000, 12.34
 
-    def result(kernel: str | None, ipv6: bool, states: Mapping[str, StateResult]) -> Json:
+    def result(
+        kernel: str | None, ipv6: bool, states: Mapping[str, StateResult], skipped: Mapping[str, str] | None = None
+    ) -> Json:
         build_id, page_bytes = ("ab" * 20, 4096) if kernel else (None, None)
         return result_as_json(
-            LabResult(kernel, build_id, taken_at_unix_s, page_bytes, ipv6, connections, took_s, states)
+            LabResult(kernel, build_id, taken_at_unix_s, page_bytes, ipv6, connections, took_s, states, skipped or {})
         )
 
+    def tls_state(amount: float) -> StateResult:
+        tls = LabPart("kmalloc-4k", ("kmalloc-4k",), 1.0, amount, 1.0, None, None)
+        return lab_state(TCP, tls, vectors=None)._replace(tls_rows=frozenset({tls.row}))
+
+    every = {run.key: lab_state(TCP, UNKNOWN) for run in RUNS}
+    every |= {"established/pair": lab_state(TCP, vectors=None)}
+    every |= {"ktls/context": tls_state(1024.0), "ktls/tx": tls_state(12_340.5), "ktls/pair": tls_state(25_315.0)}
+    without_ktls = {run.key: lab_state(TCP if run.side else SMALLER_TCP) for run in RUNS if run.state != KTLS}
     return [
-        result("6.18.0", False, {run.key: lab_state(TCP, UNKNOWN) for run in RUNS}),
-        result("6.1.0", False, {run.key: lab_state(TCP if run.side else SMALLER_TCP) for run in RUNS}),
+        result("6.18.0", False, every),
+        result("6.1.0", False, without_ktls),
         result(None, True, {"close_wait": lab_state(TCP, disturbed=True, vectors=None)}),
-        result("6.18.0", False, {"established/few_ports": lab_state(UNKNOWN, ports=0, vectors=None)}),
+        result("6.18.0", False, {"established/few_ports": lab_state(UNKNOWN, ports=0, vectors=None)}, {"ktls": "none"}),
     ]
 
 

@@ -121,6 +121,7 @@ SOURCES = {
     "snmp",
     "netstat",
     "conntrack_stats",
+    "tls_stat",
     "socket_limits",
     "memory_cgroups",
 }
@@ -158,7 +159,7 @@ STATE_NAMES = [
 ]
 HEADROOM = {
     *("accounting", "sockets", "with_reclaim", "without_reclaim_low", "without_reclaim_high", "bytes_per_socket"),
-    *("late_bytes", "unknown_because", "nodes"),
+    *("late_bytes", "unknown_because", "is_at_most", "nodes"),
 }
 ATTACHED = {
     *("name", "counted", "low_number", "high_number", "low_bytes", "high_bytes"),

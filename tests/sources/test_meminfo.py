@@ -21,6 +21,7 @@ NAMES = {
     "Cached": "cached_bytes",
     "AnonPages": "anonymous_bytes",
     "KReclaimable": "reclaimable_bytes",
+    "SReclaimable": "reclaimable_slab_bytes",
 }
 
 

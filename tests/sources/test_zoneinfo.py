@@ -39,6 +39,7 @@ def zone(node: int, name: str, *pages: int | None, protection: tuple[int, ...] =
         on_cpu_lists_pages=more.get("on_cpu_lists"),
         file_pages=more.get("file"),
         reclaimable_pages=more.get("reclaimable"),
+        zone_file_pages=more.get("zone_file"),
     )
 
 
@@ -73,6 +74,7 @@ def zones_of(file: str) -> list[Zone]:
                 on_cpu_lists_pages=total(block, "count:"),
                 file_pages=total(block, "nr_(?:in)?active_file"),
                 reclaimable_pages=total(block, "nr_(?:slab|kernel_misc)_reclaimable"),
+                zone_file_pages=total(block, "nr_zone_(?:in)?active_file"),
             )
         )
     return found
@@ -106,6 +108,7 @@ def test_a_zone_read_by_hand() -> None:
             on_cpu_lists=4337,
             file=0,
             reclaimable=2326,
+            zone_file=0,
         )
     ]
 
@@ -247,7 +250,7 @@ def test_a_zone_name_is_made_printable() -> None:
     assert value.zones[0].name == "\\x1b]0;x\\x07"
 
 
-ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages")
+ADDED_UP = ("cpus", "on_cpu_lists_pages", "file_pages", "reclaimable_pages", "zone_file_pages")
 
 
 @pytest.mark.parametrize("step", [1, 67], ids=["two zones", "the whole file"])

@@ -1,0 +1,26 @@
+"""Sockets with kernel TLS, from /proc/net/tls_stat or from the absence of that file."""
+
+from __future__ import annotations
+
+from tcptop.kernel.release import Release, release_numbers
+from tcptop.snapshot import Snapshot, TlsStat
+
+FILE_SINCE: Release = (5, 5)
+"""First release whose module tls makes the file in each network namespace (commit d26b698dd3cd)."""
+
+NONE = TlsStat(0, 0, 0, 0)
+
+
+def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
+    """Sockets of the network namespace with kernel TLS, by direction; None if unknown.
+
+    A socket gets kernel TLS from the module tls only, and the module makes the file. So a running kernel without the
+    file has no such socket. A saved tree may lack a file that the kernel has; so may a /proc without its folder `net`.
+    """
+    reading = snapshot.tls_stat
+    if reading.state != "missing":
+        return reading.value
+    sysctls = snapshot.sysctls.value
+    release = release_numbers(sysctls.kernel_release if sysctls else None)
+    is_certain = snapshot.live and snapshot.sockstat.value is not None and release is not None and release >= FILE_SINCE
+    return NONE if is_certain else None
