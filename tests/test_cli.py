@@ -495,7 +495,7 @@ def test_the_console_scripts(name: str) -> None:
 def test_the_console_scripts_are_declared() -> None:
     text = (PROJECT / "pyproject.toml").read_text()
     for name in ("tcptop", "tcpmemtop"):
-        assert f'\n{name} = "tcptop.cli:main"\n' in text
+        assert f'\n{name} = "tcptop.__main__:main"\n' in text
 
 
 # A terminal
