@@ -10,6 +10,7 @@ from tcptop.accounting.attached_objects import MAX_EXTENSION_BYTES
 from tcptop.accounting.cgroup_vectors import cgroup_vector_costs
 from tcptop.accounting.contradictions import without_contradictions
 from tcptop.accounting.headroom import share_of_objects
+from tcptop.accounting.lab_result import measured_ktls
 from tcptop.accounting.limits import CGROUP_LIMIT, TIME_WAIT_LIMIT
 from tcptop.accounting.object_cost import object_costs
 from tcptop.accounting.slab_caches import CacheTable
@@ -33,6 +34,7 @@ Verdict = Literal["fits", "does not fit", "cannot say"]
 LimitVerdict = Literal["fits", "exceeded", "unknown"]
 
 EXTENSIONS = "nf_conn extensions"
+KTLS = "kernel TLS"
 BUFFERS = "buffers"
 DEFAULT_NR_OPEN = 1_048_576
 """Default of fs.nr_open, the largest limit on open files of a process (fs/file.c)."""
@@ -50,6 +52,7 @@ class PlanRequest(NamedTuple):
     """Mini-sockets in TIME_WAIT beside the connections."""
     with_epoll: bool
     with_conntrack: bool
+    with_ktls: bool
 
     @property
     def accepted(self) -> int:
@@ -77,7 +80,7 @@ class PlanPart(NamedTuple):
 
     object: str
     cache: str | None
-    """None for buffers."""
+    """None for buffers, and for kernel TLS, whose objects come from several caches."""
     count: float  # type: ignore[assignment]  # tuple.count gives way
     """Objects; the most, where sockets may share them."""
     bytes: float
@@ -164,6 +167,12 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     ports = next((limit.maximum for limit in ledger.limits["full"].rows if limit.name == "ports"), None)
     costs, missing = _object_costs(snapshot, table, ledger, request, ports)
     parts = [_part(cost) for cost in costs if cost.count]
+    ktls = measured_ktls(snapshot) if request.with_ktls else None
+    if ktls is not None:
+        of_sockets = request.sockets * sum(ktls)
+        parts.append(PlanPart(KTLS, None, request.sockets, of_sockets, of_sockets, True))
+    elif request.with_ktls:
+        missing.append(f"{KTLS} (measure it with tcptop lab --states ktls -w FILE, and give --lab FILE)")
     buffers = request.sockets * request.buffer_bytes
     if buffers:
         parts.append(PlanPart(BUFFERS, None, request.sockets, buffers, buffers, False))
@@ -172,6 +181,7 @@ def make_plan(snapshot: Snapshot, ledger: Ledger, request: PlanRequest) -> Plan:
     total = sum(part.bytes for part in parts)
     high = inf if missing else sum(part.high_bytes for part in parts)
     objects = sum(cost.object_bytes for cost in costs if cost.object != NF_CONN.struct)
+    objects += sum(part.bytes for part in parts if part.object == KTLS)
     limits = sorted(_limits(snapshot, ledger, request, (total, high), objects + buffers), key=_connections)
     nodes = _by_node(table, ledger, total)
     exceeded = any(limit.verdict == "exceeded" for limit in limits)

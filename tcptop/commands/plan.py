@@ -81,6 +81,7 @@ def _run(arguments: Sequence[str]) -> int:
         time_wait=options.time_wait,
         with_epoll=options.epoll,
         with_conntrack=options.conntrack,
+        with_ktls=options.ktls,
     )
     thresholds = read_thresholds()
     snapshot = _host_snapshot(options) if options.replay is None else _replayed_snapshot(options)
@@ -123,6 +124,9 @@ def _parse_options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--epoll", action="store_true", help="each socket is in one epoll set")
     parser.add_argument("--conntrack", action="store_true", help="the firewall tracks each connection")
+    parser.add_argument(
+        "--ktls", action="store_true", help="each socket has kernel TLS in both directions, as --lab FILE measured it"
+    )
     parser.add_cgroup_option()
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_root_option()

@@ -34,6 +34,7 @@ def plan_as_object(ledger: Ledger, plan: Plan) -> Json:
             "time_wait": request.time_wait,
             "epoll": request.with_epoll,
             "conntrack": request.with_conntrack,
+            "ktls": request.with_ktls,
         },
         "takes": {
             "bytes": _whole(plan.bytes),

@@ -10,6 +10,7 @@ from recorded import snapshot
 
 from tcptop.accounting import account
 from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes, measured_ktls
+from tcptop.accounting.plan import KTLS, PlanRequest, make_plan
 from tcptop.accounting.tls_sockets import tls_sockets
 from tcptop.ledger import AttachedObjects
 from tcptop.snapshot import (
@@ -159,3 +160,25 @@ def test_without_a_lab_result_the_number_alone_is_known() -> None:
 def test_no_sockets_with_kernel_tls_take_no_bytes() -> None:
     found = attached(TlsStat(0, 0, 0, 0), with_lab=False)
     assert (found.number, found.bytes) == ((0, 0), (0, 0))
+
+
+# In a plan.
+
+
+def test_a_plan_has_the_measured_bytes_of_each_socket() -> None:
+    seen = snapshot("6.1-1n", "established")
+    seen = seen._replace(lab_measurement=measurement(seen, PAIRS))
+    request = PlanRequest(1000, "proxy", "ipv4", 0, 0, with_epoll=False, with_conntrack=False, with_ktls=True)
+    plan = make_plan(seen, account(seen), request)
+    [part] = [part for part in plan.parts if part.object == KTLS]
+    assert part.bytes == part.high_bytes == pytest.approx(2000 * sum(BYTES))
+    without = make_plan(seen, account(seen), request._replace(with_ktls=False))
+    assert (plan.bytes or 0) - (without.bytes or 0) == pytest.approx(part.bytes)
+
+
+def test_a_plan_without_a_lab_result_cannot_say() -> None:
+    seen = snapshot("6.1-1n", "established")
+    request = PlanRequest(1000, "accepted", "ipv4", 0, 0, with_epoll=False, with_conntrack=False, with_ktls=True)
+    plan = make_plan(seen, account(seen), request)
+    assert plan.verdict == "cannot say"
+    assert "--lab" in (plan.unknown_because or "")

@@ -97,7 +97,7 @@ def test_a_plan_is_what_all_rows_of_slabinfo_grew_by(kernel: str) -> None:
     }
     grown = total["established"] - total["base"]
     opened = counters(kernel, "established")["alloc"] - counters(kernel, "base")["alloc"]
-    request = PlanRequest(opened // 2, "proxy", "ipv6" if "ipv6" in kernel else "ipv4", 0, 0, False, False)
+    request = PlanRequest(opened // 2, "proxy", "ipv6" if "ipv6" in kernel else "ipv4", 0, 0, False, False, False)
     found = make_plan(snapshot(kernel, "base"), ledger(kernel, "base"), request)
     assert (found.missing, request.sockets) == ((), 16_000)
     assert found.bytes == pytest.approx(grown, rel=0.03)

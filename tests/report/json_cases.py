@@ -208,8 +208,8 @@ def ledgers_with_cgroup() -> dict[str, Ledger]:
     }
 
 
-REQUEST = PlanRequest(100_000, "proxy", "ipv4", 16_384, 300_000, True, True)
-IDLE_REQUEST = PlanRequest(1, "accepted", "ipv4", 0, 0, False, False)
+REQUEST = PlanRequest(100_000, "proxy", "ipv4", 16_384, 300_000, True, True, True)
+IDLE_REQUEST = PlanRequest(1, "accepted", "ipv4", 0, 0, False, False, False)
 
 
 def snapshots_to_plan(folder: Path) -> Iterator[Snapshot]:

@@ -24,7 +24,7 @@ from json_document import DOCUMENT, LINK, Checker, document
 from recorded import ledger
 
 from tcptop.accounting.checks import CHECK_NAMES, LIMIT_NAMES, CheckState
-from tcptop.accounting.plan import BUFFERS, EXTENSIONS, LimitVerdict, Side, Verdict
+from tcptop.accounting.plan import BUFFERS, EXTENSIONS, KTLS, LimitVerdict, Side, Verdict
 from tcptop.accounting.socket_cost import objects_held
 from tcptop.comparison.difference import Bound
 from tcptop.kernel.events import EVENTS, EventUnit
@@ -109,7 +109,7 @@ IN_THE_CODE: Mapping[str, set[str]] = {
         *(each.struct for each in objects_held(State.ESTABLISHED, owns_port=True)),
         *(each.struct for each in objects_held(State.TIME_WAIT, owns_port=True)),
         *(each.struct for each in (CGROUP_VECTORS, NF_CONN, *EPOLL_OBJECTS)),
-        *(EXTENSIONS, BUFFERS),
+        *(EXTENSIONS, KTLS, BUFFERS),
     },
     "bound": set(get_args(Bound)),
 }
