@@ -23,8 +23,10 @@ from typing import IO, Any
 import pytest
 from emulator import Emulator
 from packed_trees import archive_of
+from slow_case import slow
 
 from tcptop import __version__
+from tcptop.cli import SUBCOMMANDS
 
 PROJECT = Path(__file__).resolve().parents[1]
 TREE = str(PROJECT / "tests/recordings/6.1-4n/established")
@@ -318,10 +320,20 @@ def test_a_closed_pipe_prints_no_error(form: str) -> None:
     assert ran.stdout.count("\n") == 1
 
 
-@pytest.mark.parametrize("form", ["--json", "-o"])
-def test_a_full_disk(form: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json", "--root", TREE),
+        ("-o", "--root", TREE),
+        ("-h",),
+        ("-V",),
+        *(slow((command, "--help")) for command in SUBCOMMANDS if command != "check"),
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk(words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
-        ran = tcptop(form, "--root", TREE, stdout=full)
+        ran = tcptop(*words, stdout=full)
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("tcptop: ")
@@ -483,7 +495,7 @@ def test_the_console_scripts(name: str) -> None:
 def test_the_console_scripts_are_declared() -> None:
     text = (PROJECT / "pyproject.toml").read_text()
     for name in ("tcptop", "tcpmemtop"):
-        assert f'\n{name} = "tcptop.cli:main"\n' in text
+        assert f'\n{name} = "tcptop.__main__:main"\n' in text
 
 
 # A terminal

@@ -14,9 +14,11 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-HARMLESS = ("SIGINT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH", "SIGKILL")
 FAULTS = ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 """Signals that a faulty instruction raises. A handler for such a signal could not return to the instruction."""
+HANDLED_ELSEWHERE = ("SIGINT", "SIGTSTP", "SIGCONT", "SIGWINCH", "SIGTTIN", "SIGTTOU")
+NOT_DEADLY = ("SIGCHLD", "SIGURG")
+NOT_HANDLED = ("SIGKILL", "SIGSTOP", *FAULTS)
 
 EXIT_WAIT_S = 2.0
 """Time for the program to exit by itself, in seconds, before os._exit() ends it."""
@@ -42,7 +44,9 @@ def end_on_hangup(descriptor: int, leave: Callable[[], object]) -> None:
         received_signals.append(number)
         end(leave)
 
-    for number in signal.valid_signals() - {getattr(signal, name) for name in (*HARMLESS, *FAULTS)}:
+    for number in signal.valid_signals() - {
+        getattr(signal, name) for name in (*HANDLED_ELSEWHERE, *NOT_DEADLY, *NOT_HANDLED)
+    }:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, end_by_signal)
     poller = select.poll()

@@ -23,6 +23,7 @@ from tcptop.recording.checksum import add_checksum
 
 SAMPLES = 14
 LOST_RECORD = 5
+LOST_SAMPLES = 30_000
 BLANKS = 200_000
 NOT_UTF_8 = b"\xff\xfe\x80"
 EVIL_NAME = NOT_UTF_8 + b"\x1b[2J"
@@ -74,11 +75,20 @@ def make_expanding(path: Path) -> None:
         connection.execute("UPDATE record SET data = ? WHERE number = 0", (data,))
 
 
+def make_lost(path: Path) -> None:
+    """Thousands of samples in the list that are not in the file."""
+    _record(path)
+    rows = f"WITH RECURSIVE t(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM t LIMIT {LOST_SAMPLES}) "
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"{rows} INSERT INTO sample SELECT n, 1, NULL, 1, 1 FROM t")
+
+
 ATTACKS: Mapping[str, Callable[[Path], None]] = {
     "blanks": make_blanks,
     "not_utf_8": make_not_utf_8,
     "gaps": make_gaps,
     "expanding": make_expanding,
+    "lost": make_lost,
 }
 
 

@@ -54,6 +54,25 @@ def test_an_expanding_record_is_refused(tmp_path: Path) -> None:
     assert "it unpacks to more than 8 MiB" in error
 
 
+def test_few_lost_samples_are_printed(tmp_path: Path) -> None:
+    report, error = read_attack("lost", tmp_path, "--json")
+    assert len(report.splitlines()) == SAMPLES + 50
+    assert all(json.loads(line)["sockets"]["allocated"] for line in report.splitlines()[:SAMPLES])
+    assert "only the first 50 are passed on, and no sample after 10000 of them is read" in error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [("import", "FILE", "-w", "NEW"), ("export", "-r", "FILE", "NEW")], ids=lambda words: words[0]
+)
+def test_few_lost_samples_are_kept(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ATTACKS["lost"](tmp_path / "file")
+    names = {"FILE": tmp_path / "file", "NEW": tmp_path / "new"}
+    assert "only the first 50 are passed on" in run_bounded(*(names.get(word, word) for word in words)).stderr
+    kept = run_bounded("-r", tmp_path / "new", "--json").stdout.splitlines()
+    assert len(kept) == SAMPLES + 50
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED_ATTACKS, reason="the attack archives are not beside this checkout")
 @pytest.mark.parametrize("path", SHARED_ATTACKS, ids=lambda path: str(path.name))

@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_no_name_blocked(small_disk: Path, free_kib: int) -> 
     line = error_line("record", "--root", TREE, "-w", small_disk / "file")
     assert "disk is full" in line or "No space left" in line
     assert "can be read" not in line, "there is no file"
-    line = error_line("import", TREE, "-w", small_disk / "file")
+    line = error_line("import", TREE, "-w", small_disk / "imported")
     assert "disk is full" in line or "No space left" in line
     assert "can be read" not in line, "there is no file"
     assert not [each.name for each in small_disk.iterdir() if each.name.startswith(".")]

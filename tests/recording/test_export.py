@@ -136,8 +136,8 @@ def test_hostile_paths_stay_in_the_export_folder(recorded_file: IntactRecording,
     class Hostile:
         path = str(tmp_path)
 
-        def sample(self, _: int) -> RecordedSample:
-            return sample
+        def samples(self, _: range) -> list[RecordedSample]:
+            return [sample]
 
     export(Hostile(), range(1), str(tmp_path / "folder"))  # type: ignore[arg-type] # an export calls no other method
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "outside"]

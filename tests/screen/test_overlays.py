@@ -21,10 +21,10 @@ KEYS = (
     *("pagedown", "pageup", "end", "home", "down", "up", "right", "left", "tab", "shift+tab", "a", "backspace"),
     *("ctrl+end", "ctrl+home", "shift+end", "shift+home", "colon", "enter"),
 )
-WIDTHS = (1, 2, 3, 5, 10, 19, 20, 21, 39, 40)
-HEIGHTS = (1, 2, 3, 4, 5, 6, 9, 10)
+WIDTHS = (1, 2, 19, 20, 40)
+HEIGHTS = (1, 3, 4, 5, 10)
 LARGE = (100, 30)
-SMALL = [(1, 1), (39, 4), *(slow((columns, rows)) for columns in WIDTHS for rows in HEIGHTS)]
+SMALL = [(39, 4), *(slow((columns, rows)) for columns in WIDTHS for rows in HEIGHTS)]
 
 
 async def use(pilot: Pilot[int], overlay: str, keys: Sequence[str]) -> None:
@@ -50,7 +50,7 @@ async def close_all(pilot: Pilot[int]) -> None:
         await pilot.pause()
 
 
-@pytest.mark.parametrize("size", [*SMALL, (40, 12)])
+@pytest.mark.parametrize("size", SMALL)
 async def test_every_key_of_an_overlay_at_a_small_size(size: tuple[int, int]) -> None:
     async with tree_app(tree("6.1-4n")).run_test(size=size) as pilot:
         app = await wait_for_app(pilot)
