@@ -1,7 +1,7 @@
 """Files that the user names: one way to open them for reading, and one way to write them.
 
-A program that runs as root must not follow another user's link to a file that it overwrites, must not wait for a named
-pipe, and must not read a device that has no end.
+A program that runs as root must not overwrite a file through another user's link, must not wait for a named pipe, and
+must not read a device that has no end.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 def read_bytes(path: str, max_bytes: int) -> bytes:
-    """The contents of a regular file; raises OSError as `open_to_read` does, and if it is larger than `max_bytes`."""
+    """The contents of a regular file.
+
+    Raises OSError as `open_to_read` does, or if the file is larger than `max_bytes`.
+    """
     data = read_start(path, max_bytes + 1)
     if len(data) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes >> 10} KiB")
@@ -78,7 +81,7 @@ def read_start(path: str, max_bytes: int) -> bytes:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Replaces a file, or makes it, in one step: the file has either its old contents or all of `data`.
+    """Replaces or creates a file in one step: the file has either its old contents or all of `data`.
 
     A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, its target is
     replaced, not the link.
@@ -113,7 +116,7 @@ def check_writable(path: str) -> None:
 
 
 def make_folders(path: str) -> None:
-    """Makes a folder and its missing parents, for this user alone; raises OSError as `write_bytes` does."""
+    """Makes a folder and its missing parents, with access for this user only. Raises OSError as `write_bytes` does."""
     names = path.split("/")
     for count in range(1, len(names) + 1):
         if names[count - 1]:
@@ -123,14 +126,15 @@ def make_folders(path: str) -> None:
 
 @contextmanager
 def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
-    """Context manager that makes a new file at a path if its block ends without an exception.
+    """Context manager that makes a new file at a path if the block ends without an exception.
 
-    The block gets the path of an empty file in the same folder, and fills that file. An empty file at the path counts
-    as none. Remains of an earlier file, named as the path plus one of the suffixes `companions`, are removed.
+    The block receives the path of an empty temporary file in the same folder, and writes into this file. If there is an
+    empty file at the path, the new file replaces it. Files that are left over from an earlier file are removed: their
+    names are the path plus one of the suffixes in `companions`.
 
     Raises:
-        FileExistsError: if there is a file at the path.
-        OSError: if it cannot be made, or a link of another user leads to it.
+        FileExistsError: if there is a file at the path that is not empty.
+        OSError: if the file cannot be created, or a link of another user leads to it.
 
     """
     with _open_parent(path) as (folder, name):
@@ -154,10 +158,10 @@ def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[s
 
 @contextmanager
 def new_folder(path: str) -> Iterator[str]:
-    """Context manager that makes a new folder at a path if its block ends without an exception.
+    """Context manager that makes a new folder at a path if the block ends without an exception.
 
-    The block gets the path of an empty folder in the same parent folder, and fills it. After an exception, nothing
-    remains.
+    The block receives the path of an empty temporary folder in the same parent folder, and writes into this folder.
+    After an exception, nothing remains.
 
     Raises:
         FileExistsError: if there is a file or folder at the path.
@@ -185,7 +189,8 @@ def require_own(path: str) -> None:
     """Checks that a file is the user's own, and that no other user's link leads to it.
 
     Raises:
-        OSError: if it does not exist or is not regular, if it is another user's, or if another user's link leads to it.
+        OSError: if the file does not exist, is not regular or belongs to another user, or if another user's link leads
+            to it.
 
     """
     with _open_parent(path) as (folder, name):
@@ -197,7 +202,10 @@ def require_own(path: str) -> None:
 
 @contextmanager
 def _open_parent(path: str) -> Iterator[tuple[int, str]]:
-    """Opens the folder that contains a path; follows links, the last name's too, unless another user owns them."""
+    """Opens the folder that contains a path; yields the folder's descriptor and the name in the folder.
+
+    Links are followed, also if the last name of the path is a link. Raises OSError if another user owns a link.
+    """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
     if not path:
@@ -241,7 +249,7 @@ def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
     Raises: OSError: if the link belongs neither to this user nor to root. Links of the user who called sudo are refused
-    too, because sudo may permit that user nothing but this command.
+    too, because sudo may allow that user to run only this command.
 
     """
     try:
@@ -262,7 +270,10 @@ def _link_target(folder: int, name: str) -> str | None:
 
 
 def _writable_status(folder: int, name: str) -> os.stat_result | None:
-    """The status of a file that may be replaced; None if no file exists and one may be made; else raises OSError."""
+    """The status of a file that may be replaced; None if the file does not exist and may be created.
+
+    In all other cases, raises OSError.
+    """
     try:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:

@@ -1,8 +1,9 @@
 """Reads files of strangers without root's privileges (docs/security.md).
 
-Under sudo, a file that belongs to root alone is read as root, and every other file with the ids and groups of the user
-who called sudo. A command that reads nothing else as root drops its privileges for good (`drop_root_for`). A command
-that also reads this machine reads such a file in a child process (`read_without_root`).
+Under sudo, a file is read as root only if it belongs to root and no other user can write to it. Every other file is
+read with the ids and groups of the user who called sudo. A command that need not read this machine drops root's
+privileges for good before it reads such a file (`drop_root_for`). A command that also reads this machine keeps root's
+privileges, and reads such a file in a child process (`read_without_root`).
 """
 
 import errno
@@ -65,11 +66,13 @@ def find_caller() -> Caller | None:
 
 
 def is_strangers(path: str) -> bool:
-    """Whether a file or tree must be read without root's privileges: under sudo, if not only root can write to it.
+    """Whether a file or tree must be read without root's privileges.
+
+    True only under sudo, if users other than root can write to the file or tree.
 
     Raises:
-        OSError: if it does not exist.
-        TcptopError: as `find_caller` does.
+        OSError: if the file or tree does not exist.
+        TcptopError: if SUDO_UID or SUDO_GID is not an id.
 
     """
     caller = find_caller()
@@ -93,11 +96,13 @@ def drop_root_for(*paths: str) -> None:
 
 
 def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN401 (any JSON value)
-    """The JSON value that `read` returns; for another user's file, `read` runs in a child without root's privileges.
+    """Calls `read`, and returns its JSON value.
+
+    If users other than root can write to the file, `read` runs in a child process without root's privileges.
 
     Raises:
-        OSError: if the file does not exist, and as `read` does.
-        TcptopError: as `read` does, or if the child fails.
+        OSError: if the file does not exist, or if `read` raises OSError.
+        TcptopError: if `read` raises TcptopError, or if the child fails.
 
     """
     if not is_strangers(path):
@@ -137,9 +142,9 @@ def read_without_root(path: str, read: Callable[[], Any]) -> Any:  # noqa: ANN40
 def _belongs_to_root(path: str, caller: Caller) -> bool:
     """Whether only root can have written the file or tree at a path.
 
-    Root must own the file, or the tree and everything in it, and no one else may have the right to write to it. Root or
-    the caller of sudo must own every folder and link on the path; a folder that others may write to must be sticky, as
-    /tmp is.
+    Root must own the file, or the tree and everything in it. Only root may have the right to write to the file or tree.
+    Every folder and link on the path must belong to root or to the caller of sudo. If others may write to such a
+    folder, it must be sticky, as /tmp is.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)
@@ -168,7 +173,10 @@ def _belongs_to_root(path: str, caller: Caller) -> bool:
 
 
 def add_note(error: str) -> str:
-    """The text of an error; if dropped privileges may be its cause, with a note that says so."""
+    """The text of an error.
+
+    If dropped privileges may be the cause of the error, a note that says so is added to the text.
+    """
     return f"{error}{_dropped[0]}" if _dropped and "Permission denied" in error else error
 
 
@@ -192,7 +200,7 @@ def _is_of_root_alone(status: os.stat_result) -> bool:
 
 
 def _statuses(place: str) -> Iterator[os.stat_result]:
-    """The status of a file, or of a folder and of all below it; links are not followed."""
+    """The status of a file; for a folder, also the status of every file and folder below it. Links are not followed."""
     status = os.lstat(place)
     yield status
     for folder, folders, files in os.walk(place) if stat.S_ISDIR(status.st_mode) else ():
@@ -231,7 +239,10 @@ def _groups(caller: Caller) -> list[int]:
 
 
 def _can_read_installation(caller: Caller) -> bool:
-    """Whether the caller may read the folders of tcptop and of Python, which only root may be allowed to read."""
+    """Whether the caller may read the folders in which tcptop and Python are installed.
+
+    On some machines, only root may read these folders.
+    """
     os.setegid(caller.gid)
     os.seteuid(caller.uid)
     try:
@@ -244,7 +255,10 @@ def _can_read_installation(caller: Caller) -> bool:
 
 
 def _import_everything() -> None:
-    """Imports modules that may be needed later, while they are readable; the screen's modules only for the screen."""
+    """Imports the modules that may be needed after root's privileges are dropped and the modules become unreadable.
+
+    The modules of the screen are imported only if the screen is in use.
+    """
     from importlib import import_module
     from pkgutil import walk_packages
 

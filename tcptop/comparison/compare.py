@@ -19,7 +19,7 @@ from tcptop.ledger import AccountingMode, Amount, Ledger, SocketCost
 
 GOOD_STATES = ("ok", "off", "waiting")
 NOT_COMPARED = ("machine_load", "tls_stat")
-"""Sources from which no compared figure comes."""
+"""Sources that contribute no figure to the comparison."""
 
 MODE_TITLES: dict[AccountingMode, str] = {"full": "", "time_wait": " TIME_WAIT"}
 
@@ -63,7 +63,7 @@ def _compared_input(ledger: Ledger, label: str) -> ComparedInput:
 
 
 def _unlike(before: Ledger, after: Ledger) -> tuple[str, ...]:
-    """Names of those properties that differ between two hosts: kernel, page size, machine or number of CPUs."""
+    """Names of the properties that differ between two hosts: kernel, page size, machine, number of CPUs."""
     one, two = before.host, after.host
     pairs = {
         "kernel": (one.kernel, two.kernel),
@@ -121,7 +121,7 @@ def _connection(before: Ledger, after: Ledger) -> tuple[Change, ...]:
 def _cost(key: str, name: str, before: SocketCost | None, after: SocketCost | None, at_most: bool = False) -> Change:
     """The change of the slab bytes of one socket.
 
-    With `at_most` (for outgoing sockets), the upper bounds on these bytes are compared.
+    If `at_most` is set (for outgoing sockets), the upper bounds on these bytes are compared.
     """
     one, two = (_bounded(None if side is None else side.slab_bounds(at_most)) for side in (before, after))
     return Change(key, name, "bytes", one[0], two[0], one[1], two[1])

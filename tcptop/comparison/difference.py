@@ -29,11 +29,15 @@ class Change:
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
     is_comparable: bool = True
-    """False for a counter that did not run on from `before` to `after`, so that its increase is unknown."""
+    """False if `after` − `before` is not the increase of a counter, for example because the counter was reset."""
 
     @property
     def increase(self) -> float | None:
-        """`after` − `before`; None if either is unknown, or if they or their bounds are of different kinds."""
+        """`after` − `before`.
+
+        None if `before` or `after` is unknown, if they are not comparable, or if `before_bound` and `after_bound`
+        differ.
+        """
         is_known = self.is_comparable and self.before_bound == self.after_bound
         change = increase(self.before, self.after) if is_known else None
         return None if change is None else round(change, 2)
@@ -93,7 +97,7 @@ class FreeBlocksChange:
     node: int
     zone: str
     migrate_type: str | None
-    """Migrate type; None for all types together, if one of the ledgers does not have counts by type."""
+    """Migrate type; None if all types are counted together, because one of the ledgers has no counts by type."""
     order: int
     blocks: Change
     bytes: Change
@@ -106,7 +110,7 @@ class FreeBlocksChange:
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """Changes of one NUMA node: its free memory and the sockets that fit into it."""
+    """Changes of one NUMA node: its free memory, and the number of sockets that fit into the free memory."""
 
     node: int
     free_bytes: Change
@@ -119,7 +123,7 @@ class NodeChange:
 
 
 class HasChanged(Protocol):
-    """A row of figures that may have changed."""
+    """A row of figures, with a property that tells whether the row changed."""
 
     @property
     def changed(self) -> bool:
@@ -166,7 +170,7 @@ class GrowthPart:
 
 @dataclass(frozen=True, slots=True)
 class RowGrowth:
-    """Growth of a slabinfo row that counts no objects of sockets."""
+    """Growth of a slabinfo row for objects that sockets do not use."""
 
     name: str
     bytes: int
@@ -183,18 +187,21 @@ class SlabGrowth:
     """Growth of Slab in /proc/meminfo."""
     sockets: tuple[GrowthPart, ...]
     missing: tuple[str, ...]
-    """Names of the objects whose size or number is unknown; if there are any, `socket_bytes` does not include them."""
+    """Names of the objects whose size or number is unknown; `socket_bytes` does not include these objects."""
     idle_bytes: Amount | None
-    """Bounds on growth of free objects and ends of slabs in rows that count objects of sockets; None without slabinfo.
+    """Bounds on the growth of idle bytes in the rows for objects that sockets use; None without slabinfo.
+
+    Idle bytes are free objects and the unused ends of slabs.
 
     In rows that only TCP uses, everything except the objects of sockets counts as idle.
     """
     others_bytes: Amount | None
-    """Bounds on growth of shared rows due to other users' objects and free objects that count as active; None without
-    slabinfo.
+    """Bounds on the growth that other users cause in shared rows; None without slabinfo.
+
+    Free objects that the kernel counts as active are included in the growth.
     """
     other_rows: tuple[RowGrowth, ...] | None
-    """Growth of each row that counts no objects of sockets; None without slabinfo."""
+    """Growth of each slabinfo row for objects that sockets do not use; None without slabinfo."""
     no_row_bytes: int | None
     """Growth of slab memory that is in no slabinfo row; None without slabinfo."""
 
@@ -225,7 +232,7 @@ class ComparedInput:
     taken_at_unix_s: float | None
     live: bool
     not_read: Mapping[str, str]
-    """Sources that could not be read completely, or not at all, each with the reason."""
+    """Sources that could be read only in part, or not at all, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,4 +257,4 @@ class LedgerDifference:
     free_blocks: ChangedRows[FreeBlocksChange]
     growth: SlabGrowth | None
     no_growth_because: str | None
-    """Reason that `growth` is unknown; None if it is known."""
+    """The reason why `growth` is unknown; None if `growth` is known."""

@@ -44,7 +44,7 @@ def cache_rows(before: Ledger, after: Ledger) -> ChangedRows[CacheChange]:
 
 
 def _counted_lines(ledger: Ledger) -> list[CacheLine]:
-    """The rows of slabinfo; if slabinfo is not readable, the caches that sysfs counts."""
+    """The rows of slabinfo. Without slabinfo: the caches for which sysfs gives a size or a number of slabs."""
     return slabinfo_rows(ledger) or [line for line in ledger.caches if line.bytes is not None or line.slabs is not None]
 
 
@@ -94,7 +94,9 @@ def _free_bytes(node: NodeMemory | None, ledger: Ledger) -> int | None:
 
 
 def free_block_rows(before: Ledger, after: Ledger) -> ChangedRows[FreeBlocksChange]:
-    """Changes of free blocks by order, and by migrate type in zones where both ledgers have counts by type.
+    """Changes of the number of free blocks of each order.
+
+    If both ledgers have counts by migrate type for a zone, the changes in this zone are given for each migrate type.
 
     Empty if the page sizes differ, because blocks of the same order then differ in size.
     """
@@ -148,7 +150,7 @@ def _blocks_by_type(zone: ZoneMemory | None, typed: bool) -> dict[str | None, tu
 def _capped(
     one: ZoneMemory | None, two: ZoneMemory | None, migrate_type: str | None, order: int
 ) -> tuple[Bound, Bound]:
-    """The bound of each ledger's number of free blocks: `exact`, or `at least` if the kernel stopped counting."""
+    """For each ledger: `at least` if the kernel stopped counting the free blocks before the end, otherwise `exact`."""
     bounds: list[Bound] = [
         "at least" if zone and order in (zone.capped or {}).get(migrate_type or "", ()) else "exact"
         for zone in (one, two)

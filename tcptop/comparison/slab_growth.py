@@ -1,8 +1,8 @@
 """Growth of slab memory between two ledgers, and the part of the growth that sockets explain.
 
-For each kind of object, sockets explain (increase of the number of objects) × (cost of one object). If the number of
-objects is known only within bounds, the product has bounds too. Slabinfo rows that count no objects of sockets are
-listed, each with its growth.
+The part that one kind of object explains is (increase of the number of objects) × (cost of one object). If the number
+of objects is known only within bounds, the product has bounds too. Slabinfo rows for objects that sockets do not use
+are listed, each with its growth.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ZERO = Amount(0.0, 0.0)
 
 
 def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
-    """The growth of slab memory between two ledgers of one kernel, or the reason that it is unknown."""
+    """The growth of slab memory between two ledgers of one kernel, or the reason why the growth is unknown."""
     growth = increase(before.slab_memory.total_bytes, after.slab_memory.total_bytes)
     if growth is None:
         return "Slab is missing from /proc/meminfo of one input"
@@ -27,8 +27,8 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
     if counts_and_missing is None:
         return "the number of sockets is missing from /proc/net/sockstat of one input"
     counts, missing = counts_and_missing
-    # Both ledgers are of one kernel and have the same object sizes. The ledger with more sockets has the better shares
-    # of IPv4 and IPv6.
+    # Both ledgers are of one kernel and have the same object sizes. The shares of IPv4 and IPv6 are more exact in the
+    # ledger with more sockets.
     most_sockets = max(before, after, key=lambda ledger: ledger.sockets.allocated or 0)
     most_mini_sockets = max(before, after, key=lambda ledger: ledger.sockets.time_wait or 0)
     costs = _costs(most_sockets, most_mini_sockets)
@@ -58,7 +58,10 @@ def slab_growth(before: Ledger, after: Ledger) -> SlabGrowth | str:
 
 
 class CountedObject(NamedTuple):
-    """An object of a socket, or a group of such objects, whose number the kernel's counters show."""
+    """An object that sockets hold, or a group of such objects.
+
+    The number of objects is computed from kernel counters.
+    """
 
     name: str
     note: str = ""
@@ -87,19 +90,22 @@ class Cost(NamedTuple):
     shared: Amount
 
     def less(self, other: Cost) -> Cost:
-        """The cost of this object minus the cost of `other`, which is part of it."""
+        """Subtracts `other`, the cost of a part of this object, from the cost of this object."""
         return Cost(_less(self.own, other.own), _less(self.shared, other.shared))
 
 
 def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount], tuple[str, ...]] | None:
-    """The increase of each object's count, and the names of objects without a count; None without sockstat."""
+    """The increase in the number of each kind of object, and the names of the kinds whose number is unknown.
+
+    The result is None without sockstat.
+    """
     socks = increase(before.sockets.allocated, after.sockets.allocated)
     if socks is None:
         return None
     missing: list[str] = []
     sides = (before, after)
     requests = [_state(ledger, State.ACCEPT_QUEUE).count for ledger in sides]
-    # All active request socks may be free objects that are cached per CPU.
+    # slabinfo counts free objects that are cached per CPU as active, so perhaps no active request sock is in use.
     request_increase = ZERO
     if requests[0] is None or requests[1] is None:
         missing.append(COUNTED_REQUESTS.name)
@@ -128,9 +134,9 @@ def _counts(before: Ledger, after: Ledger) -> tuple[dict[CountedObject, Amount],
 def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
     """Bounds on the number of socks that have a file.
 
-    Orphans have no file, and socks in an accept queue have none yet. The lower bound assumes that each request sock
-    belongs to a sock in an accept queue. The upper bound is the number of socks that are not orphans. Every file has an
-    inode. If fewer inodes are in use, the number of these inodes is the upper bound.
+    Orphans have no file, and socks in an accept queue have none yet. For the lower bound, each request sock is assumed
+    to belong to a sock in an accept queue. The upper bound is the number of socks that are not orphans, or the number
+    of inodes in use if this number is smaller: every file has an inode.
     """
     allocated, orphans = ledger.sockets.allocated or 0, ledger.sockets.orphans
     owned = max(0, allocated - (orphans or 0))
@@ -141,19 +147,21 @@ def _socks_with_file(ledger: Ledger, requests: int | None) -> Amount:
 
 
 def _mini_sockets(ledger: Ledger) -> Amount | None:
-    """The machine's mini-sockets: at least those of one network namespace, at most all active objects of their caches.
+    """Bounds on the number of mini-sockets on the machine.
 
-    Some active objects of these caches are really free objects cached per CPU.
+    The lower bound is the number in one network namespace. The upper bound is the number of active objects in the
+    caches of mini-sockets; some of these objects are in fact free, and cached per CPU.
     """
     here, active = ledger.sockets.time_wait, ledger.sockets.time_wait_machine_max
     return None if here is None or active is None else Amount(here, max(here, active))
 
 
 def _segments_increase(before: Ledger, after: Ledger) -> Amount:
-    """Bounds on the increase of segments in queues, such as unread FINs, which no counter shows.
+    """Bounds on the increase in the number of queued segments, such as unread FINs.
 
-    They are the bounds on the increase of objects in use in the rows of a segment's objects, on the assumption that
-    other users of these rows do not change. Some of a row's active objects may be free objects that are cached per CPU.
+    The kernel has no counter of queued segments. The bounds are computed from the number of objects in use in the
+    slabinfo rows for the objects that a segment uses. Other users of these rows are assumed not to change. Some of a
+    row's active objects may be free objects that are cached per CPU.
     """
     changes: list[Amount] = []
     for part in _state(after, State.CLOSE_WAIT).unread_fin_parts or ():
@@ -167,7 +175,7 @@ def _segments_increase(before: Ledger, after: Ledger) -> Amount:
 
 
 def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
-    """Bounds on the objects in use in the row that counts a cache; None if unknown."""
+    """Bounds on the number of objects in use in the slabinfo row of a cache; None if unknown."""
     line = ledger.cache(cache)
     row = ledger.cache(line.row) if line is not None else None
     if row is None or row.active_objects is None:
@@ -177,7 +185,7 @@ def _objects_in_use(ledger: Ledger, cache: str) -> Amount | None:
 
 
 def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObject, Cost] | str:
-    """Slab bytes of one object of each kind that is counted, or the reason that they are unknown.
+    """The cost of one object of each kind in `COUNTED_OBJECTS`, or a text that says why the costs are unknown.
 
     The arguments are the ledger with more sockets and the ledger with more mini-sockets.
     """
@@ -200,7 +208,7 @@ def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObjec
 
 
 def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
-    """The sum of the parts' slab bytes. If a part's slab share is unknown, its object bytes are added instead."""
+    """The sum of the slab bytes of all parts. If the slab bytes of a part are unknown, its object bytes are added."""
     own, shared = ZERO, ZERO
     for part in parts:
         low = part.object_bytes if part.slab_bytes is None else part.slab_bytes
@@ -221,7 +229,7 @@ def _add(one: Amount, other: Amount) -> Amount:
 
 
 def _less(whole: Amount, part: Amount) -> Amount:
-    """The amount minus one of its terms. The bounds of the term must be included in the bounds of the amount."""
+    """Subtracts `part` from `whole`. `whole` must be a sum of amounts, and `part` one of these amounts."""
     return Amount(whole.low - part.low, whole.high - part.high)
 
 
@@ -251,7 +259,7 @@ def _rows_of_sockets(ledger: Ledger) -> set[str]:
 def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
     """Growth of each slabinfo row in bytes; None if slabinfo is incomplete in either ledger.
 
-    A row that only one ledger has counts as 0 bytes in the other.
+    If only one of the ledgers has a row, the size of the row in the other ledger is taken to be 0 bytes.
     """
     if not has_all_rows(before) or not has_all_rows(after):
         return None
@@ -265,7 +273,10 @@ def _row_growths(before: Ledger, after: Ledger) -> dict[str, int] | None:
 
 
 def slabinfo_rows(ledger: Ledger) -> list[CacheLine]:
-    """The caches of a ledger that have a slabinfo row of their own; empty without slabinfo."""
+    """The slabinfo rows of a ledger, without the caches that are merged into another row.
+
+    The list is empty without slabinfo.
+    """
     if ledger.sources["slabinfo"].state not in ("ok", "cut", "strange", "late"):
         return []
     return [line for line in ledger.caches if line.row == line.name]
@@ -286,8 +297,8 @@ def _idle_growth(
 ) -> Amount:
     """Bounds on the growth of idle bytes in the rows of sockets.
 
-    In TCP's own rows, everything except the objects of sockets is idle. That includes free objects cached per CPU,
-    which count as active. In shared rows, the bytes that no active object takes are idle.
+    In TCP's own rows, everything except the objects of sockets is idle. Free objects cached per CPU are idle too,
+    although slabinfo counts them as active. In shared rows, the bytes that no active object takes are idle.
     """
     own = sum(growth for row, growth in growths.items() if row in rows and _is_own(after, row))
     sockets = [counts[counted].times(costs[counted].own) for counted in COUNTED_OBJECTS]
@@ -304,7 +315,7 @@ def _others_growth(
     counts: Mapping[CountedObject, Amount],
     costs: Mapping[CountedObject, Cost],
 ) -> Amount:
-    """Bounds on the growth of shared rows that neither sockets nor idle bytes explain."""
+    """Bounds on the remaining growth of shared rows, after subtracting the growth due to sockets and to idle bytes."""
     shared = sum(growth for row, growth in growths.items() if row in rows and not _is_own(after, row))
     sockets = [counts[counted].times(costs[counted].shared) for counted in COUNTED_OBJECTS]
     left = shared - _free_bytes(after, rows) + _free_bytes(before, rows)
@@ -313,7 +324,7 @@ def _others_growth(
 
 
 def _free_bytes(ledger: Ledger, names: set[str]) -> float:
-    """Bytes of the named shared rows that no active object takes: their size less the active objects' slab shares."""
+    """Idle bytes of the shared rows in `names`: the size of the rows minus the slab shares of their active objects."""
     return sum(
         line.bytes - (line.active_objects or 0) * line.slab_share_bytes
         for line in slabinfo_rows(ledger)
@@ -322,6 +333,6 @@ def _free_bytes(ledger: Ledger, names: set[str]) -> float:
 
 
 def _other_rows(growths: dict[str, int], socket_rows: set[str]) -> tuple[RowGrowth, ...]:
-    """The slabinfo rows that changed and that count no objects of sockets, the largest change first."""
+    """The slabinfo rows that changed, except the rows for objects that sockets use; the largest change comes first."""
     others = [RowGrowth(name, growth) for name, growth in growths.items() if growth and name not in socket_rows]
     return tuple(sorted(others, key=lambda row: (-abs(row.bytes), row.name)))

@@ -30,7 +30,7 @@ NOT_REACHED = f"not in the part of the archive that was read in {MAX_READ_S:g} s
 
 
 class ArchiveHost(BlockingHost):
-    """Host that keeps in memory the files of an archive that a source may ask for."""
+    """Host for an archive. From the archive, the files that a source may ask for are kept in memory."""
 
     def __init__(self, path: str, wanted_paths: Iterable[str]) -> None:
         """Reads the archive: tar, plain or compressed with gzip, bzip2, xz or zstd.
@@ -41,7 +41,10 @@ class ArchiveHost(BlockingHost):
             OSError: with the reason in one line, if the file is not an archive of a saved tree.
         """
         self.top: str | None = None
-        """Name of the folder in the archive that holds proc and sys; empty if they are not in a folder."""
+        """Name of the folder in the archive that holds proc and sys.
+
+        Empty if proc and sys are at the top of the archive.
+        """
         self.identity = Identity(live=False, place=os.path.abspath(path))  # noqa: PTH100
         self._tree = MemoryTree()
         self._wanted = WantedPaths(wanted_paths)
@@ -62,7 +65,7 @@ class ArchiveHost(BlockingHost):
         status = os.fstat(file.fileno())
         cut = ""
         try:
-            if status.st_size == 0:  # a file of /proc, too; reading it might block
+            if status.st_size == 0:  # files of /proc have size 0, and reading one might block
                 raise DamagedArchiveError("it is empty")
             members = TarMembers(UnpackedStream(file, status.st_size))
             for member in members:
@@ -122,7 +125,10 @@ class ArchiveHost(BlockingHost):
         self._has_proc_file = self._has_proc_file or (path.startswith("proc/") and member.kind in ("file", "hard link"))
 
     def _read_hard_link(self, target: str) -> bytes | OSError:
-        """The bytes or error of the file that a hard link names; that file precedes the link in the archive."""
+        """The bytes of the file that a hard link names, or the error that is kept for this file.
+
+        In an archive, the file precedes the hard link.
+        """
         place = self._split_name(target)
         if place is not None and place[0] == self.top and self._wanted.matches(place[1]):
             try:
@@ -132,7 +138,10 @@ class ArchiveHost(BlockingHost):
         return OSError(errno.EXDEV, "a hard link to a file that is not kept here")
 
     def _split_name(self, name: str) -> tuple[str, str] | None:
-        """Splits a member's name into top folder and path below; None if the member is not part of a saved tree."""
+        """Splits a member's name into its top folder and the path below that folder.
+
+        The result is None if the member is not in a saved tree.
+        """
         if len(name) > MAX_PATH_CHARACTERS:
             return None
         parts = [part for part in name.split("/") if part not in ("", ".")]

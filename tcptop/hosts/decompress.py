@@ -14,15 +14,21 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 16
 MAX_DICTIONARY_BYTES = 128 << 20
-"""Limit on memory for decompressing: xz -9 needs 65 MiB, zstd --ultra -22 128 MiB, a hostile file more than 1 GiB."""
+"""Limit on the memory for decompressing, because a hostile file can ask for more than 1 GiB.
+
+Files of xz -9 need 65 MiB, and files of zstd --ultra -22 need 128 MiB.
+"""
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`; sosreports full of logs reach 100."""
+"""Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`.
+
+Sosreports full of logs reach a ratio of 100.
+"""
 MAX_UNPACKED_BYTES = 32 << 30
 
 MAX_READ_S = 6.0
-"""Limit on the CPU time for one archive; the files after it count as not read."""
+"""Limit on the CPU time for reading one archive; files that are not reached within this time count as not read."""
 GZIP_FORMAT = 16 + zlib.MAX_WBITS
 """Value of zlib's windowBits for a gzip header and trailer."""
 
@@ -90,7 +96,7 @@ class UnpackedStream:
         self._unpacked_bytes = 0
 
     def read(self, size_bytes: int) -> bytes:
-        """Exactly `size_bytes` bytes; fewer only at the end.
+        """Exactly `size_bytes` bytes; fewer only at the end of the file.
 
         Raises:
             CutArchiveError: if the compressed data end too early.
@@ -157,7 +163,10 @@ class UnpackedStream:
         return piece
 
     def _unpack_some(self) -> bytes:
-        """The next decompressed bytes, of one or more streams; empty at the end. Raises EOFError if it is cut off."""
+        """The next decompressed bytes; empty at the end of the file.
+
+        The file may hold several compressed streams, one after another. Raises EOFError if the last stream is cut off.
+        """
         assert self._decompressor is not None
         assert self._make_decompressor is not None
         while True:

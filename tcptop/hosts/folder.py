@@ -1,4 +1,7 @@
-"""Host that reads files below a folder: this machine's root, a host's root in a container (/host), a saved tree."""
+"""Host that reads files below a folder.
+
+The folder is this machine's root, a host's root that is mounted in a container (/host), or a saved tree.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,17 @@ MAX_FILE_BYTES = 16 << 20
 """Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
 
 MAX_ZONEINFO_BYTES = 64 << 20
-"""Limit on /proc/zoneinfo, which has about 235 bytes for each CPU in each zone: 64 nodes with 4 096 CPUs."""
+"""Limit on the size of /proc/zoneinfo: enough for a machine with 64 nodes and 4 096 CPUs.
+
+/proc/zoneinfo has about 235 bytes for each CPU in each zone.
+"""
 
 MAX_FOLDER_NAMES = 20_000
 
 CHUNK_BYTES = 1 << 16
 
 RESERVED_DESCRIPTORS = 64
-"""Descriptors of the process (ulimit -n) that are left for everything else."""
+"""Number of descriptors (of the limit `ulimit -n`) that the host leaves free for the rest of the process."""
 
 
 def is_on_procfs(folder: str) -> bool:

@@ -12,8 +12,9 @@ Answer = TypeVar("Answer")
 class FileRead(NamedTuple):
     """The bytes at one path or the kernel's error, and the time of the read in microseconds.
 
-    `took_us` is CPU time of the thread that reads, not elapsed time: waiting for the Python interpreter or for a busy
-    CPU costs the kernel nothing, and would look like a long walk under a lock.
+    `took_us` is CPU time of the thread that reads, not elapsed time. Elapsed time includes the time that the thread
+    waits for the Python interpreter or for a busy CPU. Such a wait costs the kernel nothing, but would look as if the
+    kernel had held a lock for a long time.
     """
 
     path: str
@@ -23,7 +24,10 @@ class FileRead(NamedTuple):
 
 
 class FolderRead(NamedTuple):
-    """The names in one folder, or the error. A link's name comes with its target, any other name with None."""
+    """The names in one folder, or the error.
+
+    `entries` maps the name of a link to its target, and any other name to None.
+    """
 
     path: str
     entries: Mapping[str, str | None] | None
@@ -41,7 +45,7 @@ class Identity(NamedTuple):
     place: str | None = None
     """Path of the root that the files are from; None for this machine's own root."""
     net_namespace: str | None = None
-    """Folder read in place of proc/net, such as `/host/proc/1/net`; None if proc/net itself is read."""
+    """Folder that is read instead of proc/net, such as `/host/proc/1/net`; None if proc/net itself is read."""
     proc_folder: str | None = None
     """Path of the live procfs, for libraries that read procfs themselves (psutil); None for a saved tree."""
     taken_at_unix_s: float | None = None
@@ -49,7 +53,7 @@ class Identity(NamedTuple):
 
 
 class NotSavedError(FileNotFoundError):
-    """Error for a file that a saved tree lacks for a known reason, which `strerror` explains to the user."""
+    """Error for a file that is missing from a saved tree for a known reason. `strerror` tells the user the reason."""
 
 
 class Host(Protocol):
@@ -83,7 +87,10 @@ class BlockingHost(ABC):
     identity: Identity
 
     async def read(self, paths: Sequence[str]) -> list[FileRead]:
-        """Reads each path and measures its CPU time; paths beyond MAX_READ_BYTES in total get an error."""
+        """Reads each path and measures the CPU time of each read.
+
+        When MAX_READ_BYTES have been read in total, all further paths get an error.
+        """
         files: list[FileRead] = []
         left_bytes = MAX_READ_BYTES
         for path in paths:
@@ -109,7 +116,10 @@ class BlockingHost(ABC):
 
 
 def _measure(call: Callable[[str], Answer], path: str) -> tuple[Answer | None, OSError | None, int]:
-    """Makes a call; returns its result, its error and its CPU time in microseconds. Either result or error is None."""
+    """Makes a call; returns its result, its error and its CPU time in microseconds.
+
+    Either the result or the error is None.
+    """
     started_ns = time.thread_time_ns()
     result, error = None, None
     try:

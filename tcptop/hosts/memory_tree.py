@@ -12,20 +12,23 @@ LEADS_OUT = "a symbolic link points outside the archive"
 
 
 class MemoryTree:
-    """Kept files of an archive, by path without a leading slash. A later entry of a path replaces an earlier one."""
+    """The kept files of an archive, by path without a leading slash.
+
+    If a path is added twice, the later file replaces the earlier one.
+    """
 
     def __init__(self) -> None:
         self._files: dict[str, bytes | OSError] = {}
         self._links: dict[str, str] = {}
         self._names: dict[str, set[str]] = {"": set()}
         self.size_bytes = 0
-        """Upper bound of the size of all files, names and link targets."""
+        """Upper bound on the total size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
         """Reason why a saved file may be missing here (the archive is cut off); None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
-        """Adds a file, or the error that reading it raises."""
+        """Adds a file. If `data` is an error, reading the file raises this error."""
         self._remove(path)
         self._files[path] = data
         self.size_bytes += len(data) if isinstance(data, bytes) else 0

@@ -1,4 +1,4 @@
-"""Opens a path as a host: this machine's root, a saved tree, an archive of one, or a sosreport."""
+"""Opens a path as a host: this machine's root, a saved tree, an archive of a saved tree, or a sosreport."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ SOSREPORT_FOLDER = "sos_commands"
 
 
 def open_host(path: str, wanted_paths: Sequence[str]) -> Host:
-    """The host that reads a folder (a root, a saved tree, a sosreport) or an archive of one.
+    """The host for a folder (a root, a saved tree, a sosreport) or for an archive of such a folder.
 
-    Under sudo, a saved tree that does not belong to root alone is read without root's privileges.
-    `wanted_paths` are patterns as in `Source.paths`; of an archive, only files that match one of them are kept.
+    Under sudo, root's privileges are dropped before a saved tree is read, if users other than root can write to the
+    tree. `wanted_paths` are patterns as in `Source.paths`. From an archive, only the files that match one of these
+    patterns are kept.
 
     Raises:
-        OSError: with one line in `strerror`, if the path is no such folder or archive.
+        OSError: if the path is not such a folder or archive; `strerror` gives the reason in one line.
     """
     if find_caller() is not None and not is_on_procfs(os.path.join(path, "proc")):  # noqa: PTH118
         drop_root_for(path)
@@ -52,7 +53,10 @@ def _open_archive(path: str, wanted_paths: Sequence[str]) -> Host:
 
 
 def _unwrap_sosreport(name: str, tree: Host) -> Host:
-    """A SosreportHost for the tree if the tree is a sosreport, by its name or by a folder in it; otherwise the tree."""
+    """Returns a SosreportHost for the tree if the tree is a sosreport, otherwise the tree itself.
+
+    A sosreport is recognised by its name or by a folder in it.
+    """
     if not name.startswith(SOSREPORT_NAME_START) and run_sync(tree.list_folder(SOSREPORT_FOLDER)).entries is None:
         return tree
     from tcptop.hosts.sosreport import SosreportHost

@@ -10,7 +10,7 @@ HostAnswer = FileRead | FolderRead
 
 
 class RecordingHost:
-    """Answers as `host` does, and appends every answer to `answers`."""
+    """Returns the answers of another host, and appends every answer to `answers`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -1,9 +1,9 @@
-"""Host for a sosreport: kernel files in the report, and other kernel files, taken from outputs of commands.
+"""Host for a sosreport. If the report lacks a kernel file, the contents are taken from the output of a command.
 
-FILE_SUBSTITUTES and FOLDER_SUBSTITUTES say which output replaces which file. The plugins of sos that save
-the files and outputs are in sos/report/plugins: kernel.py, host.py, processor.py, system.py, numa.py, networking.py
-and date.py. The output of a command is a file in sos_commands/PLUGIN, whose name is the command with `_` for spaces
-and `.` for slashes.
+FILE_SUBSTITUTES and FOLDER_SUBSTITUTES say which output replaces which file. The plugins of sos that save the files and
+outputs are in sos/report/plugins: kernel.py, host.py, processor.py, system.py, numa.py, networking.py and date.py. The
+output of a command is saved in the folder sos_commands/PLUGIN. The name of the file is the command, with `_` in place
+of spaces and `.` in place of slashes.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ from tcptop.hosts.run_sync import run_sync
 COMMANDS = "sos_commands"
 PLUGINS = ("kernel", "host", "general", "processor", "date")
 PATHS = tuple(f"{COMMANDS}/{plugin}/*" for plugin in PLUGINS)
-"""Patterns of the paths read in addition to kernel files, as in `Source.paths`."""
+"""Patterns, as in `Source.paths`, of the paths that are read in addition to kernel files."""
 
 NOT_SAVED = "the sosreport does not hold it"
 MAX_OUTPUT_BYTES = 4 << 20
-"""Limit on the size of an output; `sysctl -a` prints a quarter of this on a machine with hundreds of interfaces."""
+"""Limit on the size of one command's output.
+
+On a machine with hundreds of interfaces, the output of `sysctl -a` has a quarter of `MAX_OUTPUT_BYTES`.
+"""
 MAX_OUTPUTS_BYTES = 16 << 20
-"""Limit on the total size of the outputs, because they are kept in memory."""
+"""Limit on the total size of all commands' outputs, because the outputs are kept in memory."""
 
 Entries = Mapping[str, str | None]
 
@@ -41,7 +44,10 @@ class Substitute(NamedTuple):
     output: str
     """Regular expression of the output's path below `sos_commands`."""
     extract: Callable[[str, str], str | None]
-    """Returns the file's text, given the output's text and the file's path; None if the output lacks it."""
+    """Takes the output's text and the kernel file's path.
+
+    Returns the kernel file's text, or None if the output does not contain it.
+    """
 
 
 class FolderSubstitute(NamedTuple):
@@ -72,7 +78,10 @@ def one_word(text: str, _: str) -> str | None:
 
 
 def cpus_in_lscpu(text: str, path: str) -> str | None:
-    """The kernel's CPU list in the output of `lscpu`: the online CPUs, or the CPUs of the node in the path."""
+    """The list of CPUs in the output of `lscpu`, in the kernel's notation.
+
+    If the path names a node, the list contains the CPUs of this node. Otherwise the list contains the online CPUs.
+    """
     node = re.search(r"/node(\d+)/", path)
     title = rf"NUMA node{node[1]} CPU\(s\)" if node else r"On-line CPU\(s\) list"
     match = re.search(rf"^[ \t]*{title}:[ \t]*(.*)$", text, re.MULTILINE)
@@ -80,7 +89,7 @@ def cpus_in_lscpu(text: str, path: str) -> str | None:
 
 
 def nodes_in_lscpu(text: str) -> Entries:
-    """The node folders, from the nodes that `lscpu` prints."""
+    """The names of the node folders, one for each node that `lscpu` prints."""
     return {f"node{number}": None for number in re.findall(r"^[ \t]*NUMA node(\d{1,5}) CPU\(s\):", text, re.MULTILINE)}
 
 
@@ -111,7 +120,10 @@ FILE_SUBSTITUTES = (
     Substitute("sys/devices/system/cpu/online", LSCPU, cpus_in_lscpu),
     Substitute("sys/devices/system/node/node[0-9]+/cpulist", LSCPU, cpus_in_lscpu),
 )
-"""Outputs that can replace a missing kernel file, in order of preference; their commands print the file unchanged."""
+"""Outputs of commands that can replace a missing kernel file, in order of preference.
+
+The commands print the contents of the file unchanged.
+"""
 
 FOLDER_SUBSTITUTES = (
     FolderSubstitute("sys/kernel/slab", r"kernel/ls_-\w+_\.?sys\.kernel\.slab", entries_in_ls),
@@ -123,10 +135,13 @@ DATE = re.compile(r"^[A-Z][a-z]{2} ([A-Z][a-z]{2} [ \d]?\d \d\d:\d\d:\d\d) (?:UT
 
 
 class SosreportHost:
-    """Host that reads the report's tree; takes kernel files that the tree lacks from the outputs of commands."""
+    """Host that reads the tree of a sosreport.
+
+    If the tree lacks a kernel file, the output of a command replaces the file.
+    """
 
     def __init__(self, tree: Host) -> None:
-        """Takes the report's tree, a host whose coroutines never suspend; `close` closes the tree too."""
+        """Takes the tree of the report; `close` closes the tree too. The coroutines of the tree must never suspend."""
         self._tree = tree
         self._texts: dict[str, str] = {}
         self._left_bytes = MAX_OUTPUTS_BYTES
@@ -153,7 +168,7 @@ class SosreportHost:
         self._tree.close()
 
     def _substitute_missing(self, read: FileRead) -> FileRead:
-        # sos saves an empty file where it could not read the kernel's file.
+        # sos saves an empty file in place of a kernel file that it could not read.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
         for substitute in FILE_SUBSTITUTES:
@@ -166,7 +181,7 @@ class SosreportHost:
         return FileRead(read.path, None, NotSavedError(errno.ENOENT, NOT_SAVED), read.took_us)
 
     def _outputs_for(self, substitute: Substitute | FolderSubstitute, path: str) -> Iterator[str]:
-        """The texts of the outputs that may contain the content of a path."""
+        """The texts of the outputs that may contain what the kernel has at a path."""
         if re.fullmatch(substitute.path, path):
             for output in self._outputs:
                 if re.fullmatch(substitute.output, output):
@@ -183,12 +198,15 @@ class SosreportHost:
 
     @cached_property
     def _outputs(self) -> list[str]:
-        """The paths of the outputs of PLUGINS, below `sos_commands`."""
+        """The paths of the outputs that the PLUGINS have saved, relative to `sos_commands`."""
         folders = {plugin: run_sync(self._tree.list_folder(f"{COMMANDS}/{plugin}")).entries for plugin in PLUGINS}
         return [f"{plugin}/{name}" for plugin, names in folders.items() for name in sorted(names or ())]
 
     def _taken_at_unix_s(self) -> float | None:
-        """The time at which `date` ran; None unless `date` printed UTC: other zone names are ambiguous."""
+        """The time at which `date` ran.
+
+        None unless `date` printed UTC, because other names of time zones are ambiguous.
+        """
         for output in DATES:
             match = DATE.search(self._text(output))
             if match is not None:

@@ -45,7 +45,7 @@ class Member(NamedTuple):
 
 
 class TarMembers:
-    """Iterates over the members of an archive, once."""
+    """Iterates over the members of an archive. The members can be iterated over only once."""
 
     def __init__(self, stream: UnpackedStream) -> None:
         self._stream = stream
@@ -92,7 +92,10 @@ class TarMembers:
             self._stream.skip(self._unread_bytes + self._padding_bytes)
 
     def data(self) -> bytes:
-        """The bytes of the current member, whose size the caller must check first; raises as `__iter__` does."""
+        """The bytes of the current member; raises as `__iter__` does.
+
+        The caller must check the size of the member before.
+        """
         data = self._stream.read(self._unread_bytes)
         if len(data) < self._unread_bytes:
             raise CutArchiveError
@@ -105,7 +108,10 @@ class TarMembers:
         return self.data()
 
     def _header_block(self, entries: int) -> bytes | None:
-        """Reads the next header block; at the end mark, reads the rest to check its checksums, and returns None."""
+        """Returns the next header block, or None at the end mark.
+
+        At the end mark, the rest of the stream is read, so that its checksums are checked.
+        """
         block = self._stream.read(BLOCK_BYTES)
         if len(block) < BLOCK_BYTES and not entries:
             raise DamagedArchiveError("it is not a tar archive" if block else "it is empty")
@@ -129,7 +135,10 @@ class TarMembers:
 
 
 def _pax_fields(data: bytes) -> dict[str, str]:
-    """The fields path, linkpath and size of a pax header (`30 path=...` and a newline); others are ignored."""
+    """The fields path, linkpath and size of a pax header; other fields are ignored.
+
+    A field has the form `30 path=...`, and ends with a newline.
+    """
     fields: dict[str, str] = {}
     at = 0
     while at < len(data):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 PROCESS_LINKS = ("proc/self", "proc/thread-self")
-"""Links that paths below proc/net lead through.
+"""Links on the way to a path below proc/net.
 
 proc/net is a link to self/net, and proc/self is a link to a PID (fs/proc/proc_net.c, fs/proc/self.c).
 """
@@ -35,7 +35,10 @@ class WantedPaths:
         return self._folder_above.fullmatch(path) is not None
 
     def listed_name(self, path: str) -> tuple[str, str] | None:
-        """The listed folder that contains the path, and the name in that folder; None if there is no such folder."""
+        """Splits a path into a folder that is to be listed, and the first name below this folder.
+
+        The result is None if the path is below no such folder.
+        """
         for folder in self._listed:
             if path.startswith(folder):
                 return folder[:-1], path[len(folder) :].partition("/")[0]

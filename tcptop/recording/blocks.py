@@ -18,20 +18,22 @@ BLOCK_SAMPLES = 60
 
 MAX_DOCUMENT_BYTES = 8 << 20
 MAX_CONTENT_BYTES = 16 << 20
-"""Limits on unpacked sizes, against hostile files; real documents have 100 KB, real contents (BTF) 6 MB."""
+"""Limits on unpacked sizes, against hostile files; a real document has 100 KB, and a real large file (BTF) has 6 MB."""
 
 WINDOW_LOG = 22
 """Base-2 logarithm of the window, 4 MiB. The window always holds the previous document, even of a large machine."""
 MAX_CACHED_BYTES = 8 << 20
-"""Limit on cached documents. A step back in a block unpacks nothing if the documents of the block fit in the cache."""
+"""Limit on cached documents.
+
+If all documents of a block fit in the cache, a step back within the block needs no unpacking.
+"""
 MAX_WINDOW_BYTES = 16 << 20
 """Largest window accepted: limits the memory that a hostile file can make zstd take."""
 
 OPTIONS: dict[int, int] = {
     zstd.CompressionParameter.compression_level: 9,
     zstd.CompressionParameter.window_log: WINDOW_LOG,
-    # Tables smaller than the default of level 9: 2 MiB instead of 16 MiB, with the same compression of 100 KB
-    # documents.
+    # These tables take 2 MiB instead of the 16 MiB of level 9, and compress documents of 100 KB equally well.
     zstd.CompressionParameter.hash_log: 18,
     zstd.CompressionParameter.chain_log: 18,
 }
@@ -68,7 +70,7 @@ class BlockReader:
     """Unpacks documents; keeps the stream's position, and caches the documents unpacked from the current block."""
 
     def __init__(self, read_record: Callable[[int], bytes]) -> None:
-        """Calls `read_record` with the number of a record; it returns the record, or raises DamagedError."""
+        """Takes the function `read_record`, which returns the record of a given number, or raises DamagedError."""
         self._read_record = read_record
         self._decompressor: zstd.ZstdDecompressor | None = None
         self._first = self._next = 0
@@ -76,7 +78,10 @@ class BlockReader:
         self._cached_bytes = 0
 
     def unpack(self, number: int) -> bytes:
-        """Unpacks the document of a record; raises DamagedError if a needed record of its block is damaged."""
+        """Unpacks the document of a record.
+
+        Raises DamagedError if the record is damaged, or if an earlier record that is needed for unpacking is damaged.
+        """
         if number in self._documents:
             return self._documents[number]
         first = number - self._read_part(number)[0]
@@ -117,7 +122,10 @@ class BlockReader:
 
 
 def pack_content(data: bytes) -> bytes:
-    """Packs a large file alone, with a checksum; raises ValueError if it is larger than MAX_CONTENT_BYTES."""
+    """Packs one large file outside of any block, and adds a checksum.
+
+    Raises ValueError if the file is larger than MAX_CONTENT_BYTES.
+    """
     _check_size(data, MAX_CONTENT_BYTES)
     return add_checksum(zstd.compress(data, options=OPTIONS), 0)
 

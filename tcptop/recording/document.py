@@ -1,10 +1,10 @@
 """Converts a sample to a document, and back. Recordings and exported folders store samples as documents.
 
 The document is a JSON object with the times, the identity of the host and, for each source, the answers of the host.
-The JSON only refers to the bytes of files. In an exported folder, the JSON refers to a file by path (`file`). In a
-recording, the files follow the JSON one after another, and the JSON refers to a file by length (`bytes`); it refers to
-a file in the table `content` by digest (`sha256`). A Snapshot is made by parsing the bytes again, so that a later
-tcptop can get more out of an old recording.
+The JSON does not contain the bytes of files, but refers to them. In an exported folder, the JSON refers to a file by
+path (`file`). In a recording, most files follow the JSON one after another, and the JSON gives the length of each file
+(`bytes`). Other files are in the table `content` of the recording; the JSON refers to these files by digest (`sha256`).
+A Snapshot is made by parsing the bytes again, so that a later tcptop can get more out of an old recording.
 """
 
 from __future__ import annotations
@@ -37,20 +37,30 @@ MAX_ANSWERS = 20_000
 """Maximum number of answers in one read of a source."""
 MAX_TEXT = 4096
 MAX_SHARED_BYTES = 32 << 20
-"""Limit on the total size of the contents of a sample: a hostile document of a few bytes can refer to many contents."""
+"""Limit on the total size of the large files of a sample.
+
+A hostile document of a few bytes can refer to many large files.
+"""
 REMEMBERED_READS = 2
 """Number of parsed reads cached for each source: most reads of a sample are also in the next or previous sample."""
 
 Json = dict[str, Any]
 ParsedRead = tuple[object, tuple[HostAnswer, ...], AnyReading]
-"""One parsed read: the stored JSON with its files and host, the answers, and the reading parsed from the answers."""
+"""One parsed read.
+
+The first item is the input of the parser: the JSON of the answers, the bytes of the files, and the identity of the
+host. The second item is the answers, and the third is the reading that was parsed from the answers.
+"""
 AnyAnswer = TypeVar("AnyAnswer", FileRead, FolderRead)
 
 ReadKey = tuple[str, "float | None", int]
-"""Key of a read: name of the source; time of the reading that was parsed from the read; `id` of the reading's value."""
+"""Key of a read: the name of the source, the time of the reading, and the `id` of the reading's value.
+
+The reading is the one that was parsed from the read.
+"""
 
 PutFile = Callable[[str, bytes], Json]
-"""Stores the bytes of the file at a path; returns the keys by which the document refers to them."""
+"""Stores the bytes of the file at a path; returns the keys with which the document refers to these bytes."""
 
 GetFile = Callable[[Json], bytes]
 """Returns the bytes that a stored answer refers to; raises OSError or ValueError if they are missing."""
@@ -61,7 +71,10 @@ class RecordedSample(NamedTuple):
 
     snapshot: Snapshot
     reads: tuple[SourceRead, ...]
-    """For each source: the read of its reading and the read of its previous reading, if these reads were recorded."""
+    """For each source: the read that gave the reading, and the read that gave the previous reading.
+
+    A read is missing if it was not recorded.
+    """
     damage: str | None = None
     """The damage to a sample that was read from a recording, in one line; None if it is intact."""
 
@@ -72,7 +85,10 @@ class RecordedSample(NamedTuple):
 
 
 def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[SourceRead, ...]:
-    """Selects the reads that a snapshot was parsed from: for each source, at most its latest and its previous read."""
+    """Selects the reads from which a snapshot was parsed.
+
+    For each source, these are at most two reads: the latest and the previous one.
+    """
     read_of = _index_reads(reads)
     keys: list[ReadKey] = []
     for name in RECORDED_NAMES:
@@ -82,7 +98,10 @@ def reads_behind(snapshot: Snapshot, reads: Iterable[SourceRead]) -> tuple[Sourc
 
 
 def make_document(sample: RecordedSample, put_file: PutFile) -> Json:
-    """The document of a sample; calls `put_file` for each file, in the order of the document."""
+    """The document of a sample.
+
+    `put_file` is called for each file, in the order in which the document names the files.
+    """
     snapshot = sample.snapshot
     read_of = _index_reads(sample.reads)
     return {
@@ -137,7 +156,10 @@ class DecodedDocument:
         self._left_shared_bytes = MAX_SHARED_BYTES
 
     def get_file(self, stored: Json) -> bytes:
-        """The bytes of one file: by the digest in `stored`, if any; otherwise the next bytes in the document.
+        """The bytes of one file.
+
+        If `stored` has a digest, returns the large file with this digest. Otherwise returns the next bytes of the
+        document.
 
         Raises ValueError if the bytes are missing.
         """
@@ -171,7 +193,8 @@ def _reading_document(name: str, reading: AnyReading, read_of: dict[ReadKey, Sou
     read = read_of.get(_read_key(name, reading))
     if read is None and reading.value is not None:
         reading = NOT_READ  # the value was read before the recording began
-    # The state is left out if parsing the files yields the same state. The states differ if a read is late or failed.
+    # The state is left out if parsing the files yields the same state. The two states differ if the read was late or
+    # failed.
     is_overridden = read is None or (read.reading.state, read.reading.reason) != (reading.state, reading.reason)
     return {
         "state": reading.state if is_overridden else None,
@@ -195,7 +218,7 @@ def _answer_document(answer: HostAnswer, put_file: PutFile) -> Json:
 
 
 def _index_reads(reads: Iterable[SourceRead]) -> dict[ReadKey, SourceRead]:
-    """Maps each key to the read that has the key; if several reads have the same key, to the last of them."""
+    """Maps each key to the read that has this key. If several reads have the same key, the last of them is used."""
     return {_read_key(read.source, read.reading): read for read in reads}
 
 
@@ -333,7 +356,10 @@ class ReplayHost:
 
 
 def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> RecordedSample:
-    """Makes a sample in place of one that cannot be read: every reading is in state `failed`, with this reason."""
+    """Makes a sample that stands for a sample that cannot be read.
+
+    All readings of the new sample are in state `failed`, with the reason `reason`.
+    """
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True)
     return RecordedSample(make_snapshot(identity, taken_at_unix_s, 0.0, readings), (), reason)
@@ -371,7 +397,10 @@ def _valid_text(value: object) -> str | None:
 
 
 def _iso_utc(unix_s: float | None) -> str | None:
-    """The time in ISO 8601, for people (`taken_at_unix_s` is exact); None if the time is unknown or no valid date."""
+    """The time in ISO 8601, for human readers; None if the time is unknown or is not a valid date.
+
+    The exact time is in `taken_at_unix_s`.
+    """
     if unix_s is None:
         return None
     try:

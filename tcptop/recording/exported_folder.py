@@ -1,7 +1,7 @@
 """Exported folders: each sample in the layout of `--root`, with times, states and errors in its `sample.json`.
 
-A file that cannot be written at its own path is in `also/`, for example if two reads of the path returned different
-bytes. An exported folder is not trusted when it is opened: nothing outside the folder is read.
+A file that cannot be written at its own path is written into `also/`, for example if two reads of the path returned
+different bytes. An exported folder is not trusted when it is opened: nothing outside the folder is read.
 """
 
 from __future__ import annotations
@@ -45,13 +45,16 @@ START_WITH_TIME = re.compile(
     rb'\{\s*(?:"taken_at"\s*:\s*(?:null|"[-0-9:.TZ]{1,40}")\s*,\s*)?"taken_at_unix_s"\s*:\s*([0-9]{1,12}(?:\.[0-9]{1,12})?)\s*,'
 )
 MAX_PARSED_BYTES = 32 << 20
-"""Limit on the JSON that is parsed when an export is opened, to find times that are not at the start of their file."""
+"""Limit on the JSON that is parsed when an export is opened.
+
+A file is parsed only if the time of the sample is not found at the start of the file.
+"""
 MAX_SAMPLE_BYTES = 64 << 20
 """Limit on the total size of a sample's files: a hostile sample can name one file many times."""
 
 
 def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
-    """Writes samples, except damaged reads, into a new folder; after an error no folder remains.
+    """Writes samples into a new folder, but leaves out damaged reads. After an error, no new folder remains.
 
     Raises:
         TcptopError: if the folder exists or cannot be written.
@@ -81,7 +84,10 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
 
 
 def _folder_mode(path: str) -> int:
-    """The mode of a folder that lets the users in who may read the recording, within the umask."""
+    """The mode of the exported folder.
+
+    Users who may read the recording may enter the folder, unless the umask forbids it.
+    """
     umask = os.umask(0o077)
     os.umask(umask)
     mode = os.stat(path).st_mode & ~umask  # noqa: PTH116
@@ -151,7 +157,7 @@ class _SampleFolder:
 
     def _make_links(self, folder: FolderRead) -> None:
         for name, target in (folder.entries or {}).items():
-            # Only links to a name in the same folder, as in /sys/kernel/slab, are made, because they cannot lead
+            # Makes only links to a name in the same folder, as in /sys/kernel/slab, because such links cannot lead
             # outside.
             if target is not None and _is_name(target) and is_below_root(f"{folder.path}/{name}") and _is_name(name):
                 parent = self._folder / folder.path
@@ -189,7 +195,7 @@ class ExportedFolder(Recording):
     """The samples of a folder that `tcptop export` wrote; only their times are read when the folder is opened."""
 
     def __init__(self, path: str) -> None:
-        """Opens the folder; raises TcptopError if the folder is not an export, OSError if it cannot be opened."""
+        """Opens the folder; raises TcptopError if the folder is not an export, and OSError if it cannot be opened."""
         super().__init__(path)
         self._tree = ConfinedTree(path)
         self._parser = DocumentParser()
@@ -233,8 +239,8 @@ class ExportedFolder(Recording):
     def _read_time(self, name: str) -> float | None:
         """The time of a sample; None if its `sample.json` has none or cannot be read.
 
-        In files that tcptop wrote, the time is near the start. Other files are parsed whole, up to `MAX_PARSED_BYTES`
-        in total.
+        In files that tcptop wrote, the time is near the start. A file without a time near the start is parsed
+        completely. The total size of the parsed files is at most `MAX_PARSED_BYTES`.
         """
         path = f"{name}/{SAMPLE_NAME}"
         try:
@@ -262,7 +268,10 @@ class ExportedFolder(Recording):
             return None  # `damage` reports the error once the sample is read
 
     def _read_json(self, path: str) -> Json:
-        """The JSON object in a file; raises ValueError with the path if there is no such file or object."""
+        """The JSON object in a file.
+
+        Raises ValueError if the file cannot be read or holds no JSON object; the message names the path.
+        """
         try:
             return load_json(_read_bytes(self._tree, path))
         except OSError as error:
@@ -292,7 +301,10 @@ class _SampleFiles:
 
 
 def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES + 1) -> bytes:
-    """The bytes of a file, or only the first; raises OSError, and ValueError if more than MAX_FILE_BYTES are read."""
+    """The bytes of a file, at most the first `first_bytes` of them.
+
+    Raises OSError if the file cannot be read, and ValueError if more than MAX_FILE_BYTES were read.
+    """
     with os.fdopen(tree.open_file(path), "rb") as file:
         data = file.read(first_bytes)
     if len(data) > MAX_FILE_BYTES:

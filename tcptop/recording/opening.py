@@ -19,7 +19,9 @@ ACCEPTED = "a file of tcptop record, a folder that holds proc and sys, an archiv
 
 
 def open_recording(path: str) -> Recording:
-    """Opens the recording at a path; under sudo, without root's privileges if it does not belong to root alone.
+    """Opens the recording at a path.
+
+    Under sudo, root's privileges are dropped first if users other than root can write to the recording.
 
     Raises:
         TcptopError: if the path does not exist, cannot be read, or is not a recording.

@@ -19,17 +19,20 @@ from tcptop.recording.store import bounded_queries, open_file, read_blob
 from tcptop.text.printable import printable
 
 MAX_SAMPLES = 5_000_000
-"""Maximum number of samples: two months at one sample a second, and 24 bytes each in the arrays."""
+"""Maximum number of samples: enough for two months with one sample per second.
+
+Each sample takes 24 bytes in the arrays.
+"""
 
 NO_COUNT = -1
-"""Value of an unknown count in the arrays."""
+"""Value that stands for an unknown count in the arrays of counts."""
 NO_TIME = 1e300
-"""Value of an unknown time in the array."""
+"""Value that stands for an unknown time in the array of times."""
 MAX_UNIX_S = 1e11
 MAX_COUNT = (1 << 31) - 1
 """Maximum of a count, which the kernel prints as an `int`."""
 MIN_NUMBER, MAX_NUMBER = -(1 << 63), (1 << 63) - 1
-"""Range of the key of a table of SQLite."""
+"""Range of an integer primary key in SQLite."""
 CHUNK_ROWS = 500
 
 Row = tuple[Any, ...]
@@ -39,7 +42,10 @@ class FileRecording(Recording):
     """The samples of one file. A recorder may still be appending to it; samples added after opening are not seen."""
 
     def __init__(self, path: str) -> None:
-        """Opens a file of `tcptop record`; raises as `open_file` does, and TcptopError if the file has no sample."""
+        """Opens a file of `tcptop record`.
+
+        Raises the errors of `open_file`, and TcptopError if the file holds no sample.
+        """
         super().__init__(path)
         self._connection = open_file(path)
         self._numbers = array("q")
@@ -74,7 +80,10 @@ class FileRecording(Recording):
         self._connection.close()
 
     def _read_content(self, digest: str) -> bytes:
-        """The content with a digest; raises ValueError if it is missing or damaged."""
+        """The large file that has this digest.
+
+        Raises ValueError if the file is missing from the recording, or damaged.
+        """
         content = self._contents.get(digest)
         if content is None:
             key = bytes.fromhex(digest)
@@ -119,7 +128,11 @@ class FileRecording(Recording):
                 _extend(column, values, NO_COUNT, MAX_COUNT, NO_COUNT)
 
     def _list_around_damage(self, query: str) -> None:
-        """Completes a list that ends at damage: adds the numbers of records there, and the rows after the damage."""
+        """Adds the samples that follow the first damage in the table `sample`.
+
+        In the damaged part of `sample`, only the numbers of the samples are known, from the table `record`. After the
+        damaged part, the rows of `sample` are added.
+        """
         last = self._numbers[-1] if self._numbers else MIN_NUMBER
         first_after = MAX_NUMBER
         for chunk in self._read_rows(f"SELECT number FROM sample WHERE number > {last} ORDER BY number DESC"):
@@ -133,9 +146,9 @@ class FileRecording(Recording):
         self._add_rows(self._read_rows(f"{query} WHERE number >= {first_after} ORDER BY number"))
 
     def _read_rows(self, query: str) -> Iterator[list[Row]]:
-        """Yields the rows of a query in chunks, up to the first damage; sets `_list_is_damaged` if there is damage.
+        """Yields the rows of a query, up to the first damage; sets `_list_is_damaged` if there is damage.
 
-        A recording of a month has millions of rows.
+        The rows come in chunks, because a recording of a month has millions of rows.
         """
         chunk: list[Row] = []
         try:
@@ -154,7 +167,7 @@ class FileRecording(Recording):
 
 
 def _extend(column: array[Any], values: Sequence[Any], least: float, most: float, unknown: float) -> None:
-    """Adds values to an array; `unknown` stands in place of values of another type, or out of range."""
+    """Adds values to an array. A value that has another type or is out of range is replaced by `unknown`."""
     with suppress(TypeError):
         if least <= min(values) and max(values) <= most:
             column.extend(array(column.typecode, values))

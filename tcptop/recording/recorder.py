@@ -1,4 +1,8 @@
-"""Writes samples into a recording, one transaction each, and drops the oldest samples to keep a ring within bounds."""
+"""Writes samples into a recording, each in a transaction of its own.
+
+A recording with a maximum size or age is a ring: the oldest samples are dropped, so that the recording stays within its
+bounds.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from tcptop.sources.btf import BtfSource
 from tcptop.text.printable import printable
 
 SHARED_PATHS = BtfSource.paths
-"""Large files that do not change: stored once, in the table `content`, and not in every document."""
+"""Large files that do not change. They are stored once, in the table `content`, instead of in every document."""
 
 MIN_RING_BYTES = 1 << 20
 """Minimum of --max-size: a smaller ring could not hold a minute of samples."""
@@ -41,11 +45,11 @@ MAX_NUMBER = 1 << 53
 """Upper bound on the number of a sample: more than a recorder writes in a thousand years."""
 
 TRIES = 5
-"""How often a recording is opened that other recorders create at the same time."""
+"""Maximum number of tries to open a recording that other recorders create at the same time."""
 
 
 class Bounds(NamedTuple):
-    """Limits of a ring, which drops its oldest samples first; None for no limit."""
+    """Bounds of a ring. None means no bound. A ring drops its oldest samples first."""
 
     size_bytes: int | None = None
     age_s: float | None = None
@@ -55,7 +59,7 @@ NO_BOUNDS = Bounds()
 
 
 class Recorder:
-    """Adds samples to one file. Any thread may call the methods, but only one thread at a time."""
+    """Adds samples to one file. Any thread may call the methods, but not two threads at the same time."""
 
     def __init__(
         self,
@@ -88,8 +92,8 @@ class Recorder:
                 os.close(self._lock_descriptor)
                 raise
             try:
-                # NORMAL syncs the data of each commit, but not the removal of its journal: a power failure loses the
-                # last sample at most, and a commit each second stays cheap.
+                # NORMAL syncs the data of each commit, but not the removal of the commit's journal. So a power failure
+                # can lose the last sample, but no other, and a commit every second stays cheap.
                 self._connection.execute("PRAGMA journal_mode = DELETE")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._next_number = self._block = self._find_next_number()
@@ -111,7 +115,7 @@ class Recorder:
         """
         try:
             if not self._try_write(snapshot):
-                # The ring has to drop the block that this sample belongs to, so the sample begins a new block.
+                # The sample fits only if the ring drops the current block. So the sample must begin a new block.
                 self._writer.forget_block()
                 self._try_write(snapshot)
         except (sqlite3.Error, ValueError) as error:
@@ -127,7 +131,8 @@ class Recorder:
         """Closes the file; a second call does nothing."""
         self._connection.close()
         if self._lock_descriptor >= 0:
-            os.close(self._lock_descriptor)  # last: closing any descriptor of the file drops SQLite's locks
+            # Closed last, because closing any descriptor of the file drops SQLite's locks.
+            os.close(self._lock_descriptor)
             self._lock_descriptor = -1
 
     def _find_next_number(self) -> int:
@@ -154,7 +159,10 @@ class Recorder:
         return document
 
     def _try_write(self, snapshot: Snapshot) -> bool:
-        """Writes a sample; False if the sample fits only after its own block is dropped."""
+        """Writes a sample.
+
+        Returns False, and writes nothing, if the sample would fit only after its own block is dropped.
+        """
         number = self._next_number
         document = self._encode(snapshot)
         begins = self._writer.begins_block()
@@ -190,7 +198,10 @@ class Recorder:
         self._connection.executemany("INSERT OR IGNORE INTO content_use VALUES (?, ?)", uses)
 
     def _make_room(self, needed_bytes: int, now_unix_s: float | None, begins: bool) -> bool:
-        """Drops the oldest blocks until the sample fits the bounds; False if only the sample's own block is left."""
+        """Drops the oldest blocks until the sample fits the bounds.
+
+        Returns False if the sample does not fit, and only its own block is left.
+        """
         execute = self._connection.execute
         if self._bounds == NO_BOUNDS:
             return True
@@ -248,7 +259,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def _lock_or_create(path: str) -> int:
-    """Locks a recording against a second recorder, after creating it if there is none or the file is empty.
+    """Locks a recording against a second recorder. If the file does not exist or is empty, creates the recording first.
 
     Returns the descriptor that holds the lock (flock; replay takes no such lock).
     """

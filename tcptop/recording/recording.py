@@ -13,9 +13,12 @@ from tcptop.text.printable import printable
 
 MAX_CACHED_SAMPLES = 4
 MAX_LOST = 50
-"""Most samples of which nothing is left that are passed on: as JSON, each takes 20 KB without a figure."""
+"""Maximum number of lost samples (samples of which nothing is left) that are passed on.
+
+As JSON, a lost sample takes 20 KB, but holds no figure.
+"""
 MAX_READ_LOST = 10_000
-"""Most such samples that are read; a recording may list millions of samples that it does not hold."""
+"""Maximum number of lost samples that are read. A recording may list millions of samples that it does not hold."""
 PASSED_ON = f"; of the samples without any data, only the first {MAX_LOST} are passed on"
 
 
@@ -63,7 +66,10 @@ class Recording(ABC):
         )
 
     def snapshot(self, index: int) -> Snapshot:
-        """The snapshot as recorded, without the machine's load; damaged sources have readings in state `failed`."""
+        """The snapshot as recorded; the load of the machine is not recorded.
+
+        The reading of a damaged source is in state `failed`.
+        """
         return self.sample(index).snapshot
 
     def sample(self, index: int) -> RecordedSample:
@@ -83,7 +89,10 @@ class Recording(ABC):
         return sample
 
     def samples(self, indices: Iterable[int]) -> Iterator[RecordedSample]:
-        """Reads samples; of samples of which nothing is left, passes on the first `MAX_LOST` only."""
+        """Reads samples, and yields them.
+
+        Of the lost samples, only the first `MAX_LOST` are yielded.
+        """
         lost = 0
         for index in indices:
             sample = self.sample(index)
@@ -99,7 +108,8 @@ class Recording(ABC):
     def raise_if_damaged(self) -> None:
         """Raises TcptopError if any sample read so far is damaged.
 
-        The message tells the number of damaged samples, the damage of the first, and whether samples were left out.
+        The message gives the number of damaged samples, describes the damage to the first one, and says whether samples
+        were left out.
         """
         if self._damaged:
             count = len(self._damaged)

@@ -14,7 +14,10 @@ from tcptop.text.printable import decode_text
 COMMAND_LINE_OPTIONS = tuple(
     option.encode() for option in (*DEBUG_OPTIONS, *NO_MERGE_OPTIONS, "cgroup.memory", "cgroup_disable")
 )
-"""Kernel parameters that are kept, because figures depend on them. Others may name disks, networks and people."""
+"""Kernel parameters that are kept, because figures depend on them.
+
+All other parameters are removed, because they may name disks, networks and people.
+"""
 
 
 def scrub_read(read: SourceRead) -> SourceRead:

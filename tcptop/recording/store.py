@@ -1,8 +1,8 @@
 """The SQLite file of a recording: header, tables, and functions that open the file safely.
 
-The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete by itself; with a
-write-ahead log, the last minutes would be in a second file. If a recorder is killed while writing, the journal stays
-beside the file, and the next open rolls the unfinished sample back.
+The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete by itself. With a
+write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while writing, the
+journal stays beside the file, and the next open rolls the unfinished sample back.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ from tcptop.text.printable import printable
 APPLICATION_ID = 0x54435054
 """`TCPT`, the application id at byte 68 of the SQLite header (https://www.sqlite.org/fileformat.html)."""
 SCHEMA_VERSION = 2
-"""Version 1 is that of tcptop 0.1.0. A change in the meaning of a document or record needs a new version."""
+"""tcptop 0.1.0 wrote version 1. If the meaning of a document or record changes, a new version is needed."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 ROLLBACK_FORMAT = b"\1\1"
-"""Write and read version, at byte 18 of the header; 1 means a rollback journal, not a write-ahead log."""
+"""Write version and read version, at bytes 18 and 19 of the header.
+
+Version 1 means a rollback journal, not a write-ahead log.
+"""
 
 SUPER_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
 """Last bytes of a journal that names a super-journal, i.e. of a transaction over several files.
@@ -48,7 +51,7 @@ TABLES = (
 """Tables of a recording.
 
 - sample: a small row for each sample, so that a recording of a whole day opens at once. `begins_block` is 1 for the
-  first sample of a block, else NULL.
+  first sample of a block, and NULL for every other sample.
 - record: the sample itself (see blocks.py and document.py).
 - content: large files (BTF), packed, by SHA-256 digest.
 - content_use: the digests that each block needs; a block is identified by the number of its first sample.
@@ -60,13 +63,16 @@ EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 DISK_FULL = "the disk is full"
 
 COMPANIONS = ("-journal", "-wal", "-shm")
-"""Suffixes of the files that SQLite makes beside a database, and reads again with it."""
+"""Suffixes of the files that SQLite creates beside a database. SQLite reads these files when it opens the database."""
 
 LOCK_TIMEOUT_S = 5.0
 MAX_QUERY_S = 8.0
 MAX_CHECK_S = 5.0
 PROGRESS_STEPS = 50_000
-"""Steps of SQLite's virtual machine between two checks of the CPU time; they take some milliseconds."""
+"""Number of steps of SQLite's virtual machine between two checks of the CPU time.
+
+`PROGRESS_STEPS` steps take some milliseconds.
+"""
 
 LIMITS: tuple[tuple[int, int], ...] = ()
 """Limits on what SQLite does for a file that is not trusted (https://www.sqlite.org/limits.html)."""
@@ -79,15 +85,15 @@ if sys.version_info >= (3, 11):
 
 
 def create_file(path: str) -> None:
-    """Creates a recording without samples, whole or not at all.
+    """Creates a recording without samples, either completely or not at all.
 
     Raises:
-        FileExistsError: if there is a file of this name that is not empty.
-        OSError, sqlite3.Error: if it cannot be created.
+        FileExistsError: if a file of this name exists and is not empty.
+        OSError, sqlite3.Error: if the recording cannot be created.
 
     """
     with new_file(path, 0o600, COMPANIONS) as place, closing(_connect(place, "rw")) as connection:
-        connection.execute("PRAGMA journal_mode = MEMORY")  # needs no journal file
+        connection.execute("PRAGMA journal_mode = MEMORY")  # so that SQLite creates no journal file
         connection.execute("PRAGMA page_size = 4096")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -101,8 +107,9 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
     """Opens a recording after rolling back an unfinished sample; with `write`, the whole file is checked too.
 
     Raises:
-        TcptopError: if the file is not a recording, has another schema version, or is another user's and to be written.
-        OSError, sqlite3.Error, UnicodeDecodeError: if the file cannot be read, or is too damaged to open.
+        TcptopError: if the file is not a recording or has another schema version.
+        OSError, sqlite3.Error, UnicodeDecodeError: if the file cannot be read, or is too damaged to open. If `write` is
+            set, OSError is also raised if the file belongs to another user.
 
     """
     if write:
@@ -128,9 +135,9 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
-    """Context manager in whose block queries end with an SQLite error after `seconds` of CPU time.
+    """Context manager that limits the CPU time of its block: queries fail after `seconds` of CPU time.
 
-    Elapsed time is not limited: a slow disk takes no CPU time, but a file with a cycle in its tables does.
+    Elapsed time is not limited. A slow disk takes no CPU time, but a file with a cycle in its tables takes CPU time.
     """
     end_s = time.thread_time() + seconds
     connection.set_progress_handler(lambda: time.thread_time() > end_s, PROGRESS_STEPS)
@@ -180,7 +187,7 @@ def is_sqlite(header: bytes) -> bool:
 
 @contextmanager
 def errors_in_one_line(path: str) -> Iterator[None]:
-    """Context manager: an error of the file at `path` becomes a TcptopError of one line."""
+    """Context manager that turns an error of the file at `path` into a TcptopError with a message of one line."""
     where = printable(path)
     try:
         yield
@@ -191,7 +198,7 @@ def errors_in_one_line(path: str) -> Iterator[None]:
 
 
 def file_status(path: str) -> os.stat_result:
-    """The status of a file; raises OSError, also for a path with a NUL byte."""
+    """The status of a file. Raises OSError as os.stat() does, and also if the path contains a NUL byte."""
     try:
         return os.stat(path)  # noqa: PTH116 (Path turns an empty path into `.`)
     except ValueError:
@@ -221,7 +228,7 @@ def sqlite_error_text(error: Exception) -> str:
 def read_blob(connection: sqlite3.Connection, table: str, key: str, value: int | bytes, max_bytes: int) -> bytes:
     """The column `data` of one row; raises DamagedError if the row is missing or damaged.
 
-    Damaged: the data are not a blob, or are larger than `max_bytes`.
+    A row is damaged if its data are not a blob, or are larger than `max_bytes`.
     """
     query = f"SELECT CASE WHEN typeof(data) = 'blob' AND length(data) <= ? THEN data END FROM {table} WHERE {key} = ?"
     try:
@@ -287,7 +294,11 @@ def _roll_back(path: str) -> None:
 
 
 def _open_journal(path: str) -> int:
-    """A descriptor of a journal; raises TcptopError if it is not a regular file, which SQLite would wait for."""
+    """A descriptor of a journal.
+
+    Raises TcptopError if the journal is not a regular file: SQLite might wait for such a file without end, for example
+    for a named pipe.
+    """
     try:
         return open_to_read(path)
     except FileNotFoundError:

@@ -30,7 +30,7 @@ TOLERANCE_S = 1.0
 
 
 class TimeRange(NamedTuple):
-    """The values of --at, --from and --to as typed; None where the option is absent."""
+    """The values of --at, --from and --to as the user typed them; None for an option that is absent."""
 
     at: str | None = None
     first: str | None = None
@@ -44,7 +44,9 @@ HALF_DAY_S = 43_200.0
 
 
 def select_samples(recording: Recording, time_range: TimeRange) -> range:
-    """The indices of the samples in a time range; with `at`, the index of the nearest sample only.
+    """The indices of the samples in a time range.
+
+    If `at` is given, the result holds only the index of the sample nearest to `at`.
 
     Raises:
         TcptopError: if a time cannot be parsed, or no sample is in the range.
@@ -68,8 +70,8 @@ def select_samples(recording: Recording, time_range: TimeRange) -> range:
 def parse_time(text: str, first_unix_s: float, last_unix_s: float) -> float:
     """Parses a time in any of the ACCEPTED_TIMES; the result is in seconds since the epoch.
 
-    Offsets are relative to the first (+) or last (-) time of the recording. A clock time without a date is its first
-    occurrence after the recording began.
+    Offsets are relative to the first (+) or last (-) time of the recording. A clock time without a date means the first
+    occurrence of this time after the recording began.
 
     Raises:
         ValueError: if the text is not a time; the message lists the accepted forms.
