@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,11 @@ def reset_environment() -> None:
             del os.environ[name]
     os.environ.update(TERM="xterm-256color", TZ="UTC", LC_ALL="C.UTF-8", LANG="C.UTF-8")
     time.tzset()
+    # A shell without job control starts a background job with these signals ignored, and every program of a test
+    # would inherit that.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if "textual.constants" in sys.modules:
         importlib.reload(sys.modules["textual.constants"])
 
