@@ -49,7 +49,7 @@ def account(
     """Compute every figure of a Ledger from a Snapshot.
 
     `thresholds` are the user's thresholds by limit. `previous` are the states of the limits in the previous sample.
-    `minute_ago` are the earlier totals of events; the growth of events is counted from these totals.
+    `minute_ago` are the totals of events a minute ago; the growth of events is counted from these totals.
     """
     page_bytes = page_size_bytes(snapshot)
     snapshot = without_contradictions(snapshot, page_bytes)
@@ -147,7 +147,10 @@ def _host_facts(snapshot: Snapshot, page_bytes: int | None) -> HostFacts:
 
 
 def _online_cpus(snapshot: Snapshot) -> int | None:
-    """Number of online CPUs; if sysfs does not show it, the largest number of CPUs with page lists in any zone."""
+    """Number of online CPUs.
+
+    If sysfs does not show this number, the largest number of CPUs that have page lists in a zone is used.
+    """
     topology, zoneinfo = snapshot.topology.value, snapshot.zoneinfo.value
     if topology is not None and topology.online_cpus is not None:
         return topology.online_cpus

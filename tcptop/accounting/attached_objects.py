@@ -1,7 +1,7 @@
-"""Objects that are attached to some sockets: epoll items, tracked flows, TLS contexts and buffers.
+"""Objects that only some sockets have: epoll items, tracked flows, contexts of kernel TLS, and socket buffers.
 
-The TCP state of a socket does not tell whether the socket has such objects, so the costs of sockets leave them out.
-Their bytes per socket are an average over the machine's sockets.
+The TCP state of a socket does not tell whether the socket has such objects, so the cost of a socket leaves such objects
+out. The bytes of such objects per socket are an average over the machine's sockets.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from tcptop.snapshot import Snapshot
 NONE = Amount(0.0, 0.0)
 
 FILE_COUNT_BATCH = 32
-"""Number of open files on each CPU that fs.file-nr may not count yet (lib/percpu_counter.c, compute_batch_value).
+"""Number of open files that each CPU may not have added to fs.file-nr yet (lib/percpu_counter.c, compute_batch_value).
 
 If twice the number of CPUs is larger than this number, twice the number of CPUs applies instead.
 """
@@ -52,7 +52,7 @@ def attached_objects(
 ) -> Attached:
     """The attached objects of every kind.
 
-    Their bytes per socket are known only if `cost` has a present average over all sockets.
+    The bytes of these objects per socket are known only if `cost` contains an average over all present sockets.
     """
     found: tuple[tuple[AttachedName, str, Found, str], ...] = (
         ("epoll", "watched sockets", _epoll(snapshot, table, cpus), "TCP sockets in epoll sets"),
@@ -84,11 +84,11 @@ def attached_objects(
 
 
 def _epoll(snapshot: Snapshot, table: CacheTable, cpus: int | None) -> Found:
-    """The objects that epoll allocates for the TCP sockets that it watches.
+    """The objects that epoll allocates for watched TCP sockets.
 
     Since 5.11 each watched file has one struct epitems_head (fs/eventpoll.c, attach_epitem). On every kernel, a watched
     file has one struct epitem in each epoll set that watches the file. Files other than TCP sockets may be watched too.
-    The lower bound assumes that all other open files of the machine are watched.
+    The lower bound assumes that epoll watches every open file of the machine that is not a TCP socket.
     """
     heads = EPITEMS_HEAD if table.find(EPITEMS_HEAD).status != "absent" else EPITEM
     watched = _count_in_use(table, heads)
@@ -142,8 +142,8 @@ def _conntrack(snapshot: Snapshot, table: CacheTable) -> Found:
 def _ktls(snapshot: Snapshot) -> Found:
     """The sockets in this network namespace that use kernel TLS in one direction or both.
 
-    The bytes of each socket are those that a lab measured. The kernel does not count a socket that has a TLS context
-    but no keys yet.
+    The number of bytes per socket was measured by a lab. The kernel does not count a socket that has a TLS context but
+    no keys yet.
     """
     counts = tls_sockets(snapshot)
     if counts is None or None in counts:
@@ -171,7 +171,7 @@ def _buffers(buffers: BufferMemory | None) -> Found:
 
 
 def _count_in_use(table: CacheTable, item: KernelObject) -> Amount | None:
-    """Bounds on the number of objects of one kind in use.
+    """Bounds on how many objects of one kind are in use.
 
     If other caches share the slabinfo row, the lower bound is 0.
     """

@@ -12,13 +12,16 @@ from tcptop.ledger import CacheLine, ObjectCost
 from tcptop.snapshot import Snapshot
 
 VECTOR_ENTRY_BYTES = 8
-"""Size of one object's entry in a vector: a pointer to its obj_cgroup (mm/slub.c, alloc_slab_obj_exts).
+"""Size of one entry in a vector: a pointer to the obj_cgroup of one object (mm/slub.c, alloc_slab_obj_exts).
 
-This size is used unless BTF has struct slabobj_ext, which then gives the size of an entry.
+If BTF contains struct slabobj_ext, the size of this struct is used instead.
 """
 
 VECTORS_IN_SLAB_END_SINCE = (7, 0)
-"""First release that may place a vector in the unused end of its slab, where the vector takes no additional memory."""
+"""First release that may place a slab's vector in the unused end of the slab.
+
+In that place the vector takes no additional memory.
+"""
 
 
 def cgroup_vector_costs(
@@ -26,9 +29,10 @@ def cgroup_vector_costs(
 ) -> tuple[list[ObjectCost], bool]:
     """Costs of the vector entries for the objects in `parts`: one cost for each kmalloc cache that holds vectors.
 
-    A slab of a SLAB_ACCOUNT cache has one vector, and the slab's objects share its cost. If slabs have no vectors,
-    there are no costs. If it is unknown whether slabs have vectors, the lower bound of each cost is 0. The second
-    return value is False if the kmalloc cache of some vectors is unknown.
+    A slab of a SLAB_ACCOUNT cache has one vector, and the cost of the vector is divided among the slab's objects. If
+    slabs have no vectors, there are no costs. If it is unknown whether slabs have vectors, the lower bound of each cost
+    is 0. The second return value is False if, for some of the slabs, the kmalloc cache that holds the vectors is
+    unknown.
     """
     charged = has_vectors(snapshot)
     if charged is False:
@@ -79,7 +83,7 @@ def _is_accounted(table: CacheTable, part: ObjectCost) -> bool:
 
 
 def _vector_cost(row: CacheLine, vectors: float, certain: bool) -> ObjectCost:
-    """The cost of `vectors` vectors in a kmalloc cache; the lower bound is 0 unless the vectors certainly exist."""
+    """The cost of `vectors` vectors in a kmalloc cache; if `certain` is False, the lower bound is 0."""
     high = vectors * (row.slab_share_bytes or 0.0)
     return ObjectCost(
         object=CGROUP_VECTORS.struct,

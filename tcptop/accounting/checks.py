@@ -15,7 +15,7 @@ CheckState = Literal["OK", "WARNING", "CRITICAL", "UNKNOWN"]
 SEVERITY: tuple[CheckState, ...] = ("OK", "UNKNOWN", "WARNING", "CRITICAL")
 """The states from the least severe to the most severe.
 
-The state of several checks together is the most severe of their states.
+Several checks together have the most severe state that any of the checks has.
 """
 
 BYTES_PER_CONNECTION, IDLE, GROWTH = "bytes_per_connection", "idle", "growth"
@@ -29,7 +29,7 @@ UNLIMITED = "no limit"
 
 
 class Ranges(NamedTuple):
-    """The ranges that the user gave for one check. None means that the thresholds in force apply."""
+    """The ranges that the user gave for one check. If a range is None, the thresholds in force apply."""
 
     warn: Range | None = None
     critical: Range | None = None
@@ -39,22 +39,26 @@ NO_RANGES = Ranges()
 
 
 class SocketGrowth(NamedTuple):
-    """Growth of the number of sockets, per second. Without two samples, the growth is None, and the reason is given."""
+    """Growth of the number of sockets, per second.
+
+    Without two samples, the growth is None, and `unknown_because` gives the reason.
+    """
 
     per_s: float | None
     unknown_because: str | None
 
 
 class Check(NamedTuple):
-    """One checked limit or figure, and its state."""
+    """A limit or figure that was checked, and the resulting state."""
 
     name: str
     unit: str
-    """`%`, `B`, or empty for sockets per second."""
+    """`%` or `B`; an empty string if the unit is sockets per second."""
     value: float | None
     state: CheckState
     warn: str | None
-    """The range of values that cause no warning, in the notation of the plugin guidelines; None if there is none."""
+    """The range of values that cause no warning, in the notation of the plugin guidelines; None without such a range.
+    """
     critical: str | None
     limit: Limit | None
     note: str
@@ -85,8 +89,8 @@ def run_checks(
         _check(ledger, name, limits.get(name), ranges.get(name, NO_RANGES), growth, has_conntrack_limit)
         for name in dict.fromkeys([*([] if names else known), *named])
     ]
-    # If the error of a counter is too large to decide the state, the state of a limit that the user did not name is OK,
-    # so that no administrator is called.
+    # A counter's error may be too large to decide the state of a limit. If the user did not name this limit, the state
+    # is set to OK. Otherwise the plugin would alert an administrator without a reason.
     checks = [
         check._replace(state="OK") if check.state == "UNKNOWN" and check.name not in named else check
         for check in checks
@@ -153,7 +157,7 @@ def _absent_limit(ledger: Ledger, name: str, ranges: Ranges, has_conntrack_limit
 
 
 def _limit_state(limit: Limit, ranges: Ranges) -> CheckState:
-    """The state of a limit, by its thresholds or by the ranges that the user gave.
+    """The state of a limit, from the thresholds of the limit or from the ranges that the user gave.
 
     If the kernel reports memory pressure, the state is at least a warning. If a threshold lies within the error of the
     counter, the limit raises no alarm.

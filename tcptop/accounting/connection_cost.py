@@ -1,4 +1,4 @@
-"""Bytes per TCP connection: the cost of the next socket, and the present average over all sockets."""
+"""Bytes per TCP connection: the cost of the next socket, and the average over all present sockets."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from tcptop.text.units import grouped
 MIN_SOCKETS_PER_CPU = 100
 """Minimum number of sockets per CPU for an average.
 
-An average over fewer sockets would mostly show idle objects on per-CPU slabs.
+With fewer sockets per CPU, the average would mostly show idle objects on per-CPU slabs.
 """
 
 IDLE_SLABS_PER_CPU = 16
-"""Minimum number of mini-sockets per CPU for an average, in full slabs.
+"""An average over mini-sockets requires at least as many mini-sockets per CPU as this number of full slabs holds.
 
 The minimum is twice the number of slabs that a CPU may cache, because every free object on a cached slab counts as
 active.
@@ -72,9 +72,9 @@ def family_mixes(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> 
 def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> FamilyMix:
     """The shares of IPv4 and IPv6 among active objects of the caches TCP and TCPv6, if enough objects are active.
 
-    If there are few sockets, most objects that count as active are in fact free objects on per-CPU slabs. The shares
-    then come from the sockets in use in this network namespace. If this namespace has no socket in use, the share of
-    IPv4 is 1.
+    If there are few sockets, most objects that count as active are in fact free objects on per-CPU slabs. If too few
+    objects are active, the shares come from the sockets in use in this network namespace. If this namespace has no
+    socket in use, the share of IPv4 is 1.
     """
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["full"])
     enough = _too_few(sockets.allocated, cpus, "sockets") is None
@@ -87,7 +87,7 @@ def _sock_mix(table: CacheTable, sockets: SocketCounts, cpus: int | None) -> Fam
 
 
 def _mini_socket_mix(table: CacheTable, cpus: int | None) -> FamilyMix:
-    """The shares of IPv4 and IPv6 among active mini-sockets; IPv4 alone if there are too few mini-sockets."""
+    """The shares of IPv4 and IPv6 among active mini-sockets; if mini-sockets are too few, the share of IPv4 is 1."""
     active4, active6 = (_active(table, kernel_object) for kernel_object in FAMILY_OBJECTS["time_wait"])
     active = active4 + active6
     return FamilyMix(active4 / active, active6 / active) if active >= MIN_SOCKETS_PER_CPU * (cpus or 1) else IPV4
@@ -98,7 +98,8 @@ def _full_cost(
 ) -> ConnectionCost:
     """Cost of a whole socket.
 
-    The present average divides the caches' bytes by the number of sockets counted right after the caches were read.
+    The present average is the bytes of the caches ÷ the number of sockets. The number of sockets is read right after
+    the bytes of the caches.
     """
     by_family = _costs_by_family(snapshot, table, "full", mix)
     sockstat = table.matching_sockstat
@@ -132,7 +133,7 @@ def _time_wait_cost(
     """Cost of a mini-socket.
 
     The present average is the bytes of the machine's tw_sock slabs divided by the lower bound on the number of
-    mini-sockets. The average is an upper bound unless the number of mini-sockets is exact.
+    mini-sockets. If the number of mini-sockets is not exact, the average is an upper bound.
     """
     bounds = _mini_socket_count(table, sockets)
     by_family = _costs_by_family(snapshot, table, "time_wait", mix)
@@ -143,7 +144,8 @@ def _time_wait_cost(
     count = None if bounds is None else bounds.high if accepted.missing else bounds.low
     is_least = accepted.missing and bounds is not None and bounds.low < bounds.high
     idle = None if is_least else _idle_bytes(table, cache_bytes, count, mix, "time_wait")
-    # If few mini-sockets are active, most of them may be free objects; the lower bound on their number is then useless.
+    # If few mini-sockets count as active, most of the counted objects may be free; the lower bound on the number of
+    # mini-sockets is then useless.
     because = _too_few(
         bounds.high if bounds else None, cpus, "TIME_WAIT mini-sockets", IDLE_SLABS_PER_CPU * _objects_per_slab(table)
     ) or _too_few(count, cpus, "TIME_WAIT mini-sockets")
@@ -167,8 +169,8 @@ def _time_wait_cost(
 def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | None:
     """Bounds on the number of mini-sockets on the machine; None if unknown.
 
-    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 `tw` may count only one network namespace, so it is a
-    lower bound. The number of active objects minus the free objects cached per CPU is another lower bound. The upper
+    Up to 4.8 sockstat's `tw` counts the whole machine. Since 4.9 `tw` may count only one network namespace, so `tw` is
+    a lower bound. The number of active objects minus the free objects cached per CPU is another lower bound. The upper
     bound is the number of active objects.
     """
     sockstat = table.matching_sockstat
@@ -181,7 +183,7 @@ def _mini_socket_count(table: CacheTable, sockets: SocketCounts) -> Amount | Non
         return None
     errors = [line.idle_error_objects for line in lines]
     surely_used = 0 if None in errors else active - sum(filter(None, errors))
-    # sockstat is read after the caches, so it may count mini-sockets that were created between the two reads.
+    # sockstat is read after the caches, so sockstat may count mini-sockets that were created between the two reads.
     least = max(min(here or 0, active), surely_used)
     return Amount(least, active)
 
@@ -194,12 +196,12 @@ def _now_slices(
     idle_per_socket: float,
     with_file: float,
 ) -> tuple[Slice, ...]:
-    """Slices of the present average: objects in TCP's own caches, idle slab, and the other objects of a socket.
+    """Slices of the present average: objects in TCP's own caches, idle slab memory, and objects in other caches.
 
     `cache_bytes_per_socket` is the size of TCP's own caches ÷ the number of sockets; `idle_per_socket` is the idle part
     of that amount. `with_file` is the share of sockets that have a file, 0 to 1. Some objects belong only to a socket
     with a file. The bytes of these objects are multiplied by `with_file`. Every slab of TCP's own caches has a memory
-    cgroup vector, even a slab without active objects. Bind buckets are left out, because each belongs to a local port
+    cgroup vector, even a slab without active objects. Bind buckets are left out: a bind bucket belongs to a local port,
     and no counter shows the number of ports in use.
     """
     families = {kernel_object.struct for pair in FAMILY_OBJECTS.values() for kernel_object in pair}
@@ -238,7 +240,10 @@ def _costs_by_family(
 
 
 def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
-    """Size of the IPv4 cache and the IPv6 cache together; None if either may exist and its size is unknown."""
+    """Size of the IPv4 cache and the IPv6 cache together.
+
+    None if the size of a cache that may exist is unknown.
+    """
     total = 0
     for kernel_object in FAMILY_OBJECTS[mode]:
         lookup = table.find(kernel_object)
@@ -253,10 +258,11 @@ def _cache_bytes(table: CacheTable, mode: AccountingMode) -> int | None:
 def _idle_bytes(
     table: CacheTable, cache_bytes: int | None, count: float | None, mix: FamilyMix, mode: AccountingMode = "full"
 ) -> float | None:
-    """Bytes of the IPv4 cache and the IPv6 cache that no socket uses, at least 0; None if unknown.
+    """Unused bytes of the IPv4 cache and the IPv6 cache together, at least 0; None if unknown.
 
     The result is the size of both caches − (IPv4 sockets × slab share in the IPv4 cache) − (IPv6 sockets × slab share
-    in the IPv6 cache). Each slab share is the present one, which is larger after order fallback.
+    in the IPv6 cache). Each slab share is computed from the slabs at present, so order fallback makes the slab share
+    larger.
     """
     if cache_bytes is None or count is None:
         return None
@@ -281,7 +287,7 @@ def _buffers_per_socket(sockets: SocketCounts, cpus: int | None) -> float | None
 
 
 def _too_few(count: float | None, cpus: int | None, what: str, per_cpu: int = 0) -> str | None:
-    """The reason that there is no average: a number is unknown, or `count` is too small.
+    """The reason that there is no average: `count` or the number of CPUs is unknown, or `count` is too small.
 
     None if `count` is large enough.
     """

@@ -38,20 +38,20 @@ DRIFT_SLABS = 64
 DRIFT_SOCKETS = 1000
 """Number of slabs or sockets that may be created between the reads of two counts.
 
-The bound on one count is the other count, plus a share of that count, plus this number.
+If count A is checked against count B, the upper bound on A is B plus a share of B plus this number.
 """
 
 DRIFT_PAGES_PER_CPU = 125
 """Maximum number of pages that a CPU has not added to a counter yet (mm/vmstat.c, calculate_normal_threshold)."""
 
 UNEXPLAINED_SHARE = 0.01
-"""Maximum excess of slabinfo's rows over meminfo's Slab, as a share of Slab."""
+"""How much larger than meminfo's Slab the sum of slabinfo's rows may be, as a share of Slab."""
 
 GROWTH_BYTES_PER_S = 1 << 30
 """Upper bound on the growth of the slab memory between two reads, in bytes per second."""
 
 MAX_APART_S = 0.5
-"""Figures of a running kernel are compared only if the time between their reads is at most this long."""
+"""Figures of a running kernel are compared only if the time between the reads of the figures is at most this long."""
 
 SOCK_BYTES, MINI_SOCKET_BYTES, FILE_BYTES, FLOW_BYTES = 512, 64, 64, 64
 """Lower bounds on the size of a sock, a mini-socket, a struct file and a conntrack entry, on all kernels since 2.4."""
@@ -61,7 +61,7 @@ KINDS: tuple[Doubt, ...] = ("size", "counts")
 
 
 class Machine(NamedTuple):
-    """Properties of the machine from which upper bounds follow."""
+    """Properties of the machine that give upper bounds."""
 
     page_bytes: int | None
     memory_bytes: int
@@ -71,7 +71,7 @@ class Machine(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Figures of a Snapshot with which other figures are compared."""
+    """Figures of a Snapshot that serve for comparisons with other figures."""
 
     machine: Machine
     socks: int | None
@@ -90,7 +90,10 @@ Context = TypeVar("Context", Machine, Facts)
 
 
 class Check(Generic[Item, Context]):
-    """A check that a figure does not exceed its upper bound; it passes if either is unknown (None)."""
+    """A check that a figure does not exceed its upper bound.
+
+    If the figure or the upper bound is unknown (None), the check passes.
+    """
 
     def __init__(
         self,
@@ -98,17 +101,18 @@ class Check(Generic[Item, Context]):
         relation: Callable[[Item, Context], tuple[int | None, int | None]],
         sentence: str,
     ) -> None:
-        """Makes a check of the figure and the upper bound that `relation` returns.
+        """Creates a check.
 
-        `doubts` names the fields that become unknown if the check fails. In a check of a slabinfo row, each name is a
-        `Doubt`. `sentence` is a format string with the fields `figure`, `bound` and `item`.
+        `relation` returns the figure to check and the upper bound on the figure. `doubts` names the fields that become
+        unknown if the check fails. In a check of a slabinfo row, the names are of type `Doubt`. `sentence` is a format
+        string with the fields `figure`, `bound` and `item`.
         """
         self.doubts = doubts
         self._relation: Callable[[Item, Context], tuple[int | None, int | None]] = relation
         self._sentence = sentence
 
     def failure(self, item: Item, context: Context) -> str | None:
-        """A sentence about the contradiction if the check fails; None if it passes."""
+        """If the check fails, a sentence about the contradiction; otherwise None."""
         figure, bound = self._relation(item, context)
         if figure is None or bound is None or figure <= bound:
             return None
@@ -116,7 +120,7 @@ class Check(Generic[Item, Context]):
 
 
 def _fitting(size: int | None, pages: int | None, machine: Machine) -> int | None:
-    """Number of objects of a size that fit into a slab (mm/slub.c, order_objects); None if unknown."""
+    """How many objects of `size` bytes fit into a slab of `pages` pages (mm/slub.c, order_objects); None if unknown."""
     return machine.page_bytes * pages // size if machine.page_bytes and pages and size else None
 
 
@@ -195,7 +199,7 @@ NAMED_ROW_CHECKS: tuple[Check[SlabRow, Facts], ...] = (
         "{item.name} has objects of {item.object_bytes} B, and of another size in /sys/kernel/slab",
     ),
 )
-"""Checks of the slabinfo rows whose sizes are in other files too."""
+"""Checks that compare the sizes in a slabinfo row with the sizes in other files."""
 
 CACHE_SIZE_CHECKS: tuple[Check[SlabSize, Machine], ...] = (
     Check(
@@ -227,7 +231,8 @@ CACHE_COUNT_CHECKS: tuple[Check[SlabCount, Machine], ...] = (
         lambda count, machine: (_times(count.slabs, machine.page_bytes or 1), machine.memory_bytes),
         "slabs of {figure} B at least, and the machine has {bound} B",
     ),
-    # One walk over the nodes gives the total and the count of each node (mm/slub.c, show_slab_objects).
+    # The kernel walks over the nodes only once, and gets the count for each node and the total from this walk
+    # (mm/slub.c, show_slab_objects).
     Check(
         (),
         lambda count, _: (
@@ -321,7 +326,7 @@ VALUE_CHECKS: Mapping[str, tuple[Check[Any, Facts], ...]] = {
         _in_memory("conntrack_entries", FLOW_BYTES, "tracked flows"),
     ),
 }
-"""Checks by source, for those sources that have only a few counts."""
+"""The checks of each source that has only a few counts, by name of the source."""
 
 
 def _zone_pages(field: str, words: str) -> Check[Zone, Machine]:
@@ -409,14 +414,14 @@ FILES: Mapping[str, str] = {
     "buddyinfo": "/proc/buddyinfo",
     "pagetypeinfo": "/proc/pagetypeinfo",
 }
-"""The file name of each checked source, as the sentences about contradictions use it."""
+"""The file names that the sentences about contradictions use, by name of the source."""
 
 
 def without_contradictions(snapshot: Snapshot, page_bytes: int | None) -> Snapshot:
     """Sets impossible figures of a Snapshot to unknown.
 
-    A source with such figures becomes `strange`, and one sentence about the contradiction becomes the reason. A row of
-    slabinfo keeps its numbers; `Snapshot.contradictions` says which of the numbers are in doubt.
+    A source with impossible figures gets the state `strange`, and a sentence about the contradiction as the reason. A
+    row of slabinfo keeps its numbers; `Snapshot.contradictions` says which of the numbers are in doubt.
     """
     return _Audit(snapshot).run(page_bytes)
 
@@ -447,9 +452,9 @@ class _Audit:
         return self._snapshot._replace(contradictions=Contradictions(frozenset(self._sources), doubts))
 
     def _mark(self, source: str, sentences: Iterable[str], value: object = None) -> None:
-        """Sets a source to `strange`, with the first sentence as the reason; does nothing without a sentence.
+        """Sets a source to `strange`, with the first sentence as the reason; does nothing if `sentences` is empty.
 
-        If `value` is not None, it replaces the value of the source.
+        If `value` is not None, `value` replaces the source's old value.
         """
         sentence = next(iter(sentences), None)
         if sentence is None:
@@ -470,8 +475,8 @@ class _Audit:
     def _check_value(self, source: str, checks: Sequence[Check[Any, Context]], context: Context) -> None:
         """Checks a source that has only a few counts.
 
-        sockstat is read once more right after each read of slab counts. If the source is sockstat, these values are
-        checked too.
+        sockstat is read once more right after each read of slab counts. If the source is sockstat, the values from
+        these further reads are checked too.
         """
         value = getattr(self._snapshot, source).value
         if value is not None:
@@ -573,7 +578,7 @@ class _Audit:
     def _failed_areas(
         self, areas: Iterable[FreeArea], reading: Reading[Any], facts: Facts
     ) -> dict[tuple[int, str], str]:
-        """A sentence about each zone that has more free pages than it manages, by node and name of the zone."""
+        """One sentence for each zone with more free pages than managed pages, by node and name of the zone."""
         if _seconds_apart(reading, self._snapshot.zoneinfo, self._snapshot.live) is None:
             facts = facts._replace(managed_pages={})
         return {(area.node, area.zone): sentence for area, _, sentence in _failures(areas, AREA_CHECKS, facts)}
@@ -664,12 +669,12 @@ def _struct_bytes(snapshot: Snapshot) -> dict[str, int]:
 
 
 def _objects(snapshot: Snapshot, objects: Sequence[KernelObject], field: str) -> int | None:
-    """Number of objects in the rows of IPv4 and IPv6 together, if it contradicts sockstat; None otherwise.
+    """If the rows of IPv4 and IPv6 contradict sockstat, the number of objects in these rows together; otherwise None.
 
     A contradiction means that every count of sockstat is much larger than the number of objects. Caches of socks and
     caches of mini-sockets are never merged, so a row that is missing from a complete file counts as 0 objects. Sockets
-    may be opened or closed between the reads of slabinfo and sockstat, so one count of sockstat that agrees with
-    slabinfo is enough to rule out a contradiction.
+    may be opened or closed between the reads of slabinfo and sockstat, so there is no contradiction if at least one of
+    the counts of sockstat agrees with slabinfo.
     """
     slabinfo, sockstat = snapshot.slabinfo, snapshot.sockstat
     if slabinfo.value is None or slabinfo.state not in ("ok", "late"):
@@ -692,7 +697,7 @@ def _cache_names(objects: Sequence[KernelObject]) -> set[str]:
 def _names_with_two_sizes(slabinfo: Slabinfo) -> list[str]:
     """Names of catalogue caches that have several slabinfo rows with different sizes.
 
-    This is a contradiction, because the kernel has only one cache of such a name.
+    Different sizes are a contradiction, because the kernel has only one cache with the name of a catalogue cache.
     """
     sizes: dict[str, set[tuple[int, ...]]] = {}
     for row in slabinfo.rows:

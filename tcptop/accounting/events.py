@@ -1,7 +1,7 @@
 """Events that already happened: totals of the kernel's counters, and their growth.
 
 The kernel's counters only grow. If one counter is smaller than before, all counters belong to another network namespace
-or to another boot of the kernel. Their growth is then unknown.
+or to another boot of the kernel. The growth of all counters is then unknown.
 """
 
 from bisect import bisect_right
@@ -14,12 +14,15 @@ from tcptop.rates import elapsed_s, increase, per_second
 from tcptop.snapshot import Reading, Snapshot
 
 SHOWN_S = 60.0
-"""How long growth of a counter is shown after that growth was seen, in seconds."""
+"""When a counter has grown, the growth is shown for this time, in seconds."""
 
 SOURCES = tuple(dict.fromkeys(event.source for event in EVENTS))
 
 EventCounts = Mapping[str, int | None]
-"""One number for each event, by name of the event; None if unknown, or if the kernel has no such counter."""
+"""One number for each event, by name of the event.
+
+A number is None if the number is unknown, or if the kernel has no counter of the event.
+"""
 
 UNKNOWN_COUNTS: EventCounts = {event.name: None for event in EVENTS}
 
@@ -45,7 +48,7 @@ def _totals(readings: Mapping[str, Reading[Any] | None]) -> EventCounts:
 
 
 def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
-    """Growth of each counter; None for all counters if one of them became smaller."""
+    """Growth of each counter; None for every counter if any counter became smaller."""
     growth = {name: increase(before[name], total) for name, total in after.items()}
     if any(step is not None and step < 0 for step in growth.values()):
         return UNKNOWN_COUNTS
@@ -55,8 +58,8 @@ def event_growth(before: EventCounts, after: EventCounts) -> EventCounts:
 def find_events(snapshot: Snapshot, minute_ago: EventCounts | None = None) -> tuple[Event, ...]:
     """Every event in `EVENTS`, with its total and its growth.
 
-    `grown` is the growth since the totals in `minute_ago`. Without `minute_ago`, `grown` is the growth since the
-    previous read of the counters.
+    The field `grown` of an event is the growth of the event since the totals in `minute_ago`. Without `minute_ago`, the
+    field is the growth since the previous read of the counters.
     """
     readings: dict[str, Reading[Any]] = {name: getattr(snapshot, name) for name in SOURCES}
     totals = _totals(readings)
@@ -82,7 +85,10 @@ def _per_second(reading: Reading[Any], step: int | None) -> float | None:
 
 
 def events_since_mark(mark: Ledger | None, now: Ledger) -> tuple[Event, ...]:
-    """The events of a ledger with their growth since a mark; without a mark, this growth is unknown."""
+    """The events of the ledger `now`, with the growth of each event since the mark.
+
+    Without a mark, the growth is unknown.
+    """
     growth = UNKNOWN_COUNTS if mark is None else event_growth_between(mark, now)
     return tuple(event._replace(since_mark=growth[event.name]) for event in now.events)
 
@@ -102,7 +108,7 @@ def totals_of(ledger: Ledger) -> EventCounts:
 
 
 def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[EventSample, ...]:
-    """The samples of the last SHOWN_S, the last sample before them, and a sample of `ledger`.
+    """The samples of the last SHOWN_S seconds, the last older sample, and a new sample of `ledger`.
 
     If a clock was set back, earlier samples may have a later time than `ledger`; such samples are dropped.
     """
@@ -114,9 +120,10 @@ def add_event_sample(samples: Sequence[EventSample], ledger: Ledger) -> tuple[Ev
 
 
 def totals_minute_ago(samples: Sequence[EventSample], now_s: float | None) -> EventCounts | None:
-    """The totals from which the growth of the last SHOWN_S is counted; None without an earlier sample.
+    """The totals at the start of the last SHOWN_S seconds; None without an earlier sample.
 
-    If a total was unknown a minute ago, the first known total after that is used.
+    The growth of events is counted from these totals. If a total was unknown a minute ago, the first later sample in
+    which the total is known gives the total.
     """
     kept = _samples_since_minute_ago(samples, now_s) if now_s is not None else []
     if not kept:
@@ -131,7 +138,7 @@ def _samples_since_minute_ago(samples: Sequence[EventSample], now_s: float) -> l
 
 
 def minute_ago_index(times_s: Sequence[float], now_s: float) -> int:
-    """The index of the last time in `times_s` that is at least SHOWN_S before `now_s`; 0 if there is no such time.
+    """The index of the last time in `times_s` that is SHOWN_S seconds or more before `now_s`; 0 without such a time.
 
     `times_s` must be in ascending order.
     """

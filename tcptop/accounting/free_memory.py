@@ -12,7 +12,7 @@ SLAB_ZONES = ("DMA", "DMA32", "Normal")
 """
 PREFERRED_ZONE = "Normal"
 ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
-"""Names of zones in the kernel's order (include/linux/mmzone.h, enum zone_type); a kernel may lack any of them."""
+"""Names of zones in the kernel's order (include/linux/mmzone.h, enum zone_type); a kernel may lack some zones."""
 
 UNMOVABLE = "Unmovable"
 STEALABLE_TYPES = ("Unmovable", "Movable", "Reclaimable")
@@ -34,7 +34,7 @@ def unusable_index(blocks: Sequence[int]) -> tuple[float, ...]:
 
 
 def blocks_of_order(blocks: Sequence[int], order: int) -> int:
-    """Number of blocks of an order that fit into the free blocks of the same and of larger orders."""
+    """Number of blocks of order `order` that fit into the free blocks of order `order` or larger."""
     return sum(count << (larger - order) for larger, count in enumerate(blocks) if larger >= order)
 
 
@@ -115,11 +115,13 @@ class NodeTable:
 
 
 def spare_pages(zones: Sequence[Zone]) -> dict[tuple[int, str], int] | None:
-    """Free pages that slabs may take before reclaim, by node and name of the zone; None if unknown for any zone.
+    """Free pages that slabs may take before reclaim, by node and name of the zone.
 
-    The number for a zone is its free pages − its low watermark − its protection. Pages on per-CPU lists count as free.
-    Slabs may not use CMA pages. This is the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that
-    prefers zone Normal.
+    None if the number is unknown for any of the zones.
+
+    The number for a zone is free pages − low watermark − protection. Pages on per-CPU lists count as free. Slabs may
+    not use CMA pages. This is the rule of __zone_watermark_ok (mm/page_alloc.c) for an allocation that prefers zone
+    Normal.
     """
     spare: dict[tuple[int, str], int] = {}
     present = {zone.name for zone in zones}
@@ -138,8 +140,8 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 
     A zone's protection has one entry for every possible zone, in the order of the zones (mm/page_alloc.c,
     setup_per_zone_lowmem_reserve). Older kernels print populated zones only, so the position of Normal's entry may be
-    unknown. The largest entry is then used: entries do not fall from one zone to the next, and later entries differ
-    from Normal's only if HighMem or Movable has pages.
+    unknown. If the position is unknown, the largest entry is used: from one zone to the next, entries stay equal or
+    grow. The entries after Normal's are larger than Normal's only if HighMem or Movable has pages.
     """
     names = [name for name in ZONE_ORDER if name in present]
     if len(names) == len(zone.protection_pages) and PREFERRED_ZONE in names:
@@ -150,8 +152,8 @@ def protection_pages(zone: Zone, present: Collection[str]) -> int:
 def _stealable_blocks(area: FreeArea | None, types: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
     """Free blocks that a TCP slab may use, by order: all migrate types except HighAtomic, CMA and Isolate.
 
-    The count of all blocks comes from buddyinfo, because it is exact and newer than pagetypeinfo's count. If
-    pagetypeinfo shows blocks of the excluded migrate types, these blocks are subtracted.
+    The count of all blocks comes from buddyinfo, because the count in buddyinfo is exact, and newer than the count in
+    pagetypeinfo. If pagetypeinfo shows blocks of the excluded migrate types, these blocks are subtracted.
     """
     if area is None:
         return None

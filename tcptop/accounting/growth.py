@@ -9,9 +9,9 @@ from typing import NamedTuple
 from tcptop.ledger import AccountingMode, Growth, Ledger, Limit, Slope
 
 LENGTH_S = 300.0
-"""Maximum age of the samples that the growth is computed from, in seconds."""
+"""Maximum age in seconds of the samples that the growth is computed from."""
 GAP_S = 5.0
-"""Minimum time between two samples that the growth is computed from, in seconds."""
+"""Minimum time in seconds between two samples that the growth is computed from."""
 MIN_SAMPLES = 8
 
 
@@ -26,7 +26,10 @@ class GrowthSample(NamedTuple):
 
 
 def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[GrowthSample, ...]:
-    """The samples of the last LENGTH_S and a sample of `ledger`. If a clock was set back, the series begins again."""
+    """The samples of the last LENGTH_S seconds and a new sample of `ledger`.
+
+    If a clock was set back, earlier samples may have a later time than `ledger`; such samples are dropped.
+    """
     at_s = ledger.taken_at_unix_s
     if at_s is None or (samples and 0 <= at_s - samples[-1].at_unix_s < GAP_S):
         return tuple(samples)
@@ -41,7 +44,7 @@ def add_growth_sample(samples: Sequence[GrowthSample], ledger: Ledger) -> tuple[
 
 
 def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode) -> Growth | None:
-    """The growth in one accounting mode until the last sample; None if there are too few samples."""
+    """The growth up to the last sample, in one accounting mode; None if there are too few samples."""
     if len(samples) < MIN_SAMPLES:
         return None
     times_s = [sample.at_unix_s for sample in samples]
@@ -62,7 +65,7 @@ def growth(samples: Sequence[GrowthSample], ledger: Ledger, mode: AccountingMode
 
 
 def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope | None:
-    """The slope of the least-squares line, with its standard error; None if a value is unknown."""
+    """The slope of the least-squares line, with the standard error of the slope; None if a value is unknown."""
     known = [value for value in values if value is not None]
     count = len(times_s)
     if len(known) < count or count < MIN_SAMPLES:
@@ -78,10 +81,10 @@ def fit_slope(times_s: Sequence[float], values: Sequence[float | None]) -> Slope
 
 
 def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> float | None:
-    """Change per second of a figure over at least two samples; None if there are fewer, or if a value is unknown.
+    """Change per second of a figure; None if there are fewer than two samples, or if a value is unknown.
 
     With at least MIN_SAMPLES samples, the result is the slope of the least-squares line. With fewer samples, the result
-    is the difference between the last and the first value, divided by the time between them.
+    is (last value − first value) ÷ (time of the last sample − time of the first sample).
     """
     slope = fit_slope(times_s, values)
     if slope is not None:
@@ -94,7 +97,7 @@ def change_per_s(times_s: Sequence[float], values: Sequence[float | None]) -> fl
 def _time_to_limit_s(limit: Limit, slope: Slope | None) -> float | None:
     """Time until a limit is reached, in seconds.
 
-    None if the use of the limit does not clearly grow, or if the use is not larger than the error of its counter.
+    None if the use of the limit does not clearly grow, or if the use is at most as large as the error of the use.
     """
     if slope is None or not slope.is_clear or slope.per_s <= 0 or limit.used is None or limit.maximum is None:
         return None

@@ -14,10 +14,12 @@ UNREAD = ("missing", "refused", "empty", "failed", "off", "waiting")
 
 
 def live_objects(snapshot: Snapshot, table: CacheTable) -> LiveObjects | None:
-    """Bytes of active objects in the slabinfo rows of a socket's objects, and the number of sockets; None if unknown.
+    """Bytes of active objects in the slabinfo rows that count the objects of sockets, and the number of sockets.
 
-    The rows also count dentries and files of other programs. The growth of the rows is due to sockets alone only if the
-    number of these other dentries and files stays constant.
+    None if the bytes or the number are unknown.
+
+    The rows also count dentries and files that do not belong to sockets. If the number of such dentries and files
+    changes, the growth of the rows is not due to sockets only.
     """
     sockstat = snapshot.slabinfo.sockstat or (None if snapshot.live else snapshot.sockstat.value)
     if sockstat is None or sockstat.allocated is None:

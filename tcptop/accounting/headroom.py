@@ -20,7 +20,7 @@ from tcptop.ledger import (
 from tcptop.snapshot import Meminfo, Reading, Snapshot, Zone
 
 OUTGOING_SHARE = 0.5
-"""Assumed share of outgoing sockets among new ones: no counter shows which sockets own their local port."""
+"""Share of new sockets that are assumed to be outgoing: no counter shows which sockets own their local port."""
 
 RECLAIM_ACCOUNTED = (SOCKET_ALLOC, DENTRY)
 """Objects in slabs that count as reclaimable (SLAB_RECLAIM_ACCOUNT), although an open socket holds the objects."""
@@ -54,10 +54,10 @@ def memory_headroom(
 ) -> Headroom:
     """The headroom of memory in one accounting mode.
 
-    A slab page has no preferred node (mm/slub.c, alloc_slab_page), and the page allocator tries every zone of every
-    node for free pages above the low watermark before it reclaims memory (mm/page_alloc.c, get_page_from_freelist).
-    Hence the headroom is a sum over all nodes. `buffers` is the memory in the buffers of one socket: `low` is the
-    estimate, and `high` is the maximum.
+    The headroom is a sum over all nodes, because slab pages have no preferred node (mm/slub.c, alloc_slab_page). The
+    page allocator reclaims memory only if no zone of any node has free pages above the low watermark (mm/page_alloc.c,
+    get_page_from_freelist). `buffers` is the memory in the buffers of one socket: `low` is the estimate, and `high` is
+    the maximum.
     """
     zones = snapshot.zoneinfo.value.zones if snapshot.zoneinfo.value else ()
     meminfo = _machine_meminfo(snapshot, zones, page_bytes)
@@ -143,15 +143,15 @@ def _small_slab_bytes(table: CacheTable, cost: SocketCost, page_bytes: int) -> f
 def _with_fallback(socket: NewSocket, pages: int, large_pages: int, page_bytes: int) -> int:
     """Number of sockets that fit without compaction and reclaim, if buffers have the maximum size.
 
-    Slabs take blocks of their preferred order first. When these blocks are used up, slabs take blocks of the smallest
-    order.
+    Slabs take blocks of their preferred order first. When the blocks of the preferred order are used up, slabs take
+    blocks of the smallest order.
     """
     in_large = min(pages, large_pages) * page_bytes
     return int(in_large / socket.high_bytes + (pages * page_bytes - in_large) / socket.fallback_bytes)
 
 
 def _machine_meminfo(snapshot: Snapshot, zones: Sequence[Zone], page_bytes: int | None) -> Meminfo | None:
-    """The values of meminfo; None if they are damaged, or if they are not those of the whole machine.
+    """The values of meminfo; None if meminfo is damaged, or does not describe the whole machine.
 
     A container may have a meminfo of its own (lxcfs).
     """
@@ -170,14 +170,14 @@ def _why_no_reclaim(snapshot: Snapshot, meminfo: Meminfo | None) -> str:
 
 
 def _is_whole(reading: Reading[Any]) -> bool:
-    """Whether a source was read without damage, and has no impossible figures."""
+    """Whether a source is free of damage and of impossible figures."""
     return reading.state in ("ok", "late")
 
 
 def _nodes_without_zones(snapshot: Snapshot, zones: Sequence[Zone]) -> set[int]:
     """Nodes that have memory but no zone in zoneinfo.
 
-    Such a zoneinfo was cut off at the end of a line, so that no incomplete line shows the damage.
+    A zoneinfo without these zones was cut off exactly at the end of a line, so no incomplete line reveals the damage.
     """
     topology = snapshot.topology.value
     with_memory = {facts.node for facts in topology.nodes if facts.memory_bytes} if topology and zones else set()
@@ -253,10 +253,11 @@ def _held_bytes(table: CacheTable, memory: TcpMemory) -> int:
 def _reclaim_pages(
     meminfo: Meminfo | None, cache_pages: int | None, low_pages: int, page_bytes: int, held_bytes: int
 ) -> int | None:
-    """Pages of page cache and slabs that reclaim frees; None if unknown.
+    """Number of pages that reclaim frees from page cache and from reclaimable slabs; None if unknown.
 
-    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). Reclaim leaves
-    half of the page cache, or the sum of the low watermarks if that is less. The same rule applies to slabs.
+    The number is an estimate by the kernel's rule for MemAvailable (mm/show_mem.c, si_mem_available). The part of the
+    page cache that reclaim does not free is the smaller of two amounts: half of the page cache, and the sum of the low
+    watermarks. The rule for slabs is equal to the rule for page cache.
     """
     if meminfo is None or cache_pages is None or meminfo.reclaimable_bytes is None:
         return None
@@ -273,7 +274,7 @@ def _node_headrooms(
 ) -> dict[int, NodeHeadroom]:
     """The headroom of each node by itself.
 
-    This headroom is no limit: when a node is full, its CPUs use the memory of other nodes.
+    This headroom is no limit: when a node is full, the CPUs of the full node use the memory of other nodes.
     """
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     nodes: dict[int, NodeHeadroom] = {}
@@ -307,7 +308,7 @@ NODE_RECLAIM: tuple[Callable[[Zone], int | None], ...] = (
 def share_of_objects(lines: Sequence[CacheLine], node: int) -> float | None:
     """The share of the present socks that are on `node`; None if unknown.
 
-    The same share of new sockets is assumed to be on the node.
+    The share of new sockets on the node is assumed to be equal to this share.
     """
     shares = [line.share_on(node) for line in lines if line.objects]
     objects = [line.objects or 0 for line in lines if line.objects]

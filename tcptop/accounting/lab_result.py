@@ -18,18 +18,19 @@ ONE_EACH = (0.8, 1.25)
 MIN_VECTOR_BYTES = 4.0
 """If the lab measured at least this many vector bytes per socket, the kernel has vectors.
 
-Fewer bytes may be an error of the measurement, because the lab counts whole slabs.
+A smaller number of bytes may be an error of the measurement, because the lab counts whole slabs.
 """
 
 
 KTLS_STEPS = ("established/pair", "ktls/context", "ktls/tx", "ktls/pair")
-"""Runs of the lab. Each run makes one more step of the setup of kernel TLS than the run before."""
+"""Runs of the lab. Each run sets up the parts of kernel TLS that the previous run sets up, and one further part."""
 
 
 class KtlsBytes(NamedTuple):
     """Slab bytes that kernel TLS adds to a socket, with AES-128-GCM and without records in flight.
 
-    Every socket with kernel TLS has the bytes of one context. The socket also has the bytes of TX, of RX, or of both.
+    Every socket with kernel TLS has the bytes of one context. A socket that uses TX also has the bytes of TX, and a
+    socket that uses RX also has the bytes of RX.
     """
 
     context_bytes: float
@@ -70,7 +71,8 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
     """Bytes of kernel TLS per socket, computed from the bytes of a connection in each run.
 
     `pair_bytes` has the bytes of both ends of the connection, including memory cgroup vectors. The result is None if a
-    run of `KTLS_STEPS` is missing, or if a step of the setup adds no bytes: on every kernel, each step adds some bytes.
+    run of `KTLS_STEPS` is missing. The result is also None if a run does not have more bytes than the previous run,
+    because each part of kernel TLS takes some bytes on every kernel.
     """
     if not pair_bytes.keys() >= set(KTLS_STEPS):
         return None
@@ -80,10 +82,10 @@ def ktls_bytes(pair_bytes: Mapping[str, float]) -> KtlsBytes | None:
 
 
 def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine | None:
-    """The kmalloc cache of the LSM socket blob, as measured by the lab; None if there is none.
+    """The kmalloc cache of the LSM socket blob, as measured by the lab; None if no cache meets two conditions.
 
-    In this cache, the lab measured one object per socket, and the catalogue has no struct for the object. If several
-    caches meet both conditions, the smallest is returned.
+    The lab measured one object per socket in the cache, and the catalogue has no struct for this object. If several
+    caches meet these two conditions, the cache with the smallest objects is returned.
     """
     state = measured_socket(snapshot)
     if state is None:
@@ -93,7 +95,8 @@ def measured_lsm_blob_cache(snapshot: Snapshot, table: CacheTable) -> CacheLine 
     candidates: list[CacheLine] = []
     for row in state.rows:
         line, size = table.get(row.row), kmalloc_size_bytes(row.row)
-        # A kmalloc row into which another cache is merged (`filp` on old kernels) also counts that cache's objects.
+        # If another cache (`filp` on old kernels) is merged with a kmalloc cache, the kmalloc row also counts the
+        # objects of the other cache.
         if line is None or size is None or line.objects_of:
             continue
         objects = row.objects - (1.0 if wq_cache is not None and line.name == wq_cache.name else 0.0)

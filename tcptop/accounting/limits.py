@@ -27,7 +27,7 @@ STATE_MARGIN_PERCENT = 5.0
 """A state ends only if the use is this far below the threshold of the state, in per cent of the limit."""
 
 ORPHAN_WEIGHT = 4
-"""The kernel counts one orphan up to this many times; see THRESHOLDS."""
+"""Maximum number of times that the kernel counts the same orphan; see THRESHOLDS."""
 
 TIME_WAIT_LIMIT = "tcp_max_tw_buckets"
 CGROUP_LIMIT = "memory_cgroup"
@@ -44,9 +44,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
 }
 """Thresholds by limit.
 
-An orphan counts twice while it retransmits or probes, and four times after a soft error (net/ipv4/tcp_timer.c,
-tcp_out_of_resources): the kernel therefore begins to reset such orphans at 25 % of tcp_max_orphans, and all silent
-orphans at 50 %.
+The kernel counts an orphan twice while the orphan retransmits or probes, and four times after a soft error
+(net/ipv4/tcp_timer.c, tcp_out_of_resources). Therefore the kernel begins to reset orphans after a soft error at 25 % of
+tcp_max_orphans. At 50 % of tcp_max_orphans the kernel begins to reset every silent orphan.
 """
 
 THEN: Mapping[str, str] = {
@@ -67,7 +67,8 @@ STATE_BY_EVENT: Mapping[str, tuple[str, LimitState]] = {
     TIME_WAIT_LIMIT: ("TCPTimeWaitOverflow", "full"),
     "listen_queues": ("ListenOverflows", "near"),
 }
-"""By name of a limit: an event, and the minimum state of the limit if the number of such events has grown."""
+"""An event for each limit, by name of the limit, and the minimum state of the limit if the event's counter has grown.
+"""
 
 NEEDS_DUMP = "a count needs a dump of all sockets"
 
@@ -92,8 +93,8 @@ def find_limits(
 ) -> Limits:
     """Every limit in one accounting mode; alarms come first, then the limits with the largest share in use.
 
-    `previous` are the states of the limits in the previous sample. They are needed because a state ends only if the use
-    is clearly below the threshold of the state.
+    `previous` are the states of the limits in the previous sample. The previous states are needed because a state ends
+    only if the use is clearly below the threshold of the state.
     """
     files = snapshot.socket_limits.value or NO_LIMITS
     rows = [
@@ -141,9 +142,9 @@ def limit_state(limit: Limit, under_pressure: bool = False, previous: LimitState
 
 
 def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
-    """The limit, changed if the number of its events in `STATE_BY_EVENT` has grown.
+    """Raises the state of a limit if the counter of the limit's event in `STATE_BY_EVENT` has grown.
 
-    The event then raises the state of the limit, and the note of the limit names the event.
+    The state is then at least the state in `STATE_BY_EVENT`, and the note of the limit names the event.
     """
     event, state = STATE_BY_EVENT.get(limit.name, ("", limit.state))
     if event not in grown:
@@ -156,9 +157,9 @@ def _with_event(limit: Limit, grown: Mapping[str, int]) -> Limit:
 
 
 def states_by_use(limits: Limits, events: Sequence[Event], previous: Mapping[str, LimitState]) -> dict[str, LimitState]:
-    """The state of each limit as the next sample's `previous`.
+    """The states of the limits, for use as the argument `previous` of the next sample.
 
-    If an event that may raise the state of a limit has grown, the earlier state of the limit is used instead.
+    If the counter of an event that may raise the state of a limit has grown, the limit keeps its state from `previous`.
     """
     grown = {event.name for event in events if event.grown}
     return {
@@ -178,7 +179,7 @@ def _distance(limit: Limit) -> tuple[int, float]:
 
 
 def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **changes: Any) -> Limit:  # noqa: ANN401 (fields)
-    """A limit that applies to the machine and counts sockets; `changes` overrides fields of the limit."""
+    """A limit on the number of sockets of the whole machine; `changes` overrides fields of the limit."""
     limit = Limit(
         name=name,
         concerns="every socket",
@@ -197,7 +198,7 @@ def _limit(name: str, use: Use, headroom_sockets: int | None, note: str = "", **
 
 
 def _memory(snapshot: Snapshot, headroom: Headroom) -> Limit:
-    """The limit on memory: its use is the memory that reclaim would not free, its maximum is all memory."""
+    """The limit on memory: the use is the memory that reclaim would not free, and the maximum is all memory."""
     meminfo = snapshot.meminfo.value
     total, available = (meminfo.total_bytes, meminfo.available_bytes) if meminfo else (None, None)
     used = None if total is None or available is None else max(0, total - available)
@@ -211,7 +212,7 @@ def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroo
 
     The use of this limit leaves out page cache, because reclaim frees page cache. A cgroup is charged for objects, and
     not for slabs (mm/slub.c, __memcg_slab_post_alloc_hook). Before Linux 6.13 no cgroup is charged for a sock that
-    softirq creates. Every accepted sock is created by softirq, so the headroom is too low on those kernels.
+    softirq creates. Softirq creates every accepted sock, so before Linux 6.13 the headroom is too low.
     """
     if cgroup is None:
         return
@@ -233,7 +234,7 @@ def _cgroup(cgroup: CgroupMemory | None, cost: ConnectionCost, headroom: Headroo
 
 
 def cgroup_bytes_per_socket(cost: ConnectionCost, headroom: Headroom) -> float | None:
-    """Bytes of objects and buffers that a memory cgroup is charged for one more socket; None if unknown."""
+    """Bytes that the kernel charges to a memory cgroup for one more socket, buffers included; None if unknown."""
     sides = cost.by_family["mix"]
     objects = (sides.accepted.object_bytes, sides.outgoing.object_bytes)
     slabs = (sides.accepted.slab_bytes, sides.outgoing.slab_bytes)
@@ -249,7 +250,7 @@ def _tcp_mem(snapshot: Snapshot, sockets: SocketCounts, mode: AccountingMode, pe
     if pages is None:
         return _limit("tcp_mem", Use(sockets.buffer_bytes, None, None), None, _why_unseen(snapshot), unit="bytes")
     if unit is None or sockets.buffer_bytes is None:
-        # The use and the maximum have the same unit, so their ratio is known.
+        # The use and the maximum have the same unit, so the ratio of the use to the maximum is known.
         use = Use(sockets.buffer_pages, pages[2], sockets.buffer_error_pages)
         return _limit("tcp_mem", use, None, "headroom not known: the size of a page is not", unit="pages")
     use = Use(sockets.buffer_bytes, pages[2] * unit, sockets.buffer_error_bytes)

@@ -1,4 +1,4 @@
-"""Bytes of one kernel object: its size and its share of a slab, in a cache of its own or in a kmalloc cache."""
+"""Bytes of one kernel object in its own cache or in a kmalloc cache: the object's size, and its share of a slab."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def object_costs(
 ) -> tuple[ObjectCost | str, ...]:
     """The cost of `count` objects of a kind, computed once per CacheTable; empty if the kernel has no such object.
 
-    If the size of the object is unknown, a text that names the object takes the place of its cost.
+    If the size of the object is unknown, the function returns a text that names the object instead of the cost.
     """
     key = (kernel_object.struct, count)
     if key not in table.object_costs:
@@ -54,9 +54,10 @@ def _object_costs(
 def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: CacheLine) -> bool:
     """Whether the cache of a security module is unused.
 
-    A kernel built with SELinux but booted without it has such unused caches, with next to no objects. The cache counts
-    as unused if it has less than half as many objects as the minimum number of socket files. A smaller difference
-    proves nothing, because sockets may be opened between the reads of the two counts.
+    If a kernel is built with SELinux but boots without SELinux, the caches of SELinux exist, but have almost no
+    objects. The cache counts as unused if it has less than half as many objects as the minimum number of socket files.
+    If the number of objects is at least half of the minimum number of socket files, the cache may be in use, because
+    sockets may be opened between the reads of the two counts.
     """
     if kernel_object not in (LSM_FILE_BLOB, LSM_INODE_BLOB):
         return False
@@ -67,7 +68,10 @@ def _is_unused_lsm_cache(table: CacheTable, kernel_object: KernelObject, line: C
 
 
 def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) -> ObjectCost | str:
-    """The cost of `count` objects in their own cache; a text that names the object if its size is unknown."""
+    """The cost of `count` objects in their own cache.
+
+    If the size of the object is unknown, the function returns a text that names the object.
+    """
     size = line.object_bytes if line.object_bytes is not None else line.object_size_bytes
     if size is None:
         return f"{kernel_object.struct} ({line.name})"
@@ -88,7 +92,11 @@ def cost_from_cache(kernel_object: KernelObject, line: CacheLine, count: float) 
 
 
 def _socket_wq(snapshot: Snapshot, table: CacheTable, count: float) -> Iterator[ObjectCost | str]:
-    """Cost of struct socket_wq, if the kernel allocates it separately; a range if its kmalloc cache is not certain."""
+    """Cost of struct socket_wq.
+
+    Yields nothing if the kernel does not allocate struct socket_wq separately. The cost is a range if several kmalloc
+    caches are possible.
+    """
     separate, certain = has_socket_wq(snapshot, table)
     if separate is None:
         yield SOCKET_WQ.struct
@@ -107,7 +115,7 @@ def _lsm_socket_blob(snapshot: Snapshot, table: CacheTable, count: float) -> Ite
 
     The size of the blob comes from BTF. Without BTF, a lab result gives the size. Without BTF and without a lab result,
     the size is known only within the range over all kernels. The size is rounded up to the object size of a kmalloc
-    cache of this kernel. A kmalloc cache is ruled out if it has fewer active objects than there are sockets. A security
+    cache of this kernel. A kmalloc cache with fewer active objects than the number of sockets is ruled out. A security
     module that the catalogue does not know may have a blob of any size.
     """
     modules, sockstat = snapshot.security_modules.value, table.matching_sockstat

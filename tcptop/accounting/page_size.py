@@ -1,4 +1,7 @@
-"""The page size of the machine that the files came from, which may differ from the page size where tcptop runs."""
+"""The page size of the machine that the files came from.
+
+The machine that tcptop runs on may have another page size.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ PAGE_SIZES = tuple(1 << shift for shift in range(12, 19))
 MIN_SHARE = 2 / 3
 """The page size must fit at least this share of slabinfo's rows.
 
-It need not fit all rows, because a row may be damaged.
+The page size need not fit all rows, because a row may be damaged.
 """
 
 TOLERANCE = 0.002
@@ -29,9 +32,9 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
     Slabinfo is the best evidence. SLUB puts floor(page size × pages ÷ object size) objects into a slab (mm/slub.c,
     order_objects), and only one page size gives the right number of objects in all rows. The second-best evidence is
     the memory of all nodes ÷ the managed pages of all zones: the kernel adds up the managed pages of a node's zones to
-    get the memory of the node (mm/show_mem.c, si_meminfo_node). MemTotal ÷ managed pages comes third, because the
-    managed pages lag behind MemTotal on a machine that initialises its memory late. The last evidence is an
-    architecture with only one page size.
+    get the memory of the node (mm/show_mem.c, si_meminfo_node). The third-best evidence is MemTotal ÷ managed pages,
+    because the managed pages lag behind MemTotal on a machine that initialises its memory late. The weakest evidence is
+    the architecture, if the architecture has only one page size.
     """
     if snapshot.page_size_bytes is not None:
         return snapshot.page_size_bytes
@@ -53,7 +56,7 @@ def page_size_bytes(snapshot: Snapshot) -> int | None:
 def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
     """The page size that fits most slabinfo rows, and at least `MIN_SHARE` of all rows.
 
-    None if several page sizes fit as many rows.
+    None if several page sizes fit the largest number of rows.
     """
     is_slub = not any(row.tunables_limit for row in rows)
     sized = [row for row in rows if row.object_bytes and row.pages_per_slab]
@@ -67,9 +70,9 @@ def page_size_of_slabs(rows: Sequence[SlabRow]) -> int | None:
 def _fits(row: SlabRow, page_bytes: int, is_slub: bool) -> bool:
     """Whether a page size is possible for a slabinfo row.
 
-    A slab of the SLAB allocator may also hold an index of its objects, so that fewer objects fit. The SLAB allocator
-    takes the smallest order with little waste (mm/slab.c, calculate_slab_order), so a single object in a slab of
-    several pages fills more than half of the slab.
+    A slab of the SLAB allocator may also hold an index of the objects, and the index leaves room for fewer objects. The
+    SLAB allocator takes the smallest order at which a slab has little waste (mm/slab.c, calculate_slab_order). So if a
+    slab of several pages holds a single object, the object fills more than half of the slab.
     """
     slab, used = page_bytes * row.pages_per_slab, row.objects_per_slab * row.object_bytes
     if is_slub:

@@ -73,7 +73,7 @@ class PlanRequest(NamedTuple):
     def flows(self) -> int:
         """Number of tracked flows: one for each socket, and one for each mini-socket in TIME_WAIT.
 
-        The two sockets of a proxy have different peers, so they belong to different flows.
+        The two sockets of a proxy have different peers, and therefore belong to different flows.
         """
         return self.sockets + self.time_wait
 
@@ -83,7 +83,10 @@ class PlanPart(NamedTuple):
 
     object: str
     cache: str | None
-    """None for buffers, and for kernel TLS, whose objects come from several caches."""
+    """Name of the cache.
+
+    None for buffers. None also for kernel TLS, because the objects of kernel TLS come from several caches.
+    """
     count: float  # type: ignore[assignment]  # tuple.count gives way
     """Number of objects; an upper bound if sockets may share the objects."""
     bytes: float
@@ -104,12 +107,12 @@ class PlanLimit(NamedTuple):
     high_takes: int
     maximum: int | None
     free: int | None
-    """How much of the limit is free, without regard to the error of its counter; None if unknown."""
+    """How much of the limit is free if the counter of the limit has no error; None if unknown."""
     verdict: LimitVerdict
     connections: int | None
     """Number of planned connections that fit below the limit; None if unknown.
 
-    Each connection brings its share of the planned TIME_WAIT sockets.
+    The number of planned TIME_WAIT sockets is scaled in proportion to the number of connections.
     """
     note: str
     """Reason that the verdict is `unknown`; otherwise empty."""
@@ -134,9 +137,12 @@ class Plan(NamedTuple):
     request: PlanRequest
     parts: tuple[PlanPart, ...]
     missing: tuple[str, ...]
-    """Objects whose size is unknown; if there are any, the sums are lower bounds."""
+    """Objects whose size is unknown.
+
+    If the size of any object is unknown, the sums are lower bounds.
+    """
     nodes: Mapping[int, float] | None
-    """Bytes by node, if new sockets spread over the nodes as TCP's socks do now; None if that spread is unknown."""
+    """Bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
     full_nodes: tuple[int, ...]
     """Nodes on which the plan takes more memory than the node has free."""
     limits: tuple[PlanLimit, ...]
@@ -155,7 +161,7 @@ class Plan(NamedTuple):
 
     @property
     def high_bytes(self) -> float | None:
-        """Upper bound on the bytes of all planned objects; None if there is no such bound."""
+        """Upper bound on the bytes of all planned objects; None without an upper bound."""
         return None if self.missing or not self.parts else sum(part.high_bytes for part in self.parts)
 
     @property
@@ -269,7 +275,7 @@ def _times(cost: ObjectCost, number: float) -> ObjectCost:
 
 
 def _merged(costs: Sequence[ObjectCost]) -> list[ObjectCost]:
-    """The costs with one entry for each object and cache."""
+    """The costs, merged into one cost for each object and cache."""
     merged: dict[tuple[str, str], ObjectCost] = {}
     for cost in costs:
         known = merged.get((cost.object, cost.cache))
@@ -293,9 +299,9 @@ def _sum(one: float | None, other: float | None) -> float | None:
 def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[ObjectCost]:
     """The costs, with at most as many bind buckets as there are local ports.
 
-    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). Each local
-    address of a port has a bind2 bucket of its own. If there are several local addresses, there may be one bind2 bucket
-    for each socket.
+    Sockets to different peers share a port's bucket (net/ipv4/inet_hashtables.c, inet_bind_hash_connect). Each pair of
+    a port and a local address has a bind2 bucket of its own. If the sockets use several local addresses, there may be
+    as many bind2 buckets as sockets.
     """
     shared: list[ObjectCost] = []
     for cost in costs:
@@ -311,7 +317,7 @@ def _with_shared_ports(costs: Sequence[ObjectCost], ports: int | None) -> list[O
 
 
 def _part(cost: ObjectCost) -> PlanPart:
-    # An object's own size is a lower bound on its share of a slab.
+    # The size of an object is a lower bound on the object's share of a slab.
     low = cost.object_bytes if cost.slab_bytes is None else cost.slab_bytes
     high = low if cost.high_slab_bytes is None else cost.high_slab_bytes
     return PlanPart(cost.object, cost.cache, cost.count, low, high, cost.estimated)
@@ -354,7 +360,7 @@ def _conntrack(snapshot: Snapshot, row: Limit | None, request: PlanRequest) -> I
 
 
 def _free(limit: Limit) -> int | None:
-    """How much of a limit is free, without regard to the error of its counter; None if unknown."""
+    """How much of a limit is free if the counter of the limit has no error; None if unknown."""
     if limit.used is None or limit.maximum is None:
         return None
     return max(0, limit.maximum - limit.used)
@@ -363,13 +369,16 @@ def _free(limit: Limit) -> int | None:
 def _limit(
     limit: Limit, request: PlanRequest, takes: tuple[float, float] | None, free: int | None, note: str
 ) -> PlanLimit:
-    """A limit, and what the plan takes of it. `takes` are the bounds on that amount; None if the bounds are unknown."""
+    """A limit, and the amount that the plan takes of the limit.
+
+    `takes` are the bounds on this amount; None if the bounds are unknown.
+    """
     low, high = takes or (0, inf)
     error = limit.used_error
     verdict: LimitVerdict = "unknown"
     connections: int | None = None
     if free is not None and takes is not None:
-        # The true use may be smaller than the counter shows, by up to the counter's error, but the use is at least 0.
+        # The true use may be smaller than the counter's value by up to the counter's error, but not smaller than 0.
         most_free = free if error == 0 else min(limit.maximum or 0, free + (inf if error is None else error))
         if low > most_free:
             verdict = "exceeded"
@@ -400,7 +409,7 @@ def _connections(limit: PlanLimit) -> float:
 
 
 def _by_node(table: CacheTable, ledger: Ledger, total_bytes: float) -> dict[int, float] | None:
-    """The bytes by node, if new sockets spread over the nodes as TCP's socks do now; None if that spread is unknown."""
+    """The bytes by node, if new sockets spread over the nodes like the present socks; None if the spread is unknown."""
     numbers = [node.node for node in ledger.nodes]
     lines = [line for item in SOCKS if (line := table.find(item).line) is not None]
     shares = {number: share_of_objects(lines, number) for number in numbers}
@@ -436,6 +445,6 @@ def _sysctls(ledger: Ledger, limits: Sequence[PlanLimit]) -> Iterator[PlanSysctl
             error = ledger.sockets.buffer_error_bytes or 0
             needed = -(-(limit.used + error + limit.high_takes) // unit)
             if needed > now[1]:
-                # The kernel itself sets the three values to 3/4, 1 and 3/2 of the second value (net/ipv4/tcp.c,
-                # tcp_init_mem).
+                # The kernel itself sets the three values of tcp_mem to 3/4, 1 and 3/2 of the second value
+                # (net/ipv4/tcp.c, tcp_init_mem).
                 yield PlanSysctl("net.ipv4.tcp_mem", now, (needed * 3 // 4, needed, max(now[2], needed * 3 // 2)))

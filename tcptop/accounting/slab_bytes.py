@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def slab_share_bytes(pages: int | None, per_slab: int | None, page_bytes: int | None) -> float | None:
-    """An object's share of its slab: pages × page size ÷ objects; None if any of these is unknown."""
+    """An object's share of its slab: pages × page size ÷ objects; None if any of the three numbers is unknown."""
     if page_bytes is None or not pages or not per_slab:
         return None
     return page_bytes * pages / per_slab
@@ -46,9 +46,9 @@ def fallback_slabs(
     """The number of a cache's slabs of the smallest order, and the pages and objects of each such slab.
 
     If no block of the preferred order is free, SLUB takes the smallest order that holds one object (mm/slub.c,
-    allocate_slab). In that case slabinfo still prints the preferred size, but shows fewer objects than slabs × objects
-    per slab. Since only the preferred order and the smallest order occur, the counts of objects and slabs give the
-    number of slabs of each order.
+    allocate_slab). After such a fallback slabinfo still prints the preferred size, but shows fewer objects than slabs ×
+    objects per slab. Since only the preferred order and the smallest order occur, the counts of objects and slabs give
+    the number of slabs of each order.
     """
     pages, per_slab = smallest_slab(object_bytes, page_bytes) if object_bytes else (1, objects_per_slab)
     if objects >= slabs * objects_per_slab or per_slab >= objects_per_slab or pages >= pages_per_slab:

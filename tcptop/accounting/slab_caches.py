@@ -18,20 +18,23 @@ GROUP_SIZE = re.compile(r":[A-Za-z]*-?(\d+)$")
 """Folder name of a merged cache. The name ends with the object size: `:A-0000128` (mm/slub.c, create_unique_id)."""
 
 KMALLOC = re.compile(r"(?:kmalloc|size)-(?:rnd-\d+-)?(\d+)(k?)$")
-"""Names of plain kmalloc caches and of their random copies.
+"""Name of a plain kmalloc cache, or of a random copy of a kmalloc cache.
 
 With CONFIG_RANDOM_KMALLOC_CACHES (since 6.6) each kmalloc cache has copies, and each call site uses one of the copies.
 Before 3.10 the SLAB allocator used names such as `size-64` instead of `kmalloc-64`.
 """
 
 PARTIAL_SLABS_SINCE = (5, 16)
-"""First release that limits a CPU's partial list by its number of slabs.
+"""First release that limits a CPU's partial list by the number of slabs on the list.
 
-Older releases limit the list by the number of free objects.
+Older releases limit the partial list by the number of free objects.
 """
 
 SHEAVES_SINCE = (7, 0)
-"""First release in which most caches have sheaves, which keep more free objects than partial slabs do."""
+"""First release in which most caches have sheaves.
+
+Sheaves keep more free objects than partial slabs keep.
+"""
 
 ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
 """Folder name of a merged cache with SLAB_ACCOUNT. The name contains the letter A (mm/slub.c, create_unique_id)."""
@@ -39,11 +42,11 @@ ACCOUNTED_GROUP = re.compile(r":[a-zA-Z]*A[a-zA-Z]*-")
 MEMCG_CHILDREN_UNTIL = (5, 9)
 """First release without a child cache for each memory cgroup.
 
-Slabinfo counts the objects of a child cache in the row of its parent, but sysfs does not.
+Slabinfo counts the objects of a child cache in the row of the parent cache, but sysfs does not.
 """
 
 SLAB_MERGES_SINCE = (3, 18)
-"""First release in which the SLAB allocator merges caches too, as SLUB always did (12220dea07f1)."""
+"""First release in which not only SLUB but also the SLAB allocator merges caches (12220dea07f1)."""
 
 
 COST_SOURCES = ("slabinfo", "slab_sizes", "slab_counts", "sockstat", "sockstat6")
@@ -56,7 +59,7 @@ class CacheLookup(NamedTuple):
     status: Presence
     line: CacheLine | None = None
     reason: str | None = None
-    """Reason why `line` is None, as a clause; None if there is a line."""
+    """If `line` is None, a clause that gives the reason; otherwise None."""
 
 
 class CacheTable:
@@ -90,7 +93,7 @@ class CacheTable:
         lines = [self._line_of_row(row) for row in rows]
         self._by_name: dict[str, CacheLine] = {}
         for line in lines:
-            # Of several rows with the same name, `get` finds the one with most slabs.
+            # If several rows have the same name, `get` finds the row with the most slabs.
             if line.name not in self._by_name or (line.slabs or 0) > (self._by_name[line.name].slabs or 0):
                 self._by_name[line.name] = line
         for name in SLAB_CACHES:
@@ -101,8 +104,9 @@ class CacheTable:
         self.lines = tuple(lines)
         self._links_are_whole = links is not None and self._has_every_name(links)
         self.socket_costs: dict[tuple[tuple[str, float], ...], SocketCost] = {}
-        """Results of `socket_cost`; a key lists the structs that a socket holds, each with the share of sockets that
-        hold it.
+        """Results of `socket_cost`.
+
+        A key lists the structs that a socket holds, and for each struct the share of sockets that hold the struct.
         """
         self.object_costs: dict[tuple[str, float], tuple[ObjectCost | str, ...]] = {}
         """Results of `object_costs`; a key is a struct and a count."""
@@ -115,7 +119,7 @@ class CacheTable:
                 self._kmalloc_lines.setdefault(size, []).append(line)
 
     def find(self, kernel_object: KernelObject) -> CacheLookup:
-        """The cache of an object, and whether the kernel has it."""
+        """The cache of an object, and whether the kernel has the cache."""
         if kernel_object.struct not in self._lookups:
             line = next((self._by_name[name] for name in kernel_object.names if name in self._by_name), None)
             self._lookups[kernel_object.struct] = (
@@ -127,8 +131,8 @@ class CacheTable:
         """The reason why no file shows the cache of an object: the cache is `absent`, `hidden` or `unknown`.
 
         The cache is absent if the kernel is too old or too new, if the protocol that creates the cache is not
-        registered, or if a complete list of caches lacks it. The cache is never absent if all kernels of this release
-        have the object, or if the protocol of the object is registered.
+        registered, or if a complete list of caches does not name the cache. The cache is never absent if all kernels of
+        this release have the object, or if the protocol of the object is registered.
         """
         if kernel_object.is_outside(self._release):
             return CacheLookup("absent", reason=f"Linux {self._kernel_release} does not have it")
@@ -201,7 +205,7 @@ class CacheTable:
     def kmalloc_caches(self, min_bytes: int, max_bytes: int) -> list[CacheLine]:
         """The kmalloc caches that serve sizes from `min_bytes` to `max_bytes`, the smallest first.
 
-        Empty if slabinfo is incomplete, because a missing row could be one of these caches.
+        Empty if slabinfo is incomplete, because a missing row could be the row of such a cache.
         """
         if self._has_rows and not self._is_whole:
             return []
@@ -238,17 +242,23 @@ class CacheTable:
         )
 
     def is_accounted(self, name: str) -> bool | None:
-        """Whether a merged cache has SLAB_ACCOUNT, by the name of its folder; None if the cache is not merged."""
+        """Whether a merged cache has SLAB_ACCOUNT, according to the folder name; None if the cache is not merged."""
         group = self._group_of.get(name, "")
         return bool(ACCOUNTED_GROUP.match(group)) if group.startswith(":") else None
 
     def row_max_in_use(self, line: CacheLine) -> int | None:
-        """Upper bound on objects in use in the row that counts a cache, including objects of caches merged with it."""
+        """Upper bound on the objects in use that the slabinfo row of a cache counts.
+
+        The row also counts the objects of caches that are merged with the cache.
+        """
         row = self._by_name.get(line.row) if line.row else None
         return row.max_in_use if row else None
 
     def fallback_factor(self, cache: str) -> float:
-        """The present share of an object in a cache's row ÷ its share of a full slab: above 1 after order fallback."""
+        """An object's share of the present slabs ÷ the object's share of a full slab of the preferred order.
+
+        After order fallback the factor is above 1.
+        """
         line = self.get(cache)
         row = self._by_name.get(line.row) if line is not None and line.row is not None else None
         if row is None or not row.slab_share_bytes or row.present_share_bytes is None:
@@ -257,9 +267,12 @@ class CacheTable:
         return factor if factor > 1.0 + 1e-9 else 1.0
 
     def slabs_by_size(self, line: CacheLine) -> list[tuple[int, int]]:
-        """Pairs (number of slabs, objects in each slab): slabs of the preferred order, then slabs of order fallback.
+        """Pairs (number of slabs, objects per slab).
 
-        Empty if the counts are unknown.
+        The first pair is for slabs of the preferred order, and the second pair, if any, is for slabs of the smallest
+        order.
+
+        The list is empty if the counts are unknown.
         """
         objects, slabs, per_slab, pages = line.objects, line.slabs, line.objects_per_slab, line.pages_per_slab
         if objects is None or not slabs or not per_slab or pages is None or self._page_bytes is None:
@@ -334,7 +347,7 @@ class CacheTable:
         )
 
     def _idle_error(self, row: SlabRow) -> int | None:
-        """Upper bound on the free objects cached per CPU that a slabinfo row counts as active.
+        """Upper bound on the free objects that CPUs cache and that a slabinfo row therefore counts as active.
 
         None in three cases: the kernel has the SLAB allocator, the number of CPUs is unknown, or the kernel may have
         sheaves of unknown capacity.
@@ -358,9 +371,10 @@ class CacheTable:
         return min(bound, row.active_objects)
 
     def _line_of_catalogue(self, name: str, lines: Sequence[CacheLine]) -> CacheLine | None:
-        """The line of a catalogue cache that slabinfo does not name; None if no other file shows it either.
+        """The line of a catalogue cache that slabinfo does not name; None if no other file shows the cache.
 
-        Without a complete slabinfo, the size of a sock comes from the line of its protocol in /proc/net/protocols.
+        Without a complete slabinfo, the size of a sock comes from the line of the sock's protocol in
+        /proc/net/protocols.
         """
         protocols, pattern = self._snapshot.protocols.value, OBJECT_OF_CACHE[name].name_in_namespace
         if self._links is not None and name in self._links.group_of:
@@ -442,7 +456,7 @@ class CacheTable:
     def _object_size(self, name: str, merged: bool) -> int | None:
         """Size of a cache's struct without padding.
 
-        None for a merged cache, because sysfs shows only the largest struct of such a cache.
+        None for a merged cache, because sysfs shows only the largest struct of a merged cache.
         """
         return None if merged else self._object_sizes.get(name)
 
@@ -491,10 +505,13 @@ class CacheTable:
 
 
 def unique_rows(rows: Iterable[SlabRow]) -> tuple[SlabRow, ...]:
-    """The rows of slabinfo, with one row per catalogue cache: of several rows, the one with the most slabs is kept.
+    """The rows of slabinfo, with one row per catalogue cache.
+
+    If a catalogue cache has several rows, the row with the most slabs is kept.
 
     The kernel prints slabinfo in parts. If the list of caches changes between two parts, a row may be printed twice.
-    Caches outside the catalogue are all kept, because two of them may really have the same name.
+    All rows of caches outside the catalogue are kept, because two different caches outside the catalogue may have the
+    same name.
     """
     rows = tuple(rows)
     catalogued = [row.name for row in rows if row.name in OBJECT_OF_CACHE]
@@ -561,7 +578,7 @@ def _object_sizes(snapshot: Snapshot) -> dict[str, int]:
 def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
     """Names of the kmalloc caches by object size, the smallest first.
 
-    The name of a random copy is returned only for a size without a plain cache.
+    If no plain cache has a given object size, the name of a random copy is returned for this size.
     """
     sizes: dict[int, str] = {}
     copies: dict[int, str] = {}
@@ -574,7 +591,7 @@ def _kmalloc_names_by_size(names: tuple[str, ...]) -> Mapping[int, str]:
 
 @lru_cache(1024)
 def kmalloc_size_bytes(name: str) -> int | None:
-    """Object size of a kmalloc cache, parsed from the name of the cache; None for any other cache."""
+    """Object size of a kmalloc cache, parsed from the name of the cache; None if the cache is not a kmalloc cache."""
     match = KMALLOC.match(name)
     return int(match[1]) << (10 if match[2] else 0) if match else None
 
@@ -615,7 +632,7 @@ def _line_of_slabinfo(
     )
 
 
-# The results are remembered, because most rows are not TCP's and did not change since the last sample.
+# The results are remembered, because most rows do not belong to TCP and have not changed since the last sample.
 _recall_line = Recall(_line_of_slabinfo)
 
 _EMPTY = CacheLine(

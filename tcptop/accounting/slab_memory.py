@@ -9,7 +9,7 @@ from tcptop.snapshot import Snapshot
 
 
 def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> SlabMemory:
-    """The machine's slab memory by owner; an amount is None if any part of it is unknown."""
+    """The machine's slab memory by owner; an amount is None if any part of the amount is unknown."""
     in_slabs = [part for part in memory.parts if part.row is not None]
     own_caches = {name for item in KERNEL_OBJECTS if item.tcp_only for name in item.caches}
     own_known = memory.bytes is not None and not own_caches & set(memory.missing)
@@ -34,7 +34,7 @@ def slab_memory(snapshot: Snapshot, table: CacheTable, memory: TcpMemory) -> Sla
 
 
 def _idle(table: CacheTable) -> tuple[int, int | None] | None:
-    """Idle bytes of TCP's own caches, and an upper bound on further idle bytes cached per CPU; None if unknown."""
+    """Idle bytes of TCP's own caches, and an upper bound on further idle bytes that CPUs cache; None if unknown."""
     lines = [table.find(item).line for item in KERNEL_OBJECTS if item.tcp_only]
     own = [line for line in lines if line is not None]
     idle: float = 0.0

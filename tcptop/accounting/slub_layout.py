@@ -1,6 +1,6 @@
 """SLUB's layout rules: the step between objects, the order of a slab, and the free objects cached per CPU.
 
-Without slabinfo, the step and the order follow from the size of a struct, the flags of its cache and the number of
+Without slabinfo, the step and the order follow from the size of a struct, the flags of the cache and the number of
 CPUs. On every kernel in the test data, the rules in this module reproduce each slabinfo row exactly.
 """
 
@@ -83,14 +83,14 @@ def max_idle_objects(
     sheaf_capacity: int | None,
     counts_slabs: bool,
 ) -> int:
-    """Upper bound on the free objects of a cache that are cached per CPU and therefore count as active.
+    """Upper bound on the free objects of a slab cache that CPUs keep for themselves and that therefore count as active.
 
     With sheaves, each CPU has three sheaves, and the barn of each node holds further full sheaves (mm/slub.c, struct
-    slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and the slab that it allocates from. The kernel
-    assumes that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel
-    limits the partial slabs by the number of their free objects. The kernel counts the free objects of a slab when it
-    puts the slab on the CPU's list (put_cpu_partial). At that time only one object of the slab may be free, and later
-    all objects of the slab may be free.
+    slub_percpu_sheaves). Without sheaves, each CPU has partial slabs and one slab for new objects. The kernel assumes
+    that partial slabs are half full (slub_set_cpu_partial). Before 5.16 (`counts_slabs` False) the kernel limits the
+    number of free objects on the partial slabs. The kernel counts the free objects of a slab at the time when the slab
+    is put on the CPU's list (put_cpu_partial). At that time only one object of the slab may be free, and later all
+    objects of the slab may be free.
     """
     if sheaf_capacity:
         return sheaf_capacity * (cpus * SHEAVES_PER_CPU + nodes * FULL_SHEAVES_PER_NODE)

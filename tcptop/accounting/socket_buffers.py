@@ -1,4 +1,7 @@
-"""Bounds on the real memory of socket buffers: the charge in /proc/net/sockstat counts whole pages, used or not."""
+"""Bounds on the real memory of socket buffers.
+
+The charge in /proc/net/sockstat is no exact figure, because the charge also counts the unused parts of pages.
+"""
 
 from typing import NamedTuple
 
@@ -16,9 +19,9 @@ class BufferMemory(NamedTuple):
 
     bounds: Amount
     bytes: float
-    """The lower bound; if no slabinfo row of segments is known, the charge."""
+    """The lower bound if a slabinfo row of segments is known; otherwise the charge, but at most the upper bound."""
     estimated_bytes: float
-    """The charge minus one page for each socket, but not outside the bounds.
+    """The charge minus the charge's error minus one page for each socket, but not outside the bounds.
 
     The kernel charges a socket for whole pages in advance (include/net/sock.h, sk_mem_charge).
     """
@@ -29,9 +32,10 @@ def buffer_memory(
 ) -> BufferMemory | None:
     """Bounds on the memory of all socket buffers; None if the charge is unknown.
 
-    The lower bound is the size of the live objects in those slabinfo rows that only segments use, but at most the
-    charge. The upper bound is the charge plus the error of the charge's counter, but at most the sum of two sizes: the
-    live objects in the same rows, and the memory in use that is not slab, anonymous memory or page cache.
+    The lower bound is the smaller of two amounts: the live objects in the slabinfo rows that only segments use, and the
+    charge. The upper bound is also the smaller of two amounts. One amount is the charge plus the error of the charge.
+    The other amount is the live objects in the slabinfo rows that only segments use, plus the used memory that is
+    neither slab memory nor anonymous memory nor page cache.
     """
     if sockets.buffer_bytes is None:
         return None
@@ -56,7 +60,7 @@ def buffer_memory(
 
 
 def _segment_bytes(table: CacheTable) -> int | None:
-    """Bytes of the live objects in those slabinfo rows that only segments use; None if there is no such row.
+    """Bytes of the live objects in the slabinfo rows that only segments use; None without such a row.
 
     The queues hold at least these bytes.
     """

@@ -1,4 +1,4 @@
-"""Bytes of one socket in a TCP state: the costs of all objects that it holds, added up."""
+"""Bytes of one socket in a TCP state: the sum of the costs of all objects that the socket holds."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,13 +13,16 @@ from tcptop.snapshot import Snapshot
 
 
 class FamilyMix(NamedTuple):
-    """The shares of IPv4 and IPv6 in the machine's sockets; they add up to 1."""
+    """The share of IPv4 and the share of IPv6 in the machine's sockets; the sum of the shares is 1."""
 
     ipv4: float
     ipv6: float
 
     def share(self, kernel_object: KernelObject) -> float:
-        """The share of sockets that hold an object: 1 unless the object belongs to one family."""
+        """The share of sockets that hold an object.
+
+        An object without a family belongs to IPv4 sockets and to IPv6 sockets, so the share is 1.
+        """
         if kernel_object.family is None:
             return 1.0
         return self.ipv4 if kernel_object.family == "ipv4" else self.ipv6
@@ -30,9 +33,9 @@ IPV6 = FamilyMix(0.0, 1.0)
 
 
 def socket_cost(snapshot: Snapshot, table: CacheTable, state: State, mix: FamilyMix, owns_port: bool) -> SocketCost:
-    """The cost of one socket in a given state, with or without a local port of its own.
+    """The cost of one socket in a given state.
 
-    The cost is computed once per CacheTable.
+    `owns_port` tells whether the socket owns its local port. The cost is computed once per CacheTable.
     """
     shares = [(item, share) for item in objects_held(state, owns_port) if (share := mix.share(item))]
     key = tuple([(item.struct, share) for item, share in shares])
@@ -63,8 +66,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     for kernel_object, share in shares:
         lookup = table.find(kernel_object)
         if lookup.status == "absent" and kernel_object.family is not None:
-            # If the kernel has no socks of this family, it has no sockets of this family. The sizes of the other
-            # objects are then not added up.
+            # If the kernel has no socks of this family, no socket of this family can exist. In that case the sizes of
+            # the objects are not added up.
             return SocketCost(None, None, (f"{kernel_object.struct} (no such sockets: {lookup.reason})",), (), ())
         for cost in object_costs(snapshot, table, kernel_object, share):
             if isinstance(cost, ObjectCost):
@@ -79,8 +82,8 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
     if unshared:
         missing.append(f"slab share ({', '.join(unshared)})")
     missing.extend(table.doubted_sources)
-    # An object's own size is a lower bound on its share of a slab. If no object's slab share is known, the sum of the
-    # slab shares is unknown.
+    # The size of an object is a lower bound on the object's share of a slab. If no object's slab share is known, the
+    # sum of the slab shares is unknown.
     has_share = any(part.slab_bytes is not None for part in parts)
     slab = [part.object_bytes if part.slab_bytes is None else part.slab_bytes for part in parts] if has_share else []
     return SocketCost(
@@ -93,7 +96,10 @@ def _add_up(snapshot: Snapshot, table: CacheTable, shares: Sequence[tuple[Kernel
 
 
 def slices_by_label(parts: tuple[ObjectCost, ...]) -> tuple[Slice, ...]:
-    """One slice for each label: the slab bytes of its parts, or their object bytes if the page size is unknown."""
+    """One slice for each label: the slab bytes of the parts with this label.
+
+    If the page size is unknown, object bytes are used instead of slab bytes.
+    """
     slices: dict[str, float] = {}
     for part in parts:
         amount = part.slab_bytes if part.slab_bytes is not None else part.object_bytes

@@ -1,4 +1,4 @@
-"""The socket counters, the unit and scope of each on this kernel, and the error of the buffer counter."""
+"""The socket counters, the unit and the scope of each counter on this kernel, and the error of the buffer counter."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from tcptop.rates import rate
 from tcptop.snapshot import Snapshot
 
 FIXED_UNIT_RELEASES = ((4, 9), (6, 0))
-"""First release that counts sockstat's `mem` in units of 4096 bytes, and first release that counts it in pages again.
+"""First release that counts sockstat's `mem` in units of 4096 bytes, and first release that uses pages again.
 
 The unit of 4096 bytes is SK_MEM_QUANTUM (include/net/sock.h).
 """
 FIXED_UNIT_BYTES = 4096
 
 TIME_WAIT_PER_NAMESPACE = ((4, 9), (4, 13))
-"""The first release that may count TIME_WAIT per network namespace, and the first release that certainly does so."""
+"""Two releases that concern the scope of TIME_WAIT.
+
+The first release may count TIME_WAIT per network namespace. The second release and all later releases certainly count
+TIME_WAIT per network namespace.
+"""
 
 PER_CPU_RESERVE_SINCE = (6, 0)
-"""First release in which each CPU may hold up to ±1 MiB that sockstat's `mem` does not count yet (3cd3399dd7a8)."""
+"""First release in which sockstat's `mem` may be wrong by up to ±1 MiB per CPU (3cd3399dd7a8).
+
+Each CPU may hold up to 1 MiB of changes that are not added to `mem` yet.
+"""
 PER_CPU_RESERVE_BYTES = 1 << 20
 
 
@@ -56,12 +63,18 @@ def socket_counts(snapshot: Snapshot, table: CacheTable, page_bytes: int | None,
 
 
 def _in_use(line: CacheLine) -> int | None:
-    """Upper bound on a cache's objects in use; None without slabinfo, because sysfs also counts free objects."""
+    """Upper bound on the objects of a cache that are in use.
+
+    None without slabinfo, because sysfs also counts free objects.
+    """
     return line.max_in_use if line.active_objects is not None else None
 
 
 def _time_wait_scope(release: Release | None) -> CountScope:
-    """The scope of sockstat's `tw`: the machine up to 4.8, one network namespace since 4.13."""
+    """The scope of sockstat's `tw`.
+
+    Up to 4.8, `tw` counts the whole machine. Since 4.13, `tw` counts one network namespace.
+    """
     may_be_here, is_here = TIME_WAIT_PER_NAMESPACE
     if release is None or release >= is_here:
         return "here"
@@ -82,7 +95,8 @@ def _error_bytes(
 ) -> int | None:
     """Error of sockstat's `mem`: the uncounted bytes that all CPUs may hold.
 
-    The sysctl mem_pcpu_rsv shows how much each CPU may hold; without this sysctl, that amount depends on the release.
+    The sysctl mem_pcpu_rsv shows how much each CPU may hold; without this sysctl, the amount per CPU depends on the
+    release.
     """
     if cpus is None:
         return None
@@ -96,7 +110,7 @@ def _error_bytes(
 def _error_pages(error: int | None, unit: int | None, reserve_pages: int | None, cpus: int | None) -> int | None:
     """The error in the unit of `mem`.
 
-    If the unit is unknown, the error comes from mem_pcpu_rsv, which has the same unit.
+    If the unit is unknown, the error comes from mem_pcpu_rsv, because `mem` and mem_pcpu_rsv have the same unit.
     """
     if error is not None and unit:
         return error // unit
@@ -128,7 +142,10 @@ def min_sockets_with_file(table: CacheTable, allocated: int | None, orphans: int
 
 
 def max_active(table: CacheTable, objects: Iterable[KernelObject]) -> int | None:
-    """Upper bound on the objects in use of several kinds; None if a cache may exist and its count is unknown."""
+    """Upper bound on how many objects of several kinds are in use.
+
+    None if the count of a cache that may exist is unknown.
+    """
     total = 0
     for item in objects:
         lookup = table.find(item)

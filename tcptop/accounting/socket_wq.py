@@ -1,4 +1,4 @@
-"""struct socket_wq: whether a kernel allocates it for each socket, and the sizes that it may ask kmalloc for."""
+"""Whether a kernel allocates a struct socket_wq for each socket, and the possible sizes of the kmalloc request."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
     """Whether the kernel allocates struct socket_wq (None if unknown), and whether the answer is certain.
 
     Since 5.3 socket_wq is part of struct socket, and struct socket_alloc has at least 768 bytes. If the release and the
-    size of socket_alloc disagree, the release decides. Before 2.6.35 there is no struct socket_wq. On such a kernel,
-    struct socket_alloc is as small as on kernels that allocate struct socket_wq.
+    size of socket_alloc disagree, the release decides. Before 2.6.35 there is no struct socket_wq, but struct
+    socket_alloc is as small as on kernels that allocate struct socket_wq.
     """
     sysctls, inode = snapshot.sysctls.value, table.find(SOCKET_ALLOC).line
     release = release_numbers(sysctls.kernel_release) if sysctls else None
@@ -39,7 +39,10 @@ def has_socket_wq(snapshot: Snapshot, table: CacheTable) -> tuple[bool | None, b
 
 
 def socket_wq_bytes(snapshot: Snapshot, table: CacheTable) -> tuple[int, int]:
-    """Smallest and largest size that kmalloc may be asked for: the struct, rounded up to whole cache lines."""
+    """Smallest and largest possible size of the kmalloc request.
+
+    The kernel requests the size of the struct, rounded up to whole cache lines.
+    """
     sysctls = snapshot.sysctls.value
     architecture = ARCHITECTURES.get(sysctls.architecture or "") if sysctls else None
     word_bytes, min_line, max_line, _ = architecture or UNKNOWN_ARCHITECTURE
@@ -53,7 +56,7 @@ def _fits(snapshot: Snapshot, table: CacheTable, line_bytes: int) -> bool:
     """Whether `line_bytes` may be the size of a CPU's cache line.
 
     In slab caches whose objects are aligned to cache lines, the step is a multiple of the size of a cache line. Slab
-    debugging changes the steps, so that any size is possible.
+    debugging changes the steps, so with slab debugging any size is possible.
     """
     if snapshot.sysctls.value is not None and snapshot.sysctls.value.slab_debug:
         return True

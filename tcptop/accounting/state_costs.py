@@ -1,4 +1,7 @@
-"""Bytes of a socket in each TCP state, and the number of such sockets, from counters that are cheap to read."""
+"""Bytes of a socket in each TCP state, and the number of sockets in each TCP state.
+
+All figures come from counters that are cheap to read.
+"""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -26,7 +29,7 @@ StateSides = Literal["both", "accepted", "outgoing"]
 
 
 class StateRow(NamedTuple):
-    """Text for a TCP state: a socket's objects in the state, and the sides of a connection that can be in the state."""
+    """A TCP state in words: what a socket in the state holds, and which sides of a connection can be in the state."""
 
     holds: str
     sides: StateSides = "both"
@@ -57,7 +60,7 @@ class Count(NamedTuple):
 def state_costs(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, mixes: Mapping[AccountingMode, FamilyMix]
 ) -> tuple[StateCost, ...]:
-    """The cost of one socket in every TCP state, and the number of such sockets.
+    """The cost of one socket in each TCP state, and the number of sockets in each TCP state.
 
     The costs of IPv4 and IPv6 are weighted by the shares of IPv4 and IPv6 among whole sockets or among mini-sockets.
     """
@@ -84,9 +87,10 @@ def state_costs(
 
 
 def unread_fin_parts(snapshot: Snapshot, table: CacheTable) -> list[ObjectCost]:
-    """The objects of an unread FIN that came over loopback: the sender's clone and its linear data.
+    """The objects of an unread FIN that came over loopback: the sender's clone, and the linear data of the clone.
 
-    A FIN from a network device takes about as much memory, in caches that depend on the driver.
+    A FIN that came from a network device takes a similar amount of memory. The driver decides which caches this memory
+    comes from.
     """
     parts = [
         part for item in UNREAD_FIN for part in object_costs(snapshot, table, item, 1.0) if isinstance(part, ObjectCost)
@@ -123,7 +127,7 @@ def _counts(snapshot: Snapshot, table: CacheTable, sockets: SocketCounts) -> dic
 def _requests(snapshot: Snapshot, table: CacheTable) -> tuple[int | None, str]:
     """Number of active request socks, IPv4 and IPv6 together.
 
-    None and the reason if the kernel may have one of the two caches and its count is unknown.
+    If the count of a cache that may exist is unknown, the function returns None and the reason.
     """
     slabinfo = snapshot.slabinfo
     if slabinfo.value is None:

@@ -1,4 +1,4 @@
-"""The kernel memory that TCP holds: its own caches, its share of other caches, and socket buffers, with bounds."""
+"""The kernel memory that TCP holds, with bounds: TCP's own caches, TCP's share of other caches, and socket buffers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _own_caches(table: CacheTable, missing: list[str]) -> list[MemoryPart]:
 
 
 def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
-    """The memory cgroup vectors of TCP's own caches: one per slab, whether or not the slab is in use."""
+    """The memory cgroup vectors of TCP's own caches: one vector for each slab, including unused slabs."""
     charged = has_vectors(snapshot)
     if charged is False:
         return []
@@ -101,9 +101,9 @@ def _own_vectors(snapshot: Snapshot, table: CacheTable) -> list[MemoryPart]:
 def _shared_caches(
     snapshot: Snapshot, table: CacheTable, sockets: SocketCounts, missing: list[str]
 ) -> list[MemoryPart]:
-    """TCP's share of caches with other users: bytes per socket with a file × number of sockets with a file.
+    """TCP's memory in shared caches: bytes per socket with a file × number of sockets with a file.
 
-    The lower bound of the share leaves out sockets that may be in an accept queue and have no file yet.
+    The lower bound on this memory leaves out sockets that may be in an accept queue and have no file yet.
     """
     with_file = sockets_with_file(table, sockets.allocated, sockets.orphans)
     if with_file is None:
@@ -116,7 +116,7 @@ def _shared_caches(
     for part in accepted.parts:
         if part.slab_bytes is None:
             continue
-        # An LSM socket blob belongs to the sock, so it exists without a file too.
+        # An LSM socket blob belongs to the sock, so a socket without a file has an LSM socket blob too.
         with_sock = part.object in HELD_WITHOUT_FILE and sockets.allocated is not None
         number, low = (sockets.allocated or 0, sockets.allocated or 0) if with_sock else (with_file, low_with_file)
         line, factor = table.get(part.cache), table.fallback_factor(part.cache)
@@ -135,7 +135,11 @@ def _shared_caches(
 
 
 def _part_name(part: ObjectCost) -> str:
-    """The name of a part: only the cache if the object has its own cache, otherwise the object and the cache."""
+    """The name of a part.
+
+    If the object has its own cache, the name of the part is the name of the cache. Otherwise the name of the part
+    consists of the object and the cache.
+    """
     if part.object == CGROUP_VECTORS.struct:
         return f"vectors of shared slabs, {part.cache}"
     return part.cache if part.cache in OBJECT_OF_CACHE else f"{part.object}, {part.cache}"
@@ -144,10 +148,10 @@ def _part_name(part: ObjectCost) -> str:
 def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
     """The memory of the bind buckets.
 
-    If only bind buckets use a cache, the whole cache counts. In a merged cache the number of bind buckets has two upper
-    bounds: the active objects of the cache, and the number of sockets including mini-sockets. If both kinds of bucket
-    are merged into one row, each kind has at most half of the row's active objects. The estimate is the middle of the
-    range, where the possible error is least.
+    If only bind buckets use a cache, the memory of the whole cache is counted. In a merged cache the number of bind
+    buckets has two upper bounds: the active objects of the cache, and the number of sockets including mini-sockets. If
+    bind buckets and bind2 buckets are merged into one row, each of the two kinds has at most half of the row's active
+    objects. The estimate is the middle of the range, because the middle has the smallest possible error.
     """
     lines: list[CacheLine] = []
     for item in BIND_BUCKETS:
@@ -173,7 +177,7 @@ def _buckets(table: CacheTable, sockets: SocketCounts, missing: list[str]) -> li
 
 
 def _buffers(buffers: BufferMemory | None, sockets: SocketCounts, missing: list[str]) -> list[MemoryPart]:
-    """The memory of socket buffers; the slabs of segments are part of it."""
+    """The memory of socket buffers, including the slabs of segments."""
     if buffers is None:
         missing.append("socket buffers")
         return []

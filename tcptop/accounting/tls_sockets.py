@@ -6,7 +6,7 @@ from tcptop.kernel.release import Release, release_numbers
 from tcptop.snapshot import Snapshot, TlsStat
 
 FILE_SINCE: Release = (5, 5)
-"""First release whose module tls makes the file in each network namespace (commit d26b698dd3cd)."""
+"""First release whose module tls creates the file in each network namespace (commit d26b698dd3cd)."""
 
 NONE = TlsStat(0, 0, 0, 0)
 
@@ -14,9 +14,9 @@ NONE = TlsStat(0, 0, 0, 0)
 def tls_sockets(snapshot: Snapshot) -> TlsStat | None:
     """Number of sockets in the network namespace that use kernel TLS, by direction; None if unknown.
 
-    A socket gets kernel TLS from the module tls only, and the module makes the file. So a running kernel without the
-    file has no socket with kernel TLS. A saved tree may lack a file that the kernel has; so may a /proc without its
-    folder `net`.
+    Only the module tls gives a socket kernel TLS, and this module also creates the file. So a running kernel without
+    the file has no socket with kernel TLS. This conclusion does not hold for a saved tree or for a /proc without the
+    folder `net`: in these two cases a file that the kernel has may be missing.
     """
     reading = snapshot.tls_stat
     if reading.state != "missing":
