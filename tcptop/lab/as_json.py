@@ -97,7 +97,7 @@ def _ktls(found: KtlsBytes | None) -> Json | None:
 
 
 def _observer(result: LabResult) -> Json:
-    """Inodes that the kernel made because a process walked /proc/PID/fd, in the run with the most bytes of them.
+    """Inodes that the kernel made because a process walked /proc/PID/fd, in the run with the most bytes of such inodes.
 
     No other figure includes these inodes.
     """

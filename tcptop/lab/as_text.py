@@ -26,7 +26,7 @@ SUMMARY = make_headings(
     least=("SOCKETS", "OTHERS", "VECTORS", "DIFFERENCE", "UNEXPLAINED"),
 )
 FIRST_CHECK = 5
-"""Index of a column of the summary. On a narrow terminal this and all later columns are printed as a second table."""
+"""Index of a column of the summary. On a narrow terminal, this column and all later columns form a second table."""
 
 DETAIL = make_headings(
     "<STATE",
@@ -48,7 +48,7 @@ def result_as_text(result: LabResult, columns: int | None = None, saved_as: str 
     Args:
         result: the result of the lab.
         columns: width of the terminal; None for no limit.
-        saved_as: the file that the result was written to; None if it was not written.
+        saved_as: the file that contains the result; None if the result was not written to a file.
 
     """
     notes = [line for note in _notes(result, saved_as) for line in wrap_text(note, columns, "  ")]
@@ -87,14 +87,14 @@ def _summary(result: LabResult, columns: int | None) -> Iterator[str]:
 
 
 def catalogue_amount(state: StateResult) -> str:
-    """The predicted bytes; begins with `>=` if the prediction omits a part because its size is unknown."""
+    """The predicted bytes as text, with `>=` in front if the prediction omits a part of unknown size."""
     return f"{'>= ' if state.catalogue_missing else ''}{state.catalogue_bytes:.1f}"
 
 
 def catalogue_difference(state: StateResult) -> str:
-    """Measured minus predicted bytes, in percent.
+    """Measured minus predicted bytes as text, in percent of the predicted bytes.
 
-    Begins with `<=` if the prediction omits a part because its size is unknown.
+    The text begins with `<=` if the prediction omits a part of unknown size.
     """
     at_most = "<= " if state.catalogue_missing and state.difference is not None else ""
     return f"{at_most}{format_percent(state.difference)}"
@@ -201,5 +201,5 @@ def _doubts(result: LabResult) -> Iterator[str]:
 
 
 ENOUGH_CONNECTIONS = 4_000
-"""With fewer connections, the report contains a note, since one slab more or less in a step then changes the
-figures."""
+"""The report contains a note if the lab opened fewer connections than this number: one additional or missing slab in a
+step then changes the figures."""

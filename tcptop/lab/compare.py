@@ -22,7 +22,8 @@ FIRST_MILLION_COLUMN = 5
 
 ROW_HEADINGS = make_headings("<ROW", "OBJECTS A", "B", "BYTES A", "B", "CHANGE")
 SAME_BELOW_BYTES = 0.05
-"""Smallest change that is listed. Smaller changes are invisible, since bytes are printed with one decimal."""
+"""Smallest change that the comparison lists. Bytes are printed with one decimal, so smaller changes would be
+invisible."""
 
 
 def compare_as_json(first: Json, second: Json) -> Json:
@@ -128,7 +129,7 @@ def _measured_bytes(result: Json, path: tuple[str, ...]) -> float | None:
 
 
 def _compare_rows(first: Json, second: Json) -> list[Json]:
-    """The rows of one state in two results. A row that one result lacks counts as 0 objects and 0 bytes there."""
+    """The rows of one state in two results. A row that is missing in one result counts as 0 objects and 0 bytes."""
     one, two = _sum_rows(first), _sum_rows(second)
     compared = []
     for row in {**one, **two}:
@@ -139,7 +140,7 @@ def _compare_rows(first: Json, second: Json) -> list[Json]:
 
 
 def _sum_rows(state: Json) -> dict[str, tuple[float, float]]:
-    """Objects and bytes by row. Malformed parts are skipped, since any program may have written the file."""
+    """Objects and bytes of each row. Malformed parts are skipped, since any program may have written the file."""
     amounts: dict[str, tuple[float, float]] = {}
     parts = state.get("parts")
     for part in parts if isinstance(parts, list) else ():

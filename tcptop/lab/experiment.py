@@ -41,22 +41,22 @@ MAX_REPEATS = 6
 """Maximum number of repeats of one run."""
 
 MAX_CONTROL_BYTES = 2.0
-"""A control run is repeated if the slab rows grow by more bytes per connection than this. The limit is 1 % of a
-mini-socket, which is the smallest endpoint."""
+"""Maximum growth of all slab rows in a control run, in bytes per connection; a control run with more growth is
+repeated. The maximum is 1 % of a mini-socket, which is the smallest endpoint."""
 
 TARGET_S = 19.0
 """Target duration of a lab without repeats. To meet the target on a slow machine, the default number of connections is
 reduced."""
 
 MIN_CONNECTIONS_SHARE = 0.5
-"""The number of connections is never reduced below this share of the default number."""
+"""Minimum share of the default number of connections that remains if the lab reduces the number on a slow machine."""
 
 TIME_LIMIT_S = 300.0
 """Longest duration of a lab; a longer lab ends with an error."""
 
 PORT_OWNERS = frozenset({"established/outgoing", "fin_wait2", "time_wait/outgoing"})
-"""Keys of the runs whose endpoints do not share local ports. The prediction for these runs includes the bind buckets of
-one port for each endpoint."""
+"""Keys of the runs whose endpoints do not share local ports. For each endpoint, the prediction for these runs includes
+the bind buckets of one port."""
 
 
 class LabPlan(NamedTuple):
@@ -70,13 +70,13 @@ class LabPlan(NamedTuple):
 
 
 KTLS_PART = "kernel TLS"
-"""Name that stands for the objects of kernel TLS in a list of parts that the catalogue cannot predict."""
+"""Name for the objects of kernel TLS, in a list of the parts that the catalogue cannot predict."""
 
 Progress = Callable[[str, float], None]
-"""Callback that shows the title of the current run and the share of the lab that is done, 0 to 1."""
+"""Callback that shows the title of the current run, and the progress of the lab from 0 to 1."""
 
 MIN_VECTORS_RATIO = 0.5
-"""If the ratio of measured to predicted vectors is at least this, the lab assumes that every slab has a vector."""
+"""Minimum ratio of measured to predicted vectors from which the lab concludes that every slab has a vector."""
 
 
 def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
@@ -127,7 +127,7 @@ def run_experiment(host: Host, plan: LabPlan, progress: Progress) -> LabResult:
 
 
 def skip_states(plan: LabPlan) -> dict[str, str]:
-    """The states of a plan that this kernel does not support, each with the reason.
+    """The states that a plan contains but this kernel does not support, each with the reason.
 
     Raises:
         TcptopError: if the kernel supports none of the states.
@@ -161,7 +161,7 @@ def measure_control(runner: Runner, predictor: Predictor) -> tuple[dict[str, flo
 
 
 def affordable_connections(connections: int, control_s: float, runs: int) -> int:
-    """The number of connections of each run, which is reduced on a slow machine so that the lab takes about `TARGET_S`.
+    """The number of connections for each run, reduced on a slow machine so that the lab takes about `TARGET_S`.
 
     Args:
         connections: connections of the control run.
@@ -194,7 +194,7 @@ class OverallProgress:
         self.advance_run(0.0)
 
     def advance_run(self, share: float) -> None:
-        """Shows the progress of the lab when this share of the current run is done."""
+        """Shows the progress of the lab; `share` is the progress of the current run, from 0 to 1."""
         self._progress(self._title, self._from + (self._to - self._from) * share)
 
 
@@ -208,7 +208,7 @@ def repeat_disturbed_runs(
     """Repeats disturbed runs while there is time, the most disturbed run first.
 
     A run is repeated if `repeat_reason` returns a reason. `choose_less_disturbed` then combines the old and the new
-    result, and its return value replaces the old result in `results`.
+    result, and the combined result replaces the old result in `results`.
     """
     run_s = (time.monotonic() - started_s) / (len(runs) + 1)
     for run in MAX_REPEATS * sorted(runs, key=lambda run: -results[run.key].disturbance):
@@ -221,14 +221,14 @@ def repeat_disturbed_runs(
 
 
 def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
-    """Replaces each vector count by the predicted count times one ratio for all runs; returns the results.
+    """Multiplies the predicted vector counts by one ratio for all runs; returns results with these new counts.
 
-    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. Both are sums over the runs
-    that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs, since memory cgroups
-    charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is replaced by 1: every
-    slab has a vector. A smaller ratio is used as it is. Such a ratio is measured if other programs left slabs partly
-    free and the run's objects fill these slabs, because such slabs have vectors already. An endpoint's share of such a
-    slab includes a share of the slab's vector.
+    The ratio is the measured bytes of vectors divided by the predicted bytes of vectors. The two byte figures are sums
+    over the runs that are not in doubt, or over all runs if every run is in doubt. One ratio fits all runs, since
+    memory cgroups charge either the slabs of all caches or no slabs. A ratio of at least `MIN_VECTORS_RATIO` is
+    replaced by 1, which means that every slab has a vector. A smaller ratio is used without change. The measured ratio
+    is that small if the run's objects fill slabs that other programs left partly free, because these slabs already have
+    vectors. An endpoint's share of such a slab includes a share of the slab's vector.
     """
     parts = {
         key: result.vectors for key, result in results.items() if result.vectors and result.vectors.catalogue_bytes
@@ -246,7 +246,7 @@ def pool_vectors(results: Mapping[str, StateResult]) -> dict[str, StateResult]:
 
 
 def repeat_reason(result: StateResult) -> str | None:
-    """The reason to repeat a run; None if the run need not be repeated."""
+    """The reason why a run should be repeated; None if there is no reason."""
     if not all(part.objects for part in result.parts):
         return "a part did not follow"
     if result.unexplained:
@@ -287,7 +287,7 @@ def make_state_result(
         connections=connections,
         sockets=connections * (run.full_sockets + run.mini_sockets),
         parts=make_parts(run_fit, predicted, predictor),
-        # In the kTLS runs the vectors are not separated: they share kmalloc rows with the objects of kernel TLS.
+        # In the kTLS runs the vectors are not separated, because kmalloc rows also contain objects of kernel TLS.
         vectors=None if tls_rows else make_vectors_part(run_fit.vectors, predicted, predictor),
         catalogue_bytes=predicted.bytes,
         catalogue_missing=predicted.missing,
@@ -326,14 +326,14 @@ def make_vectors_part(vectors: FittedRow | None, predicted: Prediction, predicto
 
 
 def make_parts(run_fit: Fit, predicted: Prediction, predictor: Predictor) -> tuple[LabPart, ...]:
-    """Parts for the rows that the fit accepted, then parts with 0 objects for the other predicted rows."""
+    """Parts for the rows that the fit accepted, then parts with 0 objects for predicted rows that the fit rejected."""
     accepted = {row.row for row in run_fit.rows}
     absent = [FittedRow(row, 0.0, 0.0, 0.0) for row in predicted.rows if row not in accepted]
     return tuple(make_part(row, predicted.rows.get(row.row), predictor) for row in (*run_fit.rows, *absent))
 
 
 def make_part(row: FittedRow, known: PredictedRow | None, predictor: Predictor) -> LabPart:
-    """The part that combines a fitted row with the prediction for the same row."""
+    """The part that combines a fitted row with the prediction for this row."""
     return LabPart(
         row=row.row,
         names=tuple(known.names if known else predictor.cache_names(row.row)),

@@ -2,24 +2,24 @@
 
 The model: while x endpoints are in the state, a slab row counts y = a + b·x active objects on the whole machine. The
 fit uses only the ramp: five readings, at x = 0 and after each of four steps. The slope b is the row's objects per
-endpoint; a is the number of all other objects in the row. The slope that the same row has in the control run is
-subtracted from b.
+endpoint; a is the number of all other objects in the row. The fit subtracts from b the slope of the row in the control
+run.
 
 Other programs' objects are removed before the fit:
 
-- objects of inodes that do not belong to sockets; the same reading counts these inodes (`subtract_other_inodes`);
+- objects of inodes that do not belong to sockets; each reading also counts these inodes (`subtract_other_inodes`);
 - a drift: the change between the opening and the closing reading, when no endpoints exist (`remove_drifts`);
 - in a known row, one outlier: a reading or a step (`fit_ramp_without_outlier`).
 
-A row is known if the catalogue predicts objects of the endpoints in the row. Every kmalloc row is known too, since a
-kmalloc row may contain vectors.
+A row is known if the catalogue predicts objects of the endpoints in the row. Every kmalloc row is also a known row,
+since a kmalloc row may contain vectors.
 
 A row is accepted as holding objects of the endpoints if its line is straight (`MIN_R2`, `MIN_R2_UNKNOWN`), its slope is
 not negligible (`MIN_BYTES`), and its growth is gone after the endpoints are freed (`MIN_RELEASED_SHARE`).
 
-For every other row `most_per_endpoint` is an upper bound on the endpoints' objects in that row. `Fit.all_rows_bytes`
-adds these bounds to the accepted rows, so no object of the endpoints can hide in a row that another program
-disturbed.
+For every row that is not accepted, `most_per_endpoint` is an upper bound on the endpoints' objects in the row.
+`Fit.all_rows_bytes` is the sum of these bounds and of the accepted rows, so no object of the endpoints can hide in a
+row that another program disturbed.
 """
 
 from __future__ import annotations
@@ -37,33 +37,35 @@ MIN_R2 = 0.9
 reason to reject the row."""
 
 MIN_R2_UNKNOWN = 0.985
-"""Minimum r² that a row must have to be accepted if it is not a known row. This limit is stricter than `MIN_R2`, since
-the number of other programs' objects can grow nearly linearly over a few seconds."""
+"""Minimum r² that an unknown row must have to be accepted. This limit is stricter than `MIN_R2`, since the number of
+other programs' objects can grow nearly linearly over a few seconds."""
 
 MIN_RELEASED_SHARE = 0.5
 """A row is accepted only if closing the endpoints reverses at least this share of the row's growth.
 
-The share is near 1 for objects of the endpoints and near 0 for other growth; half is far from both.
+The share is near 1 if the row grew by objects of the endpoints, and near 0 if the row grew for another reason. One half
+is far from 0 and from 1.
 """
 
 MIN_BYTES = 0.5
 """Minimum bytes per endpoint that a row must have to be accepted. A smaller figure is noise: free objects on per-CPU
-slabs count as active, and their number varies."""
+slabs count as active, and the number of these free objects varies."""
 
 MIN_CONTROL_R2 = 0.9
-"""The slope of a row in the control run is subtracted from the other runs only if the r² of the row is at least this. A
-row with a smaller r² does not grow steadily; its counts only jitter."""
+"""Minimum r² of a row in the control run. If the r² is smaller, the counts of the row do not grow steadily but only
+jitter, and the slope of the row is not subtracted from the other runs."""
 
 STRAIGHT_R2 = 0.9999
 STRAIGHT_WITHOUT_OUTLIER_R2 = 0.9995
-"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The new line is used if
-its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. A larger r² alone is not a sufficient reason: a line through four of
-the five readings nearly always has a larger r² than the line through all five. But a line through four readings reaches
-`STRAIGHT_WITHOUT_OUTLIER_R2` only if no reading except the fifth was disturbed."""
+"""A known row with an r² below `STRAIGHT_R2` is fitted again without one reading or one step. The line from the second
+fit is used if its r² is at least `STRAIGHT_WITHOUT_OUTLIER_R2`. It would not be sufficient that the r² of the second
+line is larger: a line through four of the five readings nearly always has a larger r² than the line through all five
+readings. But a line through four readings reaches `STRAIGHT_WITHOUT_OUTLIER_R2` only if none of the four readings was
+disturbed."""
 
 MAX_DRIFT_SHARE = 0.15
-"""A drift is removed from a known row only if it is at most this share of the row's growth over the ramp. A larger
-drift is more likely a burst of another program. A drift is removed as if it were linear in time, so the removal of a
+"""Maximum drift that is removed from a known row, as a share of the row's growth over the ramp. A larger drift is more
+likely a burst of allocations by another program. A drift is removed as if it were linear in time, so the removal of a
 burst would tilt the line."""
 
 SLACK_CPUS = 2
@@ -75,8 +77,8 @@ OBSERVER_ROW = "proc_inode_cache"
 with option -p."""
 
 OTHER_INODES = re.compile(r"(?!sock_|lsm_|selinux_)(?:\w+_)?inode(?:_cache)?$")
-"""Pattern of the names of rows that count inodes of file systems; /proc is one of these file systems. Each inode has
-one LSM inode blob (fs/inode.c, inode_init_always)."""
+"""Matches the name of each row that counts inodes of a file system; /proc is such a file system. Each inode has one LSM
+inode blob (fs/inode.c, inode_init_always)."""
 
 
 class RowShape(NamedTuple):
@@ -87,13 +89,13 @@ class RowShape(NamedTuple):
 
     @property
     def slack_objects(self) -> int:
-        """Maximum number of free objects on per-CPU slabs.
+        """Maximum number of free objects that this row has on per-CPU slabs.
 
-        These free objects count as active. A change between two readings is therefore significant only if it is larger
-        than this number.
+        These free objects count as active. A change between two readings is therefore significant only if the change is
+        larger than this maximum.
 
         Each of `SLACK_CPUS` CPUs may have one current slab and several partial slabs. The partial slabs of one CPU have
-        2 · cpu_partial objects altogether; the factor is 2 since the kernel assumes that partial slabs are half full
+        a total of 2 · cpu_partial objects; the factor is 2 since the kernel assumes that partial slabs are half full
         (mm/slub.c, set_cpu_partial).
         """
         partial = cpu_partial_objects(self.share_bytes)
@@ -152,18 +154,18 @@ class RelatedRows(NamedTuple):
     dentry: str | None
     inode_blob: str | None
     kmalloc: Mapping[int, str]
-    """Rows of kmalloc caches, by the size in bytes of the largest allocation that fits into one object."""
+    """The row of each kmalloc cache, by the maximum size in bytes of an allocation from this cache."""
 
     def kmalloc_row(self, size_bytes: int) -> str | None:
-        """The row of the smallest kmalloc cache that is large enough for an allocation; None if there is none."""
+        """The row of the smallest kmalloc cache with room for an allocation; None if the allocation is too large."""
         fitting = [size for size in self.kmalloc if size >= size_bytes]
         return self.kmalloc[min(fitting)] if fitting else None
 
     def vector_row(self, shape: RowShape) -> str | None:
-        """The row that contains the obj_cgroup vectors for slabs of this shape.
+        """The row that contains the obj_cgroup vectors of slabs with the given shape.
 
-        Each slab has one vector, and the vector has one entry for each object of the slab. None if no kmalloc cache is
-        large enough.
+        Each slab has one vector, and the vector has one entry for each object of the slab. None if the vector is too
+        large for every kmalloc cache.
         """
         return self.kmalloc_row(shape.objects_per_slab * VECTOR_ENTRY_BYTES)
 
@@ -192,15 +194,15 @@ class Fit(NamedTuple):
     """Growth of all rows per connection in the control run, which has no endpoints. `rows` does not include this
     growth."""
     all_rows_bytes: float
-    """Upper bound on the bytes of one endpoint in all rows: the sum of the accepted rows, and of `most_per_endpoint`
-    for every other row."""
+    """Upper bound on the bytes of one endpoint in all rows: the bytes of the accepted rows, plus the bytes of
+    `most_per_endpoint` objects for every row that was not accepted."""
     other_programs_bytes: float
-    """Growth of all rows, less three amounts: `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. Below 0
-    if other programs freed objects."""
+    """Growth of all rows minus the sum of `all_rows_bytes`, the bytes of `observer`, and `control_bytes`. The figure is
+    negative if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of the catalogued rows. These rows contain other programs' objects too. For each row,
-    the bound adds `slope_uncertainty` and the slope in the control run, because another program may have caused the
-    growth in the control run."""
+    """Error bound on the bytes of the catalogued rows; such rows also contain other programs' objects. For each row,
+    the bound includes the sum of `slope_uncertainty` and the row's slope in the control run, because another program
+    may have caused the growth in the control run."""
 
 
 def fit_line(x: Sequence[float], y: Sequence[float]) -> FittedLine:
@@ -221,7 +223,7 @@ def fit_run(
     related: RelatedRows,
     catalogued: Collection[str],
 ) -> Fit:
-    """Fits every row of a run; returns what one endpoint holds.
+    """Fits every row of a run; returns the objects and bytes that one endpoint holds.
 
     Args:
         series: the readings of the run.
@@ -279,12 +281,12 @@ def fit_run(
 def fit_control_run(
     series: Series, shapes: Mapping[str, RowShape], related: RelatedRows, endpoint_rows: Collection[str] = ()
 ) -> dict[str, float]:
-    """Growth of each row in the control run, per connection opened and dropped; omits rows that only jitter.
+    """Growth of each row in the control run, per connection opened and dropped; omits rows whose counts only jitter.
 
     Other programs' inodes and drifts are removed in the same way as in `fit_run`. `endpoint_rows` are the rows that
-    only TCP uses. The control run leaves no endpoints, so such a row grows only if the kernel frees objects late or if
-    another program opens sockets. Growth of `endpoint_rows` is therefore not returned; otherwise it would be subtracted
-    from the endpoints of every other run.
+    only TCP uses. The control run leaves no endpoints, so a row of `endpoint_rows` grows only if the kernel frees
+    objects after the reading or if another program opens sockets. Growth of `endpoint_rows` is therefore not returned.
+    If such growth were returned, it would be subtracted from the endpoints of every other run.
     """
     columns = subtract_other_inodes(series, raw_columns(series, shapes), shapes, related)
     lines = {row: fit_ramp(series, column) for row, column in remove_drifts(series, columns, shapes).items()}
@@ -307,8 +309,8 @@ def remove_drifts(
 
     The drift is the count of the closing reading minus the count of the opening reading. No endpoint exists at these
     two readings, so the drift belongs to other programs. A drift of at most `slack_objects` is too small to be
-    subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is not subtracted either: such a drift is
-    more likely a burst of another program.
+    subtracted. In a known row, a drift above `MAX_DRIFT_SHARE` of the growth is not subtracted, because such a drift is
+    more likely a burst of allocations by another program.
     """
     first_s, *_, last_s = times = [reading.at_s for reading in (series.opening, *series.ramp, series.closing)]
     corrected = dict(columns)
@@ -324,11 +326,12 @@ def remove_drifts(
 def most_per_endpoint(series: Series, column: Column) -> float:
     """Upper bound on the objects of one endpoint in a row, even if other programs use the row; at least 0.
 
-    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Growth by other programs
-    makes a step larger, so a small step is an upper bound on the objects of its endpoints. The first bound is taken
-    from the second smallest step, since another program may have freed objects during the smallest step. The second
-    bound is taken from the number of objects freed between the last reading of the ramp and the closing reading. The
-    smaller of the two bounds is returned.
+    Every step of the ramp adds objects of endpoints, and the closing reading has no endpoints. Objects that other
+    programs allocate make a step larger, so the growth in even a small step is an upper bound on the objects of the
+    step's endpoints. The first bound is the growth per endpoint in the second smallest step, since another program may
+    have freed objects during the smallest step. The second bound is the number of objects per endpoint that the kernel
+    freed between the last reading of the ramp and the closing reading. The function returns the smaller of the two
+    bounds.
     """
     endpoints, counts = series.endpoints, column[1:-1]
     steps = sorted(
@@ -341,9 +344,9 @@ def most_per_endpoint(series: Series, column: Column) -> float:
 def slope_uncertainty(series: Series, column: Column, slope: float, shape: RowShape) -> float:
     """Error bound on a row's slope, in objects per endpoint: the larger of two differences.
 
-    The first is the difference between the slope and `most_per_endpoint`. The second is the difference between the
-    closing and the opening reading, divided by the number of endpoints: objects of other programs may have come or gone
-    during the ramp. The second is 0 if the two readings differ by at most `slack_objects`.
+    The first difference is between the slope and `most_per_endpoint`. The second difference is between the closing and
+    the opening reading, divided by the number of endpoints, since other programs may have allocated or freed objects
+    during the ramp. The second difference counts as 0 if the two readings differ by at most `slack_objects`.
     """
     drift = abs(column[-1] - column[0])
     drifted = drift / series.endpoints[-1] if drift > shape.slack_objects else 0.0
@@ -358,9 +361,10 @@ def fit_ramp(series: Series, column: Column) -> FittedLine:
 def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
     """The line through the readings of the ramp, without one outlier.
 
-    An outlier is a reading or a step that another program disturbed. If objects of another program were counted at one
-    reading only, that reading is left out. If such objects came in one step and remained, that step is replaced by the
-    mean of the other steps. The comment on `STRAIGHT_R2` says when an outlier is left out.
+    An outlier is a reading or a step that another program disturbed. A reading is left out if it counts objects of
+    another program but no other reading counts these objects. If another program allocated objects in one step and kept
+    them, the mean of the other steps replaces the disturbed step. The text below `STRAIGHT_WITHOUT_OUTLIER_R2` says
+    when an outlier is left out.
     """
     line = fit_ramp(series, column)
     if line.r2 >= STRAIGHT_R2:
@@ -375,9 +379,9 @@ def fit_ramp_without_outlier(series: Series, column: Column) -> FittedLine:
 
 
 def level_step(endpoints: Column, counts: Column, at: int) -> Column:
-    """Replaces the growth of one step by the mean growth per endpoint of the other steps; returns the new counts.
+    """Replaces the growth per endpoint in one step by the mean of the other steps; returns the new counts.
 
-    The replaced step ends at reading `at`.
+    The step with the new growth ends at reading `at`.
     """
     step = endpoints[at] - endpoints[at - 1]
     others = (counts[-1] - counts[0]) - (counts[at] - counts[at - 1])
@@ -386,7 +390,7 @@ def level_step(endpoints: Column, counts: Column, at: int) -> Column:
 
 
 def make_fitted_row(row: str, slope: float, r2: float, shape: RowShape) -> FittedRow:
-    """A row with the given slope in objects per endpoint, and with the bytes of these objects."""
+    """A row with `slope` objects per endpoint, and with the bytes of these objects."""
     return FittedRow(row, slope, slope * shape.share_bytes, r2)
 
 
@@ -401,12 +405,12 @@ def subtract_other_inodes(
 ) -> dict[str, Column]:
     """Removes from the columns the objects that belong to inodes of file systems; returns the new columns.
 
-    Each reading also counts these inodes. The number of objects to subtract follows from that count.
+    Each reading also counts these inodes, and the number of inodes determines the number of objects to subtract.
 
     A process may walk /proc/PID/fd (lsof, ss -p) at any time during a run. The kernel then keeps three objects for
-    every descriptor: an inode of /proc, the dentry of that inode, and its LSM blob. Inodes of other file systems have
-    an LSM blob too. The kernel caches and frees the dentries of other file systems independently of the inodes, so
-    dentries are subtracted for inodes of /proc only.
+    every descriptor: an inode of /proc, the inode's dentry, and the inode's LSM blob. Inodes of other file systems also
+    have an LSM blob each. The kernel caches and frees the dentries of other file systems independently of the inodes,
+    so dentries are subtracted for inodes of /proc only.
 
     Slabs of /proc inodes and slabs of dentries have vectors only if memory cgroups are charged. The vectors are
     therefore subtracted from a kmalloc row only if the subtraction makes the line of the kmalloc row straighter.

@@ -1,4 +1,4 @@
-"""Requirements of a lab, checked before it opens any socket: root, file descriptors, local ports, memory."""
+"""Checks the requirements of a lab before the lab opens any socket: root, file descriptors, local ports, memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tcptop.text.units import grouped, size
 
 DEFAULT_CONNECTIONS = 8_000
 MIN_CONNECTIONS = 1_000
-"""Minimum number of connections. With fewer connections, one more slab in a step would change the figures too much."""
+"""Minimum number of connections. If the number were smaller, one additional slab in a step would distort the
+figures."""
 
 MAX_CONNECTIONS = 24_000
 """Maximum number of connections. Each client needs its own local port, and a new namespace has 28 000 local ports
@@ -27,11 +28,12 @@ MAX_CONNECTIONS = 24_000
 
 SPARE_DESCRIPTORS = 32
 BYTES_PER_CONNECTION = 16_384
-"""Memory for the slabs of both ends of a connection and for the child process; twice the measured amount."""
+"""Memory for the slabs of both ends of a connection, plus the connection's share of the child process's memory. The
+value is twice the measured amount."""
 
 KTLS_BYTES_PER_CONNECTION = 51_200
-"""Memory for kernel TLS at both ends of a connection. It is twice the amount measured on kernel 6.1, where the amount
-included the tables of the generic GHASH implementation."""
+"""Memory for kernel TLS at both ends of a connection. The value is twice the amount measured on kernel 6.1. The
+measured amount includes the tables of the generic GHASH implementation."""
 
 
 def check_root() -> None:
@@ -41,7 +43,7 @@ def check_root() -> None:
 
 
 def is_tls_loaded(host: Host) -> bool:
-    """Whether the kernel has loaded its module tls.
+    """Whether the kernel has loaded the module `tls`.
 
     A lab measures kTLS only if the module is loaded or if the user asks for kTLS. If the module is not loaded, the
     first socket that asks for kernel TLS makes the kernel load the module, and the module then stays loaded.
@@ -53,14 +55,14 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
     """The number of connections of each run, a multiple of `STEPS`.
 
     Args:
-        requested: the number that the user asked for. None means the default number, or fewer if the limits do not
-            allow the default number.
+        requested: the number that the user asked for. None means the default number, but at most the number that the
+            limits allow.
         host: this machine.
         states: the states to measure.
 
     Raises:
-        TcptopError: if the requested number exceeds the number that the limits allow, or if either number is below
-            `MIN_CONNECTIONS`.
+        TcptopError: if the requested number exceeds the number that the limits allow, or if one of these two numbers is
+            below `MIN_CONNECTIONS`.
 
     """
     raise_descriptor_limit(min(requested or DEFAULT_CONNECTIONS, MAX_CONNECTIONS))
@@ -78,15 +80,15 @@ def choose_connections(requested: int | None, host: Host, states: Collection[str
 
 
 def descriptors_for(connections: int) -> int:
-    """File descriptors that the child process needs for this many connections, including those open at its start."""
+    """File descriptors that the child process needs for `connections` connections and for files open at its start."""
     return 2 * (connections + WARM_UP) + LISTENERS + SPARE_DESCRIPTORS
 
 
 def raise_descriptor_limit(connections: int) -> None:
-    """Raises the hard limit on file descriptors to the number that the connections need; the child process inherits it.
+    """Raises the hard limit on file descriptors to the number that the connections need.
 
-    After a login as root, the limit is often only 1 024 or 4 096, which is too low for exact figures. In a container
-    the kernel may refuse to raise the limit; the limit then stays unchanged.
+    The child process inherits the limit. After a login as root, the limit is often only 1 024 or 4 096, which is too
+    low for exact figures. In a container the kernel may refuse to raise the limit; the limit then stays unchanged.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < descriptors_for(connections):
@@ -95,7 +97,7 @@ def raise_descriptor_limit(connections: int) -> None:
 
 
 def find_connection_limit(host: Host, states: Collection[str]) -> tuple[int, str]:
-    """The maximum number of connections that all limits allow, and a text that describes the tightest limit."""
+    """The maximum number of connections under all limits, and a text that describes the tightest limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits = [(MAX_CONNECTIONS, "each needs a local port of its own")]
     if hard != resource.RLIM_INFINITY:
@@ -104,7 +106,7 @@ def find_connection_limit(host: Host, states: Collection[str]) -> tuple[int, str
         limits.append(((hard - to_begin_with) // 2, f"{because}; raise ulimit -Hn"))
     meminfo = run_sync(MeminfoSource().read(host)).value
     if meminfo is not None and meminfo.available_bytes is not None:
-        # Leaves half of the available memory to the machine.
+        # The lab may use half of the available memory; the machine's other programs keep the rest.
         per_connection = BYTES_PER_CONNECTION + (KTLS_BYTES_PER_CONNECTION if KTLS in states else 0)
         memory = meminfo.available_bytes // 2 // per_connection
         limits.append((memory, f"{size(meminfo.available_bytes)} of memory are available"))

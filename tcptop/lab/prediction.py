@@ -1,6 +1,6 @@
 """Uses the catalogue to predict the objects and bytes of an endpoint in each slabinfo row.
 
-A report for this machine shows the same figures. The lab compares its measurements with the prediction.
+A report for this machine shows the predicted figures. The lab compares its measurements with the prediction.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WATCHED_OBJECTS = (
     REQUEST_SOCK,
     REQUEST6_SOCK,
 )
-"""Objects whose counts show that the kernel has finished allocating and freeing sockets."""
+"""Types of objects whose counts show that the kernel has finished allocating and freeing sockets."""
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Predictor:
         self._mix = IPV6 if ipv6 else IPV4
 
     def predict_endpoint(self, state: State, owns_port: bool) -> Prediction:
-        """Predicts one endpoint in a state; in CLOSE_WAIT this includes the sk_buff of the unread FIN."""
+        """Predicts one endpoint in a state; the prediction for CLOSE_WAIT includes the sk_buff of the unread FIN."""
         costs = [socket_cost(self.snapshot, self.table, state, self._mix, owns_port)]
         fin = unread_fin_parts(self.snapshot, self.table) if state is State.CLOSE_WAIT else []
         return self._predict(costs, fin)
@@ -114,7 +114,8 @@ class Predictor:
 
         Args:
             state: the state of both ends.
-            ports_per_connection: below 1 if several connections share a local port and thus its bind buckets.
+            ports_per_connection: the number of local ports divided by the number of connections. The ratio is below 1
+                if several connections share a local port, and thus the bind buckets of the port.
 
         """
         accepted, outgoing = (
@@ -131,7 +132,7 @@ class Predictor:
         return predicted
 
     def _remove_vectors(self, predicted: Prediction, row: str, objects: float) -> None:
-        """Removes from a prediction the vectors of the slabs that this number of objects of a row would fill."""
+        """Removes from a prediction the vectors of all slabs that `objects` objects of the row would fill."""
         row_shapes = self.row_shapes()
         vector_row = self.related_rows().vector_row(row_shapes[row])
         if vector_row is not None and vector_row in predicted.vectors:
@@ -150,7 +151,7 @@ class Predictor:
         }
 
     def related_rows(self) -> RelatedRows:
-        """The rows whose counts follow the counts of other rows; see fit.py."""
+        """The rows whose counts follow the counts of other rows (see `RelatedRows` in fit.py)."""
         kmalloc: dict[int, str] = {}
         for name in self.row_shapes():
             size = kmalloc_size_bytes(name)
@@ -175,7 +176,7 @@ class Predictor:
         return self._rows((SK_BUFF, SKB_HEAD)) | kmalloc
 
     def cache_names(self, row: str) -> list[str]:
-        """Names of all caches counted in a row: the cache with the row's name, and the caches merged with it."""
+        """Names of the cache that has the same name as the row, and of all caches merged with this cache."""
         line = self.table.get(row)
         return [row, *line.aliases] if line else [row]
 

@@ -18,7 +18,7 @@ class ProgressBar:
         self._shown = ""
 
     def show(self, title: str, share: float) -> None:
-        """Draws the title of the current run and the share of the lab that is done, 0 to 1."""
+        """Draws the title of the current run, and the progress of the lab; `share` is the progress from 0 to 1."""
         line = progress_line(title, share, stderr_columns())
         if self._terminal and line != self._shown:
             sys.stderr.write(f"\r{line.ljust(len(self._shown))}")
@@ -36,7 +36,7 @@ class ProgressBar:
 def progress_line(title: str, share: float, terminal_columns: int) -> str:
     """The bar and the title in one line, which is narrower than the terminal so that the line does not wrap.
 
-    On a narrow terminal the bar is shortened before the title.
+    On a narrow terminal the bar is shortened first, and the title only if the bar is already as short as possible.
     """
     spare = terminal_columns - 1 - len(f"lab []  99 %  {title}")
     width = max(MIN_BAR_COLUMNS, min(MAX_BAR_COLUMNS, spare))
@@ -46,7 +46,7 @@ def progress_line(title: str, share: float, terminal_columns: int) -> str:
 
 
 def stderr_columns() -> int:
-    """Columns of the terminal on standard error; `DEFAULT_COLUMNS` if unknown."""
+    """Width of the terminal on standard error, in columns; `DEFAULT_COLUMNS` if the width is unknown."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or DEFAULT_COLUMNS
     except (OSError, ValueError, AttributeError):  # AttributeError: standard error is closed

@@ -9,15 +9,15 @@ from tcptop.accounting.lab_result import KtlsBytes, ktls_bytes
 from tcptop.text import units
 
 NOTABLE_BYTES = 8.0
-"""Minimum bytes that an unexplained row, or the observer's objects, must have for a note in the report."""
+"""Minimum bytes of an unexplained row for a note in the report; also the minimum for the observer's objects."""
 
 BUCKETS = frozenset({"tcp_bind_bucket", "tcp_bind2_bucket"})
 SOCKS = frozenset({"TCP", "TCPv6", "tw_sock_TCP", "tw_sock_TCPv6"})
-"""Every endpoint has exactly one object in exactly one of these caches."""
+"""The caches of socks and of mini-sockets. Every endpoint has exactly one object in all these caches together."""
 
 MAX_DISTURBANCE = 0.01
-"""A result with a larger disturbance is in doubt, and its run is repeated. The value is the accuracy that the lab
-promises."""
+"""Maximum disturbance of a reliable result. A result above this maximum is in doubt, and its run is repeated. The
+maximum is the accuracy that the lab promises."""
 
 
 class LabPart(NamedTuple):
@@ -25,8 +25,7 @@ class LabPart(NamedTuple):
 
     row: str
     names: tuple[str, ...]
-    """The caches in which the catalogue predicts these objects; if there is no prediction, all caches that share the
-    row."""
+    """The caches in which the catalogue predicts these objects; without a prediction, all caches that share the row."""
     objects: float
     bytes: float
     r2: float
@@ -38,28 +37,30 @@ class LabPart(NamedTuple):
 class StateResult(NamedTuple):
     """Result of the run for one state and side.
 
-    The figures apply to one endpoint; in the runs `pair` and `few_ports`, to both ends of a connection together.
+    The figures of the runs `pair` and `few_ports` are the sums for both ends of a connection. The figures of all other
+    runs apply to one endpoint.
     """
 
     connections: int
     sockets: int
     parts: tuple[LabPart, ...]
     vectors: LabPart | None
-    """Memory cgroups' obj_cgroup vectors. `bytes` includes the vectors only if the catalogue predicts vectors too."""
+    """Memory cgroups' obj_cgroup vectors. `bytes` includes these vectors only if the catalogue also predicts
+    vectors."""
     catalogue_bytes: float
     catalogue_missing: tuple[str, ...]
-    """Parts whose size is unknown on this machine; if there are any, `catalogue_bytes` is a lower bound."""
+    """Parts whose size is unknown on this machine. Unless this tuple is empty, `catalogue_bytes` is a lower bound."""
     catalogue_counts_vectors: bool
     observer: LabPart
-    """Inodes of /proc that exist because a process walks /proc/PID/fd; they are not part of any other figure."""
+    """Inodes of /proc that exist because a process walks /proc/PID/fd. No other figure includes these inodes."""
     control_bytes: float
-    """Growth per connection in the control run; it has been subtracted from the other figures."""
+    """Growth per connection in the control run. This growth has been subtracted from the other figures."""
     all_rows_bytes: float
-    """Upper bound on the bytes of one endpoint in all rows, vectors included."""
+    """Upper bound on the bytes of one endpoint in all rows, including vectors."""
     other_programs_bytes: float
-    """Growth of all rows that exceeds `all_rows_bytes`; below 0 if other programs freed objects."""
+    """Excess of the growth of all rows over `all_rows_bytes`; negative if other programs freed objects."""
     uncertain_bytes: float
-    """Error bound on the bytes of the catalogued rows. These rows contain other programs' objects too."""
+    """Error bound on the bytes of the catalogued rows. These rows also contain other programs' objects."""
     local_ports: int
     """Number of local ports that connections shared; 0 in all runs except the run with few ports."""
     other_sockets: int
@@ -75,12 +76,12 @@ class StateResult(NamedTuple):
 
     @property
     def with_vectors_bytes(self) -> float:
-        """Measured bytes, including vectors even if the catalogue does not predict them."""
+        """Measured bytes. These bytes always include vectors, even if the catalogue predicts no vectors."""
         return sum(part.bytes for part in self.parts) + (self.vectors.bytes if self.vectors else 0.0)
 
     @property
     def buckets_per_connection(self) -> float:
-        """Number of bind buckets and bind2 buckets per connection, added up."""
+        """Total number of bind buckets and bind2 buckets, per connection."""
         return sum(part.objects for part in self.parts if BUCKETS & set(part.names))
 
     @property
@@ -90,7 +91,10 @@ class StateResult(NamedTuple):
 
     @property
     def unexplained(self) -> tuple[LabPart, ...]:
-        """The parts of unexpected rows: the catalogue predicts no object in such a row, and `tls_rows` lacks it."""
+        """The parts of unexpected rows.
+
+        A row is unexpected if the catalogue predicts no object in the row, and `tls_rows` does not contain the row.
+        """
         return tuple(part for part in self.parts if part.catalogue_objects is None and part.row not in self.tls_rows)
 
     @property
@@ -100,15 +104,15 @@ class StateResult(NamedTuple):
 
     @property
     def disturbance(self) -> float:
-        """Share of the endpoint's bytes that may be wrong or missing; a run with a large share is repeated.
+        """Share of the endpoint's bytes that may be wrong or missing; a run is repeated if this share is large.
 
         The known bytes are the measured bytes of the expected parts and of the vectors. The disturbance is the largest
         of four shares:
 
         - the excess of `all_rows_bytes` over the known bytes, divided by the known bytes;
         - the error bound `uncertain_bytes`, divided by the known bytes;
-        - the number of other programs' sockets that were opened or closed, divided by the number of the run's sockets:
-          slab rows count the sockets of all programs;
+        - the number of other programs' sockets that were opened or closed, divided by the number of the run's sockets
+          (slab rows count the sockets of all programs);
         - `sock_error`.
 
         The disturbance is 1 if a predicted part did not grow with the endpoints at all.
@@ -124,8 +128,8 @@ class StateResult(NamedTuple):
     def sock_error(self) -> float:
         """Relative difference between the measured number of socks and the true number.
 
-        The true number does not depend on the catalogue: each socket has exactly one sock. A difference is therefore an
-        error of the measurement.
+        The true number is known without the catalogue, since each socket has exactly one sock. If the two numbers
+        differ, the measurement is wrong.
         """
         return max(
             (
@@ -163,9 +167,9 @@ class LabResult(NamedTuple):
     connections: int
     took_s: float
     results: Mapping[str, StateResult]
-    """Result of each run, by the key of the run, for example `established/accepted`."""
+    """Result of each run, by the key of the run (`Run.key`), for example `established/accepted`."""
     skipped: Mapping[str, str] = {}
-    """The requested states that this kernel does not support, each with the reason."""
+    """Each requested state that this kernel does not support, with the reason."""
 
     @property
     def ktls(self) -> KtlsBytes | None:

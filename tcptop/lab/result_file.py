@@ -35,13 +35,14 @@ STATE_PATHS: Mapping[str, tuple[str, ...]] = {
     "ktls/tx": ("states", "ktls", "tx"),
     "ktls/pair": ("states", "ktls", "pair"),
 }
-"""For each key of a run, the path to the result of the run in the JSON."""
+"""The path in the JSON to the result of each run, by the key of the run."""
 
 MAX_FILE_BYTES = 4 << 20
-"""Maximum size of a file that is read: a hundred times the size of a lab's result."""
+"""Maximum size of a file that tcptop reads as a lab result. The maximum is a hundred times the size of a typical
+result."""
 
 MAX_NUMBER = 1e12
-"""Largest number that is accepted. It is far above any number of bytes or objects per endpoint."""
+"""Largest number that is accepted in a file. No number of bytes or objects per endpoint comes near this limit."""
 MAX_PARTS = 10_000
 MAX_DIGITS = 18
 PAGE_SIZES = frozenset(1 << order for order in range(10, 25))
@@ -68,9 +69,12 @@ def load_measurement(path: str) -> LabMeasurement:
 
 
 def load_result_json(path: str, option: str) -> Json:
-    """Reads the JSON object of a saved result. All numbers in the object are finite; other values are not checked yet.
+    """Reads the JSON object of a saved result.
 
-    Under sudo, a child process that has dropped root's privileges reads the file, unless only root can write to it.
+    Checks that all numbers in the object are finite, but does not check any other value.
+
+    Under sudo, this process reads the file itself if only root can write to the file. Otherwise a child process that
+    has dropped root's privileges reads the file.
 
     Args:
         path: the file.
@@ -109,7 +113,7 @@ def _read_json(path: str, where: str) -> Any:  # noqa: ANN401 (any JSON value)
 
 
 def find_state(result: Json, place: tuple[str, ...]) -> Json | None:
-    """The JSON object of a state, which is at the path `place` in the result; None if no object is there."""
+    """The JSON object of a state, at the path `place` in the result; None if the path leads to no object."""
     found: Any = result
     for name in place:
         found = found.get(name) if isinstance(found, dict) else None
@@ -174,7 +178,7 @@ def _parse_name(text: object, where: str) -> str:
 
 
 def parse_number(number: object) -> float | None:
-    """A JSON number from 0 to `MAX_NUMBER`; None for anything else."""
+    """The given value if it is a JSON number from 0 to `MAX_NUMBER`; otherwise None."""
     if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number <= MAX_NUMBER:
         return None
     return float(number)

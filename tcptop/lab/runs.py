@@ -29,27 +29,28 @@ from tcptop.lab.socket_program import LISTENERS
 STEPS = 4
 WARM_UP = 1000
 """Number of connections opened before the first reading of the ramp, so that the first step resembles the other steps.
-Free objects on per-CPU slabs count as active; these connections use up such objects. Like every step, the connections
-also leave freed objects behind."""
+Free objects on per-CPU slabs count as active, and the connections use up such free objects. Like the connections of
+every step, these first connections also leave freed objects behind."""
 
 CONNECTIONS_PER_FEW_PORT = LISTENERS
 """Number of connections that share one local port in the run with few ports: one connection to each listener."""
 
 TOLERANCE_OBJECTS = 48
 TOLERANCE_SHARE = 0.005
-"""Two readings agree if the watched rows changed by no more objects than a limit. The limit is `TOLERANCE_SHARE` times
-the connections of a step, but at least `TOLERANCE_OBJECTS`."""
+"""Two readings agree if the number of objects by which the watched rows changed is at most a tolerance. The tolerance
+is `TOLERANCE_SHARE` times the connections of a step, but at least `TOLERANCE_OBJECTS`."""
 
 WAIT_FOR_MINI_SOCKETS = "wait_for_mini_sockets"
-"""The only command that the parent executes itself: it waits until the closed ends have become mini-sockets."""
+"""The only command that the parent process executes itself. The command waits until the closed ends of the connections
+have become mini-sockets."""
 
 IDLE_MINI_SOCKETS = 300
 """Maximum number of free objects on per-CPU slabs in the rows of mini-sockets. Such objects count as active, so a
-change by this number of objects or fewer is ignored."""
+change of at most this number of objects is ignored."""
 
 
 class Run(NamedTuple):
-    """The commands that fill a network namespace with endpoints of one state and side, and leave no other sockets."""
+    """The commands that fill a network namespace with endpoints of one state and side, and with no other sockets."""
 
     state: str
     side: str
@@ -63,7 +64,7 @@ class Run(NamedTuple):
 
     @property
     def key(self) -> str:
-        """State and side, for example `established/accepted`; the state alone if only one side is measured."""
+        """State and side, for example `established/accepted`; only the state if the run has no side."""
         return f"{self.state}/{self.side}" if self.side else self.state
 
     @property
@@ -76,14 +77,15 @@ class Run(NamedTuple):
 
 
 KTLS = "ktls"
-"""State of the three runs that give kernel TLS to ESTABLISHED sockets. Each run goes one step further in the setup of
-kernel TLS.
+"""State of the three runs that give kernel TLS to ESTABLISHED sockets. The first run only attaches kernel TLS, the
+second run also sets the keys for sending, and the third run also sets the keys for receiving.
 
 The figures of kernel TLS are the differences between these runs and `established/pair`.
 """
 
 CONTROL = Run("control", "", "control run", ("open_elsewhere", "drop_clients", "drop_servers"), 0, 0)
-"""The run that opens connections and drops both ends. No endpoint remains, so any growth has another cause."""
+"""The run that opens connections and drops both ends. No endpoint remains, so endpoints cannot be the cause of any
+growth."""
 
 RUNS: tuple[Run, ...] = (
     Run("established", "pair", "ESTABLISHED both ends", ("open",), 2, 0),
@@ -129,12 +131,12 @@ class WatchedRows(NamedTuple):
     """The slab rows whose counts show that the kernel has finished allocating and freeing objects."""
 
     settling: frozenset[str]
-    """Rows that must not change between two consecutive readings."""
+    """Rows whose counts must agree in two consecutive readings."""
     releasing: frozenset[str]
-    """Rows that only TCP uses. After the namespace is freed, their counts must be those of the opening reading
-    again."""
+    """Rows that only TCP uses. After the namespace is freed, the counts of these rows must fall back to the counts of
+    the opening reading."""
     mini_sockets: frozenset[str]
-    """The rows of mini-sockets; their sum counts the machine's mini-sockets."""
+    """The rows of mini-sockets. The sum of the counts of these rows is the number of mini-sockets on the machine."""
 
 
 class RunReadings(NamedTuple):
@@ -144,7 +146,7 @@ class RunReadings(NamedTuple):
     local_ports: int
     """Number of local ports shared by the connections of the ramp; 0 in all runs except the run with few ports."""
     other_sockets: int
-    """Number of other programs' sockets opened or closed during the ramp; slab rows count these sockets too."""
+    """Number of other programs' sockets opened or closed during the ramp; slab rows also count these sockets."""
 
 
 def spread_beyond(counts: Sequence[int], slack: int) -> int:
@@ -154,7 +156,7 @@ def spread_beyond(counts: Sequence[int], slack: int) -> int:
 
 
 def select_runs(states: Sequence[str]) -> tuple[Run, ...]:
-    """The runs that measure these states, in the order of `RUNS`. kTLS also needs the runs of ESTABLISHED."""
+    """The runs that measure these states, in the order of `RUNS`. For kTLS, these include the runs of ESTABLISHED."""
     wanted = {*states, *(["established"] if KTLS in states else [])}
     return tuple(run for run in RUNS if run.state in wanted)
 
@@ -166,12 +168,12 @@ class Runner:
     meter: SlabMeter
     watched: WatchedRows
     connections: int
-    """Number of connections of each run, without the `WARM_UP` connections."""
+    """Number of connections of each run; the `WARM_UP` connections are not counted."""
     ipv6: bool
     deadline_s: float
     """Latest time (time.monotonic) at which a step may begin."""
     progress: Callable[[float], None]
-    """Called with the share of a run that is done."""
+    """Function that is called with the progress of a run, from 0 to 1."""
 
     @property
     def _step(self) -> int:
@@ -205,7 +207,7 @@ class Runner:
         )
 
     def _add_endpoints(self, process: SocketProcess, run: Run, count: int, before: int) -> SlabReading:
-        """Adds `count` connections to `before` existing ones, waits until the state is reached, and takes a reading."""
+        """Adds `count` connections to `before` connections, waits for the state of the run, and takes a reading."""
         if time.monotonic() > self.deadline_s:
             raise TcptopError("the lab takes too long on this machine; try fewer --connections or --states")
         total = before + count
@@ -220,7 +222,7 @@ class Runner:
         )
 
     def _other_sockets(self, run: Run, readings: Sequence[SlabReading]) -> int:
-        """The largest minus the smallest number of other programs' sockets during the ramp.
+        """The largest number of other programs' sockets during the ramp, minus the smallest number.
 
         See `RunReadings.other_sockets`.
         """
@@ -237,7 +239,10 @@ class Runner:
         return spread_beyond(full_sockets, 0) + spread_beyond(mini_sockets, IDLE_MINI_SOCKETS)
 
     def _check_unchanged(self, process: SocketProcess, run: Run) -> SocketCounts:
-        """Verifies, after the last reading, that every socket is still in its state; returns the counts of sockets."""
+        """Verifies that every socket is still in the state of the run; returns the socket counts.
+
+        Called after the last reading.
+        """
         total = WARM_UP + STEPS * self._step
         process.wait_for_states(run.full_sockets * total, run.mini_sockets * total)
         return process.send_command("count")

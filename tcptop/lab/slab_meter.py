@@ -18,8 +18,8 @@ PAUSE_PER_READ = 20
 Pauses are needed since the kernel holds slab_mutex and list locks during a read."""
 
 GRACE_PERIOD_S = 0.12
-"""Delay between a close() and the first reading. The kernel frees inodes only after an RCU grace period. Two readings
-before the end of the grace period may agree although the kernel has not yet freed all objects."""
+"""Delay between a close() and the first reading after it. The kernel frees inodes only after an RCU grace period. Two
+readings before the end of the grace period may agree although the kernel has not yet freed all objects."""
 
 SETTLE_TIMEOUT_S = 0.25
 RELEASE_TIMEOUT_S = 2.5
@@ -52,7 +52,7 @@ class SlabMeter:
         """Reads until two consecutive readings agree, or `SETTLE_TIMEOUT_S` has passed; returns the last reading.
 
         Args:
-            watched: the rows that must be equal in two consecutive readings.
+            watched: the rows that must agree in two consecutive readings.
             tolerance: largest difference between the two readings, in objects of all watched rows together.
             delay_s: seconds to wait before the first reading.
 
@@ -68,12 +68,12 @@ class SlabMeter:
             last = now
 
     def read_released(self, watched: Collection[str], base: SlabReading, tolerance: int) -> SlabReading:
-        """Reads until the watched rows have shrunk back to a base reading, or `RELEASE_TIMEOUT_S` has passed.
+        """Reads until the watched rows have shrunk to their counts in `base`, or `RELEASE_TIMEOUT_S` has passed.
 
         Args:
             watched: the rows that must shrink.
-            base: the reading to compare with.
-            tolerance: number of objects by which the sum of these rows may still exceed the base.
+            base: an earlier reading.
+            tolerance: number of objects by which the watched rows together may still exceed `base`.
 
         """
         deadline_s = time.monotonic() + RELEASE_TIMEOUT_S
@@ -84,7 +84,7 @@ class SlabMeter:
 
 
 def count_changed(before: SlabReading, after: SlabReading, rows: Collection[str]) -> int:
-    """Sum of the absolute changes of the rows between two readings, in objects."""
+    """Sum of the absolute values of the rows' changes between two readings, in objects."""
     return sum(abs(after.active.get(row, 0) - before.active.get(row, 0)) for row in rows)
 
 

@@ -19,7 +19,8 @@ from tcptop.errors import TcptopError
 PROGRAM = Path(__file__).with_name("socket_program.py")
 
 ANSWER_TIMEOUT_S = 35.0
-"""Longest wait for an answer. It is longer than `COMMAND_TIMEOUT_S`, so that an alarm ends a slow child first."""
+"""Longest wait for an answer of the child. The wait is longer than `COMMAND_TIMEOUT_S`, so that a slow child is killed
+by its own alarm before the wait ends."""
 
 STATE_TIMEOUT_S = 3.0
 """Time allowed for all sockets to reach their state; loopback needs milliseconds."""
@@ -53,7 +54,7 @@ class SocketCounts(NamedTuple):
     """Numbers of sockets and shared ports in the lab's network namespace."""
 
     inuse: int
-    """Full sockets, listeners excluded."""
+    """Full sockets, without listeners."""
     time_wait: int
     """Mini-sockets: TIME_WAIT, and FIN_WAIT2 after close()."""
     few_ports: int
@@ -67,7 +68,7 @@ class SocketProcess:
         self._process = process
 
     def send_command(self, command: str, count: int = 0) -> SocketCounts:
-        """Sends one command, waits for its answer, and returns the counts in it.
+        """Sends one command, waits for the answer, and returns the counts in the answer.
 
         Raises:
             RefusedCommandError: if the kernel refuses an operation of the command.
@@ -82,7 +83,7 @@ class SocketProcess:
         return self.read_answer()
 
     def read_answer(self) -> SocketCounts:
-        """Reads the next answer; raises TcptopError as `send_command` does."""
+        """Reads the next answer; raises the same errors as `send_command`."""
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], ANSWER_TIMEOUT_S)
         if not ready:
@@ -130,14 +131,14 @@ def start_socket_process(ipv6: bool, connections: int) -> Iterator[SocketProcess
 
     Args:
         ipv6: True for IPv6 sockets, False for IPv4.
-        connections: largest number of connections that will be open.
+        connections: maximum number of connections that will be open at the same time.
 
     Raises:
         TcptopError: if a step of the child's setup fails.
 
     """
     arguments = [str(os.getpid()), "6" if ipv6 else "4", str(connections)]
-    # The child has a session of its own, so Ctrl-C reaches only the parent. The parent then kills the child.
+    # The child has a session of its own, so Ctrl-C reaches only the parent, which then kills the child.
     process = subprocess.Popen(
         [sys.executable, "-I", str(PROGRAM), *arguments],
         bufsize=0,
@@ -162,12 +163,13 @@ KTLS_COMMANDS = ("attach_tls", "enable_tls_tx", "enable_tls_rx")
 
 
 def find_ktls_refusal(ipv6: bool, connections: int) -> str | None:
-    """The reason why sockets cannot get kernel TLS on this kernel, in one line; None if sockets can get it.
+    """One line of text with the reason why sockets cannot get kernel TLS on this kernel; None if there is no reason.
 
-    Gives kernel TLS to this number of connections, and frees the connections. The kernel first loads its module tls if
-    there is one (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs and in sheaves,
-    and count as active. Such objects must exist before the first run with kernel TLS. Otherwise that run would leave
-    such objects behind, and its closing reading would look like a drift.
+    Opens `connections` connections, gives kernel TLS to them, and frees them. If the kernel has a module `tls`, the
+    kernel first loads the module (net/ipv4/tcp_ulp.c, __tcp_ulp_find_autoload). Freed objects remain on per-CPU slabs
+    and in sheaves, and count as active. Such freed objects must exist before the first run with kernel TLS. Otherwise
+    the first run would leave freed objects behind, and these objects would look like a drift in the closing reading of
+    the first run.
     """
     with start_socket_process(ipv6, connections) as process:
         process.send_command("open", connections)

@@ -1,11 +1,12 @@
 """Program of the child process that holds the lab's sockets, in a network namespace of its own.
 
 The parent (socket_process.py) starts this file by its path, in Python's isolated mode, so the program imports the
-standard library only. The process holds both ends of every connection. It reads one-line commands from standard input
-and answers each with one line of JSON.
+standard library only. The process holds both ends of every connection. The process reads one-line commands from
+standard input, and answers each command with one line of JSON.
 
 The process ends when its standard input ends, or when its parent ends (PR_SET_PDEATHSIG). An alarm kills the process if
-a command takes longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees its sockets and its namespace.
+a command takes longer than `COMMAND_TIMEOUT_S`. When the process ends, the kernel frees the sockets and the namespace
+of the process.
 """
 
 from __future__ import annotations
@@ -71,7 +72,10 @@ class Endpoints:
         return listener
 
     def connect(self, listener_index: int, local_port: int | None = None) -> None:
-        """Connects a client to a listener, and accepts the connection. The kernel chooses the port if none is given."""
+        """Connects a client to a listener, and accepts the connection.
+
+        If `local_port` is None, the kernel chooses the client's port.
+        """
         client = socket.socket(self.family, socket.SOCK_STREAM)
         if local_port is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,7 +85,10 @@ class Endpoints:
         self.servers.append(self.listeners[listener_index].accept()[0])
 
     def open(self, count: int) -> None:
-        """Opens connections to the current listener; all have one destination, so each needs its own local port."""
+        """Opens connections to the current listener.
+
+        All connections have one destination, so each needs its own local port.
+        """
         for _ in range(count):
             self.connect(self.listener_index)
 
@@ -89,7 +96,7 @@ class Endpoints:
         """Opens connections to the next listener.
 
         If the previous step dropped its clients but kept the accepted ends, the kernel may choose the same local ports
-        for the new clients. The new connections then differ from the old ones by their destination port.
+        for the new clients. The destination ports then distinguish the new connections from the old connections.
         """
         self.listener_index = (self.listener_index + 1) % LISTENERS
         self.open(count)
@@ -119,7 +126,7 @@ class Endpoints:
             each.setsockopt(SOL_TLS, direction, TLS_KEYS)
 
     def count_sockets(self) -> dict[str, int]:
-        """Counts full sockets (listeners excluded), mini-sockets, and shared local ports.
+        """Counts full sockets (without listeners), mini-sockets, and shared local ports.
 
         The numbers of sockets are read from sockstat.
         """
@@ -136,19 +143,19 @@ class Endpoints:
 
 
 def close_sockets(sockets: list[socket.socket]) -> None:
-    """Closes sockets in the usual way: the kernel sends a FIN for each."""
+    """Closes sockets in the usual way: for each socket, the kernel sends a FIN."""
     for each in sockets:
         each.close()
     sockets.clear()
 
 
 def half_close_sockets(sockets: list[socket.socket]) -> None:
-    """Sends a FIN on each socket without closing it, and waits until every FIN is acknowledged, even by a delayed ACK.
+    """Sends a FIN on each socket without closing the socket, and waits until every FIN is acknowledged.
 
-    If a socket were closed before the acknowledgement, it could remain in FIN_WAIT2 as a full socket for a minute. The
-    socket remains there if the acknowledgement arrives while the socket is locked (net/ipv4/tcp_input.c,
-    tcp_rcv_state_process). If a peer were dropped before it acknowledges the FIN, the kernel would answer the FIN with
-    a reset.
+    The wait is long enough for delayed ACKs. If a socket were closed before the acknowledgement, the socket could
+    remain a full socket in FIN_WAIT2 for a minute; this happens if the acknowledgement arrives while the socket is
+    locked (net/ipv4/tcp_input.c, tcp_rcv_state_process). If a peer were dropped before the peer acknowledges the FIN,
+    the kernel would answer the FIN with a reset.
 
     Raises:
         TimeoutError: if a FIN is not acknowledged within `FIN_ACK_TIMEOUT_S`.
@@ -176,7 +183,7 @@ def drop_sockets(sockets: list[socket.socket]) -> None:
 
 
 def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
-    """Handlers of the commands, by name; each takes the number of connections."""
+    """Handlers of the commands, by the name of the command; each handler takes the number of connections."""
     return {
         "count": lambda _: None,
         "open": endpoints.open,
@@ -195,7 +202,10 @@ def command_handlers(endpoints: Endpoints) -> dict[str, Callable[[int], None]]:
 
 
 def read_lines(path: str) -> list[str]:
-    """The lines of a small kernel file; empty if the file does not exist (sockstat6 without IPv6)."""
+    """The lines of a small kernel file.
+
+    The list is empty if the file does not exist; sockstat6 does not exist without IPv6.
+    """
     try:
         with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
             return file.read().splitlines()
@@ -209,7 +219,7 @@ def enter_namespace() -> None:
     Verifies that the namespace has changed.
 
     Raises:
-        OSError: if the kernel refuses, or the namespace is still the old one.
+        OSError: if the kernel refuses the new namespace, or the namespace has not changed.
 
     """
     before = os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
@@ -234,8 +244,8 @@ def set_namespace_limits(max_connections: int) -> None:
     settings = {
         "ip_local_port_range": "{} {}".format(*EPHEMERAL_PORTS),
         "tcp_max_tw_buckets": str(4 * max_connections),
-        # Without this setting, a new client could reuse the port of a mini-socket. The kernel would then free the
-        # mini-socket, although the run still counts it.
+        # Without this setting, a new client could reuse the port of a mini-socket. The kernel would then free a
+        # mini-socket that the run still counts.
         "tcp_tw_reuse": "0",
         "tcp_fin_timeout": "60",
     }
@@ -248,7 +258,7 @@ def set_namespace_limits(max_connections: int) -> None:
 
 
 def reserve_descriptors(descriptors: int) -> None:
-    """Grows the descriptor table to its final size, so that no reading of a run includes the growth."""
+    """Makes the descriptor table grow to its final size before any reading, so that no reading includes the growth."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.close(os.dup2(0, descriptors))
@@ -257,8 +267,8 @@ def reserve_descriptors(descriptors: int) -> None:
 def stay_on_one_cpu() -> None:
     """Binds this process to one CPU, so that free objects are on the per-CPU slabs of one CPU only.
 
-    The loopback device delivers packets in a softirq on the sender's CPU, so the peer's objects are allocated on the
-    same CPU.
+    The loopback device delivers packets in a softirq on the sender's CPU, so the kernel allocates the peer's objects on
+    the sender's CPU.
     """
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
@@ -277,7 +287,10 @@ def write_answer(**values: str | int) -> None:
 
 
 def run_setup_step(step: str, call: Callable[[], None]) -> None:
-    """Runs one step of the setup; if it fails, reports the step and the reason to the parent, and ends this process."""
+    """Runs one step of the setup.
+
+    If the step fails, reports the name of the step and the reason to the parent, and ends this process.
+    """
     try:
         call()
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
 """Separates memory cgroups' obj_cgroup vectors from the other objects in kmalloc rows. Does no input or output.
 
 Every slab of accounted objects has one vector, allocated by kmalloc. The number of vectors per endpoint is therefore
-estimated from the number of slabs per endpoint in all fitted rows. If slabs are not full, there are more slabs than
-estimated, and thus more vectors.
+estimated from the number of slabs per endpoint in all fitted rows. If slabs are not full, the true numbers of slabs and
+vectors are larger than the estimated numbers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from tcptop.lab.fit import Fit, FittedRow, RelatedRows, RowShape, make_fitted_row
 
 MAX_VECTORS_RATIO = 1.25
-"""Maximum number of vectors moved out of a row, divided by the estimated number. The ratio is above 1 because the
-estimate assumes full slabs; in fact some slabs are partly free, so there are more slabs and more vectors."""
+"""Maximum ratio of the vectors moved out of a row to the estimated number of vectors. The maximum is above 1 because
+the estimate assumes full slabs. In fact some slabs are partly free, so the true numbers of slabs and vectors are larger
+than the estimated numbers."""
 
 MIN_REST_BYTES = 4.0
-"""After its vectors are moved out, a kmalloc row is kept only if it still has at least this many bytes per endpoint.
-Fewer bytes are noise."""
+"""Minimum bytes per endpoint of a kmalloc row after the vectors are moved out. A row with fewer bytes is removed, since
+so few bytes are noise."""
 
 VECTORS = "obj_cgroup vectors"
 
@@ -62,7 +63,10 @@ def expected_vectors(run_fit: Fit, shapes: Mapping[str, RowShape], related: Rela
 
 
 def sum_vectors(vectors: list[FittedRow]) -> FittedRow | None:
-    """Combines the vectors of all rows into one row; its r² is the smallest r² of these rows. None without vectors."""
+    """Combines the vectors of all rows into one row; None if there are no vectors.
+
+    The r² of the combined row is the smallest r² of all rows.
+    """
     if not vectors:
         return None
     return FittedRow(

@@ -11,7 +11,7 @@ from tcptop.sampling.sampler import AnySource, Fetched, Sampler
 from tcptop.snapshot import Snapshot
 
 PATIENCE_S = 0.25
-"""Longest wait for slow sources. After it, the sample is delivered without the new values of these sources."""
+"""Longest wait for slow sources. After this wait, the sample is delivered without new values from the slow sources."""
 
 MIN_PATIENCE_S = 0.01
 """Minimum time to wait in each round of reads, even if an earlier round has used up `PATIENCE_S`."""
@@ -26,7 +26,8 @@ class LiveSampler:
         """True from a call of `sample_now` until the requested sample begins."""
         self._reader = ReaderThread[AnySource, Fetched](lambda source: run_sync(sampler.fetch(source)))
         self._pending: dict[str, tuple[AnySource, float]] = {}
-        """Sources whose reads have not returned, by name, each with the time when its read was submitted."""
+        """Each source whose read has not returned, with the time when the read was submitted. The key is the name of
+        the source."""
         self._poked = asyncio.Event()
         self._paused = False
 
@@ -46,7 +47,7 @@ class LiveSampler:
         self._poked.set()
 
     async def snapshots(self) -> AsyncIterator[Snapshot]:
-        """Yields a Snapshot every interval, and one more whenever a late read returns in between. Never ends."""
+        """Yields a Snapshot every interval, and an additional Snapshot whenever a late read returns. Never ends."""
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
@@ -58,7 +59,7 @@ class LiveSampler:
                 yield self.sampler.snapshot()
             while await self._late_read_returned(started_s + self.sampler.interval_s):
                 if not self._paused:
-                    await self._sample()  # sources that depend on the late value are due now
+                    await self._sample()  # sources that depend on the late value have become due
                 yield self.sampler.snapshot()
 
     async def _sample(self) -> None:
@@ -78,7 +79,7 @@ class LiveSampler:
                 self.sampler.mark_late(source, loop.time() - submitted_s)
 
     def _store_results(self) -> bool:
-        """Stores the results of finished reads; False if there are none."""
+        """Stores the results of finished reads; returns whether any read has finished."""
         results = self._reader.take_results()
         for source, result in results:
             del self._pending[source.name]
@@ -91,8 +92,8 @@ class LiveSampler:
     async def _late_read_returned(self, at_s: float) -> bool:
         """Waits until a late read returns, stores the result, and returns True.
 
-        Returns False if the time `at_s` comes first, or if the user changes the interval, pauses or resumes sampling,
-        or requests a sample.
+        Returns False if no late read returns before the time `at_s`. Also returns False as soon as the user changes the
+        interval, pauses or resumes sampling, or requests a sample.
         """
         loop = asyncio.get_running_loop()
         while not self._poked.is_set():

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 REST_FACTOR = 200
-"""After a read, a source is not read again for at least this many times the CPU time of reading and parsing. One source
-thus takes at most 0.5 % of one CPU."""
+"""Minimum pause after a read of a source, divided by the CPU time of the read and of parsing. Reads of one source thus
+take at most 0.5 % of one CPU."""
 
 FREE_PARSE_US = 2_000
-"""CPU time of parsing that does not lengthen the pause; the files of most machines take less."""
+"""CPU time of parsing that does not lengthen the pause; on most machines, parsing a file takes less time."""
 
 BUDGET_US_PER_S = 5_000
 """CPU time per second that the reads of all sources may take together: 0.5 % of one CPU."""
 
 CHEAP_BUDGET_US_PER_S = 2_500
-"""CPU time per second that is available to cheap reads even while the budget recovers from an expensive read. It is a
-part of `BUDGET_US_PER_S`."""
+"""Part of `BUDGET_US_PER_S` that is available to cheap reads even while the budget recovers from an expensive read."""
 
 START_BUDGET_US = 10_000
 CHEAP_US = 500
-"""A read is cheap if it takes at most this CPU time."""
+"""Maximum CPU time of a cheap read."""
 
 TICK_TOLERANCE = 0.1
-"""A source may be read up to this fraction of the interval before it is due. Otherwise a source that becomes due just
-after a tick would wait for a whole interval."""
+"""Longest time by which a source may be read before the source is due, as a fraction of the interval. If no source were
+read early, a source that becomes due just after a tick would wait for a whole interval."""
 
 
 class _Record:
@@ -67,7 +66,7 @@ class Paces:
     def record_read(
         self, name: str, started_s: float, ended_s: float, took_us: int, period_s: float, parse_us: int = 0
     ) -> None:
-        """Records a finished read, sets the time of the next one, and charges the CPU time of the read.
+        """Records a finished read, sets the time of the next read, and charges the CPU time of the finished read.
 
         CPU time of parsing beyond FREE_PARSE_US lengthens the pause.
         """
@@ -92,7 +91,10 @@ class Paces:
         return max(wanted_s, self._record(name).cost_us * REST_FACTOR / 1e6)
 
     def make_due(self, name: str) -> None:
-        """Makes a source due now, even during its pause or if the budget is used up. The read is still charged."""
+        """Makes a source due now, even during its pause or if the budget is used up.
+
+        The budget is still charged for the read.
+        """
         record = self._record(name)
         record.next_s = record.rested_s = 0.0
         record.was_read = False

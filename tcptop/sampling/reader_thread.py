@@ -1,4 +1,4 @@
-"""A thread that makes queued calls in order; a call that hangs delays the others by about `STUCK_S`.
+"""A thread that makes queued calls in order; a call that hangs delays the following calls by about `STUCK_S`.
 
 The event loop is woken once all queued calls have returned, not after each call.
 
@@ -20,14 +20,14 @@ Argument = TypeVar("Argument")
 Answer = TypeVar("Answer")
 
 STUCK_S = 0.2
-"""If a call takes longer than this, its thread is abandoned, and a new thread makes the queued calls."""
+"""Longest time of a call. If a call takes longer, its thread is abandoned, and a new thread makes the queued calls."""
 
 
 class ReaderThread(Generic[Argument, Answer]):
     """Makes one call for each argument, in a daemon thread.
 
-    One thread makes all calls: several threads would compete for the interpreter, and the measured time of a call would
-    include more than the kernel's work.
+    A single thread makes all calls. If several threads made calls, the threads would compete for the interpreter, and
+    the measured time of a call would include more than the kernel's work.
     """
 
     def __init__(self, call: Callable[[Argument], Answer]) -> None:
@@ -57,7 +57,10 @@ class ReaderThread(Generic[Argument, Answer]):
         self._returned.clear()
 
     def take_results(self) -> list[tuple[Argument, Answer | BaseException]]:
-        """Removes the finished calls, and returns a pair for each: its argument, and its answer or exception."""
+        """Removes the finished calls.
+
+        Returns a pair for each finished call: its argument, and its answer or exception.
+        """
         return [self._results.popleft() for _ in range(len(self._results))]
 
     def _replace_if_stuck(self) -> None:

@@ -33,7 +33,7 @@ from tcptop.sources.zoneinfo import ZoneinfoSource
 from tcptop.text.printable import printable
 
 BESIDE_S = 0.05
-"""Maximum age of a sockstat reading when it is paired with the reading of another source."""
+"""Maximum age of a sockstat reading that is combined with the reading of another source."""
 
 Answers = tuple[HostAnswer, ...]
 AnySource = Source[Any]
@@ -41,7 +41,10 @@ AnyReading = Reading[Any]
 
 
 def kernel_sources() -> list[AnySource]:
-    """All sources of a report. The sysctls come first: the kernel release decides which other sources may be read."""
+    """All sources of a report.
+
+    The sysctls come first: they contain the kernel release, on which the choice of the other sources depends.
+    """
     return [
         SysctlsSource(),
         TopologySource(),
@@ -91,7 +94,7 @@ def wanted_paths() -> tuple[str, ...]:
 def make_snapshot(
     identity: Identity, taken_at_unix_s: float | None, monotonic_s: float, readings: Mapping[str, AnyReading]
 ) -> Snapshot:
-    """The Snapshot of a host; a reading that is not in `readings` is in state `waiting`."""
+    """The Snapshot of a host; the reading of a source without an entry in `readings` has the state `waiting`."""
     all_readings: dict[str, Any] = {name: readings.get(name, NOT_READ) for name in READING_NAMES}
     return Snapshot(
         taken_at_unix_s=taken_at_unix_s,
@@ -105,7 +108,7 @@ def make_snapshot(
 
 
 class SourceRead(NamedTuple):
-    """One read of a source: the answers of the host, and the reading parsed from them."""
+    """One read of a source: the answers of the host, and the reading that was parsed from these answers."""
 
     source: str
     reading: AnyReading
@@ -124,7 +127,7 @@ class Fetched(NamedTuple):
     """The answers of the host; None if `on_read` was not set when the read began."""
     sockstat_answers: Answers | None
     sockstat_us: int
-    """CPU time of an additional read of sockstat; 0 if there was none."""
+    """CPU time of an additional read of sockstat; 0 if sockstat was not read again."""
     parse_us: int
     """CPU time of parsing."""
 
@@ -132,7 +135,7 @@ class Fetched(NamedTuple):
 class Sampler:
     """Keeps the latest reading of each source of one host, and the time when each source may be read again.
 
-    A Sampler neither waits nor sleeps; its caller does (`LiveSampler`, or the loop of a command).
+    A Sampler neither waits nor sleeps. The caller of a Sampler waits: `LiveSampler`, or the loop of a command.
     """
 
     def __init__(
@@ -145,7 +148,7 @@ class Sampler:
         lab_measurement: LabMeasurement | None = None,
         on_read: Callable[[SourceRead], None] | None = None,
     ) -> None:
-        """`store` passes every read to `on_read`, which must return quickly."""
+        """The method `store` calls `on_read` with every read; `on_read` must return quickly."""
         self.host = host
         self.interval_s = interval_s
         self._sources = {source.name: source for source in sources}
@@ -160,22 +163,28 @@ class Sampler:
         self._sockstat: tuple[AnyReading, Answers | None] = (NOT_READ, None)
 
     def set_on_read(self, on_read: Callable[[SourceRead], None] | None) -> None:
-        """Passes every read from now on to `on_read`; if `on_read` is None, passes no more reads.
+        """Sets the function that is called with every read from now on; None means that no function is called.
 
-        If `on_read` is a function, every source is read again as soon as possible.
+        Unless `on_read` is None, every source is read again as soon as possible.
         """
         self._on_read = on_read
         if on_read is not None:
             self.make_all_due()
 
     def ask_for(self, name: str) -> None:
-        """Reads a source from now on, even if its cost is unbounded on this kernel or no figure needs it."""
+        """Reads a source from now on.
+
+        The source is read even if the cost is unbounded on this kernel, or if no figure needs the source.
+        """
         self._asked_for.add(name)
         if name not in self._readings:
             self._paces.make_due(name)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
-        """Sets whether a source is read; the screen disables a source while no visible pane shows its figures."""
+        """Sets whether a source is read.
+
+        The screen disables a source while no visible pane shows the source's figures.
+        """
         if enabled:
             self._disabled.discard(name)
         else:
@@ -232,10 +241,10 @@ class Sampler:
             self._on_read(SourceRead(source.name, reading, fetched.answers, fetched.sockstat_answers or ()))
 
     async def _sockstat_beside(self) -> tuple[Sockstat | None, Answers | None, int]:
-        """Returns the counts of sockstat, the host's answers that contain them, and the CPU time (us) of a new read.
+        """Returns the counts of sockstat, the host's answers with these counts, and the CPU time (us) of a new read.
 
         Reads sockstat again if the latest reading is older than `BESIDE_S`, or if `on_read` needs the host's answers
-        and they were not kept.
+        and these answers were not kept.
         """
         source = self._sources.get("sockstat")
         if source is None:
@@ -244,21 +253,24 @@ class Sampler:
         old = reading.taken_at_s is None or self._monotonic() - reading.taken_at_s > BESIDE_S
         if not old and (self._on_read is None or answers):
             return reading.value, answers, 0
-        # This value is not stored as a reading, because a rate over such a short time would be noise.
+        # The new value is not stored as a reading, because a rate over so short a time would be noise.
         host = RecordingHost(self.host)
         reading = await source.read(host)
         return reading.value, tuple(host.answers), reading.read_us or 0
 
     def mark_late(self, source: AnySource, waited_s: float) -> None:
-        """Marks a source as late, because its read has not returned; keeps the previous value."""
+        """Marks as late a source whose read has not returned; keeps the previous value."""
         old: AnyReading = self._readings.get(source.name, NOT_READ)
         reason = f"{source.name}: the kernel has not answered for {waited_s:.0f} s; the figures before that stand"
-        # The previous value is kept. If that value was damaged, the state must still say so.
+        # The previous value is kept. If the previous value is damaged, the state must still show the damage.
         state = old.state if old.state in ("cut", "strange") else "late"
         self._readings[source.name] = old._replace(state=state, reason=reason)
 
     def mark_failed(self, source: AnySource, error: BaseException) -> None:
-        """Marks a source as failed, because its read raised an exception (a bug in tcptop). Other sources continue."""
+        """Marks a source as failed because a read of the source raised an exception, which means a bug in tcptop.
+
+        Other sources continue.
+        """
         reason = f"{source.name}: {type(error).__name__}: {printable(str(error))}; please report it"
         self._readings[source.name] = NOT_READ._replace(state="failed", reason=reason, taken_at_s=self._monotonic())
         now_s = self._monotonic()

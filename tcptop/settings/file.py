@@ -28,7 +28,7 @@ MOST_NODE = 65_535
 MOST_PERCENT = 400
 
 ERROR_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
-"""Matches the position that ends each error message of tomllib."""
+"""Matches the end of an error message of tomllib: the position of the error in the text."""
 KEY_LINE = re.compile(r"""(?P<before>[ \t]*["']?(?P<key>\w+)["']?[ \t]*=[ \t]*)[^#]*?(?P<after>[ \t]*(?:#.*)?\r?)""")
 """Matches a line `key = value`, with or without a comment at its end."""
 FIRST_TABLE = re.compile(r"^(?=[ \t]*\[)", re.MULTILINE)
@@ -45,13 +45,14 @@ class Settings:
     theme: str | None = None
     node: int | None = None
     columns: tuple[str, ...] | None = None
-    """Ids of the cache table's columns to show; None for all columns that fit."""
+    """Ids of the columns that the cache table shows; None for all columns that fit."""
     ascii: bool | None = None
     mouse: bool | None = None
     extras: bool | None = None
-    """Whether the screen shows graphs, and marks on changed figures."""
+    """Whether the screen shows graphs, and whether it marks changed figures."""
     limits: Mapping[str, Threshold] | None = None
-    """Thresholds that the user has set, by limit. Every other limit has its threshold from THRESHOLDS."""
+    """Thresholds that the user has set, by limit. For every limit without a threshold here, THRESHOLDS has the
+    threshold."""
 
     @property
     def thresholds(self) -> Mapping[str, Threshold]:
@@ -71,8 +72,8 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path | None:
 def read_settings(file: Path | None) -> tuple[Settings, list[str]]:
     """The settings of a file, and one line of text for each mistake in the file.
 
-    A missing file is no mistake. A wrong value leaves only its own key unset; a file that is not TOML leaves every key
-    unset.
+    A missing file is no mistake. If a value is wrong, only the key of the value stays unset. If the file is not TOML,
+    every key stays unset.
     """
     if file is None:
         return NO_SETTINGS, []
@@ -149,14 +150,15 @@ def check_value(key: str, value: Any) -> Any:  # noqa: ANN401 (any TOML value)
 
 
 def write_settings(file: Path, settings: Settings) -> None:
-    """Writes to the file, in one step, the settings that differ from the file; the rest of the file stays unchanged.
+    """Writes the settings to the file, in one step.
 
-    Tables of limits may be added to the file, but a table in the file is never changed, because no key of the screen
-    changes limits.
+    A setting is written only if its value differs from the value in the file. No other part of the file changes. Tables
+    of limits may be added to the file. A table that the file already contains is never changed, because no key of the
+    screen changes limits.
 
     Raises:
         OSError: if the file cannot be read or written.
-        TcptopError: with one line, if the file cannot be changed without losing a part of it.
+        TcptopError: if a change of the file would lose a part of the file; the error has one line.
 
     """
     name = printable(str(file))
@@ -172,16 +174,16 @@ def write_settings(file: Path, settings: Settings) -> None:
 
 
 def change_text(text: str, settings: Settings, name: str) -> str:
-    """The text of a settings file with these settings; raises TcptopError as `write_settings` does."""
-    import json  # writes TOML values, which look the same in JSON; imported here, because most runs write no settings
+    """The text of a settings file with these settings; raises the same TcptopError as `write_settings`."""
+    import json  # formats TOML values, which look alike in JSON; imported here, because most runs write no settings
 
     wanted = _parse_toml(text, name)
     present, _ = _check_values(wanted)
     changes: dict[str, str | None] = {}
-    """The new value of each key that changes, in TOML; None for a key that is removed."""
+    """The new value of each changed key, as TOML text; None for a removed key."""
     for key in CHECKS:
         value = getattr(settings, key)
-        is_unset = value is None and key != "node"  # None means all nodes, and the user may have chosen that
+        is_unset = value is None and key != "node"  # a node of None means all nodes, which the user may have chosen
         if value != getattr(present, key) and not is_unset:
             changes[key] = None if value is None else json.dumps(value)
             wanted.pop(key, None)
@@ -204,7 +206,9 @@ def change_text(text: str, settings: Settings, name: str) -> str:
 
 
 def _changed_lines(text: str, changes: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Yields the lines of the changed text twice: with the new keys after the last known key, and with them at the top.
+    """Yields two versions of the changed text, as lines.
+
+    In the first version, the new keys follow the last known key; in the second version, the new keys are at the top.
 
     The caller must check each version, because a line that looks like a key may be part of a multi-line value.
     """
@@ -237,12 +241,15 @@ def _sorted(values: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 
 def shorten(text: str) -> str:
-    """Cuts an error line to MOST_TEXT characters, because it may quote a value of any length."""
+    """Cuts an error line to MOST_TEXT characters, because the error line may quote a value of any length."""
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"
 
 
 def _check(is_valid: Callable[[Any], bool], allowed: str) -> Callable[[Any], Any]:
-    """Makes a function that returns a valid value unchanged. For an invalid value, it raises ValueError(allowed)."""
+    """Makes a function that returns a valid value unchanged, and raises ValueError for an invalid value.
+
+    The error's message begins with `allowed`.
+    """
 
     def check(value: Any) -> Any:  # noqa: ANN401 (any TOML value)
         if not is_valid(value):

@@ -1,4 +1,7 @@
-"""Path of the settings file; if the file does not exist, a report imports no other settings module."""
+"""Finds the path of the settings file.
+
+If the file does not exist, a report imports no other module of tcptop.settings.
+"""
 
 from __future__ import annotations
 
