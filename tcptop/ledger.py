@@ -1,7 +1,7 @@
 """The figures computed from one Snapshot, as named tuples; the screen and the reports show no other figures.
 
-None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; only reports and the
-screen round it.
+None means unknown, never 0. An object's share of a slab need not be a whole number of bytes; the share is
+rounded only in reports and on the screen.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ Family = Literal["ipv4", "ipv6", "mix"]
 CountScope = Literal["machine", "here", "machine or here"]
 """What a count covers: the whole machine, or only one network namespace (`here`).
 
-`machine or here`: on some kernel releases the count may cover either.
+`machine or here`: the kernel release does not show which of the two the count covers.
 """
 Presence = Literal["known", "absent", "hidden", "unknown"]
 """Whether a kernel has the cache of an object.
 
 `known`: a file shows the cache.
-`absent`: the kernel does not have it.
-`hidden`: the kernel has it, but merged with another cache, and no file shows which cache that is.
-`unknown`: the files do not show whether the kernel has it.
+`absent`: the kernel does not have the cache.
+`hidden`: the kernel has the cache, but merged with another cache, and no file shows which caches are merged.
+`unknown`: the files do not show whether the kernel has the cache.
 """
 
 
@@ -32,14 +32,17 @@ AttachedName = Literal["epoll", "conntrack", "ktls", "buffers"]
 
 
 class Amount(NamedTuple):
-    """An amount known within bounds: exact if `low` and `high` are equal, at most `high` if `low` is 0."""
+    """An amount known within bounds.
+
+    If `low` equals `high`, the amount is exact. If `low` is 0, only the upper bound is known.
+    """
 
     low: float
     high: float
-    """Upper bound; infinite if parts of the amount are missing, so that only `low` is known."""
+    """Upper bound; infinite if parts of the amount are missing, because then only `low` is known."""
 
     def times(self, other: "Amount") -> "Amount":
-        """The product of two amounts; their bounds may be positive or negative."""
+        """The product of two amounts. The bounds of the amounts may be positive or negative."""
         ends = [one * two for one in self for two in other]
         return Amount(min(ends), max(ends))
 
@@ -59,7 +62,10 @@ class NodeCount(NamedTuple):
 
 
 class CacheLine(NamedTuple):
-    """A row of /proc/slabinfo, or a cache of the catalogue that slabinfo counts in a row under another cache's name."""
+    """A row of /proc/slabinfo, or a cache of the catalogue without a row under its own name.
+
+    slabinfo counts the objects of such a cache in the row of another cache.
+    """
 
     name: str
     row: str | None
@@ -67,7 +73,7 @@ class CacheLine(NamedTuple):
     readable.
     """
     aliases: tuple[str, ...]
-    """Names of the other caches that share the row."""
+    """Names of the other caches whose objects the row counts."""
     objects_of: tuple[str, ...]
     """Structs of the catalogue whose objects the row counts."""
     in_catalogue: bool
@@ -96,19 +102,22 @@ class CacheLine(NamedTuple):
     """Change per second of active objects."""
     nodes: Mapping[int, NodeCount] | None
     max_in_use: int | None = None
-    """Upper bound on objects in use: active objects from slabinfo, or all objects from sysfs.
+    """Upper bound on the number of objects in use: active objects from slabinfo, or all objects from sysfs.
 
     The bound and `bytes` come from the same reading.
     """
     computed: bool = False
     """Whether sizes were computed by SLUB's rules, because no file shows them."""
     idle_error_objects: int | None = None
-    """Upper bound on a number of free objects: the kernel caches them per CPU, and slabinfo counts them as active."""
+    """Upper bound on the number of free objects that the kernel caches per CPU.
+
+    slabinfo counts these free objects as active.
+    """
     tcp_bytes: int | None = None
     """TCP's part of `bytes`; None if unknown.
 
-    If only TCP uses the cache, TCP's part is all of `bytes`. If others use the cache too, TCP's part is the share of
-    the sockets.
+    If only TCP uses the cache, TCP's part is all of `bytes`. If other parts of the kernel use the cache too, TCP's
+    part is the share of the objects that TCP sockets hold.
     """
 
     @property
@@ -149,11 +158,11 @@ class ObjectCost(NamedTuple):
     label: str
     cache: str
     count: float  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects per socket; a fraction if sockets share an object or only some sockets have one."""
+    """Number of objects per socket; a fraction if sockets share an object, or if only some sockets have it."""
     object_bytes: float
     slab_bytes: float | None
     high_slab_bytes: float | None
-    """Upper bound on the slab bytes; equal to `slab_bytes` unless the size is known only within bounds."""
+    """Upper bound on the slab bytes; above `slab_bytes` if the object's size is known only within bounds."""
     estimated: bool
     computed: bool = False
     """Whether the object's sizes were computed by SLUB's rules."""
@@ -169,14 +178,16 @@ class Slice(NamedTuple):
 class SocketCost(NamedTuple):
     """The bytes that one more socket takes, in a given state and on a given side of the connection.
 
-    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets, because it lacks an object that each of
-    them needs.
+    `object_bytes` and `slab_bytes` are None if the kernel has no such sockets: the kernel then lacks
+    an object that each such socket needs.
     """
 
     object_bytes: float | None
     slab_bytes: float | None
     missing: tuple[str, ...]
-    """Objects whose size or slab share is unknown; if there are any, `object_bytes` and `slab_bytes` are lower bounds.
+    """Objects whose size or slab share is unknown.
+
+    If there are such objects, `object_bytes` and `slab_bytes` are lower bounds.
     """
     parts: tuple[ObjectCost, ...]
     slices: tuple[Slice, ...]
@@ -234,7 +245,7 @@ class ConnectionCost(NamedTuple):
     now_is_at_most: bool
     """Whether `now_bytes` and `idle_bytes_per_socket` are upper bounds.
 
-    These averages are upper bounds if the machine may have more sockets than the known number.
+    These two averages are upper bounds if the machine may have more sockets than are counted.
     """
     now_unknown_because: str | None
     now_slices: tuple[Slice, ...]
@@ -253,9 +264,9 @@ class ConnectionCost(NamedTuple):
 
 
 class AttachedObjects(NamedTuple):
-    """Attached objects of one kind: objects of a socket that are not part of its cost in any TCP state.
+    """Attached objects of one kind: objects that belong to a socket, but not to the socket's cost in any TCP state.
 
-    Their number depends on the program that uses the socket, on the firewall rules, and on the traffic.
+    The number of these objects depends on the program that uses the socket, on the firewall rules, and on the traffic.
     """
 
     name: AttachedName
@@ -265,7 +276,8 @@ class AttachedObjects(NamedTuple):
     bytes: Amount | None
     """Bytes of all these objects on the machine.
 
-    For buffers, memory of any kind is counted; for the other kinds, shares of full slabs.
+    For buffers, all their memory is counted, whether in slabs or not. For objects of any other kind, their shares of
+    full slabs are counted.
     """
     bytes_per_socket: Amount | None
     """`bytes` ÷ number of sockets of the machine; None if no average over the sockets is known."""
@@ -287,15 +299,15 @@ class Attached(NamedTuple):
     """Average bytes per socket; None if no average is known.
 
     The sum of `ConnectionCost.now_bytes` in full accounting and the `bytes_per_socket` of each kind. If the bytes of a
-    kind are unknown, the upper bound is infinite.
+    kind are unknown, the upper bound of this sum is infinite.
     """
 
 
 class SocketCounts(NamedTuple):
     """Socket counters.
 
-    The counters `inuse` and `inuse6` cover one network namespace, `time_wait` covers `time_wait_scope`, and all other
-    counters cover the machine.
+    The counters `inuse` and `inuse6` cover one network namespace. `time_wait_scope` says what `time_wait` covers. All
+    other counters cover the machine.
     """
 
     inuse: int | None
@@ -316,9 +328,9 @@ class SocketCounts(NamedTuple):
 
     @property
     def buffers_within_error(self) -> bool:
-        """Whether the possible error of the buffer counter is as large as the value of the counter.
+        """Whether the possible error of the buffer counter is at least as large as the value of the counter.
 
-        Only an upper bound on the bytes of socket buffers is then known.
+        If so, only an upper bound on the bytes of socket buffers is known.
         """
         if self.buffer_bytes is None or not self.buffer_error_bytes:
             return False
@@ -328,8 +340,8 @@ class SocketCounts(NamedTuple):
     def buffer_bounds(self) -> Amount | None:
         """Bounds on the bytes of socket buffers; None if unknown.
 
-        Both bounds are `buffer_bytes`. If `buffers_within_error` is True, the lower bound is 0, and the upper bound is
-        `buffer_bytes` plus the counter's error.
+        If `buffers_within_error` is True, the lower bound is 0, and the upper bound is `buffer_bytes` plus the
+        counter's error. Otherwise each of the two bounds is `buffer_bytes`.
         """
         if self.buffer_bytes is None:
             return None
@@ -339,10 +351,10 @@ class SocketCounts(NamedTuple):
 
     @property
     def apart(self) -> int | None:
-        """Lower bound on the number of allocated sockets that are neither in use here nor orphans; None if unknown.
+        """Lower bound on the number of allocated sockets that are not orphans and not in `inuse` or `inuse6`.
 
-        Some of these sockets are in other network namespaces. The others are in no hash table of the kernel:
-        they were never connected, or they are kept after their close.
+        Such a socket is in another network namespace, or in no hash table of the kernel. A socket in no hash table was
+        never connected, or the kernel keeps the socket after its close. None if unknown.
         """
         inuse = self.inuse_of_both
         if self.allocated is None or inuse is None or self.orphans is None:
@@ -351,7 +363,7 @@ class SocketCounts(NamedTuple):
 
     @property
     def inuse_of_both(self) -> int | None:
-        """Sockets in use, IPv4 and IPv6 together; a kernel without IPv6 counts IPv4 only. None if unknown."""
+        """Sockets in use, IPv4 and IPv6 together; on a kernel without IPv6, only IPv4. None if unknown."""
         known = [count for count in (self.inuse, self.inuse6) if count is not None]
         return sum(known) if known else None
 
@@ -361,13 +373,13 @@ class StateCost(NamedTuple):
 
     state: str
     holds: str
-    """Text that says which of an open socket's objects a socket in this state still has."""
+    """Text that says which objects of an open socket still exist when the socket is in this state."""
     accepted: SocketCost | None
     """Cost of a server's socket; None if only sockets that own their port are in this state."""
     outgoing: SocketCost | None
     """Cost of a socket that owns its local port; None if only a server's sockets are in this state."""
     unread_fin_parts: tuple[ObjectCost, ...] | None
-    """Objects that hold a received FIN until the program reads it.
+    """Objects that store a received FIN until the program that owns the socket reads the FIN.
 
     None if the state has no unread FIN, or if the objects are unknown.
     """
@@ -377,7 +389,7 @@ class StateCost(NamedTuple):
     scope: CountScope | None
     """What `count` covers; None if `count` is None."""
     note: str
-    """Says which sockets in other states `count` includes, or why `count` is None."""
+    """Text that says which sockets in other states `count` includes, or why `count` is None."""
 
     @property
     def unread_fin_bytes(self) -> float | None:
@@ -389,23 +401,23 @@ class StateCost(NamedTuple):
 LimitState = Literal["ok", "near", "pressure", "full", "unknown"]
 """How close the used amount is to a limit.
 
-`ok`: below both thresholds.
-`near`: at the first threshold or above it.
-`full`: at the second threshold or above it.
+`ok`: the used amount is below both thresholds.
+`near`: the used amount has reached the first threshold, but not the second.
+`full`: the used amount has reached the second threshold.
 `pressure`: the kernel says that TCP's buffers are above the second value of tcp_mem.
-`unknown`: the used amount is unknown, or the counter's error is larger than the distance to a threshold.
+`unknown`: the used amount is unknown, or so uncertain that it may be below or above a threshold.
 """
 
 
 class Threshold(NamedTuple):
-    """The two thresholds, in per cent of the limit: the state is `near` from the first, and `full` from the second."""
+    """The two thresholds of a limit, in per cent of its maximum: `warn` for the state `near`, `critical` for `full`."""
 
     warn: float
     critical: float
 
 
 class Limit(NamedTuple):
-    """A limit on sockets, the amount that is used now, and the headroom that is left, in one accounting mode."""
+    """A limit on sockets, with the amount in use now and the headroom, in one accounting mode."""
 
     name: str
     concerns: Literal["every socket", "outgoing", "TIME_WAIT", "orphans", "tracked flows"]
@@ -416,12 +428,12 @@ class Limit(NamedTuple):
     """Error of `used` in either direction; None if unknown."""
     maximum: int | None
     headroom_sockets: int | None
-    """Number of sockets of the accounting mode that still fit below the limit.
+    """How many more sockets fit below the limit. The accounting mode determines the kind of socket.
 
-    None if unknown, or if the limit does not apply to the sockets of the accounting mode.
+    None if unknown, or if the limit does not apply to this kind of socket.
     """
     threshold: Threshold | None
-    """Thresholds of the limit's state; None if the limit has no state."""
+    """Thresholds that `state` is determined from; None if the limit has no thresholds."""
     state: LimitState
     then: str
     """What the kernel does when the limit is reached."""
@@ -435,7 +447,7 @@ class Limit(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """`used` ÷ `maximum`; None if either is unknown or `maximum` is 0."""
+        """`used` ÷ `maximum`; None if `used` or `maximum` is unknown, or if `maximum` is 0."""
         return self.used / self.maximum if self.used is not None and self.maximum else None
 
 
@@ -444,7 +456,7 @@ LIMIT_LABELS = {"file_max": "file-max", "listen_queues": "listen queues"}
 
 
 class Limits(NamedTuple):
-    """All limits on sockets, in order: the nearest limit is the first."""
+    """All limits on sockets, sorted: the limit that is closest to being reached comes first."""
 
     rows: tuple[Limit, ...]
 
@@ -469,7 +481,7 @@ class Limits(NamedTuple):
 
 
 ALARM_STATES: tuple[LimitState, ...] = ("near", "pressure", "full")
-"""The states that count as an alarm, from the least to the most severe."""
+"""The states that count as an alarm, from the least severe to the most severe."""
 
 
 class Event(NamedTuple):
@@ -484,14 +496,14 @@ class Event(NamedTuple):
     total: int | None
     """Value of the counter; None if the counter's file was not read, or if the kernel has no such counter.
 
-    It counts from the kernel's start or, if the network namespace was made later, from the start of the namespace.
+    Counting began when the kernel started or, if the network namespace was made later, when the namespace was made.
     """
     per_s: float | None
     """Growth per second between the last two readings."""
     grown: int | None
     """Growth of the counter within the last minute or, in a report, since the previous reading. None if unknown."""
     since_mark: int | None
-    """Growth of the counter since the user set a mark; None if there is no mark, or if unknown."""
+    """Growth of the counter since the user set a mark; None if there is no mark, or if the growth is unknown."""
 
     @property
     def is_alarm(self) -> bool:
@@ -502,13 +514,13 @@ class Event(NamedTuple):
 class NodeHeadroom(NamedTuple):
     """How many more sockets fit into the memory of one NUMA node.
 
-    This is not a limit: when a node is full, its CPUs use the memory of other nodes.
+    A node's memory is not a limit: when the node is full, its CPUs use the memory of other nodes.
     """
 
     without_reclaim: int
     with_reclaim: int | None
     local: int | None
-    """Number of new sockets on the whole machine until this node has no spare page left; None if unknown.
+    """How many new sockets the whole machine takes before this node has no spare page left; None if unknown.
 
     Assumes that the new sockets spread over the nodes in the same proportions as the present sockets.
     """
@@ -521,18 +533,18 @@ class Headroom(NamedTuple):
     with_reclaim: int | None
     """Sockets that fit if the kernel gives up page cache and other reclaimable memory; None if unknown."""
     without_reclaim_low: int | None
-    """Sockets that fit into the free memory above the low watermarks, with most slabs of the smallest order."""
+    """Sockets that fit into the free memory above the low watermarks, if most slabs have the smallest order."""
     without_reclaim_high: int | None
-    """Sockets that fit into the free memory above the low watermarks, with all slabs of the preferred order."""
+    """Sockets that fit into the free memory above the low watermarks, if all slabs have the preferred order."""
     bytes_per_socket: float | None
     late_bytes: int | None
-    """Free memory that no zone counts yet, because the kernel has not initialised it yet; None if unknown."""
+    """Free memory that the kernel has not initialised yet, so that no zone counts this memory; None if unknown."""
     nodes: Mapping[int, NodeHeadroom]
     reclaims_node_first: bool
-    """Whether vm.zone_reclaim_mode makes a node reclaim its own memory before it uses other nodes' free memory."""
+    """Whether, by vm.zone_reclaim_mode, an allocation reclaims memory of its node before trying other nodes."""
     unknown_because: str | None
     is_at_most: bool
-    """Whether all numbers of sockets here are upper bounds, because the size of an object of a socket is unknown."""
+    """Whether all numbers of sockets in this tuple are upper bounds, because some object's size is unknown."""
     with_reclaim_bytes: int | None = None
     """Bytes of memory that the figure `with_reclaim` was computed from; None if unknown."""
 
@@ -550,7 +562,7 @@ class SlabMemory(NamedTuple):
     own_bytes: int | None
     """All slabs of the caches that only TCP uses."""
     idle_bytes: int | None
-    """Slab shares of all free objects in the caches of socks, mini-sockets and request socks."""
+    """Sum of the slab shares of all free objects in the caches of socks, mini-sockets and request socks."""
     idle_error_bytes: int | None
     """Upper bound on the bytes of the free objects that `idle_bytes` misses.
 
@@ -567,18 +579,21 @@ class SlabMemory(NamedTuple):
 
 
 class LiveObjects(NamedTuple):
-    """Bytes of the active objects in those slabinfo rows that count a socket's objects, and the number of sockets.
+    """The number of sockets, and the bytes of the active objects in all slabinfo rows that count objects of sockets.
 
     On a running kernel the number of sockets is read right after slabinfo.
     """
 
     sockets: int
     bytes: float
-    """Sum over these rows: number of active objects in the row × slab share of one object."""
+    """Sum over all slabinfo rows that count objects of sockets.
+
+    The bytes of one row are the number of active objects in the row × the slab share of one object.
+    """
 
 
 class GrowthSinceMark(NamedTuple):
-    """Growth since the user set a mark: sockets, bytes of active objects, and these bytes per new socket."""
+    """Growth since the user set a mark: in sockets, in bytes of active objects, and in these bytes per new socket."""
 
     elapsed_s: float | None
     sockets: int | None
@@ -588,7 +603,7 @@ class GrowthSinceMark(NamedTuple):
 
 
 class Slope(NamedTuple):
-    """Change per second of a figure over several samples, and the standard error of the change."""
+    """A figure's change per second, computed from several samples, and the standard error of this change."""
 
     per_s: float
     error_per_s: float
@@ -607,7 +622,7 @@ class Growth(NamedTuple):
 
     over_s: float
     sockets: Slope | None
-    """Change in the number of the machine's full sockets or, in TIME_WAIT accounting, of its mini-sockets."""
+    """Change in the machine's number of full sockets or, in TIME_WAIT accounting, of mini-sockets."""
     bytes: Slope | None
     """Change in the kernel memory that TCP holds."""
     limit: str | None
@@ -635,11 +650,11 @@ class MemoryPart(NamedTuple):
     high_bytes: int
     estimated: bool
     count: int | None = None  # type: ignore[assignment]  # tuple.count gives way
-    """Number of objects from which the bytes were computed; None if the bytes were found in another way."""
+    """Number of objects from which the bytes were computed; None if no number of objects was used."""
 
     @property
     def text(self) -> str:
-        """Name of the part, followed by the number of objects if it is known."""
+        """Name of the part, followed by the number of objects if this number is known."""
         return self.name if self.count is None else f"{self.name} × {self.count:,}".replace(",", " ")
 
 
@@ -651,11 +666,11 @@ class TcpMemory(NamedTuple):
     high_bytes: int | None
     parts: tuple[MemoryPart, ...]
     missing: tuple[str, ...]
-    """Parts whose size is unknown; if there are any, only `low_bytes` is certain."""
+    """Parts whose size is unknown. If there are such parts, only `low_bytes` is certain."""
 
 
 class ZoneMemory(NamedTuple):
-    """The free memory of one zone, and the TCP slabs and sockets that fit into it."""
+    """The free memory of one zone, and the TCP slabs and sockets that fit into this memory."""
 
     zone: str
     managed_pages: int | None
@@ -666,7 +681,7 @@ class ZoneMemory(NamedTuple):
     free_area: tuple[int, ...] | None
     migrate_types: Mapping[str, tuple[int, ...]] | None
     capped: Mapping[str, tuple[int, ...]] | None
-    """By migrate type, the orders whose free blocks the kernel stopped counting; None if the types are unknown."""
+    """Per migrate type, the orders whose free blocks the kernel stopped counting; None if the types are unknown."""
     pageblocks: Mapping[str, int] | None
     unusable_index: tuple[float, ...] | None
     tcp_slabs_free: int | None
@@ -697,7 +712,7 @@ class NodeMemory(NamedTuple):
 
 
 def _sum_of_known(amounts: list[int | None]) -> int | None:
-    """The sum of the amounts; None if any amount is unknown, or if there are none."""
+    """The sum of the amounts; None if any amount is unknown, or if `amounts` is empty."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known and len(known) == len(amounts) else None
 
@@ -705,7 +720,7 @@ def _sum_of_known(amounts: list[int | None]) -> int | None:
 class UnseenObject(NamedTuple):
     """An object of the catalogue whose cache no file shows.
 
-    `reason` says why no file shows the cache; it is a clause, not a whole sentence.
+    `reason` says why no file shows the cache; the text is a clause, not a whole sentence.
     """
 
     presence: Presence
@@ -725,9 +740,9 @@ class SourceHealth(NamedTuple):
     def staleness(self, interval_s: float) -> str:
         """A text with the age of a source's figures, such as `≤ 5 s old`.
 
-        The text is empty if no figure can be older than `interval_s`, the interval of the screen. Otherwise it shows
-        the source's own interval as an upper bound, because an exact age would change with every sample. If the
-        source's next reading is overdue, the text shows the exact age.
+        The text is empty if no figure can be older than `interval_s`, the interval of the screen. If the
+        source's next reading is overdue, the text shows the exact age. In all other cases the text shows the source's
+        own interval as an upper bound, because an exact age would change with every sample.
         """
         if self.age_s is None or self.every_s is None:
             return ""
@@ -767,7 +782,7 @@ class Ledger(NamedTuple):
     tcp_memory: TcpMemory
     nodes: tuple[NodeMemory, ...]
     tcp_slab_order: int | None
-    """Order of the slabs of the cache TCPv6 if most sockets are IPv6; otherwise of the cache TCP."""
+    """Slab order of the cache TCPv6 if most sockets are IPv6; otherwise slab order of the cache TCP."""
     sources: Mapping[str, SourceHealth]
     states: tuple[StateCost, ...]
     headroom: Mapping[AccountingMode, Headroom]
@@ -778,20 +793,20 @@ class Ledger(NamedTuple):
     structs: Mapping[str, StructLayout]
     """The layouts of the catalogue's structs by name; empty if BTF was not read."""
     unseen_objects: Mapping[str, UnseenObject]
-    """The catalogue's objects whose cache no file shows, by struct."""
+    """By struct, those objects of the catalogue whose cache no file shows."""
     live_objects: LiveObjects | None
     lab: LabUse | None
     """The user's lab result; None if the user gave no lab result."""
     cgroup: CgroupMemory | None = None
-    """The memory cgroup that the user named; None if the user named none."""
+    """The memory cgroup that the user named; None if the user named no cgroup."""
     symbols: frozenset[str] | None = None
-    """The old and new names of renamed kernel functions, as far as /proc/kallsyms has these names.
+    """Those old and new names of renamed kernel functions that /proc/kallsyms contains.
 
     None if /proc/kallsyms was not read.
     """
 
     def cache(self, name: str | None) -> CacheLine | None:
-        """The cache with a given name; None if there is none.
+        """The cache with a given name; None if no cache has this name.
 
         If two slabinfo rows have this name, the row with more slabs is returned.
         """
@@ -799,7 +814,7 @@ class Ledger(NamedTuple):
         return max(lines, key=lambda line: line.slabs or 0, default=None)
 
     def tcp_bytes_on(self, node: int) -> float | None:
-        """TCP's slab bytes on a node; None if no cache that TCP uses has a count for each node."""
+        """TCP's slab bytes on a node; None if every cache that TCP uses lacks counts per node."""
         caches = [cache for cache in self.caches if cache.tcp_bytes is not None]
         known = [cache.tcp_bytes_on(node) for cache in caches if cache.tcp_bytes] or [0.0 for _ in caches]
         return sum(filter(None, known)) if any(amount is not None for amount in known) else None

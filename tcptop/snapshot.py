@@ -11,14 +11,15 @@ ReadState = Literal["ok", "cut", "strange", "late", "missing", "refused", "empty
 """Result of a source's last reading.
 
 `ok`: the source was read and parsed completely.
-`cut`: the file or one of its lines ends too early; the value has only what is complete.
-`strange`: parts of the file have an unknown format, or accounting found them impossible; the value has the other parts.
-`late`: the read has not finished yet; the value is that of the previous reading.
+`cut`: the file or one of its lines ends too early; the value has only the complete parts.
+`strange`: parts of the file have an unknown format, or accounting found impossible figures in parts of the file; the
+value has only the other parts.
+`late`: the read has not finished yet; the value comes from the previous reading.
 `missing`: the host has no such file.
 `refused`: only root may read the file.
 `empty`: the file exists but is empty.
 `failed`: any other error.
-`off`: the source was not read, because it is expensive and was not requested.
+`off`: the source was not read, because the read is expensive and was not requested.
 `waiting`: the source has not been read yet.
 """
 
@@ -45,12 +46,12 @@ class Slabinfo(NamedTuple):
 
 
 class SlabLinks(NamedTuple):
-    """/sys/kernel/slab: the cache names that are merged into one cache (mm/slub.c, sysfs_slab_alias)."""
+    """/sys/kernel/slab: which cache names are merged into the same cache (mm/slub.c, sysfs_slab_alias)."""
 
     group_of: Mapping[str, str]
     """Folder of each cache name: `tcp_bind_bucket` -> `:A-0000128`, `TCP` -> `TCP`."""
     names_of: Mapping[str, tuple[str, ...]]
-    """Sorted cache names that lead to each folder."""
+    """For each folder, the sorted cache names that lead to the folder."""
 
 
 class SlabSize(NamedTuple):
@@ -69,7 +70,7 @@ class SlabSize(NamedTuple):
 
 
 class SlabSizes(NamedTuple):
-    """Sizes of each cache of the catalogue that the kernel has, by cache name."""
+    """By cache name, the sizes of those catalogued caches that exist in the kernel."""
 
     caches: Mapping[str, SlabSize]
 
@@ -85,7 +86,7 @@ class SlabCount(NamedTuple):
 
 
 class SlabCounts(NamedTuple):
-    """Counts of each cache of the catalogue that the kernel has, by cache name."""
+    """By cache name, the counts of those catalogued caches that exist in the kernel."""
 
     caches: Mapping[str, SlabCount]
 
@@ -111,30 +112,34 @@ class Zone(NamedTuple):
     cpus: int | None
     """Number of CPUs with page lists in this zone; None for an empty zone."""
     boost_pages: int | None = None
-    """watermark_boost: pages that the kernel has added to `min`, `low` and `high` for a while; None if not printed.
+    """watermark_boost: pages that the kernel has added to `min`, `low` and `high` for a while.
 
-    The kernel prints the boost since 6.1.
+    Kernels print the boost since 6.1. None if the kernel does not print the boost.
     """
     on_cpu_lists_pages: int | None = None
-    """Free pages on per-CPU page lists, which `free_pages` does not include; None if not printed."""
+    """Free pages on per-CPU page lists; None if not printed. `free_pages` does not include these pages."""
     file_pages: int | None = None
     """Page cache on the LRU lists.
 
-    Since 4.8 the kernel counts it for the whole node: the figure is in the node's first zone, and None in the others.
+    Since 4.8 the kernel counts this page cache for the whole node. The node's first zone then has the figure, and the
+    other zones have None.
     """
     reclaimable_pages: int | None = None
-    """Kernel memory that reclaim may free, counted for the whole node in the same way as `file_pages`."""
+    """Kernel memory that reclaim may free. A count for the whole node is in the first zone, as for `file_pages`."""
     zone_file_pages: int | None = None
-    """The part of the page cache on the LRU lists that is in this zone; None before 4.8."""
+    """Page cache on the LRU lists, only the part in this zone; None before 4.8."""
 
     @property
     def own_file_pages(self) -> int | None:
-        """Page cache on the LRU lists in this zone; before 4.8 `file_pages`, which then covers only this zone."""
+        """Page cache on the LRU lists in this zone: `zone_file_pages`, or `file_pages` before 4.8.
+
+        Before 4.8 `file_pages` covers only this zone.
+        """
         return self.file_pages if self.zone_file_pages is None else self.zone_file_pages
 
 
 class Zoneinfo(NamedTuple):
-    """/proc/zoneinfo, including empty zones if the kernel prints them."""
+    """/proc/zoneinfo, including any empty zones that the kernel prints."""
 
     zones: tuple[Zone, ...]
 
@@ -161,7 +166,7 @@ class TypedFreeArea(NamedTuple):
     migrate_type: str
     blocks: tuple[int, ...]
     capped_orders: tuple[int, ...]
-    """Orders whose free blocks the kernel stopped counting (`>100000`); their numbers in `blocks` are lower bounds."""
+    """Orders whose free blocks the kernel stopped counting (`>100000`); for these orders `blocks` has lower bounds."""
 
 
 class Pageblocks(NamedTuple):
@@ -183,7 +188,7 @@ class Pagetypeinfo(NamedTuple):
 class Sockstat(NamedTuple):
     """The TCP line of /proc/net/sockstat (net/ipv4/proc.c, sockstat_seq_show).
 
-    `inuse` and, since 4.13, `time_wait` count one network namespace; the other counters count the whole machine.
+    `inuse` and, since 4.13, `time_wait` cover one network namespace; the other counters cover the whole machine.
     """
 
     inuse: int | None
@@ -191,7 +196,7 @@ class Sockstat(NamedTuple):
     time_wait: int | None
     allocated: int | None
     buffer_units: int | None
-    """Counter `mem`, in pages; on kernels 4.9 to 5.19, in units of 4096 bytes whatever the page size."""
+    """Counter `mem`, in pages. On kernels 4.9 to 5.19 the unit is 4096 bytes, whatever the page size."""
 
 
 class Sockstat6(NamedTuple):
@@ -207,7 +212,7 @@ class Protocol(NamedTuple):
     object_size_bytes: int
     sockets: int | None
     under_pressure: bool | None = None
-    """Column `press`: whether the protocol's buffers exceed the second of the three values of the protocol's limit.
+    """Column `press`: whether the protocol's buffers exceed the middle value of the protocol's limit.
 
     None if the protocol has no limit.
     """
@@ -261,13 +266,13 @@ class Sysctls(NamedTuple):
     slab_debug: bool
     """Whether the kernel was started with a slab debug option, which makes objects larger."""
     memory_per_cpu_reserve_pages: int | None
-    """net.core.mem_pcpu_rsv: pages of socket buffers that each CPU may hold without `mem` counting them."""
+    """net.core.mem_pcpu_rsv: for each CPU, the maximum number of pages of socket buffers that `mem` does not count."""
     build_id: str | None = None
     """GNU build ID from /sys/kernel/notes, in hexadecimal. Two builds of one release have different build IDs."""
     architecture: str | None = None
     """Architecture that the release or /proc/version names; None if neither names an architecture."""
     zone_reclaim_mode: int | None = None
-    """vm.zone_reclaim_mode: 0 if an allocation tries other nodes first and reclaims memory later; None if unknown."""
+    """vm.zone_reclaim_mode: 0 if an allocation tries other nodes before it reclaims memory; None if unknown."""
     merges_caches: bool = True
     """False if the kernel was booted with slab_nomerge; every slab cache then has its own row in slabinfo."""
 
@@ -276,7 +281,7 @@ class Snmp(NamedTuple):
     """The Tcp line of /proc/net/snmp (net/ipv4/proc.c, snmp_seq_show) of one network namespace."""
 
     established: int | None
-    """CurrEstab: sockets in ESTABLISHED and, on most kernels, CLOSE_WAIT (net/ipv4/tcp.c, tcp_set_state)."""
+    """CurrEstab: sockets in ESTABLISHED and, on most kernels, in CLOSE_WAIT (net/ipv4/tcp.c, tcp_set_state)."""
     counters: Mapping[str, int] = MappingProxyType({})
     """The event counters that the kernel has, by name; see `tcptop.kernel.events`."""
 
@@ -292,7 +297,8 @@ class TlsStat(NamedTuple):
     """/proc/net/tls_stat (net/tls/tls_proc.c): how many sockets of one network namespace have kernel TLS.
 
     Each direction has its own counts: `tx` is sending, `rx` is receiving. A socket with kernel TLS in both directions
-    is in two counts. `software` means that the CPU encrypts or decrypts; `device` means that the network device does.
+    is in two counts. `software` means that the CPU encrypts or decrypts; `device` means that the network device
+    encrypts or decrypts.
     """
 
     tx_software: int | None
@@ -308,7 +314,7 @@ class TlsStat(NamedTuple):
 class SocketLimits(NamedTuple):
     """Limits on open files, orphans, TIME_WAIT sockets, local ports and tracked flows.
 
-    `open_files` and `conntrack_entries` are not limits, but present numbers.
+    `open_files` and `conntrack_entries` are no limits: they are the present numbers of open files and tracked flows.
     """
 
     open_files: int | None
@@ -317,7 +323,7 @@ class SocketLimits(NamedTuple):
     max_orphans: int | None
     """net.ipv4.tcp_max_orphans, which applies to the whole machine."""
     max_time_wait: int | None
-    """net.ipv4.tcp_max_tw_buckets: applies to a network namespace since 4.13, to the whole machine before 4.13."""
+    """net.ipv4.tcp_max_tw_buckets: since 4.13 a limit on each network namespace, before 4.13 on the whole machine."""
     local_ports: tuple[int, int] | None
     """net.ipv4.ip_local_port_range of the network namespace: first and last port."""
     conntrack_entries: int | None
@@ -328,7 +334,7 @@ class SocketLimits(NamedTuple):
 class MemoryCgroups(NamedTuple):
     """Whether kernel memory is charged to memory cgroups.
 
-    If it is charged, the slabs of SLAB_ACCOUNT caches have vectors of obj_cgroup pointers.
+    If kernel memory is charged, the slabs of SLAB_ACCOUNT caches have vectors of obj_cgroup pointers.
     """
 
     charged: bool
@@ -342,21 +348,27 @@ class CgroupMemory(NamedTuple):
     current_bytes: int | None
     """memory.current: all memory charged to the cgroup and to the cgroups below it."""
     max_bytes: int | None
-    """memory.max; None if unknown, or if it is `max`."""
+    """Value of memory.max; None if the value is unknown or `max`."""
     is_unlimited: bool
-    """Whether memory.max is `max`."""
+    """Whether the value of memory.max is `max`."""
     cache_bytes: int | None
-    """Page cache on the LRU lists: the fields active_file and inactive_file of memory.stat. Reclaim can free it."""
+    """Page cache on the LRU lists: the sum of the fields active_file and inactive_file of memory.stat.
+
+    Reclaim can free this page cache.
+    """
     sock_bytes: int | None
     """Field `sock` of memory.stat: buffers of sockets."""
     kernel_bytes: int | None
     """Field `kernel` of memory.stat, since 5.18: slabs, page tables, kernel stacks and more."""
     unknown_because: str | None
-    """Reason why the limit or the used memory is unknown, in one line; None if both are known."""
+    """Reason why the limit or the used memory is unknown, in one line; None if both amounts are known."""
 
 
 class SecurityModules(NamedTuple):
-    """The active Linux security modules, from /sys/kernel/security/lsm or, if it is not readable, from other files."""
+    """The active Linux security modules.
+
+    The source is /sys/kernel/security/lsm or, if that file is not readable, a group of other files.
+    """
 
     names: tuple[str, ...]
     """Module names; if /sys/kernel/security/lsm is not readable, only modules that allocate data for each socket."""
@@ -371,10 +383,10 @@ class MachineLoad(NamedTuple):
 
 
 class StructMember(NamedTuple):
-    """A member of a struct, or of an embedded struct. A union or an array counts as one member."""
+    """A member of a struct; the struct may be embedded in another struct. A union or an array counts as one member."""
 
     name: str
-    """Name of the member. Inside an embedded struct, the name has dots: `outer.inner`.
+    """Name of the member. The name of a member of an embedded struct has dots: `outer.inner`.
 
     An anonymous union has the name of its first member, followed by `|...`: `skc_addrpair|...`.
     """
@@ -393,12 +405,12 @@ class StructLayout(NamedTuple):
     has_free_pointer: bool
     """Whether the struct, or a struct or union in it, has a member of type freeptr_t.
 
-    If it has one, the allocator's free pointer needs no space behind the struct.
+    If there is such a member, the allocator's free pointer needs no space behind the struct.
     """
 
 
 class Btf(NamedTuple):
-    """/sys/kernel/btf/vmlinux: layout of each struct of the catalogue that the kernel has, by struct name."""
+    """/sys/kernel/btf/vmlinux: by name, the layouts of those catalogued structs that exist in the kernel."""
 
     structs: Mapping[str, StructLayout]
 
@@ -448,7 +460,7 @@ class _Reading(NamedTuple):
     taken_at_s: float | None
     """Time when the source was read, on the same clock as `Snapshot.monotonic_s`."""
     read_us: int | None
-    """Microseconds that the kernel took to return the bytes."""
+    """Microseconds that the kernel took to return the bytes of the source's files."""
     every_s: float | None
     """Present interval between two readings of the source; None if the source is read only once."""
     before: Any
@@ -459,7 +471,7 @@ class _Reading(NamedTuple):
     sockstat: Sockstat | None
     """TCP line of /proc/net/sockstat, read right after this source.
 
-    None unless counts of this source are divided by the number of sockets.
+    None if no counts of this source are divided by the number of sockets.
     """
 
 
@@ -479,7 +491,8 @@ NOT_READ: Reading[object] = Reading("waiting", None, "not read yet", None, None,
 CGROUP_SOURCE = "cgroup"
 """Name of the source of `Snapshot.cgroup`.
 
-`Snapshot.cgroup` is not a `Reading`: recordings do not have it, and the JSON does not list its source.
+`Snapshot.cgroup` is not a `Reading`: recordings do not contain this field, and the JSON does not list the source
+of the field.
 """
 
 Doubt = Literal["size", "counts"]
@@ -495,7 +508,10 @@ class Contradictions(NamedTuple):
 
     sources: frozenset[str] = frozenset()
     rows: Mapping[str, frozenset[Doubt]] = {}
-    """The impossible numbers of each slabinfo row, by the row's name. Rows without such numbers are left out."""
+    """The impossible numbers of each slabinfo row, by the row's name.
+
+    Rows without impossible numbers are left out.
+    """
 
 
 class Snapshot(NamedTuple):
@@ -505,7 +521,7 @@ class Snapshot(NamedTuple):
     """Unix time of the sample; None if unknown, for example in a saved tree without a recorded time."""
     monotonic_s: float
     live: bool
-    """True if the files were read from a running kernel, now or for a recording; False if they are a saved tree."""
+    """True if the files come from a running kernel, now or when recorded; False if the files are a saved tree."""
     place: str | None
     """Folder or archive that served as the root of the files; None for `/`."""
     net_namespace: str | None
@@ -538,13 +554,13 @@ class Snapshot(NamedTuple):
     memory_cgroups: Reading[MemoryCgroups]
     machine_load: Reading[MachineLoad]
     lab_measurement: LabMeasurement | None = None
-    """Lab result that the user gave; accounting checks whether it was measured on this kernel."""
+    """Lab result that the user gave; accounting checks whether the result was measured on this kernel."""
     cgroup: CgroupMemory | None = None
     """The memory cgroup that the user named."""
     contradictions: Contradictions = Contradictions()
     """The sources and slabinfo rows in which accounting found impossible figures; empty before accounting.
 
-    Accounting sets impossible figures to None, except those of slabinfo rows: these rows keep their numbers.
+    Accounting sets impossible figures to None. Only the rows of slabinfo keep their impossible figures.
     """
 
 

@@ -28,11 +28,11 @@ SIZED_KINDS = (INT, STRUCT, UNION, ENUM, FLOAT, ENUM64)
 
 WORD_BYTES = 4
 HEADER_WORDS = 3
-"""Number of 32-bit words in struct btf_type: one for the name, one for `info`, and one for the size or the type."""
+"""Number of 32-bit words in struct btf_type: one for the name, one for `info`, and one for the size or the type ID."""
 TAIL_WORDS = {INT: 1, ARRAY: 3, 14: 1, 17: 1}
-"""Number of 32-bit words after the header of a type, by kind; 14 is VAR, 17 is DECL_TAG."""
+"""Number of 32-bit words after the header of a type, by the type's kind. Kind 14 is VAR, kind 17 is DECL_TAG."""
 MEMBER_WORDS = {STRUCT: 3, UNION: 3, ENUM: 2, 13: 2, 15: 3, ENUM64: 3}
-"""Number of 32-bit words for each member of a type, by kind; 13 is FUNC_PROTO, 15 is DATASEC."""
+"""Number of 32-bit words for each member of a type, by the type's kind. Kind 13 is FUNC_PROTO, kind 15 is DATASEC."""
 LAST_KIND = 19
 
 POINTER_BYTES = 8
@@ -41,13 +41,16 @@ MAX_DEPTH = 32
 MAX_MEMBERS = 4000
 """Maximum number of members of a struct, including members of embedded structs; far above any kernel struct."""
 MAX_NAME_BYTES = 512
-"""Only so many bytes of a name are read. The kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN)."""
+"""Maximum length up to which a name is read, in bytes.
+
+The kernel's own limit is 512 (include/linux/kallsyms.h, KSYM_NAME_LEN).
+"""
 MAX_STRUCT_BYTES = 1 << 32
 MAX_CACHED_INFOS = 4096
 
 
 class BtfSource(Source[Btf]):
-    """A source read once a day at most, because BTF never changes while the kernel runs.
+    """A source that is read at most once a day, because BTF never changes while the kernel runs.
 
     Parsing the 100 000 types of a kernel takes about 50 ms.
     """
@@ -59,7 +62,7 @@ class BtfSource(Source[Btf]):
     def __init__(self, structs: Collection[str], modules: Collection[str] = ()) -> None:
         """Takes the names of the structs to return, and the names of certain Linux security modules.
 
-        These modules keep one of the structs for every socket.
+        Each of these modules keeps one of the structs for every socket.
         """
         self._structs = frozenset(structs)
         self._modules = frozenset(modules)
@@ -67,8 +70,8 @@ class BtfSource(Source[Btf]):
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:
         """Why BTF is not needed; None if BTF is needed.
 
-        BTF gives the sizes of structs if slabinfo cannot be read. It also gives the size of the data that Linux
-        security modules keep for each socket.
+        BTF gives the sizes of structs if slabinfo cannot be read. BTF also gives the size of the data that
+        Linux security modules keep for each socket.
         """
         slabinfo, modules = others.get("slabinfo"), others.get("security_modules")
         if slabinfo is not None and slabinfo.value is None and slabinfo.state != "late":
@@ -97,8 +100,8 @@ class BtfSource(Source[Btf]):
 class _Types(NamedTuple):
     """The two sections of BTF: types and strings.
 
-    `words` is the type section as 32-bit words, and `names` is the string section. `starts` has, by type ID, the index
-    in `words` at which the type begins.
+    `words` is the type section as 32-bit words, and `names` is the string section. `starts` maps
+    a type ID to the index in `words` at which the type begins.
     """
 
     words: Sequence[int]
@@ -108,7 +111,7 @@ class _Types(NamedTuple):
     def header(self, type_id: int) -> tuple[int, int, int, int]:
         """Four fields of a type: the name's offset, the kind, the number of members (vlen), and a size or a type ID.
 
-        Types of some kinds have a size; types of other kinds refer to another type by its ID.
+        Types of some kinds have a size; types of other kinds have the ID of another type.
         """
         start = self.starts[type_id]
         name, info, size = self.words[start : start + HEADER_WORDS]
@@ -120,7 +123,7 @@ class _Types(NamedTuple):
 
 
 def parse(data: bytes, structs: Collection[str]) -> tuple[Btf | None, Damage | None]:
-    """Parses BTF; returns the layout of each struct in `structs` that the kernel has. Never raises."""
+    """Parses BTF; returns the layouts of those `structs` that exist in the kernel. Never raises."""
     try:
         return Btf({layout.name: layout for layout in _find_layouts(data, structs)}), None
     except (struct.error, ValueError, IndexError) as error:
@@ -170,7 +173,7 @@ def _index_types(words: Sequence[int], wanted: Collection[int]) -> tuple[list[in
     """Returns two lists: where each type begins, and which types have a wanted name.
 
     The first list has the index of each type's first word, by type ID. The second list has the IDs of the types whose
-    name's offset is in `wanted`.
+    names are at the offsets in `wanted`.
     """
     starts = [0]  # type ID 0 is void, which has no record
     named: list[int] = []
@@ -253,7 +256,8 @@ def strip_qualifiers(types: _Types, type_id: int) -> int:
 def union_label(types: _Types, type_id: int) -> str:
     """The label of an anonymous union: its first member's name, followed by `|...`, such as `skc_addrpair|...`.
 
-    If the first member has no name either, its own first member gives the name. The label is empty if no name is found.
+    If the first member has no name either, that member's own first member gives the name, and so on. The label is
+    empty if no name is found.
     """
     for _ in range(MAX_DEPTH):
         _, kind, _, _ = types.header(type_id)
@@ -271,7 +275,7 @@ def holds_free_pointer(types: _Types, type_id: int, free_pointer_name: int | Non
     """Whether a struct contains the allocator's free pointer: a member of type freeptr_t (include/linux/slab.h).
 
     `free_pointer_name` is the offset of the name `freeptr_t` in the string section; None if the kernel lacks the type.
-    Raises ValueError if the struct contains more types than any struct of the kernel does.
+    Raises ValueError if the struct contains more types than any kernel struct contains.
     """
     if free_pointer_name is None:
         return False

@@ -17,7 +17,7 @@ from tcptop.text.printable import printable_name
 
 
 class BuddyinfoSource(FileSource[Buddyinfo]):
-    """A source read at every interval, because the kernel holds zone->lock for only a few microseconds per zone."""
+    """A source that is read at every interval: the kernel holds zone->lock for only a few microseconds per zone."""
 
     name = "buddyinfo"
     paths = ("proc/buddyinfo",)
@@ -28,8 +28,8 @@ class BuddyinfoSource(FileSource[Buddyinfo]):
         areas = parse_rows(lines, _parse_area, damages)
         orders = max((len(area.blocks) for area in areas), default=0)
         if any(len(area.blocks) != orders for area in areas):
-            # A kernel prints the same number of orders for every zone, so a shorter line has lost its end, and the
-            # last number left in the line may be incomplete.
+            # A kernel prints the same number of orders for every zone. A shorter line has therefore lost its end, and
+            # the last number that is left in the line may be incomplete.
             areas = [area for area in areas if len(area.blocks) == orders]
             damages.insert(0, Damage("cut", "some lines end early; they are left out"))
         if not areas:

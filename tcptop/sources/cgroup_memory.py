@@ -18,7 +18,7 @@ MAX_PATH_CHARACTERS = 4096
 
 
 def cgroup_path(path: str) -> str:
-    """Converts the path of a cgroup, as the user wrote it, into the path relative to /sys/fs/cgroup.
+    """Converts a cgroup's path that the user wrote into a path relative to /sys/fs/cgroup.
 
     The user may write an absolute path or a path relative to /sys/fs/cgroup.
 
@@ -42,7 +42,10 @@ def cgroup_paths(path: str) -> tuple[str, ...]:
 
 
 class CgroupMemorySource(Source[CgroupMemory]):
-    """A source read at every interval: the read is cheap, because memory.stat sums only a few counters."""
+    """A source that is read at every interval, because the read is cheap.
+
+    For memory.stat the kernel sums only a few counters.
+    """
 
     name = CGROUP_SOURCE
 
@@ -52,7 +55,7 @@ class CgroupMemorySource(Source[CgroupMemory]):
         self.paths = cgroup_paths(path)
 
     async def read(self, host: Host) -> Reading[CgroupMemory]:
-        """Reads the three files. `unknown_because` says why the limit or the used memory is unknown."""
+        """Reads the three files. `unknown_because` of the value says why the limit or the used memory is unknown."""
         files = await host.read(self.paths)
         return make_reading(parse(self._path, *files), None, CGROUP2, sum(file.took_us for file in files))
 
@@ -60,7 +63,7 @@ class CgroupMemorySource(Source[CgroupMemory]):
 def parse(path: str, maximum: FileRead, current: FileRead, stat: FileRead) -> CgroupMemory:
     """The memory of a cgroup. The figures of a file that cannot be read are None.
 
-    If this file is memory.max or memory.current, `unknown_because` says why it cannot be read.
+    If memory.max or memory.current cannot be read, `unknown_because` says why.
     """
     text = (small_text(maximum) or "").strip()
     fields = _parse_stat(small_text(stat) or "")

@@ -11,7 +11,7 @@ COUNTERS = counters_in("conntrack_stats")
 
 
 class ConntrackStatsSource(FileSource[EventCounters]):
-    """A source read at every interval, because the file has only one line for each possible CPU.
+    """A source that is read at every interval, because the file has only one line for each possible CPU.
 
     The file is missing if conntrack is not loaded.
     """
@@ -20,7 +20,7 @@ class ConntrackStatsSource(FileSource[EventCounters]):
     paths = ("proc/net/stat/nf_conntrack",)
     makes_rates = True
     max_lines = 16_385
-    """Limit on the lines; the file has a header and a line for each CPU, and NR_CPUS is at most 8192."""
+    """Limit on the number of lines. The file has a header and one line for each CPU; NR_CPUS is at most 8192."""
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> EventCounters:
         """Sums each event counter over all CPUs. A line with too many or too few fields makes all sums unknown."""
@@ -29,7 +29,8 @@ class ConntrackStatsSource(FileSource[EventCounters]):
         if not columns or not any(map(str.strip, lines[1:])):
             raise ValueError("no line with the names of the counters, or none with values")
         report_repeated([name for name in columns if names.count(name) > 1], damages)
-        # If a CPU's line were left out, the sum would be too small, and the next complete sum would look like growth.
+        # If the line of one CPU were left out, the sum would be too small. The next full sum would then look like
+        # growth.
         is_whole = not damages
         counters = dict.fromkeys(columns, 0)
         strange: list[str] = []

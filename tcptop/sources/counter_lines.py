@@ -1,4 +1,4 @@
-"""Pairs of lines with counters: a line with names and a line with values, both after the same label."""
+"""Pairs of lines with counters: a line with names and a line with values. Both lines begin with one label."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def parse_counter_lines(
 ) -> dict[str, int]:
     """The values of the wanted counters by name, from all pairs of lines that begin with `label`.
 
-    A pair is left out if its two lines have different numbers of fields. If the number of
-    lines is odd, the last line is left out. A wanted counter is left out if no pair has it, or if its value is not a
-    count.
+    A pair is left out if its two lines have different numbers of fields. If the number of lines is odd, the last line
+    is left out. A wanted counter is left out if no pair names the counter, or if the counter's value is not a count.
 
     Raises:
         ValueError: if no complete pair is found.
@@ -60,7 +59,7 @@ def parse_counter_lines(
 
 
 def parse_counter(name: str, text: str, damages: list[Damage], base: int = 10) -> int | None:
-    """Parses a counter's value, which is decimal or, with base 16, hexadecimal.
+    """Parses a counter's value, a decimal number or, if `base` is 16, a hexadecimal number.
 
     Returns None and adds damage to `damages` if the value is not a count.
     """

@@ -1,4 +1,4 @@
-"""/proc/kallsyms (kernel/kallsyms.c): the names of the kernel's functions, which any user may read."""
+"""/proc/kallsyms (kernel/kallsyms.c): the names of the kernel's functions. Any user may read the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_SYMBOLS = 1_000_000
 
 
 async def read_symbols(host: Host, names: Collection[str]) -> frozenset[str] | None:
-    """Returns those `names` for which the kernel has a symbol; None if the file cannot be read.
+    """Returns those of the `names` that are kernel symbols; None if the file cannot be read.
 
     A suffix that the compiler adds to a copy of a function, such as `.constprop.0`, is ignored.
     """

@@ -1,4 +1,4 @@
-"""/sys/kernel/notes (kernel/ksysfs.c, notes_read): the ELF notes of the running kernel, among them its build ID."""
+"""/sys/kernel/notes (kernel/ksysfs.c, notes_read): the ELF notes of the kernel, including its build ID."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ BUILD_ID_TYPE = 3
 """NT_GNU_BUILD_ID (include/uapi/linux/elf.h)."""
 OWNER = b"GNU\0"
 MAX_BYTES = 64
-"""Longest build ID accepted: a SHA-1 has 20 bytes, a SHA-512 has 64."""
+"""Longest build ID accepted: a SHA-1 has 20 bytes, a SHA-512 has 64 bytes."""
 
 
 def parse_build_id(data: bytes) -> str | None:
     """The GNU build ID in hexadecimal; None if the notes have no build ID. Never raises.
 
-    The notes have the byte order of the machine on which they were saved, so both byte orders are tried.
+    The notes have the byte order of the machine on which the notes were saved, so both byte orders are tried.
     """
     return _find_build_id(data, "<") or _find_build_id(data, ">")
 

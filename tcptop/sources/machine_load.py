@@ -1,4 +1,7 @@
-"""Available memory and CPU use of the machine, from psutil. Only the screen uses psutil: its import is slow."""
+"""Available memory and CPU use of the machine, from psutil.
+
+Only the screen uses psutil, because importing psutil is slow.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from tcptop.text.printable import printable
 
 
 class MachineLoadSource(Source[MachineLoad]):
-    """A source read at every interval, on live hosts only: psutil reads two small files without a kernel lock."""
+    """A source that is read at every interval, but only on live hosts.
+
+    The reads are cheap: psutil reads two small files, for which the kernel takes no lock.
+    """
 
     name = "machine_load"
     paths = ()

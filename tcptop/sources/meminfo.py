@@ -13,7 +13,7 @@ FIELDS = (
 
 
 class MeminfoSource(FileSource[Meminfo]):
-    """A source read at every interval, because the kernel takes no lock to print the file."""
+    """A source that is read at every interval, because the kernel takes no lock to print the file."""
 
     name = "meminfo"
     paths = ("proc/meminfo",)

@@ -30,7 +30,7 @@ MEMORY_MAX = f"{CGROUP2}/memory.max"
 
 MEMORY = "memory"
 IMPLIES_MEMORY = "io"
-"""The io controller needs the memory controller, so cgroup2 enables memory together with io, but lists only io.
+"""The io controller needs the memory controller, so cgroup2 enables both controllers, but lists only io.
 
 See block/blk-cgroup.c, io_cgrp_subsys.
 """
@@ -43,17 +43,18 @@ The value of the parameter is a comma-separated list; charging is off if the lis
 
 
 class MemoryCgroupsSource(Source[MemoryCgroups]):
-    """A source read once a minute."""
+    """A source that is read once a minute."""
 
     name = "memory_cgroups"
     paths = (COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX, CGROUPS)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[MemoryCgroups]:
-        """Reads the cgroup2 files; reads /proc/cgroups only if these files do not show whether memory is charged.
+        """Reads the cgroup2 files, and /proc/cgroups only if the cgroup2 files do not show whether memory is charged.
 
         On machines that use only cgroup2, newer kernels log a warning when /proc/cgroups is read
-        (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex during the read.
+        (kernel/cgroup/cgroup-v1.c, proc_cgroupstats_show). Older kernels hold cgroup_mutex while /proc/cgroups is
+        read.
         """
         command_line, *cgroup2 = await host.read((COMMAND_LINE, CONTROLLERS, SUBTREE_CONTROL, TYPE, MEMORY_MAX))
         took_us = command_line.took_us + sum(file.took_us for file in cgroup2)
@@ -82,8 +83,8 @@ def is_switched_off(command_line: str) -> bool:
 def charged_by_cgroup2(controllers: FileRead, subtree: FileRead, kind: FileRead, memory_max: FileRead) -> bool | None:
     """Whether kernel memory is charged, according to the files of the mounted cgroup2.
 
-    None if these files do not show whether it is charged. Then the memory controller may belong to a cgroup v1
-    hierarchy, or only a part of the cgroup2 tree may be mounted.
+    None if these files do not show whether kernel memory is charged. In that case the memory controller may belong to
+    a cgroup v1 hierarchy, or only a part of the cgroup2 tree may be mounted.
 
     Only a cgroup below the root has a `memory.max` (mm/memcontrol.c, memory_files).
     """
@@ -105,9 +106,9 @@ def is_whole_cgroup2(subtree: FileRead, kind: FileRead) -> bool:
 def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[bool | None, Damage | None]:
     """Whether kernel memory is charged, from the line `memory <hierarchy> <num_cgroups> <enabled>` of /proc/cgroups.
 
-    None if the file does not show whether it is charged. `cgroup2_has_none` is True if the whole cgroup2 tree is
-    visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory controller, or without its
-    cgroup v1 part, prints no `memory` line.
+    None if the file does not show whether kernel memory is charged. `cgroup2_has_none` is True if the whole cgroup2
+    tree is visible and no cgroup in the tree is a memory cgroup. A kernel built without the memory controller, or
+    without the cgroup v1 part of this controller, prints no `memory` line.
     """
     if text is None:
         return None, None
@@ -122,5 +123,5 @@ def charged_by_proc_cgroups(text: str | None, cgroup2_has_none: bool) -> tuple[b
         return False, None
     if hierarchy:
         return True, None
-    # Hierarchy 0 is cgroup2. There a cgroup need not have the memory controller, so num_cgroups proves nothing.
+    # Hierarchy 0 is cgroup2. A cgroup of cgroup2 may lack the memory controller, so num_cgroups proves nothing.
     return (False if cgroup2_has_none else None), None

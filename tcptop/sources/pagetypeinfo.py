@@ -30,7 +30,7 @@ MAX_TYPES = 32
 
 
 class PagetypeinfoSource(FileSource[Pagetypeinfo]):
-    """A source read every five seconds, and only while its figures are shown.
+    """A source that is read every five seconds, and only while figures from the file are shown.
 
     Reading is expensive: the kernel walks free lists and pageblocks under zone->lock.
     """
@@ -42,7 +42,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     needs_release = True
 
     def off_reason(self, kernel_release: str | None) -> str | None:
-        """Why the file is not read on a kernel before 5.4, or of unknown release; None on other kernels.
+        """Why the file is not read, for a kernel before 5.4 or of unknown release; None for other kernels.
 
         Before 5.4 the kernel walks each free list to its end (commit 93b3a674485f added a cap to the walk).
         """
@@ -55,8 +55,8 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Pagetypeinfo:
         """Parses both tables, which the kernel repeats for each node.
 
-        The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) a count
-        may be `>100000`, which is only a lower bound; `capped_orders` has the orders of such counts. Other tables
+        The headers name the migrate types and the orders. Since 5.4 (commit 93b3a674485f) a count may be
+        `>100000`. Such a count is only a lower bound; `capped_orders` has the orders of such counts. Other tables
         (`Number of mixed blocks`) are ignored.
         """
         tables = _Tables()
@@ -73,7 +73,7 @@ class PagetypeinfoSource(FileSource[Pagetypeinfo]):
 
 
 class _Tables:
-    """Rows parsed so far, and the headers that apply to the rows that follow."""
+    """The rows parsed so far, and the latest headers, which name the columns of the next rows."""
 
     def __init__(self) -> None:
         self.orders = 0
@@ -86,7 +86,7 @@ class _Tables:
         self.cut_types = False
 
     def add_line(self, line: str) -> None:
-        """Parses one line, which is a row or a header. Raises ValueError or IndexError if the line is damaged."""
+        """Parses one line: a row or a header. Raises ValueError or IndexError if the line is damaged."""
         if line.startswith("Node"):
             if self.in_free_table:
                 self.areas.append(_parse_free_area(line, self.orders))
@@ -114,10 +114,10 @@ class _Tables:
 
 
 def _is_last_type_cut(line: str, names: list[str], known: set[str]) -> bool:
-    """Whether the header's last name is cut off.
+    """Whether the last name in the header is cut off.
 
-    The name is cut off if it is only the beginning of a migrate type of the first table. It is also cut off if it does
-    not end where its column (`%12s `) ends.
+    The name is cut off if it is only the beginning of a migrate type's name in the first table, or if the name does
+    not end where the name's column (`%12s `) ends.
     """
     if names[-1] in known:
         return False
@@ -147,9 +147,9 @@ def _parse_free_area(line: str, orders: int) -> TypedFreeArea:
 
 
 def _is_last_count_cut(line: str, texts: Sequence[str]) -> bool:
-    """Whether the last number is cut off, that is, ends before the end of its column (`%6lu `).
+    """Whether the last number is cut off: the number then ends before the end of its column (`%6lu `).
 
-    Each capped count has a `>`, which moves the end of this column and of all later columns by one character.
+    The `>` of a capped count moves the end of the count's column, and of all later columns, by one character.
     """
     caps = [text.startswith(">") for text in texts]
     ends = [match.end() for match in re.finditer(r"\S+", line)][-len(texts) :]

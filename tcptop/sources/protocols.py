@@ -1,4 +1,7 @@
-"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket. Any user may read it."""
+"""/proc/net/protocols (net/core/sock.c, proto_seq_printf): the size of each protocol's socket.
+
+Any user may read the file.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,22 @@ from tcptop.text.printable import printable_name
 PRESSURE = {"yes": True, "no": False}
 """Maps a text of the column `press` to whether there is pressure (net/core/sock.c, sock_prot_memory_pressure).
 
-A third text, `NI`, means that the protocol has no limit.
+The column may also contain the text `NI`, which means that the protocol has no limit.
 """
 
 
 class ProtocolsSource(FileSource[Protocols]):
-    """A source read every five seconds, because memory pressure may begin or end at any time; sizes never change."""
+    """A source that is read every five seconds.
+
+    Memory pressure may begin or end at any time, so the source is read more than once. The sizes never change.
+    """
 
     name = "protocols"
     paths = ("proc/net/protocols",)
     pace = EVERY_FIVE_SECONDS
 
     def parse_lines(self, lines: list[str], damages: list[Damage]) -> Protocols:
-        """Parses each protocol's name, size, number of sockets, and whether it is under memory pressure.
+        """Parses each protocol's name, size, number of sockets, and memory pressure.
 
         The other flags, which differ between kernels, are ignored.
         """
@@ -33,7 +39,7 @@ class ProtocolsSource(FileSource[Protocols]):
 
 
 def _parse_protocol(line: str) -> Protocol:
-    """Parses one line. The name (`%-9s`) may contain spaces, so the size is the first number after it."""
+    """Parses one line. The name (`%-9s`) may contain spaces, so the size is the first number after the name."""
     fields = line.split()
     at = next((k for k, text in enumerate(fields) if k and text.isdigit()), 0)
     if not at:

@@ -1,8 +1,8 @@
 """/sys/kernel/security/lsm (security/inode.c): which Linux security modules are active.
 
-The file is often missing in containers, because they rarely mount securityfs. If the file cannot be read, the
-program reads other files instead, which are open to any user. These other files show only which active modules keep
-data for each socket.
+The file is often missing in containers, because containers rarely mount securityfs. If the file cannot be read, the
+program reads a group of other files instead. Any user may read these other files. The other files show only which
+active modules keep data for each socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ PATH = "sys/kernel/security/lsm"
 
 FILESYSTEMS = "proc/filesystems"
 OWN_FILESYSTEM = {"selinux": "selinuxfs", "smack": "smackfs"}
-"""Maps a module to the file system that the module registers only if it was enabled at boot.
+"""Maps a module to a file system. The module registers the file system only if the module was enabled at boot.
 
 See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
 """
@@ -24,18 +24,21 @@ See security/selinux/selinuxfs.c, init_sel_fs, and security/smack/smackfs.c.
 MODULES = "sys/module"
 APPARMOR = "apparmor"
 APPARMOR_ENABLED = f"{MODULES}/{APPARMOR}/parameters/enabled"
-"""A file with Y or N (security/apparmor/lsm.c, apparmor_enabled). It is missing if the kernel has no AppArmor."""
+"""A file with Y or N (security/apparmor/lsm.c, apparmor_enabled). The file is missing if the kernel has no AppArmor."""
 
 
 class SecurityModulesSource(Source[SecurityModules]):
-    """A source read once a minute. The file `lsm` has no final newline, and is missing if securityfs is not mounted."""
+    """A source that is read once a minute.
+
+    The file `lsm` has no final newline. The file is missing if securityfs is not mounted.
+    """
 
     name = "security_modules"
     paths = (PATH, FILESYSTEMS, APPARMOR_ENABLED, f"{MODULES}/")
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[SecurityModules]:
-        """Reads the comma-separated list of active modules. If that fails, calls `find_by_other_files`."""
+        """Reads the comma-separated list of active modules. If the list cannot be read, calls `find_by_other_files`."""
         [file] = await host.read([PATH])
         failed: Reading[SecurityModules] | None = failed_reading(file)
         if failed is not None:
@@ -48,7 +51,7 @@ class SecurityModulesSource(Source[SecurityModules]):
 async def find_by_other_files(host: Host) -> tuple[SecurityModules | None, int]:
     """Returns the active modules that keep data for each socket, and the duration of the reads in microseconds.
 
-    The modules are None if they are unknown.
+    None takes the place of unknown modules.
     """
     filesystems, enabled = await host.read((FILESYSTEMS, APPARMOR_ENABLED))
     took_us = filesystems.took_us + enabled.took_us

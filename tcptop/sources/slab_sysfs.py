@@ -1,6 +1,6 @@
 """/sys/kernel/slab (mm/slub.c): which names share a cache, the sizes of each cache, and counts on each node.
 
-Only counts that the kernel makes without a lock are read.
+The program reads only those counts that the kernel makes without a lock.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Numbers = tuple[int | None, dict[int, int]]
 
 
 class SlabLinksSource(Source[SlabLinks]):
-    """A source read once a minute, because only loading a module adds caches. Any user may read the links."""
+    """A source that is read once a minute, because only loading a module adds caches. Any user may read the links."""
 
     name = "slab_links"
     paths = (f"{FOLDER}/", f"{FOLDER}/*")
@@ -67,7 +67,7 @@ class SlabLinksSource(Source[SlabLinks]):
 
 
 class _CachesSource(Source[Value]):
-    """A source that reads the same attributes of every cache of the catalogue."""
+    """A source that reads a fixed set of attributes of every cache of the catalogue."""
 
     attributes: tuple[str, ...]
 
@@ -94,7 +94,10 @@ class _CachesSource(Source[Value]):
         return make_reading(self.collect(numbers), worst_damage(damages), FOLDER, took_us)
 
     def check(self, reading: Reading[Value], others: Mapping[str, Reading[Any]]) -> Reading[Value]:
-        """Corrects a reason which says that the folder is missing, if only the files in the folder are missing."""
+        """Replaces the reason that the folder is missing if this reason is wrong.
+
+        The reason is wrong if the folder exists and only the files in the folder are missing.
+        """
         links = others["slab_links"].value if "slab_links" in others else None
         if not links or reading.reason != explain_error(FOLDER, FileNotFoundError(errno.ENOENT, ""))[1]:
             return reading
@@ -103,11 +106,11 @@ class _CachesSource(Source[Value]):
 
     @abstractmethod
     def collect(self, numbers: dict[str, list[Numbers]]) -> Value:
-        """Makes the value of the reading. `numbers` has a list for each cache; its order is that of `attributes`."""
+        """Makes the value of the reading. `numbers` has a list for each cache, in the order of `attributes`."""
 
 
 class SlabSizesSource(_CachesSource[SlabSizes]):
-    """A source read once a minute, because the sizes of a cache do not change."""
+    """A source that is read once a minute, because the sizes of a cache do not change."""
 
     name = "slab_sizes"
     attributes = SIZES
@@ -120,7 +123,7 @@ class SlabSizesSource(_CachesSource[SlabSizes]):
 
 
 class SlabCountsSource(_CachesSource[SlabCounts]):
-    """A source read at every interval, because the kernel reads atomic counters without a lock."""
+    """A source that is read at every interval, because the kernel reads atomic counters without a lock."""
 
     name = "slab_counts"
     attributes = COUNTS
@@ -147,10 +150,10 @@ def _explain_none(files: Sequence[FileRead], attribute: str) -> tuple[ReadState,
 
 
 def parse_total_by_node(text: str | None, skipped: list[str]) -> Numbers:
-    """Parses `143 N0=130 N2=13`: a total, and a count for each node on which it is not 0.
+    """Parses `143 N0=130 N2=13`: a total, and a count for each node whose count is not 0.
 
-    The kernel prints this in mm/slub.c, show_slab_objects. If the text is missing, empty or unparsable, the total is
-    None. An unparsable text is appended to `skipped`.
+    The kernel prints such a text in mm/slub.c, show_slab_objects. If the text is missing, empty or unparsable, the
+    total is None. An unparsable text is appended to `skipped`.
     """
     fields = text.split() if text else []
     if not fields:

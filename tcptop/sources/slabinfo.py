@@ -14,7 +14,7 @@ from tcptop.text.printable import printable_name
 VERSIONS = ("2.0", "2.1")
 HEADER = "slabinfo - version:"
 LAST_ROW = "kmem_cache"
-"""Name of the last row: the rows begin with the newest cache, and the kernel creates this cache before all others."""
+"""Name of the last row: the newest cache has the first row, and the kernel creates kmem_cache before all others."""
 
 LAST_ROW_OF_OLD_SLUB = "kmem_cache_node"
 OLD_SLUB_UNTIL = (2, 6, 37)
@@ -27,15 +27,15 @@ MAX_EXCESS = 1 << 20
 
 
 class SlabinfoSource(FileSource[Slabinfo]):
-    """A source read at every interval, if the read is cheap.
+    """A source that is read at every interval as long as reading it is cheap.
 
-    For the read the kernel takes slab_mutex, and then the list_lock of one node after the other.
+    To print the file, the kernel takes slab_mutex, and then the list_lock of each node in turn.
     """
 
     name = "slabinfo"
     paths = ("proc/slabinfo",)
     max_lines = 125_000
-    """Enough for kernels before 5.9, where each memory cgroup has its own caches, and each such cache has a row."""
+    """Enough for kernels before 5.9, where each memory cgroup has its own caches. Each such cache has a row."""
     makes_rates = True
     pairs_with_sockstat = True
 
@@ -57,9 +57,9 @@ class SlabinfoSource(FileSource[Slabinfo]):
         return Slabinfo(tuple(rows))
 
     def check(self, reading: Reading[Slabinfo], others: Mapping[str, Reading[Any]]) -> Reading[Slabinfo]:
-        """Marks the file as cut if it ends with the last row of an old SLUB kernel, but the kernel is not so old.
+        """Marks the file as cut if it ends with the last row of an old SLUB kernel, but the kernel is newer.
 
-        If the kernel release is unknown, the file is marked too.
+        The file is also marked as cut if the kernel release is unknown.
         """
         value = reading.value
         if value is None or not _ends_as_old_slub(value.rows) or any(row.name == LAST_ROW for row in value.rows):
@@ -79,10 +79,11 @@ def _ends_as_old_slub(rows: Sequence[SlabRow]) -> bool:
 
 
 def _exceeds_for_a_moment(active: int, objects: int) -> bool:
-    """Whether there are more active objects than objects, but by so few that the excess is normal.
+    """Whether the active objects outnumber all objects, but by so few that the excess is normal.
 
     A small excess is normal, because the kernel counts without locking all lists. To find the active objects, the
-    kernel subtracts the free objects from all objects. It prints a result below 0 as a number just below 2^32 or 2^64.
+    kernel subtracts the free objects from all objects. The kernel prints a result below 0 as a number just below 2^32
+    or 2^64.
     """
     wrapped = any(0 < end - active <= MAX_EXCESS for end in (1 << 32, 1 << 64))
     return objects < active <= objects + objects // 8 + EXCESS or (objects < active and wrapped)
@@ -92,7 +93,7 @@ def _parse_row(line: str) -> SlabRow:
     """Parses `name 5 counts : tunables 3 counts : slabdata 3 counts [: tails]`; the name may contain spaces and colons.
 
     Raises:
-        ValueError: if the line has another format.
+        ValueError: if the line does not have this format.
 
     """
     fields = line.split()

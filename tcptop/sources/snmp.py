@@ -13,7 +13,7 @@ COUNTERS = counters_in("snmp")
 
 
 class SnmpSource(FileSource[Snmp]):
-    """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for sockstat."""
+    """A source that is read at every interval: as for sockstat, the kernel sums per-CPU counters without a lock."""
 
     name = "snmp"
     paths = ("proc/net/snmp",)

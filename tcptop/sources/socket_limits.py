@@ -32,7 +32,7 @@ PER_NET_NAMESPACE = (MAX_TIME_WAIT, PORT_RANGE, CONNTRACK_COUNT, CONNTRACK_MAX)
 
 
 class SocketLimitsSource(Source[SocketLimits]):
-    """A source read at every interval, because each file contains only a few numbers."""
+    """A source that is read at every interval, because each file contains only a few numbers."""
 
     name = "socket_limits"
     paths = MACHINE_WIDE + PER_NET_NAMESPACE
@@ -40,9 +40,9 @@ class SocketLimitsSource(Source[SocketLimits]):
     async def read(self, host: Host) -> Reading[SocketLimits]:
         """Reads the files that exist.
 
-        In any procfs, /proc/sys/net shows the network namespace of the process that reads it (net/sysctl_net.c,
-        net_ctl_header_lookup). If the host's network namespace is not tcptop's own, these files show the limits
-        of the wrong namespace, so they are not read.
+        In any procfs, /proc/sys/net shows the network namespace of the process that reads the files (net/sysctl_net.c,
+        net_ctl_header_lookup). If the host's network namespace is not tcptop's own, the files in
+        `PER_NET_NAMESPACE` show the limits of the wrong namespace, so these files are not read.
         """
         is_other_namespace = host.identity.net_namespace is not None
         paths = MACHINE_WIDE if is_other_namespace else MACHINE_WIDE + PER_NET_NAMESPACE
@@ -76,13 +76,13 @@ def parse(texts: dict[str, str]) -> tuple[SocketLimits, Damage | None]:
 
 
 def parse_file_nr(text: str) -> tuple[int, int]:
-    """Open files and their maximum, from `allocated unused max` (fs/file_table.c, proc_nr_files).
+    """The number of open files and the maximum number, from `allocated unused max` (fs/file_table.c, proc_nr_files).
 
     Older kernels print only the global part of a per-CPU counter. The global part lacks the files that a
-    CPU has counted, but has not yet added: a few dozen files per CPU.
+    CPU has counted, but has not yet added to the global part: a few dozen files per CPU.
 
     Raises:
-        ValueError: if the text has another format.
+        ValueError: if the text does not have this format.
 
     """
     allocated, unused, maximum = parse_counts(text.split())
@@ -95,7 +95,7 @@ def parse_port_range(text: str) -> tuple[int, int]:
     """The first and the last local port (net/ipv4/sysctl_net_ipv4.c, ipv4_local_port_range).
 
     Raises:
-        ValueError: if the text has another format.
+        ValueError: if the text is not a range of ports.
 
     """
     first, last = parse_counts(text.split())

@@ -7,13 +7,13 @@ from tcptop.sources.source import Damage, FileSource, parse_count, report_repeat
 from tcptop.text.printable import printable_name
 
 MAX_COUNT = (1 << 31) - 1
-"""Maximum value of a counter that the kernel prints as an `int`, like most counters of this file."""
+"""Maximum value of a counter that the kernel prints as an `int`, like most counters of /proc/net/sockstat."""
 MAX_COUNTS = {"mem": (1 << 63) - 1}
-"""Maximum values of the counters that the kernel prints as a `long`, by name."""
+"""By name, the maximum values of those counters that the kernel prints as a `long`."""
 
 
 class SockstatSource(FileSource[Sockstat]):
-    """A source read at every interval, because the kernel sums per-CPU counters without a lock."""
+    """A source that is read at every interval, because the kernel sums per-CPU counters without a lock."""
 
     name = "sockstat"
     paths = ("proc/net/sockstat",)
@@ -25,7 +25,7 @@ class SockstatSource(FileSource[Sockstat]):
 
 
 class Sockstat6Source(FileSource[Sockstat6]):
-    """A source that is read at every interval, like sockstat. A kernel without IPv6 lacks the file."""
+    """A source that is read at every interval, like sockstat. The file is missing if the kernel has no IPv6."""
 
     name = "sockstat6"
     paths = ("proc/net/sockstat6",)
@@ -36,7 +36,7 @@ class Sockstat6Source(FileSource[Sockstat6]):
 
 
 def _parse_counts_of(lines: list[str], label: str, damages: list[Damage]) -> dict[str, int]:
-    """The counts in the first line that begins with `label`, by key. Raises ValueError if there is no such line."""
+    """By key, the counts in the first line that begins with `label`. Raises ValueError if there is no such line."""
     found = [fields for fields in map(str.split, lines) if fields and fields[0] == label]
     if not found:
         raise ValueError(f"no {label} line")

@@ -1,4 +1,4 @@
-"""Base classes of the sources, and the helpers that their parsers share: damage, error lines, decimal counts."""
+"""Base classes of the sources, and the helpers that parsers share: for damage, error lines and decimal counts."""
 
 import errno
 import os
@@ -16,17 +16,17 @@ Row = TypeVar("Row")
 Parsed = TypeVar("Parsed")
 
 COMMAND = printable(os.environ.get("TCPTOP_COMMAND", "")) or '"$(command -v tcptop)"'
-"""Shell command that runs this program. In a checkout, scripts/run sets it through an environment variable.
+"""Shell command that runs this program. In a checkout, scripts/run sets the command through an environment variable.
 
-By default the command is the full path of the tcptop that the user's PATH finds. The name `tcptop` would not do: with
-root's PATH it may run another program.
+By default the command is the full path of the tcptop that the user's PATH finds. The name `tcptop` alone is not
+enough: with root's PATH, the name may run another program.
 """
 
 AS_ROOT = f"sudo {COMMAND}"
 
 
 class Damage(NamedTuple):
-    """What is wrong with a file that was read: it is cut off, or parts of it have an unknown format."""
+    """What is wrong with a file that was read: the file is cut off, or parts of it have an unknown format."""
 
     state: Literal["cut", "strange"]
     what: str
@@ -36,17 +36,17 @@ class Pace(NamedTuple):
     """How often a source may be read. The sampler waits longer after a read that took much CPU time."""
 
     min_period_s: float = 0.0
-    """Minimum time from one read to the next; 0 means at every interval of the screen."""
+    """Minimum time from one read to the next; 0 means one read at every interval of the screen."""
     retry_s: float = 30.0
     """Minimum time to the next read after the file was missing, refused, empty or unreadable."""
 
 
 MAX_LINE_CHARACTERS = 16 << 10
-"""Longer lines are not parsed; the kernel prints lines of a few hundred characters."""
+"""Maximum length of a line that is parsed; the kernel prints lines of a few hundred characters."""
 MAX_NODES = 1024
 """Maximum number of nodes: MAX_NUMNODES is at most 1 << 10 (CONFIG_NODES_SHIFT)."""
 MAX_ZONES = 8 * MAX_NODES
-"""Maximum number of zones: MAX_NR_ZONES is at most 6 (include/linux/mmzone.h)."""
+"""Maximum number of zones on all nodes: MAX_NR_ZONES of one node is at most 6 (include/linux/mmzone.h)."""
 MAX_ORDERS = 64
 """Maximum number of orders: the largest ARCH_FORCE_MAX_ORDER of any architecture and release is 64."""
 
@@ -56,7 +56,7 @@ EVERY_MINUTE = Pace(min_period_s=60.0, retry_s=60.0)
 
 
 class Source(ABC, Generic[Value]):
-    """One kernel file, or a group of small ones, with its parser and its pace."""
+    """A kernel file, or a group of small kernel files, with a parser and a pace."""
 
     name: str
     """Name of the source, and of the field of `Snapshot` that has the source's reading."""
@@ -66,8 +66,8 @@ class Source(ABC, Generic[Value]):
 
     From an archive, only files that match a pattern are kept.
 
-    `*` matches any part of one name. A pattern that ends in a slash stands for a folder: only the names in it are
-    listed.
+    `*` matches any part of one name. A pattern that ends in a slash stands for a folder: only the names in the
+    folder are listed.
     """
 
     pace: Pace = EVERY_INTERVAL
@@ -80,10 +80,10 @@ class Source(ABC, Generic[Value]):
     """
 
     needs_release: bool = False
-    """True if `off_reason` depends on the kernel release; the source is then read only once the release is known."""
+    """True if `off_reason` depends on the kernel release; the source is then not read before the release is known."""
 
     def off_reason(self, kernel_release: str | None) -> str | None:  # noqa: ARG002 (subclasses use it)
-        """The reason why this kernel's file is read only at the user's request; None if there is no such reason."""
+        """The reason to read this kernel's file only at the user's request; None if no request is needed."""
         return None
 
     def not_needed_reason(self, others: Mapping[str, Reading[Any]]) -> str | None:  # noqa: ARG002 (subclasses use it)
@@ -98,7 +98,7 @@ class Source(ABC, Generic[Value]):
         reading: Reading[Value],
         others: Mapping[str, Reading[Any]],  # noqa: ARG002 (subclasses use it)
     ) -> Reading[Value]:
-        """Returns the reading, with a corrected state and reason if readings of other sources require it.
+        """Returns the reading; corrects its state and reason if the readings of other sources require a correction.
 
         `others` has the readings of the other sources by name.
         """
@@ -106,11 +106,11 @@ class Source(ABC, Generic[Value]):
 
     @abstractmethod
     async def read(self, host: Host) -> Reading[Value]:
-        """Reads the source once. Never raises: the reading itself tells of errors and of damaged files."""
+        """Reads the source once. Never raises: the returned reading describes errors and damaged files."""
 
 
 class FileSource(Source[Value]):
-    """A source that reads a single file, whose path is the only one in `paths`."""
+    """A source that reads a single file; `paths` has only the path of this file."""
 
     max_lines = 1000
     """Maximum number of lines that are parsed, to protect from hostile files. Any kernel prints far fewer lines."""
@@ -218,7 +218,7 @@ def parse_rows(lines: Iterable[str], parse_row: Callable[[str], Row], damages: l
 
 
 def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
-    """If there are `lines`, records in `damages` that these lines were not understood."""
+    """If `lines` is not empty, records in `damages` that these lines were not understood."""
     if lines:
         number = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
         first = printable(lines[0].strip()[:60])[:60]
@@ -226,7 +226,7 @@ def report_skipped(lines: Sequence[str], damages: list[Damage]) -> None:
 
 
 def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: list[Damage]) -> list[Row]:
-    """Returns the first row with each key, in order.
+    """For each key, returns the first row that has this key, in the order of `rows`.
 
     The kernel prints each key once, so further rows with the same key are recorded as damage.
     """
@@ -243,7 +243,7 @@ def first_of_each(rows: Iterable[Row], key: Callable[[Row], Hashable], damages: 
 
 
 def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
-    """If there are `keys`, records in `damages` that the file has several rows with these keys.
+    """If `keys` is not empty, records in `damages` that each of these keys has several rows in the file.
 
     Of the rows with the same key, the first is used.
     """
@@ -253,14 +253,14 @@ def report_repeated(keys: Sequence[Hashable], damages: list[Damage]) -> None:
 
 
 def small_text(file: FileRead) -> str | None:
-    """The text of a small file, without the bytes after SMALL_FILE_BYTES; None if the file could not be read."""
+    """The first SMALL_FILE_BYTES of a small file as text; None if the file could not be read."""
     return decode_text(file.data, SMALL_FILE_BYTES) if file.data is not None else None
 
 
 def stripped_texts(files: Sequence[FileRead]) -> dict[str, str]:
-    """The text of each small file, by path, without leading or trailing blanks and NULs.
+    """By path, the text of each small file without leading or trailing blanks and NULs.
 
-    The text is empty if the file could not be read.
+    The text of a file that could not be read is empty.
     """
     return {file.path: (small_text(file) or "").strip("\0 \t\r\n") for file in files}
 
@@ -283,10 +283,10 @@ def parse_sysctl(
 
 
 def parse_count(text: str) -> int:
-    """Parses an unsigned decimal number of at most 20 digits (2^64 has 20).
+    """Parses an unsigned decimal number of at most 20 digits (2^64 has 20 digits).
 
     Raises:
-        ValueError: for anything else, including signs, underscores and non-ASCII digits, which int() accepts.
+        ValueError: for any other text; unlike int(), refuses signs, underscores and non-ASCII digits.
 
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 20):

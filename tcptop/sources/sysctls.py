@@ -38,16 +38,16 @@ NO_MERGE_OPTIONS = ("slub_nomerge", "slab_nomerge")
 
 
 class SysctlsSource(Source[Sysctls]):
-    """A source read once a minute."""
+    """A source that is read once a minute."""
 
     name = "sysctls"
     paths = (HOST_NAME, RELEASE, VERSION, TCP_MEM, PER_CPU_RESERVE, COMMAND_LINE, ZONE_RECLAIM_MODE, NOTES)
     pace = EVERY_MINUTE
 
     async def read(self, host: Host) -> Reading[Sysctls]:
-        """Reads the files that exist; no single file is required. If a text is unparsable, its value is None.
+        """Reads the files that exist; no single file is required. The value of an unparsable text is None.
 
-        The unparsable text is also reported as damage.
+        Any unparsable text is also reported as damage.
         """
         *files, notes = await host.read(self.paths)
         took_us = sum(file.took_us for file in files) + notes.took_us
@@ -75,6 +75,6 @@ class SysctlsSource(Source[Sysctls]):
 
 
 def parse_tcp_mem(text: str) -> tuple[int, int, int]:
-    """The three thresholds of tcp_mem: min, pressure and max; raises ValueError if the text has another format."""
+    """The three thresholds of tcp_mem: min, pressure and max. Raises ValueError if the text is not three numbers."""
     low, pressure, high = parse_counts(text.split())
     return low, pressure, high

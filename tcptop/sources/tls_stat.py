@@ -20,14 +20,14 @@ The other names in the file belong to counters of events since the boot.
 BELOW_ZERO = 1 << 63
 """From this value up, a printed number stands for a negative number.
 
-The reason is the same as in counter_lines.py: the kernel sums per-CPU counters as unsigned numbers.
+As counter_lines.py explains, the kernel sums per-CPU counters as unsigned numbers.
 """
 
 NOT_LOADED = "only the module tls makes it: it is not loaded, or the kernel is older than 5.5"
 
 
 class TlsStatSource(FileSource[TlsStat]):
-    """A source read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp.
+    """A source that is read at every interval, because the kernel sums per-CPU counters without a lock, as for snmp.
 
     Since 5.5 (commit d26b698dd3cd) the module tls makes the file in every network namespace. The file is missing if the
     module is not loaded.
@@ -69,7 +69,7 @@ class TlsStatSource(FileSource[TlsStat]):
 
 
 def _parse_sockets(values: list[str]) -> int | None:
-    """The number of sockets; None unless `values` has exactly one value, which is a count and not negative."""
+    """The number of sockets if `values` is a single count of at least 0; otherwise None."""
     try:
         [value] = values
         count = parse_count(value)

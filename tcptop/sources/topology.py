@@ -24,7 +24,7 @@ ONLINE_CPUS = "sys/devices/system/cpu/online"
 
 
 class TopologySource(Source[Topology]):
-    """A source read once a minute, because only hotplug changes the topology."""
+    """A source that is read once a minute, because only hotplug changes the topology."""
 
     name = "topology"
     paths = (f"{NODES}/", f"{NODES}/node*/cpulist", f"{NODES}/node*/meminfo", ONLINE_CPUS)
@@ -69,7 +69,7 @@ def count_cpus(text: str) -> int:
     """The number of CPUs in a list such as `0-3,8,10-11`; 0 for a blank line, which is the list of a node without CPUs.
 
     Raises:
-        ValueError: if the list has another format.
+        ValueError: if the list does not have this format.
 
     """
     total = 0

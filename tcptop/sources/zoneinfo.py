@@ -31,7 +31,7 @@ PAGE_COUNTS = {
 }
 """Maps keys of the file to fields of Zone, for the page counts of a whole zone.
 
-The per-CPU page sets have similar keys, but with a colon (`high:`), so their keys do not match.
+The keys of the per-CPU page sets are similar, but end in a colon (`high:`), so these keys do not match.
 """
 NODE_PAGE_COUNTS = {
     "nr_active_file": "file_pages",
@@ -46,7 +46,7 @@ NODE_PAGE_COUNTS = {
 MAX_CHARACTERS = 16 << 20
 """Maximum length of the text after the page sets are removed.
 
-Each zone has about 4 KiB, and 11 characters for each CPU of the zone.
+Each zone has about 4 KiB of text, and 11 more characters for each CPU of the zone.
 """
 PAGE_SETS, CPU = "\n  pagesets\n", "\n    cpu: "
 """`PAGE_SETS` is the line after which a zone has only page sets. `CPU` begins the page sets of one CPU."""
@@ -57,16 +57,19 @@ NO_FIGURES: dict[str, Any] = dict.fromkeys(Zone._fields) | {"protection_pages": 
 
 
 class ZoneinfoSource(FileSource[Zoneinfo]):
-    """A source read every five seconds, because the kernel holds zone->lock while it prints a zone and all its CPUs."""
+    """A source that is read every five seconds, because the kernel holds zone->lock while printing a zone.
+
+    A zone is printed with all its CPUs.
+    """
 
     name = "zoneinfo"
     paths = ("proc/zoneinfo",)
     pace = EVERY_FIVE_SECONDS
     max_lines = 1_500_000
-    """Limit on the lines: a zone has six lines for each CPU."""
+    """Limit on the number of lines: a zone has six lines for each CPU."""
 
     def parse(self, text: str) -> tuple[Zoneinfo | None, Damage | None]:
-        """Parses the file's text, after removing the per-CPU page sets from the text."""
+        """Removes the per-CPU page sets from the file's text, and parses the rest."""
         text = _without_page_sets(text)
         if len(text) > MAX_CHARACTERS:
             return None, Damage("strange", f"larger than {MAX_CHARACTERS >> 20} MiB without the page sets of the CPUs")
