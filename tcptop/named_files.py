@@ -1,4 +1,4 @@
-"""Files that the user names: one way to open them for reading, and one way to write them.
+"""Opens, reads and writes files that the user names.
 
 A program that runs as root must not overwrite a file through another user's link, must not wait for a named pipe, and
 must not read a device that has no end.
@@ -72,7 +72,7 @@ def read_start(path: str, max_bytes: int) -> bytes:
     descriptor = open_to_read(path)
     data = b""
     try:
-        # os.read() raises if a file of /proc would block; read() of a file object would return None.
+        # os.read() raises an error if reading a file of /proc would block; read() of a file object would return None.
         while len(data) < max_bytes and (piece := os.read(descriptor, max_bytes - len(data))):
             data += piece
     finally:
@@ -81,13 +81,15 @@ def read_start(path: str, max_bytes: int) -> bytes:
 
 
 def write_bytes(path: str, data: bytes) -> None:
-    """Replaces or creates a file in one step: the file has either its old contents or all of `data`.
+    """Replaces or creates a file in one step.
 
-    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, its target is
-    replaced, not the link.
+    The file never has only a part of `data`: the file has either the old contents or all of `data`.
+
+    A file that is replaced keeps its mode and, where permitted, its owner. If the path is a link, the target of the
+    link is replaced, not the link.
 
     Raises:
-        OSError: if the file cannot be written, is not regular, or a link of another user leads to it.
+        OSError: if the file cannot be written or is not regular, or if another user's link leads to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -128,13 +130,13 @@ def make_folders(path: str) -> None:
 def new_file(path: str, mode: int, companions: Sequence[str] = ()) -> Iterator[str]:
     """Context manager that makes a new file at a path if the block ends without an exception.
 
-    The block receives the path of an empty temporary file in the same folder, and writes into this file. If there is an
-    empty file at the path, the new file replaces it. Files that are left over from an earlier file are removed: their
-    names are the path plus one of the suffixes in `companions`.
+    The block receives the path of an empty temporary file in the same folder, and writes into this file. If the path
+    leads to an empty file, the new file replaces the empty file. Companions of an earlier file at the path are removed:
+    files whose names are the path plus a suffix in `companions`.
 
     Raises:
-        FileExistsError: if there is a file at the path that is not empty.
-        OSError: if the file cannot be created, or a link of another user leads to it.
+        FileExistsError: if the path leads to a file that is not empty.
+        OSError: if the file cannot be created, or if another user's link leads to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -186,11 +188,11 @@ def new_folder(path: str) -> Iterator[str]:
 
 
 def require_own(path: str) -> None:
-    """Checks that a file is the user's own, and that no other user's link leads to it.
+    """Checks that a file is the user's own, and that no other user's link leads to the file.
 
     Raises:
         OSError: if the file does not exist, is not regular or belongs to another user, or if another user's link leads
-            to it.
+            to the file.
 
     """
     with _open_parent(path) as (folder, name):
@@ -202,9 +204,10 @@ def require_own(path: str) -> None:
 
 @contextmanager
 def _open_parent(path: str) -> Iterator[tuple[int, str]]:
-    """Opens the folder that contains a path; yields the folder's descriptor and the name in the folder.
+    """Opens the folder that contains a path; yields the folder's descriptor and the path's name in the folder.
 
-    Links are followed, also if the last name of the path is a link. Raises OSError if another user owns a link.
+    Links on the path are followed, even if the last name of the path is a link. Raises OSError if another user owns a
+    link on the path.
     """
     if "\0" in path:
         raise OSError(errno.EINVAL, NO_SUCH_NAME)

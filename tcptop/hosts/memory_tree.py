@@ -25,7 +25,7 @@ class MemoryTree:
         """Upper bound on the total size of all files, names and link targets."""
         self.entries = 0
         self.incomplete_reason: str | None = None
-        """Reason why a saved file may be missing here (the archive is cut off); None if the archive is complete."""
+        """Reason, such as a cut-off archive, why files may be missing; None if the archive is complete."""
 
     def add_file(self, path: str, data: bytes | OSError) -> None:
         """Adds a file. If `data` is an error, reading the file raises this error."""
@@ -73,7 +73,7 @@ class MemoryTree:
         return FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     def _resolve(self, path: str) -> str:
-        """The path with every link in it followed."""
+        """The path after every link in the path has been followed."""
         names = split_path(path)
         place: list[str] = []
         links = 0
