@@ -40,7 +40,7 @@ def open_to_read(path: str) -> int:
 
 
 def require_regular(descriptor: int) -> int:
-    """Returns the descriptor if its file is regular; otherwise closes it and raises OSError."""
+    """Returns the descriptor if its file is regular; otherwise closes the descriptor and raises OSError."""
     try:
         _check_regular(os.fstat(descriptor))
     except OSError:
@@ -59,7 +59,7 @@ def _check_regular(status: os.stat_result) -> None:
 def read_bytes(path: str, max_bytes: int) -> bytes:
     """The contents of a regular file.
 
-    Raises OSError as `open_to_read` does, or if the file is larger than `max_bytes`.
+    Raises the same errors as `open_to_read`; also raises OSError if the file is larger than `max_bytes`.
     """
     data = read_start(path, max_bytes + 1)
     if len(data) > max_bytes:
@@ -68,7 +68,7 @@ def read_bytes(path: str, max_bytes: int) -> bytes:
 
 
 def read_start(path: str, max_bytes: int) -> bytes:
-    """The first bytes of a regular file, at most `max_bytes`; raises OSError as `open_to_read` does."""
+    """The first bytes of a regular file, at most `max_bytes`; raises the same errors as `open_to_read`."""
     descriptor = open_to_read(path)
     data = b""
     try:
@@ -112,13 +112,19 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def check_writable(path: str) -> None:
-    """Checks, without creating the file, that `write_bytes` can write it; raises OSError as `write_bytes` does."""
+    """Checks that `write_bytes` can write a file, without creating the file.
+
+    Raises the same errors as `write_bytes`.
+    """
     with _open_parent(path) as (folder, name):
         _writable_status(folder, name)
 
 
 def make_folders(path: str) -> None:
-    """Makes a folder and its missing parents, with access for this user only. Raises OSError as `write_bytes` does."""
+    """Makes a folder and its missing parents, with access for this user only.
+
+    Raises the same errors as `write_bytes`.
+    """
     names = path.split("/")
     for count in range(1, len(names) + 1):
         if names[count - 1]:
@@ -204,7 +210,7 @@ def require_own(path: str) -> None:
 
 @contextmanager
 def _open_parent(path: str) -> Iterator[tuple[int, str]]:
-    """Opens the folder that contains a path; yields the folder's descriptor and the path's name in the folder.
+    """Opens the folder that contains a path; yields the folder's descriptor, and the file's name in the folder.
 
     Links on the path are followed, even if the last name of the path is a link. Raises OSError if another user owns a
     link on the path.
@@ -251,8 +257,10 @@ def _step(folder: int, name: str) -> int:
 def _link_target(folder: int, name: str) -> str | None:
     """The target of a link; None if the name is not a link.
 
-    Raises: OSError: if the link belongs neither to this user nor to root. Links of the user who called sudo are refused
-    too, because sudo may allow that user to run only this command.
+    Links of the user who called sudo are refused too, because sudo may allow that user to run only this command.
+
+    Raises:
+        OSError: if the link belongs neither to this user nor to root.
 
     """
     try:
@@ -306,7 +314,7 @@ def _create_beside(folder: int, mode: int) -> tuple[str, int]:
 
 
 def _free_name() -> str:
-    """A hidden name that cannot be predicted; the caller creates it with O_EXCL, or by mkdir."""
+    """A hidden name that cannot be predicted; the caller creates a file with O_EXCL or a folder with mkdir."""
     return f".tcptop-{os.urandom(8).hex()}"
 
 
@@ -318,7 +326,7 @@ def _exists(folder: int, name: str) -> bool:
 
 
 def _is_empty(folder: int, name: str) -> bool:
-    """Whether there is an empty regular file of this name."""
+    """Whether the folder has an empty regular file of this name."""
     with suppress(FileNotFoundError):
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
         return stat.S_ISREG(status.st_mode) and status.st_size == 0

@@ -24,7 +24,7 @@ class Change:
     before: float | None
     after: float | None
     before_bound: Bound = "exact"
-    """Whether `before` is exact or a bound; has no meaning if `before` is None."""
+    """Whether `before` is exact or a bound; without meaning if `before` is None."""
     after_bound: Bound = "exact"
     note: str = ""
     """Scope of the figure, such as `machine` or `here`, or a remark, such as `on average`."""
@@ -97,7 +97,7 @@ class FreeBlocksChange:
     node: int
     zone: str
     migrate_type: str | None
-    """Migrate type; None if all types are counted together, because one of the ledgers has no counts by type."""
+    """Migrate type; None if the counts are for all types together, because one ledger has no counts by type."""
     order: int
     blocks: Change
     bytes: Change

@@ -208,7 +208,10 @@ def _costs(most_sockets: Ledger, most_mini_sockets: Ledger) -> dict[CountedObjec
 
 
 def _cost(ledger: Ledger, parts: Iterable[ObjectCost]) -> Cost:
-    """The sum of the slab bytes of all parts. If the slab bytes of a part are unknown, its object bytes are added."""
+    """The sum of the slab bytes of all parts.
+
+    If the slab bytes of a part are unknown, the object bytes of this part are added instead.
+    """
     own, shared = ZERO, ZERO
     for part in parts:
         low = part.object_bytes if part.slab_bytes is None else part.slab_bytes

@@ -36,7 +36,7 @@ class ConfinedTree:
         return require_regular(self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY))
 
     def open_folder(self, path: str) -> int:
-        """A descriptor for listing a folder; raises OSError as `open_file` does."""
+        """A descriptor for listing a folder; raises the same errors as `open_file`."""
         return self._open(path, os.O_RDONLY | os.O_DIRECTORY)
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ Files of xz -9 need 65 MiB, and files of zstd --ultra -22 need 128 MiB.
 
 ALWAYS_ALLOWED_BYTES = 512 << 20
 MAX_RATIO = 200
-"""Maximum decompression ratio if the result exceeds `ALWAYS_ALLOWED_BYTES`.
+"""Maximum decompression ratio if the decompressed data exceed `ALWAYS_ALLOWED_BYTES`.
 
 Sosreports full of logs reach a ratio of 100.
 """

@@ -15,7 +15,7 @@ from tcptop.hosts.host import BlockingHost, Identity
 from tcptop.named_files import open_to_read
 
 MAX_FILE_BYTES = 16 << 20
-"""Limit on the size of a file, against hostile saved trees; far above any kernel file that tcptop reads."""
+"""Limit on the size of a file, against hostile saved trees; far above the size of any kernel file that tcptop reads."""
 
 MAX_ZONEINFO_BYTES = 64 << 20
 """Limit on the size of /proc/zoneinfo: enough for a machine with 64 nodes and 4 096 CPUs.
@@ -69,7 +69,7 @@ class FolderHost(BlockingHost):
         self._root = os.path.abspath(root)  # noqa: PTH100 (links are not resolved: see ConfinedTree)
         os.listdir(self._root)  # noqa: PTH208
         proc = f"{self._root.rstrip('/')}/proc"
-        # In another mount namespace, /proc below the root may be another procfs than this process's /proc.
+        # In another mount namespace, `proc` below the root may be a different procfs from this process's /proc.
         own = is_same_folder(self._root, "/") and is_same_folder(proc, "/proc")
         self._tree = None if own else ConfinedTree(self._root)
         self._descriptors: dict[str, int] = {}

@@ -106,7 +106,7 @@ class BlockingHost(ABC):
         return files
 
     async def list_folder(self, path: str) -> FolderRead:
-        """Lists a folder without following the links in it."""
+        """Lists a folder without following the links in the folder."""
         return FolderRead(path, *_measure(self._list_names, path))
 
     @abstractmethod
@@ -119,7 +119,7 @@ class BlockingHost(ABC):
 
 
 def _measure(call: Callable[[str], Answer], path: str) -> tuple[Answer | None, OSError | None, int]:
-    """Makes a call; returns its result, its error and its CPU time in microseconds.
+    """Calls a function; returns the result of the call, the error of the call, and the CPU time in microseconds.
 
     Either the result or the error is None.
     """

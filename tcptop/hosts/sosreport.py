@@ -51,7 +51,10 @@ class Substitute(NamedTuple):
 
 
 class FolderSubstitute(NamedTuple):
-    """A command's output that lists a kernel folder. Fields are as in `Substitute`; `extract` returns the entries."""
+    """A command's output that lists a kernel folder.
+
+    Fields are as in `Substitute`, but `extract` returns the entries of the folder.
+    """
 
     path: str
     output: str
@@ -72,7 +75,7 @@ def release_in_uname(text: str, _: str) -> str | None:
 
 
 def one_word(text: str, _: str) -> str | None:
-    """The output if it is a single word; None otherwise."""
+    """The output if the output is a single word; otherwise None."""
     words = text.split()
     return words[0] if len(words) == 1 else None
 
@@ -171,7 +174,7 @@ class SosreportHost:
         self._tree.close()
 
     def _substitute_missing(self, read: FileRead) -> FileRead:
-        # sos saves an empty file in place of a kernel file that it could not read.
+        # sos saves an empty file in place of a kernel file that sos could not read.
         if not isinstance(read.error, FileNotFoundError) and (read.data is None or read.data.strip()):
             return read
         for substitute in FILE_SUBSTITUTES:
@@ -191,7 +194,7 @@ class SosreportHost:
                     yield self._text(output)
 
     def _text(self, output: str) -> str:
-        """The text of an output; empty if it cannot be read, or if the outputs exceed MAX_OUTPUTS_BYTES in total."""
+        """The text of an output; empty if the output cannot be read, or if the limit MAX_OUTPUTS_BYTES is reached."""
         if output not in self._texts and self._left_bytes > 0:
             [read] = run_sync(self._tree.read([f"{COMMANDS}/{output}"]))
             data = (read.data or b"")[:MAX_OUTPUT_BYTES]

@@ -269,7 +269,10 @@ class DocumentParser:
     def _parse_reading(
         self, name: str, stored: object, identity: Identity, get_file: GetFile, reads: list[SourceRead], depth: int = 0
     ) -> AnyReading:
-        """Parses a source's reading and its previous reading from their answers; adds both reads to `reads`."""
+        """Parses the current and the previous reading of a source, each from its own answers.
+
+        Adds both reads to `reads`.
+        """
         if not isinstance(stored, dict):
             raise ValueError("its entry is not an object")
         answers, reading = self._parse_read(name, stored.get("answers"), identity, get_file)
@@ -363,9 +366,9 @@ class ReplayHost:
 
 
 def lost_sample(reason: str, taken_at_unix_s: float | None = None) -> RecordedSample:
-    """Makes a sample that stands for a sample that cannot be read.
+    """Makes a placeholder for a sample that cannot be read.
 
-    All readings of the new sample are in state `failed`, with the reason `reason`.
+    All readings of the placeholder are in state `failed`, with the reason `reason`.
     """
     readings = {name: failed_reading(reason) for name in READING_NAMES}
     identity = Identity(live=True)

@@ -63,7 +63,7 @@ def export(recording: Recording, indices: Sequence[int], folder: str) -> None:
     """
     names: list[str] = []
     mode = _folder_mode(recording.path)
-    # The files must not be readable by more users than the recording is, because only root may read /proc/slabinfo.
+    # The files must not be readable by more users than the recording, because only root may read /proc/slabinfo.
     umask = os.umask(0o777 & ~mode)
     try:
         with new_folder(folder) as place:
@@ -108,7 +108,7 @@ def is_below_root(path: str) -> bool:
 
 
 class _SampleFolder:
-    """Writes the files of one sample into a folder of their own."""
+    """Writes the files of one sample into the sample's own folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -129,7 +129,10 @@ class _SampleFolder:
         _write_json(self._folder / SAMPLE_NAME, document)
 
     def _place_file(self, path: str, data: bytes) -> str:
-        """Writes a file, unless the file is already written; returns the path of the file below the sample's folder."""
+        """Writes a file, unless the same bytes are already written for this path.
+
+        Returns the file's path below the sample's folder.
+        """
         written = self._written_paths.get((path, data))
         if written is not None:
             return written
@@ -309,7 +312,7 @@ class _SampleFiles:
 
 
 def _read_bytes(tree: ConfinedTree, path: str, first_bytes: int = MAX_FILE_BYTES + 1) -> bytes:
-    """The bytes of a file, but at most the first `first_bytes` bytes.
+    """The first `first_bytes` bytes of a file, or the whole file if the file is shorter.
 
     Raises OSError if the file cannot be read, and ValueError if more than MAX_FILE_BYTES were read.
     """

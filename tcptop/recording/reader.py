@@ -1,4 +1,7 @@
-"""Reads a recording from its file. The times of all samples are read at once; a sample itself is read on request."""
+"""Reads a recording from its file.
+
+The times of all samples are read when the file is opened; a sample itself is read on request.
+"""
 
 from __future__ import annotations
 

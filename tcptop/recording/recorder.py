@@ -1,4 +1,4 @@
-"""Writes samples into a recording, each in a transaction of its own.
+"""Writes samples into a recording, each sample in its own transaction.
 
 A recording with a maximum size or age is a ring: the oldest samples are dropped, so that the recording stays within its
 bounds.
@@ -109,7 +109,7 @@ class Recorder:
         self._reads.append(self._scrub(read) if self._scrub else read)
 
     def write(self, snapshot: Snapshot) -> None:
-        """Appends a sample and commits it.
+        """Appends a sample, and commits the transaction.
 
         Raises:
             TcptopError: if the sample cannot be written; earlier samples remain in the file.
@@ -250,7 +250,7 @@ class Recorder:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Opens a write transaction, which is committed at the end, or rolled back on any exception."""
+    """Opens a write transaction, which is committed at the end of the `with` block, or rolled back on any exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -279,7 +279,7 @@ def _lock_or_create(path: str) -> int:
         descriptor = open_to_read(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another recorder may have replaced an empty file meanwhile.
+            # If the file was empty, another recorder may have replaced the file in the meantime.
             if os.path.samestat(os.fstat(descriptor), file_status(path)):
                 return descriptor
         except BlockingIOError:

@@ -111,8 +111,8 @@ class Recording(ABC):
     def raise_if_damaged(self) -> None:
         """Raises TcptopError if any sample read so far is damaged.
 
-        The message gives the number of damaged samples, describes the damage to the first one, and says whether samples
-        were left out.
+        The message gives the number of damaged samples, describes the damage to the first damaged sample, and says
+        whether samples were left out.
         """
         if self._damaged:
             count = len(self._damaged)

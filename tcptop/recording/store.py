@@ -1,8 +1,9 @@
 """The SQLite file of a recording: header, tables, and functions that open the file safely.
 
-The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete by itself. With a
-write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while writing, the
-journal stays beside the file; the next process that opens the file uses the journal to roll the unfinished sample back.
+The file uses a rollback journal (journal_mode=DELETE), so between two samples the file is complete without other files.
+With a write-ahead log, the samples of the last minutes would be in a second file. If a recorder is killed while
+writing, the journal stays beside the file; the next process that opens the file uses the journal to roll the unfinished
+sample back.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ EXPECTED_TABLES = {(sql.split()[2], sql) for sql in TABLES}
 DISK_FULL = "the disk is full"
 
 COMPANIONS = ("-journal", "-wal", "-shm")
-"""Suffixes of the files that SQLite creates beside a database. SQLite reads these files when it opens the database."""
+"""Suffixes of the files that SQLite creates beside a database.
+
+SQLite reads these files when SQLite opens the database.
+"""
 
 LOCK_TIMEOUT_S = 5.0
 MAX_QUERY_S = 8.0
@@ -88,7 +92,7 @@ def create_file(path: str) -> None:
     """Creates a recording without samples, either completely or not at all.
 
     Raises:
-        FileExistsError: if a file of this name exists and is not empty.
+        FileExistsError: if the path leads to a file that is not empty.
         OSError, sqlite3.Error: if the recording cannot be created.
 
     """
@@ -137,7 +141,7 @@ def open_file(path: str, write: bool = False) -> sqlite3.Connection:
 
 @contextmanager
 def bounded_queries(connection: sqlite3.Connection, seconds: float = MAX_QUERY_S) -> Iterator[None]:
-    """Context manager that limits the CPU time of its block: queries fail after `seconds` of CPU time.
+    """Context manager that limits the CPU time of the `with` block: queries fail after `seconds` of CPU time.
 
     Elapsed time is not limited. A slow disk takes no CPU time, but a file with a cycle in its tables takes CPU time.
     """
@@ -183,13 +187,13 @@ def check_header(path: str) -> None:
 
 
 def is_sqlite(header: bytes) -> bool:
-    """Whether these first bytes of a file are an SQLite header."""
+    """Whether the first bytes of a file are an SQLite header."""
     return len(header) >= HEADER_BYTES and header.startswith(SQLITE_MAGIC)
 
 
 @contextmanager
 def errors_in_one_line(path: str) -> Iterator[None]:
-    """Context manager that turns an error of the file at `path` into a TcptopError with a message of one line."""
+    """Context manager that turns an error with the file at `path` into a TcptopError with a message of one line."""
     where = printable(path)
     try:
         yield
